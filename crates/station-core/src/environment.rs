@@ -1,0 +1,64 @@
+//! Environments: the walls between dev, staging and production.
+
+use crate::{EnvironmentId, Error, Micros, Origin, Result};
+use std::fmt;
+
+/// An environment as the store knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// Its row.
+    pub id: EnvironmentId,
+    /// Its name, which is the name of its folder.
+    pub name: EnvironmentName,
+    /// One line for people; may be empty.
+    pub description: String,
+    /// Where its definition lives.
+    pub origin: Origin,
+    /// When the row was made.
+    pub created_at: Micros,
+}
+
+/// A checked environment name: it is a folder name, so it can neither climb nor hide.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EnvironmentName(String);
+
+/// Longest environment name: it becomes part of paths and of metric labels.
+const NAME_CHARS_MAX: usize = 64;
+
+impl EnvironmentName {
+    /// The environment that is meant where none is named.
+    pub const DEFAULT: &'static str = "default";
+
+    /// Checks `name`: 1–64 of letters, digits, `-`, `_`, `.`, beginning with a letter or digit.
+    ///
+    /// # Errors
+    /// `Invalid` with a sentence that names the rule.
+    pub fn parse(name: &str) -> Result<Self> {
+        let fits = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let starts = name.chars().next().is_some_and(char::is_alphanumeric);
+        if fits && starts && name.chars().count() <= NAME_CHARS_MAX {
+            return Ok(Self(name.to_owned()));
+        }
+        Err(Error::invalid(format!("`{name}` cannot be the name of an environment")).with_hint(format!(
+            "use 1 to {NAME_CHARS_MAX} letters, digits, `-`, `_` or `.`, beginning with a letter or digit"
+        )))
+    }
+
+    /// The name as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for EnvironmentName {
+    fn default() -> Self {
+        Self(Self::DEFAULT.to_owned())
+    }
+}
+
+impl fmt::Display for EnvironmentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

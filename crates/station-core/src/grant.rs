@@ -1,0 +1,211 @@
+//! Which tools an agent may see and call.
+//!
+//! A grant is a written name. It is kept as written, and linked to a catalogued tool where one fits; a server that is
+//! down or not discovered yet takes no grant away. The same rules decide what is listed and what may be called.
+//! **Invariant:** a grant never links into another environment: the caller passes one environment's catalog.
+
+use crate::tool::matches;
+use crate::{ServerSettings, Tool, ToolId, ToolRules};
+use std::collections::BTreeMap;
+
+/// A written grant and what it means now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The grant as written in the agent's file.
+    pub written: String,
+    /// The tool it means, where one offers it.
+    pub tool: Option<ToolId>,
+    /// Other servers that offer the same short name; what a warning names.
+    pub also_offered_by: Vec<String>,
+}
+
+/// Links `written` grants to the `catalog` of the agent's environment, which is in file order.
+///
+/// `server__tool` is exact; a short name goes to the tool in `previous` if that is still offered, else to the first
+/// in file order. A leading `__` is dropped. `*` grants every tool of the environment, `server__*` all of one server;
+/// each is one link per tool.
+#[must_use]
+pub fn link(written: &[String], catalog: &[Tool], previous: &BTreeMap<String, ToolId>) -> Vec<Link> {
+    let mut links: Vec<Link> = Vec::new();
+    for grant in written {
+        let name = bare(grant);
+        if name.contains('*') {
+            links.extend(
+                catalog
+                    .iter()
+                    .filter(|tool| matches(name, &tool.name) || matches(name, &qualified(tool)))
+                    .map(|tool| Link {
+                        written: grant.clone(),
+                        tool: Some(tool.id),
+                        also_offered_by: Vec::new(),
+                    }),
+            );
+            continue;
+        }
+        let short: Vec<&Tool> = catalog.iter().filter(|tool| tool.name == name).collect();
+        let exact = catalog.iter().find(|tool| qualified(tool) == name);
+        let kept = previous.get(grant).and_then(|id| short.iter().copied().find(|tool| tool.id == *id));
+        let chosen = kept.or_else(|| short.first().copied()).or(exact);
+        links.push(Link {
+            written: grant.clone(),
+            tool: chosen.map(|tool| tool.id),
+            also_offered_by: short
+                .iter()
+                .filter(|tool| Some(tool.id) != chosen.map(|chosen| chosen.id))
+                .map(|tool| tool.server_name.clone())
+                .collect(),
+        });
+    }
+    links
+}
+
+/// The written name without the leading `__` that older files use.
+#[must_use]
+pub fn bare(written: &str) -> &str {
+    written.strip_prefix("__").filter(|rest| !rest.is_empty()).unwrap_or(written)
+}
+
+fn qualified(tool: &Tool) -> String {
+    format!("{}__{}", tool.server_name, tool.name)
+}
+
+/// What the rules of server and environment make of one tool for one agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether it may be seen and called; if not, why.
+    pub allowed: Result<(), Denied>,
+    /// It changes nothing.
+    pub read_only: bool,
+    /// Calling it twice is calling it once.
+    pub idempotent: bool,
+    /// It waits for a person's approval.
+    pub needs_approval: bool,
+}
+
+/// Why a tool may not be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// The server is not for this agent.
+    Agent,
+    /// It is not among the allowed tools.
+    NotAllowed,
+    /// It is among the denied tools.
+    Denied,
+}
+
+impl Denied {
+    /// Half a sentence: "… because …".
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Agent => "its server is not open to this agent (`allow_agents`)",
+            Self::NotAllowed => "it is not among the tools allowed there (`tools.allow`)",
+            Self::Denied => "it is denied there (`tools.deny`)",
+        }
+    }
+}
+
+/// Judges `tool` for `agent`: the strictest of the server's settings, the environment's rules and the agent's own
+/// `approve` patterns wins.
+#[must_use]
+pub fn judge(
+    tool: &Tool,
+    agent: &str,
+    server: &ServerSettings,
+    environment: &ToolRules,
+    approve: &[String],
+) -> Verdict {
+    let levels = [&server.tools, environment];
+    let any = |pick: fn(&ToolRules) -> &Vec<String>| levels.iter().any(|rules| hit(pick(rules), tool));
+    let allowed = if !server.allow_agents.is_empty() && !server.allow_agents.iter().any(|p| matches(p, agent))
+    {
+        Err(Denied::Agent)
+    } else if any(|rules| &rules.deny) {
+        Err(Denied::Denied)
+    } else if levels.iter().any(|rules| !rules.allow.is_empty() && !hit(&rules.allow, tool)) {
+        Err(Denied::NotAllowed)
+    } else {
+        Ok(())
+    };
+    let read_only = tool.annotations.read_only == Some(true) || any(|rules| &rules.read_only);
+    Verdict {
+        allowed,
+        read_only,
+        idempotent: read_only || tool.annotations.idempotent == Some(true) || any(|rules| &rules.idempotent),
+        needs_approval: any(|rules| &rules.approve) || hit(approve, tool),
+    }
+}
+
+fn hit(patterns: &[String], tool: &Tool) -> bool {
+    patterns.iter().map(|p| bare(p)).any(|p| matches(p, &tool.name) || matches(p, &qualified(tool)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Annotations, ServerId};
+
+    fn tool(id: i64, server: &str, name: &str) -> Tool {
+        Tool {
+            id: ToolId(id),
+            server: ServerId(id),
+            server_name: server.to_owned(),
+            name: name.to_owned(),
+            title: String::new(),
+            description: String::new(),
+            input_schema: serde_json::json!({"type": "object"}),
+            output_schema: None,
+            annotations: Annotations::default(),
+        }
+    }
+
+    fn check(written: &str, previous: Option<i64>, expected: &[Option<i64>]) {
+        let catalog =
+            [tool(1, "fs", "read"), tool(2, "git", "read"), tool(3, "git", "log"), tool(4, "github", "star")];
+        let previous = previous.map(|id| (written.to_owned(), ToolId(id))).into_iter().collect();
+        let ids: Vec<Option<i64>> = link(&[written.to_owned()], &catalog, &previous)
+            .iter()
+            .map(|link| link.tool.map(|id| id.0))
+            .collect();
+        assert_eq!(ids, expected, "{written}");
+    }
+
+    #[test]
+    fn a_written_name_finds_its_tool() {
+        check("log", None, &[Some(3)]);
+        check("__log", None, &[Some(3)]);
+        check("git__read", None, &[Some(2)]);
+        check("nothing_offers_this", None, &[None]);
+        check("git__*", None, &[Some(2), Some(3)]);
+        check("*", None, &[Some(1), Some(2), Some(3), Some(4)]);
+    }
+
+    #[test]
+    fn a_short_name_stays_with_the_server_it_had() {
+        check("read", None, &[Some(1)]);
+        check("read", Some(2), &[Some(2)]);
+        check("read", Some(99), &[Some(1)]);
+    }
+
+    #[test]
+    fn the_strictest_level_wins() {
+        let rules = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let read = tool(1, "fs", "read");
+        for (allow, deny, allow_agents, expected) in [
+            ("", "", "", Ok(())),
+            ("re*", "", "", Ok(())),
+            ("write", "", "", Err(Denied::NotAllowed)),
+            ("read", "fs__*", "", Err(Denied::Denied)),
+            ("", "", "triage", Ok(())),
+            ("", "", "other*", Err(Denied::Agent)),
+        ] {
+            let server = ServerSettings { allow_agents: rules(allow_agents), ..ServerSettings::default() };
+            let environment = ToolRules { allow: rules(allow), deny: rules(deny), ..ToolRules::default() };
+            assert_eq!(
+                judge(&read, "triage", &server, &environment, &[]).allowed,
+                expected,
+                "{allow}/{deny}/{allow_agents}"
+            );
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The rules of Station: what a run, an agent, a grant, a file and a plan mean.
+//!
+//! Everything here is a decision and nothing here is an action, so that every decision can be tested as a row of
+//! data. **Invariant:** no tokio, no files, no environment, no clock, no network, no SQL; time and randomness come
+//! in as parameters. What acts on these decisions lives in `station-engine`.
+
+mod agent;
+mod caller;
+mod chat;
+mod environment;
+mod error;
+pub mod file;
+pub mod grant;
+mod id;
+pub mod rank;
+pub mod run;
+pub mod schema;
+mod secret;
+mod server;
+pub mod sync;
+mod time;
+pub mod tool;
+
+pub use agent::{Agent, AgentName, Origin};
+pub use caller::Caller;
+pub use chat::{Answer, Message, ModelRef, Stop, ToolCall, ToolSpec, Usage};
+pub use environment::{Environment, EnvironmentName};
+pub use error::{Error, Kind, Result};
+pub use id::{AgentId, BlobHash, EffectId, EnvironmentId, Fence, RunId, ServerId, ToolId, UserId};
+pub use secret::Secret;
+pub use server::{Definition, Era, Isolation, Server, ServerSettings, ToolRules, Transport};
+pub use time::Micros;
+pub use tool::{Annotations, Tool};

@@ -1,0 +1,195 @@
+//! MCP servers: how one is reached, and what Station is told to do with it.
+
+use crate::{EnvironmentId, Micros, ServerId};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A server as the store knows it. Its definition is not here: that may hold secrets and is resolved when a
+/// connection is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its row.
+    pub id: ServerId,
+    /// The environment it belongs to.
+    pub environment: EnvironmentId,
+    /// Its key in `mcpServers`.
+    pub name: String,
+    /// The name of the file it is defined in, without `.json`.
+    pub config: String,
+    /// `stdio` or `http`.
+    pub transport: Transport,
+    /// Hash of the definition with its variables unresolved.
+    pub definition_hash: String,
+    /// The protocol era seen last, so that a silent server does not cost a probe each time.
+    pub era: Option<Era>,
+    /// When its tools were last listed.
+    pub discovered_at: Option<Micros>,
+    /// Why the last discovery failed; `None` when it worked or never ran.
+    pub problem: Option<String>,
+}
+
+/// How a server is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// A child process speaking over its standard streams.
+    Stdio,
+    /// A remote server over streamable HTTP.
+    Http,
+}
+
+impl Transport {
+    /// The word in the store and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// The two eras of MCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Era {
+    /// 2024-11-05 to 2025-11-25: an `initialize` handshake opens a session.
+    Legacy,
+    /// 2026-07-28: stateless, `server/discover`.
+    Modern,
+}
+
+impl Era {
+    /// The word in the store and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Modern => "modern",
+        }
+    }
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "legacy" => Some(Self::Legacy),
+            "modern" => Some(Self::Modern),
+            _ => None,
+        }
+    }
+}
+
+/// A server's definition with every variable resolved: what a connection is made from.
+///
+/// It may hold secrets, so its `Debug` shows names only.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Definition {
+    /// A child process.
+    Stdio {
+        /// The program, looked up in `PATH`.
+        command: String,
+        /// Its arguments.
+        args: Vec<String>,
+        /// Variables declared for it, beside the base list.
+        env: BTreeMap<String, String>,
+        /// Its working directory; the workspace folder where `None`.
+        cwd: Option<String>,
+    },
+    /// A remote server.
+    Http {
+        /// Where it listens.
+        url: String,
+        /// Headers sent with every request.
+        headers: BTreeMap<String, String>,
+    },
+}
+
+impl Definition {
+    /// How this server is reached.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        match self {
+            Self::Stdio { .. } => Transport::Stdio,
+            Self::Http { .. } => Transport::Http,
+        }
+    }
+
+    /// One unambiguous byte string of the whole definition, secrets included: what the pool's key is made from.
+    #[must_use]
+    pub fn fingerprint(&self) -> Vec<u8> {
+        let parts: Vec<String> = match self {
+            Self::Stdio { command, args, env, cwd } => std::iter::once("stdio".to_owned())
+                .chain([command.clone(), cwd.clone().unwrap_or_default(), args.len().to_string()])
+                .chain(args.iter().cloned())
+                .chain(env.iter().flat_map(|(name, value)| [name.clone(), value.clone()]))
+                .collect(),
+            Self::Http { url, headers } => ["http".to_owned(), url.clone()]
+                .into_iter()
+                .chain(headers.iter().flat_map(|(name, value)| [name.clone(), value.clone()]))
+                .collect(),
+        };
+        // Length-prefixed, so that no two definitions can run together into the same bytes.
+        parts
+            .iter()
+            .flat_map(|part| [part.len().to_string().as_bytes(), b":", part.as_bytes()].concat())
+            .collect()
+    }
+}
+
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdio { command, args, env, .. } => f
+                .debug_struct("Stdio")
+                .field("command", command)
+                .field("args", &args.len())
+                .field("env", &env.keys().collect::<Vec<_>>())
+                .finish_non_exhaustive(),
+            Self::Http { headers, .. } => f
+                .debug_struct("Http")
+                .field("headers", &headers.keys().collect::<Vec<_>>())
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// The `station` key of a server entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// Who shares a connection.
+    pub isolation: Isolation,
+    /// Seconds one call may take; the default of the pool where `None`.
+    pub timeout_s: Option<u64>,
+    /// Calls at a time on one connection.
+    pub concurrency: Option<u32>,
+    /// Bytes of a result that are kept.
+    pub output_bytes_max: Option<u64>,
+    /// Agents that may use this server, as globs over names; empty means all.
+    pub allow_agents: Vec<String>,
+    /// Rules over its tools.
+    pub tools: ToolRules,
+}
+
+/// Who shares a connection to a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Isolation {
+    /// All runs of the environment.
+    #[default]
+    Environment,
+    /// Each run has its own.
+    Run,
+}
+
+/// Rules over tools: the `tools` block of a server entry and of `environment.yml`. All are globs over tool names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolRules {
+    /// Only these may be used; empty means all.
+    pub allow: Vec<String>,
+    /// These may not be used.
+    pub deny: Vec<String>,
+    /// These wait for a person's approval.
+    pub approve: Vec<String>,
+    /// These change nothing, whatever their annotations say.
+    pub read_only: Vec<String>,
+    /// These may be repeated, whatever their annotations say.
+    pub idempotent: Vec<String>,
+}
