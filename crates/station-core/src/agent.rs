@@ -5,8 +5,8 @@ use std::fmt;
 
 /// An agent as the store knows it.
 ///
-/// `source` is the definition: the text of its `.prompt` file byte for byte, also for an agent that has no file. What
-/// a listing shows beside it is taken from that text when it is stored.
+/// Its definition, the text of its `.prompt` file, is read by itself: a listing of a thousand agents does not need it.
+/// What is shown here was taken from that text when it was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
     /// Its row.
@@ -19,8 +19,8 @@ pub struct Agent {
     pub description: String,
     /// The model as written: the first of its list, or `None` for the configured one.
     pub model: Option<String>,
-    /// The text of the `.prompt` file.
-    pub source: String,
+    /// Tags, in file order.
+    pub tags: Vec<String>,
     /// Where the definition lives.
     pub origin: Origin,
     /// Whether it may be run.

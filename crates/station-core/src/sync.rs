@@ -168,6 +168,8 @@ pub struct AgentRow {
     pub description: String,
     /// The first model as written.
     pub model: Option<String>,
+    /// Tags, in file order.
+    pub tags: Vec<String>,
     /// The text of the `.prompt` file.
     pub source: String,
     /// Relative path; `None` for an agent of origin `store`.
