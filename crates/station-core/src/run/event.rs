@@ -165,9 +165,6 @@ pub struct Inputs {
     /// How deep in a tree of sub-agents this run is; 0 for one that a person started.
     #[serde(default)]
     pub depth: u32,
-    /// What to do with an unknown effect that must not be repeated.
-    #[serde(default)]
-    pub unknown: UnknownPolicy,
 }
 
 /// The bodies behind the hashes of [`Inputs`].

@@ -1,1 +1,478 @@
-//! Folds a journal.
+//! Folds a journal and says what to do next.
+//!
+//! The machine is the whole meaning of a run: whoever folds the same journal is in the same state, so recovery is
+//! nothing but folding again. **Invariants:** it does no IO and reads no clock; it cannot fail (what does not fit is
+//! answered to the model or ends the run); a call that must not be repeated is started once; results stand in the
+//! order of the calls, in whatever order they arrived. What it is not: it does not know providers, servers or rights.
+
+use super::turn::{Slot, State, Turn};
+use super::{
+    AskFailure, Effect, Event, Failure, GrantedTool, Inputs, Outcome, Prepared, Status, Target, Why,
+};
+use crate::{AgentId, Answer, EffectId, Message, Micros, ModelRef, RunId, Stop, Usage, schema};
+use serde_json::{Map, Value};
+
+/// Turns in a row with equal calls and equal results after which a run is stopped: twice can be a check that
+/// something changed, three times is a loop.
+const REPETITIONS_MAX: usize = 3;
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Send these, all at once.
+    Do(Vec<Todo>),
+    /// Nothing can be done until something outside happens; the run costs a row.
+    Park(Waiting),
+    /// The run is over; `RunEnded` is to be appended if it was not.
+    End(Outcome),
+}
+
+/// Something to be sent. `Machine::start` turns it into the event that is committed first.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Todo {
+    /// Ask a model.
+    Ask {
+        /// Index into the run's models.
+        choice: usize,
+        /// The model.
+        model: ModelRef,
+    },
+    /// Call a tool.
+    Call {
+        /// Index of the call in the current turn.
+        slot: usize,
+        /// The tool as granted when the run started; rights are checked as they are now.
+        tool: Box<GrantedTool>,
+        /// The arguments.
+        arguments: Map<String, Value>,
+        /// The id and number of the next attempt, where this call was out before.
+        again: Option<(EffectId, u32)>,
+    },
+    /// Start a sub-agent's run.
+    Spawn {
+        /// Index of the call in the current turn.
+        slot: usize,
+        /// The agent.
+        agent: AgentId,
+        /// Its name.
+        name: String,
+        /// Its task.
+        task: String,
+    },
+}
+
+/// What a parked run waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Runs of sub-agents, by the effects that spawned them.
+    Children(Vec<EffectId>),
+}
+
+/// A run's state, folded from its journal.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    prepared: Prepared,
+    inputs: Option<Inputs>,
+    turns: Vec<Turn>,
+    choice: usize,
+    asking: Option<EffectId>,
+    failed: Option<(AskFailure, String)>,
+    repair: Option<String>,
+    repaired: bool,
+    stop: Option<Outcome>,
+    ended: Option<Outcome>,
+    usage: Usage,
+    calls_sent: u32,
+}
+
+impl Machine {
+    /// A run in which nothing has happened. `prepared` holds the bodies that `RunStarted` names by hash.
+    #[must_use]
+    pub fn new(prepared: Prepared) -> Self {
+        Self {
+            prepared,
+            inputs: None,
+            turns: Vec::new(),
+            choice: 0,
+            asking: None,
+            failed: None,
+            repair: None,
+            repaired: false,
+            stop: None,
+            ended: None,
+            usage: Usage::default(),
+            calls_sent: 0,
+        }
+    }
+
+    /// Folds one event and gives it back, to be appended.
+    pub fn apply(&mut self, event: Event) -> Event {
+        self.fold(&event);
+        event
+    }
+
+    /// Folds one event of a stored journal.
+    pub fn fold(&mut self, event: &Event) {
+        match event {
+            Event::Adopted { .. } => self.adopt(),
+            Event::RunStarted(inputs) => self.inputs = Some((**inputs).clone()),
+            Event::EffectStarted { id, effect } => self.begin(*id, effect),
+            Event::Answered { answer, .. } => self.answered(answer),
+            Event::AskFailed { failure, sentence, .. } => {
+                self.asking = None;
+                self.failed = Some((*failure, sentence.clone()));
+            }
+            Event::ModelSwitched { to, .. } => {
+                self.failed = None;
+                self.choice = *to;
+            }
+            Event::Returned { id, text, is_error, .. } => self.settle(*id, text, *is_error),
+            Event::Refused { slot, sentence } => self.refuse(*slot, sentence),
+            Event::OutcomeUnknown { id, why, .. } => self.unknown(*id, *why),
+            Event::ChildEnded { id, status, text, .. } => {
+                self.settle(*id, text, *status != Status::Completed)
+            }
+            Event::CancelRequested { .. } => {
+                self.stop.get_or_insert(Outcome::Cancelled);
+            }
+            Event::DeadlinePassed => {
+                self.stop.get_or_insert(Outcome::TimedOut);
+            }
+            Event::RunEnded { outcome } => self.ended = Some(outcome.clone()),
+        }
+    }
+
+    /// What to do now. To be asked when nothing but sub-agents is in flight.
+    #[must_use]
+    pub fn next(&self) -> Next {
+        if let Some(outcome) = self.ended.as_ref().or(self.stop.as_ref()) {
+            return Next::End(outcome.clone());
+        }
+        let Some(inputs) = &self.inputs else {
+            return Next::End(failed(Failure::Setup, "the run was never prepared"));
+        };
+        if let Some((_, sentence)) = &self.failed {
+            return Next::End(failed(Failure::Model, sentence));
+        }
+        let Some(turn) = self.turns.last() else {
+            return self.ask(inputs);
+        };
+        if turn.answer.calls.is_empty() {
+            return self.conclude(inputs, &turn.answer);
+        }
+        self.act(inputs, turn)
+    }
+
+    /// The event that says `todo` is about to be sent, folded. `fresh` is the id of a new effect; a call that was
+    /// out before keeps its own.
+    pub fn start(&mut self, todo: &Todo, fresh: EffectId) -> Event {
+        let (id, effect) = match todo {
+            Todo::Ask { choice, model } => (fresh, Effect::Ask { choice: *choice, model: model.clone() }),
+            Todo::Call { slot, tool, again, .. } => {
+                let (id, attempt) = again.unwrap_or((fresh, 1));
+                let (server, tool, repeatable) = match &tool.target {
+                    Target::Tool { server_name, tool, read_only, idempotent, .. } => {
+                        (server_name.clone(), tool.clone(), *read_only || *idempotent)
+                    }
+                    Target::Agent { name, .. } => (String::new(), name.clone(), false),
+                };
+                (id, Effect::Call { slot: *slot, server, tool, repeatable, attempt })
+            }
+            Todo::Spawn { slot, agent, name, task } => {
+                (fresh, Effect::Spawn { slot: *slot, agent: *agent, name: name.clone(), task: task.clone() })
+            }
+        };
+        self.apply(Event::EffectStarted { id, effect })
+    }
+
+    /// After a failed request: the switch to the next model that can do what the run needs and is not `cooling`, if
+    /// the failure is one that another model may not have. Models that cool down are taken where no other is left.
+    #[must_use]
+    pub fn fallback(&self, cooling: &dyn Fn(&ModelRef) -> bool) -> Option<Event> {
+        let (failure, sentence) = self.failed.as_ref()?;
+        let inputs = self.inputs.as_ref().filter(|_| failure.falls_back())?;
+        let to = self.able_after(inputs, self.choice, cooling)?;
+        Some(self.switch(inputs, to, sentence))
+    }
+
+    /// Before the first request: the switch away from a first model that lacks what the run needs or is `cooling`.
+    #[must_use]
+    pub fn first_choice(&self, cooling: &dyn Fn(&ModelRef) -> bool) -> Option<Event> {
+        let inputs = self.inputs.as_ref().filter(|_| self.turns.is_empty())?;
+        let first = inputs.models.get(self.choice)?;
+        let reason = if self.able(first) {
+            cooling(&first.model).then_some("it failed a moment ago and is left to cool down")?
+        } else {
+            "it cannot do what this agent needs (tools, output schema)"
+        };
+        let to = self.able_after(inputs, self.choice, cooling)?;
+        Some(self.switch(inputs, to, reason))
+    }
+
+    /// The conversation to send: rebuilt from the fold, byte-stable from turn to turn.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        if !self.prepared.system.is_empty() {
+            messages.push(Message::System { text: self.prepared.system.clone() });
+        }
+        if let Some(inputs) = &self.inputs {
+            messages.extend(inputs.opening.iter().cloned());
+        }
+        for turn in &self.turns {
+            turn.say(&mut messages);
+        }
+        if let Some(text) = self.note() {
+            messages.push(Message::User { text });
+        }
+        messages
+    }
+
+    /// The bodies behind the run's inputs.
+    #[must_use]
+    pub fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    /// The run's inputs, once it has started.
+    #[must_use]
+    pub fn inputs(&self) -> Option<&Inputs> {
+        self.inputs.as_ref()
+    }
+
+    /// The model in use.
+    #[must_use]
+    pub fn model(&self) -> Option<&ModelRef> {
+        self.inputs.as_ref().and_then(|inputs| inputs.models.get(self.choice)).map(|choice| &choice.model)
+    }
+
+    /// When the run's time is over.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Micros> {
+        self.inputs.as_ref().map(|inputs| inputs.deadline)
+    }
+
+    /// Model turns so far.
+    #[must_use]
+    pub fn steps(&self) -> u32 {
+        u32::try_from(self.turns.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Tool calls and sub-agents started so far, repeats not counted.
+    #[must_use]
+    pub fn calls_sent(&self) -> u32 {
+        self.calls_sent
+    }
+
+    /// Tokens of this run's own answers.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// Sub-agents whose runs have not been joined.
+    #[must_use]
+    pub fn children(&self) -> Vec<EffectId> {
+        self.turns.last().map(Turn::spawned).unwrap_or_default()
+    }
+
+    /// Calls that are out: sent, without an answer. Sub-agents are not among them.
+    #[must_use]
+    pub fn calls_out(&self) -> Vec<EffectId> {
+        self.turns.last().map(Turn::calls_out).unwrap_or_default()
+    }
+
+    fn adopt(&mut self) {
+        self.asking = None;
+        for id in self.calls_out() {
+            self.unknown(id, Why::Interrupted);
+        }
+    }
+
+    fn begin(&mut self, id: EffectId, effect: &Effect) {
+        let (slot, state, counts) = match effect {
+            Effect::Ask { .. } => {
+                self.asking = Some(id);
+                return;
+            }
+            Effect::Call { slot, repeatable, attempt, .. } => {
+                (*slot, State::Out { id, repeatable: *repeatable, attempt: *attempt }, *attempt == 1)
+            }
+            Effect::Spawn { slot, .. } => (*slot, State::Spawned { id }, true),
+        };
+        self.calls_sent += u32::from(counts);
+        if let Some(slot) = self.slot(slot) {
+            slot.state = state;
+        }
+    }
+
+    fn answered(&mut self, answer: &Answer) {
+        self.asking = None;
+        self.failed = None;
+        self.usage += answer.usage;
+        let note = self.note();
+        self.repaired |= self.repair.take().is_some();
+        let depth = self.inputs.as_ref().map_or(0, |inputs| inputs.depth);
+        self.turns.push(Turn::new(note, answer.clone(), &self.prepared.tools, depth));
+        self.repair = self.flaw();
+    }
+
+    fn settle(&mut self, id: EffectId, text: &str, is_error: bool) {
+        if let Some(slot) = self.slot_of(id) {
+            slot.state = State::Done { text: text.to_owned(), is_error };
+        }
+    }
+
+    fn refuse(&mut self, slot: usize, sentence: &str) {
+        if let Some(slot) = self.slot(slot) {
+            slot.state = State::Done { text: sentence.to_owned(), is_error: true };
+        }
+    }
+
+    fn unknown(&mut self, id: EffectId, why: Why) {
+        if let Some(slot) = self.slot_of(id) {
+            slot.state = slot.state.after_unknown(why);
+        }
+    }
+
+    fn slot(&mut self, index: usize) -> Option<&mut Slot> {
+        self.turns.last_mut().and_then(|turn| turn.slots.get_mut(index))
+    }
+
+    fn slot_of(&mut self, id: EffectId) -> Option<&mut Slot> {
+        self.turns.last_mut().and_then(|turn| turn.slots.iter_mut().find(|slot| slot.state.id() == Some(id)))
+    }
+
+    fn ask(&self, inputs: &Inputs) -> Next {
+        match inputs.models.get(self.choice) {
+            Some(choice) => Next::Do(vec![Todo::Ask { choice: self.choice, model: choice.model.clone() }]),
+            None => Next::End(failed(Failure::Setup, "the run has no model")),
+        }
+    }
+
+    /// The model called: start what is not out yet, wait for sub-agents, or ask on.
+    fn act(&self, inputs: &Inputs, turn: &Turn) -> Next {
+        if self.steps() >= inputs.steps.steps {
+            let sentence = format!(
+                "the model still wanted to call tools after its last step ({} steps: {})",
+                inputs.steps.steps, inputs.steps.reason
+            );
+            return Next::End(failed(Failure::Steps, sentence));
+        }
+        let todos = turn.todos(&self.prepared.tools);
+        if !todos.is_empty() {
+            return Next::Do(todos);
+        }
+        let children = turn.spawned();
+        if !children.is_empty() {
+            return Next::Park(Waiting::Children(children));
+        }
+        if self.repeats() {
+            let calls: Vec<&str> = turn.answer.calls.iter().map(|call| call.name.as_str()).collect();
+            let sentence = format!(
+                "the run repeats itself: `{}` was called {REPETITIONS_MAX} times with the same arguments and the same result",
+                calls.join("`, `")
+            );
+            return Next::End(failed(Failure::Repetition, sentence));
+        }
+        self.ask(inputs)
+    }
+
+    /// The model answered without calls: the end, or one more turn to mend the answer.
+    fn conclude(&self, inputs: &Inputs, answer: &Answer) -> Next {
+        if answer.stop == Stop::Refused {
+            return Next::End(failed(Failure::Refused, "the model refused to answer"));
+        }
+        match &self.repair {
+            None => Next::End(Outcome::Completed { answer: self.final_text(answer) }),
+            Some(_) if !self.repaired => self.ask(inputs),
+            Some(flaw) => Next::End(failed(Failure::Output, flaw.lines().next().unwrap_or_default())),
+        }
+    }
+
+    /// What is wrong with the last answer, in words for the model; the first line is for people too.
+    fn flaw(&self) -> Option<String> {
+        let answer = &self.turns.last()?.answer;
+        if !answer.calls.is_empty() || answer.stop == Stop::Refused {
+            return None;
+        }
+        if answer.text.trim().is_empty() {
+            return Some("the answer was empty\nAnswer the task now, in words.".to_owned());
+        }
+        let errors = schema::check_text(self.prepared.output_schema.as_ref()?, &answer.text).err()?;
+        Some(format!(
+            "the answer does not fit its schema: {}\nAnswer again with JSON that fits the schema, and nothing else.",
+            errors.join("; ")
+        ))
+    }
+
+    fn final_text(&self, answer: &Answer) -> String {
+        let fitted =
+            self.prepared.output_schema.as_ref().and_then(|s| schema::check_text(s, &answer.text).ok());
+        fitted.map_or_else(|| answer.text.clone(), |value| value.to_string())
+    }
+
+    /// Station's own words before the next request, if any.
+    fn note(&self) -> Option<String> {
+        if let Some(flaw) = &self.repair {
+            return Some(format!("[Station] {flaw}"));
+        }
+        let inputs = self.inputs.as_ref()?;
+        let last = self.steps() > 0 && self.steps() + 1 >= inputs.steps.steps;
+        last.then(|| {
+            "[Station] This is your last step: answer now with what you have, without calling a tool."
+                .to_owned()
+        })
+    }
+
+    fn repeats(&self) -> bool {
+        let Some(recent) = self.turns.len().checked_sub(REPETITIONS_MAX).map(|from| &self.turns[from..])
+        else {
+            return false;
+        };
+        recent.windows(2).all(|pair| pair[0].same_as(&pair[1]))
+    }
+
+    fn able(&self, choice: &super::ModelChoice) -> bool {
+        (choice.tools || self.prepared.tools.is_empty())
+            && (choice.schema || self.prepared.output_schema.is_none())
+    }
+
+    fn able_after(&self, inputs: &Inputs, from: usize, cooling: &dyn Fn(&ModelRef) -> bool) -> Option<usize> {
+        let later =
+            || inputs.models.iter().enumerate().skip(from + 1).filter(|(_, choice)| self.able(choice));
+        later().find(|(_, choice)| !cooling(&choice.model)).or_else(|| later().next()).map(|(index, _)| index)
+    }
+
+    fn switch(&self, inputs: &Inputs, to: usize, reason: &str) -> Event {
+        Event::ModelSwitched {
+            to,
+            from_model: inputs.models[self.choice].model.clone(),
+            to_model: inputs.models[to].model.clone(),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// What a parent's model is told of a sub-agent's end.
+#[must_use]
+pub fn child_text(
+    run: RunId,
+    name: &str,
+    outcome: Status,
+    answer: Option<&str>,
+    error: Option<&str>,
+) -> String {
+    match (outcome, answer) {
+        (Status::Completed, Some(answer)) => answer.to_owned(),
+        _ => format!(
+            "the run {run} of agent `{name}` ended as {} without an answer{}",
+            outcome.as_str(),
+            error.map(|error| format!(": {error}")).unwrap_or_default()
+        ),
+    }
+}
+
+fn failed(failure: Failure, sentence: impl Into<String>) -> Outcome {
+    Outcome::Failed { failure, sentence: sentence.into() }
+}
