@@ -7,6 +7,7 @@
 mod agent;
 mod caller;
 mod chat;
+pub mod discovery;
 mod environment;
 mod error;
 pub mod file;
