@@ -1,1 +1,32 @@
-fn main() {}
+//! `cargo xtask`: the checks that a reviewer would otherwise repeat.
+//!
+//! `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
+//! test of some crate, because it looks at all of them and depends on none.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developer's tool: its output is its purpose"
+)]
+
+mod tidy;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let result = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["tidy"] => tidy::run(),
+        _ => {
+            eprintln!("usage: cargo xtask tidy");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
