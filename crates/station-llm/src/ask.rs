@@ -1,0 +1,207 @@
+//! Asking one model: time limits, retries, and what a failure is called.
+
+use crate::choose::Route;
+use crate::cooling::Cooling;
+use crate::transport::Transport;
+use crate::{Config, Script, offline, openai};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use serde_json::Value;
+use station_core::run::{AskFailure, GrantedTool, Settings};
+use station_core::{Answer, Message, ModelRef};
+use std::time::Duration;
+
+/// Longest wait before a request is sent again. A provider that asks for more has failed for this request, and the
+/// run's next model is asked instead.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The conversation so far; a system message stands first.
+    pub messages: &'a [Message],
+    /// What the model may call.
+    pub tools: &'a [GrantedTool],
+    /// Sampling and limits.
+    pub settings: &'a Settings,
+    /// JSON Schema the answer must fit.
+    pub output_schema: Option<&'a Value>,
+}
+
+/// What happens while a model answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delta {
+    /// More text.
+    Text(String),
+    /// The request is sent again: text that came so far is void.
+    Retry {
+        /// Which attempt begins: 2 for the first repetition.
+        attempt: u32,
+        /// How long is waited before it.
+        after: Duration,
+        /// The public sentence of what failed.
+        reason: String,
+    },
+}
+
+/// A model did not answer, after all retries.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct AskError {
+    /// The sort of failure.
+    pub failure: AskFailure,
+    /// The public sentence: no key, no internal cause.
+    pub sentence: String,
+    /// What to try.
+    pub hint: Option<String>,
+}
+
+/// One attempt failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: AskError,
+    /// Whether the same request may do better in a moment.
+    pub(crate) again: bool,
+    /// How long the provider wants to be left alone.
+    pub(crate) after: Option<Duration>,
+}
+
+impl Failed {
+    /// A failure that is repeated if its sort says so.
+    pub(crate) fn new(failure: AskFailure, sentence: impl Into<String>) -> Self {
+        let again = match failure {
+            AskFailure::RateLimited
+            | AskFailure::Unavailable
+            | AskFailure::Truncated
+            | AskFailure::Unreachable
+            | AskFailure::Garbled => true,
+            // A time-out has cost minutes already; the others would fail again.
+            AskFailure::TimedOut
+            | AskFailure::ContextOverflow
+            | AskFailure::BadKey
+            | AskFailure::Rejected => false,
+        };
+        Self { error: AskError { failure, sentence: sentence.into(), hint: None }, again, after: None }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.error.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn with_after(mut self, after: Option<Duration>) -> Self {
+        self.after = after;
+        self
+    }
+
+    pub(crate) fn for_good(mut self) -> Self {
+        self.again = false;
+        self
+    }
+}
+
+/// The models Station can ask.
+#[derive(Debug)]
+pub struct Models {
+    pub(crate) config: Config,
+    pub(crate) script: Option<Script>,
+    cooling: Cooling,
+    transport: Transport,
+}
+
+impl Models {
+    /// Models as configured. Opens no connection.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, script: None, cooling: Cooling::default(), transport: Transport::default() }
+    }
+
+    /// Models of which the configured one, and every bare name, is `script`. Nothing is retried.
+    #[must_use]
+    pub fn scripted(script: Script) -> Self {
+        let config = Config {
+            provider: Some(crate::choose::SCRIPT.to_owned()),
+            model: Some(crate::choose::SCRIPT.to_owned()),
+            retries: 0,
+            ..Config::default()
+        };
+        Self { script: Some(script), ..Self::new(config) }
+    }
+
+    /// How long `model` should still be left alone because it failed a moment ago.
+    #[must_use]
+    pub fn cooling(&self, model: &ModelRef) -> Option<Duration> {
+        self.cooling.left(model)
+    }
+
+    /// Asks `model`; tells `on_delta` what happens meanwhile. Dropping the future ends the request.
+    ///
+    /// # Errors
+    /// What failed, after all retries.
+    pub async fn ask(
+        &self,
+        model: &ModelRef,
+        request: &Request<'_>,
+        on_delta: &(dyn Fn(Delta) + Send + Sync),
+    ) -> Result<Answer, AskError> {
+        let route = self.route(model).map_err(|error| AskError {
+            failure: AskFailure::Rejected,
+            sentence: error.sentence().to_owned(),
+            hint: error.hints().first().cloned(),
+        })?;
+        let mut waits = ExponentialBuilder::new()
+            .with_min_delay(self.config.backoff)
+            .with_max_delay(WAIT_MAX)
+            .with_max_times(usize::try_from(self.config.retries).unwrap_or(usize::MAX))
+            .with_jitter()
+            .build();
+        let mut attempt = 1;
+        loop {
+            let failed = match self.attempt(&route, model, request, on_delta).await {
+                Ok(answer) => {
+                    self.cooling.answered(model);
+                    return Ok(answer);
+                }
+                Err(failed) => failed,
+            };
+            tracing::debug!(%model, attempt, failure = ?failed.error.failure, "a model did not answer");
+            let wait = if failed.again { waits.next() } else { None };
+            let wait = wait.map(|wait| failed.after.unwrap_or(wait)).filter(|wait| *wait <= WAIT_MAX);
+            let Some(after) = wait else {
+                self.cooling.failed(model, failed.error.failure, failed.after);
+                return Err(failed.error);
+            };
+            attempt += 1;
+            on_delta(Delta::Retry { attempt, after, reason: failed.error.sentence });
+            tokio::time::sleep(after).await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        route: &Route<'_>,
+        model: &ModelRef,
+        request: &Request<'_>,
+        on_delta: &(dyn Fn(Delta) + Send + Sync),
+    ) -> Result<Answer, Failed> {
+        match route {
+            Route::OpenAi(endpoint) => {
+                let limit = self.config.request_timeout;
+                let asked =
+                    openai::ask(endpoint, request, self.config.idle_timeout, &self.transport, on_delta);
+                tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| {
+                    let sentence =
+                        format!("model `{model}` did not finish its answer within {} s", limit.as_secs());
+                    Err(Failed::new(AskFailure::TimedOut, sentence))
+                })
+            }
+            Route::Offline => {
+                let answer = offline::answer(request);
+                if !answer.text.is_empty() {
+                    on_delta(Delta::Text(answer.text.clone()));
+                }
+                Ok(answer)
+            }
+            Route::Script(script) => script.ask(model, request, on_delta).await,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Sends one request and reads its answer as it comes.
+
+use super::answer::Assembly;
+use super::{failure, request};
+use crate::ask::Failed;
+use crate::choose::Endpoint;
+use crate::sse::{Reader, TooLong};
+use crate::transport::Transport;
+use crate::{Delta, Request};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use station_core::Answer;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Most bytes read of a refusal: enough for its message.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes read of an answer that is not streamed.
+const WHOLE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Asks `endpoint` once.
+pub(crate) async fn ask(
+    endpoint: &Endpoint,
+    asked: &Request<'_>,
+    idle: Duration,
+    transport: &Transport,
+    on_delta: &(dyn Fn(Delta) + Send + Sync),
+) -> Result<Answer, Failed> {
+    let response = send(endpoint, asked, idle, transport).await?;
+    let status = response.status();
+    if status != StatusCode::OK {
+        let after = retry_after(response.headers());
+        // A refusal whose body does not come is a refusal all the same.
+        let body = whole_body(endpoint, response, idle, REFUSAL_BYTES_MAX).await.unwrap_or_default();
+        return Err(failure::of_status(endpoint, status.as_u16(), &body, after));
+    }
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("application/json") {
+        let body = whole_body(endpoint, response, idle, WHOLE_BYTES_MAX).await?;
+        return finish_whole(endpoint, &body, on_delta);
+    }
+    if kind.starts_with("text/html") {
+        return Err(failure::garbled(endpoint, "answered with a web page")
+            .with_hint("check `STN_AI_BASE_URL`; it usually ends in /v1")
+            .for_good());
+    }
+    read_stream(endpoint, response, idle, on_delta).await
+}
+
+async fn send(
+    endpoint: &Endpoint,
+    asked: &Request<'_>,
+    idle: Duration,
+    transport: &Transport,
+) -> Result<Response, Failed> {
+    let body = request::body(endpoint, asked).to_string();
+    let mut builder = transport
+        .client(&endpoint.url)?
+        .post(&endpoint.url)
+        .header(CONTENT_TYPE, "application/json")
+        .header(ACCEPT, "text/event-stream")
+        .body(body);
+    if let Some(key) = &endpoint.key {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose().trim())).map_err(|_| {
+            failure::of_status(endpoint, 401, "", None)
+                .with_hint(format!("{} has characters that no key has", endpoint.key_variables))
+        })?;
+        value.set_sensitive(true);
+        builder = builder.header(AUTHORIZATION, value);
+    }
+    match timeout(idle, builder.send()).await {
+        Err(_) => Err(failure::silent(endpoint, idle)),
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) => {
+            tracing::debug!(error = %error.without_url(), "a request to a model failed");
+            Err(failure::unreachable(endpoint))
+        }
+    }
+}
+
+async fn read_stream(
+    endpoint: &Endpoint,
+    mut response: Response,
+    idle: Duration,
+    on_delta: &(dyn Fn(Delta) + Send + Sync),
+) -> Result<Answer, Failed> {
+    let mut reader = Reader::default();
+    let mut assembly = Assembly::default();
+    while !assembly.is_done() {
+        let chunk = match timeout(idle, response.chunk()).await {
+            // Only the usage is missing: not worth the answer.
+            Err(_) if assembly.is_whole() => break,
+            Err(_) => return Err(failure::silent(endpoint, idle)),
+            Ok(Ok(Some(chunk))) => chunk,
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => {
+                tracing::debug!(error = %error.without_url(), "a model's stream broke");
+                break;
+            }
+        };
+        let events = reader
+            .push(&chunk)
+            .map_err(|TooLong| failure::garbled(endpoint, "sent an endless event").for_good())?;
+        for event in events {
+            tell(assembly.take(endpoint, &event)?, on_delta);
+        }
+    }
+    if !assembly.is_whole()
+        && let Some(event) = reader.finish()
+    {
+        // Half an event is a truncated answer, not a garbled one.
+        tell(assembly.take(endpoint, &event).map_err(|_| failure::truncated(endpoint))?, on_delta);
+    }
+    assembly.finish(endpoint)
+}
+
+fn finish_whole(
+    endpoint: &Endpoint,
+    body: &str,
+    on_delta: &(dyn Fn(Delta) + Send + Sync),
+) -> Result<Answer, Failed> {
+    let mut assembly = Assembly::default();
+    tell(assembly.take(endpoint, body)?, on_delta);
+    if !assembly.is_whole() {
+        return Err(failure::garbled(endpoint, "sent JSON that is not an answer"));
+    }
+    assembly.finish(endpoint)
+}
+
+fn tell(text: Option<String>, on_delta: &(dyn Fn(Delta) + Send + Sync)) {
+    if let Some(text) = text {
+        on_delta(Delta::Text(text));
+    }
+}
+
+/// The body as text, at most `limit` bytes of it.
+async fn whole_body(
+    endpoint: &Endpoint,
+    mut response: Response,
+    idle: Duration,
+    limit: usize,
+) -> Result<String, Failed> {
+    let mut body = Vec::new();
+    while body.len() < limit {
+        match timeout(idle, response.chunk()).await {
+            Err(_) => return Err(failure::silent(endpoint, idle)),
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+            Ok(Ok(None)) => break,
+            Ok(Err(_)) => return Err(failure::truncated(endpoint)),
+        }
+    }
+    body.truncate(limit);
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+/// `retry-after-ms`, or `Retry-After` in seconds. Its other form, a date, would need a clock that agrees with the
+/// provider's: the usual wait is taken instead.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |value: Option<&HeaderValue>| value?.to_str().ok()?.trim().parse::<f64>().ok();
+    let ms = number(headers.get("retry-after-ms")).map(|ms| ms / 1000.0);
+    let seconds = ms.or_else(|| number(headers.get(RETRY_AFTER)))?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
