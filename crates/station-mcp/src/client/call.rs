@@ -1,0 +1,114 @@
+//! A tool call: sent once, and honest about what is known of it afterwards.
+
+use super::Connection;
+use super::wire::EFFECT_KEY;
+use crate::convert;
+use rmcp::ServiceError;
+use rmcp::model::{CallToolRequestParams, CallToolResponse, RequestMetaObject};
+use serde_json::{Map, Value};
+use station_core::EffectId;
+use station_core::run::Why;
+use std::time::Duration;
+
+/// How many of the server's last lines are told when it broke off in the middle of a call.
+const LINES_TOLD: usize = 5;
+
+/// How a tool call ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallEnd {
+    /// The server answered; also when it answered with an error.
+    Returned {
+        /// The result as text, at most `output_bytes_max` bytes and a note on what was cut.
+        text: String,
+        /// The structured result, where there is one and it is within the limit.
+        structured: Option<Value>,
+        /// Whether the tool, or the server in its place, says that it failed.
+        is_error: bool,
+        /// Bytes of the result that were left out.
+        cut_bytes: u64,
+    },
+    /// The connection was closed before anything was written: it may be renewed, and the call sent.
+    NotSent {
+        /// What happened, for people.
+        sentence: String,
+    },
+    /// The call was written, and its outcome will not be known.
+    Unknown {
+        /// Why.
+        why: Why,
+        /// What happened, for people.
+        sentence: String,
+    },
+}
+
+impl Connection {
+    /// Sends one tool call and waits for its end. Dropping the future tells the server that nobody waits any more.
+    pub async fn call(
+        &self,
+        tool: &str,
+        arguments: Map<String, Value>,
+        effect: EffectId,
+        timeout: Duration,
+    ) -> CallEnd {
+        if self.is_closed() {
+            return CallEnd::NotSent { sentence: self.closed_sentence().await };
+        }
+        let effect = effect.to_string();
+        let ticket = self.inner.traffic.admit(&effect);
+        let mut params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
+        let mut meta = RequestMetaObject::new();
+        meta.0.0.insert(EFFECT_KEY.to_owned(), Value::String(effect));
+        params.meta = Some(meta);
+        match tokio::time::timeout(timeout, self.inner.peer.call_tool_once(params)).await {
+            Ok(Ok(response)) => self.answered(response),
+            Ok(Err(ServiceError::McpError(error))) => returned_error(error.message.into_owned()),
+            Ok(Err(ServiceError::TransportSend(_) | ServiceError::TransportClosed)) => {
+                if ticket.withdraw() {
+                    self.lost().await
+                } else {
+                    CallEnd::NotSent { sentence: self.closed_sentence().await }
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(server = %self.inner.server, %error, "a call's answer was not understood");
+                returned_error("the server's answer is not the result of a tool call".to_owned())
+            }
+            Err(_) => CallEnd::Unknown {
+                why: Why::TimedOut,
+                sentence: format!("server `{}` did not answer within {timeout:?}", self.inner.server),
+            },
+        }
+    }
+
+    fn answered(&self, response: CallToolResponse) -> CallEnd {
+        match response {
+            CallToolResponse::Complete(result) => convert::result(result, self.inner.output_bytes_max),
+            CallToolResponse::InputRequired(_) => returned_error(
+                "the tool asks for input from a person, which Station cannot give yet; it did not finish"
+                    .to_owned(),
+            ),
+            // We do not declare that we follow tasks, so no server should make one.
+            _ => returned_error("the server put the call off, and Station cannot follow it".to_owned()),
+        }
+    }
+
+    async fn lost(&self) -> CallEnd {
+        let broke = self.breakage().await;
+        let lines = self.stderr();
+        let last = &lines[lines.len().saturating_sub(LINES_TOLD)..];
+        let words =
+            if last.is_empty() { String::new() } else { format!("; it last said: {}", last.join(" | ")) };
+        CallEnd::Unknown {
+            why: Why::ConnectionLost,
+            sentence: format!("server `{}` {broke} before it answered{words}", self.inner.server),
+        }
+    }
+
+    async fn closed_sentence(&self) -> String {
+        format!("server `{}` {}", self.inner.server, self.breakage().await)
+    }
+}
+
+fn returned_error(text: String) -> CallEnd {
+    CallEnd::Returned { text, structured: None, is_error: true, cut_bytes: 0 }
+}

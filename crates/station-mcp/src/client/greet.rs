@@ -1,0 +1,211 @@
+//! Greeting a server: which era it speaks, and what to try when the first guess was wrong.
+//!
+//! A server whose era is not known is probed with `server/discover`; an old one answers that with an error and is
+//! greeted by the handshake on the same connection, a silent one after rmcp's fixed ten seconds. What no probe can
+//! cover needs a fresh process: old servers that end at a request they do not know, and servers that changed their era
+//! since they were last seen. One second try is made, never a third; [`Greeting::instead`] says which.
+
+use super::handler::{self, Handler};
+use super::wire::{Traffic, Wire};
+use super::{ConnectError, Connection, Inner, Launch, stdio};
+use rmcp::RoleClient;
+use rmcp::model::ProtocolVersion;
+use rmcp::service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, RunningService};
+use station_core::Era;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+/// A way to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Greeting {
+    /// Discover, and the handshake where that is refused or not answered.
+    Probe,
+    /// The handshake alone.
+    Handshake,
+    /// Discover alone, for as long as it takes.
+    Discover,
+}
+
+/// How a greeting failed, as far as it matters for what is tried next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// The server could not be started, or there is no time left.
+    Final,
+    /// It ended, or closed its output, without an answer.
+    HungUp,
+    /// It answered, and not with what was asked for.
+    Refused,
+    /// It refused both, one after the other.
+    RefusedBoth,
+}
+
+impl Greeting {
+    fn first(seen: Option<Era>) -> Self {
+        match seen {
+            Some(Era::Legacy) => Self::Handshake,
+            // Discover is the first thing a probe says: a modern server loses nothing.
+            Some(Era::Modern) | None => Self::Probe,
+        }
+    }
+
+    /// What is worth a fresh process after `failure`.
+    fn instead(self, failure: Failure) -> Option<Self> {
+        match (self, failure) {
+            // Old servers end at a request they do not know.
+            (Self::Probe, Failure::HungUp) => Some(Self::Handshake),
+            // A modern server that was too slow for the probe refused the handshake.
+            (Self::Probe, Failure::Refused) => Some(Self::Discover),
+            // It was updated since it was seen.
+            (Self::Handshake, Failure::Refused) => Some(Self::Probe),
+            (Self::Handshake, Failure::HungUp)
+            | (Self::Discover, _)
+            | (_, Failure::Final | Failure::RefusedBoth) => None,
+        }
+    }
+
+    fn lifecycle(self) -> ClientLifecycleMode {
+        let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
+        match self {
+            Self::Probe => ClientLifecycleMode::Auto {
+                preferred_versions,
+                legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+            },
+            Self::Handshake => ClientLifecycleMode::Initialize,
+            Self::Discover => ClientLifecycleMode::Discover { preferred_versions },
+        }
+    }
+}
+
+pub(super) async fn connect(launch: &Launch) -> Result<Connection, ConnectError> {
+    let deadline = Instant::now() + launch.connect_timeout;
+    let first = Greeting::first(launch.era);
+    let (error, failure) = match attempt(launch, first, deadline).await {
+        Ok(connection) => return Ok(connection),
+        Err(failed) => failed,
+    };
+    let Some(second) = first.instead(failure) else { return Err(error) };
+    tracing::debug!(server = %launch.server, ?second, "the server is started again and greeted differently");
+    attempt(launch, second, deadline).await.map_err(|(again, failure)| match failure {
+        // There was no time left for it: what the first one said is worth more.
+        Failure::Final => error,
+        Failure::HungUp | Failure::Refused | Failure::RefusedBoth => again,
+    })
+}
+
+async fn attempt(
+    launch: &Launch,
+    greeting: Greeting,
+    deadline: Instant,
+) -> Result<Connection, (ConnectError, Failure)> {
+    let (child, streams) = stdio::spawn(launch).map_err(|error| (error, Failure::Final))?;
+    let traffic = Arc::new(Traffic::default());
+    let wire = Wire::new(&launch.server, streams, Arc::clone(&traffic));
+    let changed = watch::Sender::new(0);
+    let greeted = Handler::new(changed.clone()).serve_with_lifecycle(wire, greeting.lifecycle());
+    let (told, failure) = match tokio::time::timeout_at(deadline, greeted).await {
+        Ok(Ok(service)) => match known_version(&service) {
+            Some(version) => return Ok(connected(launch, child, service, &version, changed, traffic)),
+            None => {
+                ("speaks a version of the protocol that Station does not know".to_owned(), Failure::Final)
+            }
+        },
+        Ok(Err(error)) => explain(&child, &traffic, &error).await,
+        Err(_) => (format!("did not answer within {:?}", launch.connect_timeout), Failure::Final),
+    };
+    // Gone before another one is started: two of the same server may fight over a port or a file.
+    child.kill_now().await;
+    let sentence = format!("server `{}` {told}", launch.server);
+    Err((ConnectError { sentence, stderr: child.stderr() }, failure))
+}
+
+/// The version that was agreed upon. rmcp takes whatever an old server answers; we take what we know.
+fn known_version(service: &RunningService<RoleClient, Handler>) -> Option<ProtocolVersion> {
+    let version = service.peer().peer_info()?.protocol_version.clone();
+    ProtocolVersion::KNOWN_VERSIONS.contains(&version).then_some(version)
+}
+
+fn connected(
+    launch: &Launch,
+    child: stdio::Child,
+    service: RunningService<RoleClient, Handler>,
+    version: &ProtocolVersion,
+    changed: watch::Sender<u64>,
+    traffic: Arc<Traffic>,
+) -> Connection {
+    let peer = service.peer().clone();
+    let era = if version.has_initialize() { Era::Legacy } else { Era::Modern };
+    let listener = match (era, handler::wanted(&peer)) {
+        (Era::Modern, Some(filter)) => {
+            let following = handler::follow(peer.clone(), filter, changed.clone());
+            Some(AbortOnDropHandle::new(tokio::spawn(following)))
+        }
+        _ => None,
+    };
+    let inner = Inner {
+        server: launch.server.clone(),
+        era,
+        output_bytes_max: launch.output_bytes_max,
+        peer,
+        changed,
+        traffic,
+        _listener: listener,
+        service: Mutex::new(Some(service)),
+        child,
+    };
+    Connection { inner: Arc::new(inner) }
+}
+
+/// What is told of a failed greeting, as the rest of a sentence that begins with the server's name.
+async fn explain(
+    child: &stdio::Child,
+    traffic: &Traffic,
+    error: &ClientInitializeError,
+) -> (String, Failure) {
+    let failure = failure(error);
+    if failure != Failure::HungUp {
+        return (refusal(error), failure);
+    }
+    if let Some(fault) = traffic.fault() {
+        return (fault, Failure::Final);
+    }
+    // The process may be about to end, and its end says more.
+    match child.ending().await {
+        Some(ending) if !ending.started => (ending.words, Failure::Final),
+        Some(ending) => (format!("{} before it answered", ending.words), failure),
+        None => ("closed its output before it answered".to_owned(), failure),
+    }
+}
+
+fn failure(error: &ClientInitializeError) -> Failure {
+    match error {
+        ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. } => {
+            Failure::HungUp
+        }
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => match failure(fallback) {
+            Failure::HungUp => Failure::HungUp,
+            _ => Failure::RefusedBoth,
+        },
+        ClientInitializeError::Cancelled => Failure::Final,
+        _ => Failure::Refused,
+    }
+}
+
+/// What the server answered, as the rest of a sentence.
+fn refusal(error: &ClientInitializeError) -> String {
+    match error {
+        ClientInitializeError::JsonRpcError(answer) => {
+            format!("refused the connection: {} ({})", answer.message, answer.code.0)
+        }
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => refusal(fallback),
+        ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. } => {
+            let versions: Vec<&str> = server_supported.iter().map(ProtocolVersion::as_str).collect();
+            format!(
+                "speaks no version of the protocol that Station knows (it offers {})",
+                versions.join(", ")
+            )
+        }
+        _ => "answered the greeting with something else".to_owned(),
+    }
+}

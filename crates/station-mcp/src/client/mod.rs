@@ -1,0 +1,186 @@
+//! The client: a server is started, greeted in the era it speaks, and then listed and called.
+//!
+//! [`connect`] gives a [`Connection`], a cheap handle to a running server; the server lives as long as one of its
+//! handles does, and no longer. A connection is never renewed here and a call never sent twice: whoever holds the pool
+//! renews, and whoever drives a run decides about repeating.
+
+mod call;
+mod greet;
+mod handler;
+mod list;
+mod stderr;
+mod stdio;
+mod wire;
+
+pub use call::CallEnd;
+
+use handler::Handler;
+use rmcp::RoleClient;
+use rmcp::service::{Peer, RunningService};
+use station_core::{Definition, Era};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+/// How our own program is started as a shim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shim {
+    /// The program: `/proc/self/exe`, which stays right when the file is replaced by an update.
+    pub program: PathBuf,
+    /// Its arguments: [`crate::shim::ARGUMENT`].
+    pub args: Vec<String>,
+}
+
+/// Everything that is needed to start a server and connect to it.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Its name, for messages.
+    pub server: String,
+    /// How it is reached, with every variable resolved.
+    pub definition: Definition,
+    /// How the shim is started.
+    pub shim: Shim,
+    /// Station's own variables, as far as they may be passed on: those of the base list and of `child_env` are.
+    pub inherited: BTreeMap<String, String>,
+    /// Names that are passed on to every server beside the base list.
+    pub child_env: Vec<String>,
+    /// Where it runs, if its definition does not say.
+    pub folder: PathBuf,
+    /// The era it spoke last, so that a silent server does not cost a probe each time.
+    pub era: Option<Era>,
+    /// How long starting and greeting may take together.
+    pub connect_timeout: Duration,
+    /// Bytes of a result that are kept.
+    pub output_bytes_max: u64,
+}
+
+/// Why a server could not be connected to, or not be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectError {
+    /// What failed, for people.
+    pub sentence: String,
+    /// The last lines the server wrote to stderr.
+    pub stderr: Vec<String>,
+}
+
+impl ConnectError {
+    fn plain(sentence: String) -> Self {
+        Self { sentence, stderr: Vec::new() }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+/// A process, told apart from a later one with the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in clock ticks since the machine did.
+    pub start: u64,
+}
+
+/// A handle to a running server; clones share it, and dropping the last one kills it.
+#[derive(Clone)]
+pub struct Connection {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    server: String,
+    era: Era,
+    output_bytes_max: u64,
+    peer: Peer<RoleClient>,
+    changed: watch::Sender<u64>,
+    traffic: Arc<wire::Traffic>,
+    /// Follows the lists of a modern server, which tells changes only to those who listen.
+    _listener: Option<AbortOnDropHandle<()>>,
+    /// Taken by `close`; dropping it ends the protocol and closes the server's stdin.
+    service: Mutex<Option<RunningService<RoleClient, Handler>>>,
+    /// Last, so that stdin closes before the shim is told to kill.
+    child: stdio::Child,
+}
+
+/// Starts the server and greets it.
+///
+/// # Errors
+///
+/// When it cannot be started, ends, stays silent, or speaks no version we know.
+pub async fn connect(launch: Launch) -> Result<Connection, ConnectError> {
+    greet::connect(&launch).await
+}
+
+impl Connection {
+    /// The era the server speaks: to be remembered.
+    #[must_use]
+    pub fn era(&self) -> Era {
+        self.inner.era
+    }
+
+    /// The shim's process; `None` where it was gone before it could be looked at.
+    #[must_use]
+    pub fn process(&self) -> Option<Process> {
+        self.inner.child.process()
+    }
+
+    /// Whether nothing can be sent any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.peer.is_transport_closed()
+    }
+
+    /// The last lines the server wrote to stderr.
+    #[must_use]
+    pub fn stderr(&self) -> Vec<String> {
+        self.inner.child.stderr()
+    }
+
+    /// A number that grows whenever the server says that its tools, resources or prompts have changed.
+    #[must_use]
+    pub fn list_changed(&self) -> watch::Receiver<u64> {
+        self.inner.changed.subscribe()
+    }
+
+    /// Ends the server: its stdin is closed, and when it has not ended after a grace time, it is killed with all it
+    /// started. Calls in flight end as unknown. Closing twice is closing once.
+    pub async fn close(&self) {
+        let service = self.inner.service.lock().expect("nobody panics while holding the service").take();
+        if let Some(mut service) = service
+            && let Err(error) = service.close().await
+        {
+            tracing::warn!(server = %self.inner.server, %error, "the protocol's task failed");
+        }
+        self.inner.child.end().await;
+    }
+
+    /// What is known about why the connection broke, as the rest of a sentence that begins with the server's name.
+    async fn breakage(&self) -> String {
+        match self.inner.traffic.fault() {
+            Some(fault) => fault,
+            None => match self.inner.child.ending().await {
+                Some(ending) => ending.words,
+                None => "closed the connection".to_owned(),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("server", &self.inner.server)
+            .field("era", &self.inner.era)
+            .field("process", &self.process())
+            .finish_non_exhaustive()
+    }
+}

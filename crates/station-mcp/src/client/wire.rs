@@ -1,0 +1,370 @@
+//! One JSON-RPC message per line over a server's streams: the transport that is given to rmcp.
+//!
+//! Ours, because three things must be exact that rmcp's own does not tell: whether a tool call was begun to be written
+//! (only then is its outcome unknown), why a connection was given up, and that a probe which is answered after the
+//! handshake has begun is not taken for the handshake's answer. Servers that print text on stdout are survived: what
+//! is not JSON is passed over.
+
+use super::stdio::Streams;
+use rmcp::RoleClient;
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, JsonRpcMessage, RequestId,
+    ServerJsonRpcMessage,
+};
+use rmcp::transport::Transport;
+use serde_json::Value;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{ChildStdin, ChildStdout};
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of one line, which is one message. A tool that returns more than this returns a file, not an answer.
+const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The key under which an effect's id travels with its call.
+pub(super) const EFFECT_KEY: &str = "station/effect-id";
+
+/// What is known about the traffic of one connection, shared with those who wait for answers.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    calls: Mutex<HashMap<String, Stage>>,
+    fault: Mutex<Option<String>>,
+}
+
+/// How far the writing of a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing of it was written.
+    Waiting,
+    /// Its line was begun, or is done.
+    Begun,
+}
+
+/// A tool call that may be written as long as this exists.
+pub(super) struct Ticket {
+    traffic: Arc<Traffic>,
+    effect: String,
+}
+
+impl Traffic {
+    /// Lets the call with this effect id be written.
+    pub(super) fn admit(self: &Arc<Self>, effect: &str) -> Ticket {
+        self.calls().insert(effect.to_owned(), Stage::Waiting);
+        Ticket { traffic: Arc::clone(self), effect: effect.to_owned() }
+    }
+
+    /// Why the connection was given up, where that was our decision.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.fault.lock().expect("nobody panics while holding the fault").clone()
+    }
+
+    fn give_up(&self, sentence: String) {
+        *self.fault.lock().expect("nobody panics while holding the fault") = Some(sentence);
+    }
+
+    /// Whether the line may be begun; from now on it counts as begun.
+    fn begin(&self, effect: &str) -> bool {
+        self.calls().get_mut(effect).map(|stage| *stage = Stage::Begun).is_some()
+    }
+
+    /// Takes `begin` back: not one byte was accepted.
+    fn unbegin(&self, effect: &str) {
+        if let Some(stage) = self.calls().get_mut(effect) {
+            *stage = Stage::Waiting;
+        }
+    }
+
+    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<String, Stage>> {
+        self.calls.lock().expect("nobody panics while holding the calls")
+    }
+}
+
+impl Ticket {
+    /// Ends the permission to write. Whether anything was written is settled with that.
+    pub(super) fn withdraw(self) -> bool {
+        self.traffic.calls().remove(&self.effect) == Some(Stage::Begun)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.traffic.calls().remove(&self.effect);
+    }
+}
+
+/// The transport.
+pub(super) struct Wire {
+    server: String,
+    input: Lines,
+    /// Messages of a batch that were read and not yet handed out.
+    ready: VecDeque<ServerJsonRpcMessage>,
+    output: Arc<tokio::sync::Mutex<Option<ChildStdin>>>,
+    /// Ends a write that hangs, so that closing never waits for a server that does not read.
+    closing: CancellationToken,
+    traffic: Arc<Traffic>,
+    probes: Probes,
+}
+
+/// The requests of `server/discover`, and whether rmcp has gone on to the handshake without their answer.
+#[derive(Default)]
+struct Probes {
+    ids: Vec<RequestId>,
+    over: bool,
+}
+
+impl Wire {
+    pub(super) fn new(server: &str, streams: Streams, traffic: Arc<Traffic>) -> Self {
+        Self {
+            server: server.to_owned(),
+            input: Lines { pipe: BufReader::new(streams.stdout), line: Vec::new() },
+            ready: VecDeque::new(),
+            output: Arc::new(tokio::sync::Mutex::new(Some(streams.stdin))),
+            closing: CancellationToken::new(),
+            traffic,
+            probes: Probes::default(),
+        }
+    }
+}
+
+impl Probes {
+    fn note(&mut self, message: &ClientJsonRpcMessage) {
+        if let JsonRpcMessage::Request(request) = message {
+            match request.request {
+                ClientRequest::DiscoverRequest(_) => self.ids.push(request.id.clone()),
+                ClientRequest::InitializeRequest(_) => self.over = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether this is the answer to a probe that nobody waits for any more.
+    fn is_late(&self, message: &ServerJsonRpcMessage) -> bool {
+        let id = match message {
+            JsonRpcMessage::Response(response) => Some(&response.id),
+            JsonRpcMessage::Error(error) => error.id.as_ref(),
+            _ => None,
+        };
+        self.over && id.is_some_and(|id| self.ids.contains(id))
+    }
+}
+
+impl Transport<RoleClient> for Wire {
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: ClientJsonRpcMessage,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        self.probes.note(&message);
+        let effect = effect_of(&message);
+        let line = serde_json::to_vec(&message).map_err(io::Error::from);
+        let (output, closing, traffic) =
+            (Arc::clone(&self.output), self.closing.clone(), Arc::clone(&self.traffic));
+        async move {
+            let mut line = line?;
+            line.push(b'\n');
+            let write = async {
+                let mut output = output.lock().await;
+                let output = output.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+                write(output, &line, effect.as_deref(), &traffic).await
+            };
+            tokio::select! {
+                done = write => done,
+                () = closing.cancelled() => Err(io::ErrorKind::NotConnected.into()),
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
+        loop {
+            while let Some(message) = self.ready.pop_front() {
+                if !self.probes.is_late(&message) {
+                    return Some(message);
+                }
+            }
+            match self.input.next().await {
+                Ok(Some(line)) => self.ready.extend(messages(&line)),
+                Ok(None) => return None,
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::InvalidData {
+                        let limit = LINE_BYTES_MAX / (1024 * 1024);
+                        self.traffic.give_up(format!("sent a line longer than {limit} MiB"));
+                    }
+                    tracing::warn!(server = %self.server, %error, "the connection to a server is given up");
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        self.closing.cancel();
+        // Dropping it is what the server sees as the end of its stdin.
+        drop(self.output.lock().await.take());
+        Ok(())
+    }
+}
+
+/// Writes a line, telling the traffic the moment from which a call may have reached the server.
+async fn write(
+    output: &mut ChildStdin,
+    line: &[u8],
+    effect: Option<&str>,
+    traffic: &Traffic,
+) -> io::Result<()> {
+    if let Some(effect) = effect
+        && !traffic.begin(effect)
+    {
+        return Err(io::Error::new(io::ErrorKind::Interrupted, "the call was withdrawn"));
+    }
+    let first = match output.write(line).await {
+        Ok(first @ 1..) => first,
+        nothing => {
+            if let Some(effect) = effect {
+                traffic.unbegin(effect);
+            }
+            nothing?;
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+    };
+    output.write_all(&line[first..]).await?;
+    output.flush().await
+}
+
+fn effect_of(message: &ClientJsonRpcMessage) -> Option<String> {
+    let JsonRpcMessage::Request(request) = message else { return None };
+    let ClientRequest::CallToolRequest(call) = &request.request else { return None };
+    let meta = call.params.meta.as_ref()?;
+    meta.0.0.get(EFFECT_KEY)?.as_str().map(str::to_owned)
+}
+
+/// The lines of a server's stdout.
+struct Lines {
+    pipe: BufReader<ChildStdout>,
+    /// The line being read. Here and not in `next`, because rmcp drops that future whenever it has something to send.
+    line: Vec<u8>,
+}
+
+impl Lines {
+    /// The next line, `None` at the end; `InvalidData` if it is longer than allowed. Safe to cancel.
+    async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            let piece = self.pipe.fill_buf().await?;
+            if piece.is_empty() {
+                // A last message without its newline is a message all the same.
+                return Ok((!self.line.is_empty()).then(|| std::mem::take(&mut self.line)));
+            }
+            let end = piece.iter().position(|byte| *byte == b'\n');
+            let taken = end.map_or(piece.len(), |end| end + 1);
+            if self.line.len() + taken > LINE_BYTES_MAX {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long"));
+            }
+            self.line.extend_from_slice(&piece[..taken]);
+            self.pipe.consume(taken);
+            if end.is_some() {
+                return Ok(Some(std::mem::take(&mut self.line)));
+            }
+        }
+    }
+}
+
+/// The messages in a line: mostly one, several in a batch, none where the line is not of the protocol.
+fn messages(line: &[u8]) -> Vec<ServerJsonRpcMessage> {
+    let line = line.trim_ascii();
+    if !matches!(line.first(), Some(b'{' | b'[')) {
+        if !line.is_empty() {
+            tracing::debug!(bytes = line.len(), "a server printed text among its messages");
+        }
+        return Vec::new();
+    }
+    if let Ok(message) = serde_json::from_slice(line) {
+        return vec![message];
+    }
+    match serde_json::from_slice(line) {
+        Ok(Value::Array(batch)) => batch.into_iter().filter_map(message).collect(),
+        Ok(value) => message(value).into_iter().collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// One message; an answer that cannot be understood becomes an error answer, so that nobody waits for it in vain.
+fn message(value: Value) -> Option<ServerJsonRpcMessage> {
+    let id = value.get("id").cloned();
+    let is_answer =
+        value.get("method").is_none() && (value.get("result").is_some() || value.get("error").is_some());
+    match serde_json::from_value(value) {
+        Ok(message) => Some(message),
+        Err(error) if is_answer => {
+            let id = serde_json::from_value::<RequestId>(id?).ok()?;
+            tracing::debug!(%error, "a server's answer could not be read");
+            let data = ErrorData::new(ErrorCode::INTERNAL_ERROR, "the answer could not be read", None);
+            Some(JsonRpcMessage::error(data, Some(id)))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a server's message could not be read");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_holds_messages_or_is_passed_over() {
+        let check = |line: &str, expected: &[&str]| {
+            let found: Vec<String> = messages(line.as_bytes())
+                .iter()
+                .map(|message| serde_json::to_string(message).unwrap())
+                .collect();
+            assert_eq!(found, expected, "{line}");
+        };
+        check("Server running on stdio\n", &[]);
+        check("\r\n", &[]);
+        check("{not json\n", &[]);
+        check(
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\r\n",
+            &[r#"{"jsonrpc":"2.0","id":1,"result":{}}"#],
+        );
+        check(
+            r#"[{"jsonrpc":"2.0","id":1,"result":{}},7,{"jsonrpc":"2.0","id":2,"result":{}}]"#,
+            &[r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#],
+        );
+        check(
+            r#"{"jsonrpc":"2.0","id":3,"error":"odd"}"#,
+            &[r#"{"jsonrpc":"2.0","id":3,"error":{"code":-32603,"message":"the answer could not be read"}}"#],
+        );
+    }
+
+    #[test]
+    fn a_call_is_written_only_under_its_ticket() {
+        let traffic = Arc::new(Traffic::default());
+        assert!(!traffic.begin("a"), "nobody asked for it");
+        let ticket = traffic.admit("a");
+        assert!(!ticket.withdraw(), "nothing was written");
+        assert!(!traffic.begin("a"), "it was withdrawn");
+        let ticket = traffic.admit("a");
+        assert!(traffic.begin("a"));
+        traffic.unbegin("a");
+        assert!(!ticket.withdraw(), "the write took nothing");
+        let ticket = traffic.admit("a");
+        assert!(traffic.begin("a"));
+        assert!(ticket.withdraw(), "from here on the outcome is unknown");
+        drop(traffic.admit("a"));
+        assert!(!traffic.begin("a"), "a dropped call is not written");
+    }
+
+    #[test]
+    fn a_late_answer_to_a_probe_is_passed_over() {
+        let answer: ServerJsonRpcMessage =
+            serde_json::from_str(r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"?"}}"#)
+                .unwrap();
+        for (ids, over, late) in [(vec![0], true, true), (vec![0], false, false), (vec![1], true, false)] {
+            let probes = Probes { ids: ids.into_iter().map(RequestId::Number).collect(), over };
+            assert_eq!(probes.is_late(&answer), late);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! From the protocol's words to ours: results of calls, and the entries of lists.
+//!
+//! Results become text, because text is what a model reads and a journal keeps; what is not text is named, not shown.
+//! Entries are read leniently, field by field: one tool that is badly described must not hide its siblings.
+
+use crate::CallEnd;
+use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
+use serde_json::Value;
+use station_core::Annotations;
+use station_core::discovery::{DiscoveredPrompt, DiscoveredResource, DiscoveredTool};
+
+/// What a tool call returned, within `bytes_max`.
+pub(crate) fn result(result: CallToolResult, bytes_max: u64) -> CallEnd {
+    let blocks: Vec<String> = result.content.iter().map(block).collect();
+    let text = match &result.structured_content {
+        Some(structured) if blocks.is_empty() => structured.to_string(),
+        _ => blocks.join("\n"),
+    };
+    let (text, mut cut_bytes) = cut(text, bytes_max);
+    let structured = result.structured_content.filter(|structured| {
+        let bytes = structured.to_string().len() as u64;
+        let kept = bytes <= bytes_max;
+        if !kept && !blocks.is_empty() {
+            cut_bytes += bytes;
+        }
+        kept
+    });
+    CallEnd::Returned { text, structured, is_error: result.is_error.unwrap_or(false), cut_bytes }
+}
+
+/// One block of a result as text.
+fn block(block: &ContentBlock) -> String {
+    match block {
+        ContentBlock::Text(text) => text.text.clone(),
+        ContentBlock::Image(image) => not_shown("image", Some(&image.mime_type), &image.data),
+        ContentBlock::Audio(audio) => not_shown("audio", Some(&audio.mime_type), &audio.data),
+        ContentBlock::ResourceLink(link) => match &link.description {
+            Some(description) => format!("[resource {} {}: {description}]", link.uri, link.name),
+            None => format!("[resource {} {}]", link.uri, link.name),
+        },
+        ContentBlock::Resource(embedded) => match &embedded.resource {
+            ResourceContents::TextResourceContents { uri, text, .. } => format!("[resource {uri}]\n{text}"),
+            ResourceContents::BlobResourceContents { uri, mime_type, blob, .. } => {
+                not_shown(&format!("resource {uri}"), mime_type.as_deref(), blob)
+            }
+            _ => "[a resource of an unknown kind, not shown]".to_owned(),
+        },
+        _ => "[content of an unknown kind, not shown]".to_owned(),
+    }
+}
+
+fn not_shown(what: &str, mime: Option<&str>, base64: &str) -> String {
+    let padding = base64.bytes().rev().take_while(|byte| *byte == b'=').count();
+    let bytes = (base64.len() * 3 / 4).saturating_sub(padding);
+    let mime = mime.map_or_else(String::new, |mime| format!(" {mime}"));
+    format!("[{what}{mime}, {bytes} bytes, not shown]")
+}
+
+/// The first `bytes_max` bytes of `text`, at a character's boundary, with a note on the rest; and how long that is.
+fn cut(mut text: String, bytes_max: u64) -> (String, u64) {
+    let limit = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    if text.len() <= limit {
+        return (text, 0);
+    }
+    let end = text.floor_char_boundary(limit);
+    let cut = (text.len() - end) as u64;
+    text.truncate(end);
+    text.push_str(&format!("\n[cut: {cut} more bytes]"));
+    (text, cut)
+}
+
+/// A tool of a list; `None` where it has no name to call it by.
+pub(crate) fn tool(entry: &Value) -> Option<DiscoveredTool> {
+    let hints = entry.get("annotations").cloned().unwrap_or_default();
+    let hint = |name: &str| hints.get(name).and_then(Value::as_bool);
+    let title = entry.get("title").or_else(|| hints.get("title"));
+    Some(DiscoveredTool {
+        name: name(entry)?,
+        title: title.and_then(Value::as_str).unwrap_or_default().to_owned(),
+        description: text(entry, "description"),
+        input_schema: schema(entry, "inputSchema").unwrap_or_else(|| serde_json::json!({ "type": "object" })),
+        output_schema: schema(entry, "outputSchema"),
+        annotations: Annotations {
+            read_only: hint("readOnlyHint"),
+            destructive: hint("destructiveHint"),
+            idempotent: hint("idempotentHint"),
+            open_world: hint("openWorldHint"),
+        },
+    })
+}
+
+/// Which of the two lists of resources an entry is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResourceKind {
+    Resource,
+    Template,
+}
+
+/// A resource of a list; `None` where it has no URI to read it by.
+pub(crate) fn resource(entry: &Value, kind: ResourceKind) -> Option<DiscoveredResource> {
+    let uri = match kind {
+        ResourceKind::Resource => "uri",
+        ResourceKind::Template => "uriTemplate",
+    };
+    Some(DiscoveredResource {
+        uri: entry.get(uri)?.as_str()?.to_owned(),
+        name: text(entry, "name"),
+        description: text(entry, "description"),
+        mime: entry.get("mimeType").and_then(Value::as_str).map(str::to_owned),
+        is_template: kind == ResourceKind::Template,
+    })
+}
+
+/// A prompt of a list; `None` where it has no name to get it by.
+pub(crate) fn prompt(entry: &Value) -> Option<DiscoveredPrompt> {
+    let arguments = entry.get("arguments").filter(|arguments| arguments.is_array()).cloned();
+    Some(DiscoveredPrompt {
+        name: name(entry)?,
+        description: text(entry, "description"),
+        arguments: arguments.unwrap_or_else(|| Value::Array(Vec::new())),
+    })
+}
+
+fn name(entry: &Value) -> Option<String> {
+    entry.get("name")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+fn text(entry: &Value, field: &str) -> String {
+    entry.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn schema(entry: &Value, field: &str) -> Option<Value> {
+    entry.get(field).filter(|schema| schema.is_object()).cloned()
+}

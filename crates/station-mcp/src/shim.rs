@@ -1,0 +1,266 @@
+//! The shim: our own program, re-executed as the parent of one tool server.
+//!
+//! `npx` starts `node`, servers start browsers, some of them daemonise; when Station goes away, by whatever death, all
+//! of it must go too. The shim is a child subreaper, so that no descendant can leave its tree, and it holds the read
+//! end of a pipe whose only write end is in Station: when that end closes, it kills every descendant and ends.
+//!
+//! Why a pipe and not `PR_SET_PDEATHSIG`: that signal fires when the *thread* that spawned ends, never reaches
+//! grandchildren, is lost when the parent dies before the call, and would need `unsafe` between fork and exec. The
+//! pipe has none of these faults, survives `kill -9` of Station, and lets any thread spawn.
+//!
+//! What it is not: it copies nothing (the server inherits stdin, stdout and stderr), sets no limits, and is no
+//! sandbox. One weakness remains: whoever kills the shim itself with SIGKILL sets its descendants free; they then
+//! only see their stdin close.
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::process::{Command, ExitCode};
+
+/// The first argument that makes our program a shim.
+pub const ARGUMENT: &str = "__shim";
+
+/// Where the shim finds the read end of its pipe to Station.
+pub(crate) const CONTROL_FD: i32 = 3;
+
+/// What the shim's own lines on stderr begin with, so that the client can tell them from the server's.
+pub(crate) const VOICE: &str = "station: ";
+
+/// The exit code of a program that was not found, as shells have it.
+pub(crate) const NOT_FOUND: u8 = 127;
+
+/// The exit code of a program that could not be started, as shells have it.
+pub(crate) const NOT_STARTED: u8 = 126;
+
+/// Acts as the shim if this process was started as one: `stn __shim -- program args…`.
+///
+/// To be called first in `main`, before threads, tracing and a runtime: the shim must stay single-threaded and small.
+#[must_use]
+pub fn run_if_shim() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1);
+    if args.next()? != ARGUMENT {
+        return None;
+    }
+    Some(ExitCode::from(run(args)))
+}
+
+fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
+    let separator = args.next();
+    let (Some(separator), Some(program)) = (separator, args.next()) else {
+        return refuse("this is how Station starts its tool servers; it is not a command");
+    };
+    if separator != "--" {
+        return refuse("this is how Station starts its tool servers; it is not a command");
+    }
+    let control = match take_control() {
+        Ok(control) => control,
+        Err(_) => return refuse("this is how Station starts its tool servers; it is not a command"),
+    };
+    // Its own session: a Ctrl-C in the terminal is for Station, which stops its servers politely. It fails only for
+    // a process that leads a group already, and then the terminal does not reach us either.
+    let _session = nix::unistd::setsid();
+    if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
+        return refuse(&format!("cannot watch over the server's children: {error}"));
+    }
+    let child = match Command::new(&program).args(args).spawn() {
+        Ok(child) => Pid::from_raw(i32::try_from(child.id()).expect("a pid fits in 31 bits")),
+        Err(error) => return explain(&program.to_string_lossy(), &error),
+    };
+    let code = watch(child, &control).unwrap_or_else(|error| {
+        say(&format!("cannot watch the server: {error}"));
+        NOT_STARTED
+    });
+    kill_descendants();
+    code
+}
+
+/// The read end of the pipe to Station, close-on-exec, so that the server does not inherit it.
+fn take_control() -> io::Result<File> {
+    // Opened anew through /proc because a bare number cannot safely be made an owned descriptor.
+    let control = File::open(format!("/proc/self/fd/{CONTROL_FD}"))?;
+    if !control.metadata()?.file_type().is_fifo() {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    nix::unistd::close(CONTROL_FD)?;
+    Ok(control)
+}
+
+/// Waits until the program ends, Station closes the pipe, or somebody asks the shim to end; the exit code to end with.
+fn watch(child: Pid, control: &File) -> io::Result<u8> {
+    let mut mask = SigSet::empty();
+    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        mask.add(signal);
+    }
+    // Blocked only now: a program inherits the mask it is started with.
+    mask.thread_block()?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    // The server's streams are the server's: if we held them open, neither side would see the other close.
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdout(&null)?;
+    loop {
+        // After the mask is set and before each wait, so that no death is missed.
+        if let Some(code) = reap(child) {
+            return Ok(code);
+        }
+        let mut waits = [
+            PollFd::new(control.as_fd(), PollFlags::POLLIN),
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut waits, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Station never writes: whatever happens on the pipe is its end.
+        if waits[0].any() == Some(true) {
+            return Ok(signalled(Signal::SIGKILL));
+        }
+        while let Some(signal) = signals.read_signal()? {
+            if let Some(end) = asked_to_end(signal.ssi_signo) {
+                return Ok(end);
+            }
+        }
+    }
+}
+
+fn asked_to_end(number: u32) -> Option<u8> {
+    let signal = i32::try_from(number).ok().and_then(|number| Signal::try_from(number).ok())?;
+    (signal != Signal::SIGCHLD).then(|| signalled(signal))
+}
+
+/// Reaps whatever has died; the exit code if the program itself is among it.
+fn reap(child: Pid) -> Option<u8> {
+    let mut code = None;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, status)) if pid == child => {
+                code = Some(u8::try_from(status & 0xff).expect("eight bits fit in a byte"));
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => code = Some(signalled(signal)),
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return code,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return code,
+        }
+    }
+}
+
+/// What shells make of a death by signal.
+fn signalled(signal: Signal) -> u8 {
+    u8::try_from(128 + signal as i32).unwrap_or(u8::MAX)
+}
+
+/// Kills until nobody is left. Orphans come to us, the subreaper, so the last `ECHILD` means the tree is empty.
+///
+/// A descendant that may not be killed, such as one of another user, is waited for.
+fn kill_descendants() {
+    loop {
+        for pid in descendants() {
+            // It may have died meanwhile, and what forked meanwhile is found in the next round.
+            let _gone = kill(pid, Signal::SIGKILL);
+        }
+        match waitpid(None, None) {
+            Err(Errno::ECHILD) => return,
+            Ok(_) => {
+                while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
+                {
+                }
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Every process below this one, as /proc shows it now.
+fn descendants() -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for entry in entries.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        if let Some(parent) = parent_in(&stat) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = Vec::new();
+    let mut open = vec![std::process::id().cast_signed()];
+    while let Some(parent) = open.pop() {
+        for pid in children.remove(&parent).unwrap_or_default() {
+            found.push(Pid::from_raw(pid));
+            open.push(pid);
+        }
+    }
+    found
+}
+
+/// The parent in a line of `/proc/<pid>/stat`; the name before it may hold spaces and parentheses.
+fn parent_in(stat: &str) -> Option<i32> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn explain(program: &str, error: &io::Error) -> u8 {
+    let missing = error.kind() == io::ErrorKind::NotFound;
+    let sentence = match error.kind() {
+        io::ErrorKind::NotFound if program.contains('/') && std::path::Path::new(program).exists() => {
+            format!("the interpreter that `{program}` names in its first line was not found")
+        }
+        io::ErrorKind::NotFound if program.contains('/') => format!("the command `{program}` was not found"),
+        io::ErrorKind::NotFound => format!("the command `{program}` was not found in PATH"),
+        io::ErrorKind::PermissionDenied => format!("the command `{program}` may not be executed"),
+        _ => format!("the command `{program}` could not be started: {error}"),
+    };
+    say(&sentence);
+    if missing { NOT_FOUND } else { NOT_STARTED }
+}
+
+fn refuse(sentence: &str) -> u8 {
+    say(sentence);
+    NOT_STARTED
+}
+
+fn say(sentence: &str) {
+    // If stderr is gone there is nobody to tell.
+    let _told = writeln!(io::stderr(), "{VOICE}{sentence}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parent_is_found_behind_any_name() {
+        for (stat, parent) in [
+            ("12 (node) S 7 12 12 0 -1", Some(7)),
+            ("12 (a) b) (c) R 41 12", Some(41)),
+            ("12 (cut", None),
+            ("", None),
+        ] {
+            assert_eq!(parent_in(stat), parent, "{stat}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_start_is_told_like_a_shell_does() {
+        let check = |kind: io::ErrorKind, code: u8| assert_eq!(explain("x", &io::Error::from(kind)), code);
+        check(io::ErrorKind::NotFound, 127);
+        check(io::ErrorKind::PermissionDenied, 126);
+        check(io::ErrorKind::OutOfMemory, 126);
+    }
+
+    #[test]
+    fn a_request_to_end_is_told_from_a_death() {
+        assert_eq!(asked_to_end(Signal::SIGTERM as u32), Some(143));
+        assert_eq!(asked_to_end(Signal::SIGCHLD as u32), None);
+    }
+}
