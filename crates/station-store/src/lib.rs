@@ -1,1 +1,143 @@
-//! Being built.
+//! The memory of Station: the only SQL.
+//!
+//! One [`Store`], two engines: SQLite, encrypted whole by SQLCipher, and PostgreSQL, with the same code and the same
+//! statements. One writer groups commits ([`Store::append`] says why that is safe), readers read beside it. Secrets
+//! are sealed value by value before they reach a row, on both engines.
+//! **Invariants:** no SQL outside this crate; no wall clock is read here, times come as parameters; every list is
+//! ordered and limited; a write that carries an old fence changes nothing.
+
+mod agents;
+mod claim;
+mod configs;
+mod connect;
+mod db;
+mod discovery;
+mod environments;
+mod failure;
+mod grants;
+mod inspect;
+mod journal;
+mod key;
+mod lease;
+mod migrate;
+mod reader;
+mod runs;
+mod seal;
+mod servers;
+mod sync;
+mod writer;
+
+pub use agents::SubAgent;
+pub use claim::Claim;
+pub use inspect::{FileState, inspect};
+pub use journal::{Append, Appended, RunUpdate};
+pub use key::Key;
+pub use lease::{LeaseClock, LeaseInfo, Owner};
+pub use runs::{NewRun, Run, RunFilter};
+pub use servers::{ConfigSource, Offered};
+
+use connect::Target;
+use lease::Leases;
+use reader::{Reader, Readers};
+use seal::Sealer;
+use station_core::{Result, Secret};
+use std::path::PathBuf;
+use std::sync::Arc;
+use writer::{Work, Writer};
+
+/// Rows of one listing. Far above what people have, so that reaching it means something is wrong; a listing that
+/// can grow without end (runs, journals) takes its limit as a parameter.
+pub(crate) const ROWS_MAX: i64 = 100_000;
+
+/// Where a store lives.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// An encrypted file.
+    Sqlite(PathBuf),
+    /// A `postgres://` URL; it may hold a password.
+    Postgres(Secret),
+}
+
+/// What it takes to open a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it lives.
+    pub location: Location,
+    /// The master key.
+    pub key: Key,
+    /// The clock of its leases.
+    pub lease_clock: LeaseClock,
+}
+
+/// An open store; a cheap handle that can be cloned.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    readers: Readers,
+    writer: Writer,
+    context: Arc<Context>,
+}
+
+/// What statements need beside their values.
+pub(crate) struct Context {
+    pub(crate) sealer: Sealer,
+    pub(crate) leases: Leases,
+}
+
+impl Store {
+    /// Opens a store; makes it where there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// A sentence of its own for each: wrong key, an unencrypted database, a newer schema, a folder that cannot be
+    /// written, a full disk, a locked file, a server that cannot be reached or refuses. None of them changes anything.
+    pub async fn open(options: Options) -> Result<Self> {
+        let target = Target::prepare(&options.location, &options.key)?;
+        let first = migrate::open(&target, &options.key).await?;
+        let leases = Leases::new(options.lease_clock, first.is_sqlite())?;
+        let context = Arc::new(Context { sealer: Sealer::new(&options.key), leases });
+        let readers = Readers::new(target.clone(), first);
+        let writer = Writer::start(target);
+        Ok(Self { inner: Arc::new(Inner { readers, writer, context }) })
+    }
+
+    /// Waits for writes that were begun and closes every connection. Later calls fail with `Conflict`.
+    pub async fn close(&self) {
+        self.inner.writer.close().await;
+        self.inner.readers.close().await;
+    }
+
+    /// How many write transactions were committed since the store was opened.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.inner.writer.commits()
+    }
+
+    async fn read(&self) -> Result<Reader<'_>> {
+        self.inner.readers.get().await
+    }
+
+    async fn write<I, T>(&self, input: I, work: Work<I, T>) -> Result<T>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.inner.writer.write(input, work).await
+    }
+
+    fn context(&self) -> &Context {
+        &self.inner.context
+    }
+
+    fn shared_context(&self) -> Arc<Context> {
+        Arc::clone(&self.inner.context)
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("commits", &self.commits()).finish_non_exhaustive()
+    }
+}

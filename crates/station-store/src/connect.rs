@@ -1,0 +1,179 @@
+//! How a connection to either engine is made: key and PRAGMAs first, on every one of them.
+
+use crate::db::Conn;
+use crate::failure;
+use crate::inspect::{FileState, inspect};
+use crate::{Key, Location};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
+use station_core::{Error, Result};
+use std::path::Path;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long SQLite waits for another process's lock: longer than any of our transactions, shorter than a person's
+/// patience.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection to PostgreSQL may take; a host that drops packets would otherwise cost minutes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Prepared statements kept per connection; above the number of statements in this crate, so that none is dropped.
+const STATEMENTS_MAX: usize = 256;
+
+/// Where connections go, with everything they need.
+#[derive(Clone)]
+pub(crate) enum Target {
+    Sqlite { options: Box<SqliteConnectOptions>, place: Arc<str> },
+    Postgres { options: Box<PgConnectOptions>, place: Arc<str> },
+}
+
+impl Target {
+    /// Reads `location`; creates an SQLite file that is missing, readable for its owner alone.
+    pub(crate) fn prepare(location: &Location, key: &Key) -> Result<Self> {
+        match location {
+            Location::Sqlite(path) => sqlite(path, key),
+            Location::Postgres(url) => postgres(url.expose()),
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Conn> {
+        match self {
+            Self::Sqlite { options, place } => {
+                let conn = options.connect().await.map_err(|cause| failure::of_connecting(place, cause))?;
+                Ok(Conn::sqlite(conn, Arc::clone(place)))
+            }
+            Self::Postgres { options, place } => {
+                let connecting = sqlx::PgConnection::connect_with(options);
+                let conn = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+                    .await
+                    .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+                    .map_err(|cause| failure::of_connecting(place, cause))?;
+                Ok(Conn::postgres(conn, Arc::clone(place)))
+            }
+        }
+    }
+}
+
+fn sqlite(path: &Path, key: &Key) -> Result<Target> {
+    match inspect(path)? {
+        FileState::Plain => {
+            return Err(Error::conflict(format!(
+                "`{}` is an unencrypted SQLite database, as the Go program made them",
+                path.display()
+            ))
+            .with_hint("move it aside and start again; nothing was changed"));
+        }
+        FileState::Missing => create(path)?,
+        FileState::Opaque => {}
+    }
+    let raw_key = hex::encode(key.derive(b"station/db").as_ref());
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .statement_cache_capacity(STATEMENTS_MAX)
+        // A raw key: 64 hex digits in SQLCipher's own quoting skip its 256,000 rounds of PBKDF2.
+        .pragma("key", format!("\"x'{raw_key}'\""))
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        // Sorting must not spill plain text to a file.
+        .pragma("temp_store", "memory")
+        .pragma("trusted_schema", "off")
+        // The statements would be logged with the key among them.
+        .disable_statement_logging();
+    Ok(Target::Sqlite { options: Box::new(options), place: path.display().to_string().into() })
+}
+
+fn create(path: &Path) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).map_err(|cause| {
+        let folder = path.parent().unwrap_or(path).display();
+        let error = match cause.kind() {
+            std::io::ErrorKind::NotFound => Error::invalid(format!("there is no folder `{folder}`"))
+                .with_hint("the database would be made there; create the folder first"),
+            std::io::ErrorKind::StorageFull => Error::conflict(format!("no space is left in `{folder}`")),
+            _ => Error::conflict(format!("the folder `{folder}` cannot be written"))
+                .with_hint("the database would be made there; the user that runs Station must own it"),
+        };
+        error.with_cause(cause)
+    })
+}
+
+fn postgres(url: &str) -> Result<Target> {
+    // The driver's own error may quote the URL, and with it the password: it is dropped on purpose.
+    let options = PgConnectOptions::from_str(url).map_err(|_| {
+        Error::invalid("the database URL cannot be read")
+            .with_hint("it looks like `postgres://user:password@host:5432/database`")
+    })?;
+    let place: Arc<str> = place_of(&options).into();
+    let options = options
+        .application_name("station")
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .options([
+            ("search_path", "station"),
+            // A Station that froze inside a transaction must not stop the others for ever.
+            ("lock_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "30s"),
+        ])
+        .disable_statement_logging();
+    Ok(Target::Postgres { options: Box::new(options), place })
+}
+
+/// What may be shown of a PostgreSQL URL: everything but user and password.
+fn place_of(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    match options.get_socket() {
+        Some(socket) => format!("{database} at {}", socket.display()),
+        None => format!("{database} at {}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use station_core::Secret;
+
+    #[tokio::test]
+    async fn pragmas_hold_on_every_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("station.db"));
+        let target = Target::prepare(&location, &Key::generate().unwrap()).unwrap();
+        let mut open = Vec::new();
+        for _ in 0..3 {
+            let mut conn = target.connect().await.unwrap();
+            for (pragma, expected) in [
+                ("pragma foreign_keys", "Int(Some(1))"),
+                ("pragma synchronous", "Int(Some(2))"),
+                ("pragma journal_mode", "Text(Some(\"wal\"))"),
+                ("pragma busy_timeout", "Int(Some(10000))"),
+                ("pragma temp_store", "Int(Some(2))"),
+                ("pragma trusted_schema", "Int(Some(0))"),
+            ] {
+                let row = conn.row(pragma, Vec::new()).await.unwrap().unwrap();
+                assert!(format!("{row:?}").contains(expected), "{pragma}: {row:?}");
+            }
+            let cipher = conn.row("pragma cipher_version", Vec::new()).await.unwrap();
+            assert!(cipher.is_some(), "this SQLite cannot encrypt");
+            open.push(conn);
+        }
+    }
+
+    #[test]
+    fn no_password_is_ever_part_of_a_sentence() {
+        for url in
+            ["postgres://me:hunter2@db:5432/x", "postgres://me:hunter2@db:bad/x", "postgres://me:hunter2@["]
+        {
+            let shown =
+                match Target::prepare(&Location::Postgres(Secret::new(url)), &Key::generate().unwrap()) {
+                    Ok(Target::Postgres { place, .. }) => place.to_string(),
+                    Ok(Target::Sqlite { .. }) => panic!("a PostgreSQL URL became a file"),
+                    Err(error) => format!("{error:?}"),
+                };
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
+}

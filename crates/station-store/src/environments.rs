@@ -1,0 +1,187 @@
+//! Environments, their rules and their variables.
+
+use crate::db::{Conn, Row, unreadable};
+use crate::seal::{Place, Sealer};
+use crate::{Context, ROWS_MAX, Store};
+use station_core::{Environment, EnvironmentId, EnvironmentName, Error, Micros, Origin, Result, Secret};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Store {
+    /// Every environment that was not removed, by name.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn environments(&self) -> Result<Vec<Environment>> {
+        const SQL: &str = "select id, name, description, origin, created_at from environments
+            where removed_at is null order by name limit $1";
+        let rows = self.read().await?.rows(SQL, vec![ROWS_MAX.into()]).await?;
+        rows.into_iter().map(read_environment).collect()
+    }
+
+    /// The environment of this name, where there is one.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn environment(&self, name: &str) -> Result<Option<Environment>> {
+        const SQL: &str = "select id, name, description, origin, created_at from environments
+            where removed_at is null and name = $1";
+        let row = self.read().await?.row(SQL, vec![name.into()]).await?;
+        row.map(read_environment).transpose()
+    }
+
+    /// The environment of this id, where there is one.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn environment_by_id(&self, id: EnvironmentId) -> Result<Option<Environment>> {
+        const SQL: &str = "select id, name, description, origin, created_at from environments
+            where removed_at is null and id = $1";
+        let row = self.read().await?.row(SQL, vec![id.0.into()]).await?;
+        row.map(read_environment).transpose()
+    }
+
+    /// Makes an environment; one that was removed returns with its id.
+    ///
+    /// # Errors
+    /// `Conflict` where it exists.
+    pub async fn create_environment(
+        &self,
+        name: &EnvironmentName,
+        description: &str,
+        origin: Origin,
+        workspace_id: &str,
+        now: Micros,
+    ) -> Result<EnvironmentId> {
+        let new = NewEnvironment {
+            name: name.clone(),
+            description: description.to_owned(),
+            origin,
+            workspace_id: workspace_id.to_owned(),
+            now,
+        };
+        self.write(new, |conn, new| Box::pin(create(conn, new))).await
+    }
+
+    /// The text of `environment.yml` as last applied; empty where there is none.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such environment.
+    pub async fn rules(&self, env: EnvironmentId) -> Result<String> {
+        rules(&mut *self.read().await?, env).await
+    }
+
+    /// The variables of an environment, by name.
+    ///
+    /// # Errors
+    /// `Conflict` where one does not open under this key.
+    pub async fn variables(&self, env: EnvironmentId) -> Result<BTreeMap<String, Secret>> {
+        variables(&mut *self.read().await?, &self.context().sealer, env).await
+    }
+}
+
+pub(crate) struct NewEnvironment {
+    pub(crate) name: EnvironmentName,
+    pub(crate) description: String,
+    pub(crate) origin: Origin,
+    pub(crate) workspace_id: String,
+    pub(crate) now: Micros,
+}
+
+async fn create(conn: &mut Conn, new: &NewEnvironment) -> Result<EnvironmentId> {
+    insert(conn, new).await?.ok_or_else(|| {
+        Error::conflict(format!("environment `{}` exists already", new.name))
+            .with_hint("`stn env list` shows all of them")
+    })
+}
+
+/// `None` where the environment exists; one that was removed is brought back empty of rules.
+pub(crate) async fn insert(conn: &mut Conn, new: &NewEnvironment) -> Result<Option<EnvironmentId>> {
+    const SQL: &str = "insert into environments
+            (name, description, origin, workspace_id, rules, created_at, updated_at)
+        values ($1, $2, $3, $4, '', $5, $5)
+        on conflict (name) do update set description = excluded.description, origin = excluded.origin,
+            workspace_id = excluded.workspace_id, updated_at = excluded.updated_at, removed_at = null
+            where environments.removed_at is not null
+        returning id";
+    let values = vec![
+        new.name.as_str().into(),
+        new.description.as_str().into(),
+        new.origin.as_str().into(),
+        new.workspace_id.as_str().into(),
+        new.now.0.into(),
+    ];
+    conn.row(SQL, values).await?.map(|mut row| Ok(EnvironmentId(row.int()?))).transpose()
+}
+
+/// The row of an environment that was not removed.
+pub(crate) async fn find(conn: &mut Conn, name: &EnvironmentName) -> Result<Option<EnvironmentId>> {
+    const SQL: &str = "select id from environments where removed_at is null and name = $1";
+    let row = conn.row(SQL, vec![name.as_str().into()]).await?;
+    row.map(|mut row| Ok(EnvironmentId(row.int()?))).transpose()
+}
+
+pub(crate) async fn rules(conn: &mut Conn, env: EnvironmentId) -> Result<String> {
+    const SQL: &str = "select rules from environments where removed_at is null and id = $1";
+    let row = conn.row(SQL, vec![env.0.into()]).await?;
+    row.ok_or_else(|| Error::not_found(format!("environment {env} does not exist")))?.text()
+}
+
+pub(crate) async fn set_rules(conn: &mut Conn, env: EnvironmentId, source: &str, now: Micros) -> Result<()> {
+    const SQL: &str = "update environments set rules = $2, updated_at = $3 where id = $1";
+    conn.exec(SQL, vec![env.0.into(), source.into(), now.0.into()]).await.map(drop)
+}
+
+pub(crate) async fn variables(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    env: EnvironmentId,
+) -> Result<BTreeMap<String, Secret>> {
+    const SQL: &str = "select name, value from variables where environment_id = $1 order by name limit $2";
+    let rows = conn.rows(SQL, vec![env.0.into(), ROWS_MAX.into()]).await?;
+    let env = env.to_string();
+    rows.into_iter()
+        .map(|mut row| {
+            let (name, sealed) = (row.text()?, row.bytes()?);
+            let value = sealer.open(place(&[&env, &name]), &sealed)?;
+            Ok((name, value))
+        })
+        .collect()
+}
+
+pub(crate) async fn set_variable(
+    conn: &mut Conn,
+    context: &Arc<Context>,
+    env: EnvironmentId,
+    (name, value): (&str, &Secret),
+    now: Micros,
+) -> Result<()> {
+    const SQL: &str = "insert into variables (environment_id, name, value, updated_at)
+        values ($1, $2, $3, $4)
+        on conflict (environment_id, name) do update set value = excluded.value, updated_at = excluded.updated_at";
+    let sealed = context.sealer.seal(place(&[&env.to_string(), name]), value)?;
+    conn.exec(SQL, vec![env.0.into(), name.into(), sealed.into(), now.0.into()]).await.map(drop)
+}
+
+pub(crate) async fn remove_variable(conn: &mut Conn, env: EnvironmentId, name: &str) -> Result<()> {
+    const SQL: &str = "delete from variables where environment_id = $1 and name = $2";
+    conn.exec(SQL, vec![env.0.into(), name.into()]).await.map(drop)
+}
+
+fn place<'a>(row: &'a [&'a str]) -> Place<'a> {
+    Place { table: "variables", column: "value", row }
+}
+
+fn read_environment(mut row: Row) -> Result<Environment> {
+    Ok(Environment {
+        id: EnvironmentId(row.int()?),
+        name: EnvironmentName::parse(&row.text()?)?,
+        description: row.text()?,
+        origin: read_origin(&row.text()?)?,
+        created_at: Micros(row.int()?),
+    })
+}
+
+pub(crate) fn read_origin(word: &str) -> Result<Origin> {
+    Origin::from_word(word).ok_or_else(|| unreadable("an unknown origin"))
+}

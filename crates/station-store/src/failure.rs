@@ -1,0 +1,149 @@
+//! What the database says, turned into sentences for people: the only place that reads its codes.
+
+use sqlx::Error as Sqlx;
+use station_core::{Error, Kind};
+use std::fmt;
+
+/// The sort of a failure: what decides about trying again, and about the sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The key does not open the file, or the file is something else.
+    NotOurs,
+    /// The disk, or the quota, is full.
+    Full,
+    /// Another process holds the lock for longer than we wait.
+    Locked,
+    /// The file or its folder cannot be written.
+    ReadOnly,
+    /// The database chose us to give way; the same transaction may work when tried again.
+    GiveWay,
+    /// The connection is gone.
+    Disconnected,
+    /// The user or password is refused.
+    Refused,
+    /// The database named does not exist.
+    NoDatabase,
+    /// The user may not do this.
+    Forbidden,
+    /// A table is missing: nothing was migrated here yet.
+    NoTable,
+    /// Anything else.
+    Other,
+}
+
+impl Failure {
+    pub(crate) fn of(cause: &Sqlx) -> Self {
+        match cause {
+            Sqlx::Database(refusal) => {
+                let code = refusal.code().unwrap_or_default();
+                match refusal.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
+                    Some(_) => Self::of_sqlite(&code, refusal.message()),
+                    None => Self::of_postgres(&code),
+                }
+            }
+            Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::WorkerCrashed => Self::Disconnected,
+            _ => Self::Other,
+        }
+    }
+
+    /// SQLite's primary result codes; the extended ones carry more in their upper bytes.
+    fn of_sqlite(code: &str, message: &str) -> Self {
+        match code.parse::<u32>().unwrap_or(0) & 0xff {
+            5 | 6 => Self::Locked,
+            3 | 8 | 14 => Self::ReadOnly,
+            13 => Self::Full,
+            26 => Self::NotOurs,
+            1 if message.starts_with("no such table") => Self::NoTable,
+            _ => Self::Other,
+        }
+    }
+
+    /// PostgreSQL's SQLSTATEs.
+    fn of_postgres(code: &str) -> Self {
+        match code {
+            "40001" | "40P01" => Self::GiveWay,
+            "55P03" => Self::Locked,
+            "53100" => Self::Full,
+            "25006" => Self::ReadOnly,
+            "28000" | "28P01" => Self::Refused,
+            "3D000" => Self::NoDatabase,
+            "42501" => Self::Forbidden,
+            "42P01" | "3F000" => Self::NoTable,
+            "57P01" | "57P02" | "57P03" => Self::Disconnected,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The cause that goes to the log: the statement, which holds no value, and what the database said of it.
+#[derive(Debug)]
+struct Statement {
+    sql: &'static str,
+    source: Sqlx,
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "statement failed: {}", self.sql.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl std::error::Error for Statement {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The sentence for a statement that failed at `place`: a path, or a PostgreSQL database without its password.
+pub(crate) fn of_statement(place: &str, sql: &'static str, cause: Sqlx) -> Error {
+    let failure = Failure::of(&cause);
+    match sentence(place, failure) {
+        Some(error) => error.with_cause(Statement { sql, source: cause }),
+        None => Error::internal("using the database", Statement { sql, source: cause }),
+    }
+}
+
+/// The sentence for a connection to `place` that could not be made.
+pub(crate) fn of_connecting(place: &str, cause: Sqlx) -> Error {
+    match sentence(place, Failure::of(&cause)) {
+        Some(error) => error.with_cause(cause),
+        None => Error::internal("opening the database", cause),
+    }
+}
+
+fn sentence(place: &str, failure: Failure) -> Option<Error> {
+    let error = match failure {
+        Failure::NotOurs => {
+            Error::invalid(format!("`{place}` cannot be opened: wrong key, or not a Station database"))
+                .with_hint("nothing was changed; `stn key status` shows which key is used")
+        }
+        Failure::Full => Error::new(Kind::Busy, format!("no space is left for the database `{place}`"))
+            .with_hint("nothing was damaged; free some space and try again"),
+        Failure::Locked => {
+            Error::new(Kind::Busy, format!("the database `{place}` is locked by another process"))
+                .with_hint("try again; if it stays so, look for a Station or a backup that hangs")
+        }
+        Failure::ReadOnly => Error::conflict(format!("the database `{place}` cannot be written"))
+            .with_hint("its folder and its files must be writable for the user that runs Station"),
+        Failure::Disconnected => Error::upstream(format!("the database `{place}` cannot be reached"))
+            .with_hint("check that it runs, and that `STATION_DATABASE` names it"),
+        Failure::Refused => Error::invalid(format!("the database `{place}` refuses this user or password"))
+            .with_hint("check user and password in `STATION_DATABASE`"),
+        Failure::NoDatabase => Error::invalid(format!("there is no database `{place}`"))
+            .with_hint("create it first: Station makes its tables, not the database"),
+        Failure::Forbidden => Error::invalid(format!("the user may not use the database `{place}`"))
+            .with_hint("it needs a schema `station` that it owns, or the right to create one"),
+        Failure::GiveWay | Failure::NoTable | Failure::Other => return None,
+    };
+    Some(error)
+}
+
+/// The same failure once more, for the others that waited for the same commit.
+pub(crate) fn again(error: &Error) -> Error {
+    let copy = Error::new(error.kind(), error.sentence());
+    let copy = error.hints().iter().fold(copy, |copy, hint| copy.with_hint(hint.clone()));
+    match error.causes() {
+        causes if causes.is_empty() => copy,
+        causes => copy.with_cause(causes.join(": ")),
+    }
+}

@@ -1,0 +1,60 @@
+//! Grants: the written name is kept; what it is linked to comes and goes.
+
+use crate::db::Conn;
+use crate::{ROWS_MAX, Store};
+use station_core::sync::Grant;
+use station_core::{AgentId, EnvironmentId, Result, ToolId};
+
+impl Store {
+    /// What an agent was granted, in the order of its file.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn grants(&self, agent: AgentId) -> Result<Vec<Grant>> {
+        const SQL: &str = "select written, tool_id from agent_tools
+            where agent_id = $1 order by position limit $2";
+        let rows = self.read().await?.rows(SQL, vec![agent.0.into(), ROWS_MAX.into()]).await?;
+        rows.into_iter()
+            .map(|mut row| Ok(Grant { written: row.text()?, tool: row.opt_int()?.map(ToolId) }))
+            .collect()
+    }
+
+    /// Gives agents of one environment new links, all or none. Agents of another environment are left alone, and a
+    /// link to a tool of another environment is stored as no link.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn relink(&self, env: EnvironmentId, links: &[(AgentId, Vec<Grant>)]) -> Result<()> {
+        self.write((env, links.to_vec()), |conn, (env, links)| {
+            Box::pin(async move {
+                for (agent, grants) in links {
+                    if belongs(conn, *agent, *env).await? {
+                        replace(conn, *agent, grants).await?;
+                    }
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+async fn belongs(conn: &mut Conn, agent: AgentId, env: EnvironmentId) -> Result<bool> {
+    const SQL: &str = "select 1 from agents where id = $1 and environment_id = $2";
+    Ok(conn.row(SQL, vec![agent.0.into(), env.0.into()]).await?.is_some())
+}
+
+/// Writes an agent's grants anew. A tool of another environment cannot be linked: the subquery does not find it.
+pub(crate) async fn replace(conn: &mut Conn, agent: AgentId, grants: &[Grant]) -> Result<()> {
+    const CLEAR: &str = "delete from agent_tools where agent_id = $1";
+    const INSERT: &str = "insert into agent_tools (agent_id, position, written, tool_id)
+        values ($1, $2, $3, (select t.id from mcp_tools t join mcp_servers s on s.id = t.server_id
+            join agents a on a.environment_id = s.environment_id where a.id = $1 and t.id = $4))";
+    conn.exec(CLEAR, vec![agent.0.into()]).await?;
+    for (position, grant) in (0_i64..).zip(grants) {
+        let tool = grant.tool.map(|tool| tool.0);
+        let values = vec![agent.0.into(), position.into(), grant.written.as_str().into(), tool.into()];
+        conn.exec(INSERT, values).await?;
+    }
+    Ok(())
+}

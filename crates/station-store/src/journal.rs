@@ -1,0 +1,242 @@
+//! The journal: what a run appends, in one commit, under its fence.
+//!
+//! The first statement of an append moves `journal_seq` where the fence is still the caller's. It takes the row's
+//! lock until COMMIT, so nobody can claim the run between the check and the events, and two writers cannot interleave;
+//! the events that follow need no condition of their own. An append whose fence is old stops there: it has changed
+//! nothing, and the others of its group do not notice.
+
+use crate::db::{Conn, Value, storable};
+use crate::runs::{self, NewRun, no_such};
+use crate::{Context, Store};
+use station_core::run::{Entry, Event, Status};
+use station_core::{BlobHash, EffectId, Error, Fence, Micros, Result, RunId, Usage};
+use std::sync::Arc;
+
+/// What one driver appends to its run at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Append {
+    /// The run.
+    pub run: RunId,
+    /// The number of the driver's claim.
+    pub fence: Fence,
+    /// What happened; `seq` goes on where the journal ended.
+    pub entries: Vec<Entry>,
+    /// Bodies that the entries name by hash.
+    pub blobs: Vec<(BlobHash, Vec<u8>)>,
+    /// Runs that the entries spawn, by effect. Whatever `parent` they name, they become children of this effect.
+    pub spawns: Vec<(EffectId, NewRun)>,
+    /// What the run's row says from now on.
+    pub row: Option<RunUpdate>,
+}
+
+/// What a run's row says after an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunUpdate {
+    /// Where it stands.
+    pub status: Status,
+    /// What it waits for.
+    pub waiting_on: Option<String>,
+    /// The model that answered last; `None` leaves what was said before, as for the next three.
+    pub model: Option<String>,
+    /// Model turns taken.
+    pub steps: u32,
+    /// Tool calls made.
+    pub tool_calls: u32,
+    /// Tokens spent.
+    pub usage: Usage,
+    /// Its answer.
+    pub answer: Option<String>,
+    /// Why it has none.
+    pub error: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<Micros>,
+    /// Whether the lease is given back.
+    pub release: bool,
+}
+
+/// What became of an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is committed.
+    Done {
+        /// The runs that were spawned, by effect.
+        children: Vec<(EffectId, RunId)>,
+    },
+    /// The run has another driver; nothing was written.
+    Fenced,
+}
+
+/// Events of one statement. The texts below are all there are, so each is prepared once.
+const EVENTS_MAX: usize = 4;
+
+const INSERT_EVENTS: [&str; EVENTS_MAX] = [
+    "insert into run_events (run_id, seq, at, body) values ($1, $2, $3, $4)",
+    "insert into run_events (run_id, seq, at, body) values ($1, $2, $3, $4), ($1, $5, $6, $7)",
+    "insert into run_events (run_id, seq, at, body) values ($1, $2, $3, $4), ($1, $5, $6, $7), ($1, $8, $9, $10)",
+    "insert into run_events (run_id, seq, at, body) values ($1, $2, $3, $4), ($1, $5, $6, $7), ($1, $8, $9, $10),
+        ($1, $11, $12, $13)",
+];
+
+impl Store {
+    /// Appends to a run's journal, and changes its row, in one commit that other runs may share.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such run, `Internal` where an entry does not continue the journal.
+    pub async fn append(&self, append: Append) -> Result<Appended> {
+        self.write((self.shared_context(), append), |conn, (context, input)| {
+            Box::pin(append_all(conn, context, input))
+        })
+        .await
+    }
+
+    /// At most `limit` entries of a journal after `after`, in order; `after` 0 is the beginning.
+    ///
+    /// # Errors
+    /// `Conflict` where an entry was written by a newer version that knows an event this one does not.
+    pub async fn journal(&self, run: RunId, after: i64, limit: u32) -> Result<Vec<Entry>> {
+        const SQL: &str = "select seq, at, body from run_events
+            where run_id = $1 and seq > $2 order by seq limit $3";
+        let values = vec![run.0.into(), after.into(), i64::from(limit).into()];
+        let rows = self.read().await?.rows(SQL, values).await?;
+        rows.into_iter()
+            .map(|mut row| {
+                let (seq, at, body) = (row.int()?, Micros(row.int()?), row.text()?);
+                let event: Event = serde_json::from_str(&body).map_err(|cause| unknown(run, seq, cause))?;
+                Ok(Entry { seq, at, event })
+            })
+            .collect()
+    }
+
+    /// The body of this hash.
+    ///
+    /// # Errors
+    /// `NotFound` where nothing of this hash was stored.
+    pub async fn blob(&self, hash: &BlobHash) -> Result<Vec<u8>> {
+        const SQL: &str = "select body from blobs where hash = $1";
+        let row = self.read().await?.row(SQL, vec![hash.as_str().into()]).await?;
+        row.ok_or_else(|| Error::not_found(format!("no stored body has the hash `{hash}`")))?.bytes()
+    }
+}
+
+fn unknown(run: RunId, seq: i64, cause: serde_json::Error) -> Error {
+    Error::conflict(format!("entry {seq} of run {run} is not known to this version of Station"))
+        .with_hint("a newer Station wrote it; update this one")
+        .with_cause(cause)
+}
+
+async fn append_all(conn: &mut Conn, context: &Arc<Context>, append: &Append) -> Result<Appended> {
+    if !take(conn, append).await? {
+        return refused(conn, append).await;
+    }
+    insert_events(conn, append).await?;
+    insert_blobs(conn, &append.blobs).await?;
+    let mut children = Vec::with_capacity(append.spawns.len());
+    for (effect, new) in &append.spawns {
+        let new = NewRun { parent: Some((append.run, *effect)), ..new.clone() };
+        // A child is put in the queue by the entry that says so.
+        let at = append.entries.last().map_or(Micros(0), |entry| entry.at);
+        children.push((*effect, runs::insert(conn, context, &new, at).await?));
+    }
+    Ok(Appended::Done { children })
+}
+
+/// Moves the journal's end, and the rest of the row with it; `false` where fence or seq are not as they should be.
+async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
+    const TAKE: &str = "update agent_runs set journal_seq = $3
+        where id = $1 and fence = $2 and journal_seq = $4";
+    const TAKE_AND_UPDATE: &str = "update agent_runs set journal_seq = $3, status = $5, waiting_on = $6,
+            model = coalesce($7, model), steps = $8, tool_calls = $9, tokens_input = $10, tokens_output = $11,
+            tokens_cached = $12, tokens_reasoning = $13, answer = coalesce($14, answer),
+            error = coalesce($15, error), ended_at = coalesce($16, ended_at),
+            lease_until = case when $17 = 1 then null else lease_until end
+        where id = $1 and fence = $2 and journal_seq = $4";
+    // Without entries the end stays where it is, wherever that may be.
+    const UPDATE: &str =
+        "update agent_runs set journal_seq = journal_seq + $3 + $4, status = $5, waiting_on = $6,
+            model = coalesce($7, model), steps = $8, tool_calls = $9, tokens_input = $10, tokens_output = $11,
+            tokens_cached = $12, tokens_reasoning = $13, answer = coalesce($14, answer),
+            error = coalesce($15, error), ended_at = coalesce($16, ended_at),
+            lease_until = case when $17 = 1 then null else lease_until end
+        where id = $1 and fence = $2";
+    const TOUCH: &str =
+        "update agent_runs set journal_seq = journal_seq + $3 + $4 where id = $1 and fence = $2";
+    let (end, before) = match (append.entries.last(), append.entries.first()) {
+        (Some(last), Some(first)) => (last.seq, first.seq - 1),
+        _ => (0, 0),
+    };
+    let mut values: Vec<Value> = vec![append.run.0.into(), append.fence.0.into(), end.into(), before.into()];
+    let sql = match (&append.row, append.entries.is_empty()) {
+        (None, true) => TOUCH,
+        (None, false) => TAKE,
+        (Some(_), true) => UPDATE,
+        (Some(_), false) => TAKE_AND_UPDATE,
+    };
+    if let Some(row) = &append.row {
+        values.extend(update_values(row));
+    }
+    Ok(conn.exec(sql, values).await? == 1)
+}
+
+fn update_values(row: &RunUpdate) -> [Value; 13] {
+    [
+        row.status.as_str().into(),
+        row.waiting_on.as_deref().map(storable).into(),
+        row.model.as_deref().map(storable).into(),
+        i64::from(row.steps).into(),
+        i64::from(row.tool_calls).into(),
+        count(row.usage.input),
+        count(row.usage.output),
+        count(row.usage.cached),
+        count(row.usage.reasoning),
+        row.answer.as_deref().map(storable).into(),
+        row.error.as_deref().map(storable).into(),
+        row.ended_at.map(|at| at.0).into(),
+        i64::from(row.release).into(),
+    ]
+}
+
+fn count(n: u64) -> Value {
+    i64::try_from(n).unwrap_or(i64::MAX).into()
+}
+
+/// Why nothing was taken: somebody else drives the run, or the caller's journal is not the stored one.
+async fn refused(conn: &mut Conn, append: &Append) -> Result<Appended> {
+    const SQL: &str = "select fence, journal_seq from agent_runs where id = $1";
+    let row = conn.row(SQL, vec![append.run.0.into()]).await?;
+    let mut row = row.ok_or_else(|| no_such(append.run))?;
+    let (fence, end) = (row.int()?, row.int()?);
+    if fence != append.fence.0 {
+        return Ok(Appended::Fenced);
+    }
+    let first = append.entries.first().map_or(0, |entry| entry.seq);
+    Err(Error::internal(
+        format!("appending to run {}", append.run),
+        format!("the journal ends at {end}, the append begins at {first}"),
+    ))
+}
+
+async fn insert_events(conn: &mut Conn, append: &Append) -> Result<()> {
+    let mut expected = append.entries.first().map_or(0, |entry| entry.seq);
+    for entries in append.entries.chunks(EVENTS_MAX) {
+        let mut values: Vec<Value> = vec![append.run.0.into()];
+        for entry in entries {
+            if entry.seq != expected {
+                return Err(Error::internal("appending to a run", "the entries have a gap"));
+            }
+            expected += 1;
+            let body = serde_json::to_string(&entry.event)
+                .map_err(|cause| Error::internal("appending to a run", cause))?;
+            values.extend([entry.seq.into(), entry.at.0.into(), body.into()]);
+        }
+        conn.exec(INSERT_EVENTS[entries.len() - 1], values).await?;
+    }
+    Ok(())
+}
+
+async fn insert_blobs(conn: &mut Conn, blobs: &[(BlobHash, Vec<u8>)]) -> Result<()> {
+    const SQL: &str = "insert into blobs (hash, body) values ($1, $2) on conflict (hash) do nothing";
+    for (hash, body) in blobs {
+        conn.exec(SQL, vec![hash.as_str().into(), body.clone().into()]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Migrations: forward only, the same numbers on both engines, never edited once released.
+//!
+//! In the normal case the check is one cheap query. Two processes that migrate at once are safe: the second waits
+//! for the lock and then finds the work done. To add one: a file of the next number in both folders, one row below.
+
+use crate::Key;
+use crate::connect::Target;
+use crate::db::Conn;
+use crate::failure::Failure;
+use station_core::{Error, Result};
+
+struct Migration {
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+const MIGRATIONS: [Migration; 1] = [Migration {
+    sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
+    postgres: include_str!("../migrations/postgres/0001_initial.sql"),
+}];
+
+/// The schema this version knows.
+const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Any number, as long as no other program's advisory lock in the same database has it: "station" in ASCII.
+const LOCK: i64 = 0x0073_7461_7469_6f6e;
+
+/// How often an SQLite file may be locked while it is opened: turning on WAL takes a lock that `busy_timeout` does
+/// not wait for.
+const OPEN_ATTEMPTS: u32 = 20;
+
+/// What is waited between them.
+const OPEN_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Connects, and brings the schema up to date.
+pub(crate) async fn open(target: &Target, key: &Key) -> Result<Conn> {
+    let mut conn = connect_patiently(target).await?;
+    let found = read_version(&mut conn).await?;
+    if is_current(&conn, found.as_ref(), key)? {
+        return Ok(conn);
+    }
+    conn.begin().await?;
+    match migrate(&mut conn, key).await {
+        Ok(()) => conn.commit().await?,
+        Err(error) => {
+            conn.rollback().await;
+            return Err(error);
+        }
+    }
+    Ok(conn)
+}
+
+async fn connect_patiently(target: &Target) -> Result<Conn> {
+    for _ in 1..OPEN_ATTEMPTS {
+        match target.connect().await {
+            Err(error) if error.kind() == station_core::Kind::Busy => tokio::time::sleep(OPEN_PAUSE).await,
+            done => return done,
+        }
+    }
+    target.connect().await
+}
+
+/// What a store says of itself.
+struct Found {
+    version: i64,
+    key_id: String,
+}
+
+/// `None` where nothing was made yet.
+async fn read_version(conn: &mut Conn) -> Result<Option<Found>> {
+    const SQL: &str = "select version, key_id from store where id = 1";
+    match conn.try_rows(SQL, Vec::new()).await {
+        Ok(rows) => {
+            let row = rows.into_iter().next();
+            row.map(|mut row| Ok(Found { version: row.int()?, key_id: row.text()? })).transpose()
+        }
+        Err(cause) if Failure::of(&cause) == Failure::NoTable => Ok(None),
+        Err(cause) => Err(crate::failure::of_statement(conn.place(), SQL, cause)),
+    }
+}
+
+fn is_current(conn: &Conn, found: Option<&Found>, key: &Key) -> Result<bool> {
+    let Some(found) = found else { return Ok(false) };
+    if found.version > VERSION {
+        return Err(Error::conflict(format!(
+            "the database `{}` was made by a newer Station: its schema is {}, this one knows {VERSION}",
+            conn.place(),
+            found.version
+        ))
+        .with_hint("nothing was changed; update this Station"));
+    }
+    if found.key_id != key.id() {
+        return Err(Error::invalid(format!(
+            "wrong key: the database `{}` was made with key `{}`, this is `{}`",
+            conn.place(),
+            found.key_id,
+            key.id()
+        ))
+        .with_hint("nothing was changed; `stn key status` shows which key is used"));
+    }
+    Ok(found.version == VERSION)
+}
+
+/// Runs inside a transaction; looks again under the lock, because another process may have been here meanwhile.
+async fn migrate(conn: &mut Conn, key: &Key) -> Result<()> {
+    if !conn.is_sqlite() {
+        conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![LOCK.into()]).await?;
+        let schema = "select 1 from pg_namespace where nspname = 'station'";
+        if conn.row(schema, Vec::new()).await?.is_none() {
+            conn.script("create schema station").await?;
+        }
+    }
+    let table = if conn.is_sqlite() {
+        "select 1 from sqlite_schema where type = 'table' and name = 'store'"
+    } else {
+        "select 1 from pg_tables where schemaname = 'station' and tablename = 'store'"
+    };
+    let found = match conn.row(table, Vec::new()).await? {
+        Some(_) => read_version(conn).await?,
+        None => None,
+    };
+    if is_current(conn, found.as_ref(), key)? {
+        return Ok(());
+    }
+    let done = usize::try_from(found.map_or(0, |found| found.version)).unwrap_or(0);
+    for migration in &MIGRATIONS[done..] {
+        conn.script(if conn.is_sqlite() { migration.sqlite } else { migration.postgres }).await?;
+    }
+    const RECORD: &str = "insert into store (id, version, key_id) values (1, $1, $2)
+        on conflict (id) do update set version = excluded.version";
+    conn.exec(RECORD, vec![VERSION.into(), key.id().into()]).await?;
+    Ok(())
+}

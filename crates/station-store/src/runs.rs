@@ -1,0 +1,285 @@
+//! Runs as rows: put in the queue, and read back.
+
+use crate::db::{Conn, Row, Value, storable, unreadable};
+use crate::lease::{self, LeaseInfo};
+use crate::seal::Place;
+use crate::{Context, ROWS_MAX, Store};
+use station_core::run::Status;
+use station_core::{
+    AgentId, EffectId, EnvironmentId, Error, Fence, Micros, Result, RunId, Secret, Usage, UserId,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A run to be put in the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRun {
+    /// Whose run it is.
+    pub agent: AgentId,
+    /// The environment of that agent.
+    pub environment: EnvironmentId,
+    /// Who asked for it.
+    pub user: UserId,
+    /// What it is to do. U+0000 is replaced, because a model may have written it.
+    pub task: String,
+    /// What the engine was asked for beside the task: JSON, no secrets.
+    pub request: String,
+    /// Variables that hold for this run alone; sealed.
+    pub variables: BTreeMap<String, Secret>,
+    /// The run and the effect that spawned it: one effect spawns one run, however often it is asked for.
+    pub parent: Option<(RunId, EffectId)>,
+    /// How deep in a tree of sub-agents it is; 0 at the root.
+    pub depth: u32,
+}
+
+/// A run as a row; its journal is read by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its row.
+    pub id: RunId,
+    /// Whose run it is.
+    pub agent: AgentId,
+    /// That agent's name.
+    pub agent_name: String,
+    /// Where it runs.
+    pub environment: EnvironmentId,
+    /// That environment's name.
+    pub environment_name: String,
+    /// What it was to do.
+    pub task: String,
+    /// What the engine was asked for beside the task: JSON.
+    pub request: String,
+    /// The run that spawned it.
+    pub parent: Option<RunId>,
+    /// The effect of that run.
+    pub parent_effect: Option<EffectId>,
+    /// How deep in a tree of sub-agents it is.
+    pub depth: u32,
+    /// Where it stands.
+    pub status: Status,
+    /// What it waits for, where it waits.
+    pub waiting_on: Option<String>,
+    /// The model that answered last.
+    pub model: Option<String>,
+    /// Its answer, where it ended with one.
+    pub answer: Option<String>,
+    /// Why it has none.
+    pub error: Option<String>,
+    /// Model turns taken.
+    pub steps: u32,
+    /// Tool calls made.
+    pub tool_calls: u32,
+    /// Tokens spent.
+    pub usage: Usage,
+    /// When it was put in the queue.
+    pub created_at: Micros,
+    /// When it was first claimed.
+    pub started_at: Option<Micros>,
+    /// When it ended.
+    pub ended_at: Option<Micros>,
+    /// The number of its last claim; 0 where nobody ever had it.
+    pub fence: Fence,
+    /// Who holds it.
+    pub lease: Option<LeaseInfo>,
+}
+
+/// Which runs are wanted; `None` means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Of this agent.
+    pub agent: Option<AgentId>,
+    /// Of this environment.
+    pub environment: Option<EnvironmentId>,
+    /// In this status.
+    pub status: Option<Status>,
+    /// Older than this one: the next page.
+    pub before: Option<RunId>,
+}
+
+/// Every statement that reads runs ends this list with its own conditions. `$1` is the lease clock, `$2` its boot.
+macro_rules! select_runs {
+    ($rest:literal) => {
+        concat!(
+            "select r.id, r.agent_id, a.name, r.environment_id, e.name, r.task, r.request, r.parent_id,
+                r.parent_effect, r.depth, r.status, r.waiting_on, r.model, r.answer, r.error, r.steps,
+                r.tool_calls, r.tokens_input, r.tokens_output, r.tokens_cached, r.tokens_reasoning,
+                r.created_at, r.started_at, r.ended_at,
+                r.fence, r.lease_worker, r.lease_host, r.lease_pid, r.lease_pid_start,
+                case when r.lease_until is null then null
+                    when r.lease_boot <> $2
+                        or r.lease_until <= coalesce(cast($1 as bigint), (select now from lease_clock)) then 1
+                    else 0 end
+            from agent_runs r join agents a on a.id = r.agent_id join environments e on e.id = r.environment_id ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// Puts a run in the queue. One that was spawned by the same effect before is found and returned.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn enqueue(&self, new: &NewRun, now: Micros) -> Result<RunId> {
+        self.write((self.shared_context(), new.clone(), now), |conn, (context, new, now)| {
+            Box::pin(insert(conn, context, new, *now))
+        })
+        .await
+    }
+
+    /// The run of this id, where there is one.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn run(&self, id: RunId) -> Result<Option<Run>> {
+        const SQL: &str = select_runs!("where r.id = $3");
+        let mut values = self.lease_values()?;
+        values.push(id.0.into());
+        self.read().await?.row(SQL, values).await?.map(read_run).transpose()
+    }
+
+    /// Runs, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn runs(&self, filter: &RunFilter, limit: u32) -> Result<Vec<Run>> {
+        const SQL: &str = select_runs!(
+            "where (cast($3 as bigint) is null or r.agent_id = $3)
+                and (cast($4 as bigint) is null or r.environment_id = $4)
+                and (cast($5 as text) is null or r.status = $5)
+                and (cast($6 as bigint) is null or r.id < $6)
+            order by r.id desc limit $7"
+        );
+        let mut values = self.lease_values()?;
+        values.extend([
+            filter.agent.map(|id| id.0).into(),
+            filter.environment.map(|id| id.0).into(),
+            filter.status.map(Status::as_str).into(),
+            filter.before.map(|id| id.0).into(),
+            i64::from(limit).into(),
+        ]);
+        self.read().await?.rows(SQL, values).await?.into_iter().map(read_run).collect()
+    }
+
+    /// The runs that a run spawned, oldest first.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn children(&self, run: RunId) -> Result<Vec<Run>> {
+        const SQL: &str = select_runs!("where r.parent_id = $3 order by r.id limit $4");
+        let mut values = self.lease_values()?;
+        values.extend([run.0.into(), ROWS_MAX.into()]);
+        self.read().await?.rows(SQL, values).await?.into_iter().map(read_run).collect()
+    }
+
+    /// The variables that hold for one run alone.
+    ///
+    /// # Errors
+    /// `Conflict` where one does not open under this key.
+    pub async fn run_variables(&self, run: RunId) -> Result<BTreeMap<String, Secret>> {
+        const SQL: &str = "select name, value from run_variables where run_id = $1 order by name limit $2";
+        let rows = self.read().await?.rows(SQL, vec![run.0.into(), ROWS_MAX.into()]).await?;
+        let run = run.to_string();
+        rows.into_iter()
+            .map(|mut row| {
+                let (name, sealed) = (row.text()?, row.bytes()?);
+                let value = self.context().sealer.open(place(&[&run, &name]), &sealed)?;
+                Ok((name, value))
+            })
+            .collect()
+    }
+
+    fn lease_values(&self) -> Result<Vec<Value>> {
+        let leases = &self.context().leases;
+        Ok(vec![leases.now()?, leases.boot()])
+    }
+}
+
+/// Inserts a run, or finds the one that the same effect spawned before.
+pub(crate) async fn insert(
+    conn: &mut Conn,
+    context: &Arc<Context>,
+    new: &NewRun,
+    now: Micros,
+) -> Result<RunId> {
+    const SQL: &str = "insert into agent_runs
+            (agent_id, environment_id, user_id, task, request, parent_id, parent_effect, depth, status, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', $9)
+        on conflict (parent_effect) do nothing returning id";
+    const FIND: &str = "select id from agent_runs where parent_effect = $1";
+    const VARIABLE: &str = "insert into run_variables (run_id, name, value) values ($1, $2, $3)";
+    let effect: Value = new.parent.map(|(_, effect)| effect.to_string()).into();
+    let values = vec![
+        new.agent.0.into(),
+        new.environment.0.into(),
+        new.user.0.into(),
+        storable(&new.task).into(),
+        new.request.as_str().into(),
+        new.parent.map(|(run, _)| run.0).into(),
+        effect.clone(),
+        i64::from(new.depth).into(),
+        now.0.into(),
+    ];
+    let Some(mut row) = conn.row(SQL, values).await? else {
+        let found = conn.row(FIND, vec![effect]).await?;
+        return Ok(RunId(found.ok_or_else(|| unreadable("a spawned run vanished"))?.int()?));
+    };
+    let run = RunId(row.int()?);
+    for (name, value) in &new.variables {
+        let sealed = context.sealer.seal(place(&[&run.to_string(), name]), value)?;
+        conn.exec(VARIABLE, vec![run.0.into(), name.as_str().into(), sealed.into()]).await?;
+    }
+    Ok(run)
+}
+
+fn place<'a>(row: &'a [&'a str]) -> Place<'a> {
+    Place { table: "run_variables", column: "value", row }
+}
+
+pub(crate) fn no_such(run: RunId) -> Error {
+    Error::not_found(format!("run {run} does not exist")).with_hint("`stn runs list` shows those that do")
+}
+
+fn read_run(mut row: Row) -> Result<Run> {
+    let row = &mut row;
+    let mut run = Run {
+        id: RunId(row.int()?),
+        agent: AgentId(row.int()?),
+        agent_name: row.text()?,
+        environment: EnvironmentId(row.int()?),
+        environment_name: row.text()?,
+        task: row.text()?,
+        request: row.text()?,
+        parent: row.opt_int()?.map(RunId),
+        parent_effect: row
+            .opt_text()?
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(|_| unreadable("an effect id"))?,
+        depth: row.count()?,
+        status: read_status(&row.text()?)?,
+        waiting_on: row.opt_text()?,
+        model: row.opt_text()?,
+        answer: row.opt_text()?,
+        error: row.opt_text()?,
+        steps: row.count()?,
+        tool_calls: row.count()?,
+        usage: Usage {
+            input: row.count()?,
+            output: row.count()?,
+            cached: row.count()?,
+            reasoning: row.count()?,
+        },
+        created_at: Micros(row.int()?),
+        started_at: row.opt_int()?.map(Micros),
+        ended_at: row.opt_int()?.map(Micros),
+        fence: Fence(0),
+        lease: None,
+    };
+    (run.fence, run.lease) = lease::read(row)?;
+    Ok(run)
+}
+
+pub(crate) fn read_status(word: &str) -> Result<Status> {
+    Status::from_word(word).ok_or_else(|| unreadable("an unknown status"))
+}

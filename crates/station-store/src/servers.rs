@@ -1,0 +1,193 @@
+//! MCP servers and the catalog of what they offer: read without starting any of them.
+
+use crate::configs::place;
+use crate::db::{Conn, Row, unreadable};
+use crate::{ROWS_MAX, Store};
+use station_core::discovery::{DiscoveredPrompt, DiscoveredResource};
+use station_core::{
+    EnvironmentId, Era, Error, Micros, Result, Secret, Server, ServerId, Tool, ToolId, Transport,
+};
+
+/// The file that defines a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigSource {
+    /// Its name without `.json`.
+    pub name: String,
+    /// Its path, relative to the workspace.
+    pub path: String,
+    /// Its text; it may hold secrets.
+    pub source: Secret,
+}
+
+/// What a server offers beside its tools.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offered {
+    /// Its capabilities as it declared them.
+    pub capabilities: serde_json::Value,
+    /// How it says it should be used.
+    pub instructions: Option<String>,
+    /// Its resources and templates, in its order.
+    pub resources: Vec<DiscoveredResource>,
+    /// Its prompts, in its order.
+    pub prompts: Vec<DiscoveredPrompt>,
+    /// When the last discovery failed; `None` where it worked or never ran.
+    pub problem_at: Option<Micros>,
+}
+
+impl Store {
+    /// Servers that were not removed, of one environment or of all, in file order.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn servers(&self, env: Option<EnvironmentId>) -> Result<Vec<Server>> {
+        const SQL: &str =
+            "select s.id, s.environment_id, s.name, c.name, s.transport, s.definition_hash, s.era,
+                s.discovered_at, s.problem
+            from mcp_servers s join mcp_configs c on c.id = s.config_id
+            join environments e on e.id = s.environment_id
+            where s.removed_at is null and e.removed_at is null
+                and (cast($1 as bigint) is null or s.environment_id = $1)
+            order by e.name, c.name, s.position, s.name limit $2";
+        let rows = self.read().await?.rows(SQL, vec![env.map(|env| env.0).into(), ROWS_MAX.into()]).await?;
+        rows.into_iter().map(read_server).collect()
+    }
+
+    /// The server of this id, where there is one that was not removed.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn server(&self, id: ServerId) -> Result<Option<Server>> {
+        const SQL: &str =
+            "select s.id, s.environment_id, s.name, c.name, s.transport, s.definition_hash, s.era,
+                s.discovered_at, s.problem
+            from mcp_servers s join mcp_configs c on c.id = s.config_id
+            join environments e on e.id = s.environment_id
+            where s.removed_at is null and e.removed_at is null and s.id = $1";
+        let row = self.read().await?.row(SQL, vec![id.0.into()]).await?;
+        row.map(read_server).transpose()
+    }
+
+    /// The file that defines a server.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such server, `Conflict` where the text does not open under this key.
+    pub async fn config_source(&self, server: ServerId) -> Result<ConfigSource> {
+        const SQL: &str = "select c.environment_id, c.name, c.path, c.source
+            from mcp_servers s join mcp_configs c on c.id = s.config_id
+            where s.removed_at is null and s.id = $1";
+        let row = self.read().await?.row(SQL, vec![server.0.into()]).await?;
+        let mut row = row.ok_or_else(|| no_such(server))?;
+        let (env, name, path, sealed) = (row.int()?, row.text()?, row.text()?, row.bytes()?);
+        let source = self.context().sealer.open(place(&[&env.to_string(), &name]), &sealed)?;
+        Ok(ConfigSource { name, path, source })
+    }
+
+    /// The tools of an environment in file order, those of removed servers and removed ones left out.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn catalog(&self, env: EnvironmentId) -> Result<Vec<Tool>> {
+        const SQL: &str = "select t.id, t.server_id, s.name, t.name, t.title, t.description, t.input_schema,
+                t.output_schema, t.annotations
+            from mcp_tools t join mcp_servers s on s.id = t.server_id
+            join mcp_configs c on c.id = s.config_id
+            where s.environment_id = $1 and s.removed_at is null and t.removed_at is null
+            order by c.name, s.position, s.name, t.position, t.name limit $2";
+        let rows = self.read().await?.rows(SQL, vec![env.0.into(), ROWS_MAX.into()]).await?;
+        rows.into_iter().map(read_tool).collect()
+    }
+
+    /// What a server offers beside its tools, as it said when it was listed.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such server.
+    pub async fn offered(&self, server: ServerId) -> Result<Offered> {
+        const SQL: &str = "select capabilities, instructions, problem_at from mcp_servers where removed_at is null and id = $1";
+        let mut reader = self.read().await?;
+        let row = reader.row(SQL, vec![server.0.into()]).await?;
+        let mut row = row.ok_or_else(|| no_such(server))?;
+        Ok(Offered {
+            capabilities: read_json(&row.text()?)?,
+            instructions: row.opt_text()?,
+            problem_at: row.opt_int()?.map(Micros),
+            resources: resources(&mut reader, server).await?,
+            prompts: prompts(&mut reader, server).await?,
+        })
+    }
+}
+
+async fn resources(conn: &mut Conn, server: ServerId) -> Result<Vec<DiscoveredResource>> {
+    const SQL: &str = "select uri, name, description, mime, is_template from mcp_resources
+        where server_id = $1 order by position limit $2";
+    let rows = conn.rows(SQL, vec![server.0.into(), ROWS_MAX.into()]).await?;
+    rows.into_iter()
+        .map(|mut row| {
+            Ok(DiscoveredResource {
+                uri: row.text()?,
+                name: row.text()?,
+                description: row.text()?,
+                mime: row.opt_text()?,
+                is_template: row.int()? == 1,
+            })
+        })
+        .collect()
+}
+
+async fn prompts(conn: &mut Conn, server: ServerId) -> Result<Vec<DiscoveredPrompt>> {
+    const SQL: &str = "select name, description, arguments from mcp_prompts
+        where server_id = $1 order by position limit $2";
+    let rows = conn.rows(SQL, vec![server.0.into(), ROWS_MAX.into()]).await?;
+    rows.into_iter()
+        .map(|mut row| {
+            Ok(DiscoveredPrompt {
+                name: row.text()?,
+                description: row.text()?,
+                arguments: read_json(&row.text()?)?,
+            })
+        })
+        .collect()
+}
+
+pub(crate) fn no_such(server: ServerId) -> Error {
+    Error::not_found(format!("MCP server {server} does not exist"))
+        .with_hint("`stn mcp list` shows those that do")
+}
+
+fn read_server(mut row: Row) -> Result<Server> {
+    Ok(Server {
+        id: ServerId(row.int()?),
+        environment: EnvironmentId(row.int()?),
+        name: row.text()?,
+        config: row.text()?,
+        transport: read_transport(&row.text()?)?,
+        definition_hash: row.text()?,
+        era: row.opt_text()?.as_deref().and_then(Era::from_word),
+        discovered_at: row.opt_int()?.map(Micros),
+        problem: row.opt_text()?,
+    })
+}
+
+fn read_transport(word: &str) -> Result<Transport> {
+    [Transport::Stdio, Transport::Http]
+        .into_iter()
+        .find(|transport| transport.as_str() == word)
+        .ok_or_else(|| unreadable("an unknown transport"))
+}
+
+fn read_tool(mut row: Row) -> Result<Tool> {
+    Ok(Tool {
+        id: ToolId(row.int()?),
+        server: ServerId(row.int()?),
+        server_name: row.text()?,
+        name: row.text()?,
+        title: row.text()?,
+        description: row.text()?,
+        input_schema: read_json(&row.text()?)?,
+        output_schema: row.opt_text()?.map(|text| read_json(&text)).transpose()?,
+        annotations: serde_json::from_str(&row.text()?).map_err(|_| unreadable("broken annotations"))?,
+    })
+}
+
+fn read_json(text: &str) -> Result<serde_json::Value> {
+    serde_json::from_str(text).map_err(|_| unreadable("broken JSON"))
+}

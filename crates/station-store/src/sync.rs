@@ -1,0 +1,122 @@
+//! Both ends of a sync: what is stored before it, and its plan applied in one transaction.
+
+use crate::agents::Ownership;
+use crate::db::Conn;
+use crate::{Context, ROWS_MAX, Store, agents, configs, environments};
+use station_core::sync::{Change, Stored, StoredAgent};
+use station_core::{AgentId, EnvironmentId, EnvironmentName, Error, Micros, Origin, Result};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Store {
+    /// What the store holds of an environment, as the workspace `workspace_id` sees it.
+    ///
+    /// # Errors
+    /// `Conflict` where a secret does not open under this key.
+    pub async fn stored(&self, env: &EnvironmentName, workspace_id: &str) -> Result<Stored> {
+        let mut reader = self.read().await?;
+        let conn: &mut Conn = &mut reader;
+        let Some(id) = environments::find(conn, env).await? else { return Ok(Stored::default()) };
+        Ok(Stored {
+            environment: Some(id),
+            rules: environments::rules(conn, id).await?,
+            variables: environments::variables(conn, &self.context().sealer, id).await?,
+            configs: configs::stored(conn, self.context(), id, workspace_id).await?,
+            agents: stored_agents(conn, id, workspace_id).await?,
+        })
+    }
+
+    /// Applies a plan, all of it or none.
+    ///
+    /// # Errors
+    /// `NotFound` where the environment neither exists nor is made by the plan.
+    pub async fn apply(
+        &self,
+        env: &EnvironmentName,
+        workspace_id: &str,
+        changes: &[Change],
+        now: Micros,
+    ) -> Result<EnvironmentId> {
+        let apply = Apply {
+            context: self.shared_context(),
+            env: env.clone(),
+            workspace_id: workspace_id.to_owned(),
+            changes: changes.to_vec(),
+            now,
+        };
+        self.write(apply, |conn, apply| Box::pin(apply_all(conn, apply))).await
+    }
+}
+
+struct Apply {
+    context: Arc<Context>,
+    env: EnvironmentName,
+    workspace_id: String,
+    changes: Vec<Change>,
+    now: Micros,
+}
+
+async fn apply_all(conn: &mut Conn, apply: &Apply) -> Result<EnvironmentId> {
+    if apply.changes.contains(&Change::CreateEnvironment) {
+        let new = environments::NewEnvironment {
+            name: apply.env.clone(),
+            description: String::new(),
+            origin: Origin::File,
+            workspace_id: apply.workspace_id.clone(),
+            now: apply.now,
+        };
+        // Another process may have made it since the plan was computed: then it is there, which is what was wanted.
+        environments::insert(conn, &new).await?;
+    }
+    let env = environments::find(conn, &apply.env).await?.ok_or_else(|| {
+        Error::not_found(format!("environment `{}` does not exist", apply.env))
+            .with_hint("`stn env list` shows those that do")
+    })?;
+    let owner =
+        Ownership { env, origin: Origin::File, workspace_id: apply.workspace_id.clone(), now: apply.now };
+    for change in &apply.changes {
+        apply_one(conn, &apply.context, &owner, change).await?;
+    }
+    agents::link_sub_agents(conn, env).await?;
+    Ok(env)
+}
+
+async fn apply_one(
+    conn: &mut Conn,
+    context: &Arc<Context>,
+    owner: &Ownership,
+    change: &Change,
+) -> Result<()> {
+    match change {
+        Change::CreateEnvironment => Ok(()),
+        Change::SetRules { source } => environments::set_rules(conn, owner.env, source, owner.now).await,
+        Change::SetVariable { name, value, existed: _ } => {
+            environments::set_variable(conn, context, owner.env, (name, value), owner.now).await
+        }
+        Change::RemoveVariable { name } => environments::remove_variable(conn, owner.env, name).await,
+        Change::PutConfig { name, path, source, servers, existed: _, dropped } => {
+            let config = configs::Config { name, path, source, servers, dropped };
+            configs::put(conn, context, owner, config).await
+        }
+        Change::RemoveConfig { name, servers: _ } => configs::remove(conn, owner, name).await,
+        Change::PutAgent(row) => agents::put(conn, owner, row).await.map(drop),
+        Change::RemoveAgent { id, name: _ } => agents::remove(conn, owner, *id).await,
+    }
+}
+
+async fn stored_agents(
+    conn: &mut Conn,
+    env: EnvironmentId,
+    workspace_id: &str,
+) -> Result<BTreeMap<String, StoredAgent>> {
+    const SQL: &str = "select name, id, source, origin, workspace_id from agents
+        where environment_id = $1 and removed_at is null order by name limit $2";
+    let rows = conn.rows(SQL, vec![env.0.into(), ROWS_MAX.into()]).await?;
+    rows.into_iter()
+        .map(|mut row| {
+            let (name, id, source) = (row.text()?, AgentId(row.int()?), row.text()?);
+            let ours = row.text()? == Origin::File.as_str() && row.text()? == workspace_id;
+            Ok((name, StoredAgent { id, source, ours }))
+        })
+        .collect()
+}
