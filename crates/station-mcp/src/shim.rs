@@ -41,6 +41,9 @@ pub(crate) const NOT_FOUND: u8 = 127;
 /// The exit code of a program that could not be started, as shells have it.
 pub(crate) const NOT_STARTED: u8 = 126;
 
+/// For a person who tries it.
+const NOT_A_COMMAND: &str = "this is how Station starts its tool servers; it is not a command";
+
 /// Acts as the shim if this process was started as one: `stn __shim -- program args…`.
 ///
 /// To be called first in `main`, before threads, tracing and a runtime: the shim must stay single-threaded and small.
@@ -54,17 +57,11 @@ pub fn run_if_shim() -> Option<ExitCode> {
 }
 
 fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
-    let separator = args.next();
-    let (Some(separator), Some(program)) = (separator, args.next()) else {
-        return refuse("this is how Station starts its tool servers; it is not a command");
-    };
+    let (Some(separator), Some(program)) = (args.next(), args.next()) else { return refuse(NOT_A_COMMAND) };
     if separator != "--" {
-        return refuse("this is how Station starts its tool servers; it is not a command");
+        return refuse(NOT_A_COMMAND);
     }
-    let control = match take_control() {
-        Ok(control) => control,
-        Err(_) => return refuse("this is how Station starts its tool servers; it is not a command"),
-    };
+    let Ok(control) = take_control() else { return refuse(NOT_A_COMMAND) };
     // Its own session: a Ctrl-C in the terminal is for Station, which stops its servers politely. It fails only for
     // a process that leads a group already, and then the terminal does not reach us either.
     let _session = nix::unistd::setsid();
@@ -163,18 +160,16 @@ fn signalled(signal: Signal) -> u8 {
 /// A descendant that may not be killed, such as one of another user, is waited for.
 fn kill_descendants() {
     loop {
-        for pid in descendants() {
-            // It may have died meanwhile, and what forked meanwhile is found in the next round.
-            let _gone = kill(pid, Signal::SIGKILL);
-        }
-        match waitpid(None, None) {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Err(Errno::ECHILD) => return,
-            Ok(_) => {
-                while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
-                {
+            Ok(WaitStatus::StillAlive) => {
+                for pid in descendants() {
+                    // It may have died meanwhile, and what forked meanwhile is found in the next round.
+                    let _gone = kill(pid, Signal::SIGKILL);
                 }
+                let _reaped = waitpid(None, None);
             }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
 }

@@ -123,23 +123,25 @@ impl Connection {
                 Ok(page) => page?,
                 Err(_) => {
                     return Err(
-                        self.list_error(format!("did not list its {} within {timeout:?}", list.word()))
+                        self.list_error(&format!("did not list its {} within {timeout:?}", list.word()))
                     );
                 }
             };
             let Some(Value::Array(more)) = page.get_mut(list.word()).map(Value::take) else {
-                return Err(self.list_error(format!("answered something that is no list of {}", list.word())));
+                return Err(
+                    self.list_error(&format!("answered something that is no list of {}", list.word()))
+                );
             };
             entries.extend(more);
             if entries.len() > ENTRIES_MAX {
-                return Err(self.list_error(format!("lists more than {ENTRIES_MAX} {}", list.word())));
+                return Err(self.list_error(&format!("lists more than {ENTRIES_MAX} {}", list.word())));
             }
             cursor = page.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
             if cursor.is_none() {
                 return Ok(entries);
             }
         }
-        Err(self.list_error(format!("lists its {} on more than {PAGES_MAX} pages", list.word())))
+        Err(self.list_error(&format!("lists its {} on more than {PAGES_MAX} pages", list.word())))
     }
 
     async fn page(&self, list: List, cursor: Option<String>) -> Result<Value, ConnectError> {
@@ -159,17 +161,17 @@ impl Connection {
             {
                 Ok(serde_json::json!({ list.word(): [] }))
             }
-            Err(ServiceError::McpError(error)) => Err(self.list_error(format!(
+            Err(ServiceError::McpError(error)) => Err(self.list_error(&format!(
                 "refused to list its {}: {} ({})",
                 list.word(),
                 error.message,
                 error.code.0
             ))),
-            Err(_) => Err(self.list_error(self.breakage().await)),
+            Err(_) => Err(self.list_error(&self.breakage().await)),
         }
     }
 
-    fn list_error(&self, told: String) -> ConnectError {
+    fn list_error(&self, told: &str) -> ConnectError {
         let sentence = format!("server `{}` {told}", self.inner.server);
         ConnectError { sentence, stderr: self.stderr() }
     }

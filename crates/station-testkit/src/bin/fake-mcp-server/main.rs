@@ -1,0 +1,69 @@
+//! A fake MCP server over stdio, for tests: plain JSON lines and threads, no rmcp, so that it judges our client
+//! independently. It speaks both eras, logs every call before it acts, and misbehaves on demand.
+//!
+//! Options:
+//!
+//! - `--era legacy|modern|both` (default `both`), `--name NAME`
+//! - `--log FILE`: one JSON line per `tools/call`, appended before acting: `{"tool", "arguments", "effect"}`
+//! - `--trace FILE`: every message received, one per line
+//! - `--tools N`: that many tools more, `tool_0001` …, listed in pages; `--full`: resources, templates and a prompt, too
+//! - `--noise`: prints text among the messages; `--linger`: does not end when stdin closes
+//! - `--silent`: never answers; `--exit-at-start CODE`: says so on stderr and ends; `--dies-at-probe`: ends at `server/discover`
+//! - `--grandchildren`: starts three processes that sleep: a plain child, a new session, an orphan of a double fork
+//! - `--pids FILE`: the server and its grandchildren append their numbers to it
+//! - `--list-changed-after-call`: one tool more after each call, and says so
+
+mod offspring;
+mod options;
+mod protocol;
+mod tools;
+
+use options::Options;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(code) = offspring::run_if_one(&args) {
+        return code;
+    }
+    let options = match Options::parse(&args) {
+        Ok(options) => options,
+        Err(problem) => {
+            complain(&problem);
+            return ExitCode::from(2);
+        }
+    };
+    if let Some(code) = options.exit_at_start {
+        complain("fatal: this server was told to end at once");
+        return ExitCode::from(code);
+    }
+    if let Some(pids) = &options.pids {
+        append(pids, &std::process::id().to_string());
+    }
+    if options.grandchildren {
+        offspring::start(options.pids.as_deref());
+    }
+    protocol::serve(options);
+    ExitCode::SUCCESS
+}
+
+/// A line on stderr.
+fn complain(line: &str) {
+    use std::io::Write as _;
+    writeln!(std::io::stderr(), "{line}").expect("stderr is open");
+}
+
+/// Ends in the middle of everything, after a last word on stderr.
+#[expect(clippy::disallowed_methods, reason = "to end without tidying up is what a crash is")]
+fn die(line: &str, code: i32) -> ! {
+    complain(line);
+    std::process::exit(code);
+}
+
+/// Appends one line to a file, in one write.
+fn append(file: &std::path::Path, line: &str) {
+    use std::io::Write as _;
+    let mut file =
+        std::fs::OpenOptions::new().create(true).append(true).open(file).expect("the log can be opened");
+    file.write_all(format!("{line}\n").as_bytes()).expect("the log can be written");
+}

@@ -1,0 +1,107 @@
+//! What the fake server was told to be.
+
+use std::path::PathBuf;
+
+/// Which eras it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Eras {
+    Legacy,
+    Modern,
+    Both,
+}
+
+impl Eras {
+    pub(crate) fn legacy(self) -> bool {
+        self != Self::Modern
+    }
+
+    pub(crate) fn modern(self) -> bool {
+        self != Self::Legacy
+    }
+}
+
+/// All options; see the top of `main.rs`.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) eras: Eras,
+    pub(crate) name: String,
+    pub(crate) log: Option<PathBuf>,
+    pub(crate) trace: Option<PathBuf>,
+    pub(crate) pids: Option<PathBuf>,
+    pub(crate) tools: usize,
+    pub(crate) exit_at_start: Option<u8>,
+    pub(crate) full: bool,
+    pub(crate) noise: bool,
+    pub(crate) linger: bool,
+    pub(crate) silent: bool,
+    pub(crate) dies_at_probe: bool,
+    pub(crate) grandchildren: bool,
+    pub(crate) list_changed_after_call: bool,
+}
+
+impl Options {
+    pub(crate) fn parse(args: &[String]) -> Result<Self, String> {
+        let mut options = Self {
+            eras: Eras::Both,
+            name: "fake".to_owned(),
+            log: None,
+            trace: None,
+            pids: None,
+            tools: 0,
+            exit_at_start: None,
+            full: false,
+            noise: false,
+            linger: false,
+            silent: false,
+            dies_at_probe: false,
+            grandchildren: false,
+            list_changed_after_call: false,
+        };
+        let mut args = args.iter();
+        while let Some(option) = args.next() {
+            if options.flag(option) {
+                continue;
+            }
+            let value = args.next().ok_or_else(|| format!("`{option}` is unknown or wants a value"))?;
+            options.value(option, value)?;
+        }
+        Ok(options)
+    }
+
+    fn flag(&mut self, option: &str) -> bool {
+        let flag = match option {
+            "--full" => &mut self.full,
+            "--noise" => &mut self.noise,
+            "--linger" => &mut self.linger,
+            "--silent" => &mut self.silent,
+            "--dies-at-probe" => &mut self.dies_at_probe,
+            "--grandchildren" => &mut self.grandchildren,
+            "--list-changed-after-call" => &mut self.list_changed_after_call,
+            _ => return false,
+        };
+        *flag = true;
+        true
+    }
+
+    fn value(&mut self, option: &str, value: &str) -> Result<(), String> {
+        let wrong = || format!("`{option}` cannot be `{value}`");
+        match option {
+            "--era" => {
+                self.eras = match value {
+                    "legacy" => Eras::Legacy,
+                    "modern" => Eras::Modern,
+                    "both" => Eras::Both,
+                    _ => return Err(wrong()),
+                }
+            }
+            "--name" => value.clone_into(&mut self.name),
+            "--log" => self.log = Some(value.into()),
+            "--trace" => self.trace = Some(value.into()),
+            "--pids" => self.pids = Some(value.into()),
+            "--tools" => self.tools = value.parse().map_err(|_| wrong())?,
+            "--exit-at-start" => self.exit_at_start = Some(value.parse().map_err(|_| wrong())?),
+            _ => return Err(format!("`{option}` is unknown")),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! Where the fake MCP server is, and the shim to run it under.
+//!
+//! `CARGO_BIN_EXE_…` is known only inside a package's own tests, so the programs are looked for beside the running test
+//! executable, and built when they are missing or older than their sources. What the server can do stands at the top
+//! of `src/bin/fake-mcp-server/main.rs`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+/// The fake MCP server's program.
+///
+/// # Panics
+///
+/// When it cannot be built: a test must not pass without it.
+#[must_use]
+pub fn binary() -> PathBuf {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| built("fake-mcp-server")).clone()
+}
+
+/// The shim's program; its first argument is `__shim`.
+///
+/// # Panics
+///
+/// When it cannot be built.
+#[must_use]
+pub fn shim() -> PathBuf {
+    static SHIM: OnceLock<PathBuf> = OnceLock::new();
+    SHIM.get_or_init(|| built("station-shim")).clone()
+}
+
+/// A program of this package, up to date.
+fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    // <target>/<profile>/deps/<test>
+    let profile = test.ancestors().nth(2).expect("a test executable lies two folders below its profile's");
+    let target = profile.parent().expect("a profile's folder lies in the target folder");
+    let program = profile.join(name);
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = [package.join("src/bin"), package.join("../station-mcp/src/shim.rs")];
+    let newest = sources.iter().filter_map(|source| newest(source)).max();
+    if modified(&program) < newest {
+        // The folder of the profile `dev` is called `debug`.
+        let profile = match profile.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(profile) => profile,
+        };
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "station-testkit", "--bin", name])
+            .args(["--profile", profile, "--manifest-path"])
+            .arg(package.join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(target)
+            .status()
+            .expect("cargo, which built this test, can be run");
+        assert!(status.success(), "`{name}` could not be built");
+    }
+    program
+}
+
+/// When the newest file of a folder, or the file, was written.
+fn newest(path: &Path) -> Option<SystemTime> {
+    let inside = std::fs::read_dir(path).into_iter().flatten().flatten();
+    inside.filter_map(|entry| newest(&entry.path())).chain(modified(path)).max()
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|found| found.modified()).ok()
+}
