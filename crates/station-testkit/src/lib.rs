@@ -1,1 +1,3 @@
-//! Being built.
+//! Fakes for Station's tests: what stands in for the outside, true to its protocols.
+
+pub mod fake_server;
