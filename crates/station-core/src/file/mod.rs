@@ -3,6 +3,16 @@
 //! Broken input is a value here, not an error: every problem of a file is reported at once, with its place, and a
 //! broken file refuses itself alone. Unknown keys are kept, and named where they have no effect.
 
+pub mod config;
+mod json;
+pub mod rules;
+pub mod servers;
+mod sheet;
+mod template;
+mod tree;
+pub mod variables;
+mod yaml;
+
 use std::fmt;
 
 /// Something to say about a file.

@@ -1,0 +1,442 @@
+//! `config.yaml`: how this installation of Station is set up.
+//!
+//! Files of the Go program hold many keys that mean nothing here. They are kept and named, never refused; only a key
+//! that is known and has a wrong value is an error.
+
+use super::sheet::Sheet;
+use super::tree::{Member, Node};
+use super::{Problem, yaml};
+use crate::Secret;
+use std::collections::BTreeMap;
+
+/// What `config.yaml` says. `None` and empty lists where it says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The model provider.
+    pub ai_provider: Option<String>,
+    /// The model where an agent names none.
+    pub ai_model: Option<String>,
+    /// The provider's key, `${NAME}` not expanded yet: see `expand`.
+    pub ai_api_key: Option<Secret>,
+    /// The provider's base URL.
+    pub ai_base_url: Option<String>,
+    /// A path or `postgres://`; may hold a password.
+    pub database_url: Option<Secret>,
+    /// The folder that holds `environments/`.
+    pub workspace: Option<String>,
+    /// Whose rows sync may remove.
+    pub workspace_id: Option<String>,
+    /// Whether commands may write into the workspace.
+    pub files: Files,
+    /// The port of the HTTP API.
+    pub api_port: Option<u16>,
+    /// The port of MCP over HTTP.
+    pub mcp_port: Option<u16>,
+    /// The store's key, 64 hex digits.
+    pub encryption_key: Option<Secret>,
+    /// Whether to log more.
+    pub debug: Option<bool>,
+    /// Where traces go.
+    pub otel_endpoint: Option<String>,
+    /// Names of models as agents write them, to the models that are meant.
+    pub models: BTreeMap<String, String>,
+    /// Variables of the process environment that templates may ask for.
+    pub env_passthrough: Vec<String>,
+    /// Variables of the process environment that every child gets.
+    pub child_env: Vec<String>,
+    /// Running agents.
+    pub execution: Execution,
+    /// Connections to servers.
+    pub pool: Pool,
+    /// The catalog of tools.
+    pub discovery: Discovery,
+    /// Finished runs.
+    pub runs: Runs,
+    /// Keys that are kept and mean nothing to Station, in file order.
+    pub unknown: Vec<String>,
+    /// Keys that are understood, but have no effect in this release, in file order.
+    pub without_effect: Vec<String>,
+}
+
+/// Whether commands may write into the workspace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Files {
+    /// They may.
+    #[default]
+    ReadWrite,
+    /// What they make goes to the store alone.
+    ReadOnly,
+}
+
+/// The key `execution`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Execution {
+    /// Runs at a time.
+    pub workers: Option<u32>,
+    /// Runs that may wait.
+    pub queue: Option<u32>,
+    /// Longest run.
+    pub timeout_ms: Option<u64>,
+    /// How long a stop waits for what runs.
+    pub drain_s: Option<u64>,
+}
+
+/// The key `pool`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// Child processes at a time.
+    pub processes_max: Option<u32>,
+    /// How long an idle connection stays open.
+    pub idle_close_ms: Option<u64>,
+}
+
+/// The key `discovery`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discovery {
+    /// How long a server's list of tools is believed.
+    pub ttl_ms: Option<u64>,
+}
+
+/// The key `runs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Runs {
+    /// How long finished runs are kept.
+    pub keep_days: Option<u32>,
+}
+
+/// Keys that are understood, but need a part of Station that this release does not have yet (`stn serve`, traces,
+/// retention). A release that gives one of them effect takes it from this list.
+const WITHOUT_EFFECT: &[&str] = &[
+    "api_port",
+    "mcp_port",
+    "otel_endpoint",
+    "env_passthrough",
+    "execution.workers",
+    "execution.queue",
+    "execution.drain_s",
+    "runs.keep_days",
+];
+
+/// Reads `config.yaml`. An empty file is fine.
+#[must_use]
+pub fn read(text: &str, path: &str) -> (Option<Config>, Vec<Problem>) {
+    let mut sheet = Sheet::new(text, path);
+    let mut config = Config::default();
+    match yaml::parse(sheet.text) {
+        Err(fault) => sheet.fault(fault),
+        Ok(None) => {}
+        Ok(Some(root)) if root.is_null() => {}
+        Ok(Some(root)) => {
+            for member in sheet.members(&root, "the file") {
+                config.take(&mut sheet, member);
+            }
+        }
+    }
+    sheet.finish(config)
+}
+
+impl Config {
+    fn take(&mut self, sheet: &mut Sheet<'_>, member: &Member) {
+        let (key, node) = (member.key.as_str(), &member.node);
+        self.mark(key);
+        // `key:` with nothing behind it says nothing, whatever the key is.
+        if node.is_null() || self.take_text(sheet, key, node) || self.take_section(sheet, key, node) {
+            return;
+        }
+        match key {
+            "files" => self.files = files(sheet, node),
+            "api_port" => self.api_port = sheet.number(node, key, 1),
+            "mcp_port" => self.mcp_port = sheet.number(node, key, 1),
+            "encryption_key" => self.encryption_key = encryption_key(sheet, node),
+            "debug" => {
+                self.debug = sheet
+                    .value(node, key, "`true` or `false`", |word| word.to_ascii_lowercase().parse().ok());
+            }
+            "models" => self.models = sheet.map_of_texts(node, key).into_iter().collect(),
+            "env_passthrough" => self.env_passthrough = sheet.texts(node, key),
+            "child_env" => self.child_env = sheet.texts(node, key),
+            _ => self.unknown.push(key.to_owned()),
+        }
+    }
+
+    fn mark(&mut self, key: &str) {
+        if WITHOUT_EFFECT.contains(&key) {
+            self.without_effect.push(key.to_owned());
+        }
+    }
+
+    fn take_text(&mut self, sheet: &mut Sheet<'_>, key: &str, node: &Node) -> bool {
+        let place = match key {
+            "ai_provider" => &mut self.ai_provider,
+            "ai_model" => &mut self.ai_model,
+            "ai_base_url" => &mut self.ai_base_url,
+            "workspace" => &mut self.workspace,
+            "workspace_id" => &mut self.workspace_id,
+            "otel_endpoint" => &mut self.otel_endpoint,
+            "ai_api_key" => {
+                self.ai_api_key = not_empty(sheet.text(node, key)).map(Secret::new);
+                return true;
+            }
+            "database_url" => {
+                self.database_url = not_empty(sheet.text(node, key)).map(Secret::new);
+                return true;
+            }
+            _ => return false,
+        };
+        *place = not_empty(sheet.text(node, key));
+        true
+    }
+
+    fn take_section(&mut self, sheet: &mut Sheet<'_>, section: &str, node: &Node) -> bool {
+        if !matches!(section, "execution" | "pool" | "discovery" | "runs") {
+            return false;
+        }
+        for member in sheet.members(node, section) {
+            let what = format!("{section}.{}", member.key);
+            let node = &member.node;
+            self.mark(&what);
+            if node.is_null() {
+                continue;
+            }
+            match what.as_str() {
+                "execution.workers" => self.execution.workers = sheet.number(node, &what, 1),
+                "execution.queue" => self.execution.queue = sheet.number(node, &what, 0),
+                "execution.timeout" => {
+                    let timeout_ms = duration(sheet, node, &what);
+                    if timeout_ms == Some(0) {
+                        sheet.error(node.at, format!("`{what}` must be longer than nothing"));
+                    }
+                    self.execution.timeout_ms = timeout_ms;
+                }
+                "execution.drain_s" => {
+                    self.execution.drain_s = duration(sheet, node, &what).map(|ms| ms.div_ceil(1000));
+                }
+                "pool.processes_max" => self.pool.processes_max = sheet.number(node, &what, 1),
+                "pool.idle_close" => self.pool.idle_close_ms = duration(sheet, node, &what),
+                "discovery.ttl" => self.discovery.ttl_ms = duration(sheet, node, &what),
+                "runs.keep_days" => self.runs.keep_days = sheet.number(node, &what, 0),
+                _ => self.unknown.push(what),
+            }
+        }
+        true
+    }
+}
+
+/// The Go program writes `key: ""` for what is not set.
+fn not_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+fn files(sheet: &mut Sheet<'_>, node: &Node) -> Files {
+    sheet
+        .value(node, "files", "`readwrite` or `readonly`", |word| match word {
+            "readwrite" => Some(Files::ReadWrite),
+            "readonly" => Some(Files::ReadOnly),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+fn encryption_key(sheet: &mut Sheet<'_>, node: &Node) -> Option<Secret> {
+    sheet
+        .value(node, "encryption_key", "64 hexadecimal digits", |text| {
+            let fits = text.is_empty() || (text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit()));
+            fits.then(|| text.to_owned())
+        })
+        .and_then(|text| not_empty(Some(text)))
+        .map(Secret::new)
+}
+
+fn duration(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Option<u64> {
+    sheet.value(node, what, "a duration like `30s`, `10m` or `1h30m`, or a number of seconds", duration_ms)
+}
+
+/// Milliseconds of `10m`, `30s`, `1h30m`, `500ms`, `2d`; a plain number is seconds.
+///
+/// `None` where it is none of these, or beyond what 64 bits hold.
+#[must_use]
+pub fn duration_ms(text: &str) -> Option<u64> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return seconds.checked_mul(1000);
+    }
+    let mut rest = text;
+    let mut total: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, tail) = rest.split_at(digits);
+        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit);
+        let unit_ms = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60 * 1000,
+            "h" => 60 * 60 * 1000,
+            "d" => 24 * 60 * 60 * 1000,
+            _ => return None,
+        };
+        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(unit_ms)?)?;
+        rest = tail;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// Puts `lookup`'s values in place of `${NAME}`. Any other `$` stays as it is.
+///
+/// # Errors
+/// The names that `lookup` does not know, in order and once each.
+pub fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, Vec<String>> {
+    let (mut expanded, mut missing, mut rest) = (String::new(), Vec::<String>::new(), text);
+    while let Some(start) = rest.find("${") {
+        let (before, tail) = rest.split_at(start);
+        expanded.push_str(before);
+        let name = tail[2..].split('}').next().unwrap_or_default();
+        let closed = tail[2..].len() > name.len();
+        if !closed || name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+            expanded.push_str("${");
+            rest = &tail[2..];
+            continue;
+        }
+        match lookup(name) {
+            Some(value) => expanded.push_str(&value),
+            None if missing.iter().any(|known| known == name) => {}
+            None => missing.push(name.to_owned()),
+        }
+        rest = &tail[2 + name.len() + 1..];
+    }
+    expanded.push_str(rest);
+    if missing.is_empty() { Ok(expanded) } else { Err(missing) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The config of the fixture workspace, written by the Go program.
+    const FIXTURE: &str = "\
+admin_username: admin
+ai_model: gemini-2.5-flash
+ai_provider: gemini
+api_port: 8585
+database_url: /home/user/.config/station/station.db
+debug: false
+dev_mode: false
+encryption_key: 5b6c68970632ec436f93e7fbbaa039a9cc694d4284d3ab006b07e88c2861d053
+harness:
+    compaction:
+        enabled: true
+        threshold: \"0.85\"
+lattice_url: \"\"
+mcp_port: 8586
+otel_endpoint: http://localhost:4318
+ssh_port: 2222
+telemetry_enabled: false
+";
+
+    #[test]
+    fn the_config_of_an_old_home_is_read() {
+        let (config, problems) = read(FIXTURE, "config.yaml");
+        assert_eq!(problems, []);
+        let config = config.unwrap();
+        assert_eq!(config.ai_provider.as_deref(), Some("gemini"));
+        assert_eq!(config.ai_model.as_deref(), Some("gemini-2.5-flash"));
+        assert_eq!(config.database_url.unwrap().expose(), "/home/user/.config/station/station.db");
+        assert_eq!((config.api_port, config.mcp_port, config.debug), (Some(8585), Some(8586), Some(false)));
+        assert_eq!(config.encryption_key.unwrap().expose().len(), 64);
+        assert_eq!(
+            config.unknown,
+            ["admin_username", "dev_mode", "harness", "lattice_url", "ssh_port", "telemetry_enabled"]
+        );
+        assert_eq!(config.without_effect, ["api_port", "mcp_port", "otel_endpoint"]);
+    }
+
+    #[test]
+    fn every_key_is_understood() {
+        let (config, problems) = read(
+            "ai_api_key: ${KEY}\nai_base_url: http://x/v1\nworkspace: /w\nworkspace_id: abc\nfiles: readonly\n\
+             models: {gpt-4o-mini: anthropic/claude, x: y}\nenv_passthrough: [A, B]\nchild_env: [HTTPS_PROXY]\n\
+             execution: {workers: 5, queue: 10, timeout: 10m, drain_s: 25}\npool: {processes_max: 7, idle_close: 90s}\n\
+             discovery: {ttl: 1h30m}\nruns: {keep_days: 30, colour: red}\n",
+            "",
+        );
+        assert_eq!(problems, []);
+        let config = config.unwrap();
+        assert_eq!(config.ai_api_key.unwrap().expose(), "${KEY}");
+        assert_eq!(config.files, Files::ReadOnly);
+        assert_eq!(config.models["gpt-4o-mini"], "anthropic/claude");
+        assert_eq!((config.env_passthrough.len(), config.child_env.len()), (2, 1));
+        let execution =
+            Execution { workers: Some(5), queue: Some(10), timeout_ms: Some(600_000), drain_s: Some(25) };
+        assert_eq!(config.execution, execution);
+        assert_eq!(config.pool, Pool { processes_max: Some(7), idle_close_ms: Some(90_000) });
+        assert_eq!(config.discovery.ttl_ms, Some(5_400_000));
+        assert_eq!(config.runs.keep_days, Some(30));
+        assert_eq!(config.unknown, ["runs.colour"]);
+        let idle = [
+            "env_passthrough",
+            "execution.workers",
+            "execution.queue",
+            "execution.drain_s",
+            "runs.keep_days",
+        ];
+        assert_eq!(config.without_effect, idle);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place_and_without_its_value() {
+        for (text, expected) in [
+            ("", None),
+            ("ai_model:\n", None),
+            ("encryption_key: \"\"\n", None),
+            ("debug: sometimes", Some("c:1:8: `debug` must be `true` or `false`")),
+            ("x: 1\napi_port: 99999", Some("c:2:11: `api_port` must be a whole number of 1 or more")),
+            ("encryption_key: abc", Some("c:1:17: `encryption_key` must be 64 hexadecimal digits")),
+            ("files: maybe", Some("c:1:8: `files` must be `readwrite` or `readonly`")),
+            ("ai_model: [a]", Some("c:1:11: `ai_model` must be a text")),
+            ("execution:\n  timeout: 0", Some("c:2:12: `execution.timeout` must be longer than nothing")),
+            ("pool: 3", Some("c:1:7: `pool` must be a map of names to values")),
+            ("a: 1\na: 2", Some("c:2:1: `a` stands twice in `the file`")),
+            ("a: 1\n b: 2", Some("c:2:3: this is not YAML: mapping values are not allowed in this context")),
+        ] {
+            let (config, problems) = read(text, "c");
+            let told = problems.first().map(ToString::to_string);
+            assert_eq!((config.is_none(), told.as_deref()), (expected.is_some(), expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read() {
+        for (text, ms) in [
+            ("10m", Some(600_000)),
+            ("30s", Some(30_000)),
+            ("1h30m", Some(5_400_000)),
+            ("500ms", Some(500)),
+            ("2d", Some(172_800_000)),
+            ("15", Some(15_000)),
+            ("0", Some(0)),
+            ("", None),
+            ("m", None),
+            ("5", Some(5_000)),
+            ("5x", None),
+            ("5m3", None),
+            ("-5m", None),
+            ("99999999999999999999h", None),
+            ("18446744073709551615", None),
+        ] {
+            assert_eq!(duration_ms(text), ms, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_in_a_text_are_expanded() {
+        let lookup = |name: &str| (name == "A").then(|| "1${B}".to_owned());
+        for (text, expected) in [
+            ("x", Ok("x")),
+            ("${A}", Ok("1${B}")),
+            ("-${A}-${A}-", Ok("-1${B}-1${B}-")),
+            ("$A ${ ${} ${a b} $", Ok("$A ${ ${} ${a b} $")),
+            ("${C}${A}${B}${C}", Err(vec!["C".to_owned(), "B".to_owned()])),
+        ] {
+            assert_eq!(expand(text, &lookup), expected.map(str::to_owned), "{text}");
+        }
+    }
+}

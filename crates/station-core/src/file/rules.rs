@@ -1,0 +1,78 @@
+//! `environment.yml`: what holds for all servers and agents of an environment.
+
+use super::sheet::Sheet;
+use super::{Problem, yaml};
+use crate::ToolRules;
+
+/// The rules of an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnvironmentRules {
+    /// One line for people.
+    pub description: Option<String>,
+    /// Rules over the tools of all its servers.
+    pub rules: ToolRules,
+}
+
+/// Reads the rules. A file without any is fine; an unknown key is kept and named.
+#[must_use]
+pub fn read(text: &str, path: &str) -> (Option<EnvironmentRules>, Vec<Problem>) {
+    let mut sheet = Sheet::new(text, path);
+    let mut environment = EnvironmentRules::default();
+    match yaml::parse(sheet.text) {
+        Err(fault) => sheet.fault(fault),
+        Ok(None) => {}
+        Ok(Some(root)) if root.is_null() => {}
+        Ok(Some(root)) => {
+            for member in sheet.members(&root, "the file") {
+                match member.key.as_str() {
+                    _ if member.node.is_null() => {}
+                    "description" => environment.description = sheet.text(&member.node, "description"),
+                    "tools" => environment.rules = sheet.tool_rules(&member.node, "tools"),
+                    key => sheet.without_effect(member.at, &key.escape_debug().to_string()),
+                }
+            }
+        }
+    }
+    sheet.finish(environment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_read_and_unknown_keys_named() {
+        let text = "description: prod\ntools:\n  allow: [\"read_*\"]\n  deny: write_*\n  approve: [x]\n  verify: {}\nowner: me\n";
+        let (environment, problems) = read(text, "environment.yml");
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "environment.yml:5:3: `tools.approve` is kept, but has no effect here",
+                "environment.yml:6:3: `tools.verify` is kept, but has no effect here",
+                "environment.yml:7:1: `owner` is kept, but has no effect here",
+            ]
+        );
+        let environment = environment.unwrap();
+        assert_eq!(environment.description.as_deref(), Some("prod"));
+        assert_eq!(environment.rules.allow, ["read_*"]);
+        assert_eq!(environment.rules.deny, ["write_*"]);
+        assert_eq!(environment.rules.approve, ["x"]);
+    }
+
+    #[test]
+    fn broken_rules_are_refused_and_empty_ones_are_not() {
+        for (text, expected) in [
+            ("", None),
+            ("# nothing yet\n", None),
+            ("tools:\n", None),
+            ("tools: [x]\n", Some("f:1:8: `tools` must be a map of names to values")),
+            ("tools:\n  deny:\n    - {}\n", Some("f:3:7: `tools.deny.0` must be a text")),
+            ("tools: {deny: [a}\n", Some("f:1:15: this is not YAML: mismatched bracket '[' closed by '}'")),
+        ] {
+            let (environment, problems) = read(text, "f");
+            let told = problems.first().map(ToString::to_string);
+            assert_eq!((environment.is_none(), told.as_deref()), (expected.is_some(), expected), "{text}");
+        }
+    }
+}

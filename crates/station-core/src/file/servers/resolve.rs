@@ -1,0 +1,88 @@
+//! One server with every value: what a connection is made from.
+
+use super::entry::entry;
+use super::load::{self, default_of};
+use crate::file::json;
+use crate::file::sheet::Sheet;
+use crate::file::tree::Member;
+use crate::file::{Position, Problem};
+use crate::{Definition, Secret, ServerSettings};
+use std::collections::BTreeMap;
+
+/// A variable that a server needs and that has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Its name.
+    pub variable: String,
+    /// Where the server first asks for it.
+    pub at: Position,
+    /// In which file.
+    pub path: String,
+}
+
+/// Why a server's definition cannot be resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unresolved {
+    /// All variables without a value, in the order of their first use.
+    Missing(Vec<Missing>),
+    /// The file is broken, has no such server, or a value does not fit its place.
+    Broken(Vec<Problem>),
+}
+
+/// Resolves the definition of `server` with the values of its variables.
+///
+/// # Errors
+/// All missing variables at once, or else all problems.
+pub fn resolve(
+    text: &str,
+    path: &str,
+    server: &str,
+    value_of: &dyn Fn(&str) -> Option<Secret>,
+) -> Result<(Definition, ServerSettings), Unresolved> {
+    let mut sheet = Sheet::new(text, path);
+    let known = |name: &str| value_of(name).map(|value| value.expose().to_owned());
+    let Some(loaded) = load::load(&mut sheet, &known) else {
+        return Err(Unresolved::Broken(sheet.into_problems()));
+    };
+    let entries = load::entries(&mut sheet, &loaded.root);
+    let Some(member) = entries.into_iter().find(|member| member.key == server) else {
+        sheet.error(loaded.root.at, format!("the file defines no server `{}`", server.escape_debug()));
+        return Err(Unresolved::Broken(sheet.into_problems()));
+    };
+    let value = |name: &str| value_of(name).or_else(|| default_of(&loaded.declared, name).map(Secret::new));
+    let missing = missing(sheet.text, path, member, &value);
+    if !missing.is_empty() {
+        return Err(Unresolved::Missing(missing));
+    }
+    let mut faults = Vec::new();
+    let fill = |name: &str| value(name).map(|value| value.expose().to_owned()).unwrap_or_default();
+    let node = json::fill(&member.node, &fill, &mut faults);
+    for (at, variable) in faults {
+        sheet.error_with_hint(
+            at,
+            format!("variable `{variable}` stands outside quotes, and its value is no number, `true`, `false` or `null`"),
+            "put it between quotes if a text is meant",
+        );
+    }
+    let filled = Member { key: member.key.clone(), at: member.at, node };
+    let resolved = entry(&mut sheet, &filled);
+    match (resolved, sheet.is_broken()) {
+        (Some(resolved), false) => Ok(resolved),
+        _ => Err(Unresolved::Broken(sheet.into_problems())),
+    }
+}
+
+/// The variables without a value among those that stand in the entry itself: a condition needs none.
+fn missing(text: &str, path: &str, member: &Member, value: &dyn Fn(&str) -> Option<Secret>) -> Vec<Missing> {
+    let mut needed: BTreeMap<String, usize> = BTreeMap::new();
+    member.node.holes(&mut |variable, at| {
+        needed.entry(variable.to_owned()).or_insert(at);
+    });
+    needed.retain(|variable, _| value(variable).is_none());
+    let mut missing: Vec<Missing> = needed
+        .into_iter()
+        .map(|(variable, at)| Missing { variable, at: Position::of(text, at), path: path.to_owned() })
+        .collect();
+    missing.sort_by_key(|missing| missing.at);
+    missing
+}
