@@ -4,7 +4,11 @@
 //! broken file refuses itself alone. Unknown keys are kept, and named where they have no effect.
 
 pub mod config;
+pub mod edit;
 mod json;
+mod picoschema;
+pub mod prompt;
+pub mod render;
 pub mod rules;
 pub mod servers;
 mod sheet;
