@@ -132,3 +132,59 @@ fn text(entry: &Value, field: &str) -> String {
 fn schema(entry: &Value, field: &str) -> Option<Value> {
     entry.get(field).filter(|schema| schema.is_object()).cloned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_result_is_text_within_its_limit() {
+        let check = |answer: Value, bytes_max: u64, text: &str, structured: Option<Value>, cut_bytes: u64| {
+            let answer: CallToolResult = serde_json::from_value(answer).unwrap();
+            let expected =
+                CallEnd::Returned { text: text.to_owned(), structured, is_error: false, cut_bytes };
+            assert_eq!(result(answer, bytes_max), expected);
+        };
+        let text = |text: &str| json!({ "content": [{ "type": "text", "text": text }] });
+        check(text("short"), 5, "short", None, 0);
+        check(text("shorter"), 5, "short\n[cut: 2 more bytes]", None, 2);
+        // A character is not cut in two.
+        check(text("aäöü"), 4, "aä\n[cut: 4 more bytes]", None, 4);
+        check(json!({ "content": [] }), 5, "", None, 0);
+        check(json!({ "structuredContent": 42 }), 9, "42", Some(json!(42)), 0);
+        // What does not fit is left out whole: half a value is none.
+        let both =
+            json!({ "content": [{ "type": "text", "text": "ok" }], "structuredContent": { "a": "long" } });
+        check(both.clone(), 20, "ok", Some(json!({ "a": "long" })), 0);
+        check(both, 10, "ok", None, 12);
+        let blob =
+            json!({ "type": "resource", "resource": { "uri": "f://x", "mimeType": "a/b", "blob": "AA==" } });
+        let sound = json!({ "type": "audio", "mimeType": "audio/wav", "data": "AAAA" });
+        check(
+            json!({ "content": [blob, sound] }),
+            1000,
+            "[resource f://x a/b, 1 bytes, not shown]\n[audio audio/wav, 3 bytes, not shown]",
+            None,
+            0,
+        );
+    }
+
+    #[test]
+    fn an_entry_is_read_as_far_as_it_can_be() {
+        let read = |entry: Value| tool(&entry).map(|tool| (tool.name, tool.title, tool.input_schema));
+        let any = json!({ "type": "object" });
+        let row = |name: &str, title: &str| Some((name.to_owned(), title.to_owned(), any.clone()));
+        assert_eq!(read(json!({ "name": "a" })), row("a", ""));
+        assert_eq!(read(json!({ "name": "a", "inputSchema": null, "description": 7 })), row("a", ""));
+        assert_eq!(read(json!({ "name": "a", "annotations": { "title": "A" } })), row("a", "A"));
+        assert_eq!(
+            read(json!({ "name": "a", "title": "B", "annotations": { "title": "A" } })),
+            row("a", "B")
+        );
+        assert_eq!(read(json!({ "name": "" })), None);
+        assert_eq!(read(json!({ "description": "nameless" })), None);
+        assert_eq!(prompt(&json!({ "name": "p", "arguments": 3 })).unwrap().arguments, json!([]));
+        assert_eq!(resource(&json!({ "uri": "f://x" }), ResourceKind::Template), None);
+    }
+}

@@ -209,3 +209,56 @@ fn refusal(error: &ClientInitializeError) -> String {
         _ => "answered the greeting with something else".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rmcp::model::{ErrorCode, ErrorData};
+
+    #[test]
+    fn a_second_try_is_made_where_the_first_guess_may_have_been_wrong() {
+        use Failure::{Final, HungUp, Refused, RefusedBoth};
+        use Greeting::{Discover, Handshake, Probe};
+        let rows = [
+            (Probe, Final, None),
+            (Probe, HungUp, Some(Handshake)),
+            (Probe, Refused, Some(Discover)),
+            (Probe, RefusedBoth, None),
+            (Handshake, Final, None),
+            (Handshake, HungUp, None),
+            (Handshake, Refused, Some(Probe)),
+            (Discover, HungUp, None),
+            (Discover, Refused, None),
+        ];
+        for (greeting, failure, second) in rows {
+            assert_eq!(greeting.instead(failure), second, "{greeting:?} {failure:?}");
+        }
+    }
+
+    #[test]
+    fn what_rmcp_reports_is_sorted_by_what_it_means() {
+        let closed = || ClientInitializeError::ConnectionClosed("discover response".to_owned());
+        let refused =
+            || ClientInitializeError::JsonRpcError(ErrorData::new(ErrorCode(-32000), "no key", None));
+        let both = |fallback| ClientInitializeError::LegacyFallbackFailed {
+            discover: Box::new(refused()),
+            fallback: Box::new(fallback),
+        };
+        let check = |error: ClientInitializeError, expected: Failure, words: &str| {
+            assert_eq!(failure(&error), expected);
+            assert_eq!(refusal(&error), words);
+        };
+        check(refused(), Failure::Refused, "refused the connection: no key (-32000)");
+        check(both(refused()), Failure::RefusedBoth, "refused the connection: no key (-32000)");
+        check(
+            ClientInitializeError::NoCompatibleProtocolVersion {
+                client_supported: Vec::new(),
+                server_supported: vec![ProtocolVersion::V_2025_03_26],
+            },
+            Failure::Refused,
+            "speaks no version of the protocol that Station knows (it offers 2025-03-26)",
+        );
+        assert_eq!(failure(&closed()), Failure::HungUp);
+        assert_eq!(failure(&both(closed())), Failure::HungUp);
+    }
+}

@@ -214,23 +214,34 @@ async fn write(
     effect: Option<&str>,
     traffic: &Traffic,
 ) -> io::Result<()> {
-    if let Some(effect) = effect
-        && !traffic.begin(effect)
-    {
-        return Err(io::Error::new(io::ErrorKind::Interrupted, "the call was withdrawn"));
-    }
-    let first = match output.write(line).await {
-        Ok(first @ 1..) => first,
-        nothing => {
-            if let Some(effect) = effect {
-                traffic.unbegin(effect);
-            }
-            nothing?;
-            return Err(io::ErrorKind::WriteZero.into());
+    let mut beginning = match effect {
+        Some(effect) if !traffic.begin(effect) => {
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "the call was withdrawn"));
         }
+        effect => Beginning { traffic, effect },
     };
+    let first = output.write(line).await?;
+    if first == 0 {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    beginning.effect = None;
     output.write_all(&line[first..]).await?;
     output.flush().await
+}
+
+/// A line of which nothing is written yet: if it comes to nothing, by an error or because it is given up, the call was
+/// not sent.
+struct Beginning<'a> {
+    traffic: &'a Traffic,
+    effect: Option<&'a str>,
+}
+
+impl Drop for Beginning<'_> {
+    fn drop(&mut self) {
+        if let Some(effect) = self.effect {
+            self.traffic.unbegin(effect);
+        }
+    }
 }
 
 fn effect_of(message: &ClientJsonRpcMessage) -> Option<String> {

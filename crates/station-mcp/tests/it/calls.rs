@@ -1,10 +1,12 @@
 //! What a call gives, and what is known when it gives nothing.
 
 use crate::{PATIENCE, Scene, call, effect, lines, nothing, object, text, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use station_core::Definition;
 use station_core::run::Why;
-use station_mcp::CallEnd;
+use station_mcp::{CallEnd, Connection};
 use std::time::Duration;
 
 fn returned(text: &str, is_error: bool) -> CallEnd {
@@ -177,4 +179,33 @@ async fn a_server_sees_only_what_is_declared() {
         assert_eq!(text(&connection, "env", json!({ "name": name })).await, value, "{name}");
     }
     connection.close().await;
+}
+
+/// A connection to a server that has stopped reading, with a call that fills its pipe and stays there.
+async fn clogged(scene: &Scene) -> (Connection, Pid) {
+    let connection = scene.connect().await;
+    let pid: i32 = text(&connection, "pid", nothing()).await.parse().unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+    let large = object(json!({ "text": "x".repeat(1_000_000) }));
+    let end = connection.call("write", large, effect(), Duration::from_millis(200)).await;
+    assert!(matches!(end, CallEnd::Unknown { why: Why::TimedOut, .. }), "{end:?}");
+    (connection, Pid::from_raw(pid))
+}
+
+#[tokio::test]
+async fn what_waited_behind_another_call_was_not_sent() {
+    let scene = Scene::new(&[]);
+    let (connection, server) = clogged(&scene).await;
+    let waiting = call(&connection, "write", json!({ "text": "x" }));
+    let killing = async { kill(server, Signal::SIGKILL).unwrap() };
+    let (end, ()) = tokio::join!(waiting, killing);
+    assert!(matches!(end, CallEnd::NotSent { .. }), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_read_can_be_closed() {
+    let scene = Scene::new(&[]);
+    let (connection, server) = clogged(&scene).await;
+    connection.close().await;
+    assert!(!crate::lives(server.as_raw().cast_unsigned()));
 }
