@@ -31,7 +31,10 @@ pub(super) fn entry(sheet: &mut Sheet<'_>, entry: &Member) -> Option<(Definition
             "command" => parts.command = Some((member, sheet.text(node, &what))),
             "url" => parts.url = Some((member, sheet.text(node, &what))),
             "args" => parts.args = Some((member, sheet.texts(node, &what))),
-            "env" => parts.env = Some((member, map(sheet, node, &what))),
+            "env" => {
+                parts.env = Some((member, map(sheet, node, &what)));
+                check_env(sheet, node);
+            }
             "headers" => parts.headers = Some((member, map(sheet, node, &what))),
             "cwd" if !node.is_null() => parts.cwd = sheet.text(node, &what),
             "station" => settings = station(sheet, node, &what),
@@ -112,6 +115,15 @@ fn check_url(sheet: &mut Sheet<'_>, node: &Node, name: &str, url: &str) {
     let fits = known.is_some_and(|scheme| scheme == "http" || scheme == "https");
     if !fits && !node.scalar().is_some_and(Scalar::is_open) {
         sheet.error(node.at, format!("`{name}.url` must begin with `http://` or `https://`"));
+    }
+}
+
+/// What the system would refuse when the program is started is said before.
+fn check_env(sheet: &mut Sheet<'_>, node: &Node) {
+    let Value::Map(members) = &node.value else { return };
+    for member in members.iter().filter(|member| member.key.is_empty() || member.key.contains(['=', '\0'])) {
+        let name = member.key.escape_debug();
+        sheet.error(member.at, format!("`{name}` cannot be the name of a variable of a process"));
     }
 }
 

@@ -1,10 +1,10 @@
 //! Text to tree: render, parse, find the servers and the declared variables.
 
 use super::Declared;
+use crate::file::json;
 use crate::file::sheet::Sheet;
 use crate::file::template::{self, Rendered};
 use crate::file::tree::{Member, Node, Scalar, Value};
-use crate::file::{json, sheet};
 use std::collections::BTreeMap;
 
 /// A parsed server file.
@@ -151,9 +151,4 @@ fn declared(root: &Node) -> BTreeMap<String, Declared> {
             (variable.key.clone(), Declared { description, required, secret, default })
         })
         .collect()
-}
-
-/// Whether the text is too large to be looked at.
-pub(super) fn too_large(text: &str) -> bool {
-    text.len() > sheet::FILE_BYTES_MAX
 }

@@ -99,16 +99,12 @@ pub fn read(
 
 /// Whether a JSON file beside the agents is meant as a server file: manifests and OpenAPI descriptions are not.
 ///
-/// A file that cannot be parsed counts where it names `mcpServers`, so that its fault is told and not passed over.
+/// A file that cannot be parsed counts where it names the servers' key, so that its fault is told.
 #[must_use]
 pub fn looks_like(text: &str) -> bool {
-    if load::too_large(text) {
-        return text.contains("\"mcpServers\"");
-    }
+    let names = || SERVER_KEYS.iter().any(|key| text.contains(&format!("\"{key}\"")));
     let mut sheet = Sheet::new(text, "");
-    let Some(loaded) = load::load(&mut sheet, &|_| None) else {
-        return text.contains("\"mcpServers\"");
-    };
+    let Some(loaded) = load::load(&mut sheet, &|_| None) else { return names() };
     let is_map = |key: &str| loaded.root.get(key).is_some_and(|node| matches!(node.value, Value::Map(_)));
     loaded.root.get(SERVER_KEYS[0]).is_some()
         || (is_map(SERVER_KEYS[1]) && loaded.root.get("openapi").is_none())

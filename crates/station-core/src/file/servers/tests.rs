@@ -175,6 +175,10 @@ fn what_is_wrong_is_said_with_its_place() {
             "{\"command\": \"a\", \"env\": {\"K\": \"\", \"K\": \"\"}}",
             "Error 2:42 `K` stands twice in `x.env`",
         ),
+        (
+            "{\"command\": \"a\", \"env\": {\"A=B\": \"\"}}",
+            "Error 2:33 `A=B` cannot be the name of a variable of a process",
+        ),
         ("{\"url\": \"ftp://b\"}", "Error 2:16 `x.url` must begin with `http://` or `https://`"),
         ("[]", "Error 2:8 `x` must be a map of names to values"),
         (
@@ -317,6 +321,7 @@ fn only_server_files_look_like_one() {
         (FIXTURE, true),
         ("{\"servers\": {}}", true),
         ("{\"mcpServers\": oops", true),
+        ("{\"servers\": {\"x\": {}", true),
         ("{\"version\": \"1.0\", \"mcp_servers\": []}", false),
         ("{\"openapi\": \"3.0.0\", \"servers\": [{\"url\": \"http://x\"}]}", false),
         ("{\"openapi\": \"3.0.0\", \"servers\": {}}", false),
