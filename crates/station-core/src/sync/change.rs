@@ -1,74 +1,7 @@
-//! What a sync would change: files beside the store, and the plan between them.
-//!
-//! The plan is computed once; a dry run prints it and an apply commits it, so the two cannot differ.
-//! **Invariant:** rows of origin `store` and rows of another workspace are never part of a plan's removals.
+//! What a sync will do, change by change.
 
 use crate::file::Problem;
-use crate::{AgentId, AgentName, EnvironmentId, EnvironmentName, Secret, ServerId, ToolId, Transport};
-use std::collections::BTreeMap;
-
-/// The text of one file, with the path to show in messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
-    /// Relative to the workspace, e.g. `environments/default/agents/triage.prompt`.
-    pub path: String,
-    /// What it holds; may contain secrets, so it is not shown by `Debug`.
-    pub body: Secret,
-}
-
-/// One environment's folder, read whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files {
-    /// The folder's name.
-    pub environment: EnvironmentName,
-    /// The workspace the folder belongs to.
-    pub workspace_id: String,
-    /// `variables.yml`, where there is one.
-    pub variables: Option<Text>,
-    /// `environment.yml`, where there is one.
-    pub rules: Option<Text>,
-    /// Server files by config name (file name without `.json`), in file order: `mcp-servers/` first.
-    pub configs: BTreeMap<String, Text>,
-    /// Agent files by agent name (file name without `.prompt`).
-    pub agents: BTreeMap<String, Text>,
-}
-
-/// What the store holds of that environment, removed rows left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stored {
-    /// Its row; `None` where it is new.
-    pub environment: Option<EnvironmentId>,
-    /// The text of `environment.yml` as last applied; empty where none.
-    pub rules: String,
-    /// Values of the variables.
-    pub variables: BTreeMap<String, Secret>,
-    /// Server files by config name.
-    pub configs: BTreeMap<String, StoredConfig>,
-    /// Agents by name.
-    pub agents: BTreeMap<String, StoredAgent>,
-}
-
-/// A stored server file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredConfig {
-    /// Its text.
-    pub source: Secret,
-    /// Whether sync of this workspace owns it: origin `file` and the same workspace id.
-    pub ours: bool,
-    /// Its servers: name to row and definition hash.
-    pub servers: BTreeMap<String, (ServerId, String)>,
-}
-
-/// A stored agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredAgent {
-    /// Its row.
-    pub id: AgentId,
-    /// The text of its definition.
-    pub source: String,
-    /// Whether sync of this workspace owns it.
-    pub ours: bool,
-}
+use crate::{AgentId, AgentName, Secret, ToolId, Transport};
 
 /// What a sync of one environment will do, and what it has to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,7 +88,7 @@ pub struct ServerOutline {
     pub transport: Transport,
     /// Hash of its entry with variables unresolved; a change makes sync discover it anew.
     pub definition_hash: String,
-    /// Names of the variables its entry asks for.
+    /// Names of the variables its entry asks for, once each, in file order.
     pub variables: Vec<String>,
 }
 

@@ -1,0 +1,21 @@
+//! What a sync would change: files beside the store, and the plan between them.
+//!
+//! The plan is computed once; a dry run prints it and an apply commits it, so the two cannot differ.
+//! **Invariant:** rows of origin `store` and rows of another workspace are never part of a plan's removals.
+//! **Invariant:** a broken file changes nothing, not even by being absent: what is stored of it stays.
+
+mod agents;
+mod change;
+mod changed;
+mod configs;
+mod cycles;
+mod plan;
+mod spare;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use change::{AgentRow, Change, Grant, Plan, ServerOutline};
+pub use changed::changed_servers;
+pub use plan::{Discovery, Removals, plan};
+pub use state::{Files, Stored, StoredAgent, StoredConfig, Text};

@@ -1,0 +1,96 @@
+//! Rows over agents: cycles, sub-agents, grants.
+
+use super::scene::{Scene, agent, scene, server, text, tool};
+use crate::ToolId;
+use crate::sync::Discovery;
+use std::collections::BTreeMap;
+
+#[test]
+fn an_agent_never_calls_itself() {
+    let cycle = |path: &str, way: &str| {
+        format!("Error agents/{path}.prompt: agent `{path}` would call itself: {way}")
+    };
+    let check = |scene: Scene, changes: &[&str], problems: &[String]| {
+        scene.check(changes, &problems.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    check(
+        scene(&[
+            ("agents/a.prompt", &agent("", "b")),
+            ("agents/b.prompt", &agent("", "c")),
+            ("agents/c.prompt", &agent("", "a")),
+            ("agents/d.prompt", &agent("", "d2")),
+            ("agents/d2.prompt", &agent("", "")),
+            ("agents/self.prompt", &agent("", "self")),
+        ]),
+        &["create environment", "agent d new []", "agent d2 new []"],
+        &[
+            cycle("a", "a → b → c → a"),
+            cycle("b", "b → c → a → b"),
+            cycle("c", "c → a → b → c"),
+            cycle("self", "self → self"),
+        ],
+    );
+    // What is stored of a refused agent stays, and may close another circle with a sibling that changes.
+    let stored = scene(&[
+        ("agents/a.prompt", &agent("", "c")),
+        ("agents/b.prompt", &agent("", "")),
+        ("agents/c.prompt", &agent("", "")),
+    ])
+    .applied();
+    check(
+        stored.with_files(&[
+            ("agents/a.prompt", &agent("", "b")),
+            ("agents/b.prompt", &agent("", "a")),
+            ("agents/c.prompt", &agent("", "a")),
+        ]),
+        &[],
+        &[cycle("a", "a → b → a"), cycle("b", "b → a → b"), cycle("c", "c → a → c")],
+    );
+}
+
+#[test]
+fn sub_agents_exist_and_can_be_told_apart() {
+    scene(&[
+        ("agents/boss.prompt", &agent("", "A b, a-b")),
+        ("agents/lead.prompt", &agent("", "gone, lead2")),
+        ("agents/lead2.prompt", &agent("", "")),
+    ])
+    .check(
+        &["create environment", "agent lead new []", "agent lead2 new []"],
+        &[
+            "Error agents/boss.prompt: agents `A b` and `a-b` would both be the tool `__agent_a_b`",
+            "Warning agents/lead.prompt: there is no agent `gone` in this environment: `lead` works without it",
+        ],
+    );
+}
+
+#[test]
+fn grants_are_linked_and_never_taken_away() {
+    let mut scene =
+        scene(&[("agents/one.prompt", &agent("read, git__read, \"x*\", \"g*\", read, later", ""))]);
+    scene.catalog = vec![tool(1, "fs", "read"), tool(2, "git", "read"), tool(3, "git", "gone")];
+    scene.discovery = Discovery::Complete;
+    let shared = |server: &str, other: &str| {
+        format!(
+            "Warning agents/one.prompt: tool `read` means the one of server `{server}`; `{other}` offers one of this name too"
+        )
+    };
+    let nothing = |tool: &str| {
+        format!("Warning agents/one.prompt: nothing offers the tool `{tool}`: agent `one` works without it")
+    };
+    scene.check(
+        &["create environment", "agent one new [read=1 git__read=2 x*=0 g*=2 g*=3 later=0]"],
+        &[&shared("fs", "git"), &nothing("x*"), &nothing("later")],
+    );
+    // It stays with the server it had; and while a server is not discovered, nothing is said of what is not there.
+    scene.links = BTreeMap::from([("one".to_owned(), BTreeMap::from([("read".to_owned(), ToolId(2))]))]);
+    scene.discovery = Discovery::Partial;
+    scene.check(
+        &["create environment", "agent one new [read=2 git__read=2 x*=0 g*=2 g*=3 later=0]"],
+        &[&shared("git", "fs")],
+    );
+    // A server that this very plan brings in is not discovered either.
+    scene.files.configs.insert("a".to_owned(), text("a.json", &server(&["new"])));
+    scene.discovery = Discovery::Complete;
+    assert_eq!(scene.plan().problems.len(), 1);
+}
