@@ -189,8 +189,7 @@ impl Models {
                 let asked =
                     openai::ask(endpoint, request, self.config.idle_timeout, &self.transport, on_delta);
                 tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| {
-                    let sentence =
-                        format!("model `{model}` did not finish its answer within {} s", limit.as_secs());
+                    let sentence = format!("model `{model}` did not finish its answer within {limit:?}");
                     Err(Failed::new(AskFailure::TimedOut, sentence))
                 })
             }

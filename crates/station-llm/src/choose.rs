@@ -134,9 +134,10 @@ impl Models {
             Route::Offline | Route::Script(_) => false,
         };
         let lacks = |prefixes: &[&str]| native && starts_with_any(&model.model, prefixes);
+        let is_first_gpt_4 = native && model.model == "gpt-4";
         Ok(ModelChoice {
             tools: !lacks(WITHOUT_TOOLS),
-            schema: !lacks(WITHOUT_SCHEMA) && !(native && model.model == "gpt-4"),
+            schema: !lacks(WITHOUT_SCHEMA) && !is_first_gpt_4,
             model: model.clone(),
         })
     }
@@ -236,7 +237,7 @@ impl Models {
         if let Some(url) = own {
             let url = url.trim().trim_end_matches('/');
             if !(url.starts_with("http://") || url.starts_with("https://")) {
-                return Err(Error::invalid(format!("the models' address `{url}` is no http or https URL"))
+                return Err(Error::invalid("the configured address of the models is no http or https URL")
                     .with_hint(
                         "set `STN_AI_BASE_URL` or `ai_base_url`, e.g. https://models.example.com/v1",
                     ));
@@ -327,4 +328,24 @@ fn unknown_provider(word: &str) -> Error {
     Error::invalid(format!("provider `{word}` is not known"))
         .with_hint("known are openai, ollama and offline; others by `STN_AI_PROVIDER` and `STN_AI_BASE_URL`")
         .with_hint("or map the name in config.yaml: `models: {<name>: <provider>/<model>}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_ollama_listens() {
+        for (host, expected) in [
+            (None, "http://127.0.0.1:11434/v1"),
+            (Some(""), "http://127.0.0.1:11434/v1"),
+            (Some("0.0.0.0"), "http://127.0.0.1:11434/v1"),
+            (Some("box:1234"), "http://box:1234/v1"),
+            (Some("http://box/"), "http://box:11434/v1"),
+            (Some("https://ollama.example.com"), "https://ollama.example.com/v1"),
+            (Some("[::1]"), "http://[::1]:11434/v1"),
+        ] {
+            assert_eq!(ollama_base(host), expected, "{host:?}");
+        }
+    }
 }

@@ -95,7 +95,7 @@ pub(crate) fn truncated(endpoint: &Endpoint) -> Failed {
 
 /// Nothing came for too long.
 pub(crate) fn silent(endpoint: &Endpoint, idle: Duration) -> Failed {
-    let sentence = format!("model `{}` was silent for {} s", endpoint.model, idle.as_secs());
+    let sentence = format!("model `{}` was silent for {idle:?}", endpoint.model);
     Failed::new(AskFailure::TimedOut, sentence)
 }
 

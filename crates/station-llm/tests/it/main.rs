@@ -1,0 +1,14 @@
+//! The models against stand-ins: one binary.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on panics, and `Expect` is written in place"
+)]
+
+mod choose;
+mod dialect;
+mod failures;
+mod retry;
+mod scripted;
+mod stage;

@@ -1,0 +1,80 @@
+//! What every scene needs: models that talk to a stand-in, and a request.
+
+use serde_json::{Value, json};
+use station_core::run::{GrantedTool, Settings, Target};
+use station_core::{Answer, Message, ModelRef, Secret, ServerId, ToolSpec};
+use station_llm::{AskError, Config, Delta, Models, Request};
+use station_testkit::openai::OpenAi;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// The key that no sentence may show.
+pub(crate) const KEY: &str = "sk-very-secret-0815";
+
+pub(crate) fn model() -> ModelRef {
+    ModelRef { provider: "openai".to_owned(), model: "gpt-4o-mini".to_owned() }
+}
+
+pub(crate) fn config(stand_in: &OpenAi) -> Config {
+    Config {
+        provider: Some("openai".to_owned()),
+        model: Some("gpt-4o-mini".to_owned()),
+        api_key: Some(Secret::new(KEY)),
+        base_url: Some(stand_in.base_url()),
+        retries: 0,
+        backoff: Duration::from_millis(1),
+        ..Config::default()
+    }
+}
+
+pub(crate) fn tool(name: &str, input_schema: Value) -> GrantedTool {
+    GrantedTool {
+        spec: ToolSpec { name: name.to_owned(), description: format!("Does {name}"), input_schema },
+        target: Target::Tool {
+            server: ServerId(1),
+            server_name: "srv".to_owned(),
+            tool: name.to_owned(),
+            read_only: true,
+            idempotent: true,
+        },
+        offline: true,
+    }
+}
+
+pub(crate) fn conversation() -> Vec<Message> {
+    vec![Message::System { text: "be brief".to_owned() }, Message::User { text: "what is up".to_owned() }]
+}
+
+/// What came of one request, and the deltas on the way.
+pub(crate) struct Asked {
+    pub(crate) outcome: Result<Answer, AskError>,
+    pub(crate) deltas: Vec<Delta>,
+}
+
+impl Asked {
+    /// The text as a person who watches would have it at the end.
+    pub(crate) fn watched(&self) -> String {
+        let after_retry = self.deltas.rsplit(|delta| matches!(delta, Delta::Retry { .. })).next();
+        after_retry
+            .unwrap_or_default()
+            .iter()
+            .map(|delta| match delta {
+                Delta::Text(text) => text.as_str(),
+                Delta::Retry { .. } => "",
+            })
+            .collect()
+    }
+}
+
+pub(crate) async fn ask(models: &Models, messages: &[Message], schema: Option<&Value>) -> Asked {
+    let tools = [tool("get_time", json!({"type": "object"})), tool("read", json!({}))];
+    let settings = Settings { temperature: Some(0.5), max_output_tokens: Some(99), ..Settings::default() };
+    let request = Request { messages, tools: &tools, settings: &settings, output_schema: schema };
+    let deltas = Mutex::new(Vec::new());
+    let outcome = models.ask(&model(), &request, &|delta| deltas.lock().unwrap().push(delta)).await;
+    if let Err(error) = &outcome {
+        let shown = format!("{error} {:?} {error:?}", error.hint);
+        assert!(!shown.contains(KEY) && !shown.contains("sk-"), "a key is shown: {shown}");
+    }
+    Asked { outcome, deltas: deltas.into_inner().unwrap() }
+}
