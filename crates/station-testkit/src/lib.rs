@@ -1,3 +1,4 @@
 //! Fakes for Station's tests: what stands in for the outside, true to its protocols.
 
 pub mod fake_server;
+pub mod openai;
