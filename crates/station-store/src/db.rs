@@ -11,6 +11,11 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Decode, Postgres, Row as _, Sqlite, Type, TypeInfo as _, ValueRef as _};
 use station_core::{Error, Result};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest that PostgreSQL may stay silent: far beyond any of our statements. A connection whose other end is
+/// gone without a word would otherwise hold its task for as long as TCP has patience.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// A value on its way into or out of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +160,8 @@ impl Conn {
                 bind_sqlite(sql, values).execute(&mut **conn).await.map(|done| done.rows_affected())
             }
             Wire::Postgres(conn) => {
-                bind_postgres(sql, values).execute(&mut **conn).await.map(|done| done.rows_affected())
+                let done = bind_postgres(sql, values).execute(&mut **conn);
+                in_time(done).await.map(|done| done.rows_affected())
             }
         };
         done.map_err(|cause| self.failed(sql, cause))
@@ -184,7 +190,7 @@ impl Conn {
                 rows.iter().map(read_sqlite).collect()
             }
             Wire::Postgres(conn) => {
-                let rows = bind_postgres(sql, values).fetch_all(&mut **conn).await?;
+                let rows = in_time(bind_postgres(sql, values).fetch_all(&mut **conn)).await?;
                 rows.iter().map(read_postgres).collect()
             }
         }
@@ -194,7 +200,7 @@ impl Conn {
     pub(crate) async fn script(&mut self, sql: &'static str) -> Result<()> {
         let done = match &mut self.wire {
             Wire::Sqlite(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop),
-            Wire::Postgres(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop),
+            Wire::Postgres(conn) => in_time(sqlx::raw_sql(sql).execute(&mut **conn)).await.map(drop),
         };
         done.map_err(|cause| self.failed(sql, cause))
     }
@@ -241,6 +247,13 @@ impl Conn {
     }
 }
 
+/// What `answer` brings; a silence that is too long counts as a broken connection, which is then given up.
+async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(SILENCE_MAX, answer)
+        .await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
 /// PostgreSQL's text cannot hold U+0000, so neither engine's may.
 fn check_text(values: &[Value]) -> Result<()> {
     let has_nul = |value: &Value| matches!(value, Value::Text(Some(text)) if text.contains('\0'));
@@ -276,9 +289,12 @@ fn read_sqlite(row: &SqliteRow) -> Result<Row, sqlx::Error> {
     let values = (0..row.len())
         .map(|at| {
             let raw = row.try_get_raw(at)?;
+            // Asked first: for a null the driver gives the declared type of the column.
+            if raw.is_null() {
+                return Ok(Value::Int(None));
+            }
             let kind = raw.type_info().name().to_owned();
             match kind.as_str() {
-                "NULL" => Ok(Value::Int(None)),
                 "INTEGER" | "BOOLEAN" => decode::<Sqlite, i64>(raw).map(Value::from),
                 "TEXT" => decode::<Sqlite, String>(raw).map(Value::from),
                 "BLOB" => decode::<Sqlite, Vec<u8>>(raw).map(Value::from),

@@ -71,6 +71,33 @@ impl Store {
         rules(&mut *self.read().await?, env).await
     }
 
+    /// Fingerprint of the files last applied, as [`Store::see_files`] kept it; `None` where none was.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such environment.
+    pub async fn files_seen(&self, env: EnvironmentId) -> Result<Option<String>> {
+        const SQL: &str = "select files_seen from environments where id = $1";
+        match self.read().await?.row(SQL, vec![env.0.into()]).await? {
+            Some(mut row) => row.opt_text(),
+            None => Err(Error::not_found(format!("environment {env} does not exist"))),
+        }
+    }
+
+    /// Keeps the fingerprint of files that were applied, so that equal ones need not be read again.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn see_files(&self, env: EnvironmentId, fingerprint: &str) -> Result<()> {
+        const SQL: &str = "update environments set files_seen = $2 where id = $1";
+        self.write((env, fingerprint.to_owned()), |conn, (env, fingerprint)| {
+            Box::pin(async move {
+                conn.exec(SQL, vec![env.0.into(), fingerprint.as_str().into()]).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// The variables of an environment, by name.
     ///
     /// # Errors
@@ -101,7 +128,8 @@ pub(crate) async fn insert(conn: &mut Conn, new: &NewEnvironment) -> Result<Opti
             (name, description, origin, workspace_id, rules, created_at, updated_at)
         values ($1, $2, $3, $4, '', $5, $5)
         on conflict (name) do update set description = excluded.description, origin = excluded.origin,
-            workspace_id = excluded.workspace_id, updated_at = excluded.updated_at, removed_at = null
+            workspace_id = excluded.workspace_id, rules = '', files_seen = null,
+            updated_at = excluded.updated_at, removed_at = null
             where environments.removed_at is not null
         returning id";
     let values = vec![

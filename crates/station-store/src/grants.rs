@@ -4,6 +4,7 @@ use crate::db::Conn;
 use crate::{ROWS_MAX, Store};
 use station_core::sync::Grant;
 use station_core::{AgentId, EnvironmentId, Result, ToolId};
+use std::collections::BTreeMap;
 
 impl Store {
     /// What an agent was granted, in the order of its file.
@@ -17,6 +18,24 @@ impl Store {
         rows.into_iter()
             .map(|mut row| Ok(Grant { written: row.text()?, tool: row.opt_int()?.map(ToolId) }))
             .collect()
+    }
+
+    /// The grants of every agent of an environment, by agent name, each in the order of its file.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn grants_by_agent(&self, env: EnvironmentId) -> Result<BTreeMap<String, Vec<Grant>>> {
+        const SQL: &str =
+            "select a.name, g.written, g.tool_id from agent_tools g join agents a on a.id = g.agent_id
+            where a.environment_id = $1 and a.removed_at is null order by a.name, g.position limit $2";
+        let rows = self.read().await?.rows(SQL, vec![env.0.into(), ROWS_MAX.into()]).await?;
+        let mut by_agent: BTreeMap<String, Vec<Grant>> = BTreeMap::new();
+        for mut row in rows {
+            let name = row.text()?;
+            let grant = Grant { written: row.text()?, tool: row.opt_int()?.map(ToolId) };
+            by_agent.entry(name).or_default().push(grant);
+        }
+        Ok(by_agent)
     }
 
     /// Gives agents of one environment new links, all or none. Agents of another environment are left alone, and a

@@ -25,6 +25,8 @@ mod runs;
 mod seal;
 mod servers;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use agents::SubAgent;
@@ -95,6 +97,10 @@ impl Store {
     /// written, a full disk, a locked file, a server that cannot be reached or refuses. None of them changes anything.
     pub async fn open(options: Options) -> Result<Self> {
         let target = Target::prepare(&options.location, &options.key)?;
+        Self::open_at(target, options).await
+    }
+
+    async fn open_at(target: Target, options: Options) -> Result<Self> {
         let first = migrate::open(&target, &options.key).await?;
         let leases = Leases::new(options.lease_clock, first.is_sqlite())?;
         let context = Arc::new(Context { sealer: Sealer::new(&options.key), leases });

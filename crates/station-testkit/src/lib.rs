@@ -2,3 +2,4 @@
 
 pub mod fake_server;
 pub mod openai;
+pub mod postgres;

@@ -28,6 +28,8 @@ create table environments (
   workspace_id text not null,
   -- The text of environment.yml as last applied; empty where there is none.
   rules text not null,
+  -- Fingerprint of the files last applied without a problem: equal ones need no reading. Null where none were.
+  files_seen text,
   created_at bigint not null,
   updated_at bigint not null,
   removed_at bigint

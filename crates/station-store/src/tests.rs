@@ -1,0 +1,167 @@
+//! Trouble that only the inside can cause: a full disk, a lock that stays, a schema from the future.
+
+use crate::connect::Target;
+use crate::{Append, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, Store};
+use sqlx::sqlite::SqliteConnectOptions;
+use station_core::run::{Entry, Event};
+use station_core::sync::{AgentRow, Change};
+use station_core::{AgentName, Caller, EnvironmentName, Fence, Kind, Micros, RunId};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const NOW: Micros = Micros(1_700_000_000_000_000);
+
+fn options(folder: &TempDir, key: &Key) -> Options {
+    Options {
+        location: Location::Sqlite(folder.path().join("station.db")),
+        key: key.clone(),
+        lease_clock: LeaseClock::System,
+    }
+}
+
+async fn open_with(options: Options, change: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions) -> Store {
+    let Target::Sqlite { options: sqlite, place } = Target::prepare(&options.location, &options.key).unwrap()
+    else {
+        panic!("a path became a URL")
+    };
+    let target = Target::Sqlite { options: Box::new(change(*sqlite)), place };
+    Store::open_at(target, options).await.unwrap()
+}
+
+async fn started(store: &Store) -> (RunId, Fence) {
+    let row = AgentRow {
+        name: AgentName::parse("triage").unwrap(),
+        description: String::new(),
+        model: None,
+        tags: Vec::new(),
+        source: String::new(),
+        path: None,
+        tools: Vec::new(),
+        agents: Vec::new(),
+        existed: false,
+    };
+    let changes = [Change::CreateEnvironment, Change::PutAgent(Box::new(row))];
+    let environment = store.apply(&EnvironmentName::default(), "w", &changes, NOW).await.unwrap();
+    let agent = store.agents(None).await.unwrap()[0].id;
+    let new = NewRun {
+        agent,
+        environment,
+        user: Caller::LOCAL_USER,
+        task: "task".to_owned(),
+        request: "{}".to_owned(),
+        variables: BTreeMap::new(),
+        parent: None,
+        depth: 0,
+    };
+    let run = store.enqueue(&new, NOW).await.unwrap();
+    let owner = Owner { worker: "one".to_owned(), host: "here".to_owned(), pid: 1, pid_start: 1 };
+    match store.claim(run, &owner, 1_000_000, None, NOW).await.unwrap() {
+        Claim::Claimed(fence) => (run, fence),
+        other => panic!("not claimed: {other:?}"),
+    }
+}
+
+fn append(run: RunId, fence: Fence, seq: i64) -> Append {
+    let sentence = "x".repeat(10_000);
+    let event = Event::Refused { slot: 0, sentence };
+    Append {
+        run,
+        fence,
+        entries: vec![Entry { seq, at: NOW, event }],
+        blobs: Vec::new(),
+        spawns: Vec::new(),
+        row: None,
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_the_append_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate().unwrap();
+    let store = open_with(options(&folder, &key), |sqlite| sqlite.pragma("max_page_count", "100")).await;
+    let (run, fence) = started(&store).await;
+    let mut kept = 0;
+    let error = loop {
+        match store.append(append(run, fence, kept + 1)).await {
+            Ok(_) => kept += 1,
+            Err(error) => break error,
+        }
+        assert!(kept < 1_000, "the limit of pages does not hold");
+    };
+    assert_eq!(error.kind(), Kind::Busy, "{error:?}");
+    assert!(error.sentence().starts_with("no space is left for the database `"), "{error:?}");
+    assert!(kept > 0);
+
+    // What was answered is there, and with space the very same append works.
+    assert_eq!(store.journal(run, 0, 1_000).await.unwrap().len(), usize::try_from(kept).unwrap());
+    store.close().await;
+    let store = Store::open(options(&folder, &key)).await.unwrap();
+    store.append(append(run, fence, kept + 1)).await.unwrap();
+    assert_eq!(store.journal(run, 0, 1_000).await.unwrap().len(), usize::try_from(kept + 1).unwrap());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_lock_that_stays_is_named_and_readers_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate().unwrap();
+    let impatient = |sqlite: SqliteConnectOptions| sqlite.busy_timeout(Duration::ZERO);
+    let store = open_with(options(&folder, &key), impatient).await;
+    let (run, fence) = started(&store).await;
+
+    let location = options(&folder, &key).location;
+    let mut other = Target::prepare(&location, &key).unwrap().connect().await.unwrap();
+    other.begin().await.unwrap();
+    let error = store.append(append(run, fence, 1)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Busy, "{error:?}");
+    assert!(error.sentence().ends_with("is locked by another process"), "{error:?}");
+    assert!(store.run(run).await.unwrap().is_some());
+    other.rollback().await;
+    store.append(append(run, fence, 1)).await.unwrap();
+    other.close().await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_schema_from_the_future_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate().unwrap();
+    Store::open(options(&folder, &key)).await.unwrap().close().await;
+    let target = Target::prepare(&options(&folder, &key).location, &key).unwrap();
+    let mut conn = target.connect().await.unwrap();
+    conn.script("update store set version = 99").await.unwrap();
+    conn.close().await;
+
+    let before = std::fs::read(folder.path().join("station.db")).unwrap();
+    let error = Store::open(options(&folder, &key)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(error.sentence().contains("was made by a newer Station: its schema is 99"), "{error:?}");
+    assert!(std::fs::read(folder.path().join("station.db")).unwrap() == before);
+}
+
+#[tokio::test]
+async fn foreign_keys_hold_on_the_writers_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate().unwrap();
+    let store = Store::open(options(&folder, &key)).await.unwrap();
+    let (run, fence) = started(&store).await;
+    let mut orphan = append(run, fence, 1);
+    orphan.spawns = vec![(
+        station_core::EffectId(Default::default()),
+        NewRun {
+            agent: station_core::AgentId(404),
+            environment: station_core::EnvironmentId(404),
+            user: Caller::LOCAL_USER,
+            task: String::new(),
+            request: String::new(),
+            variables: BTreeMap::new(),
+            parent: None,
+            depth: 1,
+        },
+    )];
+    let error = store.append(orphan).await.unwrap_err();
+    assert!(error.causes().join(" ").contains("FOREIGN KEY constraint failed"), "{error:?}");
+    assert!(store.journal(run, 0, 10).await.unwrap().is_empty(), "half of an append was kept");
+    store.close().await;
+}

@@ -1,0 +1,14 @@
+//! One suite, two engines: every function of the store is tried on encrypted SQLite and on a real PostgreSQL.
+
+#![expect(clippy::unwrap_used, reason = "this is all test: whatever fails here should end it")]
+
+mod catalog;
+mod environments;
+mod fixture;
+mod journal;
+mod leases;
+mod opening;
+mod processes;
+mod runs;
+mod secrecy;
+mod sync;

@@ -1,0 +1,193 @@
+use crate::fixture::{
+    NOW, WORKSPACE, agent_row, env_name, granted, on_both, outline, put_agent, put_config, seed,
+};
+use station_core::sync::{AgentRow, Change, Stored};
+use station_core::{Kind, Micros, Origin, Secret, Transport};
+
+const LATER: Micros = Micros(NOW.0 + 1_000_000);
+
+#[tokio::test]
+async fn what_was_applied_is_what_is_stored() {
+    on_both(async |_, store| {
+        let name = env_name("default");
+        assert_eq!(store.stored(&name, WORKSPACE).await.unwrap(), Stored::default());
+        let row = AgentRow {
+            model: Some("gpt-4o-mini".to_owned()),
+            tools: vec![granted("__read_text_file"), granted("nothing_offers_this")],
+            agents: vec!["metrics".to_owned(), "not_there".to_owned()],
+            source: "---\r\nname: x\r\n---\n\u{1f680} {{userInput}} '; drop table agents; --".to_owned(),
+            ..agent_row("triage")
+        };
+        let changes = [
+            Change::CreateEnvironment,
+            Change::SetVariable { name: "A".to_owned(), value: Secret::new(""), existed: false },
+            put_config("files", &["fs", "git"]),
+            put_agent(row.clone()),
+            put_agent(agent_row("metrics")),
+        ];
+        let env = store.apply(&name, WORKSPACE, &changes, NOW).await.unwrap();
+
+        let stored = store.stored(&name, WORKSPACE).await.unwrap();
+        assert_eq!(stored.environment, Some(env));
+        assert_eq!(stored.variables["A"], Secret::new(""));
+        let config = &stored.configs["files"];
+        assert!(config.ours);
+        assert_eq!(config.source, Secret::new("{\"mcpServers\": \"canary of files\"}"));
+        assert_eq!(config.servers.keys().collect::<Vec<_>>(), ["fs", "git"]);
+        assert_eq!(config.servers["fs"].1, "hash-1");
+        let agent = &stored.agents["triage"];
+        assert_eq!((agent.source.as_str(), agent.ours), (row.source.as_str(), true));
+        assert!(!store.stored(&name, "another").await.unwrap().agents["triage"].ours);
+
+        let listed = store.agents(Some(env)).await.unwrap();
+        assert_eq!(listed.iter().map(|agent| agent.name.as_str()).collect::<Vec<_>>(), ["metrics", "triage"]);
+        assert_eq!(listed[1].tags, row.tags);
+        assert_eq!(listed[1].model.as_deref(), Some("gpt-4o-mini"));
+        assert_eq!(store.agent(agent.id).await.unwrap().as_ref(), Some(&listed[1]));
+        assert_eq!(store.agent_source(agent.id).await.unwrap(), row.source);
+        assert_eq!(store.grants(agent.id).await.unwrap(), row.tools);
+        let by_agent = store.grants_by_agent(env).await.unwrap();
+        assert_eq!(by_agent.into_iter().collect::<Vec<_>>(), [("triage".to_owned(), row.tools.clone())]);
+        let subs = store.sub_agents(agent.id).await.unwrap();
+        assert_eq!((subs[0].written.as_str(), subs[0].agent), ("metrics", Some(listed[0].id)));
+        assert_eq!((subs[1].written.as_str(), subs[1].agent), ("not_there", None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_removed_name_returns_with_its_id() {
+    on_both(async |_, store| {
+        let name = env_name("default");
+        let first = seed(&store).await;
+        store.apply(&name, WORKSPACE, &[put_config("files", &["fs"])], NOW).await.unwrap();
+        let server = store.servers(Some(first.env)).await.unwrap()[0].id;
+
+        let remove = [
+            Change::RemoveAgent { id: first.agent, name: "triage".to_owned() },
+            Change::RemoveConfig { name: "files".to_owned(), servers: vec!["fs".to_owned()] },
+        ];
+        store.apply(&name, WORKSPACE, &remove, LATER).await.unwrap();
+        assert!(store.agents(None).await.unwrap().is_empty());
+        assert!(store.servers(None).await.unwrap().is_empty());
+        assert_eq!(store.agent(first.agent).await.unwrap(), None);
+        assert_eq!(store.agent_source(first.agent).await.unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(store.config_source(server).await.unwrap_err().kind(), Kind::NotFound);
+        let left = store.stored(&name, WORKSPACE).await.unwrap();
+        assert!(left.agents.is_empty() && left.configs.is_empty());
+
+        let back = [put_agent(agent_row("triage")), put_config("files", &["fs"])];
+        store.apply(&name, WORKSPACE, &back, LATER).await.unwrap();
+        let agent = &store.agents(None).await.unwrap()[0];
+        assert_eq!((agent.id, agent.created_at, agent.updated_at), (first.agent, NOW, LATER));
+        assert_eq!(store.servers(None).await.unwrap()[0].id, server);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sync_removes_no_row_of_the_store_or_of_another_workspace() {
+    on_both(async |_, store| {
+        let theirs = seed(&store).await;
+        let made =
+            store.put_agent(theirs.env, &agent_row("made_here"), Origin::Store, "", NOW).await.unwrap();
+        store.apply(&env_name("default"), WORKSPACE, &[put_config("files", &["fs"])], NOW).await.unwrap();
+        let remove = [
+            Change::RemoveAgent { id: theirs.agent, name: "triage".to_owned() },
+            Change::RemoveAgent { id: made, name: "made_here".to_owned() },
+            Change::RemoveConfig { name: "files".to_owned(), servers: vec!["fs".to_owned()] },
+        ];
+        store.apply(&env_name("default"), "an-empty-laptop", &remove, LATER).await.unwrap();
+        assert_eq!(store.agents(None).await.unwrap().len(), 2);
+        assert_eq!(store.servers(None).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_plan_that_fails_changes_nothing() {
+    on_both(async |_, store| {
+        let changes = [
+            Change::CreateEnvironment,
+            put_agent(agent_row("first")),
+            put_agent(AgentRow { source: "a\0b".to_owned(), ..agent_row("second") }),
+        ];
+        let error = store.apply(&env_name("default"), WORKSPACE, &changes, NOW).await.unwrap_err();
+        assert_eq!(error.sentence(), "a text with a NUL character (U+0000) cannot be stored");
+        assert!(store.environments().await.unwrap().is_empty());
+        assert!(store.agents(None).await.unwrap().is_empty());
+
+        let error = store.apply(&env_name("nowhere"), WORKSPACE, &[], NOW).await.unwrap_err();
+        assert_eq!(error.sentence(), "environment `nowhere` does not exist");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_changed_server_is_listed_anew_and_one_that_moved_stays() {
+    on_both(async |_, store| {
+        let name = env_name("default");
+        let changes = [Change::CreateEnvironment, put_config("a", &["fs", "git"])];
+        let env = store.apply(&name, WORKSPACE, &changes, NOW).await.unwrap();
+        let ids: Vec<_> = store.servers(Some(env)).await.unwrap().iter().map(|server| server.id).collect();
+
+        // `git` moves to another file, `fs` is dropped, and `new` comes.
+        let moved = [
+            put_config("b", &["git"]),
+            Change::PutConfig {
+                name: "a".to_owned(),
+                path: "a.json".to_owned(),
+                source: Secret::new("{}"),
+                servers: vec![outline("new", "hash-1")],
+                existed: true,
+                dropped: vec!["fs".to_owned(), "git".to_owned()],
+            },
+        ];
+        store.apply(&name, WORKSPACE, &moved, LATER).await.unwrap();
+        let servers = store.servers(Some(env)).await.unwrap();
+        let seen: Vec<_> =
+            servers.iter().map(|server| (server.config.as_str(), server.name.as_str())).collect();
+        assert_eq!(seen, [("a", "new"), ("b", "git")]);
+        assert_eq!(servers[1].id, ids[1]);
+        assert_eq!(servers[1].transport, Transport::Stdio);
+        assert_eq!(store.server(ids[0]).await.unwrap(), None);
+        assert_eq!(store.config_source(ids[1]).await.unwrap().name, "b");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn environments_with_equal_names_in_them_never_see_each_other() {
+    on_both(async |_, store| {
+        let mut seen = Vec::new();
+        for name in ["dev", "prod"] {
+            let coordinator = AgentRow {
+                agents: vec!["worker".to_owned()],
+                source: format!("canary of {name}"),
+                ..agent_row("coordinator")
+            };
+            let changes = [
+                Change::CreateEnvironment,
+                put_config("files", &["fs"]),
+                put_agent(coordinator),
+                put_agent(agent_row("worker")),
+            ];
+            let env = store.apply(&env_name(name), WORKSPACE, &changes, NOW).await.unwrap();
+            let agents = store.agents(Some(env)).await.unwrap();
+            let subs = store.sub_agents(agents[0].id).await.unwrap();
+            assert_eq!(subs[0].agent, Some(agents[1].id), "a coordinator of {name} reaches into another");
+            assert_eq!(store.agent_source(agents[0].id).await.unwrap(), format!("canary of {name}"));
+            assert_eq!(store.servers(Some(env)).await.unwrap().len(), 1);
+            seen.push((env, agents));
+        }
+        assert_eq!(store.agents_named("worker", None).await.unwrap().len(), 2);
+        assert_eq!(store.agents_named("worker", Some(seen[1].0)).await.unwrap(), [seen[1].1[1].clone()]);
+
+        // A worker that goes away in one environment is not replaced by the other's.
+        let gone = [Change::RemoveAgent { id: seen[0].1[1].id, name: "worker".to_owned() }];
+        store.apply(&env_name("dev"), WORKSPACE, &gone, LATER).await.unwrap();
+        assert_eq!(store.sub_agents(seen[0].1[0].id).await.unwrap()[0].agent, None);
+        assert_eq!(store.sub_agents(seen[1].1[0].id).await.unwrap()[0].agent, Some(seen[1].1[1].id));
+    })
+    .await;
+}
