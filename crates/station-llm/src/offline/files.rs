@@ -50,6 +50,11 @@ const BINARY: &[&str] = &[
     "tar", "zip",
 ];
 
+/// Stems of names for a folder.
+const FOLDERS: &[&str] = &["directory", "dir", "folder"];
+/// Stems of names for looking.
+const SHOWS: &[&str] = &["brows", "content", "get", "read", "show", "view"];
+
 /// What a tool is for, as far as its name and schema tell.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -345,8 +350,13 @@ fn role_of(tool: &GrantedTool) -> Option<Role> {
     }
 }
 
+/// `list_…`, `…_tree`, or nothing but "show a directory": `create_directory` and `directory_size` list nothing.
 fn names_a_list(name: &str) -> bool {
-    parts(name).iter().any(|part| matches!(part.as_str(), "list" | "ls" | "directory" | "tre" | "dir"))
+    let parts = parts(name);
+    let is = |known: &[&str]| parts.iter().any(|part| known.contains(&part.as_str()));
+    let only_shows =
+        || parts.iter().all(|part| FOLDERS.contains(&part.as_str()) || SHOWS.contains(&part.as_str()));
+    is(&["list", "ls", "tre"]) || (is(FOLDERS) && only_shows())
 }
 
 fn parts(name: &str) -> Vec<String> {

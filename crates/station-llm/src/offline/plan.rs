@@ -144,12 +144,23 @@ fn other<'a>(scene: &Scene<'a>) -> Vec<Call<'a>> {
     if candidates.is_empty() && scene.tools.len() == 1 {
         candidates.clone_from(&scene.tools);
     }
-    candidates.retain(|tool| !tried.contains(tool.spec.name.as_str()));
+    candidates.retain(|tool| !tried.contains(tool.spec.name.as_str()) && is_meant(scene, tool));
     candidates
         .into_iter()
         .map(|tool| calls_of(scene, tool))
         .find(|calls| !calls.is_empty())
         .unwrap_or_default()
+}
+
+/// A tool that may change something is called only if the task says its verb: one matching noun is no order.
+fn is_meant(scene: &Scene<'_>, tool: &GrantedTool) -> bool {
+    match &tool.target {
+        Target::Agent { .. } | Target::Tool { read_only: true, .. } => true,
+        Target::Tool { read_only: false, .. } => {
+            let verb = rank::words(&tool.spec.name).into_iter().next().unwrap_or_default();
+            stems(scene.task).contains(&rank::stem(&verb))
+        }
+    }
 }
 
 fn calls_of<'a>(scene: &Scene<'_>, tool: &'a GrantedTool) -> Vec<Call<'a>> {

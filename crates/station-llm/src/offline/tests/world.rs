@@ -36,7 +36,7 @@ pub(super) fn tool(name: &str, description: &str, input_schema: Value) -> Grante
         server: ServerId(1),
         server_name: "fs".to_owned(),
         tool: name.to_owned(),
-        read_only: true,
+        read_only: !name.starts_with("create"),
         idempotent: true,
     };
     let offline = !matches!(name, "write_file" | "move_file");
@@ -136,6 +136,7 @@ fn perform(name: &str, arguments: &Value) -> Result<String, String> {
             }
         }
         "list_allowed_directories" => Ok("Allowed directories:\n/data".to_owned()),
+        "create_directory" => Ok(format!("made {path}")),
         "add" => Ok((arguments["a"].as_i64().unwrap() + arguments["b"].as_i64().unwrap()).to_string()),
         "echo" => Ok(arguments["text"].as_str().unwrap().to_owned()),
         "get_weather" => Ok(format!("{{\"city\": {}, \"sky\": \"blue\"}}", arguments["city"])),
