@@ -65,7 +65,8 @@ impl Store {
     /// # Errors
     /// `NotFound` where there is no such agent.
     pub async fn agent_source(&self, id: AgentId) -> Result<String> {
-        const SQL: &str = "select source from agents where removed_at is null and id = $1";
+        const SQL: &str = "select s.source from agent_sources s join agents a on a.id = s.agent_id
+            where a.removed_at is null and a.id = $1";
         let row = self.read().await?.row(SQL, vec![id.0.into()]).await?;
         row.ok_or_else(|| Error::not_found(format!("agent {id} does not exist")))?.text()
     }
@@ -116,11 +117,11 @@ pub(crate) struct Ownership {
 }
 
 pub(crate) async fn put(conn: &mut Conn, owner: &Ownership, row: &AgentRow) -> Result<AgentId> {
-    const SQL: &str = "insert into agents (environment_id, name, description, model, tags, source, path,
+    const SQL: &str = "insert into agents (environment_id, name, description, model, tags, path,
             origin, workspace_id, enabled, user_id, created_at, updated_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $11)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $10)
         on conflict (environment_id, name) do update set description = excluded.description,
-            model = excluded.model, tags = excluded.tags, source = excluded.source, path = excluded.path,
+            model = excluded.model, tags = excluded.tags, path = excluded.path,
             origin = excluded.origin, workspace_id = excluded.workspace_id,
             updated_at = excluded.updated_at, removed_at = null
         returning id";
@@ -131,7 +132,6 @@ pub(crate) async fn put(conn: &mut Conn, owner: &Ownership, row: &AgentRow) -> R
         row.description.as_str().into(),
         row.model.as_deref().into(),
         tags.into(),
-        row.source.as_str().into(),
         row.path.as_deref().into(),
         owner.origin.as_str().into(),
         owner.workspace_id.as_str().into(),
@@ -140,6 +140,9 @@ pub(crate) async fn put(conn: &mut Conn, owner: &Ownership, row: &AgentRow) -> R
     ];
     let stored = conn.row(SQL, values).await?;
     let id = AgentId(stored.ok_or_else(|| unreadable("an agent was not stored"))?.int()?);
+    const SOURCE: &str = "insert into agent_sources (agent_id, source) values ($1, $2)
+        on conflict (agent_id) do update set source = excluded.source";
+    conn.exec(SOURCE, vec![id.0.into(), row.source.as_str().into()]).await?;
     grants::replace(conn, id, &row.tools).await?;
     replace_sub_agents(conn, id, &row.agents).await?;
     Ok(id)

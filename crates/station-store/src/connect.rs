@@ -23,6 +23,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prepared statements kept per connection; above the number of statements in this crate, so that none is dropped.
 const STATEMENTS_MAX: usize = 256;
 
+/// Rows that SQLite's thread may be ahead of its reader: with few, a listing is a ping-pong of wake-ups.
+const ROWS_AHEAD: usize = 1_024;
+
 /// Where connections go, with everything they need.
 #[derive(Clone)]
 pub(crate) enum Target {
@@ -74,6 +77,7 @@ fn sqlite(path: &Path, key: &Key) -> Result<Target> {
         .filename(path)
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(STATEMENTS_MAX)
+        .row_buffer_size(ROWS_AHEAD)
         // A raw key: 64 hex digits in SQLCipher's own quoting skip its 256,000 rounds of PBKDF2.
         .pragma("key", format!("\"x'{raw_key}'\""))
         .journal_mode(SqliteJournalMode::Wal)

@@ -109,8 +109,9 @@ async fn stored_agents(
     env: EnvironmentId,
     workspace_id: &str,
 ) -> Result<BTreeMap<String, StoredAgent>> {
-    const SQL: &str = "select name, id, source, origin, workspace_id from agents
-        where environment_id = $1 and removed_at is null order by name limit $2";
+    const SQL: &str = "select a.name, a.id, s.source, a.origin, a.workspace_id
+        from agents a join agent_sources s on s.agent_id = a.id
+        where a.environment_id = $1 and a.removed_at is null order by a.name limit $2";
     let rows = conn.rows(SQL, vec![env.0.into(), ROWS_MAX.into()]).await?;
     rows.into_iter()
         .map(|mut row| {

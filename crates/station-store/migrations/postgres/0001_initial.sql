@@ -54,8 +54,6 @@ create table agents (
   model text,
   -- A JSON array.
   tags text not null,
-  -- The text of the .prompt file, byte for byte.
-  source text not null,
   path text,
   origin text not null,
   workspace_id text not null,
@@ -65,6 +63,14 @@ create table agents (
   updated_at bigint not null,
   removed_at bigint,
   constraint agents_name_unique unique (environment_id, name)
+);
+
+-- Apart from agents, so that listing a thousand of them does not read, and decrypt, a thousand files.
+create table agent_sources (
+  agent_id bigint constraint agent_sources_pk primary key
+    constraint agent_sources_agent_fk references agents (id),
+  -- The text of the .prompt file, byte for byte.
+  source text not null
 );
 
 create table agent_agents (

@@ -52,8 +52,6 @@ create table agents (
   model text,
   -- A JSON array.
   tags text not null,
-  -- The text of the .prompt file, byte for byte.
-  source text not null,
   path text,
   origin text not null,
   workspace_id text not null,
@@ -63,6 +61,14 @@ create table agents (
   updated_at integer not null,
   removed_at integer,
   constraint agents_name_unique unique (environment_id, name)
+) strict;
+
+-- Apart from agents, so that listing a thousand of them does not read, and decrypt, a thousand files.
+create table agent_sources (
+  agent_id integer constraint agent_sources_pk primary key
+    constraint agent_sources_agent_fk references agents (id),
+  -- The text of the .prompt file, byte for byte.
+  source text not null
 ) strict;
 
 create table agent_agents (
