@@ -1,1 +1,46 @@
-//! Being built.
+//! The verbs: all that Station can do, and the only place where a run touches the world.
+//!
+//! A door (terminal, HTTP, MCP) builds a [`Config`], opens a [`Station`] and calls its verbs; each takes the
+//! [`station_core::Caller`] first. Decisions live in `station-core`; here they are carried out, in one way each: every
+//! run goes through `drive`, every tool call through `call`. What this is not: it prints nothing, parses no command
+//! line, and reads no environment variable.
+
+mod agents;
+mod bus;
+mod call;
+mod catalog;
+mod clock;
+mod config;
+mod demo;
+mod drive;
+mod environments;
+mod journal;
+mod keys;
+mod lease;
+mod perform;
+mod pool;
+mod prepare;
+mod rights;
+mod runs;
+mod servers;
+mod station;
+mod sync;
+mod variables;
+mod worker;
+mod workspace;
+
+pub use agents::{AgentDetails, AgentRef, NewAgent, ReasonedTool};
+pub use bus::{Live, Seen, Watch};
+pub use catalog::{Discovered, Discovery};
+pub use clock::Clock;
+pub use config::{Config, Passthrough};
+pub use demo::{DemoServer, demo_files};
+pub use environments::NewEnvironment;
+pub use keys::{KeyPlace, KeyStatus, Keys, set_aside_go_database};
+pub use runs::{NewRun, RunDetails, RunRef};
+pub use servers::ServerDetails;
+pub use station::Station;
+pub use station_llm::{Config as ModelConfig, Models};
+pub use station_store::{Key, Location, Run, RunFilter};
+pub use sync::{SyncOptions, SyncReport};
+pub use workspace::Workspace;

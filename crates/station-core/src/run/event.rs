@@ -104,6 +104,9 @@ pub enum Event {
         id: EffectId,
         /// Why.
         why: Why,
+        /// What was seen of it, for people; the model is told by `why` alone.
+        #[serde(default)]
+        sentence: String,
         /// How long it was waited for.
         ms: u64,
     },
@@ -162,6 +165,9 @@ pub struct Inputs {
     pub steps: StepLimit,
     /// When the run's time is over.
     pub deadline: Micros,
+    /// What the run has to do without: grants that nothing offers, servers that cannot start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// How deep in a tree of sub-agents this run is; 0 for one that a person started.
     #[serde(default)]
     pub depth: u32,

@@ -85,6 +85,7 @@ impl Run {
             models: vec![choice("one", true), choice("blunt", false), choice("two", true)],
             steps: StepLimit { steps, reason: "test".to_owned() },
             deadline: Micros(1_000_000),
+            warnings: Vec::new(),
             depth: 0,
         };
         let mut run = Self { machine: Machine::new(prepared), journal: Vec::new(), ids: 0 };
@@ -222,7 +223,7 @@ fn a_time_out_is_told_and_a_lost_connection_is_mended() {
         let mut run = Run::new(5, None);
         run.answers(answer("", &[("read", json!({}))]));
         let out = run.start();
-        run.add(Event::OutcomeUnknown { id: out[0], why, ms: 1 });
+        run.add(Event::OutcomeUnknown { id: out[0], why, sentence: String::new(), ms: 1 });
         assert_eq!(
             matches!(run.machine.next(), Next::Do(todos) if matches!(todos[0], Todo::Call { .. })),
             again,
@@ -359,7 +360,7 @@ fn a_stop_keeps_what_happened() {
         run.answers(answer("", &[("write", json!({}))]));
         let out = run.start();
         run.add(event);
-        run.add(Event::OutcomeUnknown { id: out[0], why: Why::Stopped, ms: 1 });
+        run.add(Event::OutcomeUnknown { id: out[0], why: Why::Stopped, sentence: String::new(), ms: 1 });
         assert_eq!(run.machine.next(), Next::End(outcome));
         assert_eq!(run.machine.steps(), 1);
     }
@@ -436,7 +437,12 @@ fn schedule(run: &mut Run, dice: &mut Dice, writes: &mut std::collections::BTree
             run.add(Event::Answered { id, answer, ms: 0 });
         } else if run.machine.calls_out().contains(&id) {
             match dice.roll(4) {
-                0 => run.add(Event::OutcomeUnknown { id, why: Why::ConnectionLost, ms: 0 }),
+                0 => run.add(Event::OutcomeUnknown {
+                    id,
+                    why: Why::ConnectionLost,
+                    sentence: String::new(),
+                    ms: 0,
+                }),
                 n => run.returns(id, &format!("result {n}")),
             }
         }

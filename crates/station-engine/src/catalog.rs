@@ -1,0 +1,144 @@
+//! Discovery: connects to servers, lists what they offer, and keeps it in the catalog.
+//!
+//! Servers are asked side by side, each within its own time. A server that fails leaves its sibling's and its own
+//! known tools as they were: a failed discovery removes nothing, it only says why.
+
+use crate::rights::reach_of;
+use crate::variables::Values;
+use crate::{Live, Seen, Station};
+use futures::StreamExt as _;
+use station_core::grant::{self, Link};
+use station_core::sync::Grant;
+use station_core::{AgentId, Caller, Environment, EnvironmentName, Result, RunId, Server, ToolId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+/// Servers that are started at a time: enough to hide their start-up, few enough for two cores.
+const SIDE_BY_SIDE: usize = 16;
+
+/// What came of a discovery.
+#[derive(Clone, Debug, Default)]
+pub struct Discovery {
+    /// One row per server that was asked, in file order.
+    pub servers: Vec<Discovered>,
+    /// What to know about grants afterwards: short names that several servers offer, names that nothing offers.
+    pub warnings: Vec<String>,
+}
+
+/// What one server answered.
+#[derive(Clone, Debug)]
+pub struct Discovered {
+    /// Its name.
+    pub server: String,
+    /// Number of tools, or why it could not be asked.
+    pub result: Result<usize, String>,
+    /// How long it took.
+    pub ms: u64,
+}
+
+impl Station {
+    /// Connects to the servers of an environment and lists their tools anew.
+    ///
+    /// # Errors
+    /// `NotFound` where the environment does not exist; a server's failure is in its row.
+    pub async fn discover_tools(&self, _by: &Caller, environment: &EnvironmentName) -> Result<Discovery> {
+        let environment = self.find_environment(environment).await?;
+        self.discover(&environment, &|_| true).await
+    }
+
+    /// Discovers the servers of `environment` that `pick` picks, then links its agents' grants anew.
+    pub(crate) async fn discover(
+        &self,
+        environment: &Environment,
+        pick: &(dyn Fn(&Server) -> bool + Sync),
+    ) -> Result<Discovery> {
+        let servers: Vec<Server> =
+            self.store().servers(Some(environment.id)).await?.into_iter().filter(pick).collect();
+        if servers.is_empty() {
+            return Ok(Discovery::default());
+        }
+        let values = Values::read(self, environment.id, BTreeMap::new()).await?;
+        let asked = servers.iter().map(|server| self.discover_one(server, &values));
+        let found: Vec<Result<Discovered>> =
+            futures::stream::iter(asked).buffered(SIDE_BY_SIDE).collect().await;
+        let servers = found.into_iter().collect::<Result<_>>()?;
+        Ok(Discovery { servers, warnings: self.link_grants(environment).await? })
+    }
+
+    /// Discovers what a run of `environment` would otherwise have to do without: servers never listed, and those
+    /// listed longer ago than `discovery.ttl`. One that failed is tried again after the same time.
+    pub(crate) async fn discover_stale(&self, environment: &Environment) -> Result<Discovery> {
+        let ttl_ms = crate::lease::millis(self.config().discovery_ttl);
+        let now = self.now();
+        self.discover(environment, &|server| server.discovered_at.is_none_or(|at| now.ms_since(at) > ttl_ms))
+            .await
+    }
+
+    async fn discover_one(&self, server: &Server, values: &Values) -> Result<Discovered> {
+        let started = Instant::now();
+        let listed = match reach_of(self, server, values).await? {
+            Ok(reach) => self.pool().list(&reach).await,
+            Err(sentence) => Err(sentence),
+        };
+        let result = match listed {
+            Ok(found) => {
+                self.store().record_discovery(server.id, &found, self.now()).await?;
+                Ok(found.tools.len())
+            }
+            Err(sentence) => {
+                self.store().record_discovery_failure(server.id, &sentence, self.now()).await?;
+                Err(sentence)
+            }
+        };
+        let seen = Seen::Discovery { server: server.name.clone(), result: result.clone() };
+        self.bus().tell(Live { run: RunId(0), depth: 0, agent: String::new(), seen });
+        let ms = crate::lease::millis(started.elapsed());
+        Ok(Discovered { server: server.name.clone(), result, ms })
+    }
+
+    /// Links every grant of the environment's agents to the catalog as it is now.
+    async fn link_grants(&self, environment: &Environment) -> Result<Vec<String>> {
+        let catalog = self.store().catalog(environment.id).await?;
+        let mut links: Vec<(AgentId, Vec<Grant>)> = Vec::new();
+        let mut warnings = BTreeSet::new();
+        for agent in self.store().agents(Some(environment.id)).await? {
+            let before = self.store().grants(agent.id).await?;
+            let (written, previous) = written(&before);
+            let after = grant::link(&written, &catalog, &previous);
+            warnings.extend(after.iter().filter_map(|link| warning(agent.name.as_str(), link)));
+            let after: Vec<Grant> =
+                after.into_iter().map(|link| Grant { written: link.written, tool: link.tool }).collect();
+            if after != before {
+                links.push((agent.id, after));
+            }
+        }
+        self.store().relink(environment.id, &links).await?;
+        Ok(warnings.into_iter().collect())
+    }
+}
+
+/// The grants as written, each once, and the tool that each short name has now.
+pub(crate) fn written(grants: &[Grant]) -> (Vec<String>, BTreeMap<String, ToolId>) {
+    let mut names: Vec<String> = Vec::new();
+    let mut previous = BTreeMap::new();
+    for grant in grants {
+        if !names.contains(&grant.written) {
+            names.push(grant.written.clone());
+        }
+        previous.extend(grant.tool.map(|tool| (grant.written.clone(), tool)));
+    }
+    (names, previous)
+}
+
+fn warning(agent: &str, link: &Link) -> Option<String> {
+    if link.tool.is_none() {
+        return Some(format!("agent `{agent}`: nothing offers `{}`; it works without it", link.written));
+    }
+    (!link.also_offered_by.is_empty()).then(|| {
+        format!(
+            "agent `{agent}`: `{}` is also offered by `{}`; write `server__tool` to choose",
+            link.written,
+            link.also_offered_by.join("`, `")
+        )
+    })
+}

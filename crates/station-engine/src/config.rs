@@ -1,0 +1,72 @@
+//! What a door tells the engine: everything settled, nothing left to parse.
+
+use crate::Clock;
+use crate::workspace::Workspace;
+use station_core::Secret;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Everything the engine needs to know, read once by the door.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where files are.
+    pub workspace: Workspace,
+    /// Where the database is.
+    pub location: station_store::Location,
+    /// The master key.
+    pub key: station_store::Key,
+    /// Models, keys and base URLs.
+    pub models: station_llm::Config,
+    /// The process environment as the door saw it.
+    pub process: BTreeMap<String, Secret>,
+    /// Which of its names a template may ask for.
+    pub passthrough: Passthrough,
+    /// Names of the process environment that every child gets beside the base list.
+    pub child_env: Vec<String>,
+    /// How to start ourselves as the shim of a child.
+    pub shim: station_mcp::Shim,
+    /// The clock.
+    pub clock: Clock,
+    /// Time a whole run may take.
+    pub run_timeout: Duration,
+    /// Time one tool call may take where its server's file does not say.
+    pub call_timeout: Duration,
+    /// Time a server may take to start and list its tools.
+    pub connect_timeout: Duration,
+    /// Bytes of one tool result that are kept where its server's file does not say.
+    pub output_bytes_max: u64,
+    /// Connections to tool servers at a time.
+    pub processes_max: usize,
+    /// A connection unused for so long is closed.
+    pub idle_close: Duration,
+    /// A server's tools are listed anew after so long.
+    pub discovery_ttl: Duration,
+    /// Host and process, for people.
+    pub worker: String,
+}
+
+impl Config {
+    /// `execution.timeout`.
+    pub const RUN_TIMEOUT: Duration = Duration::from_secs(600);
+    /// Most tool calls answer within seconds; a build or a query may take a minute.
+    pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+    /// `npx` may have to fetch a package first.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+    /// A model reads at most a few hundred kilobytes anyway.
+    pub const OUTPUT_BYTES_MAX: u64 = 1 << 20;
+    /// `pool.processes_max`: a hundred servers are expected per environment.
+    pub const PROCESSES_MAX: usize = 128;
+    /// `pool.idle_close`.
+    pub const IDLE_CLOSE: Duration = Duration::from_secs(300);
+    /// `discovery.ttl`.
+    pub const DISCOVERY_TTL: Duration = Duration::from_secs(24 * 3600);
+}
+
+/// Which names of the process environment a template may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Passthrough {
+    /// All but Station's own secrets: a command typed by a person.
+    All,
+    /// These: a server, whose environment is not the user's.
+    Only(BTreeSet<String>),
+}

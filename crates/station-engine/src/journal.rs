@@ -1,0 +1,130 @@
+//! A run's journal while it is driven: events are added as they happen and committed together.
+//!
+//! **Invariant:** nothing is shown to a watcher before it is committed, and an append under an old fence is refused,
+//! so a driver that lost its run stops at its next flush.
+
+use crate::{Live, Seen, Station};
+use station_core::run::{Effect, Entry, Event, Machine, Status};
+use station_core::{BlobHash, EffectId, Error, Fence, Result, RunId};
+use station_store::{Append, Appended, NewRun, Run, RunUpdate};
+
+/// The open end of one run's journal.
+pub(crate) struct Journal {
+    station: Station,
+    run: RunId,
+    agent: String,
+    depth: u32,
+    fence: Fence,
+    next_seq: i64,
+    entries: Vec<Entry>,
+    blobs: Vec<(BlobHash, Vec<u8>)>,
+    spawns: Vec<(EffectId, NewRun)>,
+}
+
+/// Where a run stands after a flush.
+pub(crate) enum Standing {
+    Running,
+    /// Parked: what it waits for, in words.
+    Waiting(String),
+    Ended(station_core::run::Outcome),
+}
+
+impl Journal {
+    pub(crate) fn new(station: &Station, run: &Run, fence: Fence, last_seq: i64) -> Self {
+        Self {
+            station: station.clone(),
+            run: run.id,
+            agent: run.agent_name.clone(),
+            depth: run.depth,
+            fence,
+            next_seq: last_seq + 1,
+            entries: Vec::new(),
+            blobs: Vec::new(),
+            spawns: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, event: Event) {
+        self.entries.push(Entry { seq: self.next_seq, at: self.station.now(), event });
+        self.next_seq += 1;
+    }
+
+    pub(crate) fn keep(&mut self, blobs: impl IntoIterator<Item = (BlobHash, Vec<u8>)>) {
+        self.blobs.extend(blobs);
+    }
+
+    /// A sub-agent's run, to be enqueued in the commit of its `EffectStarted`.
+    pub(crate) fn spawn(&mut self, effect: EffectId, run: NewRun) {
+        self.spawns.push((effect, run));
+    }
+
+    /// Commits what was added, with the run's row brought up to date, and tells who watches.
+    ///
+    /// # Errors
+    /// `Conflict` where another driver has taken the run over; whatever the store says otherwise.
+    pub(crate) async fn flush(&mut self, machine: &Machine, standing: Standing) -> Result<()> {
+        let entries = std::mem::take(&mut self.entries);
+        let append = Append {
+            run: self.run,
+            fence: self.fence,
+            entries: entries.clone(),
+            blobs: std::mem::take(&mut self.blobs),
+            spawns: std::mem::take(&mut self.spawns),
+            row: Some(row(machine, standing, entries.last())),
+        };
+        match self.station.store().append(append).await? {
+            Appended::Done { .. } => {}
+            Appended::Fenced => {
+                return Err(Error::conflict(format!("run {} was taken over by another worker", self.run)));
+            }
+        }
+        for entry in entries {
+            self.tell(Seen::Journal(Box::new(entry)));
+        }
+        Ok(())
+    }
+
+    /// Tells who watches about something that is not kept.
+    pub(crate) fn tell(&self, seen: Seen) {
+        let agent = self.agent.clone();
+        self.station.bus().tell(Live { run: self.run, depth: self.depth, agent, seen });
+    }
+}
+
+fn row(machine: &Machine, standing: Standing, last: Option<&Entry>) -> RunUpdate {
+    let (status, waiting_on, release, outcome) = match standing {
+        Standing::Running => (Status::Running, Some(working_on(machine, last)), false, None),
+        Standing::Waiting(on) => (Status::Waiting, Some(on), true, None),
+        Standing::Ended(outcome) => (outcome.status(), None, true, Some(outcome)),
+    };
+    let (answer, error) = match outcome {
+        Some(station_core::run::Outcome::Completed { answer }) => (Some(answer), None),
+        Some(station_core::run::Outcome::Failed { sentence, .. }) => (None, Some(sentence)),
+        Some(station_core::run::Outcome::Cancelled | station_core::run::Outcome::TimedOut) | None => {
+            (None, None)
+        }
+    };
+    RunUpdate {
+        status,
+        waiting_on,
+        model: machine.model().map(ToString::to_string),
+        steps: machine.steps(),
+        tool_calls: machine.calls_sent(),
+        usage: machine.usage(),
+        answer,
+        error,
+        ended_at: last.filter(|_| status.is_final()).map(|entry| entry.at),
+        release,
+    }
+}
+
+/// What a running run is waiting for, in words: the last thing it sent.
+fn working_on(machine: &Machine, last: Option<&Entry>) -> String {
+    match last.map(|entry| &entry.event) {
+        Some(Event::EffectStarted { effect: Effect::Call { server, tool, .. }, .. }) => {
+            format!("tool `{tool}` of `{server}`")
+        }
+        Some(Event::EffectStarted { effect: Effect::Spawn { name, .. }, .. }) => format!("agent `{name}`"),
+        _ => machine.model().map_or_else(|| "a worker".to_owned(), |model| format!("model {model}")),
+    }
+}

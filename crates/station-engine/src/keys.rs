@@ -1,0 +1,279 @@
+//! The master key: where it is found, how it is made, and that it is never made twice.
+//!
+//! The key file in the configuration folder wins, then the environment, then config.yaml. **Invariant:** a new key is
+//! never made where a database of ours exists: it would open nothing and look like data loss.
+
+use station_core::{Error, Result, Secret};
+use station_store::{FileState, Key, LeaseClock, Location, Options, Store, inspect};
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// The places in which a key can be configured.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// The configuration folder.
+    pub folder: PathBuf,
+    /// `STATION_ENCRYPTION_KEY` or `STN_ENCRYPTION_KEY`: the variable's name and value.
+    pub environment: Option<(String, Secret)>,
+    /// `encryption_key` of config.yaml.
+    pub config: Option<Secret>,
+}
+
+/// Where a key was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// The key file.
+    File(PathBuf),
+    /// A variable of the environment.
+    Environment(String),
+    /// `encryption_key` in config.yaml.
+    Config,
+}
+
+/// What is known of the key.
+#[derive(Clone, Debug)]
+pub struct KeyStatus {
+    /// Where it is; `None` where none is configured.
+    pub place: Option<KeyPlace>,
+    /// Its id, which may be shown.
+    pub id: Option<String>,
+    /// Whether it opens the store: `None` where there is no key or no store yet.
+    pub opens: Option<std::result::Result<(), String>>,
+}
+
+impl Keys {
+    /// The configured key, and where it was found.
+    ///
+    /// # Errors
+    /// `Invalid` where a key is configured and is not 64 hex digits, or its file cannot be read.
+    pub fn find(&self) -> Result<Option<(Key, KeyPlace)>> {
+        let path = self.path();
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let key =
+                    Key::from_hex(&text).map_err(|error| in_place(&error, &path.display().to_string()))?;
+                return Ok(Some((key, KeyPlace::File(path))));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Error::invalid(format!(
+                    "the key file {} cannot be read: {}",
+                    path.display(),
+                    error.kind()
+                ))
+                .with_cause(error));
+            }
+        }
+        if let Some((name, value)) = &self.environment {
+            let key = Key::from_hex(value.expose()).map_err(|error| in_place(&error, name))?;
+            return Ok(Some((key, KeyPlace::Environment(name.clone()))));
+        }
+        let Some(value) = &self.config else { return Ok(None) };
+        let key = Key::from_hex(value.expose())
+            .map_err(|error| in_place(&error, "encryption_key in config.yaml"))?;
+        Ok(Some((key, KeyPlace::Config)))
+    }
+
+    /// The configured key; where there is none and no database either, a new one, kept in the key file.
+    ///
+    /// # Errors
+    /// As [`Keys::find`]; `Conflict` where a database exists and no key does.
+    pub fn find_or_make(&self, location: &Location) -> Result<(Key, KeyPlace, bool)> {
+        if let Some((key, place)) = self.find()? {
+            return Ok((key, place, false));
+        }
+        let key = self.make(location)?;
+        Ok((key, KeyPlace::File(self.path()), true))
+    }
+
+    /// Makes a new key and keeps it in the key file (0600).
+    ///
+    /// # Errors
+    /// `Conflict` where a key or a database of ours exists.
+    pub fn generate(&self, location: &Location) -> Result<Key> {
+        if let Some((_, place)) = self.find()? {
+            return Err(Error::conflict(format!("there is a key already: {place}"))
+                .with_hint("a second key would open nothing; `stn key status` shows the first"));
+        }
+        self.make(location)
+    }
+
+    /// Keeps `key` in the key file, if it opens the database that is there.
+    ///
+    /// # Errors
+    /// `Conflict` where it does not, or where another key opens it already.
+    pub async fn set(&self, key: &Key, location: &Location) -> Result<()> {
+        if let Some((found, place)) = self.find()? {
+            if found.id() == key.id() {
+                return Ok(());
+            }
+            if exists(location)? && try_open(&found, location).await.is_ok() {
+                return Err(Error::conflict(format!(
+                    "the key in use ({place}) opens the database, this one is another"
+                )));
+            }
+        }
+        if exists(location)? {
+            try_open(key, location).await?;
+        }
+        self.write(key, true)
+    }
+
+    /// What is known of the key, without showing it.
+    ///
+    /// # Errors
+    /// As [`Keys::find`].
+    pub async fn status(&self, location: &Location) -> Result<KeyStatus> {
+        let Some((key, place)) = self.find()? else {
+            return Ok(KeyStatus { place: None, id: None, opens: None });
+        };
+        let opens = if exists(location)? {
+            Some(try_open(&key, location).await.map_err(|error| error.sentence().to_owned()))
+        } else {
+            None
+        };
+        Ok(KeyStatus { place: Some(place), id: Some(key.id()), opens })
+    }
+
+    /// The key file.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.folder.join("station.key")
+    }
+
+    fn make(&self, location: &Location) -> Result<Key> {
+        if let Location::Sqlite(path) = location
+            && inspect(path)? == FileState::Opaque
+        {
+            return Err(Error::conflict(format!(
+                "{} exists, and no key is configured to open it",
+                path.display()
+            ))
+            .with_hint(format!(
+                "put its key into {} with `stn key set`, or into STATION_ENCRYPTION_KEY",
+                self.path().display()
+            ))
+            .with_hint("a new key would not open it, so none was made"));
+        }
+        let key = Key::generate()?;
+        self.write(&key, false)?;
+        Ok(key)
+    }
+
+    fn write(&self, key: &Key, replace: bool) -> Result<()> {
+        let path = self.path();
+        let failed = |error: std::io::Error| {
+            Error::invalid(format!("the key file {} cannot be written: {}", path.display(), error.kind()))
+                .with_cause(error)
+        };
+        fs::create_dir_all(&self.folder).map_err(failed)?;
+        let temporary = self.folder.join(format!("station.key.{}", std::process::id()));
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)
+            .map_err(failed)?;
+        file.write_all(format!("{}\n", key.to_hex().expose()).as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(failed)?;
+        let placed = if replace {
+            fs::rename(&temporary, &path)
+        } else {
+            fs::hard_link(&temporary, &path).and_then(|()| fs::remove_file(&temporary))
+        };
+        placed.and_then(|()| sync_folder(&self.folder)).map_err(|error| {
+            drop(fs::remove_file(&temporary));
+            failed(error)
+        })
+    }
+}
+
+impl std::fmt::Display for KeyPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => write!(f, "the environment variable {name}"),
+            Self::Config => f.write_str("encryption_key in config.yaml"),
+        }
+    }
+}
+
+impl KeyPlace {
+    /// What to mend about this place, if anything.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(path) => {
+                let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+                (mode & 0o077 != 0)
+                    .then(|| format!("others can read {} (mode {mode:o}): `chmod 600` it", path.display()))
+            }
+            Self::Environment(_) => None,
+            Self::Config => {
+                Some("the key is in config.yaml, which people commit: move it with `stn key set`".to_owned())
+            }
+        }
+    }
+}
+
+fn exists(location: &Location) -> Result<bool> {
+    match location {
+        Location::Sqlite(path) => Ok(inspect(path)? == FileState::Opaque),
+        Location::Postgres(_) => Ok(true),
+    }
+}
+
+async fn try_open(key: &Key, location: &Location) -> Result<()> {
+    let options = Options { location: location.clone(), key: key.clone(), lease_clock: LeaseClock::System };
+    let store = Store::open(options).await?;
+    store.close().await;
+    Ok(())
+}
+
+fn in_place(error: &Error, place: &str) -> Error {
+    Error::invalid(format!("the key in {place} cannot be used: {}", error.sentence()))
+        .with_hint("a key is 64 hex digits; `stn key generate` makes one where there is no database yet")
+}
+
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Renames the Go program's database out of the way of ours, never deleting it.
+///
+/// # Errors
+/// Where a file is there that is not a database, or cannot be renamed.
+pub fn set_aside_go_database(path: &Path) -> Result<Option<PathBuf>> {
+    if inspect(path)? != FileState::Plain {
+        return Ok(None);
+    }
+    let mut aside = path.with_file_name("station.go.db");
+    for n in 1.. {
+        if !aside.exists() {
+            break;
+        }
+        aside = path.with_file_name(format!("station.go.{n}.db"));
+    }
+    fs::rename(path, &aside).map_err(|error| {
+        Error::invalid(format!(
+            "{} cannot be renamed to {}: {}",
+            path.display(),
+            aside.display(),
+            error.kind()
+        ))
+        .with_cause(error)
+    })?;
+    for ending in ["-wal", "-shm"] {
+        let side = PathBuf::from(format!("{}{ending}", path.display()));
+        if side.exists() {
+            let target = PathBuf::from(format!("{}{ending}", aside.display()));
+            fs::rename(&side, &target)
+                .map_err(|error| Error::internal("setting the old database's WAL aside", error))?;
+        }
+    }
+    Ok(Some(aside))
+}

@@ -1,0 +1,398 @@
+//! Connections to tool servers, shared by key and never by name alone.
+//!
+//! The key is environment, server, and an HMAC of the resolved configuration under a secret made at process start, so
+//! two environments with a server of the same name share nothing, and neither do two values of one variable. A
+//! connection starts at its first use, is reused, is renewed only before a request is written, and is closed when
+//! idle. What it is not: it decides nothing about who may call; `send_call` has one caller, the gate in `call`.
+
+use crate::Config;
+use hmac::{KeyInit as _, Mac as _};
+use station_core::discovery::Discovery;
+use station_core::{
+    Definition, EffectId, EnvironmentId, Era, Error, Isolation, Result, RunId, ServerId, ServerSettings,
+};
+use station_mcp::{CallEnd, Connection, Launch, Shim};
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Calls at a time on one connection where the server's file does not say: most servers are one small process.
+const CONCURRENCY: u32 = 8;
+
+/// Most calls at a time that a server's file can ask for.
+const CONCURRENCY_MAX: u32 = 256;
+
+/// Distinct configurations of one server in one environment: a caller that varies a variable per run would otherwise
+/// start a process each time.
+const CONFIGURATIONS_MAX: usize = 16;
+
+/// A server that could not be reached is left alone for so long, doubled with each failure.
+const BACKOFF: Duration = Duration::from_millis(500);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// How a server is reached, with everything resolved.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub(crate) environment: EnvironmentId,
+    pub(crate) server: ServerId,
+    pub(crate) name: String,
+    pub(crate) definition: Definition,
+    pub(crate) settings: ServerSettings,
+    pub(crate) era: Option<Era>,
+}
+
+/// A call, ready to be sent.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) run: Option<RunId>,
+    pub(crate) tool: &'a str,
+    pub(crate) arguments: serde_json::Map<String, serde_json::Value>,
+    pub(crate) effect: EffectId,
+}
+
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    secret: [u8; 32],
+    processes: Arc<Semaphore>,
+    processes_max: usize,
+    launch: LaunchBase,
+    call_timeout: Duration,
+    output_bytes_max: u64,
+    idle_close: Duration,
+    closing: CancellationToken,
+    tasks: TaskTracker,
+}
+
+struct LaunchBase {
+    shim: Shim,
+    inherited: BTreeMap<String, String>,
+    child_env: Vec<String>,
+    folder: PathBuf,
+    connect_timeout: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    environment: EnvironmentId,
+    server: ServerId,
+    configuration: [u8; 32],
+    run: Option<RunId>,
+}
+
+struct Slot {
+    open: tokio::sync::Mutex<Open>,
+    calls: Semaphore,
+    used: Mutex<Instant>,
+}
+
+#[derive(Default)]
+struct Open {
+    connection: Option<(Connection, OwnedSemaphorePermit)>,
+    failed: Option<Failed>,
+}
+
+struct Failed {
+    sentence: String,
+    retry_at: Instant,
+    backoff: Duration,
+}
+
+impl Pool {
+    pub(crate) fn new(config: &Config) -> Result<Self> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret)
+            .map_err(|cause| Error::internal("asking the system for random bytes", cause))?;
+        let inherited =
+            config.process.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
+        let shared = Shared {
+            slots: Mutex::new(HashMap::new()),
+            secret,
+            processes: Arc::new(Semaphore::new(config.processes_max)),
+            processes_max: config.processes_max,
+            launch: LaunchBase {
+                shim: config.shim.clone(),
+                inherited,
+                child_env: config.child_env.clone(),
+                folder: config.workspace.folder().to_owned(),
+                connect_timeout: config.connect_timeout,
+            },
+            call_timeout: config.call_timeout,
+            output_bytes_max: config.output_bytes_max,
+            idle_close: config.idle_close,
+            closing: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Sends one tool call. Only the gate calls this.
+    pub(crate) async fn send_call(&self, reach: &Reach, outgoing: Outgoing<'_>) -> CallEnd {
+        let timeout = reach.settings.timeout_s.map_or(self.shared.call_timeout, Duration::from_secs);
+        let slot = match self.slot(reach, outgoing.run) {
+            Ok(slot) => slot,
+            Err(error) => return CallEnd::NotSent { sentence: error.sentence().to_owned() },
+        };
+        let Ok(Ok(_permit)) = tokio::time::timeout(timeout, slot.calls.acquire()).await else {
+            let sentence =
+                format!("server `{}` was busy with other calls for {} s", reach.name, timeout.as_secs());
+            return CallEnd::NotSent { sentence };
+        };
+        let mut end = CallEnd::NotSent {
+            sentence: format!("server `{}` closed its connection twice in a row", reach.name),
+        };
+        // Twice, because a kept connection may turn out to be dead before anything is written; a new one must not.
+        for _ in 0..2 {
+            let connection = match self.connection(&slot, reach).await {
+                Ok(connection) => connection,
+                Err(sentence) => return CallEnd::NotSent { sentence },
+            };
+            end = connection.call(outgoing.tool, outgoing.arguments.clone(), outgoing.effect, timeout).await;
+            if !matches!(end, CallEnd::NotSent { .. }) {
+                break;
+            }
+        }
+        slot.touch();
+        redacted(end, &reach.definition)
+    }
+
+    /// Connects and lists what the server offers.
+    ///
+    /// # Errors
+    /// Why it could not be reached or did not answer, with its last words on stderr, without secrets.
+    pub(crate) async fn list(&self, reach: &Reach) -> Result<Discovery, String> {
+        let slot = self.slot(reach, None).map_err(|error| error.sentence().to_owned())?;
+        let connection = self.connection(&slot, reach).await?;
+        let listed = connection.list(self.shared.launch.connect_timeout).await;
+        slot.touch();
+        listed.map_err(|error| redact(&said(&error.sentence, &error.stderr), &reach.definition))
+    }
+
+    /// Closes the connections that belonged to one run alone.
+    pub(crate) async fn end_run(&self, run: RunId) {
+        self.close_where(|key, _| key.run == Some(run)).await;
+    }
+
+    pub(crate) async fn close(&self) {
+        self.shared.closing.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        self.close_where(|_, _| true).await;
+    }
+
+    fn slot(&self, reach: &Reach, run: Option<RunId>) -> Result<Arc<Slot>> {
+        let key = Key {
+            environment: reach.environment,
+            server: reach.server,
+            configuration: self.configuration(&reach.definition),
+            run: run.filter(|_| reach.settings.isolation == Isolation::Run),
+        };
+        let mut slots = self.slots();
+        if let Some(slot) = slots.get(&key) {
+            return Ok(Arc::clone(slot));
+        }
+        let same = |other: &Key| {
+            other.environment == key.environment && other.server == key.server && other.run.is_none()
+        };
+        if key.run.is_none() && slots.keys().filter(|other| same(other)).count() >= CONFIGURATIONS_MAX {
+            let idlest = slots
+                .iter()
+                .filter(|(other, slot)| same(other) && Arc::strong_count(slot) == 1)
+                .min_by_key(|(_, slot)| slot.used())
+                .map(|(other, _)| other.clone());
+            let Some(idlest) = idlest else {
+                return Err(Error::new(
+                    station_core::Kind::Busy,
+                    format!(
+                        "server `{}` is in use with {CONFIGURATIONS_MAX} different configurations already",
+                        reach.name
+                    ),
+                ));
+            };
+            slots.remove(&idlest);
+        }
+        let calls = reach.settings.concurrency.unwrap_or(CONCURRENCY).clamp(1, CONCURRENCY_MAX);
+        let slot = Arc::new(Slot {
+            open: tokio::sync::Mutex::default(),
+            calls: Semaphore::new(calls as usize),
+            used: Mutex::new(Instant::now()),
+        });
+        slots.insert(key, Arc::clone(&slot));
+        if slots.len() == 1 && !self.shared.closing.is_cancelled() {
+            self.shared.tasks.spawn(close_idle(Arc::clone(&self.shared)));
+        }
+        Ok(slot)
+    }
+
+    /// The open connection, or a new one. One caller connects, the others wait for it.
+    async fn connection(&self, slot: &Slot, reach: &Reach) -> Result<Connection, String> {
+        let mut open = slot.open.lock().await;
+        if let Some((connection, _)) = &open.connection {
+            if !connection.is_closed() {
+                return Ok(connection.clone());
+            }
+            open.connection = None;
+        }
+        if let Some(failed) = open.failed.as_ref().filter(|failed| failed.retry_at > Instant::now()) {
+            return Err(failed.sentence.clone());
+        }
+        let result = match self.process(reach).await {
+            Ok(permit) => station_mcp::connect(self.launch(reach))
+                .await
+                .map(|connection| (connection, permit))
+                .map_err(|error| redact(&said(&error.sentence, &error.stderr), &reach.definition)),
+            Err(sentence) => Err(sentence),
+        };
+        match result {
+            Ok(opened) => {
+                let connection = opened.0.clone();
+                *open = Open { connection: Some(opened), failed: None };
+                Ok(connection)
+            }
+            Err(sentence) => {
+                let backoff =
+                    open.failed.as_ref().map_or(BACKOFF, |failed| (failed.backoff * 2).min(BACKOFF_MAX));
+                open.failed =
+                    Some(Failed { sentence: sentence.clone(), retry_at: Instant::now() + backoff, backoff });
+                Err(sentence)
+            }
+        }
+    }
+
+    /// Room for one more process: a free place, or the one of the connection that was idle longest.
+    async fn process(&self, reach: &Reach) -> Result<OwnedSemaphorePermit, String> {
+        let processes = || Arc::clone(&self.shared.processes);
+        if let Ok(permit) = processes().try_acquire_owned() {
+            return Ok(permit);
+        }
+        let idlest = {
+            let slots = self.slots();
+            let idle = slots.iter().filter(|(_, slot)| Arc::strong_count(slot) == 1 && slot.is_open());
+            idle.min_by_key(|(_, slot)| slot.used()).map(|(key, _)| key.clone())
+        };
+        if let Some(idlest) = idlest {
+            self.close_where(|key, _| *key == idlest).await;
+        }
+        let wait = self.shared.launch.connect_timeout;
+        match tokio::time::timeout(wait, processes().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(format!(
+                "server `{}` was not started: all {} connections (`pool.processes_max`) are in use",
+                reach.name, self.shared.processes_max
+            )),
+        }
+    }
+
+    async fn close_where(&self, pick: impl Fn(&Key, &Slot) -> bool) {
+        self.shared.close_where(pick).await;
+    }
+
+    fn launch(&self, reach: &Reach) -> Launch {
+        let base = &self.shared.launch;
+        Launch {
+            server: reach.name.clone(),
+            definition: reach.definition.clone(),
+            shim: base.shim.clone(),
+            inherited: base.inherited.clone(),
+            child_env: base.child_env.clone(),
+            folder: base.folder.clone(),
+            era: reach.era,
+            connect_timeout: base.connect_timeout,
+            output_bytes_max: reach.settings.output_bytes_max.unwrap_or(self.shared.output_bytes_max),
+        }
+    }
+
+    fn configuration(&self, definition: &Definition) -> [u8; 32] {
+        let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&self.shared.secret)
+            .expect("HMAC takes a key of any length");
+        mac.update(&definition.fingerprint());
+        mac.finalize().into_bytes().into()
+    }
+
+    fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
+        self.shared.slots.lock().expect("no holder of this lock can panic")
+    }
+}
+
+impl Shared {
+    async fn close_where(&self, pick: impl Fn(&Key, &Slot) -> bool) {
+        let picked: Vec<Arc<Slot>> = {
+            let mut slots = self.slots.lock().expect("no holder of this lock can panic");
+            let keys: Vec<Key> =
+                slots.iter().filter(|(key, slot)| pick(key, slot)).map(|(key, _)| key.clone()).collect();
+            keys.iter().filter_map(|key| slots.remove(key)).collect()
+        };
+        let closing = picked.iter().map(|slot| async {
+            if let Some((connection, _permit)) = slot.open.lock().await.connection.take() {
+                connection.close().await;
+            }
+        });
+        futures::future::join_all(closing).await;
+    }
+}
+
+impl Slot {
+    fn touch(&self) {
+        *self.used.lock().expect("no holder of this lock can panic") = Instant::now();
+    }
+
+    fn used(&self) -> Instant {
+        *self.used.lock().expect("no holder of this lock can panic")
+    }
+
+    fn is_open(&self) -> bool {
+        self.open.try_lock().is_ok_and(|open| open.connection.is_some())
+    }
+}
+
+/// Closes what was not used for a while, until the pool closes.
+async fn close_idle(shared: Arc<Shared>) {
+    let every = (shared.idle_close / 2).max(Duration::from_millis(100));
+    while shared.closing.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
+        shared
+            .close_where(|_, slot| {
+                slot.used().elapsed() > shared.idle_close && slot.calls.available_permits() > 0
+            })
+            .await;
+        if shared.slots.lock().expect("no holder of this lock can panic").is_empty() {
+            return;
+        }
+    }
+}
+
+fn said(sentence: &str, stderr: &[String]) -> String {
+    if stderr.is_empty() {
+        return sentence.to_owned();
+    }
+    format!("{sentence}; it said: {}", stderr.join(" / "))
+}
+
+/// Takes the definition's own secrets out of what a server said.
+fn redact(text: &str, definition: &Definition) -> String {
+    let values: Vec<&String> = match definition {
+        Definition::Stdio { env, .. } => env.values().collect(),
+        Definition::Http { headers, .. } => headers.values().collect(),
+    };
+    // Short values are words like "true" or "5432": taking them out would hide nothing and garble the rest.
+    values
+        .into_iter()
+        .filter(|value| value.len() >= 8)
+        .fold(text.to_owned(), |text, value| text.replace(value.as_str(), "[secret]"))
+}
+
+/// Sentences of failures are public; results are the tool's own and stay as they are.
+fn redacted(end: CallEnd, definition: &Definition) -> CallEnd {
+    match end {
+        CallEnd::Returned { .. } => end,
+        CallEnd::NotSent { sentence } => CallEnd::NotSent { sentence: redact(&sentence, definition) },
+        CallEnd::Unknown { why, sentence } => {
+            CallEnd::Unknown { why, sentence: redact(&sentence, definition) }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Settles a run's inputs: what it will be told, which tools it has, which models it may ask, how far it may go.
+//!
+//! All of it is kept with the run by hash, so that an edit during the run changes later runs and not this one, and
+//! so that a resumed run is the same run.
+
+use crate::Station;
+use crate::lease::millis;
+use crate::rights::{self, Rights};
+use crate::variables::Values;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use station_core::file::prompt::{self, Prompt};
+use station_core::file::render;
+use station_core::run::{GrantedTool, Inputs, ModelChoice, Prepared, Target, step_limit};
+use station_core::{Agent, AgentId, BlobHash, Error, Micros, Result, ToolSpec, tool};
+use station_store::Run;
+use std::collections::BTreeMap;
+
+/// What was asked for with a run beside its task; kept in its row as JSON, so fields are only added.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct RunRequest {
+    /// Instead of the agent's models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+    /// Instead of the agent's limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_steps: Option<i64>,
+    /// Time the run may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout_ms: Option<u64>,
+    /// The end of the parent's time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deadline: Option<Micros>,
+}
+
+impl RunRequest {
+    pub(crate) fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|cause| Error::internal("writing a run's request", cause))
+    }
+}
+
+/// A run ready to start.
+pub(crate) struct Start {
+    pub(crate) prepared: Prepared,
+    pub(crate) inputs: Inputs,
+    pub(crate) blobs: Vec<(BlobHash, Vec<u8>)>,
+}
+
+/// Settles the inputs of a run that has not started.
+///
+/// # Errors
+/// What a person must mend before this agent can run: its file, its models, its variables.
+pub(crate) async fn prepare(station: &Station, run: &Run, values: &Values) -> Result<Start> {
+    let request: RunRequest = serde_json::from_str(&run.request)
+        .map_err(|cause| Error::internal(format!("reading the request of run {}", run.id), cause))?;
+    let agent = rights::runnable(station, run.agent).await?;
+    let prompt = read_prompt(station, &agent).await?;
+    let written = request.model.clone().map_or_else(|| prompt.models.clone(), |model| vec![model]);
+    let choices = station.models().choices(&written)?;
+    let mut warnings: Vec<String> = choices
+        .skipped
+        .iter()
+        .map(|(model, reason)| format!("model `{model}` is left out: {reason}"))
+        .collect();
+
+    let rights = Rights::read(station, &agent, &prompt.approve, values).await?;
+    let sub_agents = sub_agents(station, &agent, &mut warnings).await?;
+    warnings
+        .extend(rights.unlinked.iter().map(|written| format!("nothing offers the granted tool `{written}`")));
+    warnings.extend(rights.broken());
+    let tools = offer(&rights, &sub_agents, &choices.usable);
+    if tools.is_empty() && !rights.tools.is_empty() {
+        let reasons = rights.broken();
+        if !reasons.is_empty() {
+            return Err(Error::invalid(format!(
+                "no tool of agent `{}` can be used: {}",
+                agent.name,
+                reasons.join("; ")
+            )));
+        }
+    }
+
+    let rendered = render::render(&prompt, &run.task, &context(&prompt, values))
+        .map_err(|problem| Error::invalid(format!("the prompt of agent `{}`: {problem}", agent.name)))?;
+    warnings.extend(rendered.misfits);
+    warnings
+        .extend(rendered.unset.iter().map(|name| format!("the prompt asks for `{name}`, which is not set")));
+    let n_agents = tools.iter().filter(|tool| matches!(tool.target, Target::Agent { .. })).count();
+    let steps =
+        step_limit(request.max_steps.or(prompt.max_steps), &run.task, tools.len() - n_agents, n_agents);
+    let prepared = Prepared {
+        system: rendered.system,
+        tools,
+        settings: prompt.settings.clone(),
+        output_schema: prompt.output_schema.clone(),
+    };
+    let kept = Kept::of(&prepared)?;
+    let inputs = Inputs {
+        agent: agent.name.to_string(),
+        environment: run.environment_name.clone(),
+        system: kept.system.0.clone(),
+        tools: kept.tools.0.clone(),
+        settings: kept.settings.0.clone(),
+        output_schema: kept.schema.as_ref().map(|blob| blob.0.clone()),
+        opening: rendered.turns,
+        models: choices.usable,
+        steps,
+        deadline: deadline(station, &prompt, &request),
+        warnings,
+        depth: run.depth,
+    };
+    Ok(Start { prepared, inputs, blobs: kept.into_blobs() })
+}
+
+/// The bodies of a run that has started.
+pub(crate) async fn restore(station: &Station, inputs: &Inputs) -> Result<Prepared> {
+    let store = station.store();
+    let system = store.blob(&inputs.system).await?;
+    let output_schema = match &inputs.output_schema {
+        Some(hash) => Some(read_blob(station, hash).await?),
+        None => None,
+    };
+    Ok(Prepared {
+        system: String::from_utf8(system)
+            .map_err(|cause| Error::internal("reading a stored prompt", cause))?,
+        tools: read_blob(station, &inputs.tools).await?,
+        settings: read_blob(station, &inputs.settings).await?,
+        output_schema,
+    })
+}
+
+/// The agent's own patterns that ask for approval, as they are now.
+pub(crate) async fn approve_patterns(station: &Station, agent: AgentId) -> Result<Vec<String>> {
+    let source = station.store().agent_source(agent).await?;
+    Ok(prompt::read(&source, "").0.map(|prompt| prompt.approve).unwrap_or_default())
+}
+
+/// The agent's definition, read.
+pub(crate) async fn read_prompt(station: &Station, agent: &Agent) -> Result<Prompt> {
+    let source = station.store().agent_source(agent.id).await?;
+    let (prompt, problems) = prompt::read(&source, &format!("agents/{}.prompt", agent.name));
+    prompt.ok_or_else(|| {
+        let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Error::invalid(format!(
+            "the definition of agent `{}` is broken: {}",
+            agent.name,
+            sentences.join("; ")
+        ))
+    })
+}
+
+struct SubAgent {
+    id: AgentId,
+    name: String,
+    tool_name: String,
+    description: String,
+}
+
+async fn sub_agents(station: &Station, agent: &Agent, warnings: &mut Vec<String>) -> Result<Vec<SubAgent>> {
+    let mut found = Vec::new();
+    for link in station.store().sub_agents(agent.id).await? {
+        let other = match link.agent {
+            Some(id) => station.store().agent(id).await?,
+            None => None,
+        };
+        match other.filter(|other| other.enabled && other.environment == agent.environment) {
+            Some(other) => found.push(SubAgent {
+                id: other.id,
+                name: other.name.to_string(),
+                tool_name: other.name.tool_name(),
+                description: other.description,
+            }),
+            None => {
+                warnings.push(format!("there is no agent `{}` to call in this environment", link.written))
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The ordered tools a model is offered: allowed tools whose server can be reached, then sub-agents.
+fn offer(rights: &Rights, sub_agents: &[SubAgent], models: &[ModelChoice]) -> Vec<GrantedTool> {
+    let usable: Vec<_> = rights
+        .tools
+        .iter()
+        .filter(|it| it.verdict.allowed.is_ok() && rights.reach(it.tool.server).is_ok())
+        .collect();
+    let mut pairs: Vec<(&str, &str)> =
+        usable.iter().map(|it| (it.tool.server_name.as_str(), it.tool.name.as_str())).collect();
+    pairs.extend(sub_agents.iter().map(|agent| ("", agent.tool_name.as_str())));
+    let names = tool::wire_names(&pairs);
+    let offline_only = models.iter().all(|choice| choice.model.provider == "offline");
+    let tools = usable.iter().zip(&names).map(|(it, name)| GrantedTool {
+        spec: ToolSpec {
+            name: name.clone(),
+            description: it.tool.description.clone(),
+            input_schema: it.tool.input_schema.clone(),
+        },
+        target: Target::Tool {
+            server: it.tool.server,
+            server_name: it.tool.server_name.clone(),
+            tool: it.tool.name.clone(),
+            read_only: it.verdict.read_only,
+            idempotent: it.verdict.idempotent,
+        },
+        offline: it.verdict.read_only || (offline_only && !it.written.contains('*')),
+    });
+    let agents = sub_agents.iter().zip(&names[usable.len()..]).map(|(agent, name)| GrantedTool {
+        spec: ToolSpec {
+            name: name.clone(),
+            description: format!("Agent `{}`: {}", agent.name, agent.description),
+            input_schema: json!({
+                "type": "object",
+                "properties": {"task": {"type": "string", "description": "What the agent is to do, with all it needs to know"}},
+                "required": ["task"],
+            }),
+        },
+        target: Target::Agent { agent: agent.id, name: agent.name.clone() },
+        offline: true,
+    });
+    tools.chain(agents).collect()
+}
+
+/// Values for the prompt's own variables: defaults of its file, then what was given with the run. The environment's
+/// variables are for servers and never reach a prompt.
+fn context(prompt: &Prompt, values: &Values) -> BTreeMap<String, Value> {
+    let mut context: BTreeMap<String, Value> = prompt.input_defaults.clone().into_iter().collect();
+    context.extend(values.explicit().iter().map(|(name, value)| (name.clone(), Value::from(value.expose()))));
+    context
+}
+
+fn deadline(station: &Station, prompt: &Prompt, request: &RunRequest) -> Micros {
+    let own_ms = request
+        .timeout_ms
+        .or(prompt.timeout_s.map(|s| s.saturating_mul(1_000)))
+        .unwrap_or_else(|| millis(station.config().run_timeout));
+    let own = station.now().plus_ms(own_ms);
+    request.deadline.map_or(own, |parents| parents.min(own))
+}
+
+type Blob = (BlobHash, Vec<u8>);
+
+struct Kept {
+    system: Blob,
+    tools: Blob,
+    settings: Blob,
+    schema: Option<Blob>,
+}
+
+impl Kept {
+    fn of(prepared: &Prepared) -> Result<Self> {
+        Ok(Self {
+            system: blob(prepared.system.clone().into_bytes()),
+            tools: blob(to_json(&prepared.tools)?),
+            settings: blob(to_json(&prepared.settings)?),
+            schema: prepared.output_schema.as_ref().map(to_json).transpose()?.map(blob),
+        })
+    }
+
+    fn into_blobs(self) -> Vec<Blob> {
+        [Some(self.system), Some(self.tools), Some(self.settings), self.schema]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
+fn blob(body: Vec<u8>) -> Blob {
+    (BlobHash::of(&body), body)
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|cause| Error::internal("writing a run's inputs", cause))
+}
+
+async fn read_blob<T: for<'de> Deserialize<'de>>(station: &Station, hash: &BlobHash) -> Result<T> {
+    let body = station.store().blob(hash).await?;
+    serde_json::from_slice(&body).map_err(|cause| Error::internal("reading a run's stored inputs", cause))
+}

@@ -1,0 +1,139 @@
+//! What one agent may see and call now: its grants, the catalog, and the rules over them, in one reading.
+//!
+//! Listing at the start of a run and the check at each call use this same reading, made anew each time: rights are
+//! not frozen with a run's inputs. **Invariant:** everything here is of the agent's own environment.
+
+use crate::Station;
+use crate::pool::Reach;
+use crate::variables::Values;
+use station_core::file::{rules, servers};
+use station_core::grant::{self, Verdict};
+use station_core::{Agent, Error, Result, Server, ServerId, ServerSettings, Tool, ToolRules};
+use std::collections::BTreeMap;
+
+/// An agent's tools as they are now.
+pub(crate) struct Rights {
+    pub(crate) tools: Vec<Allowed>,
+    /// Written grants that no tool stands behind now.
+    pub(crate) unlinked: Vec<String>,
+    servers: BTreeMap<ServerId, Known>,
+}
+
+/// A granted tool, judged.
+pub(crate) struct Allowed {
+    /// The grant as written.
+    pub(crate) written: String,
+    pub(crate) tool: Tool,
+    pub(crate) verdict: Verdict,
+}
+
+/// A server of the agent's environment: how it is reached, or why it cannot be.
+struct Known {
+    settings: ServerSettings,
+    reach: Result<Reach, String>,
+}
+
+impl Rights {
+    /// Reads what `agent` may do now. `values` resolves the variables of the servers behind its grants.
+    pub(crate) async fn read(
+        station: &Station,
+        agent: &Agent,
+        approve: &[String],
+        values: &Values,
+    ) -> Result<Self> {
+        let store = station.store();
+        let grants = store.grants(agent.id).await?;
+        let catalog = if grants.is_empty() { Vec::new() } else { store.catalog(agent.environment).await? };
+        let (rules, _) = rules::read(&store.rules(agent.environment).await?, "environment.yml");
+        let rules: ToolRules = rules.map(|rules| rules.rules).unwrap_or_default();
+        let unlinked = grants.iter().filter(|it| it.tool.is_none()).map(|it| it.written.clone()).collect();
+        let mut granted: Vec<(String, Tool)> = Vec::new();
+        for grant in &grants {
+            let tool = catalog.iter().find(|tool| Some(tool.id) == grant.tool);
+            if let Some(tool) = tool.filter(|tool| granted.iter().all(|(_, other)| other.id != tool.id)) {
+                granted.push((grant.written.clone(), tool.clone()));
+            }
+        }
+        let mut known = BTreeMap::new();
+        for server in store.servers(Some(agent.environment)).await? {
+            if granted.iter().any(|(_, tool)| tool.server == server.id) {
+                known.insert(server.id, Known::read(station, &server, values).await?);
+            }
+        }
+        let judged = granted.into_iter().filter_map(|(written, tool)| {
+            let settings = &known.get(&tool.server)?.settings;
+            let verdict = grant::judge(&tool, agent.name.as_str(), settings, &rules, approve);
+            Some(Allowed { written, tool, verdict })
+        });
+        Ok(Self { tools: judged.collect(), unlinked, servers: known })
+    }
+
+    /// How the server of a tool is reached, or why it cannot be.
+    pub(crate) fn reach(&self, server: ServerId) -> Result<&Reach, String> {
+        match self.servers.get(&server).map(|known| &known.reach) {
+            Some(Ok(reach)) => Ok(reach),
+            Some(Err(sentence)) => Err(sentence.clone()),
+            None => Err("the tool's server does not exist any more".to_owned()),
+        }
+    }
+
+    /// Why servers behind the agent's grants cannot be reached as they are configured, one sentence each.
+    pub(crate) fn broken(&self) -> Vec<String> {
+        self.servers.values().filter_map(|known| known.reach.as_ref().err().cloned()).collect()
+    }
+}
+
+impl Known {
+    async fn read(station: &Station, server: &Server, values: &Values) -> Result<Self> {
+        let config = station.store().config_source(server.id).await?;
+        let value_of = |name: &str| values.get(name);
+        let text = config.source.expose();
+        let (settings, reach) = match servers::resolve(text, &config.path, &server.name, &value_of) {
+            Ok((definition, settings)) => (settings.clone(), Ok(reach(server, definition, settings))),
+            Err(unresolved) => {
+                let shown = |name: &str| values.get(name).map(|value| value.expose().to_owned());
+                let (file, _) = servers::read(text, &config.path, &shown);
+                let entry =
+                    file.into_iter().flat_map(|file| file.entries).find(|entry| entry.name == server.name);
+                (
+                    entry.map(|entry| entry.settings).unwrap_or_default(),
+                    Err(values.explain(&server.name, &unresolved)),
+                )
+            }
+        };
+        Ok(Self { settings, reach })
+    }
+}
+
+/// Resolves how one server is reached, for discovery.
+pub(crate) async fn reach_of(
+    station: &Station,
+    server: &Server,
+    values: &Values,
+) -> Result<Result<Reach, String>> {
+    Known::read(station, server, values).await.map(|known| known.reach)
+}
+
+fn reach(server: &Server, definition: station_core::Definition, settings: ServerSettings) -> Reach {
+    Reach {
+        environment: server.environment,
+        server: server.id,
+        name: server.name.clone(),
+        definition,
+        settings,
+        era: server.era,
+    }
+}
+
+/// The agent of a run, if it still may run.
+///
+/// # Errors
+/// `NotFound` where it was removed, `Conflict` where it is disabled.
+pub(crate) async fn runnable(station: &Station, id: station_core::AgentId) -> Result<Agent> {
+    let agent = station.store().agent(id).await?;
+    let agent = agent.ok_or_else(|| Error::not_found(format!("agent {id} does not exist any more")))?;
+    if !agent.enabled {
+        return Err(Error::conflict(format!("agent `{}` is disabled", agent.name)));
+    }
+    Ok(agent)
+}

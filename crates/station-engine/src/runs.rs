@@ -1,0 +1,146 @@
+//! Runs: start, resume, show, list.
+
+use crate::agents::AgentRef;
+use crate::drive::Stop;
+use crate::lease::millis;
+use crate::prepare::RunRequest;
+use crate::{Station, worker};
+use station_core::run::{Entry, Status};
+use station_core::{Caller, Error, Result, RunId, Secret};
+use station_store::{Run, RunFilter};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Entries of a journal shown at most: 25 steps of 32 calls, each started and ended, with room for repeats.
+const ENTRIES_MAX: u32 = 10_000;
+
+/// A run to be started.
+#[derive(Clone, Debug, Default)]
+pub struct NewRun {
+    /// What the agent is to do.
+    pub task: String,
+    /// Instead of the agent's models.
+    pub model: Option<String>,
+    /// Instead of the agent's limit; clamped to 1–25.
+    pub max_steps: Option<i64>,
+    /// Time the run may take, instead of the agent's and the configured one.
+    pub timeout: Option<Duration>,
+    /// Values for variables, before every other place; they go with the run, sealed.
+    pub variables: BTreeMap<String, Secret>,
+}
+
+/// A run as named by a person.
+pub type RunRef = RunId;
+
+/// A run with its journal.
+#[derive(Clone, Debug)]
+pub struct RunDetails {
+    /// Its row.
+    pub run: Run,
+    /// Whether it is recorded as running while its worker is gone; `resume_run` drives it on.
+    pub interrupted: bool,
+    /// What happened, in order.
+    pub journal: Vec<Entry>,
+    /// Runs of its sub-agents.
+    pub children: Vec<Run>,
+}
+
+impl Station {
+    /// Puts a run of `agent` in the queue.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid` (an ambiguous name, an empty task), `Conflict` (a disabled agent).
+    pub async fn start_run(&self, by: &Caller, agent: &AgentRef, new: NewRun) -> Result<Run> {
+        let agent = self.find_agent(agent).await?;
+        if new.task.trim().is_empty() {
+            return Err(
+                Error::invalid("the task is empty").with_hint("say what the agent is to do, in one argument")
+            );
+        }
+        if !agent.enabled {
+            return Err(Error::conflict(format!("agent `{}` is disabled", agent.name)));
+        }
+        let request = RunRequest {
+            model: new.model,
+            max_steps: new.max_steps,
+            timeout_ms: new.timeout.map(millis),
+            deadline: None,
+        };
+        let row = station_store::NewRun {
+            agent: agent.id,
+            environment: agent.environment,
+            user: by.user,
+            task: new.task,
+            request: request.to_json()?,
+            variables: new.variables,
+            parent: None,
+            depth: 0,
+        };
+        let id = self.store().enqueue(&row, self.now()).await?;
+        self.run(id).await
+    }
+
+    /// Drives a run, new or interrupted, until it has ended, with its sub-agents. Cancelling `stop` ends it as
+    /// `cancelled`; both keep everything that happened.
+    ///
+    /// # Errors
+    /// `NotFound`; `Busy` where a living worker has it; the store's. How the run itself ended is in its row.
+    pub async fn work_off(&self, id: RunRef, stop: CancellationToken) -> Result<Run> {
+        worker::work_off(self, id, &Stop(stop)).await?;
+        self.run(id).await
+    }
+
+    /// Drives an interrupted run on, through the same lines as the first time.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where it has ended; as [`Station::work_off`].
+    pub async fn resume_run(&self, _by: &Caller, id: RunRef, stop: CancellationToken) -> Result<Run> {
+        let run = self.run(id).await?;
+        if run.status.is_final() {
+            let sentence = format!("run {id} has ended as {} and cannot be resumed", run.status.as_str());
+            return Err(Error::conflict(sentence).with_hint(format!("see it with `stn runs inspect {id}`")));
+        }
+        if let Some(parent) = run.parent {
+            let parent = self.run(parent).await?;
+            if !parent.status.is_final() {
+                return Err(Error::conflict(format!("run {id} belongs to run {}", parent.id))
+                    .with_hint(format!("resume that one: `stn runs resume {}`", parent.id)));
+            }
+        }
+        self.work_off(id, stop).await
+    }
+
+    /// A run with its journal and the runs of its sub-agents.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn show_run(&self, _by: &Caller, id: RunRef) -> Result<RunDetails> {
+        let run = self.run(id).await?;
+        let journal = self.store().journal(id, 0, ENTRIES_MAX).await?;
+        let children = self.store().children(id).await?;
+        Ok(RunDetails { interrupted: self.is_interrupted(&run), run, journal, children })
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_runs(&self, _by: &Caller, filter: &RunFilter, limit: u32) -> Result<Vec<Run>> {
+        self.store().runs(filter, limit).await
+    }
+
+    /// Whether `run` is recorded as running while its worker is gone.
+    #[must_use]
+    pub fn is_interrupted(&self, run: &Run) -> bool {
+        run.status == Status::Running
+            && run.lease.as_ref().is_none_or(|lease| lease.lapsed || worker::is_dead(lease))
+    }
+
+    async fn run(&self, id: RunId) -> Result<Run> {
+        let run = self.store().run(id).await?;
+        run.ok_or_else(|| {
+            Error::not_found(format!("run {id} does not exist")).with_hint("`stn runs list` shows them")
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! The façade: one cheap handle with every verb, in one file per noun.
+
+use crate::bus::Bus;
+use crate::pool::Pool;
+use crate::{Config, Watch};
+use station_core::{Micros, Result};
+use station_llm::Models;
+use station_store::{LeaseClock, Options, Store};
+use std::sync::Arc;
+
+/// Station, open on one store. Cheap to clone; every clone is the same.
+#[derive(Clone)]
+pub struct Station {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    store: Store,
+    models: Models,
+    pool: Pool,
+    bus: Bus,
+}
+
+impl Station {
+    /// Opens the store, making or migrating it, with the models that `config` names.
+    ///
+    /// # Errors
+    /// Each way in which a store cannot be opened has its own sentence; nothing is damaged.
+    pub async fn open(config: Config) -> Result<Self> {
+        let models = Models::new(config.models.clone());
+        Self::open_with(config, models).await
+    }
+
+    /// Opens the store with `models` of the caller's choosing: a scripted one in tests and benches.
+    ///
+    /// # Errors
+    /// As [`Station::open`].
+    pub async fn open_with(config: Config, models: Models) -> Result<Self> {
+        let store = Store::open(Options {
+            location: config.location.clone(),
+            key: config.key.clone(),
+            lease_clock: LeaseClock::System,
+        })
+        .await?;
+        let pool = Pool::new(&config)?;
+        Ok(Self { inner: Arc::new(Inner { config, store, models, pool, bus: Bus::new() }) })
+    }
+
+    /// Closes every tool server and the store. To be called when nothing is driven any more.
+    pub async fn close(&self) {
+        self.inner.pool.close().await;
+        self.inner.store.close().await;
+    }
+
+    /// Watches everything that happens from now on.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.inner.bus.watch()
+    }
+
+    /// Write transactions committed since the store was opened: for figures.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.inner.store.commits()
+    }
+
+    /// What this Station was told.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn models(&self) -> &Models {
+        &self.inner.models
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.inner.bus
+    }
+
+    pub(crate) fn now(&self) -> Micros {
+        self.inner.config.clock.now()
+    }
+}

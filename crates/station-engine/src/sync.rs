@@ -1,0 +1,210 @@
+//! Files into the store: read, plan, apply in one transaction, then discover the servers that changed.
+//!
+//! A dry run prints the plan that an apply would commit: both come from the same lines. The implicit apply before an
+//! `agent run` differs in one thing: it removes nothing.
+
+use crate::Station;
+use crate::catalog::{Discovery, written};
+use crate::variables::Values;
+use crate::workspace::FolderRead;
+use station_core::file::Problem;
+use station_core::sync::{self, Change, Plan, Removals, changed_servers};
+use station_core::{Caller, Environment, EnvironmentName, Error, Result, ToolId};
+use std::collections::BTreeMap;
+
+/// How a sync is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncOptions {
+    /// Only say what would change.
+    pub dry_run: bool,
+    /// Connect to servers that are new or have changed.
+    pub discover: bool,
+}
+
+/// What a sync of one environment did, or would do.
+#[derive(Clone, Debug)]
+pub struct SyncReport {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// What changed, and what there is to say about the files.
+    pub plan: Plan,
+    /// Whether the plan was applied.
+    pub applied: bool,
+    /// Where each variable that a server asks for comes from; `None` where nothing has it. Never the value.
+    pub variables: Vec<(String, Option<&'static str>)>,
+    /// Servers that were connected to.
+    pub discovery: Discovery,
+}
+
+/// When the implicit apply reads files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Only where a file's size or time has changed since the last apply.
+    IfChanged,
+    /// Always.
+    Always,
+}
+
+impl Station {
+    /// Brings the store in line with the files of one environment.
+    ///
+    /// # Errors
+    /// `NotFound` where the folder is missing: that is never a removal. Broken files are in the plan's problems.
+    pub async fn sync(
+        &self,
+        _by: &Caller,
+        name: &EnvironmentName,
+        options: SyncOptions,
+    ) -> Result<SyncReport> {
+        let id =
+            if options.dry_run { self.known_workspace_id() } else { self.config().workspace.ensure_id()? };
+        let folder = self.config().workspace.read(name, id)?;
+        let fingerprint = self.config().workspace.fingerprint(name)?;
+        let planned = self.plan(&folder, Removals::Apply).await?;
+        let mut report = SyncReport {
+            environment: name.clone(),
+            plan: planned.plan,
+            applied: false,
+            variables: planned.variables,
+            discovery: Discovery::default(),
+        };
+        if options.dry_run {
+            return Ok(report);
+        }
+        let environment = self.apply(name, &folder, &report.plan).await?;
+        self.remember(&environment, &report.plan, fingerprint).await?;
+        report.applied = true;
+        if options.discover {
+            let changed = planned.changed;
+            report.discovery = self
+                .discover(&environment, &|server| {
+                    changed.contains(&server.name) || server.discovered_at.is_none()
+                })
+                .await?;
+        }
+        Ok(report)
+    }
+
+    /// Names of the environments whose folders are in the workspace.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    pub fn workspace_environments(&self) -> Result<Vec<EnvironmentName>> {
+        let names = self.config().workspace.environment_names()?;
+        if names.is_empty() {
+            return Err(Error::not_found("there is no environment folder to sync")
+                .with_hint("make one with `stn init` or `stn env create NAME`"));
+        }
+        Ok(names)
+    }
+
+    /// Applies what has changed in the files of an environment before something of it is used. Removes nothing; an
+    /// environment without a folder is left as the store has it.
+    ///
+    /// # Errors
+    /// The store's; broken files are given back and change nothing.
+    pub async fn apply_changed_files(&self, name: &EnvironmentName) -> Result<Vec<Problem>> {
+        let Some(plan) = self.apply_files(name, Source::IfChanged).await? else { return Ok(Vec::new()) };
+        Ok(plan.problems)
+    }
+
+    /// Discovers servers that were never listed, or long ago, before an agent of the environment runs. What fails is
+    /// told to watchers and in the run's warnings.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn refresh_catalog(&self, name: &EnvironmentName) -> Result<Discovery> {
+        match self.store().environment(name.as_str()).await? {
+            Some(environment) => self.discover_stale(&environment).await,
+            None => Ok(Discovery::default()),
+        }
+    }
+
+    pub(crate) async fn apply_files(&self, name: &EnvironmentName, source: Source) -> Result<Option<Plan>> {
+        let Some(fingerprint) = self.config().workspace.fingerprint(name)? else { return Ok(None) };
+        if source == Source::IfChanged
+            && let Some(environment) = self.store().environment(name.as_str()).await?
+            && self.store().files_seen(environment.id).await?.as_deref() == Some(&fingerprint)
+        {
+            return Ok(None);
+        }
+        let folder = self.config().workspace.read(name, self.config().workspace.ensure_id()?)?;
+        let planned = self.plan(&folder, Removals::Keep).await?;
+        let environment = self.apply(name, &folder, &planned.plan).await?;
+        self.remember(&environment, &planned.plan, Some(fingerprint)).await?;
+        if !planned.changed.is_empty() {
+            self.discover(&environment, &|server| planned.changed.contains(&server.name)).await?;
+        }
+        Ok(Some(planned.plan))
+    }
+
+    async fn plan(&self, folder: &FolderRead, removals: Removals) -> Result<Planned> {
+        let files = &folder.files;
+        let stored = self.store().stored(&files.environment, &files.workspace_id).await?;
+        let (mut catalog, mut undiscovered) = (Vec::new(), true);
+        let mut previous: BTreeMap<String, BTreeMap<String, ToolId>> = BTreeMap::new();
+        if let Some(environment) = stored.environment {
+            catalog = self.store().catalog(environment).await?;
+            let servers = self.store().servers(Some(environment)).await?;
+            undiscovered = servers.iter().any(|server| server.discovered_at.is_none());
+            let agents = self.store().grants_by_agent(environment).await?;
+            previous = agents.into_iter().map(|(name, grants)| (name, written(&grants).1)).collect();
+        }
+        let read = files
+            .variables
+            .as_ref()
+            .and_then(|text| station_core::file::variables::read(text.body.expose(), &text.path).0);
+        let values =
+            Values::new(self.config(), BTreeMap::new(), read.unwrap_or_else(|| stored.variables.clone()));
+        let value_of = |name: &str| values.get(name).map(|value| value.expose().to_owned());
+        let known = if undiscovered { sync::Discovery::Partial } else { sync::Discovery::Complete };
+        let mut plan = sync::plan(files, &stored, &catalog, &previous, known, removals, &value_of);
+        plan.spare(&folder.unreadable);
+        plan.problems.extend(folder.problems.iter().cloned());
+        let changed = changed_servers(&plan, &stored);
+        let variables =
+            asked_for(&plan).into_iter().map(|name| (name.clone(), values.place(&name))).collect();
+        Ok(Planned { plan, changed, variables })
+    }
+
+    async fn apply(&self, name: &EnvironmentName, folder: &FolderRead, plan: &Plan) -> Result<Environment> {
+        if !plan.is_empty() {
+            self.store().apply(name, &folder.files.workspace_id, &plan.changes, self.now()).await?;
+        }
+        self.find_environment(name).await
+    }
+
+    /// Keeps the fingerprint of files that were applied without a problem; a broken file is read again each time.
+    async fn remember(
+        &self,
+        environment: &Environment,
+        plan: &Plan,
+        fingerprint: Option<String>,
+    ) -> Result<()> {
+        let whole = plan.problems.iter().all(|it| it.severity != station_core::file::Severity::Error);
+        match fingerprint.filter(|_| whole) {
+            Some(fingerprint) => self.store().see_files(environment.id, &fingerprint).await,
+            None => Ok(()),
+        }
+    }
+
+    fn known_workspace_id(&self) -> String {
+        self.config().workspace.known_id()
+    }
+}
+
+struct Planned {
+    plan: Plan,
+    changed: std::collections::BTreeSet<String>,
+    variables: Vec<(String, Option<&'static str>)>,
+}
+
+fn asked_for(plan: &Plan) -> Vec<String> {
+    let mut names = std::collections::BTreeSet::new();
+    for change in &plan.changes {
+        if let Change::PutConfig { servers, .. } = change {
+            names.extend(servers.iter().flat_map(|server| server.variables.iter().cloned()));
+        }
+    }
+    names.into_iter().collect()
+}

@@ -1,0 +1,355 @@
+//! The folder where people keep agents and servers as files: reading an environment whole, writing one file safely.
+//!
+//! **Invariant:** a file is replaced by rename after fsync, so a reader and a crash see the old text or the new one.
+//! A missing environment folder is an error, never "everything was removed", and a file that cannot be read is a
+//! problem of that file, never its removal.
+
+use nix::fcntl::{Flock, FlockArg};
+use station_core::file::{Position, Problem, Severity, edit};
+use station_core::sync::{Files, Text};
+use station_core::{AgentName, BlobHash, EnvironmentName, Error, Result, Secret};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Largest file that is read: definitions are text that people write.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Where a user's files are.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    folder: PathBuf,
+    root: PathBuf,
+    id: Option<String>,
+    read_only: bool,
+}
+
+/// An environment's folder, read.
+pub(crate) struct FolderRead {
+    pub(crate) files: Files,
+    /// Files that could not be read, each with its reason.
+    pub(crate) problems: Vec<Problem>,
+    /// Names of those files without their ending: what the store has of them must stay.
+    pub(crate) unreadable: BTreeSet<String>,
+}
+
+impl Workspace {
+    /// `folder` is the configuration folder (config.yaml, key, database); `root` holds `environments/`; `id` is
+    /// `workspace_id` of config.yaml, where it has one.
+    #[must_use]
+    pub fn new(folder: PathBuf, root: PathBuf, id: Option<String>, read_only: bool) -> Self {
+        Self { folder, root, id, read_only }
+    }
+
+    /// The configuration folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The folder of one environment.
+    #[must_use]
+    pub fn environment_folder(&self, name: &EnvironmentName) -> PathBuf {
+        self.environments_folder().join(name.as_str())
+    }
+
+    /// Whether files may be written: `files: readonly` in config.yaml forbids it.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Names of the environments that have a folder, sorted; other entries are passed over.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read. A missing one holds none.
+    pub fn environment_names(&self) -> Result<Vec<EnvironmentName>> {
+        let folder = self.environments_folder();
+        let mut names = BTreeSet::new();
+        for entry in list(&folder)? {
+            if entry.is_dir() {
+                let name = entry.file_name().and_then(|name| name.to_str()).map(EnvironmentName::parse);
+                names.extend(name.and_then(Result::ok));
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    /// The workspace's id: from config.yaml, or made now and appended there, or derived where that file cannot be
+    /// written.
+    ///
+    /// # Errors
+    /// Where config.yaml exists and cannot be read.
+    pub(crate) fn ensure_id(&self) -> Result<String> {
+        if let Some(id) = &self.id {
+            return Ok(id.clone());
+        }
+        let path = self.folder.join("config.yaml");
+        let _lock = lock(&self.folder);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(unreadable(&path, error)),
+        };
+        if let Some(id) = text.lines().find_map(|line| line.strip_prefix("workspace_id:")) {
+            return Ok(id.trim().trim_matches(['"', '\'']).to_owned());
+        }
+        let id = fresh_id()?;
+        if self.read_only
+            || write(&path, &edit::append_key(&text, "workspace_id", &id), Replace::Allowed).is_err()
+        {
+            return Ok(self.derived_id());
+        }
+        Ok(id)
+    }
+
+    /// The workspace's id without making one: what a dry run plans with.
+    pub(crate) fn known_id(&self) -> String {
+        self.id.clone().unwrap_or_else(|| self.derived_id())
+    }
+
+    /// Reads one environment's folder whole.
+    ///
+    /// # Errors
+    /// `NotFound` where the folder is missing.
+    pub(crate) fn read(&self, environment: &EnvironmentName, workspace_id: String) -> Result<FolderRead> {
+        let folder = self.environment_folder(environment);
+        if !folder.is_dir() {
+            return Err(Error::not_found(format!(
+                "environment `{environment}` has no folder {}",
+                folder.display()
+            ))
+            .with_hint(format!("make it with `stn env create {environment}`")));
+        }
+        let mut reader = Reader { root: &self.root, problems: Vec::new(), unreadable: BTreeSet::new() };
+        let mut configs = BTreeMap::new();
+        for path in list(&folder.join("mcp-servers"))?.into_iter().chain(list(&folder)?) {
+            let is_config = path.is_file() && ends_with(&path, ".json") && !ends_with(&path, ".openapi.json");
+            if let Some(name) = stem(&path, ".json").filter(|_| is_config) {
+                if configs.contains_key(&name) {
+                    reader
+                        .problem(&path, "a file of this name is in `mcp-servers/` too, and that one counts");
+                } else if let Some(text) = reader.read(&path, &name) {
+                    configs.insert(name, text);
+                }
+            }
+        }
+        let mut agents = BTreeMap::new();
+        for path in list(&folder.join("agents"))? {
+            if let Some(name) = stem(&path, ".prompt").filter(|_| path.is_file()) {
+                agents.extend(reader.read(&path, &name).map(|text| (name, text)));
+            }
+        }
+        let optional = |reader: &mut Reader<'_>, name: &str| {
+            let path = folder.join(name);
+            if path.is_file() { reader.read(&path, name) } else { None }
+        };
+        let variables = optional(&mut reader, "variables.yml");
+        let rules = optional(&mut reader, "environment.yml");
+        let files =
+            Files { environment: environment.clone(), workspace_id, variables, rules, configs, agents };
+        Ok(FolderRead { files, problems: reader.problems, unreadable: reader.unreadable })
+    }
+
+    /// A fingerprint of everything in an environment's folder by path, size and modification time: equal fingerprints
+    /// need no reading. `None` where the folder is missing.
+    pub(crate) fn fingerprint(&self, environment: &EnvironmentName) -> Result<Option<String>> {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = self.environment_folder(environment);
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let mut seen = String::new();
+        for sub in [folder.clone(), folder.join("mcp-servers"), folder.join("agents")] {
+            for path in list(&sub)? {
+                if let Ok(meta) = fs::metadata(&path).and_then(|meta| {
+                    if meta.is_file() { Ok(meta) } else { Err(std::io::ErrorKind::Other.into()) }
+                }) {
+                    seen.push_str(&format!(
+                        "{}\0{}\0{}.{}\n",
+                        path.display(),
+                        meta.len(),
+                        meta.mtime(),
+                        meta.mtime_nsec()
+                    ));
+                }
+            }
+        }
+        Ok(Some(BlobHash::of(seen.as_bytes()).to_string()))
+    }
+
+    /// Makes an environment's folder with its two subfolders and an empty `variables.yml`. What exists stays.
+    pub(crate) fn create_environment(&self, environment: &EnvironmentName) -> Result<PathBuf> {
+        let folder = self.environment_folder(environment);
+        for sub in ["agents", "mcp-servers"] {
+            let path = folder.join(sub);
+            fs::create_dir_all(&path).map_err(|error| unwritable(&path, error))?;
+        }
+        let variables = folder.join("variables.yml");
+        if !variables.exists() {
+            let text = format!(
+                "# Variables of `{environment}`: KEY: value. Server files ask for them as {{{{ .KEY }}}}.\n"
+            );
+            write(&variables, &text, Replace::Refused)?;
+        }
+        Ok(folder)
+    }
+
+    /// Writes a file of an environment that does not exist yet.
+    ///
+    /// # Errors
+    /// `Conflict` where it exists.
+    pub(crate) fn write_new(
+        &self,
+        environment: &EnvironmentName,
+        relative: &str,
+        text: &str,
+    ) -> Result<PathBuf> {
+        let path = self.environment_folder(environment).join(relative);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| unwritable(parent, error))?;
+        }
+        write(&path, text, Replace::Refused)?;
+        Ok(path)
+    }
+
+    /// The path of an agent's file, relative to its environment's folder.
+    pub(crate) fn agent_path(name: &AgentName) -> String {
+        format!("agents/{name}.prompt")
+    }
+
+    fn environments_folder(&self) -> PathBuf {
+        self.root.join("environments")
+    }
+
+    fn derived_id(&self) -> String {
+        let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+        let hash = BlobHash::of(format!("{}:{}", machine.trim(), self.root.display()).as_bytes());
+        hash.as_str()[..16].to_owned()
+    }
+}
+
+struct Reader<'a> {
+    root: &'a Path,
+    problems: Vec<Problem>,
+    unreadable: BTreeSet<String>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, path: &Path, name: &str) -> Option<Text> {
+        let shown = self.shown(path);
+        let (at, sentence) = match read_text(path) {
+            Ok(body) => return Some(Text { path: shown, body: Secret::new(body) }),
+            Err((at, sentence)) => (at, sentence),
+        };
+        self.unreadable.insert(name.to_owned());
+        self.problems.push(Problem { severity: Severity::Error, path: shown, at, sentence, hint: None });
+        None
+    }
+
+    fn problem(&mut self, path: &Path, sentence: &str) {
+        let (path, sentence) = (self.shown(path), sentence.to_owned());
+        self.problems.push(Problem { severity: Severity::Warning, path, at: None, sentence, hint: None });
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(self.root).unwrap_or(path).display().to_string()
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, (Option<Position>, String)> {
+    let size = fs::metadata(path).map(|meta| meta.len()).unwrap_or_default();
+    if size > FILE_BYTES_MAX {
+        return Err((None, format!("the file is larger than {} KiB", FILE_BYTES_MAX >> 10)));
+    }
+    let bytes = fs::read(path).map_err(|error| (None, format!("the file cannot be read: {error}")))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good =
+            String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+        (Some(Position::of(&good, good.len())), "the file is not UTF-8 from here on".to_owned())
+    })
+}
+
+/// Entries of `folder`, sorted by name; none where it is missing. Hidden ones are passed over.
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(folder, error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| unreadable(folder, error))?.path();
+        if !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn ends_with(path: &Path, ending: &str) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(ending))
+}
+
+fn stem(path: &Path, ending: &str) -> Option<String> {
+    path.file_name()?.to_str()?.strip_suffix(ending).map(str::to_owned)
+}
+
+/// Whether an existing file may be replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replace {
+    Allowed,
+    Refused,
+}
+
+/// Writes `text` beside `path`, syncs it, and puts it in place in one step.
+fn write(path: &Path, text: &str, replace: Replace) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
+    let temporary = folder.join(format!(".{name}.{}", fresh_id()?));
+    let result = (|| {
+        let mut file = fs::File::create_new(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        match replace {
+            Replace::Allowed => fs::rename(&temporary, path)?,
+            Replace::Refused => {
+                fs::hard_link(&temporary, path)?;
+                fs::remove_file(&temporary)?;
+            }
+        }
+        fs::File::open(folder)?.sync_all()
+    })();
+    result.map_err(|error: std::io::Error| {
+        drop(fs::remove_file(&temporary));
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            return Error::conflict(format!("the file {} exists already", path.display()));
+        }
+        unwritable(path, error)
+    })
+}
+
+/// Held while config.yaml is changed; where the folder cannot be locked, the change goes on without.
+fn lock(folder: &Path) -> Option<Flock<fs::File>> {
+    let file = fs::File::open(folder).ok()?;
+    Flock::lock(file, FlockArg::LockExclusive).ok()
+}
+
+fn fresh_id() -> Result<String> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|cause| Error::internal("asking the system for random bytes", cause))?;
+    Ok(hex::encode(bytes))
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    Error::invalid(format!("{} cannot be read: {}", path.display(), error.kind())).with_cause(error)
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> Error {
+    Error::invalid(format!("{} cannot be written: {}", path.display(), error.kind()))
+        .with_cause(error)
+        .with_hint("check the folder's permissions and the free space")
+}

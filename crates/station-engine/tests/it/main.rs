@@ -1,0 +1,7 @@
+//! The engine as a door would use it: a real store, real MCP servers as children, and a model that was scripted.
+
+mod environments;
+mod failures;
+mod home;
+mod runs;
+mod sub_agents;
