@@ -1,6 +1,6 @@
 //! `cargo xtask`: the checks that a reviewer would otherwise repeat.
 //!
-//! `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
+//! `docs` generates what is committed. `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
 //! test of some crate, because it looks at all of them and depends on none.
 #![expect(
     clippy::print_stdout,
@@ -8,6 +8,7 @@
     reason = "a developer's tool: its output is its purpose"
 )]
 
+mod docs;
 mod tidy;
 
 use std::process::ExitCode;
@@ -16,8 +17,10 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["tidy"] => tidy::run(),
+        ["docs"] => docs::run(docs::Mode::Write),
+        ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {
-            eprintln!("usage: cargo xtask tidy");
+            eprintln!("usage: cargo xtask tidy | docs [--check]");
             return ExitCode::from(2);
         }
     };

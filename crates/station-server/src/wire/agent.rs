@@ -1,0 +1,151 @@
+//! Agents.
+
+use serde::Serialize;
+use serde_json::Value;
+use station_core::Environment;
+
+/// An agent as a list shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Agent {
+    /// Its row.
+    pub id: i64,
+    /// Its name, unique in its environment.
+    pub name: String,
+    /// One line.
+    pub description: String,
+    /// The name of its environment.
+    pub environment: String,
+    /// The row of its environment.
+    pub environment_id: i64,
+    /// The first model as written; `null` where the configured one is meant.
+    pub model: Option<String>,
+    /// Tags, in file order.
+    pub tags: Vec<String>,
+    /// `file` or `store`.
+    pub origin: &'static str,
+    /// Whether it may be run.
+    pub enabled: bool,
+    /// When its row was made.
+    pub created_at: String,
+    /// When its definition last changed.
+    pub updated_at: String,
+}
+
+/// An agent with what its definition says.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentDetails {
+    /// The agent.
+    pub agent: Agent,
+    /// Models as written, in the order in which they are tried.
+    pub models: Vec<String>,
+    /// Its limit of steps as written; `null` where it is computed for each run.
+    pub max_steps: Option<i64>,
+    /// The longest time of one run; `null` where the configured one holds.
+    pub timeout_ms: Option<u64>,
+    /// Its grants.
+    pub tools: Vec<Grant>,
+    /// Names of the agents it may call.
+    pub agents: Vec<String>,
+    /// JSON Schema of its variables.
+    pub input_schema: Option<Value>,
+    /// JSON Schema its answer must fit.
+    pub output_schema: Option<Value>,
+    /// When it is to run by itself.
+    pub schedule: Option<Schedule>,
+    /// The text of its prompt as written.
+    pub prompt: String,
+    /// Its file.
+    pub path: Option<String>,
+}
+
+/// A grant: as written, and what it means now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Grant {
+    /// As written.
+    pub written: String,
+    /// The server of the tool it means; `null` where nothing offers it now.
+    pub server: Option<String>,
+    /// The tool it means.
+    pub tool: Option<String>,
+}
+
+/// When an agent is to run by itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct Schedule {
+    /// Five or six fields.
+    pub cron: String,
+    /// Whether it is on.
+    pub enabled: bool,
+}
+
+/// A tool chosen for a new agent, and why.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReasonedTool {
+    /// The grant as written.
+    pub tool: String,
+    /// Why it was chosen.
+    pub reason: String,
+}
+
+impl Agent {
+    /// `agent`, which lives in the environment named `environment`.
+    #[must_use]
+    pub fn new(agent: &station_core::Agent, environment: &str) -> Self {
+        Self {
+            id: agent.id.0,
+            name: agent.name.to_string(),
+            description: agent.description.clone(),
+            environment: environment.to_owned(),
+            environment_id: agent.environment.0,
+            model: agent.model.clone(),
+            tags: agent.tags.clone(),
+            origin: agent.origin.as_str(),
+            enabled: agent.enabled,
+            created_at: agent.created_at.to_string(),
+            updated_at: agent.updated_at.to_string(),
+        }
+    }
+
+    /// `agents` with the names of their environments, which are among `environments`.
+    #[must_use]
+    pub fn all(agents: &[station_core::Agent], environments: &[Environment]) -> Vec<Self> {
+        let name_of = |agent: &station_core::Agent| {
+            let found = environments.iter().find(|environment| environment.id == agent.environment);
+            found.map(|environment| environment.name.to_string()).unwrap_or_default()
+        };
+        agents.iter().map(|agent| Self::new(agent, &name_of(agent))).collect()
+    }
+}
+
+impl From<&station_engine::AgentDetails> for AgentDetails {
+    fn from(details: &station_engine::AgentDetails) -> Self {
+        let prompt = &details.prompt;
+        let grant = |(written, tool): &(String, Option<station_core::Tool>)| Grant {
+            written: written.clone(),
+            server: tool.as_ref().map(|tool| tool.server_name.clone()),
+            tool: tool.as_ref().map(|tool| tool.name.clone()),
+        };
+        Self {
+            agent: Agent::new(&details.agent, details.environment.name.as_str()),
+            models: prompt.models.clone(),
+            max_steps: prompt.max_steps,
+            timeout_ms: prompt.timeout_s.map(|s| s.saturating_mul(1_000)),
+            tools: details.tools.iter().map(grant).collect(),
+            agents: prompt.agents.clone(),
+            input_schema: prompt.input_schema.clone(),
+            output_schema: prompt.output_schema.clone(),
+            schedule: prompt
+                .schedule
+                .as_ref()
+                .map(|schedule| Schedule { cron: schedule.cron.clone(), enabled: schedule.enabled }),
+            prompt: prompt.body.clone(),
+            path: details.path.as_ref().map(|path| path.display().to_string()),
+        }
+    }
+}
+
+impl From<&station_engine::ReasonedTool> for ReasonedTool {
+    fn from(chosen: &station_engine::ReasonedTool) -> Self {
+        Self { tool: chosen.tool.clone(), reason: chosen.reason.clone() }
+    }
+}

@@ -1,0 +1,28 @@
+//! An error as every door tells it: the public part, never the cause.
+
+use serde::Serialize;
+
+/// `{"error": {…}}`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Error {
+    /// What went wrong.
+    pub error: ErrorBody,
+}
+
+/// What went wrong, for programs and for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct ErrorBody {
+    /// The stable word: `invalid`, `not_found`, `conflict`, …; at the terminal also `usage`.
+    pub kind: &'static str,
+    /// The sentence.
+    pub message: String,
+    /// What to try, in order.
+    pub hints: Vec<String>,
+}
+
+impl From<&station_core::Error> for Error {
+    fn from(error: &station_core::Error) -> Self {
+        let (message, hints) = (error.sentence().to_owned(), error.hints().to_vec());
+        Self { error: ErrorBody { kind: error.kind().as_str(), message, hints } }
+    }
+}

@@ -1,0 +1,28 @@
+//! JSON as the doors speak it: what `--json` prints is what the API will answer.
+//!
+//! Core types do not serialize themselves; each noun has its twin here, so that a change inside does not change what
+//! scripts read. The rules: snake_case; row ids are numbers; times are RFC 3339 in UTC; durations are whole
+//! milliseconds in fields that end in `_ms`; what is not known is `null`, never left out; a list is
+//! `{"<nouns>": […], "count": n}`. Fields are added, never renamed. **Invariant:** no secret's value has a field here.
+//!
+//! To add a noun: a file with its structs and their constructors from engine types, and a line here.
+
+mod agent;
+mod environment;
+mod error;
+mod event;
+mod list;
+mod run;
+mod server;
+mod sync;
+mod tool;
+
+pub use agent::{Agent, AgentDetails, Grant, ReasonedTool, Schedule};
+pub use environment::Environment;
+pub use error::{Error, ErrorBody};
+pub use event::Entry;
+pub use list::list;
+pub use run::{Run, RunDetails, Usage};
+pub use server::{Server, ServerState};
+pub use sync::{Change, Discovered, Discovery, Place, Problem, SyncReport, Variable};
+pub use tool::Tool;

@@ -1,0 +1,125 @@
+//! Runs.
+
+use super::Entry;
+use serde::Serialize;
+
+/// A run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    /// Its row.
+    pub id: i64,
+    /// The agent's name.
+    pub agent: String,
+    /// The agent's row.
+    pub agent_id: i64,
+    /// The environment's name.
+    pub environment: String,
+    /// The environment's row.
+    pub environment_id: i64,
+    /// What it was to do.
+    pub task: String,
+    /// `queued`, `running`, `waiting`, `completed`, `failed`, `cancelled`, `timed_out`; `interrupted` where it is
+    /// recorded as running and nobody drives it any more.
+    pub status: &'static str,
+    /// What it waits for.
+    pub waiting_on: Option<String>,
+    /// The model that answered last.
+    pub model: Option<String>,
+    /// Its answer.
+    pub answer: Option<String>,
+    /// Why it has none.
+    pub error: Option<String>,
+    /// Model turns taken.
+    pub steps: u32,
+    /// Tool calls made.
+    pub tool_calls: u32,
+    /// Tokens, without those of its sub-agents.
+    pub usage: Usage,
+    /// The run that spawned it.
+    pub parent_id: Option<i64>,
+    /// How deep in a tree of sub-agents it is.
+    pub depth: u32,
+    /// When it was put in the queue.
+    pub created_at: String,
+    /// When it was first driven.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// From its start to its end.
+    pub duration_ms: Option<u64>,
+}
+
+/// Tokens.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Usage {
+    /// Read, cached ones included.
+    pub input: u64,
+    /// Written, reasoning included.
+    pub output: u64,
+    /// The part of `input` that came from a cache.
+    pub cached: u64,
+    /// The part of `output` that was reasoning.
+    pub reasoning: u64,
+}
+
+/// A run with its journal and the runs of its sub-agents.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunDetails {
+    /// The run.
+    pub run: Run,
+    /// What happened, in order.
+    pub journal: Vec<Entry>,
+    /// The runs of its sub-agents.
+    pub children: Vec<Run>,
+}
+
+impl Run {
+    /// `run`; `interrupted` as `Station::is_interrupted` says.
+    #[must_use]
+    pub fn new(run: &station_engine::Run, interrupted: bool) -> Self {
+        let started_at = run.started_at;
+        Self {
+            id: run.id.0,
+            agent: run.agent_name.clone(),
+            agent_id: run.agent.0,
+            environment: run.environment_name.clone(),
+            environment_id: run.environment.0,
+            task: run.task.clone(),
+            status: if interrupted { "interrupted" } else { run.status.as_str() },
+            waiting_on: run.waiting_on.clone(),
+            model: run.model.clone(),
+            answer: run.answer.clone(),
+            error: run.error.clone(),
+            steps: run.steps,
+            tool_calls: run.tool_calls,
+            usage: run.usage.into(),
+            parent_id: run.parent.map(|id| id.0),
+            depth: run.depth,
+            created_at: run.created_at.to_string(),
+            started_at: started_at.map(|at| at.to_string()),
+            ended_at: run.ended_at.map(|at| at.to_string()),
+            duration_ms: run.ended_at.zip(started_at).map(|(ended, started)| ended.ms_since(started)),
+        }
+    }
+}
+
+impl From<station_core::Usage> for Usage {
+    fn from(usage: station_core::Usage) -> Self {
+        Self { input: usage.input, output: usage.output, cached: usage.cached, reasoning: usage.reasoning }
+    }
+}
+
+impl RunDetails {
+    /// `details`; whether a child is interrupted is told by `is_interrupted`.
+    #[must_use]
+    pub fn new(
+        details: &station_engine::RunDetails,
+        is_interrupted: impl Fn(&station_engine::Run) -> bool,
+    ) -> Self {
+        Self {
+            run: Run::new(&details.run, details.interrupted),
+            journal: details.journal.iter().map(Entry::from).collect(),
+            children: details.children.iter().map(|child| Run::new(child, is_interrupted(child))).collect(),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! MCP servers.
+
+use serde::Serialize;
+use station_engine::ServerDetails;
+
+/// A server, without its definition: that may hold secrets.
+#[derive(Clone, Debug, Serialize)]
+pub struct Server {
+    /// Its row.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// The name of its environment.
+    pub environment: String,
+    /// The row of its environment.
+    pub environment_id: i64,
+    /// The name of the file that defines it, without `.json`.
+    pub config: String,
+    /// `stdio` or `http`.
+    pub transport: &'static str,
+    /// What is known of it.
+    pub state: ServerState,
+    /// Why it could not be asked last time.
+    pub problem: Option<String>,
+    /// The protocol era it spoke last: `legacy` or `modern`.
+    pub era: Option<&'static str>,
+    /// When it was last asked.
+    pub discovered_at: Option<String>,
+    /// Number of its tools.
+    pub tools_count: usize,
+}
+
+/// What is known of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerState {
+    /// Its tools were listed.
+    Ok,
+    /// It could not be asked last time.
+    Failed,
+    /// Nobody has asked it yet.
+    NeverListed,
+}
+
+impl ServerState {
+    /// The word in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::NeverListed => "never_listed",
+        }
+    }
+}
+
+impl From<&ServerDetails> for Server {
+    fn from(details: &ServerDetails) -> Self {
+        let server = &details.server;
+        let state = match (&server.problem, server.discovered_at) {
+            (Some(_), _) => ServerState::Failed,
+            (None, Some(_)) => ServerState::Ok,
+            (None, None) => ServerState::NeverListed,
+        };
+        Self {
+            id: server.id.0,
+            name: server.name.clone(),
+            environment: details.environment.name.to_string(),
+            environment_id: details.environment.id.0,
+            config: server.config.clone(),
+            transport: server.transport.as_str(),
+            state,
+            problem: server.problem.clone(),
+            era: server.era.map(station_core::Era::as_str),
+            discovered_at: server.discovered_at.map(|at| at.to_string()),
+            tools_count: details.tools.len(),
+        }
+    }
+}

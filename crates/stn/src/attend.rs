@@ -1,0 +1,136 @@
+//! Drives a run in front of a person: events while it runs, Ctrl-C, and how it ended.
+
+use crate::error::{Code, Failure, Result};
+use crate::follow::{Tell, follow};
+use crate::narrate::{duration, plural, tokens};
+use crate::out::Tone;
+use crate::session::Session;
+use serde_json::json;
+use station_core::RunId;
+use station_core::run::Status;
+use station_engine::{Run, Station};
+use station_server::wire;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Whether a run is driven for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drive {
+    New,
+    Resume,
+}
+
+/// Whether a person asked to stop while it ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    No,
+    Yes,
+}
+
+/// Drives run `id` to its end, tells it, prints its answer, and chooses the exit code.
+///
+/// # Errors
+/// The engine's; `Interrupted` at the second Ctrl-C.
+pub(crate) async fn attend(
+    session: &Session<'_>,
+    station: &Station,
+    id: RunId,
+    drive: Drive,
+    tell: Tell,
+) -> Result {
+    let stop = CancellationToken::new();
+    let work = async {
+        match drive {
+            Drive::New => station.work_off(id, stop.clone()).await,
+            Drive::Resume => station.resume_run(&session.by, id, stop.clone()).await,
+        }
+    };
+    let doing = format!("run {id} is working");
+    let followed = follow(session.out, station, tell, &doing, work);
+    let (run, stopped) = heeding_signals(session, &stop, followed).await?;
+    let run = run?;
+    let code = report(session, station, &run)?;
+    Ok(if stopped == Stopped::Yes && code == Code::RunFailed { Code::Interrupted } else { code })
+}
+
+/// Does `work`; the first Ctrl-C cancels `stop`, the second ends at once.
+async fn heeding_signals<T>(
+    session: &Session<'_>,
+    stop: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Result<(T, Stopped)> {
+    let internal = |cause| station_core::Error::internal("listening for Ctrl-C", cause);
+    let mut interrupts = signal(SignalKind::interrupt()).map_err(internal)?;
+    let mut terminations = signal(SignalKind::terminate()).map_err(internal)?;
+    tokio::pin!(work);
+    let mut stopped = Stopped::No;
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok((done, stopped)),
+            _ = interrupts.recv() => match stopped {
+                Stopped::Yes => return Err(Failure::Interrupted),
+                Stopped::No => {
+                    stopped = Stopped::Yes;
+                    stop.cancel();
+                    session.out.note(Tone::Bad, "Stopping; what happened is kept. Ctrl-C again ends at once.");
+                }
+            },
+            _ = terminations.recv() => stop.cancel(),
+        }
+    }
+}
+
+/// Prints how a run ended.
+fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
+    let out = session.out;
+    let code = code(run.status);
+    if out.is_json() {
+        out.json(&json!({ "run": wire::Run::new(run, station.is_interrupted(run)) }))?;
+        return Ok(code);
+    }
+    let summary = summary(run);
+    match run.status {
+        Status::Completed => {
+            out.note(Tone::Good, &summary);
+            out.answer(run.answer.as_deref().unwrap_or_default())?;
+        }
+        Status::Failed | Status::Cancelled | Status::TimedOut => {
+            let why = run.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+            let hint = format!("see what happened with `stn runs inspect {}`", run.id);
+            let body = wire::ErrorBody { kind: "run", message: format!("{summary}{why}"), hints: vec![hint] };
+            out.error(&wire::Error { error: body });
+        }
+        Status::Queued | Status::Running | Status::Waiting => {
+            let on = run.waiting_on.as_deref().unwrap_or("a person");
+            out.note(Tone::Bad, &format!("run {} waits for {on}", run.id));
+            out.hint(&format!("go on with `stn runs resume {}`", run.id));
+        }
+    }
+    Ok(code)
+}
+
+/// `run 3 completed in 1.2 s: 2 steps, 1 tool call, 210 tokens in, 14 out`.
+pub(crate) fn summary(run: &Run) -> String {
+    let status = match run.status {
+        Status::Completed => "completed",
+        Status::Failed => "failed",
+        Status::Cancelled => "was cancelled",
+        Status::TimedOut => "took longer than it may",
+        Status::Queued => "waits for a worker",
+        Status::Running => "is running",
+        Status::Waiting => "waits",
+    };
+    let span = run.ended_at.zip(run.started_at).map(|(ended, started)| ended.ms_since(started));
+    let span = span.map(|ms| format!(" in {}", duration(ms))).unwrap_or_default();
+    let mut facts = vec![plural(run.steps, "step"), plural(run.tool_calls, "tool call")];
+    facts.extend(tokens(&run.usage));
+    format!("run {} {status}{span} ({})", run.id, facts.join(", "))
+}
+
+fn code(status: Status) -> Code {
+    match status {
+        Status::Completed => Code::Done,
+        Status::Failed | Status::Cancelled | Status::TimedOut => Code::RunFailed,
+        Status::Queued | Status::Running | Status::Waiting => Code::Waiting,
+    }
+}

@@ -1,0 +1,150 @@
+//! What can be typed, and the way from there to a command.
+
+use crate::cmd::{agent, config, demo, env, init, key, mcp, runs, sync};
+use crate::error::{self, Code, Result};
+use crate::out::{self, Form, Out};
+use crate::reference;
+use crate::session::Session;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use station_core::Error;
+use std::path::{Path, PathBuf};
+
+/// Run AI agents that use real tools, with every step kept
+///
+/// Agents are files: a prompt, the tools it may use, the model it asks. Tools come from MCP servers. Every run is a
+/// journal in an encrypted database that can be looked at, and driven on after a crash.
+///
+/// The answer is printed on stdout, everything else on stderr. Exit codes: 0 done; 1 you or an operator must act;
+/// 2 wrong command line; 3 a run failed, was cancelled or timed out; 4 a sync was done in part; 5 a run waits for a
+/// person; 70 Station failed; 75 busy, try again; 130 Ctrl-C.
+///
+/// With `--json`, stdout carries one JSON document: a list is `{"<nouns>": [...], "count": n}`, one thing is
+/// `{"<noun>": {...}}`; an error is `{"error": {"kind", "message", "hints"}}` on stderr.
+#[derive(Debug, Parser)]
+#[command(name = "stn", version, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+struct Global {
+    /// Use this config.yaml, or the one in this folder, instead of STATION_CONFIG_DIR or ~/.config/station
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// Print JSON, in the shape of the API
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print no progress and no hints
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Use colours
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    Demo(demo::Args),
+    Sync(sync::Args),
+    #[command(subcommand)]
+    Agent(agent::Command),
+    #[command(subcommand)]
+    Runs(runs::Command),
+    #[command(subcommand)]
+    Env(env::Command),
+    #[command(subcommand)]
+    Mcp(mcp::Command),
+    #[command(subcommand)]
+    Key(key::Command),
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print the manual as Markdown
+    #[command(name = "__reference", hide = true)]
+    Reference,
+}
+
+/// Reads the command line and does what it says.
+pub(crate) fn run() -> Code {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    match cli.global.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let out = Out::new(if cli.global.json { Form::Json } else { Form::People }, cli.global.quiet);
+    cli.command.run(&out, cli.global.config.as_deref()).unwrap_or_else(|failure| error::tell(&out, &failure))
+}
+
+impl Command {
+    fn run(self, out: &Out, config: Option<&Path>) -> Result {
+        if let Self::Reference = self {
+            out.answer(&reference::markdown(Cli::command()))?;
+            return Ok(Code::Done);
+        }
+        let session = Session::new(out, config)?;
+        if let Self::Config(command) = self {
+            return command.run(&session);
+        }
+        // One thread: a command waits for models and tools far more than it computes, and starts sooner so.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|cause| Error::internal("starting the runtime", cause))?;
+        let done = runtime.block_on(self.go(&session));
+        runtime.shutdown_background();
+        done
+    }
+
+    async fn go(self, session: &Session<'_>) -> Result {
+        match self {
+            Self::Init(args) => args.run(session).await,
+            Self::Demo(args) => args.run(session).await,
+            Self::Sync(args) => args.run(session).await,
+            Self::Agent(command) => command.run(session).await,
+            Self::Runs(command) => command.run(session).await,
+            Self::Env(command) => command.run(session).await,
+            Self::Mcp(command) => command.run(session).await,
+            Self::Key(command) => command.run(session).await,
+            Self::Config(command) => command.run(session),
+            Self::Reference => Ok(Code::Done),
+        }
+    }
+}
+
+/// Help and version end well; anything else clap says is a usage error.
+fn refuse(error: &clap::Error) -> Code {
+    let json = std::env::args_os().any(|word| word == "--json");
+    let code = if error.use_stderr() { Code::Usage } else { Code::Done };
+    match out::usage(error, if json { Form::Json } else { Form::People }) {
+        Ok(()) => code,
+        Err(failure) => error::tell(&Out::new(Form::People, false), &failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,116 @@
+//! `stn agent create`
+
+use crate::error::{Code, Result};
+use crate::follow::{Tell, follow};
+use crate::out::Tone;
+use crate::session::{Session, environment};
+use serde_json::json;
+use station_core::{AgentName, EnvironmentName};
+use station_engine::{AgentDetails, NewAgent, ReasonedTool, Station};
+use station_server::wire;
+
+/// Make an agent
+///
+/// Without `--tool`, tools are chosen by ranking what the environment's servers offer against the name, the
+/// description, the domain and the prompt; the reason for each is shown. The agent is a file: edit it as you like.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its name; not all digits
+    name: String,
+    /// What it is for, in one line
+    description: String,
+    /// What it works in, e.g. devops: enters the choice of tools and is kept as a tag
+    #[arg(long)]
+    domain: Option<String>,
+    /// Its environment [default: default]
+    #[arg(long, value_name = "NAME", value_parser = EnvironmentName::parse)]
+    env: Option<EnvironmentName>,
+    /// Its model, e.g. openai/gpt-4o-mini or offline; the configured one if left out
+    #[arg(long)]
+    model: Option<String>,
+    /// Most model turns of one run, 1 to 25; computed for each run if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=25))]
+    max_steps: Option<i64>,
+    /// Grant this tool, e.g. __read_text_file or server__tool; may be given several times
+    #[arg(long = "tool", value_name = "TOOL")]
+    tools: Vec<String>,
+    /// Let it call this agent; may be given several times
+    #[arg(long = "agent", value_name = "NAME")]
+    agents: Vec<String>,
+    /// Its instructions; made from the description if left out
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// When it is to run by itself, as cron with five or six fields; kept in its file, nothing fires it in this release
+    #[arg(long, value_name = "CRON")]
+    schedule: Option<String>,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let new = NewAgent {
+            name: AgentName::parse(&self.name)?,
+            description: self.description,
+            environment: environment(self.env.as_ref()),
+            prompt: self.prompt,
+            domain: self.domain,
+            model: self.model,
+            max_steps: self.max_steps,
+            tools: if self.tools.is_empty() { None } else { Some(self.tools) },
+            agents: self.agents,
+            schedule: self.schedule,
+        };
+        session.with(async |station| create(session, station, new).await).await
+    }
+}
+
+async fn create(session: &Session<'_>, station: &Station, new: NewAgent) -> Result {
+    let environment = new.environment.clone();
+    let ranked = new.tools.is_none();
+    let doing = format!("asking the servers of `{environment}` for their tools");
+    // The choice is only as good as what is known of the servers.
+    let work = async {
+        let problems = station.apply_changed_files(&environment).await?;
+        if ranked {
+            station.refresh_catalog(&environment).await?;
+        }
+        Ok::<_, station_core::Error>(problems)
+    };
+    let problems = follow(session.out, station, Tell::Events, &doing, work).await?;
+    session.tell_errors(&problems);
+    let (details, reasons) = station.create_agent(&session.by, new).await?;
+    if session.out.is_json() {
+        let tools: Vec<wire::ReasonedTool> = reasons.iter().map(wire::ReasonedTool::from).collect();
+        let agent = wire::Agent::new(&details.agent, details.environment.name.as_str());
+        let path = details.path.as_ref().map(|path| path.display().to_string());
+        session.out.json(&json!({ "agent": agent, "path": path, "tools": tools }))?;
+        return Ok(Code::Done);
+    }
+    session.out.lines(&lines(&details, &reasons, ranked))?;
+    if reasons.is_empty() && ranked {
+        session.out.hint("grant tools by name with `--tool`; `stn mcp tools` shows what there is");
+    }
+    session.out.hint(&format!("run it with `stn agent run {} \"your task\"`", details.agent.id));
+    Ok(Code::Done)
+}
+
+fn lines(details: &AgentDetails, reasons: &[ReasonedTool], ranked: bool) -> Vec<(Tone, String)> {
+    let agent = &details.agent;
+    let head =
+        format!("Created agent {} `{}` in environment `{}`.", agent.id, agent.name, details.environment.name);
+    let mut lines = vec![(Tone::Good, head)];
+    match &details.path {
+        Some(path) => lines.push((Tone::Plain, format!("  file   {}", path.display()))),
+        None => {
+            lines.push((Tone::Plain, "  file   none: files are read-only, it lives in the store".to_owned()));
+        }
+    }
+    if reasons.is_empty() {
+        let why = if ranked { "none: no tool known here fits its name and description" } else { "none" };
+        lines.push((Tone::Plain, format!("  tools  {why}")));
+    }
+    for (at, chosen) in reasons.iter().enumerate() {
+        let label = if at == 0 { "tools" } else { "" };
+        lines.push((Tone::Plain, format!("  {label:<6} {} ({})", chosen.tool, chosen.reason)));
+    }
+    lines
+}

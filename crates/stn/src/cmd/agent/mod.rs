@@ -1,0 +1,32 @@
+//! `stn agent …`
+
+mod create;
+mod find;
+mod list;
+mod run;
+mod show;
+
+pub(crate) use run::run_agent;
+
+use crate::error::Result;
+use crate::session::Session;
+
+/// Make agents, look at them, run them
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Create(create::Args),
+    List(list::Args),
+    Show(show::Args),
+    Run(run::Args),
+}
+
+impl Command {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        match self {
+            Self::Create(args) => args.run(session).await,
+            Self::List(args) => args.run(session).await,
+            Self::Show(args) => args.run(session).await,
+            Self::Run(args) => args.run(session).await,
+        }
+    }
+}

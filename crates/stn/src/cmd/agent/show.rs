@@ -1,0 +1,161 @@
+//! `stn agent show`
+
+use super::find::environment_of;
+use crate::error::{Code, Failure, Result};
+use crate::out::Tone;
+use crate::problems;
+use crate::session::Session;
+use station_core::file::{Problem, Severity};
+use station_core::sync::Change;
+use station_core::{EnvironmentName, Error, Kind};
+use station_engine::{AgentRef, Station, SyncOptions};
+use station_server::wire;
+
+/// Show one agent: its model, its tools, its prompt
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its id or name
+    agent: String,
+    /// The environment of a name; an id needs none
+    #[arg(long, value_name = "NAME", value_parser = EnvironmentName::parse)]
+    env: Option<EnvironmentName>,
+}
+
+/// What the agent's file has to say beside what is stored of it.
+#[derive(Default)]
+struct FileState {
+    problems: Vec<Problem>,
+    /// It differs from what is stored.
+    changed: bool,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        session
+            .with(async |station| {
+                let agent = AgentRef::parse(&self.agent, self.env.clone());
+                let environment = environment_of(session, station, &agent, self.env.as_ref()).await?;
+                let found = station.show_agent(&session.by, &agent).await;
+                let name = match &found {
+                    Ok(details) => details.agent.name.to_string(),
+                    Err(_) => self.agent.clone(),
+                };
+                let file = file_state(session, station, &environment, &name).await?;
+                for problem in &file.problems {
+                    problems::tell(session.out, &session.settings.root(), problem);
+                }
+                let details = found.map_err(|error| refused(error, &file, &name, &environment))?;
+                if file.changed {
+                    session
+                        .out
+                        .hint(&format!("its file has changed since: `stn sync {environment}` applies it"));
+                }
+                let details = wire::AgentDetails::from(&details);
+                if session.out.is_json() {
+                    session.out.json(&details)?;
+                } else {
+                    session.out.lines(&lines(&details))?;
+                }
+                Ok(Code::Done)
+            })
+            .await
+    }
+}
+
+/// Plans the environment's files as a dry run, and picks what is about this agent. No folder is nothing to say.
+async fn file_state(
+    session: &Session<'_>,
+    station: &Station,
+    environment: &EnvironmentName,
+    name: &str,
+) -> Result<FileState> {
+    let options = SyncOptions { dry_run: true, discover: false };
+    let report = match station.sync(&session.by, environment, options).await {
+        Ok(report) => report,
+        Err(error) if error.kind() == Kind::NotFound => return Ok(FileState::default()),
+        Err(error) => return Err(error.into()),
+    };
+    let file = format!("environments/{environment}/agents/{name}.prompt");
+    let changed = report
+        .plan
+        .changes
+        .iter()
+        .any(|change| matches!(change, Change::PutAgent(row) if row.name.as_str() == name));
+    let problems = report.plan.problems.into_iter().filter(|problem| problem.path == file).collect();
+    Ok(FileState { problems, changed })
+}
+
+/// An agent that has only a file is either broken or not applied yet: then that is what there is to say.
+fn refused(error: Error, file: &FileState, name: &str, environment: &EnvironmentName) -> Failure {
+    let is_broken = file.problems.iter().any(|problem| problem.severity == Severity::Error);
+    match error.kind() {
+        Kind::NotFound if is_broken => {
+            let sentence =
+                format!("agent `{name}` does not exist in environment `{environment}`: its file is refused");
+            Error::not_found(sentence)
+                .with_hint(format!("mend the file, then `stn sync {environment}`"))
+                .into()
+        }
+        Kind::NotFound if file.changed => {
+            let sentence =
+                format!("agent `{name}` has a file in environment `{environment}` that was not applied yet");
+            Error::not_found(sentence).with_hint(format!("apply it with `stn sync {environment}`")).into()
+        }
+        _ => error.into(),
+    }
+}
+
+fn lines(details: &wire::AgentDetails) -> Vec<(Tone, String)> {
+    let agent = &details.agent;
+    let mut lines = vec![(
+        Tone::Plain,
+        format!("Agent {} `{}` in environment `{}`", agent.id, agent.name, agent.environment),
+    )];
+    let mut row = |name: &str, value: String| {
+        if !value.is_empty() {
+            lines.push((Tone::Plain, format!("  {name:<12} {value}")));
+        }
+    };
+    row("description", agent.description.clone());
+    row(
+        "model",
+        if details.models.is_empty() {
+            "the configured one".to_owned()
+        } else {
+            details.models.join(", then ")
+        },
+    );
+    row(
+        "steps",
+        details.max_steps.map_or_else(|| "computed for each run".to_owned(), |n| format!("at most {n}")),
+    );
+    row("time limit", details.timeout_ms.map(|ms| format!("{} s", ms / 1_000)).unwrap_or_default());
+    row("tags", agent.tags.join(", "));
+    row("agents", details.agents.join(", "));
+    row(
+        "schedule",
+        details
+            .schedule
+            .as_ref()
+            .map(|it| format!("{} (nothing fires it in this release)", it.cron))
+            .unwrap_or_default(),
+    );
+    row("enabled", if agent.enabled { String::new() } else { "no".to_owned() });
+    row("file", details.path.clone().unwrap_or_else(|| "none: it lives in the store".to_owned()));
+    row("updated", agent.updated_at.clone());
+    lines.push((Tone::Plain, "  tools".to_owned()));
+    for grant in &details.tools {
+        lines.push(match (&grant.server, &grant.tool) {
+            (Some(server), Some(tool)) => (Tone::Plain, format!("    {} = {server}/{tool}", grant.written)),
+            _ => (Tone::Bad, format!("    {} (nothing offers it now)", grant.written)),
+        });
+    }
+    if details.tools.is_empty() {
+        lines.push((Tone::Quiet, "    none".to_owned()));
+    }
+    lines.push((Tone::Plain, "  prompt".to_owned()));
+    lines.extend(
+        details.prompt.trim().lines().map(|line| (Tone::Quiet, format!("    {}", crate::out::shown(line)))),
+    );
+    lines
+}

@@ -1,0 +1,46 @@
+//! `stn env create`
+
+use crate::error::{Code, Result};
+use crate::out::Tone;
+use crate::session::Session;
+use serde_json::json;
+use station_core::EnvironmentName;
+use station_server::wire;
+
+/// Make an environment with its folder
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its name
+    #[arg(value_parser = EnvironmentName::parse)]
+    name: EnvironmentName,
+    /// What it is for, in one line
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    description: String,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        session
+            .with(async |station| {
+                let new = station.create_environment(&session.by, &self.name, &self.description).await?;
+                let folder = new.folder.as_ref().map(|folder| folder.display().to_string());
+                if session.out.is_json() {
+                    let environment = wire::Environment::from(&new.environment);
+                    session.out.json(&json!({ "environment": environment, "folder": folder }))?;
+                    return Ok(Code::Done);
+                }
+                let place = folder
+                    .as_ref()
+                    .map_or_else(|| " in the store".to_owned(), |folder| format!(": {folder}"));
+                session.out.lines(&[(Tone::Good, format!("Created environment `{}`{place}", self.name))])?;
+                if folder.is_some() {
+                    session.out.hint(&format!(
+                        "put server files into its `mcp-servers/`, then `stn sync {}`",
+                        self.name
+                    ));
+                }
+                Ok(Code::Done)
+            })
+            .await
+    }
+}

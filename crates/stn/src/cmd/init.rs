@@ -1,0 +1,218 @@
+//! `stn init`
+
+use crate::config::Settings;
+use crate::error::{Code, Result};
+use crate::out::Tone;
+use crate::session::{Session, make_folder};
+use serde_json::json;
+use station_core::file::edit::append_key;
+use station_core::{EnvironmentName, Error};
+use std::io::{IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// The provider and model that are written where none is given.
+const OFFLINE: &str = "offline";
+
+/// Longest answer to a question, in bytes; a name is far shorter.
+const ANSWER_BYTES_MAX: u64 = 4096;
+
+/// Set Station up: configuration, key, database, and the environment `default`
+///
+/// What is there already stays as it is. Without `--provider` the built-in offline model is written: it works by rules
+/// and without a network, for first steps. Keys are not written: set OPENAI_API_KEY or the like.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The model provider, e.g. openai, ollama or offline
+    #[arg(long)]
+    provider: Option<String>,
+    /// The model where an agent names none, e.g. gpt-4o-mini
+    #[arg(long)]
+    model: Option<String>,
+    /// The address of an OpenAI-compatible provider, e.g. http://127.0.0.1:8000/v1
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// Ask nothing
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Args {
+    pub(crate) async fn run(mut self, session: &Session<'_>) -> Result {
+        let settings = &session.settings;
+        let is_new = !settings.file.exists();
+        let given = self.provider.is_some() || self.model.is_some() || self.base_url.is_some();
+        if is_new && !given && !self.yes && std::io::stdin().is_terminal() && !session.out.is_json() {
+            self.ask(session)?;
+        }
+        let mut made = Vec::new();
+        make_folder(&settings.folder)?;
+        let added = write_config(settings, &self.keys(is_new))?;
+        if is_new {
+            made.push(format!("configuration {}", settings.file.display()));
+        } else if !added.is_empty() {
+            made.push(format!("{} in {}", added.join(", "), settings.file.display()));
+        }
+        // With what was just written.
+        let session = Session { out: session.out, settings: reread(settings)?, by: session.by.clone() };
+        made.extend(set_up(&session).await?);
+        tell(&session, &made)
+    }
+
+    /// The keys of config.yaml that this command line asks for.
+    fn keys(&self, is_new: bool) -> Vec<(&'static str, String)> {
+        let nothing = self.provider.is_none() && self.model.is_none() && self.base_url.is_none();
+        let given = if nothing && is_new {
+            [Some(OFFLINE.to_owned()), Some(OFFLINE.to_owned()), None]
+        } else {
+            let is_offline = self.provider.as_deref() == Some(OFFLINE);
+            let model = self.model.clone().or_else(|| is_offline.then(|| OFFLINE.to_owned()));
+            [self.provider.clone(), model, self.base_url.clone()]
+        };
+        ["ai_provider", "ai_model", "ai_base_url"]
+            .into_iter()
+            .zip(given)
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect()
+    }
+
+    fn ask(&mut self, session: &Session<'_>) -> Result<()> {
+        let provider =
+            question(session, "Model provider (openai, ollama, …; empty: the built-in offline model):")?;
+        if provider.is_empty() || provider == OFFLINE {
+            return Ok(());
+        }
+        let model = question(session, "Model (e.g. gpt-4o-mini):")?;
+        self.provider = Some(provider);
+        self.model = Some(model).filter(|model| !model.is_empty());
+        Ok(())
+    }
+}
+
+fn question(session: &Session<'_>, text: &str) -> Result<String> {
+    use std::io::{BufRead as _, Read as _};
+    session.out.ask(text);
+    let mut line = String::new();
+    let mut stdin = std::io::BufReader::new(std::io::stdin().take(ANSWER_BYTES_MAX));
+    stdin.read_line(&mut line).map_err(|cause| Error::internal("reading your answer", cause))?;
+    Ok(line.trim().to_owned())
+}
+
+/// Adds `keys` to config.yaml; gives back those that it did not have. What it says stays.
+fn write_config(settings: &Settings, keys: &[(&'static str, String)]) -> Result<Vec<&'static str>> {
+    let config = &settings.config;
+    let mut missing = Vec::new();
+    for (key, value) in keys {
+        let written = match *key {
+            "ai_provider" => config.ai_provider.as_ref(),
+            "ai_model" => config.ai_model.as_ref(),
+            _ => config.ai_base_url.as_ref(),
+        };
+        match written {
+            None => missing.push((*key, value)),
+            Some(written) if written == value => {}
+            Some(written) => {
+                let sentence = format!("{} says `{key}: {written}` already", settings.file.display());
+                return Err(Error::conflict(sentence)
+                    .with_hint(format!("change that line to `{key}: {value}`"))
+                    .into());
+            }
+        }
+    }
+    if missing.is_empty() && settings.file.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(&settings.file).unwrap_or_default();
+    let text = missing.iter().fold(text, |text, (key, value)| append_key(&text, key, value));
+    replace(&settings.file, &text)?;
+    Ok(missing.into_iter().map(|(key, _)| key).collect())
+}
+
+/// Writes beside `path`, then renames: a reader sees the old text or the new one.
+fn replace(path: &Path, text: &str) -> Result<()> {
+    let beside = path.with_extension(format!("yaml.{}", std::process::id()));
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&beside, path));
+    written.map_err(|cause| {
+        std::fs::remove_file(&beside).unwrap_or_default();
+        let sentence = format!("{} cannot be written: {}", path.display(), cause.kind());
+        Error::invalid(sentence).with_cause(cause).into()
+    })
+}
+
+fn reread(settings: &Settings) -> Result<Settings> {
+    Ok(Settings::load(Some(&settings.file), settings.environment.clone())?)
+}
+
+/// Makes key, database and the environment `default` where they are missing; gives back what was made. Of a new key
+/// the session tells, whichever command makes it.
+async fn set_up(session: &Session<'_>) -> Result<Vec<String>> {
+    let (location, _) = session.settings.location()?;
+    let had_database = match &location {
+        station_engine::Location::Sqlite(path) => path.exists(),
+        station_engine::Location::Postgres(_) => true,
+    };
+    session
+        .with(async |station| {
+            let mut made = Vec::new();
+            if !had_database && let station_engine::Location::Sqlite(path) = &location {
+                made.push(format!("database {}", path.display()));
+            }
+            let name = EnvironmentName::default();
+            let environments = station.list_environments(&session.by).await?;
+            if environments.iter().all(|it| it.name != name) {
+                let new = station.create_environment(&session.by, &name, "").await?;
+                let folder = new.folder.map(|folder| format!(" in {}", folder.display())).unwrap_or_default();
+                made.push(format!("environment `{name}`{folder}"));
+            }
+            Ok(made)
+        })
+        .await
+}
+
+fn tell(session: &Session<'_>, made: &[String]) -> Result {
+    let (out, settings) = (session.out, &session.settings);
+    let models = settings.models();
+    if out.is_json() {
+        out.json(&json!({ "init": {
+            "folder": settings.folder, "config": settings.file, "made": made,
+            "ai_provider": models.provider, "ai_model": models.model,
+        } }))?;
+        return Ok(Code::Done);
+    }
+    if made.is_empty() {
+        out.lines(&[(
+            Tone::Plain,
+            format!("Station is set up already in {}; nothing was changed.", settings.folder.display()),
+        )])?;
+        return Ok(Code::Done);
+    }
+    let mut lines = vec![(Tone::Good, format!("Station is set up in {}", settings.folder.display()))];
+    lines.extend(made.iter().map(|what| (Tone::Plain, format!("  made {what}"))));
+    out.lines(&lines)?;
+    hints(session, models.provider.as_deref());
+    Ok(Code::Done)
+}
+
+fn hints(session: &Session<'_>, provider: Option<&str>) {
+    let out = session.out;
+    let variable = match provider {
+        Some("openai") => Some("OPENAI_API_KEY"),
+        Some("anthropic") => Some("ANTHROPIC_API_KEY"),
+        Some("gemini") => Some("GEMINI_API_KEY"),
+        _ => None,
+    };
+    if provider == Some(OFFLINE) {
+        out.note(Tone::Plain, "The model is `offline`: built-in rules without a network, for first steps.");
+        out.hint("for a real model change `ai_provider` and `ai_model` in config.yaml");
+    }
+    if let Some(variable) = variable.filter(|name| session.settings.environment.get(name).is_none()) {
+        out.hint(&format!("set {variable}: it is read from the environment"));
+    }
+    out.hint("make an agent with `stn agent create NAME DESCRIPTION`, or see one at work with `stn demo`");
+}

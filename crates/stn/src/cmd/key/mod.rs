@@ -1,0 +1,26 @@
+//! `stn key …`
+
+mod generate;
+mod set;
+mod status;
+
+use crate::error::Result;
+use crate::session::Session;
+
+/// The key that encrypts the database and seals secrets
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Generate(generate::Args),
+    Set(set::Args),
+    Status(status::Args),
+}
+
+impl Command {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        match self {
+            Self::Generate(args) => args.run(session),
+            Self::Set(args) => args.run(session).await,
+            Self::Status(args) => args.run(session).await,
+        }
+    }
+}

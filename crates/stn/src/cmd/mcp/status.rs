@@ -1,0 +1,55 @@
+//! `stn mcp status`
+
+use crate::error::{Code, Result};
+use crate::out::Tone;
+use crate::session::Session;
+use station_core::EnvironmentName;
+use station_server::wire::{self, ServerState};
+
+/// Show how each server was when it was asked last, and why it failed
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only those of this environment
+    #[arg(long, value_name = "NAME", value_parser = EnvironmentName::parse)]
+    env: Option<EnvironmentName>,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        session
+            .with(async |station| {
+                let servers = station.list_servers(&session.by, self.env.as_ref()).await?;
+                let servers: Vec<wire::Server> = servers.iter().map(wire::Server::from).collect();
+                if session.out.is_json() {
+                    session.out.json(&wire::list("servers", &servers))?;
+                    return Ok(Code::Done);
+                }
+                let lines: Vec<(Tone, String)> = servers.iter().map(line).collect();
+                session.out.lines(&lines)?;
+                if servers.iter().any(|server| server.state != ServerState::Ok) {
+                    session.out.hint("`stn sync` asks servers that were never listed or have changed");
+                }
+                Ok(Code::Done)
+            })
+            .await
+    }
+}
+
+fn line(server: &wire::Server) -> (Tone, String) {
+    let name = format!("{}/{}", server.environment, server.name);
+    let when = server.discovered_at.as_deref().map(|at| format!(", asked {at}")).unwrap_or_default();
+    let era = server.era.map(|era| format!(", {era} protocol")).unwrap_or_default();
+    match server.state {
+        ServerState::Ok => (Tone::Good, format!("{name}: ok, {} tools{era}{when}", server.tools_count)),
+        ServerState::Failed => {
+            let why = crate::out::shown(server.problem.as_deref().unwrap_or_default());
+            let kept = if server.tools_count > 0 {
+                format!(" ({} tools known from before)", server.tools_count)
+            } else {
+                String::new()
+            };
+            (Tone::Bad, format!("{name}: failed{when}{kept}: {why}"))
+        }
+        ServerState::NeverListed => (Tone::Plain, format!("{name}: never listed")),
+    }
+}

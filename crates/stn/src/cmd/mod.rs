@@ -1,0 +1,14 @@
+//! The commands: the path of a file is the sentence that is typed.
+//!
+//! `cmd/agent/run.rs` is `stn agent run`: its `Args` are the manual, its `run` carries it out. To add one: a file with
+//! both, a variant in its noun's `Command`, a scene in `tests/it/<noun>.rs`.
+
+pub(crate) mod agent;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod env;
+pub(crate) mod init;
+pub(crate) mod key;
+pub(crate) mod mcp;
+pub(crate) mod runs;
+pub(crate) mod sync;

@@ -1,0 +1,132 @@
+//! `stn runs inspect`
+
+use crate::attend::summary;
+use crate::error::{Code, Result};
+use crate::narrate::{Detail, Line, Narrator, cut, cut_lines, duration, moment};
+use crate::out::{Tone, shown};
+use crate::session::Session;
+use station_core::RunId;
+use station_core::run::{Event, Status};
+use station_engine::{Run, RunDetails};
+use station_server::wire;
+
+/// Lines of the task, and of an answer, that are shown without `--full`.
+const LINES: usize = 12;
+
+/// Show what happened in a run, step by step
+///
+/// Each line begins with the time since the run's start. Long texts are cut; `--full` shows them whole.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The run's id
+    run: RunId,
+    /// Show arguments, results and texts whole
+    #[arg(long)]
+    full: bool,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        session
+            .with(async |station| {
+                let details = station.show_run(&session.by, self.run).await?;
+                if session.out.is_json() {
+                    session.out.json(&wire::RunDetails::new(&details, |run| station.is_interrupted(run)))?;
+                    return Ok(Code::Done);
+                }
+                let detail = if self.full { Detail::Full } else { Detail::Some };
+                session.out.lines(&lines(&details, detail))?;
+                for hint in hints(&details) {
+                    session.out.hint(&hint);
+                }
+                Ok(Code::Done)
+            })
+            .await
+    }
+}
+
+fn lines(details: &RunDetails, detail: Detail) -> Vec<(Tone, String)> {
+    let run = &details.run;
+    let mut lines = header(run, details.interrupted, detail);
+    lines.push((Tone::Plain, String::new()));
+    let mut narrator = Narrator::new(run.id, detail);
+    let start = details.journal.first().map_or(run.created_at, |entry| entry.at);
+    // How it ended stands below the timeline.
+    for entry in details.journal.iter().filter(|entry| !matches!(entry.event, Event::RunEnded { .. })) {
+        let offset = duration(entry.at.ms_since(start));
+        for (at, line) in narrator.entry(entry).into_iter().enumerate() {
+            lines.push(timed(if at == 0 { &offset } else { "" }, &line));
+        }
+    }
+    for what in narrator.still_out() {
+        let end = if details.interrupted { "was out when Station went away" } else { "is out" };
+        lines.push((Tone::Bad, format!("{:>10}  {what} {end}", "")));
+    }
+    lines.push((Tone::Plain, String::new()));
+    lines.extend(ending(run, details.interrupted, detail));
+    lines.extend(
+        details
+            .children
+            .iter()
+            .map(|child| (Tone::Plain, format!("  sub-agent `{}`: {}", child.agent_name, summary(child)))),
+    );
+    lines
+}
+
+fn header(run: &Run, interrupted: bool, detail: Detail) -> Vec<(Tone, String)> {
+    let status = if interrupted { "interrupted" } else { run.status.as_str() };
+    let tone = match run.status {
+        Status::Completed => Tone::Good,
+        Status::Queued | Status::Running | Status::Waiting if !interrupted => Tone::Plain,
+        _ => Tone::Bad,
+    };
+    let mut lines = vec![(
+        tone,
+        format!("Run {} of `{}` in `{}`: {status}", run.id, run.agent_name, run.environment_name),
+    )];
+    let mut row = |name: &str, value: String| {
+        if !value.is_empty() {
+            lines.push((Tone::Plain, format!("  {name:<8} {value}")));
+        }
+    };
+    let task = if detail == Detail::Full { shown(&run.task) } else { cut(&run.task, 200) };
+    row("task", task.replace('\n', "\n           "));
+    row("model", run.model.clone().unwrap_or_default());
+    row("created", format!("{} UTC", moment(run.created_at)));
+    row("parent", run.parent.map(|parent| format!("run {parent}")).unwrap_or_default());
+    row("waits on", run.waiting_on.clone().filter(|_| !run.status.is_final()).unwrap_or_default());
+    lines
+}
+
+fn ending(run: &Run, interrupted: bool, detail: Detail) -> Vec<(Tone, String)> {
+    let mut lines = Vec::new();
+    let tone = if run.status == Status::Completed { Tone::Good } else { Tone::Bad };
+    let text = if interrupted { format!("run {} was interrupted", run.id) } else { summary(run) };
+    lines.push((tone, text));
+    if let Some(error) = &run.error {
+        lines.push((Tone::Bad, format!("  {}", shown(error))));
+    }
+    let most = if detail == Detail::Full { usize::MAX } else { LINES };
+    let answer =
+        run.answer.as_deref().map(|answer| cut_lines(&shown(answer), most, usize::MAX)).unwrap_or_default();
+    lines.extend(answer.into_iter().map(|line| (Tone::Plain, format!("  {line}").trim_end().to_owned())));
+    lines
+}
+
+fn timed(offset: &str, line: &Line) -> (Tone, String) {
+    let text = format!("{offset:>10}  {}{}", "  ".repeat(line.depth), shown(&line.text));
+    (line.tone, text.trim_end().to_owned())
+}
+
+fn hints(details: &RunDetails) -> Vec<String> {
+    let run = &details.run;
+    let mut hints = Vec::new();
+    if details.interrupted || matches!(run.status, Status::Queued | Status::Waiting) {
+        let root = run.parent.filter(|_| !run.status.is_final()).unwrap_or(run.id);
+        hints.push(format!("drive it on with `stn runs resume {root}`"));
+    }
+    if let Some(child) = details.children.first() {
+        hints.push(format!("look at a sub-agent's run with `stn runs inspect {}`", child.id));
+    }
+    hints
+}

@@ -1,0 +1,147 @@
+//! `stn sync`
+
+use crate::error::{Code, Result};
+use crate::follow::{Tell, follow};
+use crate::narrate::{duration, plural};
+use crate::out::Tone;
+use crate::problems;
+use crate::session::Session;
+use station_core::file::Severity;
+use station_core::{EnvironmentName, Error, Kind};
+use station_engine::{Discovery, Station, SyncOptions, SyncReport};
+use station_server::wire;
+
+/// Apply the files of an environment: agents, servers, variables
+///
+/// Prints what changes, applies it in one step, and asks new and changed servers for their tools. A broken file
+/// refuses itself alone; what is stored of it stays. Exit code 4 says that a file was refused or a server failed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The environment; all that have a folder if left out
+    #[arg(value_parser = EnvironmentName::parse)]
+    env: Option<EnvironmentName>,
+    /// Only print what would change
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not connect to servers
+    #[arg(long)]
+    no_discover: bool,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let options = SyncOptions { dry_run: self.dry_run, discover: !self.no_discover };
+        let work = async |station: &Station| self.sync(session, station, options).await;
+        if self.dry_run { session.with_unchanged(work).await } else { session.with_bare(work).await }
+    }
+
+    async fn sync(&self, session: &Session<'_>, station: &Station, options: SyncOptions) -> Result {
+        let names = match &self.env {
+            Some(name) => vec![name.clone()],
+            None => station.workspace_environments()?,
+        };
+        let mut reports = Vec::new();
+        for name in &names {
+            let doing = format!("syncing `{name}`");
+            let report =
+                follow(session.out, station, Tell::Runs, &doing, station.sync(&session.by, name, options))
+                    .await;
+            let report = report.map_err(|error| known(error, session, name))?;
+            if !session.out.is_json() {
+                print(session, &report)?;
+            }
+            reports.push(report);
+        }
+        if session.out.is_json() {
+            let reports: Vec<wire::SyncReport> = reports.iter().map(wire::SyncReport::from).collect();
+            session.out.json(&wire::list("environments", &reports))?;
+        }
+        Ok(if reports.iter().all(is_whole) { Code::Done } else { Code::Partial })
+    }
+}
+
+/// A mistyped environment is told apart from a lost folder.
+fn known(error: Error, session: &Session<'_>, name: &EnvironmentName) -> Error {
+    let Ok(names) = session.settings.workspace().environment_names() else { return error };
+    if error.kind() != Kind::NotFound || names.is_empty() || names.contains(name) {
+        return error;
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    error.with_hint(format!("there are folders for {}", names.join(", ")))
+}
+
+fn is_whole(report: &SyncReport) -> bool {
+    report.plan.problems.iter().all(|problem| problem.severity != Severity::Error)
+        && report.discovery.servers.iter().all(|found| found.result.is_ok())
+}
+
+/// Prints the report of one environment: the plan on stdout, what there is to say about it on stderr.
+pub(crate) fn print(session: &Session<'_>, report: &SyncReport) -> Result<()> {
+    let out = session.out;
+    let mut lines: Vec<(Tone, String)> = vec![(Tone::Plain, head(report))];
+    let changes =
+        report.plan.changes.iter().map(|change| wire::Change::new(change, report.environment.as_str()));
+    lines.extend(changes.map(|change| line(&change)));
+    lines.extend(report.variables.iter().map(variable));
+    out.lines(&lines)?;
+    for problem in &report.plan.problems {
+        problems::tell(out, &session.settings.root(), problem);
+    }
+    out.lines(&discovered(&report.discovery))?;
+    for warning in &report.discovery.warnings {
+        out.warning(warning);
+    }
+    Ok(())
+}
+
+fn head(report: &SyncReport) -> String {
+    let (n, same) = (report.plan.changes.len() as u64, report.plan.unchanged as u64);
+    let name = &report.environment;
+    match (n, report.applied) {
+        (0, _) => {
+            format!("Environment `{name}`: nothing to change, {} up to date.", plural(same, "definition"))
+        }
+        (_, true) => format!("Environment `{name}`: {} applied, {same} unchanged.", plural(n, "change")),
+        (_, false) => format!(
+            "Environment `{name}`: {} to apply, {same} unchanged. This was a dry run.",
+            plural(n, "change")
+        ),
+    }
+}
+
+fn line(change: &wire::Change) -> (Tone, String) {
+    let sign = match change.action {
+        "create" => '+',
+        "remove" => '-',
+        _ => '~',
+    };
+    let noun = change.noun.replace('_', " ");
+    let mut text = format!("  {sign} {noun} {}", change.name);
+    if !change.servers.is_empty() {
+        text += &format!(" ({})", change.servers.join(", "));
+    }
+    if !change.dropped_servers.is_empty() {
+        text += &format!(" (removes {})", change.dropped_servers.join(", "));
+    }
+    (if change.action == "remove" { Tone::Bad } else { Tone::Plain }, text)
+}
+
+fn variable((name, from): &(String, Option<&'static str>)) -> (Tone, String) {
+    match from {
+        Some(place) => (Tone::Plain, format!("    {name} from {place}")),
+        None => {
+            (Tone::Plain, format!("    {name} has no value here; its file's default holds, if it has one"))
+        }
+    }
+}
+
+fn discovered(discovery: &Discovery) -> Vec<(Tone, String)> {
+    let rows = discovery.servers.iter().map(|found| match &found.result {
+        Ok(tools) => (
+            Tone::Good,
+            format!("  server {}: {} in {}", found.server, plural(*tools as u64, "tool"), duration(found.ms)),
+        ),
+        Err(why) => (Tone::Bad, format!("  server {}: failed: {}", found.server, crate::out::shown(why))),
+    });
+    rows.collect()
+}

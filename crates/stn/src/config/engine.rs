@@ -1,0 +1,174 @@
+//! What the engine is told: everything settled, nothing left to parse.
+
+use super::Settings;
+use super::load::{absolute, at_home};
+use station_core::file::config::Files;
+use station_core::{Error, Result, Secret};
+use station_engine::{Clock, Config, Key, Keys, Location, Passthrough, Workspace};
+use std::path::Path;
+use std::time::Duration;
+
+/// Our own program, also when its file was replaced by an update.
+const OURSELVES: &str = "/proc/self/exe";
+
+/// Where the place of the database was named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DatabaseFrom {
+    StationDatabase,
+    DatabaseUrl,
+    ConfigFile,
+    Default,
+}
+
+impl DatabaseFrom {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::StationDatabase => "STATION_DATABASE",
+            Self::DatabaseUrl => "DATABASE_URL",
+            Self::ConfigFile => "config.yaml",
+            Self::Default => "default",
+        }
+    }
+}
+
+impl Settings {
+    /// Where the database is, and where that was named. `DATABASE_URL` counts only where it is a PostgreSQL URL: it is
+    /// often another application's.
+    ///
+    /// # Errors
+    /// `Invalid` where it is a URL of another kind of database.
+    pub(crate) fn location(&self) -> Result<(Location, DatabaseFrom)> {
+        if let Some(written) = self.environment.get("STATION_DATABASE") {
+            let path = absolute(&at_home(without_scheme(written), &self.environment));
+            return Ok((location(written, path?.as_path())?, DatabaseFrom::StationDatabase));
+        }
+        if let Some(url) = self.environment.get("DATABASE_URL").filter(|url| is_postgres(url)) {
+            return Ok((Location::Postgres(Secret::new(url)), DatabaseFrom::DatabaseUrl));
+        }
+        if let Some(written) = &self.config.database_url {
+            let path = self.path(without_scheme(written.expose()));
+            return Ok((location(written.expose(), &path)?, DatabaseFrom::ConfigFile));
+        }
+        Ok((Location::Sqlite(self.folder.join("station.db")), DatabaseFrom::Default))
+    }
+
+    /// The places in which a key can be configured.
+    pub(crate) fn keys(&self) -> Keys {
+        let named = self.environment.first(&["STATION_ENCRYPTION_KEY", "STN_ENCRYPTION_KEY"]);
+        Keys {
+            folder: self.folder.clone(),
+            environment: named.map(|(name, value)| (name.to_owned(), Secret::new(value))),
+            config: self.config.encryption_key.clone(),
+        }
+    }
+
+    /// Where files are.
+    pub(crate) fn workspace(&self) -> Workspace {
+        let read_only = match self.config.files {
+            Files::ReadWrite => false,
+            Files::ReadOnly => true,
+        };
+        Workspace::new(self.folder.clone(), self.root(), self.config.workspace_id.clone(), read_only)
+    }
+
+    /// Everything the engine needs to know, for the store at `location`.
+    pub(crate) fn engine(&self, location: Location, key: Key) -> Config {
+        let config = &self.config;
+        let ms = |written: Option<u64>, default: Duration| written.map_or(default, Duration::from_millis);
+        Config {
+            workspace: self.workspace(),
+            location,
+            key,
+            models: self.models(),
+            process: self.environment.all(),
+            passthrough: Passthrough::All,
+            child_env: config.child_env.clone(),
+            shim: station_mcp::Shim {
+                program: OURSELVES.into(),
+                args: vec![station_mcp::shim::ARGUMENT.to_owned()],
+            },
+            clock: Clock::System,
+            run_timeout: ms(config.execution.timeout_ms, Config::RUN_TIMEOUT),
+            call_timeout: Config::CALL_TIMEOUT,
+            connect_timeout: Config::CONNECT_TIMEOUT,
+            output_bytes_max: Config::OUTPUT_BYTES_MAX,
+            processes_max: config
+                .pool
+                .processes_max
+                .map_or(Config::PROCESSES_MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+            idle_close: ms(config.pool.idle_close_ms, Config::IDLE_CLOSE),
+            discovery_ttl: ms(config.discovery.ttl_ms, Config::DISCOVERY_TTL),
+            worker: worker(),
+        }
+    }
+}
+
+fn location(written: &str, path: &Path) -> Result<Location> {
+    if is_postgres(written) {
+        return Ok(Location::Postgres(Secret::new(written)));
+    }
+    if written.contains("://") && without_scheme(written) == written {
+        let scheme = written.split("://").next().unwrap_or_default();
+        return Err(Error::invalid(format!("a `{scheme}` database cannot be used"))
+            .with_hint("STATION_DATABASE and `database_url` take a path or a postgres:// URL"));
+    }
+    Ok(Location::Sqlite(path.to_owned()))
+}
+
+fn is_postgres(written: &str) -> bool {
+    written.starts_with("postgres://") || written.starts_with("postgresql://")
+}
+
+fn without_scheme(written: &str) -> &str {
+    ["sqlite://", "file://", "sqlite:", "file:"]
+        .iter()
+        .find_map(|scheme| written.strip_prefix(scheme))
+        .unwrap_or(written)
+}
+
+/// Host and process, for people who look at a run.
+fn worker() -> String {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    format!("{}:{}", host.as_deref().unwrap_or("localhost"), std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Environment;
+    use super::super::load::FolderFrom;
+    use super::*;
+    use station_core::file::config;
+
+    #[track_caller]
+    fn check(yaml: &str, variables: &[(&str, &str)], expected: &str) {
+        let settings = Settings {
+            folder: "/c".into(),
+            folder_from: FolderFrom::Flag,
+            file: "/c/config.yaml".into(),
+            config: config::read(yaml, "config.yaml").0.unwrap(),
+            problems: Vec::new(),
+            environment: Environment::of(variables),
+        };
+        let found = match settings.location() {
+            Ok((Location::Sqlite(path), from)) => format!("{} by {}", path.display(), from.as_str()),
+            Ok((Location::Postgres(url), from)) => format!("{} by {}", url.expose(), from.as_str()),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_database_is_found() {
+        let yaml = "database_url: data/s.db";
+        check("", &[], "/c/station.db by default");
+        check(yaml, &[], "/c/data/s.db by config.yaml");
+        check("database_url: ~/s.db", &[("HOME", "/home/ann")], "/home/ann/s.db by config.yaml");
+        check("database_url: postgres://h/d", &[], "postgres://h/d by config.yaml");
+        check(yaml, &[("DATABASE_URL", "mysql://h/d")], "/c/data/s.db by config.yaml");
+        check(yaml, &[("DATABASE_URL", "postgres://h/d")], "postgres://h/d by DATABASE_URL");
+        let both = [("DATABASE_URL", "postgres://h/d"), ("STATION_DATABASE", "/x/s.db")];
+        check(yaml, &both, "/x/s.db by STATION_DATABASE");
+        check(yaml, &[("STATION_DATABASE", "sqlite:///x/s.db")], "/x/s.db by STATION_DATABASE");
+        check("", &[("STATION_DATABASE", "mysql://h/d")], "a `mysql` database cannot be used");
+    }
+}

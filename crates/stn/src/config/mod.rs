@@ -1,0 +1,14 @@
+//! Settings: flags, environment and config.yaml, read once and turned into what they mean.
+//!
+//! The order is always the same: the command line, then the environment, then config.yaml, then the default.
+//! **Invariant:** nobody else in the workspace reads an environment variable.
+
+mod engine;
+mod environment;
+mod load;
+mod models;
+mod show;
+
+pub(crate) use environment::Environment;
+pub(crate) use load::Settings;
+pub(crate) use show::settings;

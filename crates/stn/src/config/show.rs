@@ -1,0 +1,165 @@
+//! The effective settings, each with where it comes from. A secret is shown as "set".
+
+use super::Settings;
+use super::models::KEYS;
+use serde::Serialize;
+use station_core::file::config::Files;
+use station_engine::{Config, Location};
+use std::time::Duration;
+
+/// One setting as it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Setting {
+    pub(crate) name: String,
+    /// `None` where nothing says it and there is no default.
+    pub(crate) value: Option<String>,
+    /// The flag, the variable, `config.yaml` or `default`.
+    pub(crate) from: Option<String>,
+}
+
+/// All of them, in the order of the manual.
+pub(crate) fn settings(settings: &Settings) -> Vec<Setting> {
+    let mut rows = places(settings);
+    rows.extend(models(settings));
+    rows.extend(limits(settings));
+    rows
+}
+
+fn row(name: &str, value: impl Into<String>, from: impl Into<String>) -> Setting {
+    Setting { name: name.to_owned(), value: Some(value.into()), from: Some(from.into()) }
+}
+
+fn unset(name: &str) -> Setting {
+    Setting { name: name.to_owned(), value: None, from: None }
+}
+
+fn places(settings: &Settings) -> Vec<Setting> {
+    let config = &settings.config;
+    let mut rows =
+        vec![row("config folder", settings.folder.display().to_string(), settings.folder_from.as_str())];
+    let exists = if settings.file.exists() { "" } else { " (does not exist)" };
+    rows.push(row(
+        "config file",
+        format!("{}{exists}", settings.file.display()),
+        settings.folder_from.as_str(),
+    ));
+    rows.push(match settings.location() {
+        Ok((Location::Sqlite(path), from)) => row("database", path.display().to_string(), from.as_str()),
+        Ok((Location::Postgres(url), from)) => row("database", without_password(url.expose()), from.as_str()),
+        Err(error) => row("database", error.sentence(), "config.yaml"),
+    });
+    let root_from = if config.workspace.is_some() { "config.yaml" } else { "default" };
+    rows.push(row("workspace", settings.root().display().to_string(), root_from));
+    rows.push(match &config.workspace_id {
+        Some(id) => row("workspace_id", id, "config.yaml"),
+        None => unset("workspace_id"),
+    });
+    let (files, from) = match config.files {
+        Files::ReadWrite => ("readwrite", "default"),
+        Files::ReadOnly => ("readonly", "config.yaml"),
+    };
+    rows.push(row("files", files, from));
+    rows.push(match settings.keys().find() {
+        Ok(Some((key, place))) => row("encryption key", format!("set, id {}", key.id()), place.to_string()),
+        Ok(None) => unset("encryption key"),
+        Err(error) => row("encryption key", error.sentence(), "the place it names"),
+    });
+    rows
+}
+
+fn models(settings: &Settings) -> Vec<Setting> {
+    let (config, environment) = (&settings.config, &settings.environment);
+    let ignored = settings.file_is_of_another_provider();
+    let pick =
+        |name: &str, variable: &str, written: Option<&String>| match (environment.get(variable), written) {
+            (Some(value), _) => row(name, value, variable),
+            (None, Some(_)) if ignored && name != "ai_provider" => {
+                row(name, "left out: it belongs to the provider of config.yaml", "config.yaml")
+            }
+            (None, Some(value)) => row(name, value, "config.yaml"),
+            (None, None) => unset(name),
+        };
+    let mut rows = vec![
+        pick("ai_provider", "STN_AI_PROVIDER", config.ai_provider.as_ref()),
+        pick("ai_model", "STN_AI_MODEL", config.ai_model.as_ref()),
+        pick("ai_base_url", "STN_AI_BASE_URL", config.ai_base_url.as_ref()),
+    ];
+    let written_key = config.ai_api_key.as_ref().map(|written| match settings.expanded(written) {
+        Ok(_) => "set".to_owned(),
+        Err(missing) => format!("not set: it asks for {}", missing.join(", ")),
+    });
+    let shown_key = environment.get("STN_AI_API_KEY").map(|_| row("ai_api_key", "set", "STN_AI_API_KEY"));
+    rows.push(shown_key.unwrap_or_else(|| pick("ai_api_key", "", written_key.as_ref())));
+    for name in KEYS {
+        rows.push(if environment.get(name).is_some() {
+            row(name, "set", "environment")
+        } else {
+            unset(name)
+        });
+    }
+    rows.push(
+        environment
+            .get("OLLAMA_HOST")
+            .map_or_else(|| unset("OLLAMA_HOST"), |host| row("OLLAMA_HOST", host, "environment")),
+    );
+    rows.extend(
+        config.models.iter().map(|(name, model)| row(&format!("models.{name}"), model, "config.yaml")),
+    );
+    rows
+}
+
+fn limits(settings: &Settings) -> Vec<Setting> {
+    let config = &settings.config;
+    let span = |name: &str, written: Option<u64>, default: Duration| match written {
+        Some(ms) => row(name, format!("{ms} ms"), "config.yaml"),
+        None => row(name, format!("{} s", default.as_secs()), "default"),
+    };
+    let processes = match config.pool.processes_max {
+        Some(n) => row("pool.processes_max", n.to_string(), "config.yaml"),
+        None => row("pool.processes_max", Config::PROCESSES_MAX.to_string(), "default"),
+    };
+    let mut rows = vec![
+        span("execution.timeout", config.execution.timeout_ms, Config::RUN_TIMEOUT),
+        processes,
+        span("pool.idle_close", config.pool.idle_close_ms, Config::IDLE_CLOSE),
+        span("discovery.ttl", config.discovery.ttl_ms, Config::DISCOVERY_TTL),
+    ];
+    rows.push(if config.child_env.is_empty() {
+        unset("child_env")
+    } else {
+        row("child_env", config.child_env.join(", "), "config.yaml")
+    });
+    rows.push(match (settings.environment.get("STN_LOG_LEVEL"), config.debug) {
+        (Some(level), _) => row("log level", level, "STN_LOG_LEVEL"),
+        (None, Some(true)) => row("log level", "debug", "config.yaml"),
+        (None, _) => row("log level", "off", "default"),
+    });
+    rows
+}
+
+/// A URL as it may be shown.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return "set".to_owned() };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    // Parameters may hold a password too.
+    let database = path.split('?').next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}/{database}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("postgres://ann:secret@db:5432/st", "postgres://db:5432/st"),
+            ("postgres://db/st?password=secret", "postgres://db/st"),
+            ("postgres://ann:p@ss@db", "postgres://db/"),
+            ("postgres:secret", "set"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+}

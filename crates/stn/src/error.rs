@@ -1,0 +1,86 @@
+//! What a command can end with: exit codes, and how a failure is told.
+
+use crate::out::Out;
+use station_core::{Error, Kind};
+use station_server::wire;
+use std::process::ExitCode;
+
+/// How the process ends; the table of the manual (`stn --help`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// All went well, or nobody reads the output any more.
+    Done = 0,
+    /// The user or an operator must act.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// A run ended failed, cancelled or timed out.
+    RunFailed = 3,
+    /// A sync was done in part.
+    Partial = 4,
+    /// A run waits for a person.
+    Waiting = 5,
+    /// We failed.
+    Internal = 70,
+    /// Full or locked for now: try again.
+    Busy = 75,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// Why a command did not get to its end.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A sentence for the user.
+    Station(Error),
+    /// Whoever read our output has gone: not an error.
+    ClosedPipe,
+    /// Ctrl-C for the second time: end at once.
+    Interrupted,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Station(error)
+    }
+}
+
+/// What every command returns.
+pub(crate) type Result<T = Code, E = Failure> = std::result::Result<T, E>;
+
+/// Tells a failure and chooses the exit code.
+pub(crate) fn tell(out: &Out, failure: &Failure) -> Code {
+    let error = match failure {
+        Failure::ClosedPipe => return Code::Done,
+        Failure::Interrupted => return Code::Interrupted,
+        Failure::Station(error) => error,
+    };
+    if !error.causes().is_empty() {
+        tracing::error!(kind = error.kind().as_str(), causes = ?error.causes(), "{error}");
+    }
+    let mut told = wire::Error::from(error);
+    if error.kind() == Kind::Internal && !tracing::enabled!(tracing::Level::ERROR) {
+        told.error.hints.push("run it again with STN_LOG_LEVEL=debug to see the cause".to_owned());
+    }
+    out.error(&told);
+    code(error.kind())
+}
+
+fn code(kind: Kind) -> Code {
+    match kind {
+        Kind::Invalid
+        | Kind::NotFound
+        | Kind::Conflict
+        | Kind::Unauthenticated
+        | Kind::Forbidden
+        | Kind::Upstream => Code::Failed,
+        Kind::Busy | Kind::Timeout => Code::Busy,
+        Kind::Internal => Code::Internal,
+    }
+}

@@ -1,0 +1,125 @@
+//! Tells what happens while something is done: events on stderr, and a spinner where nothing happens for a while.
+
+use crate::narrate::{Detail, Narrator, duration, plural};
+use crate::out::{Out, Tone};
+use station_core::RunId;
+use station_core::run::Event;
+use station_engine::{Live, Seen, Station, Watch};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// What takes longer than this shows that it is alive.
+const SPIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What is told line by line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tell {
+    /// Events of runs and of discovery.
+    Events,
+    /// The text of models too, while it arrives.
+    Text,
+    /// Events of runs; what servers answered is in the report that follows.
+    Runs,
+}
+
+/// Does `work` while telling what Station tells; `doing` names it for the spinner.
+pub(crate) async fn follow<T>(
+    out: &Out,
+    station: &Station,
+    tell: Tell,
+    doing: &str,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut follower =
+        Follower { out, tell, doing, watch: station.watch(), runs: HashMap::new(), speaking: None };
+    tokio::pin!(work);
+    let mut spinning = !out.can_spin();
+    let done = loop {
+        tokio::select! {
+            biased;
+            seen = follower.watch.next() => {
+                match seen {
+                    Some(Ok(live)) => follower.tell(&live),
+                    Some(Err(missed)) => out.warning(&format!("{} not shown: they came too fast", plural(missed, "event"))),
+                    // A closed Station tells no more.
+                    None => break (&mut work).await,
+                }
+                spinning = !out.can_spin();
+            }
+            done = &mut work => break done,
+            () = tokio::time::sleep(SPIN_AFTER), if !spinning => {
+                out.spin(doing);
+                spinning = true;
+            }
+        }
+    };
+    while let Some(live) = follower.watch.try_next() {
+        follower.tell(&live);
+    }
+    out.rest();
+    done
+}
+
+struct Follower<'a> {
+    out: &'a Out,
+    tell: Tell,
+    doing: &'a str,
+    watch: Watch,
+    runs: HashMap<RunId, Narrator>,
+    /// The run whose text was shown last.
+    speaking: Option<RunId>,
+}
+
+impl Follower<'_> {
+    fn tell(&mut self, live: &Live) {
+        match &live.seen {
+            // How the run itself ended is told by who waits for it.
+            Seen::Journal(entry) if live.depth == 0 && matches!(entry.event, Event::RunEnded { .. }) => {}
+            Seen::Journal(entry) => {
+                let narrator =
+                    self.runs.entry(live.run).or_insert_with(|| Narrator::new(live.run, Detail::Brief));
+                self.speaking = None;
+                for line in narrator.entry(entry) {
+                    self.line(live, line.tone, &line.text);
+                }
+            }
+            Seen::Text(text) => self.text(live, text),
+            Seen::Retry { attempt, after, reason } => {
+                let wait = duration(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+                self.line(live, Tone::Bad, &format!("asking again in {wait} (retry {attempt}): {reason}"));
+            }
+            Seen::Discovery { server, .. } if self.tell == Tell::Runs => {
+                if self.out.can_spin() {
+                    self.out.spin(&format!("{}: {server} answered", self.doing));
+                }
+            }
+            Seen::Discovery { server, result } => {
+                let text = match result {
+                    Ok(tools) => format!("{server}: {}", plural(*tools as u64, "tool")),
+                    Err(sentence) => format!("{server}: failed: {sentence}"),
+                };
+                self.out.note(if result.is_ok() { Tone::Plain } else { Tone::Bad }, &text);
+            }
+        }
+    }
+
+    fn text(&mut self, live: &Live, text: &str) {
+        if self.tell != Tell::Text || text.is_empty() {
+            return;
+        }
+        if self.speaking != Some(live.run) {
+            self.out.note(Tone::Quiet, &format!("{}{} says:", "  ".repeat(live.depth as usize), live.agent));
+            self.speaking = Some(live.run);
+        }
+        self.out.piece(text);
+    }
+
+    /// Sub-agents work side by side, so each of their lines says whose it is.
+    fn line(&self, live: &Live, tone: Tone, text: &str) {
+        let depth = live.depth as usize;
+        let whose =
+            if depth == 0 { String::new() } else { format!("{}[{}] ", "    ".repeat(depth), live.agent) };
+        let inset = if depth == 0 && !text.starts_with("run ") { "  " } else { "" };
+        self.out.note(tone, &format!("{whose}{inset}{text}"));
+    }
+}

@@ -1,0 +1,9 @@
+//! Runs in words: the same for one that happens now and for one that is looked at later.
+//!
+//! Pure: events in, lines out. What a line is printed on, and whether in colour, is `out`'s.
+
+mod measure;
+mod tell;
+
+pub(crate) use measure::{cut, cut_lines, duration, moment, plural, tokens};
+pub(crate) use tell::{Detail, Line, Narrator};

@@ -1,0 +1,262 @@
+//! Events of runs, told line by line.
+
+use super::measure::{cut, cut_lines, duration, plural, size, tokens};
+use crate::out::Tone;
+use station_core::run::{AskFailure, Effect, Entry, Event, Inputs, Outcome, Status, Why};
+use station_core::{Answer, EffectId, RunId, ToolCall};
+use std::collections::HashMap;
+
+/// How much of arguments and results is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// One line per event: while it happens.
+    Brief,
+    /// A few lines of each text.
+    Some,
+    /// Everything.
+    Full,
+}
+
+/// A line and how it is meant; `depth` says how far it is set in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) tone: Tone,
+    pub(crate) depth: usize,
+    pub(crate) text: String,
+}
+
+/// How the name of a sub-agent begins among what is out.
+const AGENT: &str = "agent ";
+
+/// Tells the entries of one run, in order.
+#[derive(Debug)]
+pub(crate) struct Narrator {
+    run: RunId,
+    detail: Detail,
+    turn: u32,
+    started: bool,
+    calls: Vec<ToolCall>,
+    out: HashMap<EffectId, String>,
+}
+
+impl Narrator {
+    pub(crate) fn new(run: RunId, detail: Detail) -> Self {
+        Self { run, detail, turn: 0, started: false, calls: Vec::new(), out: HashMap::new() }
+    }
+
+    /// What is out and has not come back, in words.
+    pub(crate) fn still_out(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.out.values().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// The lines of one entry.
+    pub(crate) fn entry(&mut self, entry: &Entry) -> Vec<Line> {
+        match &entry.event {
+            Event::Adopted { worker, .. } => self.adopted(worker),
+            Event::RunStarted(inputs) => self.begun(inputs),
+            Event::EffectStarted { id, effect } => self.sent(*id, effect),
+            Event::Answered { id, answer, ms } => {
+                self.out.remove(id);
+                self.answered(answer, *ms)
+            }
+            Event::AskFailed { id, failure, sentence, ms } => {
+                self.out.remove(id);
+                vec![bad(format!(
+                    "model failed after {} ({}): {sentence}",
+                    duration(*ms),
+                    failure_word(*failure)
+                ))]
+            }
+            Event::ModelSwitched { from_model, to_model, reason, .. } => {
+                vec![bad(format!("switched from {from_model} to {to_model}: {reason}"))]
+            }
+            Event::Returned { id, text, is_error, cut_bytes, ms, .. } => {
+                let name = self.name(*id);
+                self.returned(&name, text, *is_error, *cut_bytes, *ms)
+            }
+            Event::Refused { slot, sentence } => {
+                let name = self.calls.get(*slot).map_or("a tool", |call| call.name.as_str());
+                vec![bad(format!("x {name} was not called: {sentence}"))]
+            }
+            Event::OutcomeUnknown { id, why, sentence, ms } => {
+                let name = self.name(*id);
+                self.unknown(&name, *why, sentence, *ms)
+            }
+            Event::ChildEnded { id, run, status, text, ms } => {
+                let name = self.name(*id);
+                self.child(&name, *run, *status, text, *ms)
+            }
+            Event::CancelRequested { by } => vec![bad(format!("asked to stop by {by}"))],
+            Event::DeadlinePassed => vec![bad("its time is over".to_owned())],
+            Event::RunEnded { outcome } => self.ended(outcome),
+        }
+    }
+
+    fn adopted(&mut self, worker: &str) -> Vec<Line> {
+        // Model requests and calls that were out then are asked again or unknown from here on; a sub-agent goes on.
+        let n_out = self.out.len();
+        self.out.retain(|_, name| name.starts_with(AGENT));
+        let n_agents = self.out.len();
+        if self.started && n_out > n_agents {
+            return vec![bad(format!("interrupted; taken up again by {worker}"))];
+        }
+        match self.detail {
+            // A parent lets go of its run while its sub-agents work.
+            _ if n_agents > 0 => Vec::new(),
+            Detail::Brief if !self.started => Vec::new(),
+            _ => vec![quiet(format!("taken up by {worker}"))],
+        }
+    }
+
+    fn begun(&mut self, inputs: &Inputs) -> Vec<Line> {
+        self.started = true;
+        let models: Vec<String> = inputs.models.iter().map(|choice| choice.model.to_string()).collect();
+        let text = format!(
+            "run {} of `{}` in `{}`: model {}, at most {} ({})",
+            self.run,
+            inputs.agent,
+            inputs.environment,
+            models.join(", then "),
+            plural(inputs.steps.steps, "step"),
+            inputs.steps.reason,
+        );
+        let mut lines = vec![plain(text)];
+        lines.extend(inputs.warnings.iter().map(|warning| bad(format!("warning: {warning}"))));
+        lines
+    }
+
+    fn sent(&mut self, id: EffectId, effect: &Effect) -> Vec<Line> {
+        match effect {
+            Effect::Ask { model, .. } => {
+                self.turn += 1;
+                self.out.insert(id, format!("model {model}"));
+                Vec::new()
+            }
+            Effect::Call { slot, server, tool, attempt, .. } => {
+                self.out.insert(id, tool.clone());
+                let again =
+                    if *attempt > 1 { format!(" (sent again, attempt {attempt})") } else { String::new() };
+                let arguments = self.calls.get(*slot).map(|call| call.arguments.clone()).unwrap_or_default();
+                self.with_text(plain(format!("-> {server}/{tool}{again}")), &arguments)
+            }
+            Effect::Spawn { name, task, .. } => {
+                self.out.insert(id, format!("{AGENT}{name}"));
+                self.with_text(plain(format!("-> agent {name}:")), task)
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: &Answer, ms: u64) -> Vec<Line> {
+        self.calls.clone_from(&answer.calls);
+        let what = match answer.calls.len() {
+            0 => "answer".to_owned(),
+            n => plural(n as u64, "call"),
+        };
+        let mut facts = vec![answer.model.clone(), duration(ms)];
+        facts.extend(tokens(&answer.usage));
+        let head = plain(format!("turn {}: {what} ({})", self.turn, facts.join(", ")));
+        let text = answer.text.trim();
+        // The answer itself is printed when the run has ended.
+        if text.is_empty() || answer.calls.is_empty() { vec![head] } else { self.with_text(head, text) }
+    }
+
+    fn returned(&self, name: &str, text: &str, is_error: bool, cut_bytes: u64, ms: u64) -> Vec<Line> {
+        let bytes = size(text.len() as u64);
+        let lost = if cut_bytes > 0 { format!(", {} cut off", size(cut_bytes)) } else { String::new() };
+        let span = duration(ms);
+        if is_error {
+            return self.with_text(bad(format!("<- {name} failed in {span}{lost}")), text);
+        }
+        let head = plain(format!("<- {name}: {bytes} in {span}{lost}"));
+        match self.detail {
+            Detail::Brief => vec![head],
+            Detail::Some | Detail::Full => self.with_text(head, text),
+        }
+    }
+
+    fn unknown(&self, name: &str, why: Why, sentence: &str, ms: u64) -> Vec<Line> {
+        let why = match why {
+            Why::Interrupted => "Station went away while it was out",
+            Why::TimedOut => "no answer in time",
+            Why::ConnectionLost => "the connection was lost",
+            Why::Stopped => "the run was stopped while it was out",
+        };
+        let head = bad(format!("<- {name}: outcome unknown after {}: {why}", duration(ms)));
+        if sentence.is_empty() { vec![head] } else { self.with_text(head, sentence) }
+    }
+
+    fn child(&self, name: &str, run: RunId, status: Status, text: &str, ms: u64) -> Vec<Line> {
+        let status_word = status.as_str().replace('_', " ");
+        let text_line = format!("<- {name} (run {run}) {status_word} in {}", duration(ms));
+        let head = if status == Status::Completed { plain(text_line) } else { bad(text_line) };
+        match (self.detail, status) {
+            (Detail::Brief, Status::Completed) => vec![head],
+            _ => self.with_text(head, text),
+        }
+    }
+
+    fn ended(&self, outcome: &Outcome) -> Vec<Line> {
+        match outcome {
+            Outcome::Completed { .. } => {
+                vec![Line { tone: Tone::Good, depth: 0, text: format!("run {} completed", self.run) }]
+            }
+            Outcome::Failed { sentence, .. } => vec![bad(format!("run {} failed: {sentence}", self.run))],
+            Outcome::Cancelled => vec![bad(format!("run {} was cancelled", self.run))],
+            Outcome::TimedOut => vec![bad(format!("run {} took longer than it may", self.run))],
+        }
+    }
+
+    /// `head` with `text` behind it where that is short, else below it.
+    fn with_text(&self, head: Line, text: &str) -> Vec<Line> {
+        let (lines, chars) = match self.detail {
+            Detail::Brief => (1, 120),
+            Detail::Some => (6, 160),
+            Detail::Full => (usize::MAX, usize::MAX),
+        };
+        if text.trim().is_empty() || text == "{}" {
+            return vec![head];
+        }
+        if self.detail == Detail::Brief || (!text.trim().contains('\n') && text.chars().count() <= 120) {
+            let text = format!("{} {}", head.text, cut(text, chars));
+            return vec![Line { text, ..head }];
+        }
+        let below = cut_lines(text, lines, chars).into_iter().map(|text| Line {
+            tone: Tone::Quiet,
+            depth: head.depth + 1,
+            text,
+        });
+        std::iter::once(head.clone()).chain(below).collect()
+    }
+
+    fn name(&mut self, id: EffectId) -> String {
+        self.out.remove(&id).unwrap_or_else(|| "a call".to_owned())
+    }
+}
+
+fn plain(text: String) -> Line {
+    Line { tone: Tone::Plain, depth: 0, text }
+}
+
+fn quiet(text: String) -> Line {
+    Line { tone: Tone::Quiet, depth: 0, text }
+}
+
+fn bad(text: String) -> Line {
+    Line { tone: Tone::Bad, depth: 0, text }
+}
+
+fn failure_word(failure: AskFailure) -> &'static str {
+    match failure {
+        AskFailure::RateLimited => "rate limited",
+        AskFailure::Unavailable => "unavailable",
+        AskFailure::TimedOut => "timed out",
+        AskFailure::Truncated => "cut short",
+        AskFailure::ContextOverflow => "conversation too long",
+        AskFailure::Unreachable => "unreachable",
+        AskFailure::BadKey => "bad key",
+        AskFailure::Rejected => "rejected",
+        AskFailure::Garbled => "garbled",
+    }
+}

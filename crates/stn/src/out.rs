@@ -1,0 +1,274 @@
+//! The only printing.
+//!
+//! stdout carries what one might pipe: the answer, a table, JSON. stderr carries all else: progress, warnings, hints,
+//! errors. A closed pipe on stdout ends the command without noise; a closed stderr is nobody's business. Text of
+//! models and tools may hold anything: on a terminal its control characters are shown, never obeyed.
+
+use crate::error::{Failure, Result};
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use station_core::Error;
+use station_server::wire;
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default();
+const GOOD: Style = AnsiColor::Green.on_default();
+const QUIET: Style = Style::new().dimmed();
+
+/// Often enough to look alive, seldom enough to cost nothing.
+const SPIN_EVERY: Duration = Duration::from_millis(120);
+
+/// Columns where the terminal does not tell.
+const WIDTH: u16 = 100;
+
+/// How a line is meant; without colour the words must be enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Tone {
+    #[default]
+    Plain,
+    Quiet,
+    Good,
+    Bad,
+}
+
+/// Whether people or programs read stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    People,
+    Json,
+}
+
+/// Both streams of this process.
+pub(crate) struct Out {
+    form: Form,
+    quiet: bool,
+    live: Mutex<Live>,
+}
+
+#[derive(Default)]
+struct Live {
+    spinner: Option<ProgressBar>,
+    /// stderr stands in the middle of a line of streamed text.
+    mid_line: bool,
+}
+
+impl Out {
+    pub(crate) fn new(form: Form, quiet: bool) -> Self {
+        Self { form, quiet, live: Mutex::default() }
+    }
+
+    /// Whether `--json` was given.
+    pub(crate) fn is_json(&self) -> bool {
+        self.form == Form::Json
+    }
+
+    /// Prints the answer, with one line end behind it.
+    pub(crate) fn answer(&self, text: &str) -> Result<()> {
+        let text = if io::stdout().is_terminal() { shown(text) } else { text.to_owned() };
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        self.to_stdout(&format!("{text}{end}"))
+    }
+
+    /// Prints lines for people, as they are.
+    pub(crate) fn lines(&self, lines: &[(Tone, String)]) -> Result<()> {
+        let text: String = lines.iter().map(|(tone, line)| painted(*tone, line) + "\n").collect();
+        self.to_stdout(&text)
+    }
+
+    /// Prints `value` as JSON.
+    pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
+        let text =
+            serde_json::to_string_pretty(value).map_err(|cause| Error::internal("writing JSON", cause))?;
+        self.to_stdout(&(text + "\n"))
+    }
+
+    /// Prints a table; a table without rows is nothing.
+    pub(crate) fn table<const N: usize>(&self, header: [&str; N], rows: Vec<[String; N]>) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.to_stdout(&table(header, rows))
+    }
+
+    /// A line on stderr about what happens; `--quiet` leaves it out.
+    pub(crate) fn note(&self, tone: Tone, text: &str) {
+        if !self.quiet {
+            self.to_stderr(&format!("{}\n", painted(tone, &shown(text))));
+        }
+    }
+
+    /// Something that can be done about something.
+    pub(crate) fn warning(&self, text: &str) {
+        self.to_stderr(&format!("{WARNING}warning:{WARNING:#} {}\n", shown(text)));
+    }
+
+    /// What to try or type next.
+    pub(crate) fn hint(&self, text: &str) {
+        if !self.quiet && !self.is_json() {
+            self.to_stderr(&format!("{HINT}hint:{HINT:#} {}\n", shown(text)));
+        }
+    }
+
+    /// A failure, with its hints: as text, or as the JSON of the API, on stderr in both forms.
+    pub(crate) fn error(&self, told: &wire::Error) {
+        if self.is_json() {
+            // The one failure of serializing is a map key that is not text, and there is none.
+            let text = serde_json::to_string(told).unwrap_or_default();
+            self.to_stderr(&(text + "\n"));
+            return;
+        }
+        let mut text = format!("{ERROR}error:{ERROR:#} {}\n", shown(&told.error.message));
+        for hint in &told.error.hints {
+            text += &format!("{HINT}hint:{HINT:#} {}\n", shown(hint));
+        }
+        self.to_stderr(&text);
+    }
+
+    /// A question on stderr, without a line end.
+    pub(crate) fn ask(&self, question: &str) {
+        self.to_stderr(&format!("{question} "));
+    }
+
+    /// A piece of a model's text as it arrives.
+    pub(crate) fn piece(&self, text: &str) {
+        let mut live = self.lock();
+        clear(&mut live);
+        write_stderr(&shown(text));
+        live.mid_line = !text.ends_with('\n');
+    }
+
+    /// Whether a spinner would be seen.
+    pub(crate) fn can_spin(&self) -> bool {
+        !self.quiet && !self.is_json() && io::stderr().is_terminal()
+    }
+
+    /// Shows that something takes its time, until the next line is printed.
+    pub(crate) fn spin(&self, text: &str) {
+        let mut live = self.lock();
+        if live.mid_line {
+            return;
+        }
+        clear(&mut live);
+        let spinner = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            spinner.set_style(style);
+        }
+        spinner.set_message(shown(text));
+        spinner.enable_steady_tick(SPIN_EVERY);
+        live.spinner = Some(spinner);
+    }
+
+    /// Takes the spinner away.
+    pub(crate) fn rest(&self) {
+        clear(&mut self.lock());
+    }
+
+    fn to_stdout(&self, text: &str) -> Result<()> {
+        self.end_line();
+        let mut stream = anstream::stdout();
+        stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(unwritable)
+    }
+
+    fn to_stderr(&self, text: &str) {
+        self.end_line();
+        write_stderr(text);
+    }
+
+    fn end_line(&self) {
+        let mut live = self.lock();
+        clear(&mut live);
+        if std::mem::take(&mut live.mid_line) {
+            write_stderr("\n");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Prints what clap has to say: help and version are answers, the rest is a usage error.
+pub(crate) fn usage(error: &clap::Error, form: Form) -> Result<()> {
+    let text = error.render().ansi().to_string();
+    if error.use_stderr() {
+        let out = Out::new(form, false);
+        if out.is_json() {
+            let plain = error.render().to_string();
+            let message = plain.trim_start_matches("error: ").trim_end().to_owned();
+            out.error(&wire::Error { error: wire::ErrorBody { kind: "usage", message, hints: Vec::new() } });
+        } else {
+            write_stderr(&text);
+        }
+        return Ok(());
+    }
+    let mut stream = anstream::stdout();
+    stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(unwritable)
+}
+
+/// Where the log goes.
+pub(crate) fn log_stream() -> impl Write {
+    anstream::stderr()
+}
+
+fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::TableStyle::new());
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    if !io::stdout().is_terminal() {
+        // Piped rows stay on one line each.
+        table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    } else if table.width().is_none() {
+        table.set_width(WIDTH);
+    }
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row.map(|cell| shown(&cell).replace('\n', " ")));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+fn painted(tone: Tone, text: &str) -> String {
+    let style = match tone {
+        Tone::Plain => return text.to_owned(),
+        Tone::Quiet => QUIET,
+        Tone::Good => GOOD,
+        Tone::Bad => ERROR,
+    };
+    format!("{style}{text}{style:#}")
+}
+
+/// `text` with its control characters made visible, so that it can neither move the cursor nor change a title.
+pub(crate) fn shown(text: &str) -> String {
+    let visible = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+    text.replace("\r\n", "\n").chars().map(visible).collect()
+}
+
+fn clear(live: &mut Live) {
+    if let Some(spinner) = live.spinner.take() {
+        spinner.finish_and_clear();
+    }
+}
+
+/// Nothing can be said about a stderr that cannot be written.
+fn write_stderr(text: &str) {
+    anstream::stderr().write_all(text.as_bytes()).unwrap_or_default();
+}
+
+fn unwritable(cause: io::Error) -> Failure {
+    if cause.kind() == io::ErrorKind::BrokenPipe {
+        return Failure::ClosedPipe;
+    }
+    let sentence = format!("the output cannot be written: {}", cause.kind());
+    Error::invalid(sentence)
+        .with_hint("what the command did is done; only its output is lost")
+        .with_cause(cause)
+        .into()
+}

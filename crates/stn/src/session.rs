@@ -1,0 +1,197 @@
+//! One command's session: its settings, its two streams, and the Station it opens.
+
+use crate::config::{Environment, Settings};
+use crate::error::{Failure, Result};
+use crate::out::{Out, Tone};
+use crate::{out, problems};
+use station_core::file::Severity;
+use station_core::{Caller, EnvironmentName, Error};
+use station_engine::{Key, Location, Station, SyncOptions, set_aside_go_database};
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use tracing_subscriber::EnvFilter;
+
+/// What every command gets.
+pub(crate) struct Session<'a> {
+    pub(crate) out: &'a Out,
+    pub(crate) settings: Settings,
+    pub(crate) by: Caller,
+}
+
+/// Whether the files of a store that was just made are applied before the command uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fresh {
+    Apply,
+    Leave,
+}
+
+impl<'a> Session<'a> {
+    /// Reads the settings and sets up the log.
+    ///
+    /// # Errors
+    /// Where settings cannot be found or understood.
+    pub(crate) fn new(out: &'a Out, config: Option<&Path>) -> Result<Self> {
+        let settings = Settings::load(config, Environment::read())?;
+        log(&settings);
+        Ok(Self { out, settings, by: Caller::local() })
+    }
+
+    /// Does `work` with an open Station, and closes it however that ends.
+    ///
+    /// # Errors
+    /// Each way in which a store cannot be opened has its own sentence; those of `work`.
+    pub(crate) async fn with<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
+        let station = self.open(Fresh::Apply).await?;
+        close(station.clone(), work(&station).await).await
+    }
+
+    /// As [`Session::with`], for commands that read files themselves.
+    ///
+    /// # Errors
+    /// As [`Session::with`].
+    pub(crate) async fn with_bare<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
+        let station = self.open(Fresh::Leave).await?;
+        close(station.clone(), work(&station).await).await
+    }
+
+    /// As [`Session::with`], changing nothing: where there is no store yet, an empty one stands in for it that is
+    /// gone afterwards.
+    ///
+    /// # Errors
+    /// As [`Session::with`].
+    pub(crate) async fn with_unchanged<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
+        let (location, _) = self.settings.location()?;
+        let is_there = match &location {
+            Location::Sqlite(path) => is_ours(path),
+            Location::Postgres(_) => true,
+        };
+        if is_there {
+            return self.with_bare(work).await;
+        }
+        let stand_in = StandIn::new()?;
+        let location = Location::Sqlite(stand_in.0.join("station.db"));
+        let station = Station::open(self.settings.engine(location, Key::generate()?)).await?;
+        close(station.clone(), work(&station).await).await
+    }
+
+    async fn open(&self, fresh: Fresh) -> Result<Station> {
+        // Installed here because a command that opens nothing (`stn --version`) should not pay for it. That one is
+        // installed already is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let (location, _) = self.settings.location()?;
+        make_folder(&self.settings.folder)?;
+        let is_new = self.make_way(&location)?;
+        let (key, place, made) = self.settings.keys().find_or_make(&location)?;
+        if made {
+            self.out.note(Tone::Plain, &format!("Made a new encryption key: {place}"));
+            self.out.hint("back it up: without it nobody can open the database, and it is kept nowhere else");
+        }
+        let station = Station::open(self.settings.engine(location, key)).await?;
+        if is_new && fresh == Fresh::Apply {
+            self.apply_all(&station).await?;
+        }
+        Ok(station)
+    }
+
+    /// Moves the Go program's database aside. Whether a store will be made where there is none.
+    fn make_way(&self, location: &Location) -> Result<bool> {
+        let Location::Sqlite(path) = location else { return Ok(false) };
+        if let Some(aside) = set_aside_go_database(path)? {
+            let (was, is) = (path.display(), aside.display());
+            self.out
+                .note(Tone::Plain, &format!("{was} is a database of the Go program: it is kept as {is}."));
+            self.out.hint("agents, servers and variables come from your files; runs of the Go program stay in that file");
+        }
+        Ok(!path.exists())
+    }
+
+    /// Applies the files of every environment to a store that was just made.
+    async fn apply_all(&self, station: &Station) -> Result<()> {
+        let Ok(names) = station.workspace_environments() else { return Ok(()) };
+        for name in names {
+            let options = SyncOptions { dry_run: false, discover: false };
+            let report = station.sync(&self.by, &name, options).await?;
+            self.out.note(Tone::Plain, &format!("Read the files of environment `{name}`."));
+            self.tell_errors(&report.plan.problems);
+        }
+        Ok(())
+    }
+
+    /// Tells which files are refused; notes and warnings are told by `stn sync`.
+    pub(crate) fn tell_errors(&self, found: &[station_core::file::Problem]) {
+        for problem in found.iter().filter(|problem| problem.severity == Severity::Error) {
+            problems::tell(self.out, &self.settings.root(), problem);
+        }
+    }
+}
+
+/// Closes Station and gives `done` back. A second Ctrl-C does not wait: tool servers end with us anyway.
+async fn close<T>(station: Station, done: Result<T>) -> Result<T> {
+    if !matches!(done, Err(Failure::Interrupted)) {
+        station.close().await;
+    }
+    done
+}
+
+/// The environment named with `--env`, or the default one.
+pub(crate) fn environment(named: Option<&EnvironmentName>) -> EnvironmentName {
+    named.cloned().unwrap_or_default()
+}
+
+/// Whether a database is there that a key of ours may open.
+fn is_ours(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut head = [0; 16];
+    let read = fs::File::open(path).and_then(|mut file| file.read(&mut head));
+    // The Go program's is unencrypted, and its name is in its header.
+    matches!(read, Ok(1..)) && &head != b"SQLite format 3\0"
+}
+
+/// A folder for an empty store, removed on drop.
+struct StandIn(PathBuf);
+
+impl StandIn {
+    fn new() -> Result<Self> {
+        let unique = Key::generate()?.id();
+        let folder = std::env::temp_dir().join(format!("stn-{}-{unique}", std::process::id()));
+        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        made.map_err(|cause| Error::internal("making a temporary folder", cause))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        // What is left is empty and in the temporary folder.
+        fs::remove_dir_all(&self.0).unwrap_or_default();
+    }
+}
+
+/// Makes the configuration folder, for its owner alone.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|cause| {
+        let sentence = format!("the folder {} cannot be made: {}", folder.display(), cause.kind());
+        Error::invalid(sentence)
+            .with_cause(cause)
+            .with_hint("name another with --config or STATION_CONFIG_DIR")
+            .into()
+    })
+}
+
+/// Sets up the log, where one is wanted. A bare level is ours: other libraries then say only what worries them.
+fn log(settings: &Settings) {
+    let default = settings.config.debug.filter(|debug| *debug).map(|_| "debug");
+    let Some(level) = settings.environment.get("STN_LOG_LEVEL").or(default) else { return };
+    let level = level.to_ascii_lowercase();
+    let is_bare = level.chars().all(|c| c.is_ascii_alphanumeric());
+    let filter = if is_bare { bare(&level) } else { level };
+    let filter = EnvFilter::builder().parse_lossy(filter);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(out::log_stream).init();
+}
+
+fn bare(level: &str) -> String {
+    let ours = ["stn", "station_core", "station_store", "station_llm", "station_mcp", "station_engine"];
+    let rows: Vec<String> = ours.iter().map(|target| format!("{target}={level}")).collect();
+    format!("{},warn", rows.join(","))
+}

@@ -1,0 +1,1 @@
+//! The real `stn` in a temporary home.
