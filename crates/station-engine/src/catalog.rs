@@ -6,7 +6,8 @@
 use crate::rights::reach_of;
 use crate::variables::Values;
 use crate::{Live, Seen, Station};
-use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use station_core::grant::{self, Link};
 use station_core::sync::Grant;
 use station_core::{AgentId, Caller, Environment, EnvironmentName, Result, RunId, Server, ToolId};
@@ -58,7 +59,9 @@ impl Station {
             return Ok(Discovery::default());
         }
         let values = Values::read(self, environment.id, BTreeMap::new()).await?;
-        let asked = servers.iter().map(|server| self.discover_one(server, &values));
+        // Boxed, because the compiler cannot see that a stream of such closures may move between threads.
+        let asked: Vec<BoxFuture<'_, Result<Discovered>>> =
+            servers.iter().map(|server| self.discover_one(server, &values).boxed()).collect();
         let found: Vec<Result<Discovered>> =
             futures::stream::iter(asked).buffered(SIDE_BY_SIDE).collect().await;
         let servers = found.into_iter().collect::<Result<_>>()?;

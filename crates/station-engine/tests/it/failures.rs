@@ -107,7 +107,10 @@ async fn a_tool_withdrawn_during_a_run_is_no_longer_allowed() {
         station.apply_changed_files(&station_core::EnvironmentName::default()).await.expect("files are read");
         withdrawn.send(()).expect("the model waits");
     };
-    let (details, ()) = tokio::join!(open.run("worker", "t"), editor);
+    let mut editors = tokio::task::JoinSet::new();
+    editors.spawn(editor);
+    let details = open.run("worker", "t").await;
+    editors.join_all().await;
     let outline = outline(&details);
     assert!(
         outline.contains("refused: `echo` of `fake` is no longer allowed: it was withdrawn"),
