@@ -1,21 +1,16 @@
 //! How a connection to either engine is made: key and PRAGMAs first, on every one of them.
 
-use crate::db::Conn;
-use crate::failure;
+use crate::db::{Blocking, Conn};
+use crate::failure::{self, Cause};
 use crate::inspect::{FileState, inspect};
-use crate::{Key, Location};
+use crate::{Key, Location, sqlite};
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
 use station_core::{Error, Result};
 use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long SQLite waits for another process's lock: longer than any of our transactions, shorter than a person's
-/// patience.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a connection to PostgreSQL may take; a host that drops packets would otherwise cost minutes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,13 +18,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prepared statements kept per connection; above the number of statements in this crate, so that none is dropped.
 const STATEMENTS_MAX: usize = 256;
 
-/// Rows that SQLite's thread may be ahead of its reader: with few, a listing is a ping-pong of wake-ups.
-const ROWS_AHEAD: usize = 1_024;
-
 /// Where connections go, with everything they need.
 #[derive(Clone)]
 pub(crate) enum Target {
-    Sqlite { options: Box<SqliteConnectOptions>, place: Arc<str> },
+    Sqlite { options: Box<sqlite::Options>, place: Arc<str> },
     Postgres { options: Box<PgConnectOptions>, place: Arc<str> },
 }
 
@@ -37,30 +29,38 @@ impl Target {
     /// Reads `location`; creates an SQLite file that is missing, readable for its owner alone.
     pub(crate) fn prepare(location: &Location, key: &Key) -> Result<Self> {
         match location {
-            Location::Sqlite(path) => sqlite(path, key),
-            Location::Postgres(url) => postgres(url.expose()),
+            Location::Sqlite(path) => prepare_sqlite(path, key),
+            Location::Postgres(url) => prepare_postgres(url.expose()),
         }
     }
 
-    pub(crate) async fn connect(&self) -> Result<Conn> {
+    pub(crate) async fn connect(&self, blocking: Blocking) -> Result<Conn> {
         match self {
             Self::Sqlite { options, place } => {
-                let conn = options.connect().await.map_err(|cause| failure::of_connecting(place, cause))?;
-                Ok(Conn::sqlite(conn, Arc::clone(place)))
+                let opened = match blocking {
+                    Blocking::Here => sqlite::open(options).map_err(Cause::Sqlite),
+                    Blocking::Elsewhere => open_elsewhere((**options).clone()).await,
+                };
+                let conn = opened.map_err(|cause| failure::of_connecting(place, cause))?;
+                Ok(Conn::sqlite(conn, blocking, Arc::clone(place)))
             }
             Self::Postgres { options, place } => {
-                let connecting = sqlx::PgConnection::connect_with(options);
-                let conn = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+                let conn = tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
                     .await
                     .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
-                    .map_err(|cause| failure::of_connecting(place, cause))?;
+                    .map_err(|cause| failure::of_connecting(place, Cause::Postgres(cause)))?;
                 Ok(Conn::postgres(conn, Arc::clone(place)))
             }
         }
     }
 }
 
-fn sqlite(path: &Path, key: &Key) -> Result<Target> {
+async fn open_elsewhere(options: sqlite::Options) -> Result<rusqlite::Connection, Cause> {
+    let opening = tokio::task::spawn_blocking(move || sqlite::open(&options).map_err(Cause::Sqlite));
+    opening.await.unwrap_or(Err(Cause::Lost))
+}
+
+fn prepare_sqlite(path: &Path, key: &Key) -> Result<Target> {
     match inspect(path)? {
         FileState::Plain => {
             return Err(Error::conflict(format!(
@@ -72,23 +72,8 @@ fn sqlite(path: &Path, key: &Key) -> Result<Target> {
         FileState::Missing => create(path)?,
         FileState::Opaque => {}
     }
-    let raw_key = hex::encode(key.derive(b"station/db").as_ref());
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .busy_timeout(BUSY_TIMEOUT)
-        .statement_cache_capacity(STATEMENTS_MAX)
-        .row_buffer_size(ROWS_AHEAD)
-        // A raw key: 64 hex digits in SQLCipher's own quoting skip its 256,000 rounds of PBKDF2.
-        .pragma("key", format!("\"x'{raw_key}'\""))
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        // Sorting must not spill plain text to a file.
-        .pragma("temp_store", "memory")
-        .pragma("trusted_schema", "off")
-        // The statements would be logged with the key among them.
-        .disable_statement_logging();
-    Ok(Target::Sqlite { options: Box::new(options), place: path.display().to_string().into() })
+    let options = Box::new(sqlite::Options::new(path, key));
+    Ok(Target::Sqlite { options, place: path.display().to_string().into() })
 }
 
 fn create(path: &Path) -> Result<()> {
@@ -107,7 +92,7 @@ fn create(path: &Path) -> Result<()> {
     })
 }
 
-fn postgres(url: &str) -> Result<Target> {
+fn prepare_postgres(url: &str) -> Result<Target> {
     // The driver's own error may quote the URL, and with it the password: it is dropped on purpose.
     let options = PgConnectOptions::from_str(url).map_err(|_| {
         Error::invalid("the database URL cannot be read")
@@ -148,7 +133,7 @@ mod tests {
         let target = Target::prepare(&location, &Key::generate().unwrap()).unwrap();
         let mut open = Vec::new();
         for _ in 0..3 {
-            let mut conn = target.connect().await.unwrap();
+            let mut conn = target.connect(Blocking::Elsewhere).await.unwrap();
             for (pragma, expected) in [
                 ("pragma foreign_keys", "Int(Some(1))"),
                 ("pragma synchronous", "Int(Some(2))"),

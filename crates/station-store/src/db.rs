@@ -4,18 +4,12 @@
 //! knows which engine it talks to. The driver's own `Any` is not used, because it loses types and prepared
 //! statements. **Invariant:** SQL is `&'static str`; no value ever becomes part of a statement.
 
-use crate::failure::{self, Failure};
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{Connection as _, Decode, Postgres, Row as _, Sqlite, Type, TypeInfo as _, ValueRef as _};
+use crate::failure::{self, Cause, Failure};
+use crate::{postgres, sqlite};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 use station_core::{Error, Result};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// The longest that PostgreSQL may stay silent: far beyond any of our statements. A connection whose other end is
-/// gone without a word would otherwise hold its task for as long as TCP has patience.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// A value on its way into or out of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +66,10 @@ impl From<Vec<u8>> for Value {
 pub(crate) struct Row(std::vec::IntoIter<Value>);
 
 impl Row {
+    pub(crate) fn new(cells: Vec<Value>) -> Self {
+        Self(cells.into_iter())
+    }
+
     pub(crate) fn int(&mut self) -> Result<i64> {
         self.opt_int()?.ok_or_else(|| unreadable("a number is missing"))
     }
@@ -119,8 +117,47 @@ pub(crate) fn unreadable(why: &'static str) -> Error {
 }
 
 enum Wire {
-    Sqlite(Box<SqliteConnection>),
+    Sqlite(Lite),
     Postgres(Box<PgConnection>),
+}
+
+/// Where SQLite's statements may block a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blocking {
+    /// Right here: the thread is there for it.
+    Here,
+    /// On one of tokio's blocking threads.
+    Elsewhere,
+}
+
+/// A connection to SQLite; `None` while it is out on another thread, and for good where it did not come back.
+struct Lite {
+    conn: Option<rusqlite::Connection>,
+    blocking: Blocking,
+}
+
+impl Lite {
+    async fn run<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, Cause> {
+        let conn = self.conn.take().ok_or(Cause::Lost)?;
+        let (conn, done) = match self.blocking {
+            Blocking::Here => {
+                let done = work(&conn);
+                (conn, done)
+            }
+            Blocking::Elsewhere => {
+                let working = tokio::task::spawn_blocking(move || {
+                    let done = work(&conn);
+                    (conn, done)
+                });
+                working.await.map_err(|_| Cause::Lost)?
+            }
+        };
+        self.conn = Some(conn);
+        done.map_err(Cause::Sqlite)
+    }
 }
 
 /// A connection to either engine.
@@ -131,8 +168,8 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    pub(crate) fn sqlite(conn: SqliteConnection, place: Arc<str>) -> Self {
-        Self { wire: Wire::Sqlite(Box::new(conn)), place, last_failure: None }
+    pub(crate) fn sqlite(conn: rusqlite::Connection, blocking: Blocking, place: Arc<str>) -> Self {
+        Self { wire: Wire::Sqlite(Lite { conn: Some(conn), blocking }), place, last_failure: None }
     }
 
     pub(crate) fn postgres(conn: PgConnection, place: Arc<str>) -> Self {
@@ -147,22 +184,23 @@ impl Conn {
         &self.place
     }
 
-    /// The sort of the last failure on this connection, if it had one.
-    pub(crate) fn last_failure(&self) -> Option<Failure> {
-        self.last_failure
+    /// Whether the connection is gone, and of no use to the next who needs one.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.last_failure == Some(Failure::Disconnected)
+            || matches!(&self.wire, Wire::Sqlite(lite) if lite.conn.is_none())
+    }
+
+    /// Whether the database asked the last transaction to give way.
+    pub(crate) fn should_retry(&self) -> bool {
+        self.last_failure == Some(Failure::GiveWay)
     }
 
     /// Runs a statement; returns how many rows it changed.
     pub(crate) async fn exec(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64> {
         check_text(&values)?;
         let done = match &mut self.wire {
-            Wire::Sqlite(conn) => {
-                bind_sqlite(sql, values).execute(&mut **conn).await.map(|done| done.rows_affected())
-            }
-            Wire::Postgres(conn) => {
-                let done = bind_postgres(sql, values).execute(&mut **conn);
-                in_time(done).await.map(|done| done.rows_affected())
-            }
+            Wire::Sqlite(lite) => lite.run(move |conn| sqlite::exec(conn, sql, values)).await,
+            Wire::Postgres(conn) => postgres::exec(conn, sql, values).await.map_err(Cause::Postgres),
         };
         done.map_err(|cause| self.failed(sql, cause))
     }
@@ -178,29 +216,23 @@ impl Conn {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
-    /// Like [`Self::rows`], for the one caller that wants to see the driver's error.
+    /// Like [`Self::rows`], for the one caller that wants to see what the database said.
     pub(crate) async fn try_rows(
         &mut self,
         sql: &'static str,
         values: Vec<Value>,
-    ) -> Result<Vec<Row>, sqlx::Error> {
+    ) -> Result<Vec<Row>, Cause> {
         match &mut self.wire {
-            Wire::Sqlite(conn) => {
-                let rows = bind_sqlite(sql, values).fetch_all(&mut **conn).await?;
-                rows.iter().map(read_sqlite).collect()
-            }
-            Wire::Postgres(conn) => {
-                let rows = in_time(bind_postgres(sql, values).fetch_all(&mut **conn)).await?;
-                rows.iter().map(read_postgres).collect()
-            }
+            Wire::Sqlite(lite) => lite.run(move |conn| sqlite::rows(conn, sql, values)).await,
+            Wire::Postgres(conn) => postgres::rows(conn, sql, values).await.map_err(Cause::Postgres),
         }
     }
 
     /// Runs statements without values, as they stand: migrations and transaction control.
     pub(crate) async fn script(&mut self, sql: &'static str) -> Result<()> {
         let done = match &mut self.wire {
-            Wire::Sqlite(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop),
-            Wire::Postgres(conn) => in_time(sqlx::raw_sql(sql).execute(&mut **conn)).await.map(drop),
+            Wire::Sqlite(lite) => lite.run(move |conn| conn.execute_batch(sql)).await,
+            Wire::Postgres(conn) => postgres::script(conn, sql).await.map_err(Cause::Postgres),
         };
         done.map_err(|cause| self.failed(sql, cause))
     }
@@ -233,25 +265,28 @@ impl Conn {
 
     pub(crate) async fn close(self) {
         let closed = match self.wire {
-            Wire::Sqlite(conn) => conn.close().await,
-            Wire::Postgres(conn) => conn.close().await,
+            Wire::Sqlite(Lite { conn: None, .. }) => Ok(()),
+            Wire::Sqlite(Lite { conn: Some(conn), blocking: Blocking::Here }) => close_sqlite(conn),
+            Wire::Sqlite(Lite { conn: Some(conn), blocking: Blocking::Elsewhere }) => {
+                let closing = tokio::task::spawn_blocking(move || close_sqlite(conn));
+                closing.await.unwrap_or(Err(Cause::Lost))
+            }
+            Wire::Postgres(conn) => conn.close().await.map_err(Cause::Postgres),
         };
         if let Err(cause) = closed {
             tracing::debug!(%cause, "a database connection did not close in order");
         }
     }
 
-    fn failed(&mut self, sql: &'static str, cause: sqlx::Error) -> Error {
+    fn failed(&mut self, sql: &'static str, cause: Cause) -> Error {
         self.last_failure = Some(Failure::of(&cause));
         failure::of_statement(&self.place, sql, cause)
     }
 }
 
-/// What `answer` brings; a silence that is too long counts as a broken connection, which is then given up.
-async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    tokio::time::timeout(SILENCE_MAX, answer)
-        .await
-        .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+/// The last connection to a file moves its WAL into it.
+fn close_sqlite(conn: rusqlite::Connection) -> Result<(), Cause> {
+    conn.close().map_err(|(_, cause)| Cause::Sqlite(cause))
 }
 
 /// PostgreSQL's text cannot hold U+0000, so neither engine's may.
@@ -267,85 +302,4 @@ fn check_text(values: &[Value]) -> Result<()> {
 /// replacement character. What was really said is in the journal, whose JSON escapes it.
 pub(crate) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
-}
-
-fn bind_sqlite(sql: &'static str, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
-    values.into_iter().fold(sqlx::query(sql), |query, value| match value {
-        Value::Int(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
-        Value::Bytes(value) => query.bind(value),
-    })
-}
-
-fn bind_postgres(sql: &'static str, values: Vec<Value>) -> Query<'static, Postgres, PgArguments> {
-    values.into_iter().fold(sqlx::query(sql), |query, value| match value {
-        Value::Int(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
-        Value::Bytes(value) => query.bind(value),
-    })
-}
-
-/// How a cell is decoded. Told apart before the cell is consumed, and without copying the name of its type: a
-/// listing has thousands of cells.
-enum Cell {
-    Null,
-    Int,
-    SmallInt,
-    Text,
-    Bytes,
-}
-
-fn cell_of(is_null: bool, type_name: &str) -> Result<Cell, sqlx::Error> {
-    // Asked first: for a null, SQLite's driver gives the declared type of the column.
-    if is_null {
-        return Ok(Cell::Null);
-    }
-    match type_name {
-        "INTEGER" | "BOOLEAN" | "INT8" => Ok(Cell::Int),
-        "INT4" => Ok(Cell::SmallInt),
-        "TEXT" | "VARCHAR" | "NAME" => Ok(Cell::Text),
-        "BLOB" | "BYTEA" => Ok(Cell::Bytes),
-        other => Err(sqlx::Error::Decode(format!("a column of type {other}").into())),
-    }
-}
-
-fn read_sqlite(row: &SqliteRow) -> Result<Row, sqlx::Error> {
-    let values = (0..row.len())
-        .map(|at| {
-            let raw = row.try_get_raw(at)?;
-            let cell = cell_of(raw.is_null(), raw.type_info().name())?;
-            Ok(match cell {
-                Cell::Null => Value::Int(None),
-                Cell::Int | Cell::SmallInt => decode::<Sqlite, i64>(raw)?.into(),
-                Cell::Text => decode::<Sqlite, String>(raw)?.into(),
-                Cell::Bytes => decode::<Sqlite, Vec<u8>>(raw)?.into(),
-            })
-        })
-        .collect::<Result<Vec<Value>, sqlx::Error>>()?;
-    Ok(Row(values.into_iter()))
-}
-
-fn read_postgres(row: &PgRow) -> Result<Row, sqlx::Error> {
-    let values = (0..row.len())
-        .map(|at| {
-            let raw = row.try_get_raw(at)?;
-            let cell = cell_of(raw.is_null(), raw.type_info().name())?;
-            Ok(match cell {
-                Cell::Null => Value::Int(None),
-                Cell::Int => decode::<Postgres, i64>(raw)?.into(),
-                Cell::SmallInt => i64::from(decode::<Postgres, i32>(raw)?).into(),
-                Cell::Text => decode::<Postgres, String>(raw)?.into(),
-                Cell::Bytes => decode::<Postgres, Vec<u8>>(raw)?.into(),
-            })
-        })
-        .collect::<Result<Vec<Value>, sqlx::Error>>()?;
-    Ok(Row(values.into_iter()))
-}
-
-fn decode<'r, DB, T>(raw: <DB as sqlx::Database>::ValueRef<'r>) -> Result<T, sqlx::Error>
-where
-    DB: sqlx::Database,
-    T: Decode<'r, DB> + Type<DB>,
-{
-    T::decode(raw).map_err(sqlx::Error::Decode)
 }

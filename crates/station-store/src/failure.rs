@@ -1,8 +1,28 @@
 //! What the database says, turned into sentences for people: the only place that reads its codes.
 
-use sqlx::Error as Sqlx;
 use station_core::{Error, Kind};
 use std::fmt;
+
+/// What a driver said.
+#[derive(Debug)]
+pub(crate) enum Cause {
+    Sqlite(rusqlite::Error),
+    Postgres(sqlx::Error),
+    /// The thread that worked with the connection did not bring it back.
+    Lost,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(cause) => cause.fmt(f),
+            Self::Postgres(cause) => cause.fmt(f),
+            Self::Lost => f.write_str("the connection was lost with the thread that used it"),
+        }
+    }
+}
+
+impl std::error::Error for Cause {}
 
 /// The sort of a failure: what decides about trying again, and about the sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,23 +52,26 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) fn of(cause: &Sqlx) -> Self {
+    pub(crate) fn of(cause: &Cause) -> Self {
         match cause {
-            Sqlx::Database(refusal) => {
-                let code = refusal.code().unwrap_or_default();
-                match refusal.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
-                    Some(_) => Self::of_sqlite(&code, refusal.message()),
-                    None => Self::of_postgres(&code),
-                }
+            Cause::Sqlite(rusqlite::Error::SqliteFailure(refusal, message)) => {
+                Self::of_sqlite(refusal.extended_code, message.as_deref().unwrap_or_default())
             }
-            Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::WorkerCrashed => Self::Disconnected,
-            _ => Self::Other,
+            Cause::Sqlite(rusqlite::Error::SqlInputError { error, msg, .. }) => {
+                Self::of_sqlite(error.extended_code, msg)
+            }
+            Cause::Postgres(sqlx::Error::Database(refusal)) => {
+                Self::of_postgres(&refusal.code().unwrap_or_default())
+            }
+            Cause::Postgres(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
+            | Cause::Lost => Self::Disconnected,
+            Cause::Sqlite(_) | Cause::Postgres(_) => Self::Other,
         }
     }
 
     /// SQLite's primary result codes; the extended ones carry more in their upper bytes.
-    fn of_sqlite(code: &str, message: &str) -> Self {
-        match code.parse::<u32>().unwrap_or(0) & 0xff {
+    fn of_sqlite(code: i32, message: &str) -> Self {
+        match code & 0xff {
             5 | 6 => Self::Locked,
             3 | 8 | 14 => Self::ReadOnly,
             13 => Self::Full,
@@ -79,7 +102,7 @@ impl Failure {
 #[derive(Debug)]
 struct Statement {
     sql: &'static str,
-    source: Sqlx,
+    source: Cause,
 }
 
 impl fmt::Display for Statement {
@@ -95,7 +118,7 @@ impl std::error::Error for Statement {
 }
 
 /// The sentence for a statement that failed at `place`: a path, or a PostgreSQL database without its password.
-pub(crate) fn of_statement(place: &str, sql: &'static str, cause: Sqlx) -> Error {
+pub(crate) fn of_statement(place: &str, sql: &'static str, cause: Cause) -> Error {
     let failure = Failure::of(&cause);
     match sentence(place, failure) {
         Some(error) => error.with_cause(Statement { sql, source: cause }),
@@ -104,7 +127,7 @@ pub(crate) fn of_statement(place: &str, sql: &'static str, cause: Sqlx) -> Error
 }
 
 /// The sentence for a connection to `place` that could not be made.
-pub(crate) fn of_connecting(place: &str, cause: Sqlx) -> Error {
+pub(crate) fn of_connecting(place: &str, cause: Cause) -> Error {
     match sentence(place, Failure::of(&cause)) {
         Some(error) => error.with_cause(cause),
         None => Error::internal("opening the database", cause),

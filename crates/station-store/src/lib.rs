@@ -20,10 +20,12 @@ mod journal;
 mod key;
 mod lease;
 mod migrate;
+mod postgres;
 mod reader;
 mod runs;
 mod seal;
 mod servers;
+mod sqlite;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -105,7 +107,7 @@ impl Store {
         let leases = Leases::new(options.lease_clock, first.is_sqlite())?;
         let context = Arc::new(Context { sealer: Sealer::new(&options.key), leases });
         let readers = Readers::new(target.clone(), first);
-        let writer = Writer::start(target);
+        let writer = Writer::new(target);
         Ok(Self { inner: Arc::new(Inner { readers, writer, context }) })
     }
 

@@ -5,7 +5,7 @@
 
 use crate::Key;
 use crate::connect::Target;
-use crate::db::Conn;
+use crate::db::{Blocking, Conn};
 use crate::failure::Failure;
 use station_core::{Error, Result};
 
@@ -52,12 +52,12 @@ pub(crate) async fn open(target: &Target, key: &Key) -> Result<Conn> {
 
 async fn connect_patiently(target: &Target) -> Result<Conn> {
     for _ in 1..OPEN_ATTEMPTS {
-        match target.connect().await {
+        match target.connect(Blocking::Elsewhere).await {
             Err(error) if error.kind() == station_core::Kind::Busy => tokio::time::sleep(OPEN_PAUSE).await,
             done => return done,
         }
     }
-    target.connect().await
+    target.connect(Blocking::Elsewhere).await
 }
 
 /// What a store says of itself.

@@ -4,8 +4,7 @@
 //! cost one connection and nothing else.
 
 use crate::connect::Target;
-use crate::db::Conn;
-use crate::failure::Failure;
+use crate::db::{Blocking, Conn};
 use station_core::{Error, Result};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
@@ -44,7 +43,7 @@ impl Readers {
                 return Ok(Reader { conn: Some(conn), readers: self, _permit: permit });
             }
         }
-        let conn = self.target.connect().await?;
+        let conn = self.target.connect(Blocking::Elsewhere).await?;
         Ok(Reader { conn: Some(conn), readers: self, _permit: permit })
     }
 
@@ -85,7 +84,7 @@ impl DerefMut for Reader<'_> {
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
         let Some(conn) = self.conn.take() else { return };
-        if conn.last_failure() != Some(Failure::Disconnected) && !self.readers.permits.is_closed() {
+        if !conn.is_lost() && !self.readers.permits.is_closed() {
             self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push((conn, Instant::now()));
         }
     }

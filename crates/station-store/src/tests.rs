@@ -1,8 +1,9 @@
 //! Trouble that only the inside can cause: a full disk, a lock that stays, a schema from the future.
 
 use crate::connect::Target;
+use crate::db::Blocking;
+use crate::sqlite;
 use crate::{Append, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, Store};
-use sqlx::sqlite::SqliteConnectOptions;
 use station_core::run::{Entry, Event};
 use station_core::sync::{AgentRow, Change};
 use station_core::{AgentName, Caller, EnvironmentName, Fence, Kind, Micros, RunId};
@@ -20,12 +21,12 @@ fn options(folder: &TempDir, key: &Key) -> Options {
     }
 }
 
-async fn open_with(options: Options, change: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions) -> Store {
-    let Target::Sqlite { options: sqlite, place } = Target::prepare(&options.location, &options.key).unwrap()
-    else {
-        panic!("a path became a URL")
-    };
-    let target = Target::Sqlite { options: Box::new(change(*sqlite)), place };
+async fn open_with(options: Options, change: impl Fn(&mut sqlite::Options)) -> Store {
+    let mut target = Target::prepare(&options.location, &options.key).unwrap();
+    match &mut target {
+        Target::Sqlite { options, .. } => change(options),
+        Target::Postgres { .. } => panic!("a path became a URL"),
+    }
     Store::open_at(target, options).await.unwrap()
 }
 
@@ -79,7 +80,9 @@ fn append(run: RunId, fence: Fence, seq: i64) -> Append {
 async fn a_full_disk_refuses_the_append_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let key = Key::generate().unwrap();
-    let store = open_with(options(&folder, &key), |sqlite| sqlite.pragma("max_page_count", "100")).await;
+    let store =
+        open_with(options(&folder, &key), |sqlite| sqlite.setup.push_str("pragma max_page_count = 100;"))
+            .await;
     let (run, fence) = started(&store).await;
     let mut kept = 0;
     let error = loop {
@@ -106,12 +109,12 @@ async fn a_full_disk_refuses_the_append_and_loses_nothing() {
 async fn a_lock_that_stays_is_named_and_readers_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let key = Key::generate().unwrap();
-    let impatient = |sqlite: SqliteConnectOptions| sqlite.busy_timeout(Duration::ZERO);
+    let impatient = |sqlite: &mut sqlite::Options| sqlite.busy_timeout = Duration::ZERO;
     let store = open_with(options(&folder, &key), impatient).await;
     let (run, fence) = started(&store).await;
 
     let location = options(&folder, &key).location;
-    let mut other = Target::prepare(&location, &key).unwrap().connect().await.unwrap();
+    let mut other = Target::prepare(&location, &key).unwrap().connect(Blocking::Elsewhere).await.unwrap();
     other.begin().await.unwrap();
     let error = store.append(append(run, fence, 1)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Busy, "{error:?}");
@@ -129,7 +132,7 @@ async fn a_schema_from_the_future_is_refused_and_left_as_it_is() {
     let key = Key::generate().unwrap();
     Store::open(options(&folder, &key)).await.unwrap().close().await;
     let target = Target::prepare(&options(&folder, &key).location, &key).unwrap();
-    let mut conn = target.connect().await.unwrap();
+    let mut conn = target.connect(Blocking::Elsewhere).await.unwrap();
     conn.script("update store set version = 99").await.unwrap();
     conn.close().await;
 

@@ -1,20 +1,19 @@
 //! The one writer: commits are what costs, so it groups them.
 //!
-//! A task owns one connection. It takes every write that waits, runs them in one transaction and answers all of them
+//! It owns one connection, and on SQLite a thread. It takes every write that waits, runs them in one transaction and answers all of them
 //! after COMMIT, so that fifty runs that append at once pay for a few disk flushes and not for fifty. A write that
 //! is refused by its own condition (a late fence) changes nothing and disturbs nobody. A write that fails takes the
 //! group back, and each of the group is then done alone; so a job may be run twice and must depend on its input only.
 //! **Invariant:** nobody is answered before COMMIT, and a COMMIT that failed fails all that waited for it.
 
 use crate::connect::Target;
-use crate::db::Conn;
-use crate::failure::{self, Failure};
+use crate::db::{Blocking, Conn};
+use crate::failure;
 use futures::future::BoxFuture;
 use station_core::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 /// Writes that may wait; more is back-pressure on those who write.
 const QUEUE_MAX: usize = 1_024;
@@ -29,19 +28,25 @@ const ATTEMPTS_MAX: u32 = 5;
 pub(crate) type Work<I, T> = for<'a> fn(&'a mut Conn, &'a I) -> BoxFuture<'a, Result<T>>;
 
 pub(crate) struct Writer {
-    queue: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    state: Mutex<State>,
     commits: Arc<AtomicU64>,
 }
 
+enum State {
+    /// Nothing was written yet: whoever only reads needs no second connection.
+    Resting(Target),
+    Writing {
+        queue: mpsc::Sender<Box<dyn Job>>,
+        /// Answers when the last write is done and the connection closed.
+        ended: oneshot::Receiver<()>,
+    },
+    Closed,
+}
+
 impl Writer {
-    /// Starts the task; it connects when the first write comes.
-    pub(crate) fn start(target: Target) -> Self {
-        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        let commits = Arc::new(AtomicU64::new(0));
-        let writing = Writing { target, conn: None, commits: Arc::clone(&commits) };
-        let task = tokio::spawn(writing.run(jobs));
-        Self { queue: Mutex::new(Some(queue)), task: Mutex::new(Some(task)), commits }
+    /// A writer that connects when the first write comes.
+    pub(crate) fn new(target: Target) -> Self {
+        Self { state: Mutex::new(State::Resting(target)), commits: Arc::new(AtomicU64::new(0)) }
     }
 
     pub(crate) fn commits(&self) -> u64 {
@@ -56,22 +61,63 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Pending { input, work, done: None, reply });
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let queue = queue.ok_or_else(closed)?;
-        queue.send(job).await.map_err(|_| closed())?;
+        self.queue()?.send(job).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
     /// Takes no more writes and waits for those that were taken.
     pub(crate) async fn close(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task
-            && let Err(cause) = task.await
-        {
-            tracing::error!(%cause, "the writer of the database ended early");
+        let state = std::mem::replace(&mut *self.lock(), State::Closed);
+        if let State::Writing { queue, ended } = state {
+            drop(queue);
+            if ended.await.is_err() {
+                tracing::error!("the writer of the database ended early");
+            }
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queue(&self) -> Result<mpsc::Sender<Box<dyn Job>>> {
+        let mut state = self.lock();
+        match &*state {
+            State::Closed => Err(closed()),
+            State::Writing { queue, .. } => Ok(queue.clone()),
+            State::Resting(target) => {
+                let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+                let ended = start(target.clone(), jobs, Arc::clone(&self.commits))?;
+                *state = State::Writing { queue: queue.clone(), ended };
+                Ok(queue)
+            }
+        }
+    }
+}
+
+/// Starts what writes. SQLite gets a thread of its own, because its statements block: the thread waits for the disk
+/// and for nobody else. PostgreSQL gets a task.
+fn start(
+    target: Target,
+    jobs: mpsc::Receiver<Box<dyn Job>>,
+    commits: Arc<AtomicU64>,
+) -> Result<oneshot::Receiver<()>> {
+    let (end, ended) = oneshot::channel();
+    let is_sqlite = matches!(target, Target::Sqlite { .. });
+    let writing = async move {
+        Writing { target, conn: None, commits }.run(jobs).await;
+        answer_to(end, ());
+    };
+    if is_sqlite {
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new()
+            .name("station-writer".to_owned())
+            .spawn(move || runtime.block_on(writing))
+            .map_err(|cause| Error::internal("starting the writer of the database", cause))?;
+    } else {
+        tokio::spawn(writing);
+    }
+    Ok(ended)
 }
 
 fn closed() -> Error {
@@ -110,7 +156,7 @@ impl<I: Send + Sync, T: Send> Job for Pending<I, T> {
     }
 }
 
-fn answer_to<T>(reply: oneshot::Sender<Result<T>>, answer: Result<T>) {
+fn answer_to<T>(reply: oneshot::Sender<T>, answer: T) {
     if reply.send(answer).is_err() {
         tracing::debug!("nobody waits for a write any more");
     }
@@ -182,7 +228,7 @@ impl Writing {
     }
 
     fn should_retry(&self) -> bool {
-        self.conn.as_ref().and_then(Conn::last_failure) == Some(Failure::GiveWay)
+        self.conn.as_ref().is_some_and(Conn::should_retry)
     }
 
     async fn attempt(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Trouble> {
@@ -206,7 +252,7 @@ impl Writing {
                 }
             }
         }
-        if conn.last_failure() == Some(Failure::Disconnected) {
+        if conn.is_lost() {
             // Dropped, not closed: there is nobody to say goodbye to. The next write connects anew.
             drop(conn);
         } else {
@@ -220,14 +266,14 @@ impl Writing {
         if let Some(mut conn) = self.conn.take() {
             match conn.begin().await {
                 Ok(()) => return Ok(conn),
-                Err(_) if conn.last_failure() == Some(Failure::Disconnected) => {}
+                Err(_) if conn.is_lost() => {}
                 Err(error) => {
                     self.conn = Some(conn);
                     return Err(error);
                 }
             }
         }
-        let mut conn = self.target.connect().await?;
+        let mut conn = self.target.connect(Blocking::Here).await?;
         conn.begin().await?;
         Ok(conn)
     }

@@ -15,7 +15,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("station-engine", &["station-core", "station-store", "station-llm", "station-mcp"]),
     ("station-server", &["station-engine", "station-mcp", "station-core"]),
     ("stn", &["station-server", "station-engine", "station-mcp", "station-core"]),
-    ("station-testkit", &["station-core"]),
+    // The testkit builds the shim as a program of its own, for tests that are not `stn`.
+    ("station-testkit", &["station-core", "station-mcp"]),
     ("xtask", &[]),
 ];
 
@@ -23,7 +24,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("rmcp", &["station-mcp"]),
     ("sqlx", &["station-store"]),
-    ("libsqlite3-sys", &["station-store"]),
+    ("rusqlite", &["station-store"]),
     ("aes-gcm", &["station-store"]),
     ("genai", &["station-llm"]),
     ("reqwest", &["station-llm", "station-mcp"]),
