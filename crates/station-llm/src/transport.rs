@@ -40,12 +40,8 @@ impl Transport {
     }
 }
 
+/// `main` installs the TLS provider (ring) before a model is asked; without one reqwest cannot make a client.
 fn base() -> ClientBuilder {
-    // `main` installs the provider; tests and benches that use this crate alone have no `main` of ours.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // A lost race means that somebody else installed one: as good.
-        drop(rustls::crypto::ring::default_provider().install_default());
-    }
     Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())

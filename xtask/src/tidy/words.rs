@@ -74,12 +74,21 @@ const ROWS: &[Row] = &[
         example: "let now = Timestamp::now();",
     },
     Row {
-        words: &["std::fs", "std::net", "std::env", "std::process", "std::thread", "std::io", "async fn"],
+        words: &["std::fs", "std::net", "std::env", "std::process", "std::thread", "async fn"],
         scope: CORE,
         homes: &[],
         binds_tests: false,
         why: "core has no tokio, files, environment, clock, network or SQL",
         example: "let text = std::fs::read_to_string(path)?;",
+    },
+    Row {
+        words: &["std::io"],
+        scope: CORE,
+        // Handlebars' `Output` trait answers with an `io::Error`; nothing is read or written there.
+        homes: &["crates/station-core/src/file/render/fill.rs"],
+        binds_tests: false,
+        why: "core does no IO",
+        example: "use std::io::Read;",
     },
     Row {
         words: &["Command::new("],

@@ -139,6 +139,7 @@ fn connected(
     let listener = match (era, handler::wanted(&peer)) {
         (Era::Modern, Some(filter)) => {
             let following = handler::follow(peer.clone(), filter, changed.clone());
+            // tracked: aborted when the last handle of the connection is dropped.
             Some(AbortOnDropHandle::new(tokio::spawn(following)))
         }
         _ => None,

@@ -94,6 +94,7 @@ pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
     let stderr = Arc::new(Stderr::new(env));
     let (tell, ended) = watch::channel(None);
     let process = child.id().and_then(Process::of);
+    // tracked: ends with the shim, and is aborted when the connection is dropped.
     let attendant = tokio::spawn(attend(child, Arc::clone(&stderr), tell));
     let control = Mutex::new(Some(control));
     let child = Child { process, control, stderr, ended, _attendant: AbortOnDropHandle::new(attendant) };
