@@ -115,6 +115,7 @@ fn start(
             .spawn(move || runtime.block_on(writing))
             .map_err(|cause| Error::internal("starting the writer of the database", cause))?;
     } else {
+        // tracked: `Writer::close` waits for `ended`; without it the task ends when the queue is dropped.
         tokio::spawn(writing);
     }
     Ok(ended)

@@ -1,3 +1,5 @@
+//! What servers offer: recorded, kept through failures, and seen by one environment alone.
+
 use crate::fixture::{NOW, WORKSPACE, agent_row, env_name, on_both, outline, put_agent, put_config};
 use serde_json::json;
 use station_core::discovery::{DiscoveredPrompt, DiscoveredResource, DiscoveredTool, Discovery};

@@ -1,3 +1,5 @@
+//! Environments, and what belongs to one of them.
+
 use crate::fixture::{NOW, WORKSPACE, env_name, on_both};
 use station_core::sync::Change;
 use station_core::{Kind, Micros, Origin, Secret};

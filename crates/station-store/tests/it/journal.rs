@@ -1,3 +1,5 @@
+//! Appends: in order, without gaps, and many of them in one commit.
+
 use crate::fixture::{NOW, append, done, entry, new_run, on_both, seed, started};
 use station_core::run::Entry;
 use station_core::{BlobHash, Fence, Kind, RunId};

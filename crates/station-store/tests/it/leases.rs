@@ -1,3 +1,5 @@
+//! Who drives a run: one at a time, and a late one changes nothing.
+
 use crate::fixture::{
     Engine, Home, LEASE_MS, NOW, append, claimed, done, entry, new_run, on_both, owner, seed, started,
 };

@@ -1,3 +1,5 @@
+//! Opening: made once, and each thing that can be wrong with the place said in its own sentence.
+
 use crate::fixture::{Engine, Home, NOW, on_both, seed};
 use station_core::{Kind, Secret};
 use station_store::{FileState, Key, Location, Options, Store, inspect};

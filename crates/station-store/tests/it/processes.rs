@@ -1,3 +1,5 @@
+//! Two processes, one place.
+
 use crate::fixture::{NOW, append, done, entry, on_both, seed, started};
 use station_core::{Origin, RunId};
 use station_store::Store;

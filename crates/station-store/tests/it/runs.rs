@@ -1,3 +1,5 @@
+//! Runs as rows: queued, listed, updated with their journal, spawned once.
+
 use crate::fixture::{NOW, append, claimed, done, entry, new_run, on_both, seed, started};
 use station_core::run::Status;
 use station_core::{EffectId, EnvironmentId, Micros, RunId, Secret, Usage};

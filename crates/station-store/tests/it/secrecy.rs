@@ -1,3 +1,5 @@
+//! What can be read from outside: no text in SQLite's files, no secret in PostgreSQL's rows.
+
 use crate::fixture::{
     Engine, Home, NOW, WORKSPACE, append, entry, env_name, new_run, on_both, put_config, seed, started,
 };

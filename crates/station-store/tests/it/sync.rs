@@ -1,3 +1,5 @@
+//! Plans, applied whole or not at all, and what is stored after them.
+
 use crate::fixture::{
     NOW, WORKSPACE, agent_row, env_name, granted, on_both, outline, put_agent, put_config, seed,
 };
