@@ -1,8 +1,8 @@
 //! Drives a run in front of a person: events while it runs, Ctrl-C, and how it ended.
 
 use crate::error::{Code, Failure, Result};
-use crate::follow::{Tell, follow};
-use crate::narrate::{duration, plural, tokens};
+use crate::follow::{Tell, follow_on};
+use crate::narrate::{Detail, Narrator, duration, plural, tokens};
 use crate::out::Tone;
 use crate::session::Session;
 use serde_json::json;
@@ -10,6 +10,7 @@ use station_core::RunId;
 use station_core::run::Status;
 use station_engine::{Run, Station};
 use station_server::wire;
+use std::collections::HashMap;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -46,11 +47,30 @@ pub(crate) async fn attend(
         }
     };
     let doing = format!("run {id} is working");
-    let followed = follow(session.out, station, tell, &doing, work);
+    let told = told(session, station, id, drive).await?;
+    let followed = follow_on(session.out, station, tell, &doing, told, work);
     let (run, stopped) = heeding_signals(session, &stop, followed).await?;
     let run = run?;
     let code = report(session, station, &run)?;
     Ok(if stopped == Stopped::Yes && code == Code::RunFailed { Code::Interrupted } else { code })
+}
+
+/// What was told of a run that goes on: its turns and what was out are known.
+async fn told(
+    session: &Session<'_>,
+    station: &Station,
+    id: RunId,
+    drive: Drive,
+) -> Result<HashMap<RunId, Narrator>> {
+    if drive == Drive::New {
+        return Ok(HashMap::new());
+    }
+    let mut narrator = Narrator::new(id, Detail::Brief);
+    for entry in &station.show_run(&session.by, id).await?.journal {
+        // Only its memory is wanted here.
+        drop(narrator.entry(entry));
+    }
+    Ok(HashMap::from([(id, narrator)]))
 }
 
 /// Does `work`; the first Ctrl-C cancels `stop`, the second ends at once.
@@ -97,7 +117,9 @@ fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
         Status::Failed | Status::Cancelled | Status::TimedOut => {
             let why = run.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
             let hint = format!("see what happened with `stn runs inspect {}`", run.id);
-            let body = wire::ErrorBody { kind: "run", message: format!("{summary}{why}"), hints: vec![hint] };
+            out.note(Tone::Quiet, &summary);
+            let message = format!("run {} {}{why}", run.id, word(run.status));
+            let body = wire::ErrorBody { kind: "run", message, hints: vec![hint] };
             out.error(&wire::Error { error: body });
         }
         Status::Queued | Status::Running | Status::Waiting => {
@@ -111,7 +133,15 @@ fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
 
 /// `run 3 completed in 1.2 s: 2 steps, 1 tool call, 210 tokens in, 14 out`.
 pub(crate) fn summary(run: &Run) -> String {
-    let status = match run.status {
+    let span = run.ended_at.zip(run.started_at).map(|(ended, started)| ended.ms_since(started));
+    let span = span.map(|ms| format!(" in {}", duration(ms))).unwrap_or_default();
+    let mut facts = vec![plural(run.steps, "step"), plural(run.tool_calls, "tool call")];
+    facts.extend(tokens(&run.usage));
+    format!("run {} {}{span} ({})", run.id, word(run.status), facts.join(", "))
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
         Status::Completed => "completed",
         Status::Failed => "failed",
         Status::Cancelled => "was cancelled",
@@ -119,12 +149,7 @@ pub(crate) fn summary(run: &Run) -> String {
         Status::Queued => "waits for a worker",
         Status::Running => "is running",
         Status::Waiting => "waits",
-    };
-    let span = run.ended_at.zip(run.started_at).map(|(ended, started)| ended.ms_since(started));
-    let span = span.map(|ms| format!(" in {}", duration(ms))).unwrap_or_default();
-    let mut facts = vec![plural(run.steps, "step"), plural(run.tool_calls, "tool call")];
-    facts.extend(tokens(&run.usage));
-    format!("run {} {status}{span} ({})", run.id, facts.join(", "))
+    }
 }
 
 fn code(status: Status) -> Code {

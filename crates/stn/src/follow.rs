@@ -30,8 +30,19 @@ pub(crate) async fn follow<T>(
     doing: &str,
     work: impl Future<Output = T>,
 ) -> T {
-    let mut follower =
-        Follower { out, tell, doing, watch: station.watch(), runs: HashMap::new(), speaking: None };
+    follow_on(out, station, tell, doing, HashMap::new(), work).await
+}
+
+/// As [`follow`], for runs of which something was told before.
+pub(crate) async fn follow_on<T>(
+    out: &Out,
+    station: &Station,
+    tell: Tell,
+    doing: &str,
+    runs: HashMap<RunId, Narrator>,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut follower = Follower { out, tell, doing, watch: station.watch(), runs, speaking: None };
     tokio::pin!(work);
     let mut spinning = !out.can_spin();
     let done = loop {

@@ -134,6 +134,11 @@ async fn close<T>(station: Station, done: Result<T>) -> Result<T> {
     done
 }
 
+/// Reads the name of an environment, for the command line: its rules are in the message.
+pub(crate) fn environment_name(text: &str) -> Result<EnvironmentName, String> {
+    EnvironmentName::parse(text).map_err(|error| format!("{error}: {}", error.hints().join(", ")))
+}
+
 /// The environment named with `--env`, or the default one.
 pub(crate) fn environment(named: Option<&EnvironmentName>) -> EnvironmentName {
     named.cloned().unwrap_or_default()

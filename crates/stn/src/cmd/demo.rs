@@ -1,11 +1,10 @@
 //! `stn demo`
 
 use crate::cmd::agent::run_agent;
-use crate::cmd::sync;
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
 use crate::out::Tone;
-use crate::session::Session;
+use crate::session::{Session, environment_name};
 use station_core::{EnvironmentName, Error};
 use station_engine::{AgentRef, NewRun, RunFilter, Station, SyncOptions};
 
@@ -19,7 +18,7 @@ const TASK: &str = "Which errors are in app.log, and which files are there?";
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The name of the environment
-    #[arg(long, value_name = "NAME", default_value = "demo", value_parser = EnvironmentName::parse)]
+    #[arg(long, value_name = "NAME", default_value = "demo", value_parser = environment_name)]
     env: EnvironmentName,
 }
 
@@ -37,18 +36,16 @@ async fn demo(session: &Session<'_>, station: &Station, environment: &Environmen
     out.note(Tone::Plain, &format!("Its server may read {}", server.samples.display()));
     let options = SyncOptions { dry_run: false, discover: true };
     let doing = "starting the filesystem server; the first time npx fetches it";
-    let report = follow(out, station, Tell::Runs, doing, async {
+    let report = follow(out, station, Tell::Events, doing, async {
         let report = station.sync(&session.by, environment, options).await?;
-        // A second demo finds nothing changed: then the server is asked again only if it failed before.
+        // A second demo finds nothing changed: then the server is asked only if it was not for a long time.
         if report.discovery.servers.is_empty() {
             station.refresh_catalog(environment).await?;
         }
         Ok::<_, Error>(report)
     })
     .await?;
-    if !out.is_json() {
-        sync::print(session, &report)?;
-    }
+    session.tell_errors(&report.plan.problems);
     if let Some(why) = failure(session, station, environment).await? {
         return Err(Error::upstream(format!("the demo's server cannot be used: {why}"))
             .with_hint("it needs Node (`npx`) and, the first time, a way to the npm registry")

@@ -5,7 +5,7 @@ use crate::follow::{Tell, follow};
 use crate::narrate::{duration, plural};
 use crate::out::Tone;
 use crate::problems;
-use crate::session::Session;
+use crate::session::{Session, environment_name};
 use station_core::file::Severity;
 use station_core::{EnvironmentName, Error, Kind};
 use station_engine::{Discovery, Station, SyncOptions, SyncReport};
@@ -18,7 +18,7 @@ use station_server::wire;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The environment; all that have a folder if left out
-    #[arg(value_parser = EnvironmentName::parse)]
+    #[arg(value_parser = environment_name)]
     env: Option<EnvironmentName>,
     /// Only print what would change
     #[arg(long)]
@@ -76,7 +76,7 @@ fn is_whole(report: &SyncReport) -> bool {
 }
 
 /// Prints the report of one environment: the plan on stdout, what there is to say about it on stderr.
-pub(crate) fn print(session: &Session<'_>, report: &SyncReport) -> Result<()> {
+fn print(session: &Session<'_>, report: &SyncReport) -> Result<()> {
     let out = session.out;
     let mut lines: Vec<(Tone, String)> = vec![(Tone::Plain, head(report))];
     let changes =

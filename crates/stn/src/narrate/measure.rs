@@ -62,7 +62,7 @@ pub(crate) fn cut_lines(text: &str, lines: usize, chars: usize) -> Vec<String> {
     let mut shown: Vec<String> = all.iter().take(lines).map(short).collect();
     if all.len() > lines {
         let more = all.len() - lines;
-        shown.push(format!("… {} more", plural(more as u64, "line")));
+        shown.push(format!("… {}", plural(more as u64, "more line")));
     }
     shown
 }

@@ -96,11 +96,13 @@ impl Narrator {
 
     fn adopted(&mut self, worker: &str) -> Vec<Line> {
         // Model requests and calls that were out then are asked again or unknown from here on; a sub-agent goes on.
-        let n_out = self.out.len();
+        let lost: Vec<String> =
+            self.still_out().into_iter().filter(|name| !name.starts_with(AGENT)).collect();
         self.out.retain(|_, name| name.starts_with(AGENT));
         let n_agents = self.out.len();
-        if self.started && n_out > n_agents {
-            return vec![bad(format!("interrupted; taken up again by {worker}"))];
+        if self.started && !lost.is_empty() {
+            let lost = lost.join(", ");
+            return vec![bad(format!("interrupted while {lost} was out; taken up again by {worker}"))];
         }
         match self.detail {
             // A parent lets go of its run while its sub-agents work.
@@ -139,11 +141,11 @@ impl Narrator {
                 let again =
                     if *attempt > 1 { format!(" (sent again, attempt {attempt})") } else { String::new() };
                 let arguments = self.calls.get(*slot).map(|call| call.arguments.clone()).unwrap_or_default();
-                self.with_text(plain(format!("-> {server}/{tool}{again}")), &arguments)
+                self.with_text(plain(format!("-> {server}/{tool}{again}")), "", &arguments)
             }
             Effect::Spawn { name, task, .. } => {
                 self.out.insert(id, format!("{AGENT}{name}"));
-                self.with_text(plain(format!("-> agent {name}:")), task)
+                self.with_text(plain(format!("-> agent {name}")), ":", task)
             }
         }
     }
@@ -159,7 +161,7 @@ impl Narrator {
         let head = plain(format!("turn {}: {what} ({})", self.turn, facts.join(", ")));
         let text = answer.text.trim();
         // The answer itself is printed when the run has ended.
-        if text.is_empty() || answer.calls.is_empty() { vec![head] } else { self.with_text(head, text) }
+        if text.is_empty() || answer.calls.is_empty() { vec![head] } else { self.with_text(head, ":", text) }
     }
 
     fn returned(&self, name: &str, text: &str, is_error: bool, cut_bytes: u64, ms: u64) -> Vec<Line> {
@@ -167,24 +169,25 @@ impl Narrator {
         let lost = if cut_bytes > 0 { format!(", {} cut off", size(cut_bytes)) } else { String::new() };
         let span = duration(ms);
         if is_error {
-            return self.with_text(bad(format!("<- {name} failed in {span}{lost}")), text);
+            return self.with_text(bad(format!("<- {name} failed in {span}{lost}")), ":", text);
         }
         let head = plain(format!("<- {name}: {bytes} in {span}{lost}"));
         match self.detail {
             Detail::Brief => vec![head],
-            Detail::Some | Detail::Full => self.with_text(head, text),
+            Detail::Some | Detail::Full => self.with_text(head, ":", text),
         }
     }
 
     fn unknown(&self, name: &str, why: Why, sentence: &str, ms: u64) -> Vec<Line> {
-        let why = match why {
+        let reason = match why {
             Why::Interrupted => "Station went away while it was out",
             Why::TimedOut => "no answer in time",
             Why::ConnectionLost => "the connection was lost",
             Why::Stopped => "the run was stopped while it was out",
         };
-        let head = bad(format!("<- {name}: outcome unknown after {}: {why}", duration(ms)));
-        if sentence.is_empty() { vec![head] } else { self.with_text(head, sentence) }
+        let head = bad(format!("<- {name}: outcome unknown after {}: {reason}", duration(ms)));
+        // Why it was stopped is told by the event before.
+        if why == Why::Stopped { vec![head] } else { self.with_text(head, ";", sentence) }
     }
 
     fn child(&self, name: &str, run: RunId, status: Status, text: &str, ms: u64) -> Vec<Line> {
@@ -193,7 +196,7 @@ impl Narrator {
         let head = if status == Status::Completed { plain(text_line) } else { bad(text_line) };
         match (self.detail, status) {
             (Detail::Brief, Status::Completed) => vec![head],
-            _ => self.with_text(head, text),
+            _ => self.with_text(head, ":", text),
         }
     }
 
@@ -209,7 +212,7 @@ impl Narrator {
     }
 
     /// `head` with `text` behind it where that is short, else below it.
-    fn with_text(&self, head: Line, text: &str) -> Vec<Line> {
+    fn with_text(&self, head: Line, between: &str, text: &str) -> Vec<Line> {
         let (lines, chars) = match self.detail {
             Detail::Brief => (1, 120),
             Detail::Some => (6, 160),
@@ -219,7 +222,7 @@ impl Narrator {
             return vec![head];
         }
         if self.detail == Detail::Brief || (!text.trim().contains('\n') && text.chars().count() <= 120) {
-            let text = format!("{} {}", head.text, cut(text, chars));
+            let text = format!("{}{between} {}", head.text, cut(text, chars));
             return vec![Line { text, ..head }];
         }
         let below = cut_lines(text, lines, chars).into_iter().map(|text| Line {

@@ -1,1 +1,44 @@
-//! The real `stn` in a temporary home.
+//! The real `stn` in a temporary home: one scene per thing a user does, one module per noun.
+//!
+//! A scene runs commands and compares what a person would see (stdout, stderr, exit code) with a snapshot in which
+//! times, durations and paths are named instead of shown. `UPDATE_EXPECT=1 cargo test -p stn` writes them anew.
+
+#![expect(clippy::unwrap_used, reason = "these are tests, also where they help each other")]
+
+mod agent;
+mod config;
+mod demo;
+mod env;
+mod home;
+mod init;
+mod key;
+mod mcp;
+mod runs;
+mod streams;
+mod sync;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Names of files and folders in a folder of this crate, without `.rs`.
+fn names(folder: &str) -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = std::fs::read_dir(path).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap().trim_end_matches(".rs").to_owned())
+        .collect()
+}
+
+#[test]
+fn every_command_has_scenes_and_every_scene_is_run() {
+    let commands: BTreeSet<String> = names("src/cmd").into_iter().filter(|name| name != "mod").collect();
+    let scenes = names("tests/it");
+    for command in &commands {
+        assert!(scenes.contains(command), "no scene for `stn {command}`: add tests/it/{command}.rs");
+    }
+    let main =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/main.rs")).unwrap();
+    for scene in scenes.iter().filter(|name| *name != "main") {
+        assert!(main.contains(&format!("\nmod {scene};")), "tests/it/{scene}.rs is forgotten in main.rs");
+    }
+}

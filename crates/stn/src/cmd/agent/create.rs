@@ -3,7 +3,7 @@
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
 use crate::out::Tone;
-use crate::session::{Session, environment};
+use crate::session::{Session, environment, environment_name};
 use serde_json::json;
 use station_core::{AgentName, EnvironmentName};
 use station_engine::{AgentDetails, NewAgent, ReasonedTool, Station};
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long)]
     domain: Option<String>,
     /// Its environment [default: default]
-    #[arg(long, value_name = "NAME", value_parser = EnvironmentName::parse)]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
     env: Option<EnvironmentName>,
     /// Its model, e.g. openai/gpt-4o-mini or offline; the configured one if left out
     #[arg(long)]

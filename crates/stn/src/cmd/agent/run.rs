@@ -4,7 +4,7 @@ use super::find::environment_of;
 use crate::attend::{Drive, attend};
 use crate::error::Result;
 use crate::follow::{Tell, follow};
-use crate::session::Session;
+use crate::session::{Session, environment_name};
 use station_core::file::config::duration_ms;
 use station_core::{EnvironmentName, Secret};
 use station_engine::{AgentRef, NewRun, Station};
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// What it is to do
     task: String,
     /// The environment of a name; an id needs none
-    #[arg(long, value_name = "NAME", value_parser = EnvironmentName::parse)]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
     env: Option<EnvironmentName>,
     /// Ask this model instead of the agent's
     #[arg(long)]

@@ -2,9 +2,9 @@
 
 use super::find::environment_of;
 use crate::error::{Code, Failure, Result};
-use crate::out::Tone;
+use crate::out::{Tone, shown};
 use crate::problems;
-use crate::session::Session;
+use crate::session::{Session, environment_name};
 use station_core::file::{Problem, Severity};
 use station_core::sync::Change;
 use station_core::{EnvironmentName, Error, Kind};
@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// Its id or name
     agent: String,
     /// The environment of a name; an id needs none
-    #[arg(long, value_name = "NAME", value_parser = EnvironmentName::parse)]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
     env: Option<EnvironmentName>,
 }
 
@@ -27,6 +27,12 @@ struct FileState {
     problems: Vec<Problem>,
     /// It differs from what is stored.
     changed: bool,
+}
+
+impl FileState {
+    fn is_broken(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
 }
 
 impl Args {
@@ -45,6 +51,11 @@ impl Args {
                     problems::tell(session.out, &session.settings.root(), problem);
                 }
                 let details = found.map_err(|error| refused(error, &file, &name, &environment))?;
+                if file.is_broken() {
+                    session.out.hint(&format!(
+                        "this is what is stored: mend the file, then `stn sync {environment}`"
+                    ));
+                }
                 if file.changed {
                     session
                         .out
@@ -87,9 +98,8 @@ async fn file_state(
 
 /// An agent that has only a file is either broken or not applied yet: then that is what there is to say.
 fn refused(error: Error, file: &FileState, name: &str, environment: &EnvironmentName) -> Failure {
-    let is_broken = file.problems.iter().any(|problem| problem.severity == Severity::Error);
     match error.kind() {
-        Kind::NotFound if is_broken => {
+        Kind::NotFound if file.is_broken() => {
             let sentence =
                 format!("agent `{name}` does not exist in environment `{environment}`: its file is refused");
             Error::not_found(sentence)
@@ -155,7 +165,11 @@ fn lines(details: &wire::AgentDetails) -> Vec<(Tone, String)> {
     }
     lines.push((Tone::Plain, "  prompt".to_owned()));
     lines.extend(
-        details.prompt.trim().lines().map(|line| (Tone::Quiet, format!("    {}", crate::out::shown(line)))),
+        details
+            .prompt
+            .trim()
+            .lines()
+            .map(|line| (Tone::Quiet, format!("    {}", shown(line)).trim_end().to_owned())),
     );
     lines
 }

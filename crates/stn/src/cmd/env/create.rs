@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Result};
 use crate::out::Tone;
-use crate::session::Session;
+use crate::session::{Session, environment_name};
 use serde_json::json;
 use station_core::EnvironmentName;
 use station_server::wire;
@@ -11,7 +11,7 @@ use station_server::wire;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its name
-    #[arg(value_parser = EnvironmentName::parse)]
+    #[arg(value_parser = environment_name)]
     name: EnvironmentName,
     /// What it is for, in one line
     #[arg(long, value_name = "TEXT", default_value = "")]

@@ -1,7 +1,7 @@
 //! `stn mcp list`
 
 use crate::error::{Code, Result};
-use crate::session::Session;
+use crate::session::{Session, environment_name};
 use station_core::EnvironmentName;
 use station_server::wire;
 
@@ -9,7 +9,7 @@ use station_server::wire;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only those of this environment
-    #[arg(long, value_name = "NAME", value_parser = EnvironmentName::parse)]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
     env: Option<EnvironmentName>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Result};
 use crate::out::Tone;
-use crate::session::Session;
+use crate::session::{Session, environment_name};
 use station_core::EnvironmentName;
 use station_server::wire::{self, ServerState};
 
@@ -10,7 +10,7 @@ use station_server::wire::{self, ServerState};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only those of this environment
-    #[arg(long, value_name = "NAME", value_parser = EnvironmentName::parse)]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
     env: Option<EnvironmentName>,
 }
 

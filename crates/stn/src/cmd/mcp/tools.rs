@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Result};
 use crate::narrate::cut;
-use crate::session::{Session, environment};
+use crate::session::{Session, environment, environment_name};
 use station_core::{EnvironmentName, Tool};
 use station_server::wire;
 
@@ -12,7 +12,7 @@ pub(crate) struct Args {
     /// Only tools of this server
     server: Option<String>,
     /// The environment [default: default]
-    #[arg(long, value_name = "NAME", value_parser = EnvironmentName::parse)]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
     env: Option<EnvironmentName>,
     /// Only tools that fit these words, best first
     #[arg(long, value_name = "WORDS")]

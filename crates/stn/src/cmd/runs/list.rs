@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Result};
 use crate::narrate::{cut, duration, moment};
-use crate::session::Session;
+use crate::session::{Session, environment_name};
 use station_core::run::Status;
 use station_core::{AgentId, EnvironmentName, Error, RunId};
 use station_engine::{AgentRef, Run, RunFilter, Station};
@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
     /// Only runs in this environment; also the environment of the agent's name
-    #[arg(long, value_name = "NAME", value_parser = EnvironmentName::parse)]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
     env: Option<EnvironmentName>,
     /// Only runs with this status: queued, running, waiting, completed, failed, cancelled or timed_out
     #[arg(long, value_parser = status)]

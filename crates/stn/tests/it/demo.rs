@@ -1,0 +1,93 @@
+//! `stn demo`, with the real filesystem server and without a registry.
+
+use crate::home::Home;
+use expect_test::expect;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// An `npx` that starts the server installed for tests, whatever version is asked for: `npx -y <package> <folder>`.
+fn with_npx() -> Home {
+    let home = Home::new();
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/node/node_modules");
+    let server = installed.join("@modelcontextprotocol/server-filesystem/dist/index.js");
+    assert!(server.exists(), "{} is missing: scripts/setup test", server.display());
+    let npx = home.path().join("npx");
+    std::fs::write(&npx, format!("#!/bin/sh\nexec node '{}' \"$3\"\n", server.display())).unwrap();
+    std::fs::set_permissions(&npx, std::fs::Permissions::from_mode(0o755)).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "node is found as the test's own programs are")]
+    let path = format!("{}:{}", home.path().display(), std::env::var("PATH").unwrap());
+    home.set("PATH", &path)
+}
+
+#[test]
+fn the_demo_works_twice() {
+    let home = with_npx();
+    home.stn(&["demo"]).is(&expect![[r#"
+        `log_reader` answers:
+        `$HOME/.config/station/environments/demo/samples/app.log` has 9 lines: 4 errors and 2 warnings.
+        - ERROR ×3: checkout timeout after 30s upstream=payments (first in line 2)
+        - ERROR ×1: database connection refused host=db-2 (first in line 7)
+
+        Looked in `$HOME/.config/station/environments/demo/samples`.
+
+        — answered by Station's offline model: rules, not a language model
+        --- stderr
+        Made a new encryption key: $HOME/.config/station/station.key
+        hint: back it up: without it nobody can open the database, and it is kept nowhere else
+        The demo's environment is `demo`: $HOME/.config/station/environments/demo
+        Its server may read $HOME/.config/station/environments/demo/samples
+        filesystem: 14 tools
+
+        Now `coordinator` is asked: Which errors are in app.log, and which files are there?
+        run 1 of `coordinator` in `demo`: model offline, at most 8 steps (max_steps of the agent)
+          turn 1: 1 call (offline, [span], 28 tokens in, 11 out)
+          -> agent log_reader: Which errors are in app.log, and which files are there?
+            [log_reader] run 2 of `log_reader` in `demo`: model offline, at most 6 steps (max_steps of the agent)
+            [log_reader] turn 1: 1 call (offline, [span], 28 tokens in, 2 out)
+            [log_reader] -> filesystem/list_allowed_directories
+            [log_reader] <- list_allowed_directories: 78 bytes in [span]
+            [log_reader] turn 2: 1 call (offline, [span], 33 tokens in, 2 out)
+            [log_reader] -> filesystem/list_directory {"path":"$HOME/.config/station/environments/demo/samples"}
+            [log_reader] <- list_directory: 48 bytes in [span]
+            [log_reader] turn 3: 1 call (offline, [span], 41 tokens in, 2 out)
+            [log_reader] -> filesystem/read_text_file {"path":"$HOME/.config/station/environments/demo/samples/app.log"}
+            [log_reader] <- read_text_file: 547 bytes in [span]
+            [log_reader] turn 4: answer (offline, [span], 100 tokens in, 46 out)
+            [log_reader] run 2 completed
+          <- agent log_reader (run 2) completed in [span]
+          turn 2: answer (offline, [span], 85 tokens in, 48 out)
+        run 1 completed in [span] (2 steps, 1 tool call, 113 tokens in, 59 out)
+
+        What to type next:
+          stn runs inspect 1
+          stn agent list --env demo
+          stn agent run log_reader "Which errors are in deploy.log?" --env demo
+          stn mcp tools --env demo
+          stn init --provider openai --model gpt-4o-mini
+    "#]]);
+    let files = home.read("environments/demo/agents/coordinator.prompt");
+    home.write("environments/demo/agents/coordinator.prompt", &format!("{files}Be brief.\n"));
+    home.stn(&["demo", "--quiet"]).done();
+    assert!(
+        home.read("environments/demo/agents/coordinator.prompt").ends_with("Be brief.\n"),
+        "what was edited stays"
+    );
+    assert_eq!(home.json(&["runs", "list", "--status", "completed", "--agent", "coordinator"])["count"], 2);
+}
+
+#[test]
+fn a_demo_without_node_says_what_it_needs() {
+    let home = Home::new().set("PATH", "/nowhere");
+    home.stn(&["demo"]).is(&expect![[r#"
+        --- stderr
+        Made a new encryption key: $HOME/.config/station/station.key
+        hint: back it up: without it nobody can open the database, and it is kept nowhere else
+        The demo's environment is `demo`: $HOME/.config/station/environments/demo
+        Its server may read $HOME/.config/station/environments/demo/samples
+        filesystem: failed: server `filesystem` could not be started: the command `npx` was not found in PATH; it said: station: the command `npx` was not found in PATH
+        error: the demo's server cannot be used: server `filesystem` could not be started: the command `npx` was not found in PATH; it said: station: the command `npx` was not found in PATH
+        hint: it needs Node (`npx`) and, the first time, a way to the npm registry
+        hint: run `stn demo` again then; what was made stays
+        --- exit 1
+    "#]]);
+}

@@ -1,0 +1,191 @@
+//! A user's home in a temporary folder, and what `stn` says there.
+
+use expect_test::Expect;
+use regex::Regex;
+use serde_json::{Value, json};
+use station_testkit::fake_server;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use tempfile::TempDir;
+
+/// A home with nothing in it.
+pub(crate) struct Home {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// What one command said.
+pub(crate) struct Said {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: Option<i32>,
+    home: PathBuf,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "tool servers of tests are found as the test's own programs are"
+        )]
+        let path = std::env::var("PATH").unwrap();
+        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }.set("PATH", &path)
+    }
+
+    /// A home after `stn init`.
+    pub(crate) fn with_init() -> Self {
+        let home = Self::new();
+        home.stn(&["init", "--yes"]).done();
+        home
+    }
+
+    /// A home with the fake server `fake` in `default`, discovered.
+    pub(crate) fn with_fake() -> Self {
+        let home = Self::with_init();
+        home.server("default", "fake", &["--log", "/dev/null"]);
+        home.stn(&["sync", "--quiet"]).done();
+        home
+    }
+
+    /// Sets a variable for every command from now on.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A path in the configuration folder.
+    pub(crate) fn config(&self, relative: &str) -> PathBuf {
+        self.path().join(".config/station").join(relative)
+    }
+
+    pub(crate) fn write(&self, relative: &str, text: &str) {
+        let path = self.config(relative);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn read(&self, relative: &str) -> String {
+        std::fs::read_to_string(self.config(relative)).unwrap()
+    }
+
+    /// Writes a server file with one fake server.
+    pub(crate) fn server(&self, environment: &str, name: &str, options: &[&str]) {
+        let entry = json!({ "command": fake_server::binary(), "args": options });
+        let file = json!({ "mcpServers": { name: entry } });
+        self.write(&format!("environments/{environment}/mcp-servers/{name}.json"), &file.to_string());
+    }
+
+    /// Writes an agent's file.
+    pub(crate) fn agent(&self, environment: &str, name: &str, front: &str) {
+        let text = format!("---\nmetadata:\n  description: \"It is {name}\"\n{front}---\nYou are {name}.\n");
+        self.write(&format!("environments/{environment}/agents/{name}.prompt"), &text);
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stn"));
+        command.args(args).env_clear().env("HOME", self.path()).current_dir(self.path());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs `stn` with nothing on standard input.
+    pub(crate) fn stn(&self, args: &[&str]) -> Said {
+        self.stn_reading(args, "")
+    }
+
+    /// Runs `stn` with `input` on standard input.
+    pub(crate) fn stn_reading(&self, args: &[&str], input: &str) -> Said {
+        let mut child = self.start(args);
+        // A command that does not read closes its end first: that is its right.
+        child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+        self.said(child)
+    }
+
+    /// Starts `stn` and leaves it running.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
+        let pipes = || Stdio::piped();
+        self.command(args).stdin(pipes()).stdout(pipes()).stderr(pipes()).spawn().unwrap()
+    }
+
+    /// Waits for what was started.
+    pub(crate) fn said(&self, child: Child) -> Said {
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Said {
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+            code: output.status.code(),
+            home: self.path().to_owned(),
+        }
+    }
+
+    /// Runs `stn` with `--json` and reads what it printed.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let args: Vec<&str> = ["--json"].into_iter().chain(args.iter().copied()).collect();
+        let said = self.stn(&args);
+        serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {}", said.shown()))
+    }
+}
+
+impl Said {
+    /// Everything a person sees, with what differs from run to run named.
+    pub(crate) fn shown(&self) -> String {
+        let mut text = self.stdout.clone();
+        if !self.stderr.is_empty() {
+            write!(text, "--- stderr\n{}", self.stderr).unwrap();
+        }
+        match self.code {
+            Some(0) => {}
+            Some(code) => writeln!(text, "--- exit {code}").unwrap(),
+            None => text.push_str("--- ended by a signal\n"),
+        }
+        stable(&text, &self.home)
+    }
+
+    #[track_caller]
+    pub(crate) fn is(&self, expected: &Expect) -> &Self {
+        expected.assert_eq(&self.shown());
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn done(&self) -> &Self {
+        self.exits(0)
+    }
+
+    #[track_caller]
+    pub(crate) fn exits(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{}", self.shown());
+        self
+    }
+}
+
+/// What differs from run to run, and what stands for it.
+static UNSTABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    [
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+Z)?", "[time]"),
+        (r" +\d+(\.\d)? (ms|s)\b", " [span]"),
+        (r"(?m)^ +\[span\]", "[span]"),
+        (r"\b([Kk]ey|id) [0-9a-f]{8}\b", "$1 [id]"),
+        (r"(taken up|taken up again|stop) by \S+", "$1 by [worker]"),
+        (r"\b[0-9a-f]{16}\b", "[workspace]"),
+        // Columns are as wide as what stands in them.
+        (r"(\S) {2,}", "$1  "),
+    ]
+    .into_iter()
+    .map(|(pattern, name)| (Regex::new(pattern).unwrap(), name))
+    .collect()
+});
+
+fn stable(text: &str, home: &Path) -> String {
+    let text = text.replace(&home.display().to_string(), "$HOME");
+    let text = text.replace(&fake_server::binary().display().to_string(), "$FAKE");
+    UNSTABLE.iter().fold(text, |text, (pattern, name)| pattern.replace_all(&text, *name).into_owned())
+}

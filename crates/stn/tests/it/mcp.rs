@@ -1,0 +1,52 @@
+//! `stn mcp …`
+
+use crate::home::Home;
+use expect_test::expect;
+
+#[test]
+fn servers_and_tools_as_they_were_found_last() {
+    let home = Home::with_init();
+    home.stn(&["mcp", "list"]).is(&expect![[r#"
+        --- stderr
+        hint: there are no servers: put server files into an environment's `mcp-servers/`, then `stn sync`
+    "#]]);
+    home.server("default", "fake", &[]);
+    home.server("default", "broken", &["--exit-at-start", "3"]);
+    home.stn(&["sync", "--no-discover", "--quiet"]).done();
+    home.stn(&["mcp", "status"]).is(&expect![[r#"
+        default/broken: never listed
+        default/fake: never listed
+        --- stderr
+        hint: `stn sync` asks servers that were never listed or have changed
+    "#]]);
+    home.stn(&["sync"]).is(&expect![[r#"
+        Environment `default`: nothing to change, 2 definitions up to date.
+          server broken: failed: server `broken` ended with exit code 3 before it answered; it said: fatal: this server was told to end at once
+          server fake: 15 tools in [span]
+        --- exit 4
+    "#]]);
+    home.stn(&["mcp", "list"]).is(&expect![[r#"
+        ID  ENVIRONMENT  SERVER  FILE  TRANSPORT  TOOLS
+        1  default  broken  broken.json  stdio  0
+        2  default  fake  fake.json  stdio  15
+    "#]]);
+    home.stn(&["mcp", "status"]).is(&expect![[r#"
+        default/broken: failed: server `broken` ended with exit code 3 before it answered; it said: fatal: this server was told to end at once
+        default/fake: ok, 15 tools, modern protocol, asked [time]
+        --- stderr
+        hint: `stn sync` asks servers that were never listed or have changed
+    "#]]);
+    home.stn(&["mcp", "tools", "--search", "echo"]).is(&expect![[r#"
+        SERVER  TOOL  EFFECT  DESCRIPTION
+        fake  echo  reads  The fake tool `echo`.
+    "#]]);
+    home.stn(&["mcp", "tools", "nobody"]).is(&expect![[r#"
+        --- stderr
+        error: server `nobody` does not exist in environment `default`
+        hint: there are `broken`, `fake`
+        --- exit 1
+    "#]]);
+    assert_eq!(home.json(&["mcp", "tools"])["count"], 15);
+    let server = &home.json(&["mcp", "status"])["servers"][0];
+    assert_eq!((&server["name"], &server["state"]), (&"broken".into(), &"failed".into()));
+}

@@ -1,0 +1,208 @@
+//! `stn runs …`, and how runs end.
+
+use crate::home::Home;
+use expect_test::expect;
+use station_testkit::openai::{self, OpenAi};
+use std::io::{BufRead as _, BufReader};
+use std::process::Command;
+
+#[test]
+fn a_run_is_listed_and_told_step_by_step() {
+    let home = Home::with_fake();
+    home.agent("default", "reader", "model: offline\ntools: [__read]\n");
+    home.stn(&["agent", "run", "reader", "read /notes.md", "--quiet"]).done();
+    home.stn(&["runs", "list"]).is(&expect![[r#"
+        ID  AGENT  ENVIRONMENT  STATUS  STARTED (UTC)  TOOK  TASK
+        1  reader  default  completed  [time] [span]  read /notes.md
+    "#]]);
+    home.stn(&["runs", "inspect", "1"]).is(&expect![[r#"
+        Run 1 of `reader` in `default`: completed
+          task  read /notes.md
+          model  offline
+          created  [time] UTC
+
+        [span]  taken up by [worker]
+        [span]  run 1 of `reader` in `default`: model offline, at most 4 steps (computed: 1 tools, 0 sub-agents, a task of 2 words)
+        [span]  turn 1: 1 call (offline, [span], 5 tokens in, 2 out)
+        [span]  -> fake/read
+        [span]  <- read: 22 bytes in [span]: contents of everything
+        [span]  turn 2: answer (offline, [span], 10 tokens in, 18 out)
+
+        run 1 completed in [span] (2 steps, 1 tool call, 15 tokens in, 20 out)
+          `read`:
+          contents of everything
+
+          Not found: `/notes.md`.
+
+          — answered by Station's offline model: rules, not a language model
+    "#]]);
+    home.stn(&["runs", "list", "--status", "failed", "--agent", "reader"]).is(&expect![[r#"
+        --- stderr
+        hint: there are no such runs; start one with `stn agent run AGENT "task"`
+    "#]]);
+    home.stn(&["runs", "inspect", "7"]).is(&expect![[r#"
+        --- stderr
+        error: run 7 does not exist
+        hint: `stn runs list` shows them
+        --- exit 1
+    "#]]);
+    home.stn(&["runs", "resume", "1"]).is(&expect![[r#"
+        --- stderr
+        error: run 1 has ended as completed and cannot be resumed
+        hint: see it with `stn runs inspect 1`
+        --- exit 1
+    "#]]);
+    home.stn(&["runs", "list", "--status", "sleepy"]).exits(2);
+}
+
+#[test]
+fn a_failed_run_keeps_its_reason() {
+    let model = OpenAi::start(vec![openai::bad_key("sk-wrong-0123456789")]);
+    let home = Home::with_init()
+        .set("STN_AI_PROVIDER", "openai")
+        .set("STN_AI_MODEL", "stand-in-1")
+        .set("STN_AI_BASE_URL", &model.base_url())
+        .set("STN_AI_API_KEY", "sk-wrong-0123456789");
+    home.agent("default", "talker", "");
+    home.stn(&["agent", "run", "talker", "anything"]).is(&expect![[r#"
+        --- stderr
+        run 1 of `talker` in `default`: model openai/stand-in-1, at most 3 steps (computed: 0 tools, 0 sub-agents, a task of 1 words)
+          model failed after [span] (bad key): model `openai/stand-in-1` does not accept its key (401) (set `OPENAI_API_KEY` or `STN_AI_API_KEY` to a key that is valid for it)
+        run 1 failed in [span] (0 steps, 0 tool calls)
+        error: run 1 failed: model `openai/stand-in-1` does not accept its key (401) (set `OPENAI_API_KEY` or `STN_AI_API_KEY` to a key that is valid for it)
+        hint: see what happened with `stn runs inspect 1`
+        --- exit 3
+    "#]]);
+    home.stn(&["runs", "inspect", "1"]).is(&expect![[r#"
+        Run 1 of `talker` in `default`: failed
+          task  anything
+          model  openai/stand-in-1
+          created  [time] UTC
+
+        [span]  taken up by [worker]
+        [span]  run 1 of `talker` in `default`: model openai/stand-in-1, at most 3 steps (computed: 0 tools, 0 sub-agents, a task of 1 words)
+        [span]  model failed after [span] (bad key): model `openai/stand-in-1` does not accept its key (401) (set `OPENAI_API_KEY` or `STN_AI_API_KEY` to a key that is valid for it)
+
+        run 1 failed in [span] (0 steps, 0 tool calls)
+          model `openai/stand-in-1` does not accept its key (401) (set `OPENAI_API_KEY` or `STN_AI_API_KEY` to a key that is valid for it)
+    "#]]);
+}
+
+#[test]
+fn a_time_limit_ends_a_run_and_keeps_what_happened() {
+    let model = OpenAi::start(vec![openai::calls([("hang", "{}")])]);
+    let home = Home::with_fake()
+        .set("STN_AI_PROVIDER", "openai")
+        .set("STN_AI_MODEL", "stand-in-1")
+        .set("STN_AI_BASE_URL", &model.base_url());
+    home.agent("default", "waiter", "tools: [__hang]\n");
+    home.stn(&["agent", "run", "waiter", "wait", "--timeout", "2s"]).exits(3);
+    home.stn(&["runs", "inspect", "1"]).is(&expect![[r#"
+        Run 1 of `waiter` in `default`: timed_out
+          task  wait
+          model  openai/stand-in-1
+          created  [time] UTC
+
+        [span]  taken up by [worker]
+        [span]  run 1 of `waiter` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tools, 0 sub-agents, a task of 1 words)
+        [span]  turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+        [span]  -> fake/hang
+        [span]  its time is over
+        [span]  <- hang: outcome unknown after [span]: the run was stopped while it was out
+
+        run 1 took longer than it may in [span] (1 step, 1 tool call, 100 tokens in (64 cached), 20 out)
+    "#]]);
+}
+
+/// Starts a run that hangs in a tool, sends `signals` to it, each after a line with its word, and gives what it said.
+fn interrupted(home: &Home, signals: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut child = home.start(&["agent", "run", "waiter", "wait"]);
+    let pid = child.id().to_string();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut all = String::new();
+    for (word, signal) in signals {
+        loop {
+            let start = all.len();
+            assert_ne!(stderr.read_line(&mut all).unwrap(), 0, "it ended before `{word}`: {all}");
+            if all[start..].contains(word) {
+                break;
+            }
+        }
+        assert!(Command::new("kill").args([*signal, pid.as_str()]).status().unwrap().success());
+    }
+    while stderr.read_line(&mut all).unwrap() > 0 {}
+    (home.said(child).code, all)
+}
+
+fn waiting() -> (OpenAi, Home) {
+    let model = OpenAi::from_fn(|seen| {
+        let n_results =
+            seen.body["messages"].as_array().unwrap().iter().filter(|it| it["role"] == "tool").count();
+        if n_results == 0 { openai::calls([("hang", "{}")]) } else { openai::reply("It went on.") }
+    });
+    let home = Home::with_fake()
+        .set("STN_AI_PROVIDER", "openai")
+        .set("STN_AI_MODEL", "stand-in-1")
+        .set("STN_AI_BASE_URL", &model.base_url());
+    home.agent("default", "waiter", "tools: [__hang]\n");
+    (model, home)
+}
+
+#[test]
+fn ctrl_c_cancels_and_keeps_what_happened() {
+    let (_model, home) = waiting();
+    let (code, stderr) = interrupted(&home, &[("-> fake/hang", "-INT")]);
+    assert_eq!(code, Some(130), "{stderr}");
+    assert!(stderr.contains("Stopping; what happened is kept."), "{stderr}");
+    home.stn(&["runs", "inspect", "1"]).is(&expect![[r#"
+        Run 1 of `waiter` in `default`: cancelled
+          task  wait
+          model  openai/stand-in-1
+          created  [time] UTC
+
+        [span]  taken up by [worker]
+        [span]  run 1 of `waiter` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tools, 0 sub-agents, a task of 1 words)
+        [span]  turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+        [span]  -> fake/hang
+        [span]  asked to stop by [worker]
+        [span]  <- hang: outcome unknown after [span]: the run was stopped while it was out
+
+        run 1 was cancelled in [span] (1 step, 1 tool call, 100 tokens in (64 cached), 20 out)
+    "#]]);
+}
+
+#[test]
+fn a_killed_run_shows_interrupted_and_goes_on() {
+    let (_model, home) = waiting();
+    let (code, stderr) = interrupted(&home, &[("-> fake/hang", "-KILL")]);
+    assert_eq!(code, None, "{stderr}");
+    home.stn(&["runs", "list"]).is(&expect![[r#"
+        ID  AGENT  ENVIRONMENT  STATUS  STARTED (UTC)  TOOK  TASK
+        1  waiter  default  interrupted  [time]  wait
+    "#]]);
+    home.stn(&["runs", "inspect", "1"]).is(&expect![[r#"
+        Run 1 of `waiter` in `default`: interrupted
+          task  wait
+          model  openai/stand-in-1
+          created  [time] UTC
+          waits on tool `hang` of `fake`
+
+        [span]  taken up by [worker]
+        [span]  run 1 of `waiter` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tools, 0 sub-agents, a task of 1 words)
+        [span]  turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+        [span]  -> fake/hang
+                    hang was out when Station went away
+
+        run 1 was interrupted
+        --- stderr
+        hint: drive it on with `stn runs resume 1`
+    "#]]);
+    home.stn(&["runs", "resume", "1"]).is(&expect![[r#"
+        It went on.
+        --- stderr
+          interrupted while hang was out; taken up again by [worker]
+          turn 2: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+        run 1 completed in [span] (2 steps, 1 tool call, 200 tokens in (128 cached), 40 out)
+    "#]]);
+    assert_eq!(home.json(&["runs", "inspect", "1"])["run"]["status"], "completed");
+}

@@ -1,0 +1,122 @@
+//! What holds for every command: streams, JSON, exit codes.
+
+use crate::home::Home;
+use expect_test::expect;
+use serde_json::Value;
+use std::process::Stdio;
+
+#[test]
+fn a_closed_pipe_is_not_an_error() {
+    let home = Home::with_init();
+    home.agent("default", "one", "model: offline\n");
+    for args in [
+        &["--help"][..],
+        &["agent", "list"],
+        &["config", "show"],
+        &["agent", "list", "--json"],
+        &["agent", "run", "one", "anything"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child =
+            home.command(args).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let said = home.said(child);
+        said.done();
+        assert!(!said.stderr.contains("error"), "{args:?}: {}", said.stderr);
+    }
+    assert_eq!(home.json(&["runs", "list"])["runs"][0]["status"], "completed");
+}
+
+#[test]
+fn a_closed_stderr_is_not_an_error() {
+    let home = Home::with_init();
+    home.agent("default", "one", "model: offline\n");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = home
+        .command(&["agent", "run", "one", "anything"])
+        .stdout(Stdio::piped())
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    home.said(child).done();
+}
+
+#[test]
+fn what_stands_on_standard_input_is_nobodys_business() {
+    let home = Home::with_init();
+    home.agent("default", "one", "model: offline\n");
+    let garbage = "{\"jsonrpc\": \u{0}\u{1b}[2J\n".repeat(1000);
+    home.stn_reading(&["agent", "run", "one", "anything"], &garbage).done();
+    home.stn_reading(&["init"], &garbage).done();
+}
+
+#[test]
+fn json_has_one_shape() {
+    let home = Home::with_fake();
+    home.agent("default", "one", "model: offline\ntools: [__read]\n");
+    let run = home.json(&["agent", "run", "one", "read /notes.md"]);
+    assert_eq!(run["run"]["status"], "completed");
+    assert_eq!(run["run"]["environment"], "default");
+    assert!(
+        run["run"]["id"].is_i64()
+            && run["run"]["duration_ms"].is_u64()
+            && run["run"]["usage"]["input"].is_u64()
+    );
+    assert!(run["run"]["created_at"].as_str().unwrap().ends_with('Z'));
+    for (args, nouns) in [
+        (&["agent", "list"][..], "agents"),
+        (&["runs", "list"], "runs"),
+        (&["env", "list"], "environments"),
+        (&["mcp", "list"], "servers"),
+        (&["mcp", "status"], "servers"),
+        (&["mcp", "tools"], "tools"),
+        (&["sync"], "environments"),
+        (&["config", "show"], "settings"),
+    ] {
+        let json = home.json(args);
+        let n = json[nouns].as_array().unwrap_or_else(|| panic!("{args:?}: {json}")).len();
+        assert_eq!(json["count"], n, "{args:?}");
+    }
+    assert_eq!(home.json(&["agent", "show", "one"])["tools"][0]["tool"], "read");
+    let inspected = home.json(&["runs", "inspect", "1"]);
+    let events: Vec<&Value> =
+        inspected["journal"].as_array().unwrap().iter().map(|entry| &entry["event"]["event"]).collect();
+    let last = events.last().unwrap();
+    assert_eq!((events[0], *last), (&Value::from("adopted"), &Value::from("run_ended")));
+}
+
+#[test]
+fn errors_are_json_too() {
+    let home = Home::with_init();
+    home.stn(&["agent", "show", "nobody", "--json"]).is(&expect![[r#"
+        --- stderr
+        {"error":{"kind":"not_found","message":"agent `nobody` does not exist in environment `default`","hints":["`stn agent list` shows them"]}}
+        --- exit 1
+    "#]]);
+    home.stn(&["agent", "frobnicate", "--json"]).is(&expect![[r#"
+        --- stderr
+        {"error":{"kind":"usage","message":"unrecognized subcommand 'frobnicate'\n\nUsage: stn agent [OPTIONS] <COMMAND>\n\nFor more information, try '--help'.","hints":[]}}
+        --- exit 2
+    "#]]);
+    home.stn(&["agent", "frobnicate"]).exits(2);
+}
+
+#[test]
+fn control_characters_are_shown_and_not_obeyed() {
+    let home = Home::with_init();
+    home.write(
+        "environments/default/agents/odd.prompt",
+        "---\nmetadata: {description: \"\\x1b[2Jgone\"}\nmodel: offline\n---\nYou are odd.\n",
+    );
+    home.stn(&["sync", "--quiet"]).done();
+    assert!(!home.stn(&["agent", "list", "--color", "always"]).stdout.contains('\u{1b}'));
+    assert!(!home.stn(&["agent", "show", "odd", "--color", "never"]).stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn the_version_starts_nothing() {
+    let home = Home::new();
+    home.stn(&["--version"]).done();
+    assert!(!home.path().join(".config").exists());
+}

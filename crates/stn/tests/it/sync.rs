@@ -1,0 +1,134 @@
+//! `stn sync`
+
+use crate::home::Home;
+use expect_test::expect;
+
+#[test]
+fn a_dry_run_prints_the_plan_and_changes_nothing() {
+    let home = Home::new();
+    home.server("default", "fake", &[]);
+    home.agent("default", "triage", "model: offline\ntools: [__read]\n");
+    home.write("environments/default/variables.yml", "TOKEN: s3cret-value\n");
+    let before = everything(&home);
+    let said = home.stn(&["sync", "default", "--dry-run"]);
+    said.is(&expect![[r#"
+        Environment `default`: 4 changes to apply, 0 unchanged. This was a dry run.
+          + environment default
+          + variable TOKEN
+          + server file fake (fake)
+          + agent triage
+    "#]]);
+    assert_eq!(everything(&home), before, "no key, no database, no workspace_id");
+    let said = home.stn(&["sync", "default"]);
+    said.is(&expect![[r#"
+        Environment `default`: 4 changes applied, 0 unchanged.
+          + environment default
+          + variable TOKEN
+          + server file fake (fake)
+          + agent triage
+          server fake: 15 tools in [span]
+        --- stderr
+        Made a new encryption key: $HOME/.config/station/station.key
+        hint: back it up: without it nobody can open the database, and it is kept nowhere else
+    "#]]);
+    assert!(!said.shown().contains("s3cret-value"));
+    home.stn(&["sync"]).is(&expect![[r#"
+        Environment `default`: nothing to change, 3 definitions up to date.
+    "#]]);
+    std::fs::remove_file(home.config("environments/default/agents/triage.prompt")).unwrap();
+    home.stn(&["sync", "--dry-run"]).is(&expect![[r#"
+        Environment `default`: 1 change to apply, 2 unchanged. This was a dry run.
+          - agent triage
+    "#]]);
+    assert_eq!(home.json(&["agent", "list"])["count"], 1);
+    home.stn(&["sync"]).is(&expect![[r#"
+        Environment `default`: 1 change applied, 2 unchanged.
+          - agent triage
+    "#]]);
+    assert_eq!(home.json(&["agent", "list"])["count"], 0);
+}
+
+/// Every file of the configuration folder with its text.
+fn everything(home: &Home) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut folders = vec![home.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn a_broken_file_refuses_itself_alone() {
+    let home = Home::with_init();
+    home.agent("default", "good", "model: offline\nmemory: {kind: none}\n");
+    home.agent("default", "bad", "model: offline\nmax_steps: many\n");
+    home.write(
+        "environments/default/agents/worse.prompt",
+        "---\nmodel: offline\n---\n{{#if x}}never closed\n",
+    );
+    home.write(
+        "environments/default/mcp-servers/keys.json",
+        "{\"mcpServers\": {\n  \"github\": {\"command\": \"x\", \"env\": {\"TOKEN\": \"s3cret-value\",, \"A\": \"{{ .A }}\"}}\n}}\n",
+    );
+    home.write("environments/default/variables.yml", "A: s3cret-value\nB: [s3cret-list]\n");
+    let said = home.stn(&["sync", "default"]);
+    said.is(&expect![[r#"
+        Environment `default`: 1 change applied, 0 unchanged.
+          + agent good
+        --- stderr
+        environments/default/variables.yml:2:4: variable `B` must be a text, not a list or a map
+        hint: write `KEY: value`, one per line
+        environments/default/mcp-servers/keys.json:2:62: this is not JSON: key must be a string
+          2 |  "github": {"command": "*", "env": {"TOKEN": "************",, "A": "{{ .A }}"}}
+            |  ^
+        environments/default/agents/bad.prompt:5:12: `max_steps` must be a whole number
+          5 | max_steps: many
+            |  ^
+        note: environments/default/agents/good.prompt:5:1: `memory` is kept, but has no effect here
+        environments/default/agents/worse.prompt:5:1: the template is broken: invalid handlebars syntax: expected escape, expression, html_expression, decorator_expression, partial_expression, invert_tag, invert_chain_tag, helper_block_start, helper_block_end, decorator_block_s
+        hint: a literal `{{` is written `\{{`
+        --- exit 4
+    "#]]);
+    assert!(!said.shown().contains("s3cret"), "{}", said.shown());
+    assert_eq!(home.json(&["agent", "list"])["agents"][0]["name"], "good");
+}
+
+#[test]
+fn a_server_that_fails_makes_a_sync_partial() {
+    let home = Home::with_init();
+    home.server("default", "fake", &[]);
+    home.server("default", "broken", &["--exit-at-start", "3"]);
+    home.stn(&["sync", "--json", "--quiet"]).exits(4);
+    let tools = home.json(&["mcp", "tools"]);
+    assert_eq!(tools["count"], 15, "its sibling works");
+}
+
+#[test]
+fn a_missing_folder_is_an_error_and_never_a_removal() {
+    let home = Home::with_init();
+    home.agent("default", "triage", "model: offline\n");
+    home.stn(&["sync", "--quiet"]).done();
+    std::fs::rename(home.config("environments/default"), home.config("elsewhere")).unwrap();
+    home.stn(&["sync", "default"]).is(&expect![[r#"
+        --- stderr
+        error: environment `default` has no folder $HOME/.config/station/environments/default
+        hint: make it with `stn env create default`
+        --- exit 1
+    "#]]);
+    home.stn(&["sync"]).is(&expect![[r#"
+        --- stderr
+        error: there is no environment folder to sync
+        hint: make one with `stn init` or `stn env create NAME`
+        --- exit 1
+    "#]]);
+    assert_eq!(home.json(&["agent", "list"])["count"], 1);
+}
