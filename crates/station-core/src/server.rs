@@ -26,6 +26,8 @@ pub struct Server {
     pub discovered_at: Option<Micros>,
     /// Why the last discovery failed; `None` when it worked or never ran.
     pub problem: Option<String>,
+    /// When it failed.
+    pub problem_at: Option<Micros>,
 }
 
 /// How a server is reached.

@@ -10,12 +10,17 @@ use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 use station_core::grant::{self, Link};
 use station_core::sync::Grant;
-use station_core::{AgentId, Caller, Environment, EnvironmentName, Result, RunId, Server, ToolId};
+use station_core::{
+    AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Result, RunId, Server, ToolId,
+};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Servers that are started at a time: enough to hide their start-up, few enough for two cores.
 const SIDE_BY_SIDE: usize = 16;
+
+/// A server that could not be listed is asked again by a run after so long; `stn sync` asks at once.
+const RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// What came of a discovery.
 #[derive(Clone, Debug, Default)]
@@ -69,12 +74,29 @@ impl Station {
     }
 
     /// Discovers what a run of `environment` would otherwise have to do without: servers never listed, and those
-    /// listed longer ago than `discovery.ttl`. One that failed is tried again after the same time.
+    /// listed longer ago than `discovery.ttl`. One that failed is left alone for a while: a run must not wait each time
+    /// for a server that is down.
     pub(crate) async fn discover_stale(&self, environment: &Environment) -> Result<Discovery> {
         let ttl_ms = crate::lease::millis(self.config().discovery_ttl);
+        let retry_ms = crate::lease::millis(RETRY_AFTER).min(ttl_ms);
         let now = self.now();
-        self.discover(environment, &|server| server.discovered_at.is_none_or(|at| now.ms_since(at) > ttl_ms))
-            .await
+        self.discover(environment, &|server| {
+            let resting = server.problem_at.is_some_and(|at| now.ms_since(at) < retry_ms);
+            !resting && server.discovered_at.is_none_or(|at| now.ms_since(at) > ttl_ms)
+        })
+        .await
+    }
+
+    /// Lists anew what said, since it was last listed, that its lists have changed.
+    pub(crate) async fn discover_changed(&self, id: EnvironmentId) -> Result<()> {
+        let changed = self.pool().changed(id);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        if let Some(environment) = self.store().environment_by_id(id).await? {
+            self.discover(&environment, &|server| changed.contains(&server.id)).await?;
+        }
+        Ok(())
     }
 
     async fn discover_one(&self, server: &Server, values: &Values) -> Result<Discovered> {

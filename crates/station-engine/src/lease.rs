@@ -59,7 +59,7 @@ impl Lease {
                     return Error::conflict(format!("run {} was taken over by another worker", self.run));
                 }
                 Err(error) if self.check().is_ok() => {
-                    tracing::warn!(run = %self.run, %error, "the lease was not renewed")
+                    tracing::warn!(run = %self.run, %error, "the lease was not renewed");
                 }
                 Err(error) => return error,
             }

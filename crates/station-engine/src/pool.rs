@@ -12,11 +12,12 @@ use station_core::{
     Definition, EffectId, EnvironmentId, Era, Error, Isolation, Result, RunId, ServerId, ServerSettings,
 };
 use station_mcp::{CallEnd, Connection, Launch, Shim};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -62,10 +63,14 @@ struct Shared {
     secret: [u8; 32],
     processes: Arc<Semaphore>,
     processes_max: usize,
+    /// Told whenever a slot is let go of.
+    released: Notify,
     launch: LaunchBase,
     call_timeout: Duration,
     output_bytes_max: u64,
     idle_close: Duration,
+    /// Whether the task that closes idle connections was started; a command that calls nothing needs none.
+    sweeping: AtomicBool,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
@@ -92,10 +97,18 @@ struct Slot {
     used: Mutex<Instant>,
 }
 
+/// A slot in use. Letting go of it, also by a cancelled call, wakes whoever waits for a process.
+struct InUse {
+    slot: Option<Arc<Slot>>,
+    shared: Arc<Shared>,
+}
+
 #[derive(Default)]
 struct Open {
     connection: Option<(Connection, OwnedSemaphorePermit)>,
     failed: Option<Failed>,
+    /// The connection's count of list changes when it was last listed.
+    listed: u64,
 }
 
 struct Failed {
@@ -116,6 +129,7 @@ impl Pool {
             secret,
             processes: Arc::new(Semaphore::new(config.processes_max)),
             processes_max: config.processes_max,
+            released: Notify::new(),
             launch: LaunchBase {
                 shim: config.shim.clone(),
                 inherited,
@@ -126,6 +140,7 @@ impl Pool {
             call_timeout: config.call_timeout,
             output_bytes_max: config.output_bytes_max,
             idle_close: config.idle_close,
+            sweeping: AtomicBool::new(false),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -169,9 +184,19 @@ impl Pool {
     pub(crate) async fn list(&self, reach: &Reach) -> Result<Discovery, String> {
         let slot = self.slot(reach, None).map_err(|error| error.sentence().to_owned())?;
         let connection = self.connection(&slot, reach).await?;
+        // Read before listing: what changes meanwhile is a change since.
+        let told = *connection.list_changed().borrow();
         let listed = connection.list(self.shared.launch.connect_timeout).await;
         slot.touch();
+        slot.open.lock().await.listed = told;
         listed.map_err(|error| redact(&said(&error.sentence, &error.stderr), &reach.definition))
+    }
+
+    /// Servers of `environment` that said, since they were last listed, that their lists have changed.
+    pub(crate) fn changed(&self, environment: EnvironmentId) -> BTreeSet<ServerId> {
+        let slots = self.slots();
+        let told = slots.iter().filter(|(key, slot)| key.environment == environment && slot.has_changed());
+        told.map(|(key, _)| key.server).collect()
     }
 
     /// Closes the connections that belonged to one run alone.
@@ -186,7 +211,7 @@ impl Pool {
         self.close_where(|_, _| true).await;
     }
 
-    fn slot(&self, reach: &Reach, run: Option<RunId>) -> Result<Arc<Slot>> {
+    fn slot(&self, reach: &Reach, run: Option<RunId>) -> Result<InUse> {
         let key = Key {
             environment: reach.environment,
             server: reach.server,
@@ -195,7 +220,7 @@ impl Pool {
         };
         let mut slots = self.slots();
         if let Some(slot) = slots.get(&key) {
-            return Ok(Arc::clone(slot));
+            return Ok(self.in_use(slot));
         }
         let same = |other: &Key| {
             other.environment == key.environment && other.server == key.server && other.run.is_none()
@@ -223,11 +248,16 @@ impl Pool {
             calls: Semaphore::new(calls as usize),
             used: Mutex::new(Instant::now()),
         });
-        slots.insert(key, Arc::clone(&slot));
-        if slots.len() == 1 && !self.shared.closing.is_cancelled() {
+        let in_use = self.in_use(&slot);
+        slots.insert(key, slot);
+        if !self.shared.sweeping.swap(true, Ordering::Relaxed) {
             self.shared.tasks.spawn(close_idle(Arc::clone(&self.shared)));
         }
-        Ok(slot)
+        Ok(in_use)
+    }
+
+    fn in_use(&self, slot: &Arc<Slot>) -> InUse {
+        InUse { slot: Some(Arc::clone(slot)), shared: Arc::clone(&self.shared) }
     }
 
     /// The open connection, or a new one. One caller connects, the others wait for it.
@@ -252,7 +282,7 @@ impl Pool {
         match result {
             Ok(opened) => {
                 let connection = opened.0.clone();
-                *open = Open { connection: Some(opened), failed: None };
+                *open = Open { connection: Some(opened), failed: None, listed: 0 };
                 Ok(connection)
             }
             Err(sentence) => {
@@ -267,29 +297,35 @@ impl Pool {
 
     /// Room for one more process: a free place, or the one of the connection that was idle longest.
     async fn process(&self, reach: &Reach) -> Result<OwnedSemaphorePermit, String> {
-        let processes = || Arc::clone(&self.shared.processes);
-        if let Ok(permit) = processes().try_acquire_owned() {
-            return Ok(permit);
-        }
-        let idlest = {
-            let slots = self.slots();
-            let idle = slots.iter().filter(|(_, slot)| Arc::strong_count(slot) == 1 && slot.is_open());
-            idle.min_by_key(|(_, slot)| slot.used()).map(|(key, _)| key.clone())
-        };
-        if let Some(idlest) = idlest {
-            self.close_where(|key, _| *key == idlest).await;
-        }
-        let wait = self.shared.launch.connect_timeout;
-        match tokio::time::timeout(wait, processes().acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(format!(
+        let found = tokio::time::timeout(self.shared.launch.connect_timeout, async {
+            loop {
+                let released = self.shared.released.notified();
+                let processes = Arc::clone(&self.shared.processes);
+                if let Ok(permit) = processes.try_acquire_owned() {
+                    return permit;
+                }
+                match self.idlest() {
+                    Some(idlest) => self.close_where(|key, _| *key == idlest).await,
+                    None => released.await,
+                }
+            }
+        });
+        found.await.map_err(|_| {
+            format!(
                 "server `{}` was not started: all {} connections (`pool.processes_max`) are in use",
                 reach.name, self.shared.processes_max
-            )),
-        }
+            )
+        })
     }
 
-    async fn close_where(&self, pick: impl Fn(&Key, &Slot) -> bool) {
+    /// The open connection that nobody uses and that was idle longest.
+    fn idlest(&self) -> Option<Key> {
+        let slots = self.slots();
+        let idle = slots.iter().filter(|(_, slot)| Arc::strong_count(slot) == 1 && slot.is_open());
+        idle.min_by_key(|(_, slot)| slot.used()).map(|(key, _)| key.clone())
+    }
+
+    async fn close_where(&self, pick: impl Fn(&Key, &Arc<Slot>) -> bool) {
         self.shared.close_where(pick).await;
     }
 
@@ -321,7 +357,7 @@ impl Pool {
 }
 
 impl Shared {
-    async fn close_where(&self, pick: impl Fn(&Key, &Slot) -> bool) {
+    async fn close_where(&self, pick: impl Fn(&Key, &Arc<Slot>) -> bool) {
         let picked: Vec<Arc<Slot>> = {
             let mut slots = self.slots.lock().expect("no holder of this lock can panic");
             let keys: Vec<Key> =
@@ -337,6 +373,22 @@ impl Shared {
     }
 }
 
+impl std::ops::Deref for InUse {
+    type Target = Slot;
+
+    fn deref(&self) -> &Slot {
+        self.slot.as_ref().expect("only `drop` takes the slot")
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        // First let go, then tell: whoever wakes must find it idle.
+        drop(self.slot.take());
+        self.shared.released.notify_waiters();
+    }
+}
+
 impl Slot {
     fn touch(&self) {
         *self.used.lock().expect("no holder of this lock can panic") = Instant::now();
@@ -344,6 +396,13 @@ impl Slot {
 
     fn used(&self) -> Instant {
         *self.used.lock().expect("no holder of this lock can panic")
+    }
+
+    fn has_changed(&self) -> bool {
+        let Ok(open) = self.open.try_lock() else { return false };
+        open.connection
+            .as_ref()
+            .is_some_and(|(connection, _)| *connection.list_changed().borrow() > open.listed)
     }
 
     fn is_open(&self) -> bool {
@@ -355,14 +414,9 @@ impl Slot {
 async fn close_idle(shared: Arc<Shared>) {
     let every = (shared.idle_close / 2).max(Duration::from_millis(100));
     while shared.closing.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-        shared
-            .close_where(|_, slot| {
-                slot.used().elapsed() > shared.idle_close && slot.calls.available_permits() > 0
-            })
-            .await;
-        if shared.slots.lock().expect("no holder of this lock can panic").is_empty() {
-            return;
-        }
+        let idle =
+            |slot: &Arc<Slot>| Arc::strong_count(slot) == 1 && slot.used().elapsed() > shared.idle_close;
+        shared.close_where(|_, slot| idle(slot)).await;
     }
 }
 

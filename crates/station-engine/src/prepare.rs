@@ -171,7 +171,7 @@ async fn sub_agents(station: &Station, agent: &Agent, warnings: &mut Vec<String>
                 description: other.description,
             }),
             None => {
-                warnings.push(format!("there is no agent `{}` to call in this environment", link.written))
+                warnings.push(format!("there is no agent `{}` to call in this environment", link.written));
             }
         }
     }

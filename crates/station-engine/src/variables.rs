@@ -46,14 +46,18 @@ impl Values {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Secret> {
-        self.explicit.get(name).or_else(|| self.from_process(name)).or_else(|| self.stored.get(name)).cloned()
+        self.explicit
+            .get(name)
+            .or_else(|| self.process_value(name))
+            .or_else(|| self.stored.get(name))
+            .cloned()
     }
 
     /// The place a value comes from, in words; `None` where it has none.
     pub(crate) fn place(&self, name: &str) -> Option<&'static str> {
         if self.explicit.contains_key(name) {
             Some("--var")
-        } else if self.from_process(name).is_some() {
+        } else if self.process_value(name).is_some() {
             Some("process environment")
         } else if self.stored.contains_key(name) {
             Some("variables.yml")
@@ -71,7 +75,7 @@ impl Values {
                     .map(|it| {
                         let place = format!("{}:{}:{}", it.path, it.at.line, it.at.column);
                         let kept_back = self.process.contains_key(&it.variable)
-                            && self.from_process(&it.variable).is_none();
+                            && self.process_value(&it.variable).is_none();
                         let note = if kept_back {
                             ", set in the process environment but not passed through"
                         } else {
@@ -89,7 +93,7 @@ impl Values {
         }
     }
 
-    fn from_process(&self, name: &str) -> Option<&Secret> {
+    fn process_value(&self, name: &str) -> Option<&Secret> {
         let open = match &self.passthrough {
             Passthrough::All => true,
             Passthrough::Only(names) => names.contains(name),

@@ -27,6 +27,9 @@ pub(crate) fn work_off<'a>(station: &'a Station, id: RunId, stop: &'a Stop) -> B
             };
             match left {
                 Left::Ended => {
+                    if let Err(error) = station.discover_changed(run.environment).await {
+                        tracing::warn!(run = %id, %error, "changed tools were not listed anew");
+                    }
                     station.pool().end_run(id).await;
                     return Ok(());
                 }

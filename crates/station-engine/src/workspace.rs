@@ -8,6 +8,7 @@ use nix::fcntl::{Flock, FlockArg};
 use station_core::file::{Position, Problem, Severity, edit};
 use station_core::sync::{Files, Text};
 use station_core::{AgentName, BlobHash, EnvironmentName, Error, Result, Secret};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
@@ -127,11 +128,18 @@ impl Workspace {
         for path in list(&folder.join("mcp-servers"))?.into_iter().chain(list(&folder)?) {
             let is_config = path.is_file() && ends_with(&path, ".json") && !ends_with(&path, ".openapi.json");
             if let Some(name) = stem(&path, ".json").filter(|_| is_config) {
-                if configs.contains_key(&name) {
-                    reader
-                        .problem(&path, "a file of this name is in `mcp-servers/` too, and that one counts");
-                } else if let Some(text) = reader.read(&path, &name) {
-                    configs.insert(name, text);
+                match configs.entry(name) {
+                    Entry::Occupied(_) => {
+                        reader.problem(
+                            &path,
+                            "a file of this name is in `mcp-servers/` too, and that one counts",
+                        );
+                    }
+                    Entry::Vacant(free) => {
+                        if let Some(text) = reader.read(&path, free.key()) {
+                            free.insert(text);
+                        }
+                    }
                 }
             }
         }

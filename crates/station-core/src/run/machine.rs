@@ -130,7 +130,7 @@ impl Machine {
             Event::Refused { slot, sentence } => self.refuse(*slot, sentence),
             Event::OutcomeUnknown { id, why, .. } => self.unknown(*id, *why),
             Event::ChildEnded { id, status, text, .. } => {
-                self.settle(*id, text, *status != Status::Completed)
+                self.settle(*id, text, *status != Status::Completed);
             }
             Event::CancelRequested { .. } => {
                 self.stop.get_or_insert(Outcome::Cancelled);

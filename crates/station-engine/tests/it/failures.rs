@@ -84,7 +84,7 @@ async fn a_tool_withdrawn_during_a_run_is_no_longer_allowed() {
         "model: script/one\ntools: [echo, read]",
     );
     let (asked, withdraw) = tokio::sync::oneshot::channel::<()>();
-    let (withdrawn, wait) = std::sync::mpsc::channel::<()>();
+    let (withdrawn, wait) = std::sync::mpsc::sync_channel::<()>(1);
     let hands = std::sync::Mutex::new((Some(asked), wait));
     let script = Script::from_fn(move |request| match request.messages.len() {
         2 => calls([("echo", json!({"text": "before"}))]),

@@ -3,5 +3,6 @@
 mod environments;
 mod failures;
 mod home;
+mod pool;
 mod runs;
 mod sub_agents;

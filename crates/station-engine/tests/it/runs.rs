@@ -45,7 +45,8 @@ async fn a_run_uses_real_tools_and_keeps_every_step() {
         ask script/one
         answered "done", 0 calls
         ended completed
-    "#]].assert_eq(&sorted_results(&outline(&details)));
+    "#]]
+    .assert_eq(&sorted_results(&outline(&details)));
     let effects: Vec<_> = home.log("default", "fake").iter().map(|line| line["effect"].clone()).collect();
     let started: Vec<_> = details
         .journal

@@ -46,7 +46,8 @@ async fn a_coordinator_gets_what_its_agents_answered() {
         ask script/one
         answered "both answered", 0 calls
         ended completed
-    "#]].assert_eq(&outline(&details));
+    "#]]
+    .assert_eq(&outline(&details));
     open.close().await;
 }
 
