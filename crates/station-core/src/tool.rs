@@ -176,14 +176,10 @@ mod tests {
     #[test]
     fn wire_names_are_short_unique_and_do_not_depend_on_order() {
         let long = "x".repeat(80);
-        let rows: &[(&[(&str, &str)], &[&str])] = &[
-            (&[("fs", "read"), ("git", "log")], &["read", "log"]),
-            (&[("fs", "read"), ("git", "read")], &["fs__read", "git__read"]),
-            (&[("fs", "read.file")], &["read_file"]),
-        ];
-        for (tools, expected) in rows {
-            assert_eq!(&wire_names(tools), expected);
-        }
+        let check = |tools: &[(&str, &str)], expected: &[&str]| assert_eq!(wire_names(tools), expected);
+        check(&[("fs", "read"), ("git", "log")], &["read", "log"]);
+        check(&[("fs", "read"), ("git", "read")], &["fs__read", "git__read"]);
+        check(&[("fs", "read.file")], &["read_file"]);
         let clash = [("a", "x.y"), ("a", "x_y"), ("b", long.as_str()), ("c", long.as_str()), ("d", "é")];
         let names = wire_names(&clash);
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), clash.len(), "{names:?}");
