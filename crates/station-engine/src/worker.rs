@@ -34,8 +34,9 @@ pub(crate) fn work_off<'a>(station: &'a Station, id: RunId, stop: &'a Stop) -> B
                     return Ok(());
                 }
                 Left::Waiting(children) => {
+                    // Every child to its end, also beside one that fails: a dropped one would look killed.
                     let children = children.into_iter().map(|child| work_off(station, child, stop));
-                    futures::future::try_join_all(children).await?;
+                    futures::future::join_all(children).await.into_iter().collect::<Result<()>>()?;
                 }
             }
         }

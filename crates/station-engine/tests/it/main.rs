@@ -3,6 +3,7 @@
 mod environments;
 mod failures;
 mod home;
+mod models;
 mod pool;
 mod runs;
 mod sub_agents;
