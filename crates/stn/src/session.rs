@@ -88,6 +88,9 @@ impl<'a> Session<'a> {
             self.out.hint("back it up: without it nobody can open the database, and it is kept nowhere else");
         }
         let station = Station::open(self.settings.engine(location, key)).await?;
+        if let Some(hint) = place.hint().filter(|_| is_new) {
+            self.out.hint(&hint);
+        }
         if is_new && fresh == Fresh::Apply {
             self.apply_all(&station).await?;
         }

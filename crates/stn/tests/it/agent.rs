@@ -95,10 +95,14 @@ fn tools_are_chosen_with_reasons_and_used() {
 
 #[test]
 fn a_model_is_asked_and_its_tools_are_called() {
-    let model = OpenAi::start(vec![
-        openai::calls([("echo", r#"{"text": "hello"}"#), ("fail", "{}")]),
-        openai::reply("They said hello."),
-    ]);
+    let model = OpenAi::from_fn(|seen| {
+        let messages = seen.body["messages"].as_array().unwrap();
+        match messages.iter().filter(|message| message["role"] == "tool").count() {
+            0 => openai::calls([("echo", r#"{"text": "hello"}"#)]),
+            1 => openai::calls([("fail", "{}")]),
+            _ => openai::reply("They said hello."),
+        }
+    });
     let home = Home::with_fake()
         .set("STN_AI_PROVIDER", "openai")
         .set("STN_AI_MODEL", "stand-in-1")
@@ -110,15 +114,16 @@ fn a_model_is_asked_and_its_tools_are_called() {
         They said hello.
         --- stderr
         run 1 of `talker` in `default`: model openai/stand-in-1, at most 5 steps (computed: 2 tools, 0 sub-agents, a task of 2 words)
-          turn 1: 2 calls (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+          turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
           -> fake/echo {"text": "hello"}
+          <- echo: 5 bytes in [span]
+          turn 2: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
           -> fake/fail
           <- fail failed in [span]: it did not work
-          <- echo: 5 bytes in [span]
         talker says:
         They said hello.
-          turn 2: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
-        run 1 completed in [span] (2 steps, 2 tool calls, 200 tokens in (128 cached), 40 out)
+          turn 3: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+        run 1 completed in [span] (3 steps, 2 tool calls, 300 tokens in (192 cached), 60 out)
     "#]]);
     let home = home.set("STN_LOG_LEVEL", "trace");
     let log = home.stn(&["agent", "run", "talker", "say hello"]);
@@ -210,7 +215,7 @@ fn an_agent_with_a_broken_file_says_so() {
         --- stderr
         environments/default/agents/bad.prompt:4:8: this is not YAML: unclosed bracket '['
           4 | model: [offline
-            |  ^
+            |        ^
         error: agent `bad` does not exist in environment `default`: its file is refused
         hint: mend the file, then `stn sync default`
         --- exit 1
@@ -229,7 +234,7 @@ fn an_agent_with_a_broken_file_says_so() {
         --- stderr
         environments/default/agents/good.prompt:5:12: `max_steps` must be a whole number
           5 | max_steps: many
-            |  ^
+            |            ^
         hint: this is what is stored: mend the file, then `stn sync default`
     "#]]);
     home.stn(&["agent", "run", "good", "still runs as it was"]).is(&expect![[r#"
@@ -239,10 +244,10 @@ fn an_agent_with_a_broken_file_says_so() {
         --- stderr
         environments/default/agents/bad.prompt:4:8: this is not YAML: unclosed bracket '['
           4 | model: [offline
-            |  ^
+            |        ^
         environments/default/agents/good.prompt:5:12: `max_steps` must be a whole number
           5 | max_steps: many
-            |  ^
+            |            ^
         run 1 of `good` in `default`: model offline, at most 3 steps (computed: 0 tools, 0 sub-agents, a task of 5 words)
           turn 1: answer (offline, [span], 8 tokens in, 29 out)
         run 1 completed in [span] (1 step, 0 tool calls, 8 tokens in, 29 out)

@@ -2,26 +2,10 @@
 
 use crate::home::Home;
 use expect_test::expect;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-
-/// An `npx` that starts the server installed for tests, whatever version is asked for: `npx -y <package> <folder>`.
-fn with_npx() -> Home {
-    let home = Home::new();
-    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/node/node_modules");
-    let server = installed.join("@modelcontextprotocol/server-filesystem/dist/index.js");
-    assert!(server.exists(), "{} is missing: scripts/setup test", server.display());
-    let npx = home.path().join("npx");
-    std::fs::write(&npx, format!("#!/bin/sh\nexec node '{}' \"$3\"\n", server.display())).unwrap();
-    std::fs::set_permissions(&npx, std::fs::Permissions::from_mode(0o755)).unwrap();
-    #[expect(clippy::disallowed_methods, reason = "node is found as the test's own programs are")]
-    let path = format!("{}:{}", home.path().display(), std::env::var("PATH").unwrap());
-    home.set("PATH", &path)
-}
 
 #[test]
 fn the_demo_works_twice() {
-    let home = with_npx();
+    let home = Home::with_npx("");
     home.stn(&["demo"]).is(&expect![[r#"
         `log_reader` answers:
         `$HOME/.config/station/environments/demo/samples/app.log` has 9 lines: 4 errors and 2 warnings.

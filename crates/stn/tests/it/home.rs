@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use station_testkit::fake_server;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -48,6 +49,23 @@ impl Home {
         home.server("default", "fake", &["--log", "/dev/null"]);
         home.stn(&["sync", "--quiet"]).done();
         home
+    }
+
+    /// A home with an `npx` that starts the servers installed in `tests/node/<folder>`, without a registry and whatever
+    /// version is asked for: `npx -y <package>@<version> <arguments>`.
+    pub(crate) fn with_npx(folder: &str) -> Self {
+        let home = Self::new();
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/node").join(folder);
+        let modules = tests.join("node_modules").canonicalize().expect("scripts/setup test was run");
+        let script = format!(
+            "#!/bin/sh\npackage=\"${{2%@*}}\"\nshift 2\nexec node \"{}/$package/dist/index.js\" \"$@\"\n",
+            modules.display()
+        );
+        let npx = home.path().join("npx");
+        std::fs::write(&npx, script).unwrap();
+        std::fs::set_permissions(&npx, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", home.path().display(), home.variables[0].1);
+        home.set("PATH", &path)
     }
 
     /// Sets a variable for every command from now on.
@@ -176,8 +194,6 @@ static UNSTABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b([Kk]ey|id) [0-9a-f]{8}\b", "$1 [id]"),
         (r"(taken up|taken up again|stop) by \S+", "$1 by [worker]"),
         (r"\b[0-9a-f]{16}\b", "[workspace]"),
-        // Columns are as wide as what stands in them.
-        (r"(\S) {2,}", "$1  "),
     ]
     .into_iter()
     .map(|(pattern, name)| (Regex::new(pattern).unwrap(), name))
@@ -187,5 +203,13 @@ static UNSTABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 fn stable(text: &str, home: &Path) -> String {
     let text = text.replace(&home.display().to_string(), "$HOME");
     let text = text.replace(&fake_server::binary().display().to_string(), "$FAKE");
-    UNSTABLE.iter().fold(text, |text, (pattern, name)| pattern.replace_all(&text, *name).into_owned())
+    let text =
+        UNSTABLE.iter().fold(text, |text, (pattern, name)| pattern.replace_all(&text, *name).into_owned());
+    // Columns are as wide as what stands in them; a caret stays where it is.
+    let narrow = |line: &str| {
+        if line.ends_with('^') { line.to_owned() } else { COLUMNS.replace_all(line, "$1  ").into_owned() }
+    };
+    text.lines().map(|line| narrow(line) + "\n").collect()
 }
+
+static COLUMNS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(\S) {2,}").unwrap());

@@ -13,6 +13,7 @@ mod home;
 mod init;
 mod key;
 mod mcp;
+mod old_home;
 mod runs;
 mod streams;
 mod sync;

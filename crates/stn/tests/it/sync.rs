@@ -89,10 +89,10 @@ fn a_broken_file_refuses_itself_alone() {
         hint: write `KEY: value`, one per line
         environments/default/mcp-servers/keys.json:2:62: this is not JSON: key must be a string
           2 |  "github": {"command": "*", "env": {"TOKEN": "************",, "A": "{{ .A }}"}}
-            |  ^
+            |                                                              ^
         environments/default/agents/bad.prompt:5:12: `max_steps` must be a whole number
           5 | max_steps: many
-            |  ^
+            |            ^
         note: environments/default/agents/good.prompt:5:1: `memory` is kept, but has no effect here
         environments/default/agents/worse.prompt:5:1: the template is broken: invalid handlebars syntax: expected escape, expression, html_expression, decorator_expression, partial_expression, invert_tag, invert_chain_tag, helper_block_start, helper_block_end, decorator_block_s
         hint: a literal `{{` is written `\{{`
