@@ -23,8 +23,11 @@ const QUIET: Style = Style::new().dimmed();
 /// Often enough to look alive, seldom enough to cost nothing.
 const SPIN_EVERY: Duration = Duration::from_millis(120);
 
-/// Columns where the terminal does not tell.
+/// Columns where the terminal does not tell, or tells what cannot be.
 const WIDTH: u16 = 100;
+
+/// Fewer columns than this are no terminal: some say 0.
+const NARROW: u16 = 30;
 
 /// How a line is meant; without colour the words must be enough.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -222,7 +225,7 @@ fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
     if !io::stdout().is_terminal() {
         // Piped rows stay on one line each.
         table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
-    } else if table.width().is_none() {
+    } else if table.width().is_none_or(|width| width < NARROW) {
         table.set_width(WIDTH);
     }
     table.set_header(header);
