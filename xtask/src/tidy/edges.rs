@@ -17,6 +17,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("stn", &["station-server", "station-engine", "station-mcp", "station-core"]),
     // The testkit builds the shim as a program of its own, for tests that are not `stn`.
     ("station-testkit", &["station-core", "station-mcp"]),
+    // Figures are taken at every level, from a journal's append to the whole program.
+    ("station-benches", &["station-core", "station-store", "station-llm", "station-mcp", "station-engine"]),
     ("xtask", &[]),
 ];
 
@@ -127,7 +129,7 @@ pub(crate) fn denied(tree: &Tree) -> Vec<Finding> {
 /// Versions and lints live in the root manifest; a crate's manifest only names what it uses.
 pub(crate) fn manifests(tree: &Tree) -> Vec<Finding> {
     let ours = tree.files.iter().filter(|file| file.path.ends_with("/Cargo.toml"));
-    ours.filter(|file| file.path.starts_with("crates/") || file.path.starts_with("xtask/"))
+    ours.filter(|file| ["crates/", "xtask/", "benches/"].iter().any(|folder| file.path.starts_with(folder)))
         .flat_map(manifest)
         .collect()
 }

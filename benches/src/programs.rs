@@ -1,0 +1,44 @@
+//! The real programs that are measured, up to date and of this build's profile.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The terminal program.
+#[must_use]
+pub fn stn() -> PathBuf {
+    built("stn", "stn")
+}
+
+/// The fake MCP server: native, small, and without anything of ours.
+#[must_use]
+pub fn fake_server() -> PathBuf {
+    built("station-testkit", "fake-mcp-server")
+}
+
+/// The shim alone.
+#[must_use]
+pub fn shim() -> station_mcp::Shim {
+    let program = built("station-testkit", "station-shim");
+    station_mcp::Shim { program, args: vec![station_mcp::shim::ARGUMENT.to_owned()] }
+}
+
+/// Builds `program`, which costs nothing where it is up to date, and gives its path.
+///
+/// # Panics
+/// Where it cannot be built: a figure of an old program is worse than none.
+fn built(package: &str, program: &str) -> PathBuf {
+    let ours = std::env::current_exe().expect("a running program has a path");
+    let folder = ours.parent().expect("a program lies in a folder");
+    let target = folder.parent().expect("a profile's folder lies in the target folder");
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--profile", profile, "--package", package, "--bin", program])
+        .arg("--manifest-path")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target)
+        .status()
+        .expect("cargo, which built this bench, can be run");
+    assert!(status.success(), "`{program}` could not be built");
+    folder.join(program)
+}
