@@ -284,9 +284,8 @@ async fn refuse(mut journal: Journal, adopted: Event, error: &Error) -> Result<L
         output_schema: None,
     };
     let mut machine = Machine::new(nothing);
-    let hints: String = error.hints().iter().map(|hint| format!(" ({hint})")).collect();
-    let outcome =
-        Outcome::Failed { failure: Failure::Setup, sentence: format!("{}{hints}", error.sentence()) };
+    let hints = error.hints().to_vec();
+    let outcome = Outcome::Failed { failure: Failure::Setup, sentence: error.sentence().to_owned(), hints };
     journal.add(machine.apply(adopted));
     journal.add(machine.apply(Event::RunEnded { outcome: outcome.clone() }));
     journal.flush(&machine, Standing::Ended(outcome)).await?;

@@ -57,11 +57,7 @@ async fn ask(
     match answer {
         Ok(answer) => Event::Answered { id, answer, ms },
         Err(error) => {
-            let sentence = match error.hint {
-                Some(hint) => format!("{} ({hint})", error.sentence),
-                None => error.sentence,
-            };
-            Event::AskFailed { id, failure: error.failure, sentence, ms }
+            Event::AskFailed { id, failure: error.failure, sentence: error.sentence, hint: error.hint, ms }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::variables::Values;
 use crate::workspace::FolderRead;
 use station_core::file::Problem;
 use station_core::sync::{self, Change, Plan, Removals, changed_servers};
-use station_core::{Caller, Environment, EnvironmentName, Error, Result, ToolId};
+use station_core::{Caller, Environment, EnvironmentName, Error, Result, Server, ToolId};
 use std::collections::BTreeMap;
 
 /// How a sync is to be done.
@@ -76,11 +76,10 @@ impl Station {
         report.applied = true;
         if options.discover {
             let changed = planned.changed;
-            report.discovery = self
-                .discover(&environment, &|server| {
-                    changed.contains(&server.name) || server.discovered_at.is_none()
-                })
-                .await?;
+            let wants = |server: &Server| {
+                changed.contains(&server.name) || server.discovered_at.is_none() || server.problem.is_some()
+            };
+            report.discovery = self.discover(&environment, &wants).await?;
         }
         Ok(report)
     }

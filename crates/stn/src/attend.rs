@@ -7,7 +7,7 @@ use crate::out::Tone;
 use crate::session::Session;
 use serde_json::json;
 use station_core::RunId;
-use station_core::run::Status;
+use station_core::run::{Event, Outcome, Status};
 use station_engine::{Run, Station};
 use station_server::wire;
 use std::collections::HashMap;
@@ -51,7 +51,7 @@ pub(crate) async fn attend(
     let followed = follow_on(session.out, station, tell, &doing, told, work);
     let (run, stopped) = heeding_signals(session, &stop, followed).await?;
     let run = run?;
-    let code = report(session, station, &run)?;
+    let code = report(session, station, &run).await?;
     Ok(if stopped == Stopped::Yes && code == Code::RunFailed { Code::Interrupted } else { code })
 }
 
@@ -101,7 +101,7 @@ async fn heeding_signals<T>(
 }
 
 /// Prints how a run ended.
-fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
+async fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
     let out = session.out;
     let code = code(run.status);
     if out.is_json() {
@@ -119,7 +119,9 @@ fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
             let hint = format!("see what happened with `stn runs inspect {}`", run.id);
             out.note(Tone::Quiet, &summary);
             let message = format!("run {} {}{why}", run.id, word(run.status));
-            let body = wire::ErrorBody { kind: "run", message, hints: vec![hint] };
+            let mut hints = failure_hints(session, station, run.id).await?;
+            hints.push(hint);
+            let body = wire::ErrorBody { kind: "run", message, hints };
             out.error(&wire::Error { error: body });
         }
         Status::Queued | Status::Running | Status::Waiting => {
@@ -129,6 +131,15 @@ fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
         }
     }
     Ok(code)
+}
+
+/// What a run that failed said to try.
+async fn failure_hints(session: &Session<'_>, station: &Station, id: RunId) -> Result<Vec<String>> {
+    let details = station.show_run(&session.by, id).await?;
+    Ok(match details.journal.last().map(|entry| &entry.event) {
+        Some(Event::RunEnded { outcome: Outcome::Failed { hints, .. } }) => hints.clone(),
+        _ => Vec::new(),
+    })
 }
 
 /// `run 3 completed in 1.2 s: 2 steps, 1 tool call, 210 tokens in, 14 out`.

@@ -59,6 +59,9 @@ pub enum Event {
         failure: AskFailure,
         /// The public sentence.
         sentence: String,
+        /// What to try.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
         /// How long it took.
         ms: u64,
     },
@@ -379,6 +382,9 @@ pub enum Outcome {
         failure: Failure,
         /// The public sentence.
         sentence: String,
+        /// What to try, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hints: Vec<String>,
     },
     /// Somebody stopped it.
     Cancelled,

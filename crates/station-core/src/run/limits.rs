@@ -28,6 +28,15 @@ pub fn step_limit(written: Option<i64>, task: &str, n_tools: usize, n_agents: us
     let steps = 3 + n_tools.min(10) + (3 * n_agents).min(9) + (words / 40).min(3);
     StepLimit {
         steps: u32::try_from(steps).unwrap_or(STEPS_MAX).min(STEPS_MAX),
-        reason: format!("computed: {n_tools} tools, {n_agents} sub-agents, a task of {words} words"),
+        reason: format!(
+            "computed: {}, {}, a task of {}",
+            plural(n_tools, "tool"),
+            plural(n_agents, "sub-agent"),
+            plural(words, "word")
+        ),
     }
+}
+
+fn plural(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

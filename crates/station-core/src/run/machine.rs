@@ -76,13 +76,21 @@ pub struct Machine {
     turns: Vec<Turn>,
     choice: usize,
     asking: Option<EffectId>,
-    failed: Option<(AskFailure, String)>,
+    failed: Option<Failed>,
     repair: Option<String>,
     repaired: bool,
     stop: Option<Outcome>,
     ended: Option<Outcome>,
     usage: Usage,
     calls_sent: u32,
+}
+
+/// A request that no retry could save.
+#[derive(Clone, Debug)]
+struct Failed {
+    failure: AskFailure,
+    sentence: String,
+    hint: Option<String>,
 }
 
 impl Machine {
@@ -118,9 +126,10 @@ impl Machine {
             Event::RunStarted(inputs) => self.inputs = Some((**inputs).clone()),
             Event::EffectStarted { id, effect } => self.begin(*id, effect),
             Event::Answered { answer, .. } => self.answered(answer),
-            Event::AskFailed { failure, sentence, .. } => {
+            Event::AskFailed { failure, sentence, hint, .. } => {
                 self.asking = None;
-                self.failed = Some((*failure, sentence.clone()));
+                self.failed =
+                    Some(Failed { failure: *failure, sentence: sentence.clone(), hint: hint.clone() });
             }
             Event::ModelSwitched { to, .. } => {
                 self.failed = None;
@@ -151,8 +160,9 @@ impl Machine {
         let Some(inputs) = &self.inputs else {
             return Next::End(failed(Failure::Setup, "the run was never prepared"));
         };
-        if let Some((_, sentence)) = &self.failed {
-            return Next::End(failed(Failure::Model, sentence));
+        if let Some(Failed { sentence, hint, .. }) = &self.failed {
+            let hints = hint.iter().cloned().collect();
+            return Next::End(Outcome::Failed { failure: Failure::Model, sentence: sentence.clone(), hints });
         }
         let Some(turn) = self.turns.last() else {
             return self.ask(inputs);
@@ -189,7 +199,7 @@ impl Machine {
     /// the failure is one that another model may not have. Models that cool down are taken where no other is left.
     #[must_use]
     pub fn fallback(&self, cooling: &dyn Fn(&ModelRef) -> bool) -> Option<Event> {
-        let (failure, sentence) = self.failed.as_ref()?;
+        let Failed { failure, sentence, .. } = self.failed.as_ref()?;
         let inputs = self.inputs.as_ref().filter(|_| failure.falls_back())?;
         let to = self.able_after(inputs, self.choice, cooling)?;
         Some(self.switch(inputs, to, sentence))
@@ -474,5 +484,5 @@ pub fn child_text(
 }
 
 fn failed(failure: Failure, sentence: impl Into<String>) -> Outcome {
-    Outcome::Failed { failure, sentence: sentence.into() }
+    Outcome::Failed { failure, sentence: sentence.into(), hints: Vec::new() }
 }

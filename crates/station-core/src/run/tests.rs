@@ -329,7 +329,7 @@ fn a_failing_model_is_left_only_where_that_can_help() {
     ] {
         let mut run = Run::new(5, schema.then(|| json!({"type": "object"})));
         let asked = run.start();
-        run.add(Event::AskFailed { id: asked[0], failure, sentence: "no".to_owned(), ms: 1 });
+        run.add(Event::AskFailed { id: asked[0], failure, sentence: "no".to_owned(), hint: None, ms: 1 });
         match (run.machine.fallback(&cooling(cool)), expected) {
             (Some(switch), Some(to)) => {
                 run.add(switch);

@@ -26,7 +26,11 @@ const LIST: &str = "model: [one, two]";
 #[tokio::test]
 async fn an_overloaded_model_is_left_for_the_next_of_the_list() {
     let turns = vec![fails(AskFailure::Unavailable), reply("from two")];
-    check(LIST, turns, Status::Completed, expect![[r#"
+    check(
+        LIST,
+        turns,
+        Status::Completed,
+        expect![[r#"
         adopted 1
         run started, 0 warnings
         ask script/one
@@ -35,24 +39,36 @@ async fn an_overloaded_model_is_left_for_the_next_of_the_list() {
         ask script/two
         answered "from two", 0 calls
         ended completed
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_bad_key_is_said_at_once() {
-    check(LIST, vec![fails(AskFailure::BadKey)], Status::Failed, expect![[r#"
+    check(
+        LIST,
+        vec![fails(AskFailure::BadKey)],
+        Status::Failed,
+        expect![[r#"
         adopted 1
         run started, 0 warnings
         ask script/one
         ask failed BadKey
         ended failed
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn when_every_model_fails_the_run_says_so() {
     let turns = vec![fails(AskFailure::Truncated), fails(AskFailure::TimedOut)];
-    check(LIST, turns, Status::Failed, expect![[r#"
+    check(
+        LIST,
+        turns,
+        Status::Failed,
+        expect![[r#"
         adopted 1
         run started, 0 warnings
         ask script/one
@@ -61,7 +77,9 @@ async fn when_every_model_fails_the_run_says_so() {
         ask script/two
         ask failed TimedOut
         ended failed
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -70,7 +88,10 @@ async fn a_model_that_failed_cools_down_for_the_next_run() {
     home.agent("default", "worker", LIST);
     let turns = vec![fails(AskFailure::RateLimited), reply("from two"), reply("from two again")];
     let open = home.open(Script::new(turns)).await;
-    run(&open, Status::Completed, expect![[r#"
+    run(
+        &open,
+        Status::Completed,
+        expect![[r#"
         adopted 1
         run started, 0 warnings
         ask script/one
@@ -79,15 +100,22 @@ async fn a_model_that_failed_cools_down_for_the_next_run() {
         ask script/two
         answered "from two", 0 calls
         ended completed
-    "#]]).await;
-    run(&open, Status::Completed, expect![[r#"
+    "#]],
+    )
+    .await;
+    run(
+        &open,
+        Status::Completed,
+        expect![[r#"
         adopted 1
         run started, 0 warnings
         switched to script/two
         ask script/two
         answered "from two again", 0 calls
         ended completed
-    "#]]).await;
+    "#]],
+    )
+    .await;
     open.close().await;
 }
 
@@ -96,7 +124,11 @@ const SCHEMA: &str = "model: one\noutput: {format: json, schema: {type: object, 
 #[tokio::test]
 async fn an_answer_that_does_not_fit_is_repaired_once() {
     let turns = vec![reply("it is three"), reply(r#"{"n": 3}"#)];
-    check(SCHEMA, turns, Status::Completed, expect![[r#"
+    check(
+        SCHEMA,
+        turns,
+        Status::Completed,
+        expect![[r#"
         adopted 1
         run started, 0 warnings
         ask script/one
@@ -104,7 +136,9 @@ async fn an_answer_that_does_not_fit_is_repaired_once() {
         ask script/one
         answered "{\"n\": 3}", 0 calls
         ended completed
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -24,8 +24,10 @@ pub struct Server {
     pub problem: Option<String>,
     /// The protocol era it spoke last: `legacy` or `modern`.
     pub era: Option<&'static str>,
-    /// When it was last asked.
+    /// When its tools were last listed.
     pub discovered_at: Option<String>,
+    /// When it could not be asked, where that is newer.
+    pub problem_at: Option<String>,
     /// Number of its tools.
     pub tools_count: usize,
 }
@@ -73,6 +75,7 @@ impl From<&ServerDetails> for Server {
             problem: server.problem.clone(),
             era: server.era.map(station_core::Era::as_str),
             discovered_at: server.discovered_at.map(|at| at.to_string()),
+            problem_at: server.problem_at.map(|at| at.to_string()),
             tools_count: details.tools.len(),
         }
     }

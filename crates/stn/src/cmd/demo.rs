@@ -9,7 +9,7 @@ use station_core::{EnvironmentName, Error};
 use station_engine::{AgentRef, NewRun, RunFilter, Station, SyncOptions};
 
 /// What the demo's coordinator is asked.
-const TASK: &str = "Which errors are in app.log, and which files are there?";
+const TASK: &str = "Let file_lister list the files, and log_reader find the errors in app.log";
 
 /// See agents at work on sample files, without a key or an account
 ///

@@ -25,9 +25,6 @@ pub(crate) struct Line {
     pub(crate) text: String,
 }
 
-/// How the name of a sub-agent begins among what is out.
-const AGENT: &str = "agent ";
-
 /// Tells the entries of one run, in order.
 #[derive(Debug)]
 pub(crate) struct Narrator {
@@ -36,7 +33,36 @@ pub(crate) struct Narrator {
     turn: u32,
     started: bool,
     calls: Vec<ToolCall>,
-    out: HashMap<EffectId, String>,
+    out: HashMap<EffectId, Out>,
+}
+
+/// Something that was sent and has not come back.
+#[derive(Debug)]
+struct Out {
+    name: String,
+    /// What becomes of it when its driver goes away.
+    if_lost: Lost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    AskedAgain,
+    SentAgain,
+    Unknown,
+    Joined,
+}
+
+impl Out {
+    /// What to say of it when its driver went away; nothing of a sub-agent, which goes on by itself.
+    fn if_lost(&self) -> Option<String> {
+        let fate = match self.if_lost {
+            Lost::AskedAgain => "it is asked again",
+            Lost::SentAgain => "it may be repeated and is sent again",
+            Lost::Unknown => "its outcome is unknown, and it is not sent again; the model is told",
+            Lost::Joined => return None,
+        };
+        Some(format!("{} was out: {fate}", self.name))
+    }
 }
 
 impl Narrator {
@@ -46,7 +72,7 @@ impl Narrator {
 
     /// What is out and has not come back, in words.
     pub(crate) fn still_out(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.out.values().cloned().collect();
+        let mut names: Vec<String> = self.out.values().map(|out| out.name.clone()).collect();
         names.sort();
         names
     }
@@ -61,7 +87,7 @@ impl Narrator {
                 self.out.remove(id);
                 self.answered(answer, *ms)
             }
-            Event::AskFailed { id, failure, sentence, ms } => {
+            Event::AskFailed { id, failure, sentence, ms, .. } => {
                 self.out.remove(id);
                 vec![bad(format!(
                     "model failed after {} ({}): {sentence}",
@@ -96,13 +122,14 @@ impl Narrator {
 
     fn adopted(&mut self, worker: &str) -> Vec<Line> {
         // Model requests and calls that were out then are asked again or unknown from here on; a sub-agent goes on.
-        let lost: Vec<String> =
-            self.still_out().into_iter().filter(|name| !name.starts_with(AGENT)).collect();
-        self.out.retain(|_, name| name.starts_with(AGENT));
+        let mut lost: Vec<String> = self.out.values().filter_map(Out::if_lost).collect();
+        lost.sort();
+        self.out.retain(|_, out| out.if_lost == Lost::Joined);
         let n_agents = self.out.len();
         if self.started && !lost.is_empty() {
-            let lost = lost.join(", ");
-            return vec![bad(format!("interrupted while {lost} was out; taken up again by {worker}"))];
+            let mut lines = vec![bad(format!("interrupted; taken up again by {worker}"))];
+            lines.extend(lost.into_iter().map(bad));
+            return lines;
         }
         match self.detail {
             // A parent lets go of its run while its sub-agents work.
@@ -133,18 +160,19 @@ impl Narrator {
         match effect {
             Effect::Ask { model, .. } => {
                 self.turn += 1;
-                self.out.insert(id, format!("model {model}"));
+                self.out.insert(id, Out { name: format!("model {model}"), if_lost: Lost::AskedAgain });
                 Vec::new()
             }
-            Effect::Call { slot, server, tool, attempt, .. } => {
-                self.out.insert(id, tool.clone());
+            Effect::Call { slot, server, tool, attempt, repeatable } => {
+                let if_lost = if *repeatable { Lost::SentAgain } else { Lost::Unknown };
+                self.out.insert(id, Out { name: tool.clone(), if_lost });
                 let again =
                     if *attempt > 1 { format!(" (sent again, attempt {attempt})") } else { String::new() };
                 let arguments = self.calls.get(*slot).map(|call| call.arguments.clone()).unwrap_or_default();
                 self.with_text(plain(format!("-> {server}/{tool}{again}")), "", &arguments)
             }
             Effect::Spawn { name, task, .. } => {
-                self.out.insert(id, format!("{AGENT}{name}"));
+                self.out.insert(id, Out { name: format!("agent {name}"), if_lost: Lost::Joined });
                 self.with_text(plain(format!("-> agent {name}")), ":", task)
             }
         }
@@ -234,7 +262,7 @@ impl Narrator {
     }
 
     fn name(&mut self, id: EffectId) -> String {
-        self.out.remove(&id).unwrap_or_else(|| "a call".to_owned())
+        self.out.remove(&id).map_or_else(|| "a call".to_owned(), |out| out.name)
     }
 }
 

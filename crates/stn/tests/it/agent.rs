@@ -20,7 +20,7 @@ fn the_examples_of_the_documentation_work() {
 
         — answered by Station's offline model: rules, not a language model
         --- stderr
-        run 1 of `name` in `default`: model offline, at most 4 steps (computed: 1 tools, 0 sub-agents, a task of 2 words)
+        run 1 of `name` in `default`: model offline, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 2 words)
           turn 1: answer (offline, [span], 36 tokens in, 32 out)
         run 1 completed in [span] (1 step, 0 tool calls, 36 tokens in, 32 out)
     "#]]);
@@ -137,7 +137,9 @@ fn a_missing_key_names_its_variable() {
     home.stn(&["agent", "run", "modern", "anything"]).is(&expect![[r#"
         --- stderr
         run 1 failed in [span] (0 steps, 0 tool calls)
-        error: run 1 failed: model `openai/gpt-4o-mini` needs a key: `OPENAI_API_KEY` is not set (set `OPENAI_API_KEY`) (or map the name to a model you have, in config.yaml: `models: {gpt-4o-mini: <provider>/<model>}`)
+        error: run 1 failed: model `openai/gpt-4o-mini` needs a key: `OPENAI_API_KEY` is not set
+        hint: set `OPENAI_API_KEY`
+        hint: or map the name to a model you have, in config.yaml: `models: {gpt-4o-mini: <provider>/<model>}`
         hint: see what happened with `stn runs inspect 1`
         --- exit 3
     "#]]);
@@ -152,7 +154,9 @@ fn nothing_configured_is_no_offline_model() {
     home.stn(&["agent", "run", "plain", "anything"]).is(&expect![[r#"
         --- stderr
         run 1 failed in [span] (0 steps, 0 tool calls)
-        error: run 1 failed: no model is configured (set `STN_AI_PROVIDER` and `STN_AI_MODEL`, or `model:` in the agent's file, e.g. openai/gpt-4o-mini) (for first steps without a provider: `--model offline`, Station's built-in rules)
+        error: run 1 failed: no model is configured
+        hint: set `STN_AI_PROVIDER` and `STN_AI_MODEL`, or `model:` in the agent's file, e.g. openai/gpt-4o-mini
+        hint: for first steps without a provider: `--model offline`, Station's built-in rules
         hint: see what happened with `stn runs inspect 1`
         --- exit 3
     "#]]);

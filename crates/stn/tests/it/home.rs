@@ -173,6 +173,25 @@ impl Said {
         self
     }
 
+    /// As `is`, where sub-agents worked side by side: their lines arrive in any order and are told one agent after the
+    /// other. Sizes are left out, because some are those of this machine's paths.
+    #[track_caller]
+    pub(crate) fn is_side_by_side(&self, expected: &Expect) -> &Self {
+        let of = |line: &str| {
+            line.trim_start().strip_prefix('[').and_then(|it| it.split(']').next()).map(str::to_owned)
+        };
+        let shown = self.shown();
+        let mut lines: Vec<&str> = shown.lines().collect();
+        for block in lines.chunk_by_mut(|one, other| of(one).is_some() == of(other).is_some()) {
+            // A stable sort: the order within one agent is what happened.
+            block.sort_by_key(|line| of(line));
+        }
+        let text =
+            Regex::new(r": \d+ bytes").unwrap().replace_all(&lines.join("\n"), ": [size]").into_owned();
+        expected.assert_eq(&(text + "\n"));
+        self
+    }
+
     #[track_caller]
     pub(crate) fn done(&self) -> &Self {
         self.exits(0)

@@ -107,7 +107,9 @@ fn the_first_five_commands_work_or_say_what_is_missing() {
     home.stn(&["agent", "run", "Cost Spike Investigator", "why did the costs rise?"]).is(&expect![[r#"
         --- stderr
         run 1 failed in [span] (0 steps, 0 tool calls)
-        error: run 1 failed: model `openai/gpt-4o-mini` needs a key: `OPENAI_API_KEY` is not set (set `OPENAI_API_KEY`) (or map the name to a model you have, in config.yaml: `models: {gpt-4o-mini: <provider>/<model>}`)
+        error: run 1 failed: model `openai/gpt-4o-mini` needs a key: `OPENAI_API_KEY` is not set
+        hint: set `OPENAI_API_KEY`
+        hint: or map the name to a model you have, in config.yaml: `models: {gpt-4o-mini: <provider>/<model>}`
         hint: see what happened with `stn runs inspect 1`
         --- exit 3
     "#]]);

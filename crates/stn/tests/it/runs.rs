@@ -22,7 +22,7 @@ fn a_run_is_listed_and_told_step_by_step() {
           created  [time] UTC
 
         [span]  taken up by [worker]
-        [span]  run 1 of `reader` in `default`: model offline, at most 4 steps (computed: 1 tools, 0 sub-agents, a task of 2 words)
+        [span]  run 1 of `reader` in `default`: model offline, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 2 words)
         [span]  turn 1: 1 call (offline, [span], 5 tokens in, 2 out)
         [span]  -> fake/read
         [span]  <- read: 22 bytes in [span]: contents of everything
@@ -66,10 +66,11 @@ fn a_failed_run_keeps_its_reason() {
     home.agent("default", "talker", "");
     home.stn(&["agent", "run", "talker", "anything"]).is(&expect![[r#"
         --- stderr
-        run 1 of `talker` in `default`: model openai/stand-in-1, at most 3 steps (computed: 0 tools, 0 sub-agents, a task of 1 words)
-          model failed after [span] (bad key): model `openai/stand-in-1` does not accept its key (401) (set `OPENAI_API_KEY` or `STN_AI_API_KEY` to a key that is valid for it)
+        run 1 of `talker` in `default`: model openai/stand-in-1, at most 3 steps (computed: 0 tools, 0 sub-agents, a task of 1 word)
+          model failed after [span] (bad key): model `openai/stand-in-1` does not accept its key (401)
         run 1 failed in [span] (0 steps, 0 tool calls)
-        error: run 1 failed: model `openai/stand-in-1` does not accept its key (401) (set `OPENAI_API_KEY` or `STN_AI_API_KEY` to a key that is valid for it)
+        error: run 1 failed: model `openai/stand-in-1` does not accept its key (401)
+        hint: set `OPENAI_API_KEY` or `STN_AI_API_KEY` to a key that is valid for it
         hint: see what happened with `stn runs inspect 1`
         --- exit 3
     "#]]);
@@ -80,11 +81,11 @@ fn a_failed_run_keeps_its_reason() {
           created  [time] UTC
 
         [span]  taken up by [worker]
-        [span]  run 1 of `talker` in `default`: model openai/stand-in-1, at most 3 steps (computed: 0 tools, 0 sub-agents, a task of 1 words)
-        [span]  model failed after [span] (bad key): model `openai/stand-in-1` does not accept its key (401) (set `OPENAI_API_KEY` or `STN_AI_API_KEY` to a key that is valid for it)
+        [span]  run 1 of `talker` in `default`: model openai/stand-in-1, at most 3 steps (computed: 0 tools, 0 sub-agents, a task of 1 word)
+        [span]  model failed after [span] (bad key): model `openai/stand-in-1` does not accept its key (401)
 
         run 1 failed in [span] (0 steps, 0 tool calls)
-          model `openai/stand-in-1` does not accept its key (401) (set `OPENAI_API_KEY` or `STN_AI_API_KEY` to a key that is valid for it)
+          model `openai/stand-in-1` does not accept its key (401)
     "#]]);
 }
 
@@ -104,7 +105,7 @@ fn a_time_limit_ends_a_run_and_keeps_what_happened() {
           created  [time] UTC
 
         [span]  taken up by [worker]
-        [span]  run 1 of `waiter` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tools, 0 sub-agents, a task of 1 words)
+        [span]  run 1 of `waiter` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 1 word)
         [span]  turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
         [span]  -> fake/hang
         [span]  its time is over
@@ -155,7 +156,7 @@ fn ctrl_c_cancels_and_keeps_what_happened() {
           created  [time] UTC
 
         [span]  taken up by [worker]
-        [span]  run 1 of `waiter` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tools, 0 sub-agents, a task of 1 words)
+        [span]  run 1 of `waiter` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 1 word)
         [span]  turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
         [span]  -> fake/hang
         [span]  asked to stop by [worker]
@@ -182,7 +183,7 @@ fn a_killed_run_shows_interrupted_and_goes_on() {
           waits on tool `hang` of `fake`
 
         [span]  taken up by [worker]
-        [span]  run 1 of `waiter` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tools, 0 sub-agents, a task of 1 words)
+        [span]  run 1 of `waiter` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 1 word)
         [span]  turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
         [span]  -> fake/hang
                     hang was out when Station went away
@@ -194,7 +195,8 @@ fn a_killed_run_shows_interrupted_and_goes_on() {
     home.stn(&["runs", "resume", "1"]).is(&expect![[r#"
         It went on.
         --- stderr
-          interrupted while hang was out; taken up again by [worker]
+          interrupted; taken up again by [worker]
+          hang was out: its outcome is unknown, and it is not sent again; the model is told
           turn 2: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
         run 1 completed in [span] (2 steps, 1 tool call, 200 tokens in (128 cached), 40 out)
     "#]]);

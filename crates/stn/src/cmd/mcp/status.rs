@@ -37,7 +37,12 @@ impl Args {
 
 fn line(server: &wire::Server) -> (Tone, String) {
     let name = format!("{}/{}", server.environment, server.name);
-    let when = server.discovered_at.as_deref().map(|at| format!(", asked {at}")).unwrap_or_default();
+    let when = server
+        .problem_at
+        .as_deref()
+        .or(server.discovered_at.as_deref())
+        .map(|at| format!(", asked {at}"))
+        .unwrap_or_default();
     let era = server.era.map(|era| format!(", {era} protocol")).unwrap_or_default();
     match server.state {
         ServerState::Ok => (Tone::Good, format!("{name}: ok, {} tools{era}{when}", server.tools_count)),
