@@ -33,6 +33,8 @@ pub(crate) enum Failure {
     Full,
     /// Another process holds the lock for longer than we wait.
     Locked,
+    /// The disk refuses to read or write: it is faulty, or a limit on file sizes was reached.
+    Disk,
     /// The file or its folder cannot be written.
     ReadOnly,
     /// The database chose us to give way; the same transaction may work when tried again.
@@ -72,6 +74,9 @@ impl Failure {
     /// SQLite's primary result codes; the extended ones carry more in their upper bytes.
     fn of_sqlite(code: i32, message: &str) -> Self {
         match code & 0xff {
+            // It could not make the file of its shared memory longer.
+            10 if code >> 8 == 19 => Self::Full,
+            10 => Self::Disk,
             5 | 6 => Self::Locked,
             3 | 8 | 14 => Self::ReadOnly,
             13 => Self::Full,
@@ -145,6 +150,12 @@ fn sentence(place: &str, failure: Failure) -> Option<Error> {
         Failure::Locked => {
             Error::new(Kind::Busy, format!("the database `{place}` is locked by another process"))
                 .with_hint("try again; if it stays so, look for a Station or a backup that hangs")
+        }
+        Failure::Disk => {
+            Error::new(Kind::Busy, format!("the disk refuses to read or write the database `{place}`"))
+                .with_hint(
+                    "look for a full disk, a quota, a limit on file sizes or a failing device, and try again",
+                )
         }
         Failure::ReadOnly => Error::conflict(format!("the database `{place}` cannot be written"))
             .with_hint("its folder and its files must be writable for the user that runs Station"),
