@@ -3,6 +3,7 @@
 //! The key file in the configuration folder wins, then the environment, then config.yaml. **Invariant:** a new key is
 //! never made where a database of ours exists: it would open nothing and look like data loss.
 
+use crate::FolderLock;
 use station_core::{Error, Result, Secret};
 use station_store::{FileState, Key, LeaseClock, Location, Options, Store, inspect};
 use std::fs;
@@ -81,6 +82,11 @@ impl Keys {
     /// # Errors
     /// As [`Keys::find`]; `Conflict` where a database exists and no key does.
     pub fn find_or_make(&self, location: &Location) -> Result<(Key, KeyPlace, bool)> {
+        if let Some((key, place)) = self.find()? {
+            return Ok((key, place, false));
+        }
+        let _lock = FolderLock::wait(&self.folder);
+        // Another process may have made it while this one waited.
         if let Some((key, place)) = self.find()? {
             return Ok((key, place, false));
         }
@@ -248,6 +254,11 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
 /// # Errors
 /// Where a file is there that is not a database, or cannot be renamed.
 pub fn set_aside_go_database(path: &Path) -> Result<Option<PathBuf>> {
+    if inspect(path)? != FileState::Plain {
+        return Ok(None);
+    }
+    let _lock = path.parent().map(FolderLock::wait);
+    // Another process may have renamed it while this one waited, and what is there now is ours.
     if inspect(path)? != FileState::Plain {
         return Ok(None);
     }

@@ -4,7 +4,7 @@
 //! A missing environment folder is an error, never "everything was removed", and a file that cannot be read is a
 //! problem of that file, never its removal.
 
-use nix::fcntl::{Flock, FlockArg};
+use crate::FolderLock;
 use station_core::file::{Position, Problem, Severity, edit};
 use station_core::sync::{Files, Text};
 use station_core::{AgentName, BlobHash, EnvironmentName, Error, Result, Secret};
@@ -87,7 +87,7 @@ impl Workspace {
             return Ok(id.clone());
         }
         let path = self.folder.join("config.yaml");
-        let _lock = lock(&self.folder);
+        let _lock = FolderLock::wait(&self.folder);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -337,12 +337,6 @@ fn write(path: &Path, text: &str, replace: Replace) -> Result<()> {
         }
         unwritable(path, error)
     })
-}
-
-/// Held while config.yaml is changed; where the folder cannot be locked, the change goes on without.
-fn lock(folder: &Path) -> Option<Flock<fs::File>> {
-    let file = fs::File::open(folder).ok()?;
-    Flock::lock(file, FlockArg::LockExclusive).ok()
 }
 
 fn fresh_id() -> Result<String> {

@@ -6,7 +6,8 @@ use crate::out::Tone;
 use crate::session::{Session, make_folder};
 use serde_json::json;
 use station_core::file::edit::append_key;
-use station_core::{EnvironmentName, Error};
+use station_core::{EnvironmentName, Error, Kind};
+use station_engine::{FolderLock, Station};
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -45,18 +46,25 @@ impl Args {
         if is_new && !given && !self.yes && std::io::stdin().is_terminal() && !session.out.is_json() {
             self.ask(session)?;
         }
-        let mut made = Vec::new();
         make_folder(&settings.folder)?;
-        let added = write_config(settings, &self.keys(is_new))?;
-        if is_new {
-            made.push(format!("configuration {}", settings.file.display()));
-        } else if !added.is_empty() {
-            made.push(format!("{} in {}", added.join(", "), settings.file.display()));
-        }
+        let mut made: Vec<String> = self.configure(settings)?.into_iter().collect();
         // With what was just written.
         let session = Session { out: session.out, settings: reread(settings)?, by: session.by.clone() };
         made.extend(set_up(&session).await?);
         tell(&session, &made)
+    }
+
+    /// Writes config.yaml; gives back what was made. Another command may be at it, so it is read again under the lock.
+    fn configure(&self, settings: &Settings) -> Result<Option<String>> {
+        let _lock = FolderLock::wait(&settings.folder);
+        let is_new = !settings.file.exists();
+        let settings = reread(settings)?;
+        let added = write_config(&settings, &self.keys(is_new))?;
+        let file = settings.file.display();
+        Ok(match is_new {
+            true => Some(format!("configuration {file}")),
+            false => (!added.is_empty()).then(|| format!("{} in {file}", added.join(", "))),
+        })
     }
 
     /// The keys of config.yaml that this command line asks for.
@@ -166,13 +174,23 @@ async fn set_up(session: &Session<'_>) -> Result<Vec<String>> {
             let name = EnvironmentName::default();
             let environments = station.list_environments(&session.by).await?;
             if environments.iter().all(|it| it.name != name) {
-                let new = station.create_environment(&session.by, &name, "").await?;
-                let folder = new.folder.map(|folder| format!(" in {}", folder.display())).unwrap_or_default();
-                made.push(format!("environment `{name}`{folder}"));
+                made.extend(create(session, station, &name).await?);
             }
             Ok(made)
         })
         .await
+}
+
+/// Makes an environment; `None` where another command did so meanwhile.
+async fn create(session: &Session<'_>, station: &Station, name: &EnvironmentName) -> Result<Option<String>> {
+    match station.create_environment(&session.by, name, "").await {
+        Ok(new) => {
+            let folder = new.folder.map(|folder| format!(" in {}", folder.display())).unwrap_or_default();
+            Ok(Some(format!("environment `{name}`{folder}")))
+        }
+        Err(error) if error.kind() == Kind::Conflict => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn tell(session: &Session<'_>, made: &[String]) -> Result {
