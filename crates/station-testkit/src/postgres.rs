@@ -132,8 +132,20 @@ impl Cluster {
     /// # Panics
     /// Where it fails.
     pub fn query(&self, url: &str, sql: &str) -> String {
-        let database = url.trim_start_matches("postgres:///").split('?').next().unwrap_or_default();
-        self.run(database, sql)
+        self.run(database_of(url), sql)
+    }
+
+    /// A dump of the database of `url`, schema and rows: what whoever can read it sees.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    #[must_use]
+    pub fn dump(&self, url: &str) -> String {
+        let mut command = Command::new(self.bin.join("pg_dump"));
+        command.args(["-U", USER, "-h"]).arg(&self.folder).arg(database_of(url)).stdin(Stdio::null());
+        let done = command.output().expect("pg_dump can be run");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
     fn run(&self, database: &str, sql: &str) -> String {
@@ -156,6 +168,11 @@ impl Cluster {
             .stderr(Stdio::null());
         command
     }
+}
+
+/// The name in a URL as [`Cluster::url`] makes it.
+fn database_of(url: &str) -> &str {
+    url.trim_start_matches("postgres:///").split('?').next().unwrap_or_default()
 }
 
 /// The newest PostgreSQL that Debian installed.

@@ -6,17 +6,22 @@
 #![expect(clippy::unwrap_used, reason = "these are tests, also where they help each other")]
 
 mod agent;
+mod at_rest;
 mod config;
 mod demo;
 mod env;
 mod home;
 mod init;
 mod key;
+mod kill;
+mod many;
 mod mcp;
+mod network;
 mod old_home;
 mod runs;
 mod streams;
 mod sync;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::path::Path;
