@@ -206,7 +206,7 @@ impl Drive<'_> {
 
     /// Appends the wish to stop, or the end of the run's time, once.
     fn heed_stop(&mut self) {
-        if matches!(self.machine.next(), Next::End(_)) {
+        if self.machine.is_stopping() || matches!(self.machine.next(), Next::End(_)) {
             return;
         }
         if self.stop.0.is_cancelled() {

@@ -154,8 +154,14 @@ impl Machine {
     /// What to do now. To be asked when nothing but sub-agents is in flight.
     #[must_use]
     pub fn next(&self) -> Next {
-        if let Some(outcome) = self.ended.as_ref().or(self.stop.as_ref()) {
+        if let Some(outcome) = &self.ended {
             return Next::End(outcome.clone());
+        }
+        if let Some(outcome) = &self.stop {
+            // Sub-agents are stopped too; a parent that ended first would leave their runs behind.
+            let children = self.children();
+            let end = Next::End(outcome.clone());
+            return if children.is_empty() { end } else { Next::Park(Waiting::Children(children)) };
         }
         let Some(inputs) = &self.inputs else {
             return Next::End(failed(Failure::Setup, "the run was never prepared"));
@@ -236,6 +242,12 @@ impl Machine {
             messages.push(Message::User { text });
         }
         messages
+    }
+
+    /// Whether somebody, or the end of its time, has stopped the run already.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_some() || self.ended.is_some()
     }
 
     /// The bodies behind the run's inputs.

@@ -367,6 +367,18 @@ fn a_stop_keeps_what_happened() {
 }
 
 #[test]
+fn a_stopped_run_ends_after_its_sub_agents() {
+    let mut run = Run::new(5, None);
+    run.answers(answer("", &[("__agent_sub", json!({"task": "look"}))]));
+    let out = run.start();
+    run.add(Event::CancelRequested { by: "you".to_owned() });
+    assert_eq!(run.machine.next(), Next::Park(Waiting::Children(out.clone())));
+    let text = "stopped".to_owned();
+    run.add(Event::ChildEnded { id: out[0], run: RunId(9), status: Status::Cancelled, text, ms: 1 });
+    assert_eq!(run.machine.next(), Next::End(Outcome::Cancelled));
+}
+
+#[test]
 fn an_event_of_a_later_version_is_an_error_not_a_guess() {
     let text = r#"{"seq": 1, "at": 5, "event": {"event": "teleported"}}"#;
     assert!(serde_json::from_str::<Entry>(text).is_err());

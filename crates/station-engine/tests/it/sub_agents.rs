@@ -78,3 +78,34 @@ async fn a_cycle_is_refused_and_its_siblings_are_applied() {
     assert_eq!(open.run("right", "x").await.run.status, Status::Completed);
     open.close().await;
 }
+
+#[tokio::test]
+async fn cancelling_a_coordinator_cancels_its_agents() {
+    let home = home();
+    home.server("default", "fake", &[], &[]).agent(
+        "default",
+        "boss",
+        "model: script/one\nagents: [left]\ntools: [hang]",
+    );
+    let script =
+        Script::new(vec![calls([("__agent_left", json!({"task": "go left"})), ("hang", json!({}))])]);
+    let open = home.open(script).await;
+    open.sync("default").await;
+    let new = station_engine::NewRun { task: "look".to_owned(), ..Default::default() };
+    let run = open.start("default", "boss", new).await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let mut watch = open.station.watch();
+    let (ended, ()) = tokio::join!(open.station.work_off(run.id, stop.clone()), async {
+        while let Some(Ok(live)) = watch.next().await {
+            let station_engine::Seen::Journal(entry) = live.seen else { continue };
+            if format!("{:?}", entry.event).contains("\"hang\"") {
+                return stop.cancel();
+            }
+        }
+    });
+    assert_eq!(ended.expect("the store works").status, Status::Cancelled);
+    let details = open.show(run.id).await;
+    let left: Vec<Status> = details.children.iter().map(|child| child.status).collect();
+    assert_eq!(left, [Status::Cancelled], "{}", outline(&details));
+    open.close().await;
+}
