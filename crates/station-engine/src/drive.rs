@@ -238,6 +238,7 @@ impl Drive<'_> {
             variables: self.on.values.explicit().clone(),
             parent: Some((self.run.id, effect)),
             depth: self.run.depth + 1,
+            priority: self.run.priority,
         })
     }
 

@@ -107,6 +107,8 @@ fn row(machine: &Machine, standing: Standing, last: Option<&Entry>) -> RunUpdate
     RunUpdate {
         status,
         waiting_on,
+        // Children are all that a run parks for.
+        waits_for_children: status == Status::Waiting,
         model: machine.model().map(ToString::to_string),
         steps: machine.steps(),
         tool_calls: machine.calls_sent(),

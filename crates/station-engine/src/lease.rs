@@ -5,6 +5,7 @@
 
 use crate::Station;
 use station_core::{Error, Fence, Result, RunId};
+use station_store::Renewed;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -54,8 +55,10 @@ impl Lease {
             tokio::time::sleep(RENEW_EVERY).await;
             let asked_at = Instant::now();
             match station.store().renew(self.run, self.fence, millis(LEASE)).await {
-                Ok(true) => *self.renewed.lock().expect("no holder of this lock can panic") = asked_at,
-                Ok(false) => {
+                Ok(Renewed::Kept { .. }) => {
+                    *self.renewed.lock().expect("no holder of this lock can panic") = asked_at
+                }
+                Ok(Renewed::Lost) => {
                     return Error::conflict(format!("run {} was taken over by another worker", self.run));
                 }
                 Err(error) if self.check().is_ok() => {

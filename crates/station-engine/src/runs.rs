@@ -76,8 +76,9 @@ impl Station {
             variables: new.variables,
             parent: None,
             depth: 0,
+            priority: 0,
         };
-        let id = self.store().enqueue(&row, self.now()).await?;
+        let id = self.store().enqueue(&row, None, self.now()).await?;
         self.run(id).await
     }
 

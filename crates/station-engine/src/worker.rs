@@ -52,7 +52,7 @@ async fn claim(station: &Station, id: RunId) -> Result<Option<(Run, Lease)>> {
     let dead = run.lease.as_ref().filter(|lease| is_dead(lease)).map(|lease| lease.fence);
     let asked_at = Instant::now();
     match store.claim(id, &owner(station)?, millis(LEASE), dead, station.now()).await? {
-        Claim::Claimed(fence) => Ok(Some((run, Lease::new(id, fence, asked_at)))),
+        Claim::Claimed { fence, .. } => Ok(Some((run, Lease::new(id, fence, asked_at)))),
         Claim::Final(_) => Ok(None),
         Claim::NotFound => Err(gone()),
         Claim::Held(lease) => {

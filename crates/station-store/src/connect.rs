@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a connection to PostgreSQL may take; a host that drops packets would otherwise cost minutes.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Prepared statements kept per connection; above the number of statements in this crate, so that none is dropped.
 const STATEMENTS_MAX: usize = 256;

@@ -160,20 +160,31 @@ impl Lite {
     }
 }
 
+/// What a transaction did that workers wait for; told after its COMMIT.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct News {
+    /// A run was put in the queue.
+    pub(crate) queued: bool,
+    /// A run stopped to run, so that one of the queue may have room now.
+    pub(crate) freed: bool,
+}
+
 /// A connection to either engine.
 pub(crate) struct Conn {
     wire: Wire,
     place: Arc<str>,
     last_failure: Option<Failure>,
+    news: News,
 }
 
 impl Conn {
     pub(crate) fn sqlite(conn: rusqlite::Connection, blocking: Blocking, place: Arc<str>) -> Self {
-        Self { wire: Wire::Sqlite(Lite { conn: Some(conn), blocking }), place, last_failure: None }
+        let wire = Wire::Sqlite(Lite { conn: Some(conn), blocking });
+        Self { wire, place, last_failure: None, news: News::default() }
     }
 
     pub(crate) fn postgres(conn: PgConnection, place: Arc<str>) -> Self {
-        Self { wire: Wire::Postgres(Box::new(conn)), place, last_failure: None }
+        Self { wire: Wire::Postgres(Box::new(conn)), place, last_failure: None, news: News::default() }
     }
 
     pub(crate) fn is_sqlite(&self) -> bool {
@@ -193,6 +204,11 @@ impl Conn {
     /// Whether the database asked the last transaction to give way.
     pub(crate) fn should_retry(&self) -> bool {
         self.last_failure == Some(Failure::GiveWay)
+    }
+
+    /// What the open transaction has to tell.
+    pub(crate) fn news(&mut self) -> &mut News {
+        &mut self.news
     }
 
     /// Runs a statement; returns how many rows it changed.
@@ -241,6 +257,7 @@ impl Conn {
     /// given up half-way because another process was faster.
     pub(crate) async fn begin(&mut self) -> Result<()> {
         self.last_failure = None;
+        self.news = News::default();
         match self.wire {
             Wire::Sqlite(_) => self.exec("begin immediate", Vec::new()).await.map(drop),
             Wire::Postgres(_) => self.script("begin").await,

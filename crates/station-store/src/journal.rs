@@ -7,6 +7,7 @@
 
 use crate::db::{Conn, Value, storable};
 use crate::runs::{self, NewRun, no_such};
+use crate::turns::Reach;
 use crate::{Context, Store};
 use station_core::run::{Entry, Event, Status};
 use station_core::{BlobHash, EffectId, Error, Fence, Micros, Result, RunId, Usage};
@@ -36,6 +37,9 @@ pub struct RunUpdate {
     pub status: Status,
     /// What it waits for.
     pub waiting_on: Option<String>,
+    /// Whether it waits for its children. It is queued instead where none of them is still to end, and the last that
+    /// ends puts it back in the queue.
+    pub waits_for_children: bool,
     /// The model that answered last; `None` leaves what was said before, as for the next three.
     pub model: Option<String>,
     /// Model turns taken.
@@ -83,7 +87,9 @@ impl Store {
     /// # Errors
     /// `NotFound` where there is no such run, `Internal` where an entry does not continue the journal.
     pub async fn append(&self, append: Append) -> Result<Appended> {
-        self.write((self.shared_context(), append), |conn, (context, input)| {
+        let is_final = append.row.as_ref().is_some_and(|row| row.status.is_final());
+        let reach = if is_final { Reach::RunAndParent(append.run) } else { Reach::Run(append.run) };
+        self.write_reaching(reach, (self.shared_context(), append), |conn, (context, input)| {
             Box::pin(append_all(conn, context, input))
         })
         .await
@@ -137,7 +143,39 @@ async fn append_all(conn: &mut Conn, context: &Arc<Context>, append: &Append) ->
         let at = append.entries.last().map_or(Micros(0), |entry| entry.at);
         children.push((*effect, runs::insert(conn, context, &new, at).await?));
     }
+    if let Some(row) = &append.row {
+        wake(conn, append.run, row.status).await?;
+    }
     Ok(Appended::Done { children })
+}
+
+/// Puts back in the queue what `run`, now in `status`, does not keep waiting any more: its parent, or itself.
+///
+/// No wake-up is lost between two transactions on PostgreSQL: whoever parks holds its own row, whoever ends a child
+/// took its parent's row first (see `turns`), and both look for children only then, with a fresh snapshot.
+async fn wake(conn: &mut Conn, run: RunId, status: Status) -> Result<()> {
+    // A run that somebody asked to end must not park: its driver did not know yet, the next one does.
+    const ITSELF: &str =
+        "update agent_runs set status = 'queued', waiting_on = null, waits_for_children = 0, lease_until = null
+        where id = $1 and status = 'waiting' and (cancel_requested_at is not null
+            or (waits_for_children = 1 and not exists (select 1 from agent_runs child
+                where child.parent_id = agent_runs.id and child.status in ('queued', 'running', 'waiting'))))";
+    const PARENT: &str =
+        "update agent_runs set status = 'queued', waiting_on = null, waits_for_children = 0, lease_until = null
+        where id = (select parent_id from agent_runs where id = $1)
+            and status = 'waiting' and waits_for_children = 1 and not exists (select 1 from agent_runs child
+                where child.parent_id = agent_runs.id and child.status in ('queued', 'running', 'waiting'))";
+    let queued = match status {
+        Status::Running => return Ok(()),
+        Status::Queued => true,
+        Status::Waiting => conn.exec(ITSELF, vec![run.0.into()]).await? > 0,
+        Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => {
+            conn.exec(PARENT, vec![run.0.into()]).await? > 0
+        }
+    };
+    conn.news().freed = true;
+    conn.news().queued |= queued;
+    Ok(())
 }
 
 /// Moves the journal's end, and the rest of the row with it; `false` where fence or seq are not as they should be.
@@ -148,7 +186,7 @@ async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
             model = coalesce($7, model), steps = $8, tool_calls = $9, tokens_input = $10, tokens_output = $11,
             tokens_cached = $12, tokens_reasoning = $13, answer = coalesce($14, answer),
             error = coalesce($15, error), ended_at = coalesce($16, ended_at),
-            lease_until = case when $17 = 1 then null else lease_until end
+            lease_until = case when $17 = 1 then null else lease_until end, waits_for_children = $18
         where id = $1 and fence = $2 and journal_seq = $4";
     // Without entries the end stays where it is, wherever that may be.
     const UPDATE: &str =
@@ -156,7 +194,7 @@ async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
             model = coalesce($7, model), steps = $8, tool_calls = $9, tokens_input = $10, tokens_output = $11,
             tokens_cached = $12, tokens_reasoning = $13, answer = coalesce($14, answer),
             error = coalesce($15, error), ended_at = coalesce($16, ended_at),
-            lease_until = case when $17 = 1 then null else lease_until end
+            lease_until = case when $17 = 1 then null else lease_until end, waits_for_children = $18
         where id = $1 and fence = $2";
     const TOUCH: &str =
         "update agent_runs set journal_seq = journal_seq + $3 + $4 where id = $1 and fence = $2";
@@ -177,7 +215,7 @@ async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
     Ok(conn.exec(sql, values).await? == 1)
 }
 
-fn update_values(row: &RunUpdate) -> [Value; 13] {
+fn update_values(row: &RunUpdate) -> [Value; 14] {
     [
         row.status.as_str().into(),
         row.waiting_on.as_deref().map(storable).into(),
@@ -192,6 +230,7 @@ fn update_values(row: &RunUpdate) -> [Value; 13] {
         row.error.as_deref().map(storable).into(),
         row.ended_at.map(|at| at.0).into(),
         i64::from(row.release).into(),
+        i64::from(row.waits_for_children && row.status == Status::Waiting).into(),
     ]
 }
 

@@ -7,6 +7,7 @@
 //! ordered and limited; a write that carries an old fence changes nothing.
 
 mod agents;
+mod cancel;
 mod claim;
 mod configs;
 mod connect;
@@ -21,6 +22,7 @@ mod key;
 mod lease;
 mod migrate;
 mod postgres;
+mod queue;
 mod reader;
 mod runs;
 mod seal;
@@ -29,24 +31,32 @@ mod sqlite;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod turns;
+mod wakes;
 mod writer;
 
 pub use agents::SubAgent;
-pub use claim::Claim;
+pub use cancel::Cancelled;
+pub use claim::{Claim, Renewed};
 pub use inspect::{FileState, inspect};
 pub use journal::{Append, Appended, RunUpdate};
 pub use key::Key;
 pub use lease::{LeaseClock, LeaseInfo, Owner};
+pub use queue::{QueueDepth, Wanted};
 pub use runs::{NewRun, Run, RunFilter};
 pub use servers::{ConfigSource, Offered};
+pub use wakes::Wakes;
 
 use connect::Target;
+use db::Value;
 use lease::Leases;
 use reader::{Reader, Readers};
 use seal::Sealer;
 use station_core::{Result, Secret};
 use std::path::PathBuf;
 use std::sync::Arc;
+use turns::Reach;
+use wakes::Bell;
 use writer::{Work, Writer};
 
 /// Rows of one listing. Far above what people have, so that reaching it means something is wrong; a listing that
@@ -83,12 +93,27 @@ struct Inner {
     readers: Readers,
     writer: Writer,
     context: Arc<Context>,
+    target: Target,
+    bell: Arc<Bell>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.bell.close();
+    }
 }
 
 /// What statements need beside their values.
 pub(crate) struct Context {
     pub(crate) sealer: Sealer,
     pub(crate) leases: Leases,
+}
+
+impl Context {
+    /// What `runs::select_runs!` is given first.
+    pub(crate) fn lease_values(&self) -> Result<Vec<Value>> {
+        Ok(vec![self.leases.now()?, self.leases.boot()])
+    }
 }
 
 impl Store {
@@ -107,12 +132,14 @@ impl Store {
         let leases = Leases::new(options.lease_clock, first.is_sqlite())?;
         let context = Arc::new(Context { sealer: Sealer::new(&options.key), leases });
         let readers = Readers::new(target.clone(), first);
-        let writer = Writer::new(target);
-        Ok(Self { inner: Arc::new(Inner { readers, writer, context }) })
+        let bell = Arc::new(Bell::new()?);
+        let writer = Writer::new(target.clone(), Arc::clone(&bell));
+        Ok(Self { inner: Arc::new(Inner { readers, writer, context, target, bell }) })
     }
 
     /// Waits for writes that were begun and closes every connection. Later calls fail with `Conflict`.
     pub async fn close(&self) {
+        self.inner.bell.close_and_wait().await;
         self.inner.writer.close().await;
         self.inner.readers.close().await;
     }
@@ -132,7 +159,15 @@ impl Store {
         I: Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.inner.writer.write(input, work).await
+        self.write_reaching(Reach::Nothing, input, work).await
+    }
+
+    async fn write_reaching<I, T>(&self, reach: Reach, input: I, work: Work<I, T>) -> Result<T>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.inner.writer.write(reach, input, work).await
     }
 
     fn context(&self) -> &Context {

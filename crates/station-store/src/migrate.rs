@@ -14,10 +14,16 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
-    postgres: include_str!("../migrations/postgres/0001_initial.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
+        postgres: include_str!("../migrations/postgres/0001_initial.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0002_queue.sql"),
+        postgres: include_str!("../migrations/postgres/0002_queue.sql"),
+    },
+];
 
 /// The schema this version knows.
 const VERSION: i64 = MIGRATIONS.len() as i64;

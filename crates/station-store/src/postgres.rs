@@ -1,7 +1,8 @@
 //! PostgreSQL: prepared statements over one connection, and a limit on silence.
 
+use crate::connect::CONNECT_TIMEOUT;
 use crate::db::{Row, Value};
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgListener, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{Decode, Error, Postgres, Row as _, Type, TypeInfo as _, ValueRef as _};
 use std::time::Duration;
@@ -82,4 +83,41 @@ where
     T: Decode<'r, Postgres> + Type<Postgres>,
 {
     T::decode(raw).map_err(Error::Decode)
+}
+
+/// How long nothing may be heard before the connection is asked whether it still lives: firewalls forget quiet ones.
+const QUIET_MAX: Duration = Duration::from_secs(60);
+
+/// A connection that hears what others notify of.
+pub(crate) struct Listener(PgListener);
+
+impl Listener {
+    /// Connects; from then on nothing is missed.
+    pub(crate) async fn connect(options: &PgConnectOptions) -> Result<Self, Error> {
+        // The driver wants a pool here: of one connection, which is never replaced behind our back.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .acquire_timeout(CONNECT_TIMEOUT);
+        let mut listener = PgListener::connect_with(&pool.connect_with(options.clone()).await?).await?;
+        listener.eager_reconnect(false);
+        in_time(listener.listen("station_queue")).await?;
+        Ok(Self(listener))
+    }
+
+    /// What the next notification says.
+    pub(crate) async fn next(&mut self) -> Result<String, Error> {
+        loop {
+            match tokio::time::timeout(QUIET_MAX, self.0.try_recv()).await {
+                Ok(heard) => {
+                    let heard = heard?.ok_or_else(|| Error::Io(std::io::ErrorKind::BrokenPipe.into()))?;
+                    return Ok(heard.payload().to_owned());
+                }
+                Err(_quiet) => {
+                    in_time(sqlx::query("select 1").execute(&mut self.0)).await?;
+                }
+            }
+        }
+    }
 }

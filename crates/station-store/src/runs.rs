@@ -1,4 +1,4 @@
-//! Runs as rows: put in the queue, and read back.
+//! Runs as rows: inserted, and read back. The queue that they are is in `queue`.
 
 use crate::db::{Conn, Row, Value, storable, unreadable};
 use crate::lease::{self, LeaseInfo};
@@ -30,6 +30,8 @@ pub struct NewRun {
     pub parent: Option<(RunId, EffectId)>,
     /// How deep in a tree of sub-agents it is; 0 at the root.
     pub depth: u32,
+    /// Higher is claimed first; 0 is the rule. A child has its parent's, whatever is said here.
+    pub priority: i64,
 }
 
 /// A run as a row; its journal is read by itself.
@@ -71,6 +73,10 @@ pub struct Run {
     pub tool_calls: u32,
     /// Tokens spent.
     pub usage: Usage,
+    /// Higher is claimed first.
+    pub priority: i64,
+    /// Who asked for its end, where somebody did; whoever drives it ends it.
+    pub cancel_requested_by: Option<String>,
     /// When it was put in the queue.
     pub created_at: Micros,
     /// When it was first claimed.
@@ -103,7 +109,7 @@ macro_rules! select_runs {
             "select r.id, r.agent_id, a.name, r.environment_id, e.name, r.task, r.request, r.parent_id,
                 r.parent_effect, r.depth, r.status, r.waiting_on, r.model, r.answer, r.error, r.steps,
                 r.tool_calls, r.tokens_input, r.tokens_output, r.tokens_cached, r.tokens_reasoning,
-                r.created_at, r.started_at, r.ended_at,
+                r.priority, r.cancel_requested_by, r.created_at, r.started_at, r.ended_at,
                 r.fence, r.lease_worker, r.lease_host, r.lease_pid, r.lease_pid_start,
                 case when r.lease_until is null then null
                     when r.lease_boot <> $2
@@ -114,19 +120,9 @@ macro_rules! select_runs {
         )
     };
 }
+pub(crate) use select_runs;
 
 impl Store {
-    /// Puts a run in the queue. One that was spawned by the same effect before is found and returned.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn enqueue(&self, new: &NewRun, now: Micros) -> Result<RunId> {
-        self.write((self.shared_context(), new.clone(), now), |conn, (context, new, now)| {
-            Box::pin(insert(conn, context, new, *now))
-        })
-        .await
-    }
-
     /// The run of this id, where there is one.
     ///
     /// # Errors
@@ -190,21 +186,25 @@ impl Store {
     }
 
     fn lease_values(&self) -> Result<Vec<Value>> {
-        let leases = &self.context().leases;
-        Ok(vec![leases.now()?, leases.boot()])
+        self.context().lease_values()
     }
 }
 
-/// Inserts a run, or finds the one that the same effect spawned before.
+/// Puts a run in the queue, or finds the one that the same effect spawned before.
 pub(crate) async fn insert(
     conn: &mut Conn,
     context: &Arc<Context>,
     new: &NewRun,
     now: Micros,
 ) -> Result<RunId> {
+    // A child of a run that is to end is to end as well: it may be spawned after its parent was asked.
     const SQL: &str = "insert into agent_runs
-            (agent_id, environment_id, user_id, task, request, parent_id, parent_effect, depth, status, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', $9)
+            (agent_id, environment_id, user_id, task, request, parent_id, parent_effect, depth, status, created_at,
+            priority, cancel_requested_by, cancel_requested_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', $9,
+            coalesce((select priority from agent_runs where id = $6), $10),
+            (select cancel_requested_by from agent_runs where id = $6),
+            (select cancel_requested_at from agent_runs where id = $6))
         on conflict (parent_effect) do nothing returning id";
     const FIND: &str = "select id from agent_runs where parent_effect = $1";
     const VARIABLE: &str = "insert into run_variables (run_id, name, value) values ($1, $2, $3)";
@@ -219,12 +219,14 @@ pub(crate) async fn insert(
         effect.clone(),
         i64::from(new.depth).into(),
         now.0.into(),
+        new.priority.into(),
     ];
     let Some(mut row) = conn.row(SQL, values).await? else {
         let found = conn.row(FIND, vec![effect]).await?;
         return Ok(RunId(found.ok_or_else(|| unreadable("a spawned run vanished"))?.int()?));
     };
     let run = RunId(row.int()?);
+    conn.news().queued = true;
     for (name, value) in &new.variables {
         let sealed = context.sealer.seal(place(&[&run.to_string(), name]), value)?;
         conn.exec(VARIABLE, vec![run.0.into(), name.as_str().into(), sealed.into()]).await?;
@@ -240,7 +242,7 @@ pub(crate) fn no_such(run: RunId) -> Error {
     Error::not_found(format!("run {run} does not exist")).with_hint("`stn runs list` shows those that do")
 }
 
-fn read_run(mut row: Row) -> Result<Run> {
+pub(crate) fn read_run(mut row: Row) -> Result<Run> {
     let row = &mut row;
     let mut run = Run {
         id: RunId(row.int()?),
@@ -270,6 +272,8 @@ fn read_run(mut row: Row) -> Result<Run> {
             cached: row.count()?,
             reasoning: row.count()?,
         },
+        priority: row.int()?,
+        cancel_requested_by: row.opt_text()?,
         created_at: Micros(row.int()?),
         started_at: row.opt_int()?.map(Micros),
         ended_at: row.opt_int()?.map(Micros),

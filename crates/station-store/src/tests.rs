@@ -54,11 +54,12 @@ async fn started(store: &Store) -> (RunId, Fence) {
         variables: BTreeMap::new(),
         parent: None,
         depth: 0,
+        priority: 0,
     };
-    let run = store.enqueue(&new, NOW).await.unwrap();
+    let run = store.enqueue(&new, None, NOW).await.unwrap();
     let owner = Owner { worker: "one".to_owned(), host: "here".to_owned(), pid: 1, pid_start: 1 };
     match store.claim(run, &owner, 1_000_000, None, NOW).await.unwrap() {
-        Claim::Claimed(fence) => (run, fence),
+        Claim::Claimed { fence, .. } => (run, fence),
         other => panic!("not claimed: {other:?}"),
     }
 }
@@ -161,6 +162,7 @@ async fn foreign_keys_hold_on_the_writers_connection() {
             variables: BTreeMap::new(),
             parent: None,
             depth: 1,
+            priority: 0,
         },
     )];
     let error = store.append(orphan).await.unwrap_err();

@@ -9,6 +9,8 @@
 use crate::connect::Target;
 use crate::db::{Blocking, Conn};
 use crate::failure;
+use crate::turns::{self, Reach};
+use crate::wakes::{self, Bell};
 use futures::future::BoxFuture;
 use station_core::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +32,7 @@ pub(crate) type Work<I, T> = for<'a> fn(&'a mut Conn, &'a I) -> BoxFuture<'a, Re
 pub(crate) struct Writer {
     state: Mutex<State>,
     commits: Arc<AtomicU64>,
+    bell: Arc<Bell>,
 }
 
 enum State {
@@ -45,22 +48,23 @@ enum State {
 
 impl Writer {
     /// A writer that connects when the first write comes.
-    pub(crate) fn new(target: Target) -> Self {
-        Self { state: Mutex::new(State::Resting(target)), commits: Arc::new(AtomicU64::new(0)) }
+    pub(crate) fn new(target: Target, bell: Arc<Bell>) -> Self {
+        Self { state: Mutex::new(State::Resting(target)), commits: Arc::new(AtomicU64::new(0)), bell }
     }
 
     pub(crate) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Does `work` with `input` in a transaction, probably together with others; returns after its COMMIT.
-    pub(crate) async fn write<I, T>(&self, input: I, work: Work<I, T>) -> Result<T>
+    /// Does `work` with `input` in a transaction, probably together with others; returns after its COMMIT. `reach`
+    /// says which rows of others it locks.
+    pub(crate) async fn write<I, T>(&self, reach: Reach, input: I, work: Work<I, T>) -> Result<T>
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending { input, work, done: None, reply });
+        let job = Box::new(Pending { reach, input, work, done: None, reply });
         self.queue()?.send(job).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
@@ -87,7 +91,13 @@ impl Writer {
             State::Writing { queue, .. } => Ok(queue.clone()),
             State::Resting(target) => {
                 let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-                let ended = start(target.clone(), jobs, Arc::clone(&self.commits))?;
+                let writing = Writing {
+                    target: target.clone(),
+                    conn: None,
+                    commits: Arc::clone(&self.commits),
+                    bell: Arc::clone(&self.bell),
+                };
+                let ended = start(writing, jobs)?;
                 *state = State::Writing { queue: queue.clone(), ended };
                 Ok(queue)
             }
@@ -97,15 +107,11 @@ impl Writer {
 
 /// Starts what writes. SQLite gets a thread of its own, because its statements block: the thread waits for the disk
 /// and for nobody else. PostgreSQL gets a task.
-fn start(
-    target: Target,
-    jobs: mpsc::Receiver<Box<dyn Job>>,
-    commits: Arc<AtomicU64>,
-) -> Result<oneshot::Receiver<()>> {
+fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>) -> Result<oneshot::Receiver<()>> {
     let (end, ended) = oneshot::channel();
-    let is_sqlite = matches!(target, Target::Sqlite { .. });
+    let is_sqlite = matches!(writing.target, Target::Sqlite { .. });
     let writing = async move {
-        Writing { target, conn: None, commits }.run(jobs).await;
+        writing.run(jobs).await;
         answer_to(end, ());
     };
     if is_sqlite {
@@ -127,12 +133,14 @@ fn closed() -> Error {
 
 /// A write that waits, whatever its types.
 trait Job: Send {
+    fn reach(&self) -> Reach;
     fn run<'a>(&'a mut self, conn: &'a mut Conn) -> BoxFuture<'a, Result<()>>;
     fn committed(self: Box<Self>);
     fn failed(self: Box<Self>, error: Error);
 }
 
 struct Pending<I, T> {
+    reach: Reach,
     input: I,
     work: Work<I, T>,
     done: Option<T>,
@@ -140,6 +148,10 @@ struct Pending<I, T> {
 }
 
 impl<I: Send + Sync, T: Send> Job for Pending<I, T> {
+    fn reach(&self) -> Reach {
+        self.reach
+    }
+
     fn run<'a>(&'a mut self, conn: &'a mut Conn) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             self.done = Some((self.work)(conn, &self.input).await?);
@@ -175,6 +187,7 @@ struct Writing {
     target: Target,
     conn: Option<Conn>,
     commits: Arc<AtomicU64>,
+    bell: Arc<Bell>,
 }
 
 impl Writing {
@@ -188,6 +201,8 @@ impl Writing {
             {
                 group.push(next);
             }
+            // Everybody takes rows in the same order; writes of one run stay in theirs.
+            group.sort_by_key(|job| job.reach().run());
             self.write_group(group).await;
         }
         if let Some(conn) = self.conn.take() {
@@ -234,24 +249,18 @@ impl Writing {
 
     async fn attempt(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Trouble> {
         let mut conn = self.begin().await.map_err(Trouble::Transaction)?;
-        let mut outcome = Ok(());
-        for job in group {
-            if let Err(error) = job.run(&mut conn).await {
-                conn.rollback().await;
-                outcome = Err(Trouble::Job(error));
-                break;
-            }
-        }
-        if outcome.is_ok() {
-            match conn.commit().await {
-                Ok(()) => {
-                    self.commits.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(error) => {
-                    conn.rollback().await;
-                    outcome = Err(Trouble::Transaction(error));
+        let outcome = match perform(&mut conn, group, &self.bell).await {
+            Ok(is_news) => conn.commit().await.map(|()| is_news).map_err(Trouble::Transaction),
+            Err(error) => Err(Trouble::Job(error)),
+        };
+        match &outcome {
+            Ok(is_news) => {
+                self.commits.fetch_add(1, Ordering::Relaxed);
+                if *is_news {
+                    self.bell.ring();
                 }
             }
+            Err(_) => conn.rollback().await,
         }
         if conn.is_lost() {
             // Dropped, not closed: there is nobody to say goodbye to. The next write connects anew.
@@ -259,7 +268,7 @@ impl Writing {
         } else {
             self.conn = Some(conn);
         }
-        outcome
+        outcome.map(drop)
     }
 
     /// Begins a transaction, over a new connection where the old one turns out to be gone: nothing was sent yet.
@@ -278,4 +287,14 @@ impl Writing {
         conn.begin().await?;
         Ok(conn)
     }
+}
+
+/// The body of one transaction; `true` where workers of this process are to be woken after its COMMIT.
+async fn perform(conn: &mut Conn, group: &mut [Box<dyn Job>], bell: &Bell) -> Result<bool> {
+    let reaches: Vec<Reach> = group.iter().map(|job| job.reach()).collect();
+    turns::take(conn, &reaches).await?;
+    for job in group {
+        job.run(conn).await?;
+    }
+    wakes::announce(conn, bell).await
 }

@@ -1,11 +1,14 @@
 //! Where a test's store lives, and what most tests need in it.
 
-use station_core::run::{Entry, Event};
+use station_core::run::{Entry, Event, Status};
 use station_core::sync::{AgentRow, Change, Grant, ServerOutline};
 use station_core::{
     AgentId, AgentName, Caller, EnvironmentId, EnvironmentName, Fence, Micros, RunId, Secret, Transport,
+    Usage,
 };
-use station_store::{Append, Appended, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, Store};
+use station_store::{
+    Append, Appended, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, Renewed, RunUpdate, Store,
+};
 use station_testkit::postgres::cluster;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,6 +144,7 @@ pub(crate) fn new_run(seed: &Seed, task: &str) -> NewRun {
         variables: BTreeMap::new(),
         parent: None,
         depth: 0,
+        priority: 0,
     }
 }
 
@@ -152,14 +156,40 @@ pub(crate) const LEASE_MS: u64 = 30_000;
 
 /// Puts a run in the queue and takes it.
 pub(crate) async fn started(store: &Store, seed: &Seed, task: &str) -> (RunId, Fence) {
-    let run = store.enqueue(&new_run(seed, task), NOW).await.unwrap();
+    let run = store.enqueue(&new_run(seed, task), None, NOW).await.unwrap();
     (run, claimed(store, run, "one").await)
 }
 
 pub(crate) async fn claimed(store: &Store, run: RunId, worker: &str) -> Fence {
     match store.claim(run, &owner(worker), LEASE_MS, None, NOW).await.unwrap() {
-        Claim::Claimed(fence) => fence,
+        Claim::Claimed { fence, .. } => fence,
         other => panic!("{worker} could not claim run {run}: {other:?}"),
+    }
+}
+
+/// What a claim by nobody's wish for an end brings.
+pub(crate) fn claim_of(fence: i64) -> Claim {
+    Claim::Claimed { fence: Fence(fence), cancel_requested_by: None }
+}
+
+pub(crate) fn kept() -> Renewed {
+    Renewed::Kept { cancel_requested_by: None }
+}
+
+/// A row of this status and nothing else.
+pub(crate) fn update(status: Status) -> RunUpdate {
+    RunUpdate {
+        status,
+        waiting_on: None,
+        waits_for_children: false,
+        model: None,
+        steps: 0,
+        tool_calls: 0,
+        usage: Usage::default(),
+        answer: None,
+        error: None,
+        ended_at: None,
+        release: true,
     }
 }
 

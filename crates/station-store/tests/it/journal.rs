@@ -115,9 +115,9 @@ async fn a_write_that_fails_does_not_take_its_group_with_it() {
         let mut broken = new_run(&seed, "of nobody");
         broken.agent.0 = 404;
         let (failed, fine, queued) = tokio::join!(
-            store.enqueue(&broken, NOW),
+            store.enqueue(&broken, None, NOW),
             store.append(append(run, fence, vec![entry(1, "fine")])),
-            async { store.enqueue(&new_run(&seed, "also fine"), NOW).await },
+            async { store.enqueue(&new_run(&seed, "also fine"), None, NOW).await },
         );
         assert_eq!(failed.unwrap_err().kind(), Kind::Internal, "a foreign key holds");
         assert_eq!(fine.unwrap(), done());

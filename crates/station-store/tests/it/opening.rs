@@ -166,7 +166,7 @@ async fn a_newer_schema_is_refused() {
     let (kind, sentence) = refusal(home.options()).await;
     assert_eq!(kind, Kind::Conflict);
     assert!(
-        sentence.ends_with("was made by a newer Station: its schema is 99, this one knows 1"),
+        sentence.ends_with("was made by a newer Station: its schema is 99, this one knows 2"),
         "{sentence}"
     );
 }

@@ -1,6 +1,6 @@
 //! Runs as rows: queued, listed, updated with their journal, spawned once.
 
-use crate::fixture::{NOW, append, claimed, done, entry, new_run, on_both, seed, started};
+use crate::fixture::{NOW, append, claimed, done, entry, new_run, on_both, seed, started, update};
 use station_core::run::Status;
 use station_core::{EffectId, EnvironmentId, Micros, RunId, Secret, Usage};
 use station_store::{Append, Appended, NewRun, RunFilter, RunUpdate};
@@ -10,28 +10,13 @@ fn effect(n: u128) -> EffectId {
     format!("{n:032x}").parse().unwrap()
 }
 
-fn update(status: Status) -> RunUpdate {
-    RunUpdate {
-        status,
-        waiting_on: None,
-        model: None,
-        steps: 0,
-        tool_calls: 0,
-        usage: Usage::default(),
-        answer: None,
-        error: None,
-        ended_at: None,
-        release: false,
-    }
-}
-
 #[tokio::test]
 async fn a_queued_run_is_read_back_whole() {
     on_both(async |_, store| {
         let seed = seed(&store).await;
         let secrets: BTreeMap<_, _> = [("TOKEN".to_owned(), Secret::new("hunter2"))].into();
         let new = NewRun { variables: secrets.clone(), ..new_run(&seed, "why is it slow? \u{1f40c}\0") };
-        let id = store.enqueue(&new, NOW).await.unwrap();
+        let id = store.enqueue(&new, None, NOW).await.unwrap();
         let run = store.run(id).await.unwrap().unwrap();
         assert_eq!(run.task, "why is it slow? \u{1f40c}\u{fffd}");
         assert_eq!((run.agent_name.as_str(), run.environment_name.as_str()), ("triage", "default"));
@@ -49,7 +34,7 @@ async fn runs_are_listed_newest_first_by_filter_and_page() {
         let seed = seed(&store).await;
         let mut ids = Vec::new();
         for n in 0..5 {
-            ids.push(store.enqueue(&new_run(&seed, &format!("task {n}")), NOW).await.unwrap());
+            ids.push(store.enqueue(&new_run(&seed, &format!("task {n}")), None, NOW).await.unwrap());
         }
         claimed(&store, ids[1], "one").await;
         let any = RunFilter::default();
@@ -83,6 +68,7 @@ async fn an_append_changes_the_row_in_the_same_commit() {
             tool_calls: 2,
             usage,
             waiting_on: Some("child".to_owned()),
+            release: false,
             ..update(Status::Waiting)
         };
         let first = Append { row: Some(row), ..append(run, fence, vec![entry(1, "one")]) };
@@ -94,13 +80,8 @@ async fn an_append_changes_the_row_in_the_same_commit() {
 
         // A change of the row alone moves nothing in the journal.
         let ended_at = Some(Micros(NOW.0 + 9));
-        let row = RunUpdate {
-            answer: Some("42\0".to_owned()),
-            ended_at,
-            release: true,
-            steps: 2,
-            ..update(Status::Completed)
-        };
+        let row =
+            RunUpdate { answer: Some("42\0".to_owned()), ended_at, steps: 2, ..update(Status::Completed) };
         let second = Append { row: Some(row), ..append(run, fence, Vec::new()) };
         assert_eq!(store.append(second).await.unwrap(), done());
         assert_eq!(store.commits() - commits, 2);
@@ -141,7 +122,7 @@ async fn one_effect_spawns_one_run_however_often_it_is_asked_for() {
         };
         assert_eq!(again, [children[1]]);
         let direct = NewRun { parent: Some((parent, effect(1))), ..child };
-        assert_eq!(store.enqueue(&direct, NOW).await.unwrap(), children[0].1);
+        assert_eq!(store.enqueue(&direct, None, NOW).await.unwrap(), children[0].1);
         assert_eq!(store.children(parent).await.unwrap().len(), 2);
     })
     .await;

@@ -30,7 +30,7 @@ async fn fill(store: &Store) {
     store.apply(&env_name("default"), WORKSPACE, &changes, NOW).await.unwrap();
     let variables = [("TOKEN".to_owned(), Secret::new(CANARIES[1]))].into();
     let new = NewRun { variables, ..new_run(&seed, CANARIES[3]) };
-    store.enqueue(&new, NOW).await.unwrap();
+    store.enqueue(&new, None, NOW).await.unwrap();
     let (run, fence) = started(store, &seed, CANARIES[3]).await;
     let blob = CANARIES[5].as_bytes().to_vec();
     let input = Append {

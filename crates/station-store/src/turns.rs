@@ -1,0 +1,64 @@
+//! In which order locks are taken, so that no two Stations on one PostgreSQL wait for each other.
+//!
+//! A transaction of ours is a group of writes that have nothing to do with each other, so its locks could be taken in
+//! any order, and two groups in opposite orders are a deadlock: a second of standstill for both. So the order is fixed:
+//! first the turn of the queue, where one of the group needs it, then rows of runs by rising id. The writer sorts each
+//! group; a run's end reaches for its parent's row as well, so a group with an end takes all its rows at once, first.
+//! On SQLite there is one lock, and it is held. What remains (a cancel of a whole tree) is what the writer's second
+//! attempt is for.
+
+use crate::db::Conn;
+use station_core::{Result, RunId};
+
+/// The rows that a write takes from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// None that another Station would take.
+    Nothing,
+    /// The queue as a whole: what it counts must hold until COMMIT.
+    Queue,
+    /// One run.
+    Run(RunId),
+    /// One run, and the one that spawned it.
+    RunAndParent(RunId),
+}
+
+impl Reach {
+    /// The order within a group.
+    pub(crate) fn run(self) -> Option<RunId> {
+        match self {
+            Self::Nothing | Self::Queue => None,
+            Self::Run(run) | Self::RunAndParent(run) => Some(run),
+        }
+    }
+}
+
+/// Any number, as long as no other advisory lock in the same database has it: "queue" in ASCII.
+const LOCK: i64 = 0x0071_7565_7565;
+
+/// Takes what the group will need, in the one order; the first thing in its transaction.
+pub(crate) async fn take(conn: &mut Conn, group: &[Reach]) -> Result<()> {
+    const ROWS: &str = "select id from agent_runs where id in (
+            select cast(id as bigint) from unnest(string_to_array($1, ',')) as mine (id)
+            union select parent_id from agent_runs where parent_id is not null
+                and id in (select cast(id as bigint) from unnest(string_to_array($2, ',')) as ending (id)))
+        order by id for no key update";
+    if conn.is_sqlite() {
+        return Ok(());
+    }
+    if group.contains(&Reach::Queue) {
+        conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![LOCK.into()]).await?;
+    }
+    let ending = group.iter().filter(|reach| matches!(reach, Reach::RunAndParent(_)));
+    let ending = joined(ending.filter_map(|reach| reach.run()));
+    if !ending.is_empty() {
+        let all = joined(group.iter().filter_map(|reach| reach.run()));
+        conn.rows(ROWS, vec![all.into(), ending.into()]).await?;
+    }
+    Ok(())
+}
+
+/// Ids as one value: `1,2,3`.
+pub(crate) fn joined(runs: impl Iterator<Item = RunId>) -> String {
+    runs.map(|run| run.0.to_string()).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,214 @@
+//! Waking: who waits for work is told when there may be some, by this process at once, by others as each engine can.
+//!
+//! After the COMMIT that queued a run, or that made room while others wait, the writer rings this process's bell. Others hear of it by
+//! NOTIFY on PostgreSQL, sent in the same transaction; SQLite has no such thing, so its `data_version` is looked at once
+//! a second, and only while somebody waits. What listens is one task per store, started for the first who asks.
+//! **Invariant:** no wake-up is lost: what is said between two calls of [`Wakes::next`] is kept for the second, and
+//! what may have been missed (before listening began, around a lost connection) counts as said.
+//! A lease that lapses says nothing: whoever adopts runs looks now and then by itself.
+
+use crate::connect::Target;
+use crate::db::{Blocking, Conn};
+use crate::{Store, postgres};
+use station_core::{Error, Result};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Between two looks at an SQLite file: a run that another process queued starts that much later.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+
+/// Before PostgreSQL is asked for a connection again.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
+
+/// What workers of this process wait for.
+pub(crate) struct Bell {
+    rings: watch::Sender<()>,
+    audience: watch::Sender<Audience>,
+    /// Tells this store's notifications from those of others.
+    id: String,
+    listening: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Audience {
+    waiting: usize,
+    closed: bool,
+}
+
+/// Wake-ups from the moment it was made. To be made before the queue is looked at, so that nothing falls in between.
+pub struct Wakes {
+    bell: Arc<Bell>,
+    rings: watch::Receiver<()>,
+}
+
+impl Store {
+    /// Wake-ups from now on.
+    ///
+    /// Must be called within a tokio runtime: the first call starts the task that listens for other processes.
+    #[must_use]
+    pub fn wakes(&self) -> Wakes {
+        let bell = &self.inner.bell;
+        let wakes = Wakes { bell: Arc::clone(bell), rings: bell.rings.subscribe() };
+        bell.listen(&self.inner.target);
+        wakes
+    }
+}
+
+impl Wakes {
+    /// Resolves when there may be work that was not there at the last call, at once where that is so already.
+    /// Wakes up once more when the store is closed, and then never again. Safe to be dropped and called anew.
+    pub async fn next(&mut self) {
+        self.bell.audience.send_modify(|audience| audience.waiting += 1);
+        let _waiting = Waiting(&self.bell);
+        // The bell is ours as well, so its sender lives as long as this.
+        self.rings.changed().await.expect("the bell outlives who listens to it");
+    }
+}
+
+impl std::fmt::Debug for Wakes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wakes").finish_non_exhaustive()
+    }
+}
+
+/// Somebody waits, until this is dropped.
+struct Waiting<'a>(&'a Bell);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.audience.send_modify(|audience| audience.waiting -= 1);
+    }
+}
+
+impl Bell {
+    pub(crate) fn new() -> Result<Self> {
+        let mut id = [0; 8];
+        getrandom::fill(&mut id).map_err(|cause| Error::internal("naming this store", cause))?;
+        Ok(Self {
+            rings: watch::Sender::new(()),
+            audience: watch::Sender::default(),
+            id: hex::encode(id),
+            listening: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn ring(&self) {
+        self.rings.send_replace(());
+    }
+
+    /// Ends the task that listens.
+    pub(crate) fn close(&self) {
+        let first = self.audience.send_if_modified(|audience| !std::mem::replace(&mut audience.closed, true));
+        if first {
+            self.ring();
+        }
+    }
+
+    pub(crate) async fn close_and_wait(&self) {
+        self.close();
+        let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(listening) = listening
+            && listening.await.is_err()
+        {
+            tracing::error!("what listens for other processes ended early");
+        }
+    }
+
+    fn listen(self: &Arc<Self>, target: &Target) {
+        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+        if listening.is_none() && !self.audience.borrow().closed {
+            // tracked: `close_and_wait` waits for it, and a store that is dropped ends it.
+            *listening = Some(tokio::spawn(listen(Arc::clone(self), target.clone())));
+        }
+    }
+
+    async fn closed(&self) {
+        // The sender is ours, so this cannot fail before it is true.
+        drop(self.audience.subscribe().wait_for(|audience| audience.closed).await);
+    }
+
+    async fn awaited(&self) {
+        drop(self.audience.subscribe().wait_for(|audience| audience.closed || audience.waiting > 0).await);
+    }
+}
+
+/// Tells what the open transaction has to tell, where it has; `true` where this process is to be told as well.
+pub(crate) async fn announce(conn: &mut Conn, bell: &Bell) -> Result<bool> {
+    const QUEUED: &str = "select 1 from agent_runs where status = 'queued' limit 1";
+    const NOTIFY: &str = "select 1 from pg_notify('station_queue', $1)";
+    let news = *conn.news();
+    // Room is news only to those who wait for it.
+    let is_news = news.queued || news.freed && conn.row(QUEUED, Vec::new()).await?.is_some();
+    if is_news && !conn.is_sqlite() {
+        conn.rows(NOTIFY, vec![bell.id.as_str().into()]).await?;
+    }
+    Ok(is_news)
+}
+
+async fn listen(bell: Arc<Bell>, target: Target) {
+    match &target {
+        Target::Sqlite { .. } => look(&bell, &target).await,
+        Target::Postgres { options, .. } => tokio::select! {
+            () = bell.closed() => {}
+            () = hear(&bell, options) => {}
+        },
+    }
+}
+
+async fn hear(bell: &Bell, options: &sqlx::postgres::PgConnectOptions) {
+    loop {
+        let heard = async {
+            let mut listener = postgres::Listener::connect(options).await?;
+            // Whatever was said before.
+            bell.ring();
+            loop {
+                if listener.next().await? != bell.id {
+                    bell.ring();
+                }
+            }
+        };
+        let lost: Result<std::convert::Infallible, sqlx::Error> = heard.await;
+        let Err(cause) = lost;
+        tracing::warn!(%cause, "notifications of PostgreSQL are not heard for a moment");
+        tokio::time::sleep(RECONNECT_PAUSE).await;
+    }
+}
+
+async fn look(bell: &Bell, target: &Target) {
+    let mut conn = None;
+    let mut seen = None;
+    loop {
+        bell.awaited().await;
+        tokio::select! {
+            () = bell.closed() => break,
+            () = tokio::time::sleep(POLL_EVERY) => {}
+        }
+        match data_version(&mut conn, target).await {
+            Ok(version) if seen == Some(version) => {}
+            Ok(version) => {
+                seen = Some(version);
+                bell.ring();
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the database was not looked at");
+                conn = None;
+                seen = None;
+            }
+        }
+    }
+    if let Some(conn) = conn {
+        conn.close().await;
+    }
+}
+
+/// A number that changes when another connection commits; that may be this process's own writer.
+async fn data_version(conn: &mut Option<Conn>, target: &Target) -> Result<i64> {
+    let conn = match conn {
+        Some(conn) => conn,
+        None => conn.insert(target.connect(Blocking::Elsewhere).await?),
+    };
+    let row = conn.row("pragma data_version", Vec::new()).await?;
+    row.ok_or_else(|| crate::db::unreadable("a pragma is missing"))?.int()
+}
