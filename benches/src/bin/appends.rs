@@ -115,12 +115,13 @@ impl Journal {
             variables: BTreeMap::new(),
             parent: None,
             depth: 0,
+            priority: 0,
         };
-        let run = store.enqueue(&new, NOW).await.expect("the store works");
+        let run = store.enqueue(&new, None, NOW).await.expect("the store works");
         let pid = std::process::id();
         let owner = Owner { worker: "bench".to_owned(), host: "here".to_owned(), pid, pid_start: 1 };
         match store.claim(run, &owner, LEASE_MS, None, NOW).await.expect("the store works") {
-            Claim::Claimed(fence) => Self { run, fence, seq: 0 },
+            Claim::Claimed { fence, .. } => Self { run, fence, seq: 0 },
             other => panic!("a new run could not be claimed: {other:?}"),
         }
     }

@@ -82,6 +82,35 @@ macro_rules! claim_sql {
     };
 }
 
+#[cfg(test)]
+pub(crate) use claim_sql;
+
+/// A macro as well, so that a test can ask how it is done.
+macro_rules! claim_on_sqlite {
+    () => {
+        claim_sql!(
+                "join agent_runs q on q.id in (select c.id from agent_runs c
+                    where c.status = 'queued' and c.environment_id = rooms.id and (cast($3 as bigint) is null
+                        or c.agent_id not in (select agent_id from running where n >= $3))
+                    order by c.priority desc, c.id limit $1)",
+                "select id from picked"
+        )
+    };
+}
+#[cfg(test)]
+pub(crate) use claim_on_sqlite;
+
+const CLAIM_SQLITE: &str = claim_on_sqlite!();
+
+const CLAIM_POSTGRES: &str = claim_sql!(
+    "cross join lateral (select c.id, c.environment_id, c.agent_id, c.priority from agent_runs c
+        where c.status = 'queued' and c.environment_id = rooms.id and (cast($3 as bigint) is null
+            or c.agent_id not in (select agent_id from running where n >= $3))
+        order by c.priority desc, c.id limit $1) q",
+    "select id from agent_runs where id = any (array(select id from picked)) and status = 'queued'
+        for no key update skip locked"
+);
+
 impl Store {
     /// Puts a run in the queue. One that was spawned by the same effect before is found and returned.
     ///
@@ -192,21 +221,6 @@ async fn requeue_lapsed(conn: &mut Conn, context: &Context) -> Result<()> {
 }
 
 async fn claim_some(conn: &mut Conn, attempt: &Attempt, n: i64) -> Result<Vec<RunId>> {
-    const SQLITE: &str = claim_sql!(
-        "join agent_runs q on q.id in (select c.id from agent_runs c
-            where c.status = 'queued' and c.environment_id = rooms.id and (cast($3 as bigint) is null
-                or c.agent_id not in (select agent_id from running where n >= $3))
-            order by c.priority desc, c.id limit $1)",
-        "select id from picked"
-    );
-    const POSTGRES: &str = claim_sql!(
-        "cross join lateral (select c.id, c.environment_id, c.agent_id, c.priority from agent_runs c
-            where c.status = 'queued' and c.environment_id = rooms.id and (cast($3 as bigint) is null
-                or c.agent_id not in (select agent_id from running where n >= $3))
-            order by c.priority desc, c.id limit $1) q",
-        "select id from agent_runs where id in (select id from picked) and status = 'queued'
-            for no key update skip locked"
-    );
     let leases = &attempt.context.leases;
     let values: Vec<Value> = vec![
         n.into(),
@@ -221,7 +235,7 @@ async fn claim_some(conn: &mut Conn, attempt: &Attempt, n: i64) -> Result<Vec<Ru
         attempt.owner.pid_start.cast_signed().into(),
         attempt.now.0.into(),
     ];
-    let rows = conn.rows(if conn.is_sqlite() { SQLITE } else { POSTGRES }, values).await?;
+    let rows = conn.rows(if conn.is_sqlite() { CLAIM_SQLITE } else { CLAIM_POSTGRES }, values).await?;
     rows.into_iter().map(|mut row| row.int().map(RunId)).collect()
 }
 

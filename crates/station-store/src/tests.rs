@@ -1,7 +1,8 @@
 //! Trouble that only the inside can cause: a full disk, a lock that stays, a schema from the future.
 
 use crate::connect::Target;
-use crate::db::Blocking;
+use crate::db::{Blocking, Value};
+use crate::queue::{claim_on_sqlite, claim_sql};
 use crate::sqlite;
 use crate::{Append, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, Store};
 use station_core::run::{Entry, Event};
@@ -169,4 +170,31 @@ async fn foreign_keys_hold_on_the_writers_connection() {
     assert!(error.causes().join(" ").contains("FOREIGN KEY constraint failed"), "{error:?}");
     assert!(store.journal(run, 0, 10).await.unwrap().is_empty(), "half of an append was kept");
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_claim_reads_no_run_that_is_parked_or_over() {
+    const PLAN: &str = concat!("explain query plan ", claim_on_sqlite!());
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate().unwrap();
+    Store::open(options(&folder, &key)).await.unwrap().close().await;
+    let target = Target::prepare(&options(&folder, &key).location, &key).unwrap();
+    let mut conn = target.connect(Blocking::Elsewhere).await.unwrap();
+    let values = vec![Value::Int(None); 11];
+    let mut runs_read = 0;
+    for mut row in conn.rows(PLAN, values).await.unwrap() {
+        let (_, _, _, step) =
+            (row.int().unwrap(), row.int().unwrap(), row.int().unwrap(), row.text().unwrap());
+        // `c`, `q` and `agent_runs` are the runs.
+        if ["SCAN c", "SCAN q", "SCAN agent_runs", "SEARCH c", "SEARCH q", "SEARCH agent_runs"]
+            .iter()
+            .any(|read| step == *read || step.starts_with(&format!("{read} ")))
+        {
+            runs_read += 1;
+            let allowed = ["agent_runs_queued", "agent_runs_running", "INTEGER PRIMARY KEY"];
+            assert!(allowed.iter().any(|index| step.contains(index)), "{step}");
+        }
+    }
+    assert_eq!(runs_read, 4, "the plan is not the expected one");
+    conn.close().await;
 }
