@@ -4,10 +4,10 @@ use crate::connect::Target;
 use crate::db::{Blocking, Value};
 use crate::queue::{claim_on_sqlite, claim_sql};
 use crate::sqlite;
-use crate::{Append, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, Store};
-use station_core::run::{Entry, Event};
+use crate::{Append, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted};
+use station_core::run::{Entry, Event, Status};
 use station_core::sync::{AgentRow, Change};
-use station_core::{AgentName, Caller, EnvironmentName, Fence, Kind, Micros, RunId};
+use station_core::{AgentName, Caller, EnvironmentName, Fence, Kind, Micros, RunId, Usage};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -197,4 +197,51 @@ async fn a_claim_reads_no_run_that_is_parked_or_over() {
     }
     assert_eq!(runs_read, 4, "the plan is not the expected one");
     conn.close().await;
+}
+
+#[tokio::test]
+async fn runs_of_the_first_schema_wait_only_for_what_is_still_to_end() {
+    const FIRST: &str = include_str!("../migrations/sqlite/0001_initial.sql");
+    const ROWS: &str = "insert into environments (id, name, description, origin, workspace_id, rules, created_at, updated_at)
+            values (1, 'default', '', 'file', '', '', 1, 1);
+        insert into agents (id, environment_id, name, description, tags, origin, workspace_id, enabled, user_id,
+            created_at, updated_at) values (1, 1, 'triage', '', '[]', 'file', '', 1, 1, 1, 1);
+        insert into agent_runs (id, agent_id, environment_id, user_id, task, request, parent_id, depth, status, created_at)
+            values (1, 1, 1, 1, '', '', null, 0, 'waiting', 1), (2, 1, 1, 1, '', '', 1, 1, 'queued', 1),
+                (3, 1, 1, 1, '', '', null, 0, 'waiting', 1), (4, 1, 1, 1, '', '', 3, 1, 'failed', 1);";
+    const STORE: &str = "insert into store (id, version, key_id) values (1, 1, $1)";
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate().unwrap();
+    let target = Target::prepare(&options(&folder, &key).location, &key).unwrap();
+    let mut conn = target.connect(Blocking::Elsewhere).await.unwrap();
+    conn.script(FIRST).await.unwrap();
+    conn.script(ROWS).await.unwrap();
+    conn.exec(STORE, vec![key.id().into()]).await.unwrap();
+    conn.close().await;
+
+    let store = Store::open(options(&folder, &key)).await.unwrap();
+    let owner = Owner { worker: "one".to_owned(), host: "here".to_owned(), pid: 1, pid_start: 1 };
+    let wanted = Wanted { n: 9, environment_max: None, agent_max: None };
+    for expected in [vec![2, 3], vec![1]] {
+        let claimed = store.claim_next(&owner, 1_000_000, &wanted, NOW).await.unwrap();
+        assert_eq!(claimed.iter().map(|(run, _)| run.id.0).collect::<Vec<_>>(), expected);
+        for (run, fence) in claimed {
+            let ended = RunUpdate {
+                status: Status::Completed,
+                waiting_on: None,
+                waits_for_children: false,
+                model: None,
+                steps: 0,
+                tool_calls: 0,
+                usage: Usage::default(),
+                answer: None,
+                error: None,
+                ended_at: None,
+                release: true,
+            };
+            let last = Append { entries: Vec::new(), row: Some(ended), ..append(run.id, fence, 1) };
+            store.append(last).await.unwrap();
+        }
+    }
+    store.close().await;
 }
