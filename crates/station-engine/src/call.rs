@@ -6,13 +6,17 @@
 //! pool's `send_call`.
 
 use crate::Station;
+use crate::lease::Lease;
 use crate::pool::{Outgoing, Reach};
+use crate::prepare::read_prompt;
 use crate::rights::{self, Rights};
 use crate::variables::Values;
 use serde_json::{Map, Value};
+use station_core::grant::Verdict;
 use station_core::run::{Event, GrantedTool, Target};
-use station_core::{AgentId, EffectId, Result, RunId};
+use station_core::{AgentId, EffectId, Result, RunId, Secret};
 use station_mcp::CallEnd;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Who calls, on whose rights.
@@ -20,9 +24,8 @@ use std::time::Instant;
 pub(crate) struct On {
     pub(crate) run: RunId,
     pub(crate) agent: AgentId,
-    pub(crate) values: Values,
-    /// Patterns of the agent's own file that ask for approval.
-    pub(crate) approve: Vec<String>,
+    /// Values given with the run, before every other place.
+    pub(crate) variables: BTreeMap<String, Secret>,
 }
 
 /// A call that may be sent.
@@ -31,6 +34,15 @@ pub(crate) struct Permit {
     reach: Reach,
     tool: String,
     arguments: Map<String, Value>,
+    /// Whether it may be sent twice, by the rules as they are now.
+    pub(crate) repeatable: bool,
+}
+
+/// Whether a call was out before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    First,
+    Again,
 }
 
 /// Asks whether `granted` may be called now. `Ok(Err(sentence))` is a refusal, to be told to the model.
@@ -42,42 +54,51 @@ pub(crate) async fn admit(
     on: &On,
     granted: &GrantedTool,
     arguments: Map<String, Value>,
+    sending: Sending,
 ) -> Result<Result<Permit, String>> {
     let Target::Tool { server, server_name, tool, .. } = &granted.target else {
         return Ok(Err(format!("`{}` is an agent, not a tool", granted.spec.name)));
     };
-    let agent = match rights::runnable(station, on.agent).await {
-        Ok(agent) => agent,
+    // What cannot be read is refused: rules that are broken now must not open what they closed.
+    let rights = match read_rights(station, on).await {
+        Ok(rights) => rights,
         Err(error) if error.kind() == station_core::Kind::Internal => return Err(error),
-        Err(error) => return Ok(Err(error.sentence().to_owned())),
+        Err(error) => return Ok(Err(format!("`{tool}` of `{server_name}` was not called: {error}"))),
     };
-    let rights = Rights::read(station, &agent, &on.approve, &on.values).await?;
     let now = rights.tools.iter().find(|it| it.tool.server == *server && it.tool.name == *tool);
-    let refusal = match now {
-        None => Some("it was withdrawn since the run began".to_owned()),
-        Some(it) => match it.verdict.allowed {
-            Err(denied) => Some(denied.reason().to_owned()),
-            Ok(()) if it.verdict.needs_approval => {
-                Some("it needs an approval, and approvals cannot be given in this release".to_owned())
-            }
-            Ok(()) => None,
-        },
+    let verdict = match now.map(|it| it.verdict) {
+        None => Err("it was withdrawn since the run began".to_owned()),
+        Some(Verdict { allowed: Err(denied), .. }) => Err(denied.reason().to_owned()),
+        Some(Verdict { needs_approval: true, .. }) => {
+            Err("it needs an approval, and approvals cannot be given in this release".to_owned())
+        }
+        Some(verdict) => Ok(verdict),
     };
-    if let Some(reason) = refusal {
-        return Ok(Err(format!("`{tool}` of `{server_name}` is no longer allowed: {reason}")));
+    let repeatable = match verdict {
+        Err(reason) => return Ok(Err(format!("`{tool}` of `{server_name}` is no longer allowed: {reason}"))),
+        Ok(verdict) => verdict.read_only || verdict.idempotent,
+    };
+    if sending == Sending::Again && !repeatable {
+        return Ok(Err(format!(
+            "the outcome of `{tool}` is unknown: it was out when Station was interrupted, and may not be repeated any more"
+        )));
     }
-    Ok(rights.reach(*server).map(|reach| Permit {
-        run: on.run,
-        reach: reach.clone(),
-        tool: tool.clone(),
-        arguments,
-    }))
+    let (run, tool) = (on.run, tool.clone());
+    Ok(rights.reach(*server).map(|reach| Permit { run, reach: reach.clone(), tool, arguments, repeatable }))
+}
+
+/// What the agent may do at this moment, by its file, the rules and the variables as they are.
+async fn read_rights(station: &Station, on: &On) -> Result<Rights> {
+    let agent = rights::runnable(station, on.agent).await?;
+    let approve = read_prompt(station, &agent).await?.approve;
+    let values = Values::read(station, agent.environment, on.variables.clone()).await?;
+    Rights::read(station, &agent, &approve, &values).await
 }
 
 /// Sends an admitted call whose effect id is committed, and says what became of it. Never sends twice.
-pub(crate) async fn send(station: &Station, permit: Permit, id: EffectId) -> Event {
+pub(crate) async fn send(station: &Station, permit: Permit, id: EffectId, lease: &Lease) -> Event {
     let started = Instant::now();
-    let Permit { run, reach, tool, arguments } = permit;
+    let Permit { run, reach, tool, arguments, .. } = permit;
     let outgoing = Outgoing { run: Some(run), tool: &tool, arguments, effect: id };
     let end = station.pool().send_call(&reach, outgoing).await;
     let ms = crate::lease::millis(started.elapsed());

@@ -6,11 +6,12 @@
 //! `EffectStarted` and the write of the request a kill leaves an effect that is called unknown although it was never
 //! sent. That is the safe side: such a call is told as unknown rather than sent twice.
 
-use crate::call::{self, On};
+use crate::call::{self, On, Sending};
 use crate::journal::{Journal, Standing};
 use crate::lease::Lease;
 use crate::perform::{Seat, Started, perform};
-use crate::prepare::{self, RunRequest};
+use crate::prepare::{self, RunRequest, Start};
+use crate::signals::Signals;
 use crate::variables::Values;
 use crate::{Clock, Station};
 use futures::StreamExt as _;
@@ -18,37 +19,44 @@ use futures::stream::FuturesUnordered;
 use station_core::run::{
     Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, Todo, Waiting, Why, child_text,
 };
-use station_core::{Error, Result, RunId};
+use station_core::{Error, Micros, Result, RunId};
 use station_store::{NewRun, Run};
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// Entries read from the store at a time.
 const PAGE: u32 = 1_000;
 
 /// Where a run stands when its driver lets go of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     Ended,
     /// Parked until these runs have ended.
     Waiting(Vec<RunId>),
+    /// In the queue again: this process is about to end.
+    Released,
 }
 
-/// A person's wish that a run should end.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stop(pub(crate) CancellationToken);
+/// Why effects that are out are given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GivenUp {
+    Cancelled,
+    Deadline,
+    Drained,
+}
 
-/// Drives `run` under `lease` until it ends or parks.
+/// Drives `run` under `lease` until it ends, parks, or is let go of.
 ///
 /// # Errors
 /// The store's, and the loss of the lease. The run stays as its journal has it and can be driven on.
-pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, stop: &Stop) -> Result<Left> {
+pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: &Signals) -> Result<Left> {
+    if let Some(by) = &run.cancel_requested_by {
+        signals.cancel(by);
+    }
     let entries = read(station, run.id).await?;
     let last_seq = entries.last().map_or(0, |entry| entry.seq);
     let mut journal = Journal::new(station, run, lease.fence(), last_seq);
-    let worker = station.config().worker.clone();
-    let adopted = Event::Adopted { fence: lease.fence(), worker };
+    let (fence, worker) = (lease.fence(), station.config().worker.clone());
     let variables = station.store().run_variables(run.id).await?;
-    let values = Values::read(station, run.environment, variables.clone()).await?;
 
     let inputs = entries.iter().find_map(|entry| match &entry.event {
         Event::RunStarted(inputs) => Some(inputs),
@@ -57,37 +65,54 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, stop: &St
     let mut machine = if let Some(inputs) = inputs {
         let mut machine = Machine::new(prepare::restore(station, inputs).await?);
         entries.iter().for_each(|entry| machine.fold(&entry.event));
-        journal.add(machine.apply(adopted));
+        let deadline = later_deadline(station, &machine, entries.last(), signals);
+        journal.add(machine.apply(Event::Adopted { fence, worker, deadline }));
         machine
     } else {
+        let adopted = Event::Adopted { fence, worker, deadline: None };
+        let values = Values::read(station, run.environment, variables.clone()).await?;
         match prepare::prepare(station, run, &values).await {
-            Ok(start) => {
-                let mut machine = Machine::new(start.prepared);
-                journal.keep(start.blobs);
-                journal.add(machine.apply(adopted));
-                journal.add(machine.apply(Event::RunStarted(Box::new(start.inputs))));
-                if let Some(switch) = machine.first_choice(&|model| station.models().cooling(model).is_some())
-                {
-                    journal.add(machine.apply(switch));
-                }
-                machine
-            }
+            Ok(start) => begin(station, &mut journal, start, adopted),
             Err(error) if error.kind() == station_core::Kind::Internal => return Err(error),
-            Err(error) => return refuse(journal, adopted, &error).await,
+            Err(error) => return refuse(journal, adopted, &error, lease).await,
         }
     };
     join(station, run, &mut machine, &mut journal).await?;
-    let approve = prepare::approve_patterns(station, run.agent).await?;
-    let on = On { run: run.id, agent: run.agent, values, approve };
-    let mut drive = Drive { station, run, lease, stop, on, machine, journal };
+    let on = On { run: run.id, agent: run.agent, variables };
+    let mut drive = Drive { station, run, lease, signals, on, machine, journal };
     drive.go().await
+}
+
+/// The first lines of a run's journal.
+fn begin(station: &Station, journal: &mut Journal, start: Start, adopted: Event) -> Machine {
+    let mut machine = Machine::new(start.prepared);
+    journal.keep(start.blobs);
+    journal.add(machine.apply(adopted));
+    journal.add(machine.apply(Event::RunStarted(Box::new(start.inputs))));
+    if let Some(switch) = machine.first_choice(&|model| station.models().cooling(model).is_some()) {
+        journal.add(machine.apply(switch));
+    }
+    machine
+}
+
+/// The end of a resumed run's time: what was left of it when it was last driven counts from now. `None` where the run
+/// was not interrupted.
+fn later_deadline(
+    station: &Station,
+    machine: &Machine,
+    last: Option<&Entry>,
+    signals: &Signals,
+) -> Option<Micros> {
+    let (deadline, last) = (machine.deadline()?, last?);
+    let interrupted = signals.resumed_at().is_some_and(|resumed| last.at < resumed);
+    interrupted.then(|| station.now().plus_ms(deadline.ms_since(last.at)))
 }
 
 struct Drive<'a> {
     station: &'a Station,
     run: &'a Run,
     lease: &'a Lease,
-    stop: &'a Stop,
+    signals: &'a Signals,
     on: On,
     machine: Machine,
     journal: Journal,
@@ -98,62 +123,72 @@ impl Drive<'_> {
         loop {
             self.heed_stop();
             match self.machine.next() {
-                Next::Do(todos) => {
-                    let started = self.start(todos).await?;
-                    self.journal.flush(&self.machine, Standing::Running).await?;
-                    self.lease.check()?;
-                    self.perform(started).await?;
-                }
-                Next::Park(Waiting::Children(_)) => {
-                    let children = self.children().await?;
-                    if children.is_empty() {
-                        // Enqueued in this very commit: the store knows them only after the flush above.
-                        return Err(Error::internal("parking a run", "its sub-agents have no runs"));
-                    }
-                    let on = children
-                        .iter()
-                        .map(|child| format!("agent `{}` (run {})", child.agent_name, child.id));
-                    let on = on.collect::<Vec<_>>().join(", ");
-                    self.journal.flush(&self.machine, Standing::Waiting(on)).await?;
-                    return Ok(Left::Waiting(children.iter().map(|child| child.id).collect()));
-                }
                 Next::End(outcome) => {
                     let event = self.machine.apply(Event::RunEnded { outcome: outcome.clone() });
                     self.journal.add(event);
-                    self.journal.flush(&self.machine, Standing::Ended(outcome)).await?;
+                    self.flush(Standing::Ended(outcome)).await?;
                     return Ok(Left::Ended);
                 }
+                Next::Do(_) if self.signals.is_draining() => {
+                    self.flush(Standing::Queued).await?;
+                    return Ok(Left::Released);
+                }
+                Next::Do(todos) => {
+                    let started = self.start(todos).await?;
+                    self.flush(Standing::Running).await?;
+                    self.lease.check()?;
+                    self.perform(started).await?;
+                }
+                Next::Park(Waiting::Children(_)) => return self.park().await,
             }
         }
+    }
+
+    async fn park(&mut self) -> Result<Left> {
+        let children = self.children().await?;
+        if children.is_empty() {
+            // They are enqueued in the commit of their `EffectStarted`, which is behind us.
+            return Err(Error::internal("parking a run", "its sub-agents have no runs"));
+        }
+        let on = children.iter().map(|child| format!("agent `{}` (run {})", child.agent_name, child.id));
+        let on = on.collect::<Vec<_>>().join(", ");
+        self.flush(Standing::Waiting(on)).await?;
+        Ok(Left::Waiting(children.iter().map(|child| child.id).collect()))
+    }
+
+    async fn flush(&mut self, standing: Standing) -> Result<()> {
+        self.journal.flush(&self.machine, standing, self.lease).await
     }
 
     /// Passes the gate and appends `EffectStarted` for what it lets through, in the order of the calls.
     async fn start(&mut self, todos: Vec<Todo>) -> Result<Vec<Started>> {
         let mut started = Vec::with_capacity(todos.len());
-        for todo in todos {
+        for mut todo in todos {
             let fresh = Clock::effect_id();
-            match &todo {
+            match &mut todo {
                 Todo::Ask { model, .. } => {
                     let (model, messages) = (model.clone(), self.machine.messages());
                     self.journal.add(self.machine.start(&todo, fresh));
                     started.push(Started::Ask { id: fresh, model, messages });
                 }
                 Todo::Call { slot, tool, arguments, again } => {
-                    match call::admit(self.station, &self.on, tool, arguments.clone()).await? {
+                    let (slot, again) = (*slot, *again);
+                    let sending = if again.is_some() { Sending::Again } else { Sending::First };
+                    match call::admit(self.station, &self.on, tool, arguments.clone(), sending).await? {
                         Ok(permit) => {
+                            tool.set_repeatable(permit.repeatable);
                             self.journal.add(self.machine.start(&todo, fresh));
                             let id = again.map_or(fresh, |(id, _)| id);
                             started.push(Started::Call { id, permit: Box::new(permit) });
                         }
                         Err(sentence) => {
-                            let refused = Event::Refused { slot: *slot, sentence };
-                            self.journal.add(self.machine.apply(refused));
+                            self.journal.add(self.machine.apply(Event::Refused { slot, sentence }));
                         }
                     }
                 }
                 Todo::Spawn { agent, task, .. } => {
-                    self.journal.add(self.machine.start(&todo, fresh));
                     let child = self.child(*agent, task, fresh)?;
+                    self.journal.add(self.machine.start(&todo, fresh));
                     self.journal.spawn(fresh, child);
                 }
             }
@@ -169,39 +204,57 @@ impl Drive<'_> {
             depth: self.run.depth,
             agent: &self.run.agent_name,
             prepared: &prepared,
+            lease: self.lease,
         };
+        let only_asks = started.iter().all(|started| matches!(started, Started::Ask { .. }));
         let mut out: FuturesUnordered<_> =
             started.into_iter().map(|started| perform(self.station, &seat, started)).collect();
         let deadline = tokio::time::sleep(self.time_left());
-        tokio::pin!(deadline);
-        loop {
+        let (drained, signals) = (self.signals.drained(only_asks), self.signals);
+        tokio::pin!(deadline, drained);
+        let given_up = loop {
             tokio::select! {
                 biased;
-                () = self.stop.0.cancelled() => break,
-                () = &mut deadline => break,
+                () = signals.cancelled() => break GivenUp::Cancelled,
+                () = &mut deadline => break GivenUp::Deadline,
+                () = &mut drained => break GivenUp::Drained,
                 event = out.next() => match event {
                     None => return Ok(()),
-                    Some(event) => {
-                        self.journal.add(self.machine.apply(event));
-                        if let Some(switch) = self.machine.fallback(&|model| self.station.models().cooling(model).is_some()) {
-                            self.journal.add(self.machine.apply(switch));
-                        }
-                        // Siblings are still out: keep what arrived. Otherwise the next start commits it.
-                        if !out.is_empty() {
-                            self.journal.flush(&self.machine, Standing::Running).await?;
-                        }
-                    }
+                    Some(event) => self.arrived(event, out.is_empty()).await?,
                 },
             }
-        }
+        };
         drop(out);
-        self.heed_stop();
+        self.give_up(given_up);
+        Ok(())
+    }
+
+    /// Appends an answer. While siblings are still out it is committed at once; otherwise the next start does it.
+    async fn arrived(&mut self, event: Event, is_last: bool) -> Result<()> {
+        self.journal.add(self.machine.apply(event));
+        if let Some(switch) = self.machine.fallback(&|model| self.station.models().cooling(model).is_some()) {
+            self.journal.add(self.machine.apply(switch));
+        }
+        if is_last { Ok(()) } else { self.flush(Standing::Running).await }
+    }
+
+    /// Appends what becomes of effects that are out and are not waited for any longer.
+    fn give_up(&mut self, given_up: GivenUp) {
+        let (why, sentence) = match given_up {
+            GivenUp::Cancelled => (Why::Stopped, "the run was cancelled"),
+            GivenUp::Deadline => (Why::Stopped, "the run's time was over"),
+            GivenUp::Drained => (Why::Interrupted, "this Station was stopped"),
+        };
+        match given_up {
+            GivenUp::Cancelled => self.heed_stop(),
+            // Said by the timer; the clock of the day may have been set back meanwhile.
+            GivenUp::Deadline => self.journal.add(self.machine.apply(Event::DeadlinePassed)),
+            GivenUp::Drained => {}
+        }
         for id in self.machine.calls_out() {
-            let sentence = "the run was stopped".to_owned();
-            let unknown = Event::OutcomeUnknown { id, why: Why::Stopped, sentence, ms: 0 };
+            let unknown = Event::OutcomeUnknown { id, why, sentence: sentence.to_owned(), ms: 0 };
             self.journal.add(self.machine.apply(unknown));
         }
-        Ok(())
     }
 
     /// Appends the wish to stop, or the end of the run's time, once.
@@ -209,8 +262,7 @@ impl Drive<'_> {
         if self.machine.is_stopping() || matches!(self.machine.next(), Next::End(_)) {
             return;
         }
-        if self.stop.0.is_cancelled() {
-            let by = self.station.config().worker.clone();
+        if let Some(by) = self.signals.cancelled_by() {
             self.journal.add(self.machine.apply(Event::CancelRequested { by }));
         } else if self.time_left().is_zero() {
             self.journal.add(self.machine.apply(Event::DeadlinePassed));
@@ -235,7 +287,7 @@ impl Drive<'_> {
             user: station_core::Caller::LOCAL_USER,
             task: task.to_owned(),
             request: request.to_json()?,
-            variables: self.on.values.explicit().clone(),
+            variables: self.on.variables.clone(),
             parent: Some((self.run.id, effect)),
             depth: self.run.depth + 1,
             priority: self.run.priority,
@@ -277,7 +329,7 @@ async fn join(station: &Station, run: &Run, machine: &mut Machine, journal: &mut
 }
 
 /// Ends a run that could not even be prepared; why is kept like everything else.
-async fn refuse(mut journal: Journal, adopted: Event, error: &Error) -> Result<Left> {
+async fn refuse(mut journal: Journal, adopted: Event, error: &Error, lease: &Lease) -> Result<Left> {
     let nothing = Prepared {
         system: String::new(),
         tools: Vec::new(),
@@ -289,7 +341,7 @@ async fn refuse(mut journal: Journal, adopted: Event, error: &Error) -> Result<L
     let outcome = Outcome::Failed { failure: Failure::Setup, sentence: error.sentence().to_owned(), hints };
     journal.add(machine.apply(adopted));
     journal.add(machine.apply(Event::RunEnded { outcome: outcome.clone() }));
-    journal.flush(&machine, Standing::Ended(outcome)).await?;
+    journal.flush(&machine, Standing::Ended(outcome), lease).await?;
     Ok(Left::Ended)
 }
 

@@ -3,10 +3,15 @@
 //! **Invariant:** nothing is shown to a watcher before it is committed, and an append under an old fence is refused,
 //! so a driver that lost its run stops at its next flush.
 
+use crate::lease::Lease;
 use crate::{Live, Seen, Station};
 use station_core::run::{Effect, Entry, Event, Machine, Status};
-use station_core::{BlobHash, EffectId, Error, Fence, Result, RunId};
+use station_core::{BlobHash, EffectId, Error, Fence, Kind, Result, RunId};
 use station_store::{Append, Appended, NewRun, Run, RunUpdate};
+use std::time::Duration;
+
+/// Between two tries to write to a store that is away: a failover of PostgreSQL takes seconds.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// The open end of one run's journal.
 pub(crate) struct Journal {
@@ -17,6 +22,8 @@ pub(crate) struct Journal {
     fence: Fence,
     next_seq: i64,
     entries: Vec<Entry>,
+    /// The entry added last, also after it was committed.
+    last: Option<Entry>,
     blobs: Vec<(BlobHash, Vec<u8>)>,
     spawns: Vec<(EffectId, NewRun)>,
 }
@@ -24,6 +31,8 @@ pub(crate) struct Journal {
 /// Where a run stands after a flush.
 pub(crate) enum Standing {
     Running,
+    /// Let go of, for another driver.
+    Queued,
     /// Parked: what it waits for, in words.
     Waiting(String),
     Ended(station_core::run::Outcome),
@@ -39,13 +48,16 @@ impl Journal {
             fence,
             next_seq: last_seq + 1,
             entries: Vec::new(),
+            last: None,
             blobs: Vec::new(),
             spawns: Vec::new(),
         }
     }
 
     pub(crate) fn add(&mut self, event: Event) {
-        self.entries.push(Entry { seq: self.next_seq, at: self.station.now(), event });
+        let entry = Entry { seq: self.next_seq, at: self.station.now(), event };
+        self.last = Some(entry.clone());
+        self.entries.push(entry);
         self.next_seq += 1;
     }
 
@@ -58,30 +70,52 @@ impl Journal {
         self.spawns.push((effect, run));
     }
 
-    /// Commits what was added, with the run's row brought up to date, and tells who watches.
+    /// Commits what was added, with the run's row brought up to date, and tells who watches. A store that is away for
+    /// a moment is tried again while the lease lasts: what a tool answered must not be lost to a hiccup.
     ///
     /// # Errors
     /// `Conflict` where another driver has taken the run over; whatever the store says otherwise.
-    pub(crate) async fn flush(&mut self, machine: &Machine, standing: Standing) -> Result<()> {
-        let entries = std::mem::take(&mut self.entries);
+    pub(crate) async fn flush(&mut self, machine: &Machine, standing: Standing, lease: &Lease) -> Result<()> {
         let append = Append {
             run: self.run,
             fence: self.fence,
-            entries: entries.clone(),
+            entries: std::mem::take(&mut self.entries),
             blobs: std::mem::take(&mut self.blobs),
             spawns: std::mem::take(&mut self.spawns),
-            row: Some(row(machine, standing, entries.last())),
+            row: Some(row(machine, standing, self.last.as_ref())),
         };
-        match self.station.store().append(append).await? {
+        let store = self.station.store();
+        let mut appended = store.append(append.clone()).await;
+        while let Err(error) = &appended
+            && matches!(error.kind(), Kind::Busy | Kind::Upstream)
+            && lease.check().is_ok()
+        {
+            tracing::warn!(run = %self.run, %error, "the journal could not be written; trying again");
+            tokio::time::sleep(TRY_AGAIN_AFTER).await;
+            // A commit whose answer was lost with the connection did happen.
+            appended = match self.is_kept(&append).await {
+                Ok(true) => Ok(Appended::Done { children: Vec::new() }),
+                Ok(false) => store.append(append.clone()).await,
+                Err(error) => Err(error),
+            };
+        }
+        match appended? {
             Appended::Done { .. } => {}
             Appended::Fenced => {
                 return Err(Error::conflict(format!("run {} was taken over by another worker", self.run)));
             }
         }
-        for entry in entries {
+        for entry in append.entries {
             self.tell(Seen::Journal(Box::new(entry)));
         }
         Ok(())
+    }
+
+    /// Whether the first entry of `append` is in the store as it is here.
+    async fn is_kept(&self, append: &Append) -> Result<bool> {
+        let Some(first) = append.entries.first() else { return Ok(false) };
+        let stored = self.station.store().journal(self.run, first.seq - 1, 1).await?;
+        Ok(stored.first() == Some(first))
     }
 
     /// Tells who watches about something that is not kept.
@@ -94,6 +128,7 @@ impl Journal {
 fn row(machine: &Machine, standing: Standing, last: Option<&Entry>) -> RunUpdate {
     let (status, waiting_on, release, outcome) = match standing {
         Standing::Running => (Status::Running, Some(working_on(machine, last)), false, None),
+        Standing::Queued => (Status::Queued, None, true, None),
         Standing::Waiting(on) => (Status::Waiting, Some(on), true, None),
         Standing::Ended(outcome) => (outcome.status(), None, true, Some(outcome)),
     };

@@ -1,13 +1,14 @@
-//! What is left of a driver's right to a run, by the monotonic clock.
+//! What is left of a driver's right to a run, by the clock since boot.
 //!
 //! The store decides who owns a run; this is the owner's own estimate, kept on the safe side: it counts from before
 //! the request for renewal was sent, so it lapses here before it lapses there.
 
 use crate::Station;
+use crate::signals::Signals;
 use station_core::{Error, Fence, Result, RunId};
 use station_store::Renewed;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a lease lasts: long enough for a stall of the database, short enough that a crashed host's runs move on
 /// within a coffee break's patience.
@@ -22,11 +23,13 @@ const MARGIN: Duration = Duration::from_secs(5);
 pub(crate) struct Lease {
     run: RunId,
     fence: Fence,
-    renewed: Mutex<Instant>,
+    /// When the last renewal that was granted was asked for, since boot.
+    renewed: Mutex<Duration>,
 }
 
 impl Lease {
-    pub(crate) fn new(run: RunId, fence: Fence, asked_at: Instant) -> Self {
+    /// A lease that was asked for at `asked_at` (see [`since_boot`]).
+    pub(crate) fn new(run: RunId, fence: Fence, asked_at: Duration) -> Self {
         Self { run, fence, renewed: Mutex::new(asked_at) }
     }
 
@@ -39,35 +42,53 @@ impl Lease {
     /// # Errors
     /// `Conflict`: the run may belong to somebody else by now.
     pub(crate) fn check(&self) -> Result<()> {
-        let renewed = *self.renewed.lock().expect("no holder of this lock can panic");
-        if renewed.elapsed() + MARGIN < LEASE {
-            return Ok(());
-        }
-        Err(Error::conflict(format!(
-            "the lease on run {} ran out: the store could not be reached in time",
-            self.run
-        )))
+        if self.left().is_zero() { Err(self.ran_out()) } else { Ok(()) }
     }
 
-    /// Renews until the lease is lost; then says so. Never returns `Ok`.
-    pub(crate) async fn keep(&self, station: &Station) -> Error {
+    /// Renews until the lease is lost, and says so; hands on a wish that the run should end.
+    pub(crate) async fn keep(&self, station: &Station, signals: &Signals) -> Error {
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
-            let asked_at = Instant::now();
-            match station.store().renew(self.run, self.fence, millis(LEASE)).await {
-                Ok(Renewed::Kept { .. }) => {
-                    *self.renewed.lock().expect("no holder of this lock can panic") = asked_at
+            let asked_at = since_boot();
+            let renewal = station.store().renew(self.run, self.fence, millis(LEASE));
+            // A store that hangs must not keep a driver that has nothing left to drive with.
+            match tokio::time::timeout(self.left(), renewal).await {
+                Ok(Ok(Renewed::Kept { cancel_requested_by })) => {
+                    *self.renewed.lock().expect("no holder of this lock can panic") = asked_at;
+                    if let Some(by) = cancel_requested_by {
+                        signals.cancel(&by);
+                    }
                 }
-                Ok(Renewed::Lost) => {
+                Ok(Ok(Renewed::Lost)) => {
                     return Error::conflict(format!("run {} was taken over by another worker", self.run));
                 }
-                Err(error) if self.check().is_ok() => {
+                Ok(Err(error)) if self.check().is_ok() => {
                     tracing::warn!(run = %self.run, %error, "the lease was not renewed");
                 }
-                Err(error) => return error,
+                Ok(Err(error)) => return error,
+                Err(_) => return self.ran_out(),
             }
         }
     }
+
+    /// What is left until nothing may be sent any more.
+    fn left(&self) -> Duration {
+        let renewed = *self.renewed.lock().expect("no holder of this lock can panic");
+        (LEASE - MARGIN).saturating_sub(since_boot().saturating_sub(renewed))
+    }
+
+    fn ran_out(&self) -> Error {
+        Error::conflict(format!(
+            "the lease on run {} ran out: the store could not be reached in time",
+            self.run
+        ))
+    }
+}
+
+/// Time since boot, suspends included (CLOCK_BOOTTIME): a laptop that slept has not kept its lease.
+pub(crate) fn since_boot() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).expect("every Linux kernel has CLOCK_BOOTTIME")
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

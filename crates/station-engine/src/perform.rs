@@ -1,7 +1,7 @@
 //! Sends what the machine asked for and says what became of it. A failure is an event, never an `Err`.
 
 use crate::call::{self, Permit};
-use crate::lease::millis;
+use crate::lease::{Lease, millis};
 use crate::{Live, Seen, Station};
 use station_core::run::Event;
 use station_core::{EffectId, Message, ModelRef, RunId};
@@ -18,7 +18,7 @@ pub(crate) enum Started {
 pub(crate) async fn perform(station: &Station, on: &Seat<'_>, started: Started) -> Event {
     match started {
         Started::Ask { id, model, messages } => ask(station, on, id, &model, &messages).await,
-        Started::Call { id, permit } => call::send(station, *permit, id).await,
+        Started::Call { id, permit } => call::send(station, *permit, id, on.lease).await,
     }
 }
 
@@ -28,6 +28,7 @@ pub(crate) struct Seat<'a> {
     pub(crate) depth: u32,
     pub(crate) agent: &'a str,
     pub(crate) prepared: &'a station_core::run::Prepared,
+    pub(crate) lease: &'a Lease,
 }
 
 async fn ask(

@@ -129,12 +129,6 @@ pub(crate) async fn restore(station: &Station, inputs: &Inputs) -> Result<Prepar
     })
 }
 
-/// The agent's own patterns that ask for approval, as they are now.
-pub(crate) async fn approve_patterns(station: &Station, agent: AgentId) -> Result<Vec<String>> {
-    let source = station.store().agent_source(agent).await?;
-    Ok(prompt::read(&source, "").0.map(|prompt| prompt.approve).unwrap_or_default())
-}
-
 /// The agent's definition, read.
 pub(crate) async fn read_prompt(station: &Station, agent: &Agent) -> Result<Prompt> {
     let source = station.store().agent_source(agent.id).await?;

@@ -44,8 +44,15 @@ impl Rights {
         let store = station.store();
         let grants = store.grants(agent.id).await?;
         let catalog = if grants.is_empty() { Vec::new() } else { store.catalog(agent.environment).await? };
-        let (rules, _) = rules::read(&store.rules(agent.environment).await?, "environment.yml");
-        let rules: ToolRules = rules.map(|rules| rules.rules).unwrap_or_default();
+        let (rules, problems) = rules::read(&store.rules(agent.environment).await?, "environment.yml");
+        let Some(rules) = rules else {
+            let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            return Err(Error::invalid(format!(
+                "the environment's rules cannot be read: {}",
+                sentences.join("; ")
+            )));
+        };
+        let rules: ToolRules = rules.rules;
         let unlinked = grants.iter().filter(|it| it.tool.is_none()).map(|it| it.written.clone()).collect();
         let mut granted: Vec<(String, Tool)> = Vec::new();
         for grant in &grants {

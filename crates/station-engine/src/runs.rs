@@ -1,13 +1,14 @@
 //! Runs: start, resume, show, list.
 
 use crate::agents::AgentRef;
-use crate::drive::Stop;
 use crate::lease::millis;
 use crate::prepare::RunRequest;
+use crate::signals::Signals;
+use crate::worker::Held;
 use crate::{Station, worker};
 use station_core::run::{Entry, Status};
 use station_core::{Caller, Error, Result, RunId, Secret};
-use station_store::{Run, RunFilter};
+use station_store::{Cancelled, Run, RunFilter};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -88,7 +89,8 @@ impl Station {
     /// # Errors
     /// `NotFound`; `Busy` where a living worker has it; the store's. How the run itself ended is in its row.
     pub async fn work_off(&self, id: RunRef, stop: CancellationToken) -> Result<Run> {
-        worker::work_off(self, id, &Stop(stop)).await?;
+        let signals = Signals::of_person(stop, &self.config().worker);
+        worker::work_off(self, id, &signals, Held::Refuse).await?;
         self.run(id).await
     }
 
@@ -109,7 +111,24 @@ impl Station {
                     .with_hint(format!("resume that one: `stn runs resume {}`", parent.id)));
             }
         }
-        self.work_off(id, stop).await
+        let signals = Signals::of_person(stop, &self.config().worker).resumed(self.now());
+        worker::work_off(self, id, &signals, Held::Refuse).await?;
+        self.run(id).await
+    }
+
+    /// Asks for the end of a run and of its sub-agents. Who drives it ends it; a run that nobody drives is put in the
+    /// queue, and the next worker ends it.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where it has ended.
+    pub async fn cancel_run(&self, by: &Caller, id: RunRef) -> Result<Run> {
+        let asked = format!("{} ({})", by.name, self.config().worker);
+        match self.store().request_cancel(id, &asked, self.now()).await? {
+            Cancelled::Queued | Cancelled::Requested | Cancelled::NotFound => self.run(id).await,
+            Cancelled::Final(status) => {
+                Err(Error::conflict(format!("run {id} has ended as {} already", status.as_str())))
+            }
+        }
     }
 
     /// A run with its journal and the runs of its sub-agents.
@@ -120,7 +139,10 @@ impl Station {
         let run = self.run(id).await?;
         let journal = self.store().journal(id, 0, ENTRIES_MAX).await?;
         let children = self.store().children(id).await?;
-        Ok(RunDetails { interrupted: self.is_interrupted(&run), run, journal, children })
+        // A parent that waits has no driver of its own; it is interrupted where a run it waits for is.
+        let waits_in_vain =
+            run.status == Status::Waiting && children.iter().any(|child| self.is_interrupted(child));
+        Ok(RunDetails { interrupted: waits_in_vain || self.is_interrupted(&run), run, journal, children })
     }
 
     /// Runs, newest first.

@@ -58,8 +58,9 @@ impl Station {
     ) -> Result<SyncReport> {
         let id =
             if options.dry_run { self.known_workspace_id() } else { self.config().workspace.ensure_id()? };
-        let folder = self.config().workspace.read(name, id)?;
+        // Before reading: what changes meanwhile must not be taken as seen.
         let fingerprint = self.config().workspace.fingerprint(name)?;
+        let folder = self.config().workspace.read(name, id)?;
         let planned = self.plan(&folder, Removals::Apply).await?;
         let mut report = SyncReport {
             environment: name.clone(),

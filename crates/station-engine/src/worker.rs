@@ -4,38 +4,64 @@
 //! a kill in the middle leaves a tree of runs that `resume` works off through the same lines.
 
 use crate::Station;
-use crate::drive::{Left, Stop, drive};
-use crate::lease::{LEASE, Lease, millis};
+use crate::drive::{Left, drive};
+use crate::lease::{LEASE, Lease, millis, since_boot};
+use crate::signals::Signals;
 use futures::future::{BoxFuture, FutureExt as _};
 use station_core::{Error, Kind, Result, RunId};
 use station_store::{Claim, LeaseInfo, Owner, Run};
-use std::time::Instant;
+use std::time::Duration;
+
+/// How often a run that another worker has is looked at, beside the wake-ups.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What to do where another living worker has the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Say so: a person asked for this run.
+    Refuse,
+    /// Wait until it has ended: it is a part of ours.
+    Wait,
+}
 
 /// Works off `run` and the runs of its sub-agents until it has ended.
 ///
 /// # Errors
 /// The store's; `Busy` where another living worker has the run. What happened so far is kept.
-pub(crate) fn work_off<'a>(station: &'a Station, id: RunId, stop: &'a Stop) -> BoxFuture<'a, Result<()>> {
+pub(crate) fn work_off<'a>(
+    station: &'a Station,
+    id: RunId,
+    signals: &'a Signals,
+    held: Held,
+) -> BoxFuture<'a, Result<()>> {
     async move {
+        let mut held = held;
         loop {
-            let Some((run, lease)) = claim(station, id).await? else {
-                return Ok(());
-            };
-            let left = tokio::select! {
-                left = drive(station, &run, &lease, stop) => left?,
-                lost = lease.keep(station) => return Err(lost),
-            };
-            match left {
-                Left::Ended => {
-                    if let Err(error) = station.discover_changed(run.environment).await {
-                        tracing::warn!(run = %id, %error, "changed tools were not listed anew");
-                    }
-                    station.pool().end_run(id).await;
-                    return Ok(());
+            let (run, lease) = match claim(station, id).await? {
+                Ours::Claimed(claimed) => *claimed,
+                Ours::Ended => return Ok(()),
+                Ours::Held(lease) if held == Held::Refuse => {
+                    return Err(Error::new(
+                        Kind::Busy,
+                        format!("run {id} is being worked on by {}", lease.owner.worker),
+                    )
+                    .with_hint(format!("follow it with `stn runs inspect {id}`")));
                 }
+                Ours::Held(_) => {
+                    let mut wakes = station.store().wakes();
+                    // Whether it was woken or has waited, it looks again.
+                    drop(tokio::time::timeout(LOOK_EVERY, wakes.next()).await);
+                    continue;
+                }
+            };
+            // From here on it is ours; a worker that takes it while it waits for its sub-agents works for us.
+            held = Held::Wait;
+            match drive_claimed(station, &run, &lease, signals).await? {
+                Left::Ended | Left::Released => return Ok(()),
                 Left::Waiting(children) => {
                     // Every child to its end, also beside one that fails: a dropped one would look killed.
-                    let children = children.into_iter().map(|child| work_off(station, child, stop));
+                    let children =
+                        children.into_iter().map(|child| work_off(station, child, signals, Held::Wait));
                     futures::future::join_all(children).await.into_iter().collect::<Result<()>>()?;
                 }
             }
@@ -44,42 +70,82 @@ pub(crate) fn work_off<'a>(station: &'a Station, id: RunId, stop: &'a Stop) -> B
     .boxed()
 }
 
-/// The run under a new fence; `None` where it has ended already.
-async fn claim(station: &Station, id: RunId) -> Result<Option<(Run, Lease)>> {
+/// Drives a claimed run until it ends, parks, or its lease is lost.
+///
+/// # Errors
+/// The store's, and the loss of the lease.
+pub(crate) async fn drive_claimed(
+    station: &Station,
+    run: &Run,
+    lease: &Lease,
+    signals: &Signals,
+) -> Result<Left> {
+    let left = tokio::select! {
+        // First, so that a run whose end is committed has ended, whatever a renewal says that raced it.
+        biased;
+        left = drive(station, run, lease, signals) => left,
+        lost = lease.keep(station, signals) => Err(lost),
+    };
+    if !matches!(left, Ok(Left::Waiting(_))) {
+        station.pool().end_run(run.id).await;
+    }
+    if matches!(left, Ok(Left::Ended))
+        && let Err(error) = station.discover_changed(run.environment).await
+    {
+        tracing::warn!(run = %run.id, %error, "changed tools were not listed anew");
+    }
+    left
+}
+
+enum Ours {
+    Claimed(Box<(Run, Lease)>),
+    Ended,
+    Held(LeaseInfo),
+}
+
+/// Claims one run under a new fence.
+async fn claim(station: &Station, id: RunId) -> Result<Ours> {
     let store = station.store();
     let gone = || Error::not_found(format!("run {id} does not exist"));
     let run = store.run(id).await?.ok_or_else(gone)?;
     let dead = run.lease.as_ref().filter(|lease| is_dead(lease)).map(|lease| lease.fence);
-    let asked_at = Instant::now();
+    let asked_at = since_boot();
     match store.claim(id, &owner(station)?, millis(LEASE), dead, station.now()).await? {
-        Claim::Claimed { fence, .. } => Ok(Some((run, Lease::new(id, fence, asked_at)))),
-        Claim::Final(_) => Ok(None),
+        Claim::Claimed { fence, .. } => Ok(Ours::Claimed(Box::new((run, Lease::new(id, fence, asked_at))))),
+        Claim::Final(_) => Ok(Ours::Ended),
         Claim::NotFound => Err(gone()),
-        Claim::Held(lease) => {
-            Err(Error::new(Kind::Busy, format!("run {id} is being worked on by {}", lease.owner.worker))
-                .with_hint(format!("follow it with `stn runs inspect {id}`")))
-        }
+        Claim::Held(lease) => Ok(Ours::Held(lease)),
     }
 }
 
-/// Whether the process that holds `lease` ran on this host and is gone: it was killed, so nobody needs to wait for
-/// the lease to lapse.
+/// Whether the process that holds `lease` ran on this host, among processes that we can see, and is gone: it was
+/// killed, so nobody needs to wait for the lease to lapse.
 pub(crate) fn is_dead(lease: &LeaseInfo) -> bool {
     let owner = &lease.owner;
-    boot_id().is_some_and(|boot| boot == owner.host) && process_start(owner.pid) != Some(owner.pid_start)
+    if host() != Some(owner.host.clone()) {
+        return false;
+    }
+    match process_start(owner.pid) {
+        Some(start) => start != owner.pid_start,
+        // Where /proc hides what belongs to others (hidepid), a process that is not seen may well be there.
+        None => std::path::Path::new("/proc/1/stat").exists(),
+    }
 }
 
-fn owner(station: &Station) -> Result<Owner> {
+pub(crate) fn owner(station: &Station) -> Result<Owner> {
     let pid = std::process::id();
     let start =
         process_start(pid).ok_or_else(|| Error::internal("reading our own entry in /proc", "not there"))?;
-    let host = boot_id().ok_or_else(|| Error::internal("reading the boot id", "not there"))?;
+    let host = host().ok_or_else(|| Error::internal("reading the boot id", "not there"))?;
     Ok(Owner { worker: station.config().worker.clone(), host, pid, pid_start: start })
 }
 
-/// One boot of one host: process ids mean nothing beyond it.
-fn boot_id() -> Option<String> {
-    Some(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+/// One boot of one host, and one namespace of process ids in it: a process id means nothing beyond these. Two containers
+/// of one host share the boot and not the processes.
+fn host() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), namespace.display()))
 }
 
 /// When process `pid` started, in clock ticks since boot (proc(5), field 22); `None` where there is none, or where it

@@ -11,7 +11,7 @@ use station_core::{AgentName, BlobHash, EnvironmentName, Error, Result, Secret};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Largest file that is read: definitions are text that people write.
@@ -90,19 +90,22 @@ impl Workspace {
         let _lock = FolderLock::wait(&self.folder);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Err(unreadable(&path, error)),
         };
         if let Some(id) = text.lines().find_map(|line| line.strip_prefix("workspace_id:")) {
             return Ok(id.trim().trim_matches(['"', '\'']).to_owned());
         }
-        let id = fresh_id()?;
-        if self.read_only
-            || write(&path, &edit::append_key(&text, "workspace_id", &id), Replace::Allowed).is_err()
-        {
+        if self.read_only {
             return Ok(self.derived_id());
         }
-        Ok(id)
+        // The derived id where it can be, so that it is the same whether the file can be written today or only tomorrow;
+        // a machine without an id of its own, as many containers are, would share it with others and gets a random one.
+        let id = if machine_id().is_empty() { fresh_id()? } else { self.derived_id() };
+        match write(&path, &edit::append_key(&text, "workspace_id", &id), Replace::Allowed) {
+            Ok(()) => Ok(id),
+            Err(_) => Ok(self.derived_id()),
+        }
     }
 
     /// The workspace's id without making one: what a dry run plans with.
@@ -126,7 +129,9 @@ impl Workspace {
         let mut reader = Reader { root: &self.root, problems: Vec::new(), unreadable: BTreeSet::new() };
         let mut configs = BTreeMap::new();
         for path in list(&folder.join("mcp-servers"))?.into_iter().chain(list(&folder)?) {
-            let is_config = path.is_file() && ends_with(&path, ".json") && !ends_with(&path, ".openapi.json");
+            let is_config = reader.is_file(&path, ".json")
+                && ends_with(&path, ".json")
+                && !ends_with(&path, ".openapi.json");
             if let Some(name) = stem(&path, ".json").filter(|_| is_config) {
                 match configs.entry(name) {
                     Entry::Occupied(_) => {
@@ -145,13 +150,13 @@ impl Workspace {
         }
         let mut agents = BTreeMap::new();
         for path in list(&folder.join("agents"))? {
-            if let Some(name) = stem(&path, ".prompt").filter(|_| path.is_file()) {
+            if let Some(name) = stem(&path, ".prompt").filter(|_| reader.is_file(&path, ".prompt")) {
                 agents.extend(reader.read(&path, &name).map(|text| (name, text)));
             }
         }
         let optional = |reader: &mut Reader<'_>, name: &str| {
             let path = folder.join(name);
-            if path.is_file() { reader.read(&path, name) } else { None }
+            if reader.is_file(&path, "") { reader.read(&path, name) } else { None }
         };
         let variables = optional(&mut reader, "variables.yml");
         let rules = optional(&mut reader, "environment.yml");
@@ -171,9 +176,9 @@ impl Workspace {
         let mut seen = String::new();
         for sub in [folder.clone(), folder.join("mcp-servers"), folder.join("agents")] {
             for path in list(&sub)? {
-                if let Ok(meta) = fs::metadata(&path).and_then(|meta| {
-                    if meta.is_file() { Ok(meta) } else { Err(std::io::ErrorKind::Other.into()) }
-                }) {
+                if let Ok(meta) = fs::metadata(&path)
+                    .and_then(|meta| if meta.is_file() { Ok(meta) } else { Err(ErrorKind::Other.into()) })
+                {
                     seen.push_str(&format!(
                         "{}\0{}\0{}.{}\n",
                         path.display(),
@@ -232,8 +237,7 @@ impl Workspace {
     }
 
     fn derived_id(&self) -> String {
-        let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
-        let hash = BlobHash::of(format!("{}:{}", machine.trim(), self.root.display()).as_bytes());
+        let hash = BlobHash::of(format!("{}:{}", machine_id(), self.root.display()).as_bytes());
         hash.as_str()[..16].to_owned()
     }
 }
@@ -256,6 +260,32 @@ impl Reader<'_> {
         None
     }
 
+    /// Whether a file is there. A link that leads nowhere, or anything that cannot be looked at, is a problem of that
+    /// file and not its removal. `ending` is what its name in the store does without.
+    fn is_file(&mut self, path: &Path, ending: &str) -> bool {
+        match fs::metadata(path) {
+            Ok(found) => found.is_file(),
+            Err(_) if fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) => {
+                false
+            }
+            Err(error) => {
+                if let Some(name) = stem(path, ending) {
+                    self.unreadable.insert(name);
+                    let (path, sentence) =
+                        (self.shown(path), format!("the file cannot be read: {}", error.kind()));
+                    self.problems.push(Problem {
+                        severity: Severity::Error,
+                        path,
+                        at: None,
+                        sentence,
+                        hint: None,
+                    });
+                }
+                false
+            }
+        }
+    }
+
     fn problem(&mut self, path: &Path, sentence: &str) {
         let (path, sentence) = (self.shown(path), sentence.to_owned());
         self.problems.push(Problem { severity: Severity::Warning, path, at: None, sentence, hint: None });
@@ -272,18 +302,23 @@ fn read_text(path: &Path) -> Result<String, (Option<Position>, String)> {
         return Err((None, format!("the file is larger than {} KiB", FILE_BYTES_MAX >> 10)));
     }
     let bytes = fs::read(path).map_err(|error| (None, format!("the file cannot be read: {error}")))?;
-    String::from_utf8(bytes).map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         let good =
             String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
         (Some(Position::of(&good, good.len())), "the file is not UTF-8 from here on".to_owned())
-    })
+    })?;
+    match text.find('\0') {
+        Some(at) => Err((Some(Position::of(&text, at)), "the file holds a NUL character here".to_owned())),
+        None => Ok(text),
+    }
 }
 
 /// Entries of `folder`, sorted by name; none where it is missing. Hidden ones are passed over.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // A link that leads nowhere is not an empty folder.
+        Err(error) if error.kind() == ErrorKind::NotFound && !folder.is_symlink() => return Ok(Vec::new()),
         Err(error) => return Err(unreadable(folder, error)),
     };
     let mut paths = Vec::new();
@@ -332,7 +367,7 @@ fn write(path: &Path, text: &str, replace: Replace) -> Result<()> {
     })();
     result.map_err(|error: std::io::Error| {
         drop(fs::remove_file(&temporary));
-        if error.kind() == std::io::ErrorKind::AlreadyExists {
+        if error.kind() == ErrorKind::AlreadyExists {
             return Error::conflict(format!("the file {} exists already", path.display()));
         }
         unwritable(path, error)
@@ -354,4 +389,9 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
     Error::invalid(format!("{} cannot be written: {}", path.display(), error.kind()))
         .with_cause(error)
         .with_hint("check the folder's permissions and the free space")
+}
+
+/// The machine's own id; empty where it has none (machine-id(5)).
+fn machine_id() -> String {
+    fs::read_to_string("/etc/machine-id").map(|text| text.trim().to_owned()).unwrap_or_default()
 }

@@ -32,6 +32,10 @@ pub enum Event {
         fence: Fence,
         /// Who drives: host and process, for people.
         worker: String,
+        /// The new end of the run's time, where it went on after an interruption: time in which nobody drove it does
+        /// not count.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Micros>,
     },
     /// The run's inputs are settled.
     RunStarted(Box<Inputs>),
@@ -247,6 +251,19 @@ pub struct GrantedTool {
     /// The offline model may call it: it is read-only, a sub-agent, or named exactly by an agent with `model: offline`.
     #[serde(default)]
     pub offline: bool,
+}
+
+impl GrantedTool {
+    /// Sets whether a call may be sent twice, by the rules as they are when it is sent.
+    pub fn set_repeatable(&mut self, repeatable: bool) {
+        match &mut self.target {
+            Target::Tool { read_only, idempotent, .. } => {
+                *read_only &= repeatable;
+                *idempotent = repeatable;
+            }
+            Target::Agent { .. } => {}
+        }
+    }
 }
 
 /// What stands behind a granted tool.

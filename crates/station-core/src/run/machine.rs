@@ -122,7 +122,7 @@ impl Machine {
     /// Folds one event of a stored journal.
     pub fn fold(&mut self, event: &Event) {
         match event {
-            Event::Adopted { .. } => self.adopt(),
+            Event::Adopted { deadline, .. } => self.adopt(*deadline),
             Event::RunStarted(inputs) => self.inputs = Some((**inputs).clone()),
             Event::EffectStarted { id, effect } => self.begin(*id, effect),
             Event::Answered { answer, .. } => self.answered(answer),
@@ -304,8 +304,11 @@ impl Machine {
         self.turns.last().map(Turn::calls_out).unwrap_or_default()
     }
 
-    fn adopt(&mut self) {
+    fn adopt(&mut self, deadline: Option<Micros>) {
         self.asking = None;
+        if let (Some(inputs), Some(deadline)) = (&mut self.inputs, deadline) {
+            inputs.deadline = deadline;
+        }
         for id in self.calls_out() {
             self.unknown(id, Why::Interrupted);
         }

@@ -89,7 +89,7 @@ impl Run {
             depth: 0,
         };
         let mut run = Self { machine: Machine::new(prepared), journal: Vec::new(), ids: 0 };
-        run.add(Event::Adopted { fence: Fence(1), worker: "w".to_owned() });
+        run.add(Event::Adopted { fence: Fence(1), worker: "w".to_owned(), deadline: None });
         run.add(Event::RunStarted(Box::new(inputs)));
         run
     }
@@ -135,7 +135,7 @@ impl Run {
     }
 
     fn adopt(&mut self) {
-        self.add(Event::Adopted { fence: Fence(2), worker: "w2".to_owned() });
+        self.add(Event::Adopted { fence: Fence(2), worker: "w2".to_owned(), deadline: None });
     }
 
     fn last_text(&self) -> String {

@@ -2,8 +2,10 @@
 
 mod environments;
 mod failures;
+mod files;
 mod home;
 mod models;
 mod pool;
 mod runs;
+mod serve;
 mod sub_agents;

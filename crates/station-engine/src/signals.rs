@@ -1,0 +1,74 @@
+//! What the outside tells a driver: end this run, or let go of it.
+//!
+//! To cancel is a person's wish and ends the run. To drain is the process's own end: the run stays, somebody else
+//! drives it on. Both are heeded between effects, and while effects are out.
+
+use station_core::Micros;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The signals of one driver. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signals {
+    cancel: CancellationToken,
+    by: Arc<OnceLock<String>>,
+    drain: CancellationToken,
+    drain_for: Duration,
+    resumed_at: Option<Micros>,
+}
+
+impl Signals {
+    /// For a run in front of a person: `cancel` is their Ctrl-C, `by` their name.
+    pub(crate) fn of_person(cancel: CancellationToken, by: &str) -> Self {
+        let signals = Self { cancel, ..Self::default() };
+        signals.by.get_or_init(|| by.to_owned());
+        signals
+    }
+
+    /// For a run that a worker drives: when `drain` is cancelled, calls that are out are waited for as long as
+    /// `drain_for`, and then the run is let go of.
+    pub(crate) fn of_worker(drain: CancellationToken, drain_for: Duration) -> Self {
+        Self { drain, drain_for, ..Self::default() }
+    }
+
+    /// As of a run that is driven on after an interruption, from `now` on.
+    pub(crate) fn resumed(self, now: Micros) -> Self {
+        Self { resumed_at: Some(now), ..self }
+    }
+
+    /// When the run was taken up again after an interruption.
+    pub(crate) fn resumed_at(&self) -> Option<Micros> {
+        self.resumed_at
+    }
+
+    /// Asks for the end of the run.
+    pub(crate) fn cancel(&self, by: &str) {
+        self.by.get_or_init(|| by.to_owned());
+        self.cancel.cancel();
+    }
+
+    /// Who asked for the end of the run, where somebody has.
+    pub(crate) fn cancelled_by(&self) -> Option<String> {
+        self.cancel.is_cancelled().then(|| self.by.get().cloned().unwrap_or_default())
+    }
+
+    /// Waits until somebody asks for the end of the run.
+    pub(crate) async fn cancelled(&self) {
+        self.cancel.cancelled().await;
+    }
+
+    /// Whether the process is about to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.is_cancelled()
+    }
+
+    /// Waits until effects that are out must be given up: at once for a request to a model, which is asked again, and
+    /// after the time for draining for a call, which may not be.
+    pub(crate) async fn drained(&self, only_asks: bool) {
+        self.drain.cancelled().await;
+        if !only_asks {
+            tokio::time::sleep(self.drain_for).await;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The worker of `stn serve`: it works off what is queued, lets go when it is told to stop, and ends what is cancelled.
+
+use crate::home::{Home, Open, outline};
+use serde_json::json;
+use station_core::run::Status;
+use station_core::{Caller, RunId};
+use station_engine::{NewRun, RunDetails, Serve};
+use station_llm::Script;
+use station_llm::script::{calls, reply};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const SERVE: Serve =
+    Serve { workers: 4, drain_for: Duration::from_millis(200), environment_max: None, agent_max: None };
+
+/// Queues `n` runs of `agent`.
+async fn queue(open: &Open<'_>, agent: &str, n: usize) -> Vec<RunId> {
+    let mut ids = Vec::new();
+    for i in 0..n {
+        let new = NewRun { task: format!("task {i}"), ..NewRun::default() };
+        ids.push(open.start("default", agent, new).await.id);
+    }
+    ids
+}
+
+/// Serves until every run of `ids` is as `wanted` says, and gives them.
+async fn serve_until(
+    open: &Open<'_>,
+    ids: &[RunId],
+    wanted: impl Fn(&RunDetails) -> bool,
+) -> Vec<RunDetails> {
+    let stop = CancellationToken::new();
+    let mut watch = open.station.watch();
+    let (served, details) = tokio::join!(open.station.serve(&SERVE, stop.clone()), async {
+        loop {
+            let mut all = Vec::new();
+            for id in ids {
+                all.push(open.show(*id).await);
+            }
+            if all.iter().all(&wanted) {
+                stop.cancel();
+                return all;
+            }
+            drop(tokio::time::timeout(Duration::from_millis(50), watch.next()).await);
+        }
+    });
+    served.expect("the store works");
+    details
+}
+
+#[tokio::test]
+async fn a_coordinator_that_waits_holds_no_slot() {
+    let home = Home::new();
+    home.agent("default", "boss", "model: script/one\nagents: [helper]").agent(
+        "default",
+        "helper",
+        "model: script/one",
+    );
+    let script = Script::from_fn(|request| match (request.tools.is_empty(), request.messages.last()) {
+        (true, _) => reply("helped"),
+        (false, Some(station_core::Message::Tool { .. })) => reply("done"),
+        (false, _) => calls([
+            ("__agent_helper", json!({"task": "a"})),
+            ("__agent_helper", json!({"task": "b"})),
+            ("__agent_helper", json!({"task": "c"})),
+        ]),
+    });
+    let open = home.open(script).await;
+    open.sync("default").await;
+    // Ten times as many as there are slots, each with three sub-agents.
+    let ids = queue(&open, "boss", 40).await;
+    let ended = serve_until(&open, &ids, |details| details.run.status.is_final()).await;
+    for details in ended {
+        assert_eq!(details.run.answer.as_deref(), Some("done"), "{}", outline(&details));
+        assert_eq!(details.children.len(), 3);
+    }
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_leaves_nothing_running() {
+    let home = Home::new();
+    home.server("default", "fake", &[], &[]).agent("default", "thinker", "model: script/one").agent(
+        "default",
+        "waiter",
+        "model: script/one\ntools: [hang]",
+    );
+    let script = Script::from_fn(|request| match (request.tools.is_empty(), request.messages.last()) {
+        (true, _) => reply("thought").after(Duration::from_secs(600)),
+        (false, Some(station_core::Message::Tool { .. })) => reply("went on"),
+        (false, _) => calls([("hang", json!({}))]),
+    });
+    let open = home.open(script).await;
+    open.sync("default").await;
+    let ids = [queue(&open, "thinker", 1).await, queue(&open, "waiter", 1).await].concat();
+    // Both are out: a request to a model, and a call.
+    let is_out = |details: &RunDetails| {
+        let last =
+            if details.run.agent_name == "thinker" { "ask script/one\n" } else { "call fake/hang #1\n" };
+        outline(details).ends_with(last)
+    };
+    serve_until(&open, &ids, is_out).await;
+    for id in &ids {
+        let details = open.show(*id).await;
+        assert_eq!(details.run.status, Status::Queued, "{}", outline(&details));
+        assert!(details.run.lease.is_none());
+    }
+    // The next worker goes on: the call is told as unknown, because it may have had an effect.
+    let waiter = &ids[1..];
+    let ended = serve_until(&open, waiter, |details| details.run.status.is_final()).await;
+    assert_eq!(ended[0].run.answer.as_deref(), Some("went on"), "{}", outline(&ended[0]));
+    assert!(outline(&ended[0]).contains("unknown Interrupted"), "{}", outline(&ended[0]));
+    assert_eq!(home.log("default", "fake").len(), 1, "the call was sent once");
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_run_ends_also_when_nobody_had_it() {
+    let home = Home::new();
+    home.agent("default", "worker", "model: script/one");
+    let open = home.open(Script::new(Vec::new())).await;
+    open.sync("default").await;
+    let ids = queue(&open, "worker", 1).await;
+    open.station.cancel_run(&Caller::local(), ids[0]).await.expect("it has not ended");
+    let ended = serve_until(&open, &ids, |details| details.run.status.is_final()).await;
+    assert_eq!(ended[0].run.status, Status::Cancelled, "{}", outline(&ended[0]));
+    let again = open.station.cancel_run(&Caller::local(), ids[0]).await.expect_err("it has ended");
+    assert_eq!(again.sentence(), "run 1 has ended as cancelled already");
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_person_and_a_worker_share_a_store() {
+    let home = Home::new();
+    home.agent("default", "boss", "model: script/one\nagents: [helper]").agent(
+        "default",
+        "helper",
+        "model: script/one",
+    );
+    let script = Script::from_fn(|request| match (request.tools.is_empty(), request.messages.last()) {
+        (true, _) => reply("helped"),
+        (false, Some(station_core::Message::Tool { .. })) => reply("done"),
+        (false, _) => calls([("__agent_helper", json!({"task": "a"}))]),
+    });
+    let open = home.open(script).await;
+    open.sync("default").await;
+    let stop = CancellationToken::new();
+    let (served, ()) = tokio::join!(open.station.serve(&SERVE, stop.clone()), async {
+        for _ in 0..20 {
+            let run =
+                open.start("default", "boss", NewRun { task: "x".to_owned(), ..NewRun::default() }).await;
+            match open.station.work_off(run.id, CancellationToken::new()).await {
+                Ok(_) => {}
+                // The worker was first; it is its run then.
+                Err(error) => assert_eq!(error.kind(), station_core::Kind::Busy, "{error}"),
+            }
+        }
+        stop.cancel();
+    });
+    served.expect("the store works");
+    open.close().await;
+}
