@@ -15,6 +15,7 @@ use futures::future::BoxFuture;
 use station_core::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 /// Writes that may wait; more is back-pressure on those who write.
@@ -40,10 +41,17 @@ enum State {
     Resting(Target),
     Writing {
         queue: mpsc::Sender<Box<dyn Job>>,
-        /// Answers when the last write is done and the connection closed.
-        ended: oneshot::Receiver<()>,
+        end: End,
     },
     Closed,
+}
+
+/// The end of what writes.
+struct End {
+    /// Answers when the last write is done and the connection closed.
+    ended: oneshot::Receiver<()>,
+    /// SQLite's thread.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
@@ -72,10 +80,15 @@ impl Writer {
     /// Takes no more writes and waits for those that were taken.
     pub(crate) async fn close(&self) {
         let state = std::mem::replace(&mut *self.lock(), State::Closed);
-        if let State::Writing { queue, ended } = state {
+        if let State::Writing { queue, end } = state {
             drop(queue);
-            if ended.await.is_err() {
+            if end.ended.await.is_err() {
                 tracing::error!("the writer of the database ended early");
+            }
+            // It has nothing left to do. A thread that is still ending while the process exits meets OpenSSL being
+            // taken down, and crashes the process.
+            if end.thread.is_some_and(|thread| thread.join().is_err()) {
+                tracing::error!("the writer of the database panicked");
             }
         }
     }
@@ -97,8 +110,8 @@ impl Writer {
                     commits: Arc::clone(&self.commits),
                     bell: Arc::clone(&self.bell),
                 };
-                let ended = start(writing, jobs)?;
-                *state = State::Writing { queue: queue.clone(), ended };
+                let end = start(writing, jobs)?;
+                *state = State::Writing { queue: queue.clone(), end };
                 Ok(queue)
             }
         }
@@ -107,24 +120,25 @@ impl Writer {
 
 /// Starts what writes. SQLite gets a thread of its own, because its statements block: the thread waits for the disk
 /// and for nobody else. PostgreSQL gets a task.
-fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>) -> Result<oneshot::Receiver<()>> {
+fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>) -> Result<End> {
     let (end, ended) = oneshot::channel();
     let is_sqlite = matches!(writing.target, Target::Sqlite { .. });
     let writing = async move {
         writing.run(jobs).await;
         answer_to(end, ());
     };
-    if is_sqlite {
+    let thread = if is_sqlite {
         let runtime = tokio::runtime::Handle::current();
-        std::thread::Builder::new()
+        let started = std::thread::Builder::new()
             .name("station-writer".to_owned())
-            .spawn(move || runtime.block_on(writing))
-            .map_err(|cause| Error::internal("starting the writer of the database", cause))?;
+            .spawn(move || runtime.block_on(writing));
+        Some(started.map_err(|cause| Error::internal("starting the writer of the database", cause))?)
     } else {
         // tracked: `Writer::close` waits for `ended`; without it the task ends when the queue is dropped.
         tokio::spawn(writing);
-    }
-    Ok(ended)
+        None
+    };
+    Ok(End { ended, thread })
 }
 
 fn closed() -> Error {

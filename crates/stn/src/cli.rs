@@ -8,6 +8,11 @@ use crate::session::Session;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use station_core::Error;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a command waits for threads of its own that are still at work, such as a name lookup that nobody needs
+/// any more. Those that rest end at once.
+const THREADS_END_MAX: Duration = Duration::from_secs(1);
 
 /// Run AI agents that use real tools, with every step kept
 ///
@@ -109,7 +114,9 @@ impl Command {
             .build()
             .map_err(|cause| Error::internal("starting the runtime", cause))?;
         let done = runtime.block_on(self.go(&session));
-        runtime.shutdown_background();
+        // Its threads used OpenSSL, which takes itself down when the process exits: one that is still ending then
+        // crashes the process after its work was done.
+        runtime.shutdown_timeout(THREADS_END_MAX);
         done
     }
 

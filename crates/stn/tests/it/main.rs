@@ -10,6 +10,7 @@ mod at_rest;
 mod config;
 mod demo;
 mod env;
+mod exit;
 mod home;
 mod init;
 mod key;

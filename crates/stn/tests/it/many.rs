@@ -1,10 +1,10 @@
 //! Many at once, and disks that are full: each run answers its own task, and nothing is damaged.
 
 use crate::home::{Home, Said};
+use crate::watch::under;
 use serde_json::json;
 use station_testkit::openai::{self, OpenAi};
 use station_testkit::postgres::cluster;
-use std::process::{Command, Stdio};
 
 /// Processes at once: enough to queue for the one writer's lock, few enough for two cores.
 const PROCESSES: usize = 10;
@@ -114,16 +114,6 @@ fn files_are_applied_by_many_at_once() {
         said.done();
     }
     assert_eq!(home.json(&["agent", "list"])["count"], 31);
-}
-
-/// Runs `stn` under `wrapper`, e.g. a shell that sets limits.
-fn under(home: &Home, wrapper: &[&str], args: &[&str]) -> Said {
-    let inner = home.command(args);
-    let mut command = Command::new(wrapper[0]);
-    command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args());
-    command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.current_dir(home.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    home.said(command.spawn().unwrap_or_else(|error| panic!("{} is installed: {error}", wrapper[0])))
 }
 
 /// The home works as before, and its database is whole.

@@ -2,10 +2,10 @@
 //! included.
 
 use crate::home::{Home, Said};
+use crate::watch::under;
 use regex::Regex;
 use station_testkit::openai::{self, OpenAi};
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 /// An internet address in a line of strace, with its port before it.
@@ -18,15 +18,10 @@ static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
 /// Runs `command` under strace; what it said, and every internet address it or a child of it sent something to.
 fn traced(home: &Home, args: &[&str]) -> (Said, BTreeSet<String>) {
     let trace = home.path().join("trace");
-    let inner = home.command(args);
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-e", "signal=none", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o"]);
-    command.arg(&trace).arg(inner.get_program()).args(inner.get_args());
-    command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.current_dir(home.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().expect("strace is installed: apt-get install strace");
-    let said = home.said(child);
-    let text = std::fs::read_to_string(trace).unwrap();
+    let calls = "trace=connect,sendto,sendmsg,sendmmsg";
+    let strace = ["strace", "-f", "-qq", "-e", "signal=none", "-e", calls, "-o", trace.to_str().unwrap()];
+    let said = under(home, &strace, args);
+    let text = std::fs::read_to_string(&trace).unwrap();
     let mut found = BTreeSet::new();
     for line in text.lines().filter(|line| line.contains("AF_INET")) {
         let groups = ADDRESS.captures(line).unwrap_or_else(|| panic!("an address that was not read: {line}"));

@@ -1,8 +1,10 @@
-//! Waiting for what a test wants to see, and what can be seen from outside: a server's log, processes.
+//! Waiting for what a test wants to see, and what can be seen from outside: a server's log, processes, system calls.
 
+use crate::home::{Home, Said};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long something may take on a machine that is busy with a build.
@@ -89,4 +91,14 @@ impl Stat {
             started: fields.get(19)?.parse().ok()?,
         })
     }
+}
+
+/// Runs `stn` under `wrapper`, e.g. a shell that sets limits.
+pub(crate) fn under(home: &Home, wrapper: &[&str], args: &[&str]) -> Said {
+    let inner = home.command(args);
+    let mut command = Command::new(wrapper[0]);
+    command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args());
+    command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(home.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    home.said(command.spawn().unwrap_or_else(|error| panic!("{} must be installed: {error}", wrapper[0])))
 }
