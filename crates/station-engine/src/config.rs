@@ -41,6 +41,8 @@ pub struct Config {
     pub idle_close: Duration,
     /// A server's tools are listed anew after so long.
     pub discovery_ttl: Duration,
+    /// Runs that may wait for a worker.
+    pub queue_max: u32,
     /// Host and process, for people.
     pub worker: String,
 }
@@ -56,6 +58,8 @@ impl Config {
     pub const OUTPUT_BYTES_MAX: u64 = 1 << 20;
     /// `pool.processes_max`: a hundred servers are expected per environment.
     pub const PROCESSES_MAX: usize = 128;
+    /// `execution.queue`.
+    pub const QUEUE_MAX: u32 = 1_000;
     /// `pool.idle_close`.
     pub const IDLE_CLOSE: Duration = Duration::from_secs(300);
     /// `discovery.ttl`.

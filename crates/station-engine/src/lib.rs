@@ -41,7 +41,7 @@ pub use demo::{DemoServer, demo_files};
 pub use environments::NewEnvironment;
 pub use folder_lock::FolderLock;
 pub use keys::{KeyPlace, KeyStatus, Keys, set_aside_go_database};
-pub use runs::{NewRun, RunDetails, RunRef};
+pub use runs::{Driver, NewRun, RunDetails, RunRef};
 pub use serve::Serve;
 pub use servers::ServerDetails;
 pub use station::Station;

@@ -29,6 +29,18 @@ pub struct NewRun {
     pub timeout: Option<Duration>,
     /// Values for variables, before every other place; they go with the run, sealed.
     pub variables: BTreeMap<String, Secret>,
+    /// Who is to drive it.
+    pub driver: Driver,
+}
+
+/// Who drives a run that is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Driver {
+    /// Whoever starts it, at once: it does not count against `execution.queue`.
+    #[default]
+    Caller,
+    /// A worker, when it has a free slot.
+    Worker,
 }
 
 /// A run as named by a person.
@@ -51,7 +63,8 @@ impl Station {
     /// Puts a run of `agent` in the queue.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid` (an ambiguous name, an empty task), `Conflict` (a disabled agent).
+    /// `NotFound`, `Invalid` (an empty task), `Conflict` (a disabled agent), `Busy` (a run for a worker, and the queue
+    /// is full).
     pub async fn start_run(&self, by: &Caller, agent: &AgentRef, new: NewRun) -> Result<Run> {
         let agent = self.find_agent(agent).await?;
         if new.task.trim().is_empty() {
@@ -79,7 +92,11 @@ impl Station {
             depth: 0,
             priority: 0,
         };
-        let id = self.store().enqueue(&row, None, self.now()).await?;
+        let queue_max = match new.driver {
+            Driver::Caller => None,
+            Driver::Worker => Some(self.config().queue_max),
+        };
+        let id = self.store().enqueue(&row, queue_max, self.now()).await?;
         self.run(id).await
     }
 

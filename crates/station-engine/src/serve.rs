@@ -4,17 +4,22 @@
 //! and a run: an interrupted run is claimed like a new one when its lease has lapsed. A parked run holds no slot.
 //! **Invariant:** the wake-up is registered before the question is asked, so that work queued in between is seen.
 
+use crate::Station;
 use crate::lease::{LEASE, Lease, millis, since_boot};
 use crate::signals::Signals;
-use crate::{Station, worker};
-use station_core::{Micros, Result, RunId};
-use station_store::Wanted;
+use crate::worker::{self, Ours};
+use station_core::run::Status;
+use station_core::{Micros, Result};
+use station_store::{Run, RunFilter, Wanted};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How often the queue is looked at although nothing woke the worker: leases lapse silently.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Running runs that are looked at for a dead driver at a time; the rest is found by their leases.
+const LOOKED_AT_MAX: u32 = 200;
 
 /// How a worker works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,22 +48,23 @@ impl Station {
     /// # Errors
     /// The store's, where it cannot even be asked for work at the start; later failures are logged and tried again.
     pub async fn serve(&self, serve: &Serve, stop: CancellationToken) -> Result<()> {
+        let work = Work { serve: *serve, stop: stop.clone(), since: self.now() };
         let mut driving: JoinSet<()> = JoinSet::new();
         let mut wakes = self.store().wakes();
-        let mut asked_before = false;
-        let work = Work { serve: *serve, stop: stop.clone(), since: self.now() };
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        self.take(&work, &mut driving).await?;
         while !stop.is_cancelled() {
-            let taken = u32::try_from(driving.len()).unwrap_or(u32::MAX);
-            match self.take(&work, serve.workers.saturating_sub(taken), &mut driving).await {
-                Ok(()) => asked_before = true,
-                Err(error) if asked_before => tracing::error!(%error, "the queue could not be read"),
-                Err(error) => return Err(error),
-            }
-            tokio::select! {
+            let taken = tokio::select! {
                 () = stop.cancelled() => break,
-                () = wakes.next() => {}
-                Some(done) = driving.join_next(), if !driving.is_empty() => report(done),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = wakes.next() => self.take(&work, &mut driving).await,
+                Some(done) = driving.join_next(), if !driving.is_empty() => {
+                    report(done);
+                    self.take(&work, &mut driving).await
+                }
+                _ = look.tick() => self.look(&work, &mut driving).await,
+            };
+            if let Err(error) = taken {
+                tracing::error!(%error, causes = ?error.causes(), "the queue could not be read; it is asked again");
             }
         }
         while let Some(done) = driving.join_next().await {
@@ -67,26 +73,48 @@ impl Station {
         Ok(())
     }
 
-    async fn take(&self, work: &Work, free: u32, driving: &mut JoinSet<()>) -> Result<()> {
-        if free == 0 {
+    /// Claims as many runs as there are free slots, in one statement.
+    async fn take(&self, work: &Work, driving: &mut JoinSet<()>) -> Result<()> {
+        let n = work.free(driving);
+        if n == 0 {
             return Ok(());
         }
         let wanted =
-            Wanted { n: free, environment_max: work.serve.environment_max, agent_max: work.serve.agent_max };
+            Wanted { n, environment_max: work.serve.environment_max, agent_max: work.serve.agent_max };
         let asked_at = since_boot();
         let owner = worker::owner(self)?;
         for (run, fence) in self.store().claim_next(&owner, millis(LEASE), &wanted, self.now()).await? {
-            let (station, id) = (self.clone(), run.id);
-            // What was last driven before this worker began was interrupted, or let go of: that time does not count.
-            let signals = Signals::of_worker(work.stop.clone(), work.serve.drain_for).resumed(work.since);
-            driving.spawn(async move {
-                let lease = Lease::new(id, fence, asked_at);
-                if let Err(error) = worker::drive_claimed(&station, &run, &lease, &signals).await {
-                    told(id, &error);
-                }
-            });
+            let lease = Lease::new(run.id, fence, asked_at);
+            self.drive_on(work, run, lease, driving);
         }
         Ok(())
+    }
+
+    /// Takes runs whose leases have lapsed, and those of processes of this host that are gone, for which nobody needs
+    /// to wait so long.
+    async fn look(&self, work: &Work, driving: &mut JoinSet<()>) -> Result<()> {
+        let filter = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
+        for run in self.store().runs(&filter, LOOKED_AT_MAX).await? {
+            if work.free(driving) > 0
+                && run.lease.as_ref().is_some_and(worker::is_dead)
+                && let Ours::Claimed(claimed) = worker::claim(self, run.id).await?
+            {
+                let (run, lease) = *claimed;
+                self.drive_on(work, run, lease, driving);
+            }
+        }
+        self.take(work, driving).await
+    }
+
+    fn drive_on(&self, work: &Work, run: Run, lease: Lease, driving: &mut JoinSet<()>) {
+        // What was last driven before this worker began was interrupted, or let go of: that time does not count.
+        let signals = Signals::of_worker(work.stop.clone(), work.serve.drain_for).resumed(work.since);
+        let station = self.clone();
+        driving.spawn(async move {
+            if let Err(error) = worker::drive_claimed(&station, &run, &lease, &signals).await {
+                tracing::error!(run = %run.id, %error, causes = ?error.causes(), "a run was let go of");
+            }
+        });
     }
 }
 
@@ -97,8 +125,10 @@ struct Work {
     since: Micros,
 }
 
-fn told(run: RunId, error: &station_core::Error) {
-    tracing::error!(%run, %error, causes = ?error.causes(), "a run was let go of");
+impl Work {
+    fn free(&self, driving: &JoinSet<()>) -> u32 {
+        self.serve.workers.saturating_sub(u32::try_from(driving.len()).unwrap_or(u32::MAX))
+    }
 }
 
 /// A task that panicked must not take the worker with it; its run's lease lapses and the run is claimed again.

@@ -97,14 +97,15 @@ pub(crate) async fn drive_claimed(
     left
 }
 
-enum Ours {
+/// What became of a claim by id.
+pub(crate) enum Ours {
     Claimed(Box<(Run, Lease)>),
     Ended,
     Held(LeaseInfo),
 }
 
 /// Claims one run under a new fence.
-async fn claim(station: &Station, id: RunId) -> Result<Ours> {
+pub(crate) async fn claim(station: &Station, id: RunId) -> Result<Ours> {
     let store = station.store();
     let gone = || Error::not_found(format!("run {id} does not exist"));
     let run = store.run(id).await?.ok_or_else(gone)?;

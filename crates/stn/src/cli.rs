@@ -1,6 +1,6 @@
 //! What can be typed, and the way from there to a command.
 
-use crate::cmd::{agent, config, demo, env, init, key, mcp, runs, sync};
+use crate::cmd::{agent, config, demo, env, init, key, mcp, runs, serve, sync};
 use crate::error::{self, Code, Result};
 use crate::out::{self, Form, Out};
 use crate::reference;
@@ -70,6 +70,7 @@ enum Command {
     Agent(agent::Command),
     #[command(subcommand)]
     Runs(runs::Command),
+    Serve(serve::Args),
     #[command(subcommand)]
     Env(env::Command),
     #[command(subcommand)]
@@ -125,6 +126,7 @@ impl Command {
             Self::Init(args) => args.run(session).await,
             Self::Demo(args) => args.run(session).await,
             Self::Sync(args) => args.run(session).await,
+            Self::Serve(args) => args.run(session).await,
             Self::Agent(command) => command.run(session).await,
             Self::Runs(command) => command.run(session).await,
             Self::Env(command) => command.run(session).await,

@@ -6,7 +6,7 @@ use crate::out::{Out, Tone};
 use crate::{out, problems};
 use station_core::file::Severity;
 use station_core::{Caller, EnvironmentName, Error};
-use station_engine::{Key, Location, Station, SyncOptions, set_aside_go_database};
+use station_engine::{Config, Key, Location, Passthrough, Station, SyncOptions, set_aside_go_database};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,17 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Each way in which a store cannot be opened has its own sentence; those of `work`.
     pub(crate) async fn with<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
-        let station = self.open(Fresh::Apply).await?;
+        let station = self.open(Fresh::Apply, Passthrough::All).await?;
+        close(station.clone(), work(&station).await).await
+    }
+
+    /// As [`Session::with`], for a worker: its environment is not the user's, so only names that are passed through
+    /// reach a server.
+    ///
+    /// # Errors
+    /// As [`Session::with`].
+    pub(crate) async fn with_serving<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
+        let station = self.open(Fresh::Apply, self.settings.passed_through()).await?;
         close(station.clone(), work(&station).await).await
     }
 
@@ -51,7 +61,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Session::with`].
     pub(crate) async fn with_bare<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
-        let station = self.open(Fresh::Leave).await?;
+        let station = self.open(Fresh::Leave, Passthrough::All).await?;
         close(station.clone(), work(&station).await).await
     }
 
@@ -75,7 +85,7 @@ impl<'a> Session<'a> {
         close(station.clone(), work(&station).await).await
     }
 
-    async fn open(&self, fresh: Fresh) -> Result<Station> {
+    async fn open(&self, fresh: Fresh, passthrough: Passthrough) -> Result<Station> {
         // Installed here because a command that opens nothing (`stn --version`) should not pay for it. That one is
         // installed already is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
@@ -87,7 +97,8 @@ impl<'a> Session<'a> {
             self.out.note(Tone::Plain, &format!("Made a new encryption key: {place}"));
             self.out.hint("back it up: without it nobody can open the database, and it is kept nowhere else");
         }
-        let station = Station::open(self.settings.engine(location, key)).await?;
+        let config = Config { passthrough, ..self.settings.engine(location, key) };
+        let station = Station::open(config).await?;
         if let Some(hint) = place.hint().filter(|_| is_new) {
             self.out.hint(&hint);
         }

@@ -110,10 +110,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "api_port",
     "mcp_port",
     "otel_endpoint",
-    "env_passthrough",
-    "execution.workers",
-    "execution.queue",
-    "execution.drain_s",
     "runs.keep_days",
 ];
 

@@ -88,6 +88,7 @@ impl Home {
             processes_max: Config::PROCESSES_MAX,
             idle_close: Config::IDLE_CLOSE,
             discovery_ttl: Config::DISCOVERY_TTL,
+            queue_max: Config::QUEUE_MAX,
             worker: "test".to_owned(),
         }
     }

@@ -11,4 +11,5 @@ pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod mcp;
 pub(crate) mod runs;
+pub(crate) mod serve;
 pub(crate) mod sync;

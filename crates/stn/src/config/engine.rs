@@ -4,7 +4,7 @@ use super::Settings;
 use super::load::{absolute, at_home};
 use station_core::file::config::Files;
 use station_core::{Error, Result, Secret};
-use station_engine::{Clock, Config, Key, Keys, Location, Passthrough, Workspace};
+use station_engine::{Clock, Config, Key, Keys, Location, Passthrough, Serve, Workspace};
 use std::path::Path;
 use std::time::Duration;
 
@@ -71,6 +71,24 @@ impl Settings {
         Workspace::new(self.folder.clone(), self.root(), self.config.workspace_id.clone(), read_only)
     }
 
+    /// How a worker works.
+    pub(crate) fn serve(&self) -> Serve {
+        let execution = &self.config.execution;
+        Serve {
+            workers: execution.workers.unwrap_or(Serve::WORKERS).max(1),
+            drain_for: execution.drain_s.map_or(Serve::DRAIN_FOR, Duration::from_secs),
+            environment_max: None,
+            agent_max: None,
+        }
+    }
+
+    /// Names of a worker's environment that server files may ask for.
+    pub(crate) fn passed_through(&self) -> Passthrough {
+        let more = self.environment.get("STN_ENV_PASSTHROUGH").unwrap_or_default();
+        let names = more.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+        Passthrough::Only(self.config.env_passthrough.iter().cloned().chain(names).collect())
+    }
+
     /// Everything the engine needs to know, for the store at `location`.
     pub(crate) fn engine(&self, location: Location, key: Key) -> Config {
         let config = &self.config;
@@ -98,6 +116,7 @@ impl Settings {
                 .map_or(Config::PROCESSES_MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
             idle_close: ms(config.pool.idle_close_ms, Config::IDLE_CLOSE),
             discovery_ttl: ms(config.discovery.ttl_ms, Config::DISCOVERY_TTL),
+            queue_max: config.execution.queue.unwrap_or(Config::QUEUE_MAX),
             worker: worker(),
         }
     }

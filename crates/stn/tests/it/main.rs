@@ -20,6 +20,7 @@ mod mcp;
 mod network;
 mod old_home;
 mod runs;
+mod serve;
 mod streams;
 mod sync;
 mod watch;

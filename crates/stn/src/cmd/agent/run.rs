@@ -2,12 +2,14 @@
 
 use super::find::environment_of;
 use crate::attend::{Drive, attend};
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
 use crate::session::{Session, environment_name};
+use serde_json::json;
 use station_core::file::config::duration_ms;
 use station_core::{EnvironmentName, Secret};
-use station_engine::{AgentRef, NewRun, Station};
+use station_engine::{AgentRef, Driver, NewRun, Station};
+use station_server::wire;
 use std::time::Duration;
 
 /// Run an agent and print its answer
@@ -38,6 +40,9 @@ pub(crate) struct Args {
     /// Leave changed files and servers alone: run with what is stored
     #[arg(long)]
     no_sync: bool,
+    /// Put the run in the queue, print its id, and let a worker (`stn serve`) drive it
+    #[arg(long, conflicts_with = "tail")]
+    detach: bool,
     /// Show the model's text on stderr while it arrives
     #[arg(long)]
     tail: bool,
@@ -52,6 +57,7 @@ impl Args {
             max_steps: self.max_steps,
             timeout: self.timeout,
             variables: self.variables.into_iter().collect(),
+            driver: if self.detach { Driver::Worker } else { Driver::Caller },
         };
         let tell = if self.tail { Tell::Text } else { Tell::Events };
         session
@@ -61,6 +67,9 @@ impl Args {
                     bring_up_to_date(session, station, &agent, &environment).await?;
                 } else if matches!(agent, AgentRef::Id(_)) {
                     environment_of(session, station, &agent, self.env.as_ref()).await?;
+                }
+                if new.driver == Driver::Worker {
+                    return queue(session, station, &agent, new).await;
                 }
                 run_agent(session, station, &agent, new, tell).await
             })
@@ -81,6 +90,20 @@ pub(crate) async fn run_agent(
 ) -> Result {
     let run = station.start_run(&session.by, agent, new).await?;
     attend(session, station, run.id, Drive::New, tell).await
+}
+
+/// Puts a run in the queue and says its id.
+async fn queue(session: &Session<'_>, station: &Station, agent: &AgentRef, new: NewRun) -> Result {
+    let run = station.start_run(&session.by, agent, new).await?;
+    if session.out.is_json() {
+        session.out.json(&json!({ "run": wire::Run::new(&run, false) }))?;
+        return Ok(Code::Done);
+    }
+    session.out.answer(&run.id.to_string())?;
+    session
+        .out
+        .hint(&format!("see it with `stn runs inspect {}`; `stn serve` drives what is queued", run.id));
+    Ok(Code::Done)
 }
 
 /// Applies changed files, and lists servers that were never listed where the agent has use for them.

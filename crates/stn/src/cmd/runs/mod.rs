@@ -1,5 +1,6 @@
 //! `stn runs …`
 
+mod cancel;
 mod inspect;
 mod list;
 mod resume;
@@ -7,12 +8,13 @@ mod resume;
 use crate::error::Result;
 use crate::session::Session;
 
-/// Look at runs, and go on with interrupted ones
+/// Look at runs, stop them, and go on with interrupted ones
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
     Inspect(inspect::Args),
     Resume(resume::Args),
+    Cancel(cancel::Args),
 }
 
 impl Command {
@@ -21,6 +23,7 @@ impl Command {
             Self::List(args) => args.run(session).await,
             Self::Inspect(args) => args.run(session).await,
             Self::Resume(args) => args.run(session).await,
+            Self::Cancel(args) => args.run(session).await,
         }
     }
 }

@@ -1,0 +1,54 @@
+//! `stn serve` beside people who queue and cancel runs.
+
+use crate::home::Home;
+use crate::watch::until;
+use expect_test::expect;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn status(home: &Home, run: &str) -> String {
+    home.json(&["runs", "inspect", run])["run"]["status"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn what_is_queued_is_worked_off_and_a_stop_is_clean() {
+    let home = Home::with_fake();
+    home.agent("default", "reader", "model: offline\ntools: [read]\n");
+    home.stn(&["agent", "run", "reader", "read notes.txt", "--detach"]).is(&expect![[r#"
+        1
+        --- stderr
+        hint: see it with `stn runs inspect 1`; `stn serve` drives what is queued
+    "#]]);
+    home.stn(&["agent", "run", "reader", "read more.txt", "--detach", "--quiet"]).done();
+    assert_eq!(status(&home, "1"), "queued");
+    home.stn(&["runs", "cancel", "2"]).is(&expect![[r#"
+        --- stderr
+        Run 2 was asked to stop.
+        hint: see how it ends with `stn runs inspect 2`
+    "#]]);
+    let served = home.start(&["serve", "--workers", "2"]);
+    until("both runs have ended", || status(&home, "1") == "completed" && status(&home, "2") == "cancelled");
+    kill(Pid::from_raw(i32::try_from(served.id()).unwrap()), Signal::SIGTERM).unwrap();
+    home.said(served).is(&expect![[r#"
+        --- stderr
+        Working with 2 slots; Ctrl-C stops.
+        Stopping: nothing new is begun; calls that are out are waited for.
+    "#]]);
+}
+
+#[test]
+fn a_worker_takes_up_what_a_killed_one_left() {
+    let home = Home::with_fake();
+    home.agent("default", "waiter", "model: offline\ntools: [hang, read]\n");
+    home.stn(&["agent", "run", "waiter", "hang now", "--detach", "--quiet"]).done();
+    let mut killed = home.start(&["serve"]);
+    until("the call is out", || home.stn(&["runs", "inspect", "1"]).stdout.contains("-> fake/hang"));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let served = home.start(&["serve"]);
+    until("the run has ended", || status(&home, "1") == "completed");
+    kill(Pid::from_raw(i32::try_from(served.id()).unwrap()), Signal::SIGINT).unwrap();
+    home.said(served).done();
+    let told = home.stn(&["runs", "inspect", "1"]).stdout;
+    assert!(told.contains("hang was out: its outcome is unknown"), "{told}");
+}
