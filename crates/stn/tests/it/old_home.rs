@@ -160,3 +160,47 @@ fn an_old_agent_does_its_work_with_a_model_that_is_there() {
     assert_eq!(said.done().stdout, "{\"finding\":\"one log\"}\n", "{}", said.shown());
     assert!(said.stderr.contains("<- list_directory: 14 bytes"), "{}", said.shown());
 }
+
+#[test]
+fn variables_with_quotes_reach_the_servers_exactly() {
+    let home = old_home();
+    let npx = home.path().join("npx");
+    let script = std::fs::read_to_string(&npx).unwrap();
+    let seen = home.path().join("seen");
+    let spy = format!(
+        "#!/bin/sh\nprintf '%s|%s|%s\\n' \"$DATABASE_URL\" \"$NOTE\" \"$#\" >> '{}'\n{}",
+        seen.display(),
+        script.strip_prefix("#!/bin/sh\n").unwrap()
+    );
+    std::fs::write(&npx, spy).unwrap();
+    home.stn(&["agent", "list"]).done();
+    home.stn(&["sync", "default"]).done();
+    let text = std::fs::read_to_string(seen).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    let memory = r#"postgres://reader:pa"ss@db.example.com/app|line one, "quoted"|2"#;
+    assert_eq!(lines, [memory, "||3"], "the other server gets neither");
+}
+
+#[test]
+fn a_name_that_old_files_use_can_be_mapped() {
+    let home = old_home();
+    let config = home.read("config.yaml");
+    home.write("config.yaml", &format!("{config}models: {{gpt-4o-mini: offline}}\n"));
+    // The schemas of that server's tools name no arguments, so rules have nothing to fill in, and say so.
+    let task = format!("what is in {}/samples/app.log", home.path().display());
+    home.stn(&["agent", "run", "Cost Spike Investigator", &task, "--quiet"]).is(&expect![[r#"
+        {"finding":"None of the tools at hand fits this task, or the task does not name what they need.\nAt hand: `read_text_file`, `list_directory`.\n\n— answered by Station's offline model: rules, not a language model"}
+    "#]]);
+    // One without a model is the configured provider's, as before.
+    home.agent("default", "plain", "");
+    home.stn(&["agent", "run", "plain", "anything"]).is(&expect![[r#"
+        --- stderr
+        run 2 failed in [span] (0 steps, 0 tool calls)
+        error: run 2 failed: provider `gemini` is not supported yet without an OpenAI-compatible address
+        hint: set `STN_AI_PROVIDER=gemini` and `STN_AI_BASE_URL` to its OpenAI-compatible address
+        hint: or map the name to a model you have, in config.yaml: `models: {<name>: openai/<model>}`
+        hint: see what happened with `stn runs inspect 2`
+        --- exit 3
+    "#]]);
+}
