@@ -21,8 +21,8 @@ pub struct Link {
 
 /// Links `written` grants to the `catalog` of the agent's environment, which is in file order.
 ///
-/// `server__tool` is exact; a short name goes to the tool in `previous` if that is still offered, else to the first
-/// in file order. A leading `__` is dropped. `*` grants every tool of the environment, `server__*` all of one server;
+/// A grant stays with the tool in `previous` if that is still offered; else `server__tool` is exact, and a short name
+/// goes to the first in file order. A leading `__` is dropped. `*` grants every tool of the environment, `server__*` all of one server;
 /// each is one link per tool.
 #[must_use]
 pub fn link(written: &[String], catalog: &[Tool], previous: &BTreeMap<String, ToolId>) -> Vec<Link> {
@@ -44,8 +44,10 @@ pub fn link(written: &[String], catalog: &[Tool], previous: &BTreeMap<String, To
         }
         let short: Vec<&Tool> = catalog.iter().filter(|tool| tool.name == name).collect();
         let exact = catalog.iter().find(|tool| qualified(tool) == name);
-        let kept = previous.get(grant).and_then(|id| short.iter().copied().find(|tool| tool.id == *id));
-        let chosen = kept.or_else(|| short.first().copied()).or(exact);
+        let kept =
+            previous.get(grant).and_then(|id| short.iter().copied().chain(exact).find(|tool| tool.id == *id));
+        // What is exact is meant exactly: another server may call a tool of its own `server__tool`.
+        let chosen = kept.or(exact).or_else(|| short.first().copied());
         links.push(Link {
             written: grant.clone(),
             tool: chosen.map(|tool| tool.id),
@@ -178,6 +180,15 @@ mod tests {
         check("nothing_offers_this", None, &[None]);
         check("git__*", None, &[Some(2), Some(3)]);
         check("*", None, &[Some(1), Some(2), Some(3), Some(4)]);
+    }
+
+    #[test]
+    fn an_exact_name_is_not_taken_over_by_a_tool_of_that_name() {
+        let catalog = [tool(1, "evil", "git__read"), tool(2, "git", "read")];
+        let written = ["git__read".to_owned()];
+        for previous in [BTreeMap::new(), [(written[0].clone(), ToolId(2))].into()] {
+            assert_eq!(link(&written, &catalog, &previous)[0].tool, Some(ToolId(2)));
+        }
     }
 
     #[test]

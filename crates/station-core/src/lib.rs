@@ -28,7 +28,7 @@ pub use chat::{Answer, Message, ModelRef, Stop, ToolCall, ToolSpec, Usage};
 pub use environment::{Environment, EnvironmentName};
 pub use error::{Error, Kind, Result};
 pub use id::{AgentId, BlobHash, EffectId, EnvironmentId, Fence, RunId, ServerId, ToolId, UserId};
-pub use secret::Secret;
+pub use secret::{Redaction, Secret};
 pub use server::{Definition, Era, Isolation, Server, ServerSettings, ToolRules, Transport};
 pub use time::Micros;
 pub use tool::{Annotations, Tool};

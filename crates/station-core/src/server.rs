@@ -1,6 +1,6 @@
 //! MCP servers: how one is reached, and what Station is told to do with it.
 
-use crate::{EnvironmentId, Micros, ServerId};
+use crate::{EnvironmentId, Micros, Redaction, Secret, ServerId};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -95,6 +95,8 @@ pub enum Definition {
         env: BTreeMap<String, String>,
         /// Its working directory; the workspace folder where `None`.
         cwd: Option<String>,
+        /// Values of variables that were filled in anywhere above: part of no connection, and never to be told.
+        filled: Vec<Secret>,
     },
     /// A remote server.
     Http {
@@ -102,6 +104,8 @@ pub enum Definition {
         url: String,
         /// Headers sent with every request.
         headers: BTreeMap<String, String>,
+        /// Values of variables that were filled in anywhere above: part of no connection, and never to be told.
+        filled: Vec<Secret>,
     },
 }
 
@@ -115,16 +119,27 @@ impl Definition {
         }
     }
 
+    /// What must be taken out of whatever the server says before anybody reads it: values of variables wherever they
+    /// were filled in, and all values of `env` and `headers`.
+    #[must_use]
+    pub fn redaction(&self) -> Redaction {
+        let (declared, filled) = match self {
+            Self::Stdio { env, filled, .. } => (env, filled),
+            Self::Http { headers, filled, .. } => (headers, filled),
+        };
+        Redaction::of(declared.values().map(String::as_str).chain(filled.iter().map(Secret::expose)))
+    }
+
     /// One unambiguous byte string of the whole definition, secrets included: what the pool's key is made from.
     #[must_use]
     pub fn fingerprint(&self) -> Vec<u8> {
         let parts: Vec<String> = match self {
-            Self::Stdio { command, args, env, cwd } => std::iter::once("stdio".to_owned())
+            Self::Stdio { command, args, env, cwd, filled: _ } => std::iter::once("stdio".to_owned())
                 .chain([command.clone(), cwd.clone().unwrap_or_default(), args.len().to_string()])
                 .chain(args.iter().cloned())
                 .chain(env.iter().flat_map(|(name, value)| [name.clone(), value.clone()]))
                 .collect(),
-            Self::Http { url, headers } => ["http".to_owned(), url.clone()]
+            Self::Http { url, headers, filled: _ } => ["http".to_owned(), url.clone()]
                 .into_iter()
                 .chain(headers.iter().flat_map(|(name, value)| [name.clone(), value.clone()]))
                 .collect(),

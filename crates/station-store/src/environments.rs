@@ -142,6 +142,13 @@ pub(crate) async fn insert(conn: &mut Conn, new: &NewEnvironment) -> Result<Opti
     conn.row(SQL, values).await?.map(|mut row| Ok(EnvironmentId(row.int()?))).transpose()
 }
 
+/// Whether a row belongs to another workspace, or to the store alone.
+pub(crate) async fn is_foreign(conn: &mut Conn, env: EnvironmentId, workspace_id: &str) -> Result<bool> {
+    const SQL: &str = "select origin, workspace_id from environments where id = $1";
+    let Some(mut row) = conn.row(SQL, vec![env.0.into()]).await? else { return Ok(false) };
+    Ok(row.text()? != Origin::File.as_str() || row.text()? != workspace_id)
+}
+
 /// The row of an environment that was not removed.
 pub(crate) async fn find(conn: &mut Conn, name: &EnvironmentName) -> Result<Option<EnvironmentId>> {
     const SQL: &str = "select id from environments where removed_at is null and name = $1";

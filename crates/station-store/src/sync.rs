@@ -19,6 +19,7 @@ impl Store {
         let Some(id) = environments::find(conn, env).await? else { return Ok(Stored::default()) };
         Ok(Stored {
             environment: Some(id),
+            foreign: environments::is_foreign(conn, id, workspace_id).await?,
             rules: environments::rules(conn, id).await?,
             variables: environments::variables(conn, &self.context().sealer, id).await?,
             configs: configs::stored(conn, self.context(), id, workspace_id).await?,

@@ -104,14 +104,9 @@ pub struct Runs {
     pub keep_days: Option<u32>,
 }
 
-/// Keys that are understood, but need a part of Station that this release does not have yet (`stn serve`, traces,
-/// retention). A release that gives one of them effect takes it from this list.
-const WITHOUT_EFFECT: &[&str] = &[
-    "api_port",
-    "mcp_port",
-    "otel_endpoint",
-    "runs.keep_days",
-];
+/// Keys that are understood, but need a part of Station that this release does not have yet (the HTTP server,
+/// traces, retention). A release that gives one of them effect takes it from this list.
+const WITHOUT_EFFECT: &[&str] = &["api_port", "mcp_port", "otel_endpoint", "runs.keep_days"];
 
 /// Reads `config.yaml`. An empty file is fine.
 #[must_use]
@@ -367,13 +362,7 @@ telemetry_enabled: false
         assert_eq!(config.discovery.ttl_ms, Some(5_400_000));
         assert_eq!(config.runs.keep_days, Some(30));
         assert_eq!(config.unknown, ["runs.colour"]);
-        let idle = [
-            "env_passthrough",
-            "execution.workers",
-            "execution.queue",
-            "execution.drain_s",
-            "runs.keep_days",
-        ];
+        let idle = ["runs.keep_days"];
         assert_eq!(config.without_effect, idle);
     }
 

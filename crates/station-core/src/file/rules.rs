@@ -48,7 +48,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "environment.yml:5:3: `tools.approve` is kept, but has no effect here",
+                "environment.yml:5:3: tools named in `tools.approve` are refused: approvals cannot be given in this release",
                 "environment.yml:6:3: `tools.verify` is kept, but has no effect here",
                 "environment.yml:7:1: `owner` is kept, but has no effect here",
             ]

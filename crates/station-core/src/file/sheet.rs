@@ -96,6 +96,13 @@ impl<'a> Sheet<'a> {
         self.push(Severity::Note, Some(at), format!("`{key}` is kept, but has no effect here"), None);
     }
 
+    /// Tools named by `key` wait for an approval that nobody can give yet.
+    pub(super) fn refused_until_approvals(&mut self, at: usize, key: &str) {
+        let sentence =
+            format!("tools named in `{key}` are refused: approvals cannot be given in this release");
+        self.push(Severity::Note, Some(at), sentence, None);
+    }
+
     fn push(
         &mut self,
         severity: Severity,
@@ -212,7 +219,7 @@ impl<'a> Sheet<'a> {
                 "allow" => &mut rules.allow,
                 "deny" => &mut rules.deny,
                 "approve" => {
-                    self.without_effect(member.at, &what);
+                    self.refused_until_approvals(member.at, &what);
                     &mut rules.approve
                 }
                 "read_only" => &mut rules.read_only,

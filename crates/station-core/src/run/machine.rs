@@ -9,7 +9,7 @@ use super::turn::{Slot, State, Turn};
 use super::{
     AskFailure, Effect, Event, Failure, GrantedTool, Inputs, Outcome, Prepared, Status, Target, Why,
 };
-use crate::{AgentId, Answer, EffectId, Message, Micros, ModelRef, RunId, Stop, Usage, schema};
+use crate::{AgentId, Answer, EffectId, Message, Micros, ModelRef, Stop, Usage, schema};
 use serde_json::{Map, Value};
 
 /// Turns in a row with equal calls and equal results after which a run is stopped: twice can be a check that
@@ -424,6 +424,12 @@ impl Machine {
         if answer.text.trim().is_empty() {
             return Some("the answer was empty\nAnswer the task now, in words.".to_owned());
         }
+        if answer.stop == Stop::Length {
+            return Some(
+                "the answer was cut off at the model's output limit; raise `max_tokens`, or ask for less\nAnswer the task again, shorter."
+                    .to_owned(),
+            );
+        }
         let errors = schema::check_text(self.prepared.output_schema.as_ref()?, &answer.text).err()?;
         Some(format!(
             "the answer does not fit its schema: {}\nAnswer again with JSON that fits the schema, and nothing else.",
@@ -476,25 +482,6 @@ impl Machine {
             to_model: inputs.models[to].model.clone(),
             reason: reason.to_owned(),
         }
-    }
-}
-
-/// What a parent's model is told of a sub-agent's end.
-#[must_use]
-pub fn child_text(
-    run: RunId,
-    name: &str,
-    outcome: Status,
-    answer: Option<&str>,
-    error: Option<&str>,
-) -> String {
-    match (outcome, answer) {
-        (Status::Completed, Some(answer)) => answer.to_owned(),
-        _ => format!(
-            "the run {run} of agent `{name}` ended as {} without an answer{}",
-            outcome.as_str(),
-            error.map(|error| format!(": {error}")).unwrap_or_default()
-        ),
     }
 }
 

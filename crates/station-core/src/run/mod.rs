@@ -3,13 +3,15 @@
 mod event;
 mod limits;
 mod machine;
+mod outcome;
 #[cfg(test)]
 mod tests;
 mod turn;
 
 pub use event::{
-    AskFailure, Effect, Entry, Event, Failure, GrantedTool, Inputs, ModelChoice, Outcome, Prepared, Settings,
-    Status, StepLimit, Target, UnknownPolicy, Why,
+    AskFailure, Effect, Entry, Event, GrantedTool, Inputs, ModelChoice, Prepared, Settings, StepLimit,
+    Target, UnknownPolicy, Why,
 };
 pub use limits::{DEPTH_MAX, STEPS_MAX, step_limit};
-pub use machine::{Machine, Next, Todo, Waiting, child_text};
+pub use machine::{Machine, Next, Todo, Waiting};
+pub use outcome::{Failure, Outcome, Status, child_text};

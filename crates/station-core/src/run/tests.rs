@@ -316,6 +316,35 @@ fn a_bad_answer_gets_one_repair() {
 }
 
 #[test]
+fn an_answer_that_was_cut_off_is_asked_for_again() {
+    let cut = |text: &str| Answer { stop: Stop::Length, ..answer(text, &[]) };
+    let mut run = Run::new(5, None);
+    run.answers(cut("half of it"));
+    assert!(run.last_text().contains("cut off"), "{}", run.last_text());
+    run.answers(answer("shorter", &[]));
+    assert_eq!(run.machine.next(), Next::End(Outcome::Completed { answer: "shorter".to_owned() }));
+
+    let mut run = Run::new(5, None);
+    run.answers(cut("half of it"));
+    run.answers(cut("half again"));
+    assert_eq!(run.failure(), Failure::Output);
+}
+
+#[test]
+fn a_call_that_was_cut_off_is_not_made() {
+    for (stop, made) in [(Stop::End, 3), (Stop::Length, 1), (Stop::Refused, 0)] {
+        let mut run = Run::new(5, None);
+        let calls = [("write", json!({"n": 1})), ("write", json!("")), ("write", json!({"n": 2}))];
+        run.answers(Answer { stop, ..answer("", &calls) });
+        let n_calls = match run.machine.next() {
+            Next::Do(todos) => todos.iter().filter(|todo| matches!(todo, Todo::Call { .. })).count(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(n_calls, made, "{stop:?}");
+    }
+}
+
+#[test]
 fn a_failing_model_is_left_only_where_that_can_help() {
     let cooling = |names: &'static [&'static str]| move |m: &ModelRef| names.contains(&m.model.as_str());
     for (failure, schema, cool, expected) in [

@@ -4,7 +4,7 @@
 //! the answer: no event is needed, because every fold reads the same.
 
 use super::{DEPTH_MAX, GrantedTool, Target, Todo, Why};
-use crate::{Answer, EffectId, Message, ToolCall, grant};
+use crate::{Answer, EffectId, Message, Stop, ToolCall, grant};
 use serde_json::{Map, Value};
 
 /// Most calls of one turn that are made; the rest is answered as too many. Providers allow more, people mean fewer.
@@ -12,6 +12,9 @@ const CALLS_MAX: usize = 32;
 
 /// Times a call that may be repeated is sent in all: a call that takes Station down each time must not do so forever.
 const ATTEMPTS_MAX: u32 = 3;
+
+/// What the model is told of a call that it had not finished writing.
+const CUT_OFF: &str = "not called: your answer was cut off before this call was complete; call again";
 
 /// What the model answered in one turn, and where each of its calls stands.
 #[derive(Clone, Debug)]
@@ -46,8 +49,14 @@ pub(super) enum State {
 
 impl Turn {
     pub(super) fn new(note: Option<String>, answer: Answer, tools: &[GrantedTool], depth: u32) -> Self {
-        let slots =
-            answer.calls.iter().enumerate().map(|(n, call)| Slot::new(n, call, tools, depth)).collect();
+        let last = answer.calls.len().saturating_sub(1);
+        let slots = answer.calls.iter().enumerate().map(|(n, call)| match answer.stop {
+            // What was cut off may lack the half that makes it harmless: `delete` without its filter.
+            Stop::Refused => Slot::told(CUT_OFF),
+            Stop::Length if n == last || call.arguments.trim().is_empty() => Slot::told(CUT_OFF),
+            Stop::Length | Stop::End => Slot::new(n, call, tools, depth),
+        });
+        let slots = slots.collect();
         Self { note, answer, slots }
     }
 
@@ -128,10 +137,14 @@ impl Slot {
             Ok((tool, arguments)) => {
                 Self { tool: Some(tool), arguments, state: State::Planned { again: None } }
             }
-            Err(text) => {
-                Self { tool: None, arguments: Map::new(), state: State::Done { text, is_error: true } }
-            }
+            Err(text) => Self::told(&text),
         }
+    }
+
+    /// A call that is answered here instead of being made.
+    fn told(text: &str) -> Self {
+        let state = State::Done { text: text.to_owned(), is_error: true };
+        Self { tool: None, arguments: Map::new(), state }
     }
 }
 

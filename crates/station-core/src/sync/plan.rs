@@ -69,8 +69,24 @@ impl Plan {
     }
 }
 
+/// Says of a file that it cannot change an environment which is not this workspace's.
+fn refuse_foreign(plan: &mut Plan, view: &View<'_>, path: &str) {
+    let sentence = format!(
+        "environment `{}` belongs to another workspace, so this file changes nothing",
+        view.files.environment
+    );
+    let hint = "sync it from its own workspace, or give this environment another name";
+    plan.say(Severity::Error, path, sentence, hint);
+}
+
 fn plan_rules(plan: &mut Plan, view: &View<'_>) {
     let stored = &view.stored.rules;
+    if view.stored.foreign {
+        if let Some(text) = view.files.rules.as_ref().filter(|text| text.body.expose() != stored) {
+            refuse_foreign(plan, view, &text.path);
+        }
+        return;
+    }
     let Some(text) = &view.files.rules else {
         if !stored.is_empty() && view.removals == Removals::Apply {
             plan.changes.push(Change::SetRules { source: String::new() });
@@ -95,7 +111,7 @@ fn plan_variables(plan: &mut Plan, view: &View<'_>) -> BTreeMap<String, Secret> 
     let mut values = stored.clone();
     let Some(text) = &view.files.variables else {
         // Bundles and repositories leave this file out on purpose: that must not wipe a team's secrets.
-        if !stored.is_empty() && view.removals == Removals::Apply {
+        if !stored.is_empty() && !view.stored.foreign && view.removals == Removals::Apply {
             let path = format!("environments/{}/variables.yml", view.files.environment);
             let sentence = format!("the file is missing: its {} stored variables stay", stored.len());
             plan.say(Severity::Warning, &path, sentence, "an empty file removes them");
@@ -105,6 +121,12 @@ fn plan_variables(plan: &mut Plan, view: &View<'_>) -> BTreeMap<String, Secret> 
     let (read, problems) = variables::read(text.body.expose(), &text.path);
     plan.problems.extend(problems);
     let Some(read) = read else { return values };
+    if view.stored.foreign {
+        if read.iter().any(|(name, value)| stored.get(name) != Some(value)) {
+            refuse_foreign(plan, view, &text.path);
+        }
+        return values;
+    }
     for (name, value) in &read {
         let before = stored.get(name);
         if before == Some(value) {

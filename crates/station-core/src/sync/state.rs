@@ -34,6 +34,9 @@ pub struct Files {
 pub struct Stored {
     /// Its row; `None` where it is new.
     pub environment: Option<EnvironmentId>,
+    /// Whether that row belongs to another workspace, or to the store alone: then a sync of this one leaves its rules
+    /// and variables as they are.
+    pub foreign: bool,
     /// The text of `environment.yml` as last applied; empty where none.
     pub rules: String,
     /// Values of the variables.

@@ -112,3 +112,24 @@ async fn a_run_that_is_resumed_late_has_the_time_it_had_left() {
     assert_eq!(resumed.expect("it has not ended").answer.as_deref(), Some("in time"));
     open.close().await;
 }
+
+#[tokio::test]
+async fn another_workspace_changes_neither_rules_nor_variables() {
+    let home = Home::new();
+    home.write("environments/default/variables.yml", "TOKEN: ours\n")
+        .write("environments/default/environment.yml", "tools:\n  deny: [write]\n");
+    let open = home.open(Script::new(Vec::new())).await;
+    open.sync("default").await;
+    open.close().await;
+
+    let other = Home::new();
+    other.write("environments/default/variables.yml", "TOKEN: theirs\nMORE: theirs\n");
+    let theirs = other.path("");
+    let workspace = station_engine::Workspace::new(theirs.clone(), theirs, Some("another".to_owned()), false);
+    let open = home.open_with(Config { workspace, ..home.config() }, Script::new(Vec::new())).await;
+    let report = open.sync("default").await;
+    assert_eq!(report.plan.changes, []);
+    let sentences: Vec<String> = report.plan.problems.iter().map(ToString::to_string).collect();
+    assert!(sentences.iter().any(|it| it.contains("belongs to another workspace")), "{sentences:?}");
+    open.close().await;
+}

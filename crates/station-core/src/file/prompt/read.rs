@@ -309,9 +309,12 @@ fn take_station(sheet: &mut Sheet<'_>, node: &Node, prompt: &mut Prompt) {
             "timeout_s" => prompt.timeout_s = sheet.number(node, &what, 1),
             "unknown" => {
                 prompt.unknown = sheet.value(node, &what, "tell or park", policy).unwrap_or_default();
+                if prompt.unknown == UnknownPolicy::Park {
+                    sheet.without_effect(member.at, "station.unknown: park");
+                }
             }
             "approve" => {
-                sheet.without_effect(member.at, &what);
+                sheet.refused_until_approvals(member.at, &what);
                 prompt.approve = sheet.texts(node, &what);
             }
             "limits" => {

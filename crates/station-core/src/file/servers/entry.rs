@@ -78,6 +78,7 @@ impl Parts<'_> {
                     args: self.args.map(|(_, args)| args).unwrap_or_default(),
                     env: self.env.map(|(_, env)| env).unwrap_or_default(),
                     cwd: self.cwd,
+                    filled: Vec::new(),
                 })
             }
             (None, Some((member, url))) => {
@@ -88,7 +89,7 @@ impl Parts<'_> {
                 let url = url?;
                 check_url(sheet, &member.node, name, &url);
                 let headers = self.headers.map(|(_, headers)| headers).unwrap_or_default();
-                Some(Definition::Http { url, headers })
+                Some(Definition::Http { url, headers, filled: Vec::new() })
             }
             (Some(_), Some((url, _))) => {
                 sheet.error_with_hint(

@@ -7,7 +7,7 @@ use crate::file::sheet::Sheet;
 use crate::file::tree::Member;
 use crate::file::{Position, Problem};
 use crate::{Definition, Secret, ServerSettings};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A variable that a server needs and that has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,9 +67,27 @@ pub fn resolve(
     let filled = Member { key: member.key.clone(), at: member.at, node };
     let resolved = entry(&mut sheet, &filled);
     match (resolved, sheet.is_broken()) {
-        (Some(resolved), false) => Ok(resolved),
+        (Some((definition, settings)), false) => {
+            Ok((with_filled(definition, used(member, &value)), settings))
+        }
         _ => Err(Unresolved::Broken(sheet.into_problems())),
     }
+}
+
+/// The values that stand in the entry.
+fn used(member: &Member, value: &dyn Fn(&str) -> Option<Secret>) -> Vec<Secret> {
+    let mut names = BTreeSet::new();
+    member.node.holes(&mut |variable, _| {
+        names.insert(variable.to_owned());
+    });
+    names.iter().filter_map(|name| value(name)).collect()
+}
+
+fn with_filled(mut definition: Definition, values: Vec<Secret>) -> Definition {
+    match &mut definition {
+        Definition::Stdio { filled, .. } | Definition::Http { filled, .. } => *filled = values,
+    }
+    definition
 }
 
 /// The variables without a value among those that stand in the entry itself: a condition needs none.

@@ -124,6 +124,24 @@ fn all_missing_variables_are_told_at_once() {
 }
 
 #[test]
+fn a_definition_knows_the_values_that_must_not_be_told() {
+    let text = r#"{"mcpServers": {
+        "args": {"command": "x", "args": ["--{{ .TOKEN }}"], "env": {"A": "Bearer {{ .KEY }}", "B": "plain-value"}},
+        "url": {"url": "https://x.example/{{ .TOKEN }}", "headers": {"Authorization": "Bearer {{ .KEY }}"}},
+        "other": {"command": "x"}}}"#;
+    let values = [("TOKEN", "sk-very-secret"), ("KEY", "key-of-many")];
+    let said = "sk-very-secret, key-of-many, Bearer key-of-many, plain-value";
+    let check = |server: &str, expected: &str| {
+        let definition = resolved(text, server, &values).unwrap();
+        assert_eq!(definition.redaction().apply(said), expected);
+        assert!(!format!("{definition:?}").contains("secret"), "{definition:?}");
+    };
+    check("args", "[secret], [secret], [secret], [secret]");
+    check("url", "[secret], [secret], [secret], plain-value");
+    check("other", said);
+}
+
+#[test]
 fn entries_say_how_a_server_is_reached() {
     let text = r#"{"mcpServers": {
         "remote": {"url": "https://x.example/mcp", "headers": {"Authorization": "Bearer {{ .TOKEN }}"}, "type": "http"},
@@ -146,7 +164,7 @@ fn entries_say_how_a_server_is_reached() {
         (&vec!["w*".to_owned()], &vec!["r*".to_owned()])
     );
     match resolved(text, "remote", &[("TOKEN", "a\"b")]) {
-        Ok(Definition::Http { url, headers }) => {
+        Ok(Definition::Http { url, headers, .. }) => {
             assert_eq!(url, "https://x.example/mcp");
             assert_eq!(headers["Authorization"], "Bearer a\"b");
         }
@@ -230,7 +248,7 @@ fn what_has_no_effect_is_said_and_kept() {
             "Note 1:98 `x.disabled` is kept, but has no effect here",
             "Note 2:33 `x.station.sandbox` is kept, but has no effect here",
             "Note 2:48 `x.station.allow_roles` is kept, but has no effect here",
-            "Note 2:77 `x.station.tools.approve` is kept, but has no effect here",
+            "Note 2:77 tools named in `x.station.tools.approve` are refused: approvals cannot be given in this release",
             "Note 2:95 `x.station.tools.verify` is kept, but has no effect here",
         ],
     );
