@@ -99,7 +99,9 @@ async fn read_rights(station: &Station, on: &On) -> Result<Rights> {
 pub(crate) async fn send(station: &Station, permit: Permit, id: EffectId, lease: &Lease) -> Event {
     let started = Instant::now();
     let Permit { run, reach, tool, arguments, .. } = permit;
-    let outgoing = Outgoing { run: Some(run), tool: &tool, arguments, effect: id };
+    // Asked when the connection is there, right before the request is written.
+    let may_send = || lease.check().map_err(|error| error.sentence().to_owned());
+    let outgoing = Outgoing { run: Some(run), tool: &tool, arguments, effect: id, may_send: &may_send };
     let end = station.pool().send_call(&reach, outgoing).await;
     let ms = crate::lease::millis(started.elapsed());
     match end {

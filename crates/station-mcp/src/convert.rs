@@ -28,6 +28,12 @@ pub(crate) fn result(result: CallToolResult, bytes_max: u64) -> CallEnd {
     CallEnd::Returned { text, structured, is_error: result.is_error.unwrap_or(false), cut_bytes }
 }
 
+/// What a server says in place of a result, within `bytes_max`.
+pub(crate) fn error(text: String, bytes_max: u64) -> CallEnd {
+    let (text, cut_bytes) = cut(text, bytes_max);
+    CallEnd::Returned { text, structured: None, is_error: true, cut_bytes }
+}
+
 /// One block of a result as text.
 fn block(block: &ContentBlock) -> String {
     match block {

@@ -3,6 +3,8 @@
 use crate::home::{Home, outline};
 use serde_json::json;
 use station_core::run::{AskFailure, Status};
+use station_core::{Caller, Secret};
+use station_engine::Config;
 use station_llm::Script;
 use station_llm::script::{calls, fails, reply};
 
@@ -45,6 +47,23 @@ async fn a_server_that_fails_leaves_its_siblings_their_tools() {
     let details = open.run("worker", "try").await;
     assert_eq!(details.run.status, Status::Completed, "{}", outline(&details));
     assert!(outline(&details).contains("run started, 1 warnings"), "{}", outline(&details));
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_token_among_a_servers_arguments_is_not_told() {
+    let home = Home::new();
+    home.server("default", "fake", &["--{{ .TOKEN }}"], &[]);
+    let process = [("TOKEN".to_owned(), Secret::new("sk-very-secret"))].into();
+    let config = Config { process, ..home.config() };
+    let open = home.open_with(config, Script::new(vec![reply("never")])).await;
+    let report = open.sync("default").await;
+    let reason = report.discovery.servers[0].result.as_ref().expect_err("it knows no such option").clone();
+    let servers = open.station.list_servers(&Caller::local(), None).await.expect("the store works");
+    let problem = servers[0].server.problem.clone().expect("it was just told");
+    for told in [reason, problem] {
+        assert!(told.contains("`--[secret]`") && !told.contains("sk-very-secret"), "{told}");
+    }
     open.close().await;
 }
 

@@ -67,6 +67,31 @@ async fn an_idle_server_is_closed_and_starts_again() {
 }
 
 #[tokio::test]
+async fn a_run_keeps_the_server_that_is_its_own() {
+    let home = home(r#"{"isolation": "run"}"#);
+    for name in ["b", "c"] {
+        home.server("default", name, &[], &[]);
+    }
+    home.agent("default", "worker", "model: script/one\ntools: [fake__pid, b__slow, c__echo]");
+    // Time goes by, and then its place is wanted.
+    let config = Config { processes_max: 2, idle_close: Duration::from_millis(50), ..home.config() };
+    let script = Script::new(vec![
+        calls([("pid", json!({}))]),
+        calls([("slow", json!({"ms": 600}))]),
+        calls([("echo", json!({"text": "x"}))]),
+        calls([("pid", json!({}))]),
+        reply("done"),
+    ]);
+    let open = home.open_with(config, script).await;
+    open.sync("default").await;
+    let details = open.run("worker", "x").await;
+    let outline = outline(&details);
+    let returned: Vec<&str> = outline.lines().filter(|line| line.starts_with("returned")).collect();
+    assert!(returned.len() == 4 && returned[0] == returned[3], "{outline}");
+    open.close().await;
+}
+
+#[tokio::test]
 async fn a_call_that_takes_longer_than_idle_close_is_not_cut() {
     let home = home("{}");
     home.agent("default", "worker", "model: script/one\ntools: [slow]");
@@ -111,6 +136,44 @@ async fn a_slow_call_is_unknown_after_its_servers_time() {
     let details = open.run("worker", "x").await;
     assert!(outline(&details).contains("unknown TimedOut"), "{}", outline(&details));
     assert_eq!(details.run.status, Status::Completed);
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_started_again_for_the_next_call() {
+    let home = home(r#"{"timeout_s": 1}"#);
+    home.agent("default", "worker", "model: script/one\ntools: [hang, echo]");
+    let open = home
+        .open(Script::new(vec![
+            calls([("hang", json!({"mute": true}))]),
+            calls([("echo", json!({"text": "alive"}))]),
+            reply("done"),
+        ]))
+        .await;
+    open.sync("default").await;
+    let details = open.run("worker", "x").await;
+    let outline = outline(&details);
+    assert!(outline.contains("unknown TimedOut") && outline.contains(r#"returned "alive""#), "{outline}");
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_was_only_slow_is_kept() {
+    let home = home(r#"{"timeout_s": 1}"#);
+    home.agent("default", "worker", "model: script/one\ntools: [hang, pid]");
+    let open = home
+        .open(Script::new(vec![
+            calls([("pid", json!({}))]),
+            calls([("hang", json!({}))]),
+            calls([("pid", json!({}))]),
+            reply("done"),
+        ]))
+        .await;
+    open.sync("default").await;
+    let details = open.run("worker", "x").await;
+    let outline = outline(&details);
+    let pids: Vec<&str> = outline.lines().filter(|line| line.starts_with("returned")).collect();
+    assert!(pids.len() == 2 && pids[0] == pids[1], "{outline}");
     open.close().await;
 }
 

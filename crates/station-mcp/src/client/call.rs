@@ -27,7 +27,8 @@ pub enum CallEnd {
         /// Bytes of the result that were left out.
         cut_bytes: u64,
     },
-    /// The connection was closed before anything was written: it may be renewed, and the call sent.
+    /// Nothing was written, because the connection was closed or took nothing in all the time there was: it may be
+    /// renewed, and the call sent.
     NotSent {
         /// What happened, for people.
         sentence: String,
@@ -61,7 +62,9 @@ impl Connection {
         params.meta = Some(meta);
         match tokio::time::timeout(timeout, self.inner.peer.call_tool_once(params)).await {
             Ok(Ok(response)) => self.answered(response),
-            Ok(Err(ServiceError::McpError(error))) => returned_error(error.message.into_owned()),
+            Ok(Err(ServiceError::McpError(error))) => {
+                convert::error(error.message.into_owned(), self.inner.output_bytes_max)
+            }
             Ok(Err(ServiceError::TransportSend(_) | ServiceError::TransportClosed)) => {
                 if ticket.withdraw() {
                     self.lost().await
@@ -71,11 +74,14 @@ impl Connection {
             }
             Ok(Err(error)) => {
                 tracing::debug!(server = %self.inner.server, %error, "a call's answer was not understood");
-                returned_error("the server's answer is not the result of a tool call".to_owned())
+                self.failed("the server's answer is not the result of a tool call")
             }
-            Err(_) => CallEnd::Unknown {
+            Err(_) if ticket.withdraw() => CallEnd::Unknown {
                 why: Why::TimedOut,
                 sentence: format!("server `{}` did not answer within {timeout:?}", self.inner.server),
+            },
+            Err(_) => CallEnd::NotSent {
+                sentence: format!("server `{}` read nothing for {timeout:?}", self.inner.server),
             },
         }
     }
@@ -83,13 +89,16 @@ impl Connection {
     fn answered(&self, response: CallToolResponse) -> CallEnd {
         match response {
             CallToolResponse::Complete(result) => convert::result(result, self.inner.output_bytes_max),
-            CallToolResponse::InputRequired(_) => returned_error(
-                "the tool asks for input from a person, which Station cannot give yet; it did not finish"
-                    .to_owned(),
+            CallToolResponse::InputRequired(_) => self.failed(
+                "the tool asks for input from a person, which Station cannot give yet; it did not finish",
             ),
             // We do not declare that we follow tasks, so no server should make one.
-            _ => returned_error("the server put the call off, and Station cannot follow it".to_owned()),
+            _ => self.failed("the server put the call off, and Station cannot follow it"),
         }
+    }
+
+    fn failed(&self, sentence: &str) -> CallEnd {
+        convert::error(sentence.to_owned(), self.inner.output_bytes_max)
     }
 
     async fn lost(&self) -> CallEnd {
@@ -107,8 +116,4 @@ impl Connection {
     async fn closed_sentence(&self) -> String {
         format!("server `{}` {}", self.inner.server, self.breakage().await)
     }
-}
-
-fn returned_error(text: String) -> CallEnd {
-    CallEnd::Returned { text, structured: None, is_error: true, cut_bytes: 0 }
 }

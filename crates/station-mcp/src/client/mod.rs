@@ -8,6 +8,7 @@ mod call;
 mod greet;
 mod handler;
 mod list;
+mod ping;
 mod stderr;
 mod stdio;
 mod wire;

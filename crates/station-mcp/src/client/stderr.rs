@@ -1,10 +1,11 @@
 //! The last words of a server: a bounded ring of what it wrote to stderr.
 //!
 //! rmcp's errors do not carry a child's stderr, yet that is where the reason of a failure stands. Lines are kept
-//! readable and harmless for a terminal, and the values of declared variables are shown by their names, because
-//! servers like to print the key they were refused with.
+//! readable and harmless for a terminal, and without the values of variables, because servers like to print the key
+//! they were refused with.
 
-use std::collections::{BTreeMap, VecDeque};
+use station_core::Redaction;
+use std::collections::VecDeque;
 use std::sync::Mutex;
 
 /// Lines kept: enough for a stack trace of npm, little enough to show.
@@ -13,15 +14,12 @@ const LINES_MAX: usize = 40;
 /// Bytes of one line that are kept; the rest of it is dropped.
 const LINE_BYTES_MAX: usize = 2_000;
 
-/// Shorter values of variables are words like `true` or `8080`, and hiding them would hide the message.
-const HIDDEN_CHARS_MIN: usize = 8;
-
 /// The last lines of a child's stderr.
 #[derive(Debug)]
 pub(super) struct Stderr {
-    /// Declared values and the names they are shown by, longest first, so that a value that contains another is
-    /// replaced whole.
-    hidden: Vec<(String, String)>,
+    redaction: Redaction,
+    /// Bytes of a longer line that are read beyond the limit and never shown: they may be the beginning of a value.
+    margin: usize,
     heard: Mutex<Heard>,
 }
 
@@ -30,24 +28,23 @@ struct Heard {
     lines: VecDeque<String>,
     /// The line being written.
     open: Vec<u8>,
+    /// Whether some of it was dropped.
+    is_cut: bool,
 }
 
 impl Stderr {
-    pub(super) fn new(declared: &BTreeMap<String, String>) -> Self {
-        let mut hidden: Vec<(String, String)> = declared
-            .iter()
-            .filter(|(_, value)| value.chars().count() >= HIDDEN_CHARS_MIN)
-            .map(|(name, value)| (value.clone(), format!("${name}")))
-            .collect();
-        hidden.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
-        Self { hidden, heard: Mutex::default() }
+    pub(super) fn new(redaction: Redaction) -> Self {
+        // A character that is cut in two is read as one that may be longer.
+        let margin = redaction.bytes_max() + char::REPLACEMENT_CHARACTER.len_utf8();
+        Self { redaction, margin, heard: Mutex::default() }
     }
 
     /// Takes in what was read.
     pub(super) fn hear(&self, bytes: &[u8]) {
         let mut heard = self.lock();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let room = LINE_BYTES_MAX.saturating_sub(heard.open.len());
+            let room = (LINE_BYTES_MAX + self.margin).saturating_sub(heard.open.len());
+            heard.is_cut |= piece.len() > room;
             heard.open.extend_from_slice(&piece[..piece.len().min(room)]);
             if piece.ends_with(b"\n") {
                 self.end_line(&mut heard);
@@ -67,11 +64,11 @@ impl Stderr {
     }
 
     fn end_line(&self, heard: &mut Heard) {
-        let mut line = plain(&String::from_utf8_lossy(&heard.open));
+        let mut line = self.redaction.apply(&plain(&String::from_utf8_lossy(&heard.open)));
         heard.open.clear();
-        for (value, name) in &self.hidden {
-            line = line.replace(value.as_str(), name);
-        }
+        let margin = if std::mem::take(&mut heard.is_cut) { self.margin } else { 0 };
+        let kept = line.len().saturating_sub(margin).min(LINE_BYTES_MAX);
+        line.truncate(line.floor_char_boundary(kept));
         let line = line.trim_end();
         if line.is_empty() {
             return;
@@ -107,13 +104,12 @@ fn plain(line: &str) -> String {
 mod tests {
     use super::*;
 
+    fn redaction() -> Redaction {
+        Redaction::of(["sk-very-secret", "8080", "-- BEGIN --\nMIIEvQIBADANBg\n"])
+    }
+
     fn check(pieces: &[&[u8]], expected: &[&str]) {
-        let declared = BTreeMap::from([
-            ("TOKEN".to_owned(), "sk-very-secret".to_owned()),
-            ("LONGER".to_owned(), "sk-very-secret-too".to_owned()),
-            ("PORT".to_owned(), "8080".to_owned()),
-        ]);
-        let stderr = Stderr::new(&declared);
+        let stderr = Stderr::new(redaction());
         for piece in pieces {
             stderr.hear(piece);
         }
@@ -126,13 +122,34 @@ mod tests {
         check(&[b"one\ntw", b"o\n\nthree"], &["one", "two", "three"]);
         check(&[b"\x1b[31mred\x1b[0m\r\n\x07bell"], &["red", "bell"]);
         check(&[b"bad \xff byte"], &["bad \u{fffd} byte"]);
-        check(&[b"401 for sk-very-secret on 8080"], &["401 for $TOKEN on 8080"]);
-        check(&[b"401 for sk-very-secret-too"], &["401 for $LONGER"]);
+    }
+
+    #[test]
+    fn values_are_hidden_wherever_a_line_or_a_read_ends() {
+        check(&[b"401 for sk-very-secret on 8080"], &["401 for [secret] on 8080"]);
+        check(&[b"401 for sk-very", b"-secret"], &["401 for [secret]"]);
+        check(&[b"sk-\x1b[31mvery\x1b[0m-secret"], &["[secret]"]);
+        check(&[b"cannot read -- BEGIN --\r\nMIIEvQIBADANBg\r\n"], &["cannot read [secret]", "[secret]"]);
+    }
+
+    #[test]
+    fn no_part_of_a_value_is_left_where_a_line_is_cut() {
+        // Colours take room in what is read and none in what is shown.
+        for colours in [0, 3, 100] {
+            for before in LINE_BYTES_MAX - 40..LINE_BYTES_MAX + 40 {
+                let stderr = Stderr::new(redaction());
+                stderr.hear("\x1b[31m".repeat(colours).as_bytes());
+                stderr.hear("x".repeat(before).as_bytes());
+                stderr.hear(b"sk-very-secret and more of it\n");
+                let line = stderr.lines().remove(0);
+                assert!(line.len() <= LINE_BYTES_MAX && !line.contains("sk"), "{before}: {line}");
+            }
+        }
     }
 
     #[test]
     fn lines_and_their_number_are_bounded() {
-        let stderr = Stderr::new(&BTreeMap::new());
+        let stderr = Stderr::new(Redaction::default());
         stderr.hear(&vec![b'x'; 3 * LINE_BYTES_MAX]);
         stderr.hear(b"\n");
         assert_eq!(stderr.lines()[0].len(), LINE_BYTES_MAX);

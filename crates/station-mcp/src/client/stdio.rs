@@ -53,7 +53,7 @@ pub(super) struct Streams {
 
 /// Starts the server of `launch` under the shim.
 pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
-    let Definition::Stdio { command, args, env, cwd } = &launch.definition else {
+    let Definition::Stdio { command, args, env, cwd, .. } = &launch.definition else {
         return Err(ConnectError::plain(format!(
             "server `{}`: remote servers over HTTP are not supported yet",
             launch.server
@@ -91,7 +91,7 @@ pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
         stdin: child.stdin.take().expect("stdin is piped"),
         stdout: child.stdout.take().expect("stdout is piped"),
     };
-    let stderr = Arc::new(Stderr::new(env));
+    let stderr = Arc::new(Stderr::new(launch.definition.redaction()));
     let (tell, ended) = watch::channel(None);
     let process = child.id().and_then(Process::of);
     // tracked: ends with the shim, and is aborted when the connection is dropped.

@@ -62,6 +62,38 @@ async fn answers_become_text() {
 }
 
 #[tokio::test]
+async fn an_error_is_cut_like_a_result() {
+    let mut scene = Scene::new(&[]);
+    scene.launch.output_bytes_max = 20;
+    let connection = scene.connect().await;
+    let end = call(&connection, &"x".repeat(1000), nothing()).await;
+    let text = "Unknown tool: xxxxxx\n[cut: 994 more bytes]".to_owned();
+    assert_eq!(end, CallEnd::Returned { text, structured: None, is_error: true, cut_bytes: 994 });
+    connection.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_does_not_answer_and_a_slow_one_does() {
+    for era in ["legacy", "modern"] {
+        for (arguments, answers) in [(nothing(), true), (json!({ "mute": true }), false)] {
+            let scene = Scene::new(&["--era", era]);
+            let connection = scene.connect().await;
+            // A hanging server does not answer however long one waits; a slow one needs its time on a busy machine.
+            let wait = if answers { PATIENCE } else { Duration::from_millis(200) };
+            let hanging = connection.call("hang", object(arguments.clone()), effect(), PATIENCE);
+            let asking = async {
+                until("the call", || (!lines(&scene.file("log")).is_empty()).then_some(())).await;
+                connection.answers(wait).await
+            };
+            tokio::select! {
+                end = hanging => panic!("a call that hangs ended as {end:?}"),
+                answered = asking => assert_eq!(answered, answers, "{era} {arguments}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_effect_travels_with_the_call() {
     let scene = Scene::new(&[]);
     let connection = scene.connect().await;
@@ -200,6 +232,19 @@ async fn what_waited_behind_another_call_was_not_sent() {
     let killing = async { kill(server, Signal::SIGKILL).unwrap() };
     let (end, ()) = tokio::join!(waiting, killing);
     assert!(matches!(end, CallEnd::NotSent { .. }), "{end:?}");
+}
+
+#[tokio::test]
+async fn what_waited_in_vain_behind_another_call_was_not_sent_and_never_is() {
+    let scene = Scene::new(&[]);
+    let (connection, server) = clogged(&scene).await;
+    let late = connection.call("put", object(json!({ "text": "x" })), effect(), Duration::from_millis(200));
+    let sentence = "server `fake` read nothing for 200ms".to_owned();
+    assert_eq!(late.await, CallEnd::NotSent { sentence });
+    kill(server, Signal::SIGCONT).unwrap();
+    assert_eq!(text(&connection, "echo", json!({ "text": "awake" })).await, "awake");
+    assert!(!lines(&scene.file("log")).iter().any(|line| line.contains(r#""put""#)));
+    connection.close().await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::{Scene, nothing, text};
 use serde_json::json;
-use station_core::{Definition, Era};
+use station_core::{Definition, Era, Secret};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -58,6 +58,16 @@ async fn text_on_stdout_is_survived_in_both_eras() {
 }
 
 #[tokio::test]
+async fn a_server_that_prints_its_token_is_not_quoted_with_it() {
+    let mut scene = Scene::new(&["--sk-very-secret"]);
+    if let Definition::Stdio { filled, .. } = &mut scene.launch.definition {
+        filled.push(Secret::new("sk-very-secret"));
+    }
+    let (_, stderr) = scene.refusal().await;
+    assert!(stderr[0].starts_with("`--[secret]` "), "{stderr:?}");
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_be_connected_to_says_why() {
     let command = |command: &str| {
         let mut scene = Scene::new(&[]);
@@ -66,6 +76,7 @@ async fn a_server_that_cannot_be_connected_to_says_why() {
             args: Vec::new(),
             env: BTreeMap::new(),
             cwd: None,
+            filled: Vec::new(),
         };
         scene
     };
@@ -99,8 +110,11 @@ async fn a_server_that_cannot_be_connected_to_says_why() {
     check(silent, "server `fake` did not answer within 300ms", &[]).await;
 
     let mut remote = Scene::new(&[]);
-    remote.launch.definition =
-        Definition::Http { url: "https://example.org/mcp".to_owned(), headers: BTreeMap::new() };
+    remote.launch.definition = Definition::Http {
+        url: "https://example.org/mcp".to_owned(),
+        headers: BTreeMap::new(),
+        filled: Vec::new(),
+    };
     check(remote, "server `fake`: remote servers over HTTP are not supported yet", &[]).await;
 
     let mut astray = Scene::new(&[]);

@@ -40,6 +40,7 @@ impl Scene {
                 args,
                 env: BTreeMap::new(),
                 cwd: None,
+                filled: Vec::new(),
             },
             shim: Shim { program: fake_server::shim(), args: vec![station_mcp::shim::ARGUMENT.to_owned()] },
             inherited: environment(),

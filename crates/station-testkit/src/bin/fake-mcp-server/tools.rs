@@ -28,7 +28,7 @@ const ROWS: [Row; 15] = [
     ("put", &[("text", "string")], Hints::Idempotent),
     ("fail", &[], Hints::ReadOnly),
     ("slow", &[("ms", "integer"), ("file", "string")], Hints::ReadOnly),
-    ("hang", &[("file", "string")], Hints::None),
+    ("hang", &[("file", "string"), ("mute", "boolean")], Hints::None),
     ("env", &[("name", "string")], Hints::ReadOnly),
     ("crash", &[], Hints::Writes),
     ("noise", &[], Hints::ReadOnly),
@@ -40,7 +40,7 @@ const ROWS: [Row; 15] = [
 ];
 
 /// Parameters that may be left out.
-const OPTIONAL: [(&str, &str); 3] = [("read", "path"), ("slow", "file"), ("hang", "file")];
+const OPTIONAL: [(&str, &str); 4] = [("read", "path"), ("slow", "file"), ("hang", "file"), ("hang", "mute")];
 
 impl Hints {
     fn annotations(&self) -> Value {
@@ -107,6 +107,8 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
             Ok(text("slept"))
         }
         "hang" => {
+            // While it is held nothing can be answered, whatever is asked.
+            let _mute = arguments["mute"].as_bool().unwrap_or(false).then(|| std::io::stdout().lock());
             hang(Some(word("file").unwrap_or("/nowhere/nothing")));
             Ok(text("freed"))
         }

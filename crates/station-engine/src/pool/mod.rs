@@ -5,13 +5,18 @@
 //! connection starts at its first use, is reused, is renewed only before a request is written, and is closed when
 //! idle. What it is not: it decides nothing about who may call; `send_call` has one caller, the gate in `call`.
 
+mod slot;
+#[cfg(test)]
+mod tests;
+
 use crate::Config;
 use hmac::{KeyInit as _, Mac as _};
+use slot::{Failed, Open, Opened, Slot};
 use station_core::discovery::Discovery;
 use station_core::{
     Definition, EffectId, EnvironmentId, Era, Error, Isolation, Result, RunId, ServerId, ServerSettings,
 };
-use station_mcp::{CallEnd, Connection, Launch, Shim};
+use station_mcp::{CallEnd, ConnectError, Launch, Shim};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +57,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) tool: &'a str,
     pub(crate) arguments: serde_json::Map<String, serde_json::Value>,
     pub(crate) effect: EffectId,
+    /// Asked when nothing is left to wait for, right before the call is given to the connection.
+    pub(crate) may_send: &'a (dyn Fn() -> Result<(), String> + Sync),
 }
 
 pub(crate) struct Pool {
@@ -91,30 +98,17 @@ struct Key {
     run: Option<RunId>,
 }
 
-struct Slot {
-    open: tokio::sync::Mutex<Open>,
-    calls: Semaphore,
-    used: Mutex<Instant>,
+/// How one try to send ended.
+enum Sent {
+    Final(CallEnd),
+    /// Nothing was written, and there is time to write it on another connection.
+    Renewable(CallEnd),
 }
 
 /// A slot in use. Letting go of it, also by a cancelled call, wakes whoever waits for a process.
 struct InUse {
     slot: Option<Arc<Slot>>,
     shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Open {
-    connection: Option<(Connection, OwnedSemaphorePermit)>,
-    failed: Option<Failed>,
-    /// The connection's count of list changes when it was last listed.
-    listed: u64,
-}
-
-struct Failed {
-    sentence: String,
-    retry_at: Instant,
-    backoff: Duration,
 }
 
 impl Pool {
@@ -159,22 +153,39 @@ impl Pool {
                 format!("server `{}` was busy with other calls for {} s", reach.name, timeout.as_secs());
             return CallEnd::NotSent { sentence };
         };
-        let mut end = CallEnd::NotSent {
-            sentence: format!("server `{}` closed its connection twice in a row", reach.name),
-        };
         // Twice, because a kept connection may turn out to be dead before anything is written; a new one must not.
-        for _ in 0..2 {
-            let connection = match self.connection(&slot, reach).await {
-                Ok(connection) => connection,
-                Err(sentence) => return CallEnd::NotSent { sentence },
-            };
-            end = connection.call(outgoing.tool, outgoing.arguments.clone(), outgoing.effect, timeout).await;
-            if !matches!(end, CallEnd::NotSent { .. }) {
-                break;
-            }
+        let mut end = self.send_once(&slot, reach, &outgoing, timeout).await;
+        if let Sent::Renewable(_) = end {
+            end = self.send_once(&slot, reach, &outgoing, timeout).await;
         }
         slot.touch();
+        let (Sent::Final(end) | Sent::Renewable(end)) = end;
         redacted(end, &reach.definition)
+    }
+
+    async fn send_once(
+        &self,
+        slot: &Slot,
+        reach: &Reach,
+        outgoing: &Outgoing<'_>,
+        timeout: Duration,
+    ) -> Sent {
+        let opened = match self.connection(slot, reach).await {
+            Ok(opened) => opened,
+            Err(sentence) => return Sent::Final(CallEnd::NotSent { sentence }),
+        };
+        if let Err(sentence) = (outgoing.may_send)() {
+            return Sent::Final(CallEnd::NotSent { sentence });
+        }
+        let began = Instant::now();
+        let mut out = slot.out();
+        let arguments = outgoing.arguments.clone();
+        let end = opened.connection.call(outgoing.tool, arguments, outgoing.effect, timeout).await;
+        out.is_answered = matches!(end, CallEnd::Returned { .. });
+        if matches!(end, CallEnd::NotSent { .. }) && began.elapsed() < timeout {
+            return Sent::Renewable(end);
+        }
+        Sent::Final(end)
     }
 
     /// Connects and lists what the server offers.
@@ -183,13 +194,13 @@ impl Pool {
     /// Why it could not be reached or did not answer, with its last words on stderr, without secrets.
     pub(crate) async fn list(&self, reach: &Reach) -> Result<Discovery, String> {
         let slot = self.slot(reach, None).map_err(|error| error.sentence().to_owned())?;
-        let connection = self.connection(&slot, reach).await?;
+        let Opened { connection, place: _place } = self.connection(&slot, reach).await?;
         // Read before listing: what changes meanwhile is a change since.
         let told = *connection.list_changed().borrow();
         let listed = connection.list(self.shared.launch.connect_timeout).await;
         slot.touch();
         slot.open.lock().await.listed = told;
-        listed.map_err(|error| redact(&said(&error.sentence, &error.stderr), &reach.definition))
+        listed.map_err(|error| said(&error, &reach.definition))
     }
 
     /// Servers of `environment` that said, since they were last listed, that their lists have changed.
@@ -243,11 +254,7 @@ impl Pool {
             slots.remove(&idlest);
         }
         let calls = reach.settings.concurrency.unwrap_or(CONCURRENCY).clamp(1, CONCURRENCY_MAX);
-        let slot = Arc::new(Slot {
-            open: tokio::sync::Mutex::default(),
-            calls: Semaphore::new(calls as usize),
-            used: Mutex::new(Instant::now()),
-        });
+        let slot = Arc::new(Slot::new(calls));
         let in_use = self.in_use(&slot);
         slots.insert(key, slot);
         if !self.shared.sweeping.swap(true, Ordering::Relaxed) {
@@ -261,29 +268,29 @@ impl Pool {
     }
 
     /// The open connection, or a new one. One caller connects, the others wait for it.
-    async fn connection(&self, slot: &Slot, reach: &Reach) -> Result<Connection, String> {
+    async fn connection(&self, slot: &Slot, reach: &Reach) -> Result<Opened, String> {
         let mut open = slot.open.lock().await;
-        if let Some((connection, _)) = &open.connection {
-            if !connection.is_closed() {
-                return Ok(connection.clone());
+        if let Some(opened) = &open.connection {
+            if slot.is_alive(&opened.connection).await {
+                return Ok(opened.clone());
             }
+            // Only let go of: a call that is still out keeps it until its own time is over.
             open.connection = None;
         }
         if let Some(failed) = open.failed.as_ref().filter(|failed| failed.retry_at > Instant::now()) {
             return Err(failed.sentence.clone());
         }
         let result = match self.process(reach).await {
-            Ok(permit) => station_mcp::connect(self.launch(reach))
+            Ok(place) => station_mcp::connect(self.launch(reach))
                 .await
-                .map(|connection| (connection, permit))
-                .map_err(|error| redact(&said(&error.sentence, &error.stderr), &reach.definition)),
+                .map(|connection| Opened { connection, place: Arc::new(place) })
+                .map_err(|error| said(&error, &reach.definition)),
             Err(sentence) => Err(sentence),
         };
         match result {
             Ok(opened) => {
-                let connection = opened.0.clone();
-                *open = Open { connection: Some(opened), failed: None, listed: 0 };
-                Ok(connection)
+                *open = Open { connection: Some(opened.clone()), failed: None, listed: 0 };
+                Ok(opened)
             }
             Err(sentence) => {
                 let backoff =
@@ -318,10 +325,12 @@ impl Pool {
         })
     }
 
-    /// The open connection that nobody uses and that was idle longest.
+    /// The open connection that nobody uses and that was idle longest. What belongs to a run is used until that ends.
     fn idlest(&self) -> Option<Key> {
         let slots = self.slots();
-        let idle = slots.iter().filter(|(_, slot)| Arc::strong_count(slot) == 1 && slot.is_open());
+        let idle = slots
+            .iter()
+            .filter(|(key, slot)| key.run.is_none() && Arc::strong_count(slot) == 1 && slot.is_open());
         idle.min_by_key(|(_, slot)| slot.used()).map(|(key, _)| key.clone())
     }
 
@@ -365,8 +374,8 @@ impl Shared {
             keys.iter().filter_map(|key| slots.remove(key)).collect()
         };
         let closing = picked.iter().map(|slot| async {
-            if let Some((connection, _permit)) = slot.open.lock().await.connection.take() {
-                connection.close().await;
+            if let Some(opened) = slot.open.lock().await.connection.take() {
+                opened.connection.close().await;
             }
         });
         futures::future::join_all(closing).await;
@@ -389,64 +398,37 @@ impl Drop for InUse {
     }
 }
 
-impl Slot {
-    fn touch(&self) {
-        *self.used.lock().expect("no holder of this lock can panic") = Instant::now();
-    }
-
-    fn used(&self) -> Instant {
-        *self.used.lock().expect("no holder of this lock can panic")
-    }
-
-    fn has_changed(&self) -> bool {
-        let Ok(open) = self.open.try_lock() else { return false };
-        open.connection
-            .as_ref()
-            .is_some_and(|(connection, _)| *connection.list_changed().borrow() > open.listed)
-    }
-
-    fn is_open(&self) -> bool {
-        self.open.try_lock().is_ok_and(|open| open.connection.is_some())
-    }
-}
-
 /// Closes what was not used for a while, until the pool closes.
 async fn close_idle(shared: Arc<Shared>) {
     let every = (shared.idle_close / 2).max(Duration::from_millis(100));
     while shared.closing.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-        let idle =
-            |slot: &Arc<Slot>| Arc::strong_count(slot) == 1 && slot.used().elapsed() > shared.idle_close;
-        shared.close_where(|_, slot| idle(slot)).await;
+        // What belongs to a run is not idle before the run has ended: its state is why it is apart.
+        let idle = |key: &Key, slot: &Arc<Slot>| {
+            key.run.is_none() && Arc::strong_count(slot) == 1 && slot.used().elapsed() > shared.idle_close
+        };
+        shared.close_where(idle).await;
     }
 }
 
-fn said(sentence: &str, stderr: &[String]) -> String {
-    if stderr.is_empty() {
-        return sentence.to_owned();
+/// Why a server could not be reached, with its last words and without its secrets.
+fn said(error: &ConnectError, definition: &Definition) -> String {
+    let mut text = error.sentence.clone();
+    if !error.stderr.is_empty() {
+        text.push_str("; it said: ");
+        text.push_str(&error.stderr.join(" / "));
     }
-    format!("{sentence}; it said: {}", stderr.join(" / "))
-}
-
-/// Takes the definition's own secrets out of what a server said.
-fn redact(text: &str, definition: &Definition) -> String {
-    let values: Vec<&String> = match definition {
-        Definition::Stdio { env, .. } => env.values().collect(),
-        Definition::Http { headers, .. } => headers.values().collect(),
-    };
-    // Short values are words like "true" or "5432": taking them out would hide nothing and garble the rest.
-    values
-        .into_iter()
-        .filter(|value| value.len() >= 8)
-        .fold(text.to_owned(), |text, value| text.replace(value.as_str(), "[secret]"))
+    definition.redaction().apply(&text)
 }
 
 /// Sentences of failures are public; results are the tool's own and stay as they are.
 fn redacted(end: CallEnd, definition: &Definition) -> CallEnd {
     match end {
         CallEnd::Returned { .. } => end,
-        CallEnd::NotSent { sentence } => CallEnd::NotSent { sentence: redact(&sentence, definition) },
+        CallEnd::NotSent { sentence } => {
+            CallEnd::NotSent { sentence: definition.redaction().apply(&sentence) }
+        }
         CallEnd::Unknown { why, sentence } => {
-            CallEnd::Unknown { why, sentence: redact(&sentence, definition) }
+            CallEnd::Unknown { why, sentence: definition.redaction().apply(&sentence) }
         }
     }
 }

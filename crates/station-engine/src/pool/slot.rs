@@ -1,0 +1,103 @@
+//! The place of one connection: whether it is open, whether it can be trusted, and when it was last used.
+
+use station_mcp::Connection;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a server that did not answer a call may take to show that it is there: one that works answers at once, and
+/// who waits here has a call to make.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+
+pub(super) struct Slot {
+    pub(super) open: tokio::sync::Mutex<Open>,
+    pub(super) calls: Semaphore,
+    used: Mutex<Instant>,
+    /// Whether the server must show that it is there before the next call: it let one wait in vain.
+    doubted: AtomicBool,
+}
+
+#[derive(Default)]
+pub(super) struct Open {
+    pub(super) connection: Option<Opened>,
+    pub(super) failed: Option<Failed>,
+    /// The connection's count of list changes when it was last listed.
+    pub(super) listed: u64,
+}
+
+/// A connection and its place among the processes, which it keeps until its last call has ended.
+#[derive(Clone)]
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) place: Arc<OwnedSemaphorePermit>,
+}
+
+pub(super) struct Failed {
+    pub(super) sentence: String,
+    pub(super) retry_at: Instant,
+    pub(super) backoff: Duration,
+}
+
+/// A call that is out. If it ends without an answer, also because nobody waits for it any more, its server is doubted.
+pub(super) struct Out<'a> {
+    slot: &'a Slot,
+    pub(super) is_answered: bool,
+}
+
+impl Drop for Out<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.slot.doubted.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Slot {
+    pub(super) fn new(calls: u32) -> Self {
+        Self {
+            open: tokio::sync::Mutex::default(),
+            calls: Semaphore::new(calls as usize),
+            used: Mutex::new(Instant::now()),
+            doubted: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn touch(&self) {
+        *self.used.lock().expect("no holder of this lock can panic") = Instant::now();
+    }
+
+    pub(super) fn used(&self) -> Instant {
+        *self.used.lock().expect("no holder of this lock can panic")
+    }
+
+    /// To be held while a call is out.
+    pub(super) fn out(&self) -> Out<'_> {
+        Out { slot: self, is_answered: false }
+    }
+
+    /// Whether `connection` can be used: it is open and, where that is in doubt, its server answers.
+    pub(super) async fn is_alive(&self, connection: &Connection) -> bool {
+        if !connection.is_closed() && !self.doubted.load(Ordering::Relaxed) {
+            return true;
+        }
+        let answers = connection.answers(SIGN_OF_LIFE).await;
+        if !answers && !connection.is_closed() {
+            tracing::warn!(?connection, "a server that answers nothing any more is given up");
+        }
+        // Only now: who asks may be stopped while it waits, and has then not learned anything.
+        self.doubted.store(false, Ordering::Relaxed);
+        answers
+    }
+
+    pub(super) fn has_changed(&self) -> bool {
+        let Ok(open) = self.open.try_lock() else { return false };
+        open.connection
+            .as_ref()
+            .is_some_and(|opened| *opened.connection.list_changed().borrow() > open.listed)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.try_lock().is_ok_and(|open| open.connection.is_some())
+    }
+}
