@@ -9,7 +9,7 @@ use station_engine::{
 };
 use station_llm::Script;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -18,12 +18,9 @@ use tokio_util::sync::CancellationToken;
 /// No bench waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A home and the programs it works with.
+/// A home.
 pub struct Home {
     folder: TempDir,
-    stn: PathBuf,
-    fake_server: PathBuf,
-    shim: station_mcp::Shim,
 }
 
 impl Home {
@@ -33,12 +30,7 @@ impl Home {
     /// Where the temporary folder cannot be written.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().expect("the temporary folder can be written"),
-            stn: programs::stn(),
-            fake_server: programs::fake_server(),
-            shim: programs::shim(),
-        }
+        Self { folder: tempfile::tempdir().expect("the temporary folder can be written") }
     }
 
     /// Its folder.
@@ -60,7 +52,7 @@ impl Home {
 
     /// A server file with one native server of its name.
     pub fn server(&self, name: &str, args: &[&str]) {
-        let entry = json!({"mcpServers": {name: {"command": self.fake_server, "args": args}}});
+        let entry = json!({"mcpServers": {name: {"command": programs::fake_server(), "args": args}}});
         self.write(&format!("mcp-servers/{name}.json"), &entry.to_string());
     }
 
@@ -78,12 +70,13 @@ impl Home {
         station_mcp::Launch {
             server: "fake".to_owned(),
             definition: station_core::Definition::Stdio {
-                command: self.fake_server.display().to_string(),
+                command: programs::fake_server().display().to_string(),
                 args: Vec::new(),
                 env: BTreeMap::new(),
                 cwd: None,
+                filled: Vec::new(),
             },
-            shim: self.shim.clone(),
+            shim: programs::shim(),
             inherited: BTreeMap::new(),
             child_env: Vec::new(),
             folder: self.path().to_owned(),
@@ -96,7 +89,7 @@ impl Home {
     /// The real program, ready to be started in this home with nothing else in its environment.
     #[must_use]
     pub fn stn(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.stn);
+        let mut command = Command::new(programs::stn());
         command.arg("--config").arg(self.path()).args(args);
         command.env_clear().env("HOME", self.path()).env("PATH", "/usr/bin:/bin").current_dir(self.path());
         command
@@ -116,7 +109,7 @@ impl Home {
             process: BTreeMap::new(),
             passthrough: Passthrough::All,
             child_env: Vec::new(),
-            shim: self.shim.clone(),
+            shim: programs::shim(),
             clock: Clock::System,
             run_timeout: PATIENCE,
             call_timeout: PATIENCE,
@@ -125,6 +118,7 @@ impl Home {
             processes_max: Config::PROCESSES_MAX,
             idle_close: Config::IDLE_CLOSE,
             discovery_ttl: Config::DISCOVERY_TTL,
+            queue_max: Config::QUEUE_MAX,
             worker: "bench".to_owned(),
         };
         let station = Station::open_with(config, Models::scripted(script)).await.expect("the store opens");

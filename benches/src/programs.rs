@@ -2,23 +2,27 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// The terminal program.
 #[must_use]
 pub fn stn() -> PathBuf {
-    built("stn", "stn")
+    static STN: OnceLock<PathBuf> = OnceLock::new();
+    STN.get_or_init(|| built("stn", "stn")).clone()
 }
 
 /// The fake MCP server: native, small, and without anything of ours.
 #[must_use]
 pub fn fake_server() -> PathBuf {
-    built("station-testkit", "fake-mcp-server")
+    static FAKE: OnceLock<PathBuf> = OnceLock::new();
+    FAKE.get_or_init(|| built("station-testkit", "fake-mcp-server")).clone()
 }
 
 /// The shim alone.
 #[must_use]
 pub fn shim() -> station_mcp::Shim {
-    let program = built("station-testkit", "station-shim");
+    static SHIM: OnceLock<PathBuf> = OnceLock::new();
+    let program = SHIM.get_or_init(|| built("station-testkit", "station-shim")).clone();
     station_mcp::Shim { program, args: vec![station_mcp::shim::ARGUMENT.to_owned()] }
 }
 

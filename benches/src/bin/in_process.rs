@@ -60,7 +60,11 @@ async fn measure() {
     let script = Script::from_fn(|request| {
         let done = request.messages.iter().filter(|message| matches!(message, Message::Tool { .. })).count();
         let wanted = if request.tools.is_empty() { 0 } else { TOOL_TURNS };
-        if done < wanted { calls([("echo", json!({"text": "hello"}))]) } else { reply("done") }
+        if done < wanted {
+            calls([("echo", json!({"text": format!("hello {done}")}))])
+        } else {
+            reply("done")
+        }
     });
     let open = home.open(script).await;
     open.sync().await;

@@ -2,6 +2,7 @@
 
 use station_core::RunId;
 use station_core::run::Entry;
+use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
@@ -74,22 +75,19 @@ impl Watch {
     }
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Bus(broadcast::Sender<Live>);
+/// Its backlog takes half a megabyte: it is made when somebody watches, and most commands watch nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Bus(OnceLock<broadcast::Sender<Live>>);
 
 impl Bus {
-    pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(BACKLOG_MAX))
-    }
-
     pub(crate) fn watch(&self) -> Watch {
-        Watch(self.0.subscribe())
+        Watch(self.0.get_or_init(|| broadcast::Sender::new(BACKLOG_MAX)).subscribe())
     }
 
     /// Tells whoever watches; nobody watching is the normal case.
     pub(crate) fn tell(&self, live: Live) {
-        if self.0.receiver_count() > 0 {
-            drop(self.0.send(live));
+        if let Some(sender) = self.0.get().filter(|sender| sender.receiver_count() > 0) {
+            drop(sender.send(live));
         }
     }
 }

@@ -44,7 +44,7 @@ impl Station {
         })
         .await?;
         let pool = Pool::new(&config)?;
-        Ok(Self { inner: Arc::new(Inner { config, store, models, pool, bus: Bus::new() }) })
+        Ok(Self { inner: Arc::new(Inner { config, store, models, pool, bus: Bus::default() }) })
     }
 
     /// Closes every tool server and the store. To be called when nothing is driven any more.

@@ -130,6 +130,18 @@ pub(crate) enum Blocking {
     Elsewhere,
 }
 
+impl Blocking {
+    /// Where connections block that only read, which takes microseconds and waits for no writer. A program of one
+    /// thread reads right there: it would wait for the answer anyway, and the way to another thread and back takes
+    /// longer than the statement. A thread that others share is kept free.
+    pub(crate) fn of_readers() -> Self {
+        match tokio::runtime::Handle::current().runtime_flavor() {
+            tokio::runtime::RuntimeFlavor::CurrentThread => Self::Here,
+            _ => Self::Elsewhere,
+        }
+    }
+}
+
 /// A connection to SQLite; `None` while it is out on another thread, and for good where it did not come back.
 struct Lite {
     conn: Option<rusqlite::Connection>,

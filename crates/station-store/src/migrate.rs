@@ -58,12 +58,12 @@ pub(crate) async fn open(target: &Target, key: &Key) -> Result<Conn> {
 
 async fn connect_patiently(target: &Target) -> Result<Conn> {
     for _ in 1..OPEN_ATTEMPTS {
-        match target.connect(Blocking::Elsewhere).await {
+        match target.connect(Blocking::of_readers()).await {
             Err(error) if error.kind() == station_core::Kind::Busy => tokio::time::sleep(OPEN_PAUSE).await,
             done => return done,
         }
     }
-    target.connect(Blocking::Elsewhere).await
+    target.connect(Blocking::of_readers()).await
 }
 
 /// What a store says of itself.

@@ -43,7 +43,7 @@ impl Readers {
                 return Ok(Reader { conn: Some(conn), readers: self, _permit: permit });
             }
         }
-        let conn = self.target.connect(Blocking::Elsewhere).await?;
+        let conn = self.target.connect(Blocking::of_readers()).await?;
         Ok(Reader { conn: Some(conn), readers: self, _permit: permit })
     }
 
