@@ -4,7 +4,7 @@ use super::Settings;
 use super::models::KEYS;
 use serde::Serialize;
 use station_core::file::config::Files;
-use station_engine::{Config, Location};
+use station_engine::{Config, Location, Serve};
 use std::time::Duration;
 
 /// One setting as it holds.
@@ -114,21 +114,26 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         Some(ms) => row(name, format!("{ms} ms"), "config.yaml"),
         None => row(name, format!("{} s", default.as_secs()), "default"),
     };
-    let processes = match config.pool.processes_max {
-        Some(n) => row("pool.processes_max", n.to_string(), "config.yaml"),
-        None => row("pool.processes_max", Config::PROCESSES_MAX.to_string(), "default"),
+    let number = |name: &str, written: Option<u32>, default: usize| match written {
+        Some(n) => row(name, n.to_string(), "config.yaml"),
+        None => row(name, default.to_string(), "default"),
     };
+    let names = |name: &str, written: &[String]| match written {
+        [] => unset(name),
+        names => row(name, names.join(", "), "config.yaml"),
+    };
+    let drain_ms = config.execution.drain_s.map(|s| s.saturating_mul(1_000));
     let mut rows = vec![
         span("execution.timeout", config.execution.timeout_ms, Config::RUN_TIMEOUT),
-        processes,
+        number("execution.workers", config.execution.workers, Serve::WORKERS as usize),
+        number("execution.queue", config.execution.queue, Config::QUEUE_MAX as usize),
+        span("execution.drain_s", drain_ms, Serve::DRAIN_FOR),
+        number("pool.processes_max", config.pool.processes_max, Config::PROCESSES_MAX),
         span("pool.idle_close", config.pool.idle_close_ms, Config::IDLE_CLOSE),
         span("discovery.ttl", config.discovery.ttl_ms, Config::DISCOVERY_TTL),
+        names("child_env", &config.child_env),
+        names("env_passthrough", &config.env_passthrough),
     ];
-    rows.push(if config.child_env.is_empty() {
-        unset("child_env")
-    } else {
-        row("child_env", config.child_env.join(", "), "config.yaml")
-    });
     rows.push(match (settings.environment.get("STN_LOG_LEVEL"), config.debug) {
         (Some(level), _) => row("log level", level, "STN_LOG_LEVEL"),
         (None, Some(true)) => row("log level", "debug", "config.yaml"),

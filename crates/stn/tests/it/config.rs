@@ -35,14 +35,18 @@ fn every_setting_says_where_it_comes_from() {
         OLLAMA_HOST  -
         models.fast  openai/gpt-4o-mini  config.yaml
         execution.timeout [span]  config.yaml
+        execution.workers  4  config.yaml
+        execution.queue  1000  default
+        execution.drain_s [span]  default
         pool.processes_max  128  default
         pool.idle_close [span]  default
         discovery.ttl [span]  default
         child_env  -
+        env_passthrough  -
         log level  off  default
         --- stderr
         warning: config.yaml has keys that Station does not know; they are kept: telemetry
-        warning: config.yaml has keys without effect in this release: execution.workers, api_port
+        warning: config.yaml has keys without effect in this release: api_port
     "#]]);
     assert!(!said.stdout.contains("s3cret"));
     let json = home.json(&["config", "show"]);
