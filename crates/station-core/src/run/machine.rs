@@ -5,6 +5,7 @@
 //! answered to the model or ends the run); a call that must not be repeated is started once; results stand in the
 //! order of the calls, in whatever order they arrived. What it is not: it does not know providers, servers or rights.
 
+use super::flaw::Flaw;
 use super::turn::{Slot, State, Turn};
 use super::{
     AskFailure, Effect, Event, Failure, GrantedTool, Inputs, Outcome, Prepared, Status, Target, Why,
@@ -77,7 +78,7 @@ pub struct Machine {
     choice: usize,
     asking: Option<EffectId>,
     failed: Option<Failed>,
-    repair: Option<String>,
+    repair: Option<Flaw>,
     repaired: bool,
     stop: Option<Outcome>,
     ended: Option<Outcome>,
@@ -339,7 +340,7 @@ impl Machine {
         self.repaired |= self.repair.take().is_some();
         let depth = self.inputs.as_ref().map_or(0, |inputs| inputs.depth);
         self.turns.push(Turn::new(note, answer.clone(), &self.prepared.tools, depth));
-        self.repair = self.flaw();
+        self.repair = Flaw::of(answer, self.prepared.output_schema.as_ref());
     }
 
     fn settle(&mut self, id: EffectId, text: &str, is_error: bool) {
@@ -411,30 +412,11 @@ impl Machine {
         match &self.repair {
             None => Next::End(Outcome::Completed { answer: self.final_text(answer) }),
             Some(_) if !self.repaired => self.ask(inputs),
-            Some(flaw) => Next::End(failed(Failure::Output, flaw.lines().next().unwrap_or_default())),
+            Some(Flaw { sentence, hints, .. }) => {
+                let (sentence, hints) = (sentence.clone(), hints.clone());
+                Next::End(Outcome::Failed { failure: Failure::Output, sentence, hints })
+            }
         }
-    }
-
-    /// What is wrong with the last answer, in words for the model; the first line is for people too.
-    fn flaw(&self) -> Option<String> {
-        let answer = &self.turns.last()?.answer;
-        if !answer.calls.is_empty() || answer.stop == Stop::Refused {
-            return None;
-        }
-        if answer.text.trim().is_empty() {
-            return Some("the answer was empty\nAnswer the task now, in words.".to_owned());
-        }
-        if answer.stop == Stop::Length {
-            return Some(
-                "the answer was cut off at the model's output limit; raise `max_tokens`, or ask for less\nAnswer the task again, shorter."
-                    .to_owned(),
-            );
-        }
-        let errors = schema::check_text(self.prepared.output_schema.as_ref()?, &answer.text).err()?;
-        Some(format!(
-            "the answer does not fit its schema: {}\nAnswer again with JSON that fits the schema, and nothing else.",
-            errors.join("; ")
-        ))
     }
 
     fn final_text(&self, answer: &Answer) -> String {
@@ -446,7 +428,7 @@ impl Machine {
     /// Station's own words before the next request, if any.
     fn note(&self) -> Option<String> {
         if let Some(flaw) = &self.repair {
-            return Some(format!("[Station] {flaw}"));
+            return Some(format!("[Station] {}", flaw.told));
         }
         let inputs = self.inputs.as_ref()?;
         let last = self.steps() > 0 && self.steps() + 1 >= inputs.steps.steps;

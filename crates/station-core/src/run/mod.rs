@@ -1,9 +1,12 @@
 //! A run: its journal's words, and the machine that folds them into what to do next.
 
 mod event;
+mod flaw;
 mod limits;
 mod machine;
 mod outcome;
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;
 mod turn;

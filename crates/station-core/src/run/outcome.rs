@@ -51,7 +51,7 @@ pub enum Failure {
     Steps,
     /// The same calls brought the same results again and again.
     Repetition,
-    /// The answer does not fit its schema, also after a repair.
+    /// The answer is empty, was cut off or does not fit its schema, also after a repair.
     Output,
     /// The model refused to answer.
     Refused,

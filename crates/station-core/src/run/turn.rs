@@ -50,11 +50,14 @@ pub(super) enum State {
 impl Turn {
     pub(super) fn new(note: Option<String>, answer: Answer, tools: &[GrantedTool], depth: u32) -> Self {
         let last = answer.calls.len().saturating_sub(1);
-        let slots = answer.calls.iter().enumerate().map(|(n, call)| match answer.stop {
-            // What was cut off may lack the half that makes it harmless: `delete` without its filter.
-            Stop::Refused => Slot::told(CUT_OFF),
-            Stop::Length if n == last || call.arguments.trim().is_empty() => Slot::told(CUT_OFF),
-            Stop::Length | Stop::End => Slot::new(n, call, tools, depth),
+        let slots = answer.calls.iter().enumerate().map(|(n, call)| {
+            let slot = Slot::new(n, call, tools, depth);
+            match answer.stop {
+                // What was cut off may lack the half that makes it harmless: `delete` without its filter.
+                Stop::Refused => slot.cut_off(),
+                Stop::Length if n == last || slot.arguments.is_empty() => slot.cut_off(),
+                Stop::Length | Stop::End => slot,
+            }
         });
         let slots = slots.collect();
         Self { note, answer, slots }
@@ -137,14 +140,16 @@ impl Slot {
             Ok((tool, arguments)) => {
                 Self { tool: Some(tool), arguments, state: State::Planned { again: None } }
             }
-            Err(text) => Self::told(&text),
+            Err(text) => {
+                Self { tool: None, arguments: Map::new(), state: State::Done { text, is_error: true } }
+            }
         }
     }
 
-    /// A call that is answered here instead of being made.
-    fn told(text: &str) -> Self {
-        let state = State::Done { text: text.to_owned(), is_error: true };
-        Self { tool: None, arguments: Map::new(), state }
+    /// Answered here instead of being made. What could be read of it is kept: an older version may have sent it, and
+    /// then the rest of the journal says where it stands.
+    fn cut_off(self) -> Self {
+        Self { state: State::Done { text: CUT_OFF.to_owned(), is_error: true }, ..self }
     }
 }
 
