@@ -22,8 +22,8 @@ pub struct Link {
 /// Links `written` grants to the `catalog` of the agent's environment, which is in file order.
 ///
 /// A grant stays with the tool in `previous` if that is still offered; else `server__tool` is exact, and a short name
-/// goes to the first in file order. A leading `__` is dropped. `*` grants every tool of the environment, `server__*` all of one server;
-/// each is one link per tool.
+/// goes to the first in file order. A leading `__` is dropped. `*` grants every tool of the environment, `server__*`
+/// all of one server; each is one link per tool.
 #[must_use]
 pub fn link(written: &[String], catalog: &[Tool], previous: &BTreeMap<String, ToolId>) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::new();
@@ -48,15 +48,13 @@ pub fn link(written: &[String], catalog: &[Tool], previous: &BTreeMap<String, To
             previous.get(grant).and_then(|id| short.iter().copied().chain(exact).find(|tool| tool.id == *id));
         // What is exact is meant exactly: another server may call a tool of its own `server__tool`.
         let chosen = kept.or(exact).or_else(|| short.first().copied());
-        links.push(Link {
-            written: grant.clone(),
-            tool: chosen.map(|tool| tool.id),
-            also_offered_by: short
-                .iter()
-                .filter(|tool| Some(tool.id) != chosen.map(|chosen| chosen.id))
-                .map(|tool| tool.server_name.clone())
-                .collect(),
-        });
+        let is_exact = chosen.is_some_and(|tool| qualified(tool) == name);
+        let others = short.iter().copied().chain(exact).filter(|_| !is_exact);
+        let also_offered_by = others
+            .filter(|tool| Some(tool.id) != chosen.map(|chosen| chosen.id))
+            .map(|tool| tool.server_name.clone())
+            .collect();
+        links.push(Link { written: grant.clone(), tool: chosen.map(|tool| tool.id), also_offered_by });
     }
     links
 }
@@ -184,10 +182,20 @@ mod tests {
 
     #[test]
     fn an_exact_name_is_not_taken_over_by_a_tool_of_that_name() {
-        let catalog = [tool(1, "evil", "git__read"), tool(2, "git", "read")];
+        let (evil, git) = (tool(1, "evil", "git__read"), tool(2, "git", "read"));
         let written = ["git__read".to_owned()];
-        for previous in [BTreeMap::new(), [(written[0].clone(), ToolId(2))].into()] {
-            assert_eq!(link(&written, &catalog, &previous)[0].tool, Some(ToolId(2)));
+        for (catalog, previous, expected, others) in [
+            (vec![evil.clone(), git.clone()], None, 2, vec![]),
+            (vec![evil.clone(), git.clone()], Some(2), 2, vec![]),
+            (vec![evil.clone(), git.clone()], Some(99), 2, vec![]),
+            // Nor does a server that comes later take over the tool that was meant until then; both are named.
+            (vec![evil.clone(), git], Some(1), 1, vec!["git"]),
+            (vec![evil], None, 1, vec![]),
+        ] {
+            let previous = previous.map(|id| (written[0].clone(), ToolId(id))).into_iter().collect();
+            let links = link(&written, &catalog, &previous);
+            assert_eq!((links.len(), links[0].tool), (1, Some(ToolId(expected))), "{previous:?}");
+            assert_eq!(links[0].also_offered_by, others, "{previous:?}");
         }
     }
 
