@@ -93,14 +93,20 @@ impl<'a> Sheet<'a> {
 
     /// `key` is kept, but has no effect here.
     pub(super) fn without_effect(&mut self, at: usize, key: &str) {
-        self.push(Severity::Note, Some(at), format!("`{key}` is kept, but has no effect here"), None);
+        self.note(at, format!("`{key}` is kept, but has no effect here"));
+    }
+
+    /// It works as written, but not as one might think.
+    pub(super) fn note(&mut self, at: usize, sentence: impl Into<String>) {
+        self.push(Severity::Note, Some(at), sentence.into(), None);
     }
 
     /// Tools named by `key` wait for an approval that nobody can give yet.
     pub(super) fn refused_until_approvals(&mut self, at: usize, key: &str) {
-        let sentence =
-            format!("tools named in `{key}` are refused: approvals cannot be given in this release");
-        self.push(Severity::Note, Some(at), sentence, None);
+        self.note(
+            at,
+            format!("tools named in `{key}` are refused: approvals cannot be given in this release"),
+        );
     }
 
     fn push(

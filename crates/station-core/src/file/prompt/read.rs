@@ -40,7 +40,7 @@ pub struct Prompt {
     pub timeout_s: Option<u64>,
     /// What to do with an unknown effect that must not be repeated.
     pub unknown: UnknownPolicy,
-    /// Tools that a person must approve; nobody is asked in this release.
+    /// Tools that a person must approve; nobody can in this release, so they are refused.
     pub approve: Vec<String>,
     /// The Handlebars body, byte for byte.
     pub body: String,
@@ -310,7 +310,8 @@ fn take_station(sheet: &mut Sheet<'_>, node: &Node, prompt: &mut Prompt) {
             "unknown" => {
                 prompt.unknown = sheet.value(node, &what, "tell or park", policy).unwrap_or_default();
                 if prompt.unknown == UnknownPolicy::Park {
-                    sheet.without_effect(member.at, "station.unknown: park");
+                    let sentence = "`station.unknown: park` has no effect in this release: the model is told";
+                    sheet.note(member.at, sentence);
                 }
             }
             "approve" => {
