@@ -135,3 +135,17 @@ impl fmt::Display for ModelRef {
         write!(f, "{}/{}", self.provider, self.model)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_that_no_provider_can_mean_do_not_end_station() {
+        let all = |n| Usage { input: n, output: n, cached: n, reasoning: n };
+        let mut usage = all(u64::MAX - 1);
+        usage += all(1);
+        usage += all(u64::MAX);
+        assert_eq!(usage, all(u64::MAX));
+    }
+}
