@@ -150,9 +150,11 @@ impl Station {
             let agents = self.store().grants_by_agent(environment).await?;
             previous = agents.into_iter().map(|(name, grants)| (name, written(&grants).1)).collect();
         }
+        // Of an environment of others, this workspace's file is not applied: what holds is what is stored.
         let read = files
             .variables
             .as_ref()
+            .filter(|_| !stored.foreign)
             .and_then(|text| station_core::file::variables::read(text.body.expose(), &text.path).0);
         let values =
             Values::new(self.config(), BTreeMap::new(), read.unwrap_or_else(|| stored.variables.clone()));

@@ -73,6 +73,15 @@ async fn apply_all(conn: &mut Conn, apply: &Apply) -> Result<EnvironmentId> {
         Error::not_found(format!("environment `{}` does not exist", apply.env))
             .with_hint("`stn env list` shows those that do")
     })?;
+    let has_owner = |change: &Change| {
+        matches!(change, Change::SetRules { .. } | Change::SetVariable { .. } | Change::RemoveVariable { .. })
+    };
+    // A plan has none of these for an environment of others. But it may have been made since, by another workspace.
+    if apply.changes.iter().any(has_owner) && environments::is_foreign(conn, env, &apply.workspace_id).await?
+    {
+        let sentence = format!("environment `{}` belongs to another workspace", apply.env);
+        return Err(Error::conflict(sentence).with_hint("use that workspace, or another environment name"));
+    }
     let owner =
         Ownership { env, origin: Origin::File, workspace_id: apply.workspace_id.clone(), now: apply.now };
     for change in &apply.changes {

@@ -122,7 +122,9 @@ fn plan_variables(plan: &mut Plan, view: &View<'_>) -> BTreeMap<String, Secret> 
     plan.problems.extend(problems);
     let Some(read) = read else { return values };
     if view.stored.foreign {
-        if read.iter().any(|(name, value)| stored.get(name) != Some(value)) {
+        let sets = read.iter().any(|(name, value)| stored.get(name) != Some(value));
+        let removes = stored.keys().any(|name| !read.contains_key(name));
+        if sets || (removes && view.removals == Removals::Apply) {
             refuse_foreign(plan, view, &text.path);
         }
         return values;

@@ -107,6 +107,53 @@ async fn sync_removes_no_row_of_the_store_or_of_another_workspace() {
 }
 
 #[tokio::test]
+async fn variables_and_rules_are_changed_by_the_workspace_of_the_environment_alone() {
+    let set = |name: &str, value: &str| Change::SetVariable {
+        name: name.to_owned(),
+        value: Secret::new(value),
+        existed: false,
+    };
+    let rules = |source: &str| Change::SetRules { source: source.to_owned() };
+    on_both(async |_, store| {
+        let ours = env_name("default");
+        let made = [Change::CreateEnvironment, set("A", "1"), rules("description: a\n")];
+        store.apply(&ours, WORKSPACE, &made, NOW).await.unwrap();
+        // What `stn env create` makes is its workspace's, too; what is made in the store is nobody's.
+        let created = env_name("created");
+        store.create_environment(&created, "", Origin::File, WORKSPACE, NOW).await.unwrap();
+        let stored_only = env_name("stored");
+        store.create_environment(&stored_only, "", Origin::Store, "", NOW).await.unwrap();
+        for (name, workspace, foreign) in [
+            (&ours, WORKSPACE, false),
+            (&ours, "another", true),
+            (&ours, "", true),
+            (&created, WORKSPACE, false),
+            (&created, "another", true),
+            (&stored_only, WORKSPACE, true),
+            (&stored_only, "", true),
+            (&env_name("new"), WORKSPACE, false),
+        ] {
+            assert_eq!(store.stored(name, workspace).await.unwrap().foreign, foreign, "{name} {workspace:?}");
+        }
+
+        // Both workspaces planned while the environment was not there: the second one's plan is refused whole.
+        for change in [set("A", "2"), Change::RemoveVariable { name: "A".to_owned() }, rules("")] {
+            let changes = [Change::CreateEnvironment, put_agent(agent_row("late")), change];
+            let error = store.apply(&ours, "another", &changes, LATER).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::Conflict);
+            assert_eq!(error.sentence(), "environment `default` belongs to another workspace");
+        }
+        let stored = store.stored(&ours, WORKSPACE).await.unwrap();
+        assert_eq!((stored.variables["A"].expose(), stored.rules.as_str()), ("1", "description: a\n"));
+        assert!(stored.agents.is_empty());
+
+        store.apply(&created, WORKSPACE, &[set("B", "2")], LATER).await.unwrap();
+        store.apply(&ours, "another", &[put_agent(agent_row("theirs"))], LATER).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_plan_that_fails_changes_nothing() {
     on_both(async |_, store| {
         let changes = [

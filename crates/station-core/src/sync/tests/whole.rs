@@ -198,6 +198,51 @@ fn what_is_not_ours_is_neither_changed_nor_removed() {
 }
 
 #[test]
+fn a_sync_from_another_workspace_leaves_variables_and_rules_alone() {
+    let theirs = [("variables.yml", "A: 1\nB: 2\n"), ("environment.yml", "description: a\n")];
+    let stored = || {
+        let mut scene = scene(&theirs).applied();
+        scene.stored.foreign = true;
+        scene
+    };
+    let told = |file: &str| {
+        format!(
+            "Error {file}: environment `default` belongs to another workspace, so this file changes nothing"
+        )
+    };
+    let (variables, rules) = (&*told("variables.yml"), &*told("environment.yml"));
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str]);
+    let rows: [Row<'_>; 7] = [
+        (&[], &[], &[]),
+        (&theirs, &[], &[]),
+        (&[("variables.yml", "")], &[], &[variables]),
+        (&[("variables.yml", "A: 3\nC: 4\n")], &[], &[variables]),
+        (&[("environment.yml", "description: b\n")], &[], &[rules]),
+        (&[("variables.yml", "B: 2\n"), ("environment.yml", "")], &[], &[rules, variables]),
+        (
+            &[("variables.yml", "A: 3\n"), ("agents/one.prompt", &agent("", ""))],
+            &["agent one new []"],
+            &[variables],
+        ),
+    ];
+    for (files, changes, problems) in rows {
+        let scene = stored().with_files(files);
+        scene.check(changes, problems);
+        assert!(scene.plan().problems.iter().all(|problem| problem.hint.is_some()), "{files:?}");
+    }
+    // The apply before a run would remove nothing, so it has nothing to say of what is gone.
+    let mut kept = stored().with_files(&[("variables.yml", "B: 2\n")]);
+    kept.removals = Removals::Keep;
+    kept.check(&[], &[]);
+    // A condition in a server file sees the values that hold, not those of a file that is not applied.
+    let conditional =
+        "{\"mcpServers\": {\"y\": {\"command\": \"c\"}{{ if .NEW }}, \"x\": {\"command\": \"c\"}{{ end }}}}";
+    stored()
+        .with_files(&[("variables.yml", "A: 1\nB: 2\nNEW: 1\n"), ("a.json", conditional)])
+        .check(&["config a new [y] -[]"], &[variables]);
+}
+
+#[test]
 fn no_plan_shows_a_value() {
     let scene = scene(&[
         ("variables.yml", "A: canary-1\n"),
