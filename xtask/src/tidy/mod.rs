@@ -3,7 +3,7 @@
 //! A rule said twice in review becomes a check here. Every check is a function from the [`tree::Tree`] to findings;
 //! it does no IO of its own, so that its unit test feeds it a violating text and sees it refused.
 //! To add one: a row in [`words`] if a word is enough, else a function in a file named for what it looks at, and a
-//! line in [`run`]. This is no parser: it reads Rust as lines of code, comments and literals, which is enough to
+//! line in `run`. This is no parser: it reads Rust as lines of code, comments and literals, which is enough to
 //! keep honest people from slipping, and no more.
 
 mod edges;

@@ -115,24 +115,36 @@ fn any_tool_by_its_schema() {
 fn a_tool_that_changes_something_is_called_only_when_the_task_says_so() {
     let path = json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]});
     let create = [tool("create_directory", "Create a new directory or ensure a directory exists", path)];
-    check("which directory is /data/new?", &create, expect![[r#"
+    check(
+        "which directory is /data/new?",
+        &create,
+        expect![[r#"
 
         ---
         None of the tools at hand fits this task, or the task does not name what they need.
         At hand: `create_directory`.
-    "#]]);
-    check("list the directory /data", &create, expect![[r#"
+    "#]],
+    );
+    check(
+        "list the directory /data",
+        &create,
+        expect![[r#"
 
         ---
         None of the tools at hand fits this task, or the task does not name what they need.
         At hand: `create_directory`.
-    "#]]);
-    check("create the directory /data/new", &create, expect![[r#"
+    "#]],
+    );
+    check(
+        "create the directory /data/new",
+        &create,
+        expect![[r#"
         create_directory {"path":"/data/new"}
         ---
         `/data/new`:
         made /data/new
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
