@@ -8,9 +8,7 @@
 use crate::Station;
 use crate::lease::Lease;
 use crate::pool::{Outgoing, Reach};
-use crate::prepare::read_prompt;
-use crate::rights::{self, Rights};
-use crate::variables::Values;
+use crate::reading::{Reading, is_for_a_person};
 use serde_json::{Map, Value};
 use station_core::grant::Verdict;
 use station_core::run::{Event, GrantedTool, Target};
@@ -60,11 +58,14 @@ pub(crate) async fn admit(
         return Ok(Err(format!("`{}` is an agent, not a tool", granted.spec.name)));
     };
     // What cannot be read is refused: rules that are broken now must not open what they closed.
-    let rights = match read_rights(station, on).await {
-        Ok(rights) => rights,
-        Err(error) if error.kind() == station_core::Kind::Internal => return Err(error),
-        Err(error) => return Ok(Err(format!("`{tool}` of `{server_name}` was not called: {error}"))),
+    let reading = match Reading::now(station, on.agent, &on.variables).await {
+        Ok(reading) => reading,
+        Err(error) if is_for_a_person(&error) => {
+            return Ok(Err(format!("`{tool}` of `{server_name}` was not called: {error}")));
+        }
+        Err(error) => return Err(error),
     };
+    let rights = &reading.rights;
     let now = rights.tools.iter().find(|it| it.tool.server == *server && it.tool.name == *tool);
     let verdict = match now.map(|it| it.verdict) {
         None => Err("it was withdrawn since the run began".to_owned()),
@@ -85,14 +86,6 @@ pub(crate) async fn admit(
     }
     let (run, tool) = (on.run, tool.clone());
     Ok(rights.reach(*server).map(|reach| Permit { run, reach: reach.clone(), tool, arguments, repeatable }))
-}
-
-/// What the agent may do at this moment, by its file, the rules and the variables as they are.
-async fn read_rights(station: &Station, on: &On) -> Result<Rights> {
-    let agent = rights::runnable(station, on.agent).await?;
-    let approve = read_prompt(station, &agent).await?.approve;
-    let values = Values::read(station, agent.environment, on.variables.clone()).await?;
-    Rights::read(station, &agent, &approve, &values).await
 }
 
 /// Sends an admitted call whose effect id is committed, and says what became of it. Never sends twice.

@@ -11,8 +11,8 @@ use crate::journal::{Journal, Standing};
 use crate::lease::Lease;
 use crate::perform::{Seat, Started, perform};
 use crate::prepare::{self, RunRequest, Start};
+use crate::reading::is_for_a_person;
 use crate::signals::Signals;
-use crate::variables::Values;
 use crate::{Clock, Station};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -70,11 +70,10 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
         machine
     } else {
         let adopted = Event::Adopted { fence, worker, deadline: None };
-        let values = Values::read(station, run.environment, variables.clone()).await?;
-        match prepare::prepare(station, run, &values).await {
+        match prepare::prepare(station, run, &variables).await {
             Ok(start) => begin(station, &mut journal, start, adopted),
-            Err(error) if error.kind() == station_core::Kind::Internal => return Err(error),
-            Err(error) => return refuse(journal, adopted, &error, lease).await,
+            Err(error) if is_for_a_person(&error) => return refuse(journal, adopted, &error, lease).await,
+            Err(error) => return Err(error),
         }
     };
     join(station, run, &mut machine, &mut journal).await?;

@@ -21,6 +21,7 @@ mod lease;
 mod perform;
 mod pool;
 mod prepare;
+mod reading;
 mod rights;
 mod runs;
 mod serve;

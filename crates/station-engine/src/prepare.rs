@@ -5,14 +5,14 @@
 
 use crate::Station;
 use crate::lease::millis;
-use crate::rights::{self, Rights};
-use crate::variables::Values;
+use crate::reading::{Coordinated, Reading};
+use crate::rights::Rights;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use station_core::file::prompt::{self, Prompt};
 use station_core::file::render;
 use station_core::run::{GrantedTool, Inputs, ModelChoice, Prepared, Target, step_limit};
-use station_core::{Agent, AgentId, BlobHash, Error, Micros, Result, ToolSpec, tool};
+use station_core::{Agent, AgentId, BlobHash, Error, Micros, Result, Secret, ToolSpec, tool};
 use station_store::Run;
 use std::collections::BTreeMap;
 
@@ -50,11 +50,15 @@ pub(crate) struct Start {
 ///
 /// # Errors
 /// What a person must mend before this agent can run: its file, its models, its variables.
-pub(crate) async fn prepare(station: &Station, run: &Run, values: &Values) -> Result<Start> {
+pub(crate) async fn prepare(
+    station: &Station,
+    run: &Run,
+    variables: &BTreeMap<String, Secret>,
+) -> Result<Start> {
     let request: RunRequest = serde_json::from_str(&run.request)
         .map_err(|cause| Error::internal(format!("reading the request of run {}", run.id), cause))?;
-    let agent = rights::runnable(station, run.agent).await?;
-    let prompt = read_prompt(station, &agent).await?;
+    let reading = Reading::now(station, run.agent, variables).await?;
+    let Reading { agent, prompt, rights, .. } = &*reading;
     let written = request.model.clone().map_or_else(|| prompt.models.clone(), |model| vec![model]);
     let choices = station.models().choices(&written)?;
     let mut warnings: Vec<String> = choices
@@ -63,12 +67,11 @@ pub(crate) async fn prepare(station: &Station, run: &Run, values: &Values) -> Re
         .map(|(model, reason)| format!("model `{model}` is left out: {reason}"))
         .collect();
 
-    let rights = Rights::read(station, &agent, &prompt.approve, values).await?;
-    let sub_agents = sub_agents(station, &agent, &mut warnings).await?;
+    let sub_agents = sub_agents(&reading.sub_agents, &mut warnings);
     warnings
         .extend(rights.unlinked.iter().map(|written| format!("nothing offers the granted tool `{written}`")));
     warnings.extend(rights.broken());
-    let tools = offer(&rights, &sub_agents, &choices.usable);
+    let tools = offer(rights, &sub_agents, &choices.usable);
     if tools.is_empty() && !rights.tools.is_empty() {
         let reasons = rights.broken();
         if !reasons.is_empty() {
@@ -80,7 +83,7 @@ pub(crate) async fn prepare(station: &Station, run: &Run, values: &Values) -> Re
         }
     }
 
-    let rendered = render::render(&prompt, &run.task, &context(&prompt, values))
+    let rendered = render::render(prompt, &run.task, &context(prompt, variables))
         .map_err(|problem| Error::invalid(format!("the prompt of agent `{}`: {problem}", agent.name)))?;
     warnings.extend(rendered.misfits);
     warnings
@@ -105,7 +108,7 @@ pub(crate) async fn prepare(station: &Station, run: &Run, values: &Values) -> Re
         opening: rendered.turns,
         models: choices.usable,
         steps,
-        deadline: deadline(station, &prompt, &request),
+        deadline: deadline(station, prompt, &request),
         warnings,
         depth: run.depth,
     };
@@ -150,26 +153,20 @@ struct SubAgent {
     description: String,
 }
 
-async fn sub_agents(station: &Station, agent: &Agent, warnings: &mut Vec<String>) -> Result<Vec<SubAgent>> {
+fn sub_agents(coordinated: &[Coordinated], warnings: &mut Vec<String>) -> Vec<SubAgent> {
     let mut found = Vec::new();
-    for link in station.store().sub_agents(agent.id).await? {
-        let other = match link.agent {
-            Some(id) => station.store().agent(id).await?,
-            None => None,
-        };
-        match other.filter(|other| other.enabled && other.environment == agent.environment) {
+    for Coordinated { written, agent } in coordinated {
+        match agent {
             Some(other) => found.push(SubAgent {
                 id: other.id,
                 name: other.name.to_string(),
                 tool_name: other.name.tool_name(),
-                description: other.description,
+                description: other.description.clone(),
             }),
-            None => {
-                warnings.push(format!("there is no agent `{}` to call in this environment", link.written));
-            }
+            None => warnings.push(format!("there is no agent `{written}` to call in this environment")),
         }
     }
-    Ok(found)
+    found
 }
 
 /// The ordered tools a model is offered: allowed tools whose server can be reached, then sub-agents.
@@ -217,9 +214,9 @@ fn offer(rights: &Rights, sub_agents: &[SubAgent], models: &[ModelChoice]) -> Ve
 
 /// Values for the prompt's own variables: defaults of its file, then what was given with the run. The environment's
 /// variables are for servers and never reach a prompt.
-fn context(prompt: &Prompt, values: &Values) -> BTreeMap<String, Value> {
+fn context(prompt: &Prompt, variables: &BTreeMap<String, Secret>) -> BTreeMap<String, Value> {
     let mut context: BTreeMap<String, Value> = prompt.input_defaults.clone().into_iter().collect();
-    context.extend(values.explicit().iter().map(|(name, value)| (name.clone(), Value::from(value.expose()))));
+    context.extend(variables.iter().map(|(name, value)| (name.clone(), Value::from(value.expose()))));
     context
 }
 

@@ -2,6 +2,7 @@
 
 use crate::bus::Bus;
 use crate::pool::Pool;
+use crate::reading::Readings;
 use crate::{Config, Watch};
 use station_core::{Micros, Result};
 use station_llm::Models;
@@ -20,6 +21,7 @@ struct Inner {
     models: Models,
     pool: Pool,
     bus: Bus,
+    readings: Readings,
 }
 
 impl Station {
@@ -44,7 +46,8 @@ impl Station {
         })
         .await?;
         let pool = Pool::new(&config)?;
-        Ok(Self { inner: Arc::new(Inner { config, store, models, pool, bus: Bus::default() }) })
+        let (bus, readings) = (Bus::default(), Readings::default());
+        Ok(Self { inner: Arc::new(Inner { config, store, models, pool, bus, readings }) })
     }
 
     /// Closes every tool server and the store. To be called when nothing is driven any more.
@@ -85,6 +88,10 @@ impl Station {
 
     pub(crate) fn bus(&self) -> &Bus {
         &self.inner.bus
+    }
+
+    pub(crate) fn readings(&self) -> &Readings {
+        &self.inner.readings
     }
 
     pub(crate) fn now(&self) -> Micros {

@@ -40,11 +40,6 @@ impl Values {
         Self { explicit, process: config.process.clone(), passthrough: config.passthrough.clone(), stored }
     }
 
-    /// The values given with the run itself.
-    pub(crate) fn explicit(&self) -> &BTreeMap<String, Secret> {
-        &self.explicit
-    }
-
     pub(crate) fn get(&self, name: &str) -> Option<Secret> {
         self.explicit
             .get(name)

@@ -15,6 +15,7 @@ mod db;
 mod discovery;
 mod environments;
 mod failure;
+mod generation;
 mod grants;
 mod inspect;
 mod journal;

@@ -14,7 +14,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -22,6 +22,10 @@ const MIGRATIONS: [Migration; 2] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0002_queue.sql"),
         postgres: include_str!("../migrations/postgres/0002_queue.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0003_generation.sql"),
+        postgres: include_str!("../migrations/postgres/0003_generation.sql"),
     },
 ];
 

@@ -5,6 +5,7 @@
 mod catalog;
 mod environments;
 mod fixture;
+mod generation;
 mod journal;
 mod leases;
 mod opening;

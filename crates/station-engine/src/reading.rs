@@ -1,0 +1,134 @@
+//! What an agent is and may do now, read once for as long as no definition changes.
+//!
+//! Rights are checked as they are at each call, and reading them takes a dozen questions to the store. All they are
+//! made of is counted there by one number, so what was read is kept together with the number it was read under, and
+//! the next check asks for the number alone. **Invariant:** the number is asked for before the rest is read, so a
+//! change in between makes the next check read anew; nothing that was withdrawn outlives the question.
+
+use crate::Station;
+use crate::prepare::read_prompt;
+use crate::rights::{self, Rights};
+use crate::variables::Values;
+use sha2::{Digest as _, Sha256};
+use station_core::file::prompt::Prompt;
+use station_core::{Agent, AgentId, Error, Kind, Result, Secret};
+use station_store::SubAgent;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Readings that are kept. One is a few kilobytes; more agents than this at work at once are read anew each time.
+const KEPT_MAX: usize = 256;
+
+/// An agent's definition, and what it may do by the rules, the catalog and the variables of that moment.
+pub(crate) struct Reading {
+    pub(crate) agent: Agent,
+    pub(crate) prompt: Prompt,
+    pub(crate) sub_agents: Vec<Coordinated>,
+    pub(crate) rights: Rights,
+}
+
+/// Another agent that this one may call.
+pub(crate) struct Coordinated {
+    /// Its name as written.
+    pub(crate) written: String,
+    /// The agent that bears it, where one does that can run.
+    pub(crate) agent: Option<Agent>,
+}
+
+/// The last readings.
+#[derive(Default)]
+pub(crate) struct Readings(Mutex<HashMap<Key, Kept>>);
+
+/// Values given with a run decide how its servers are reached, so they are a part of what was read: as a hash, because
+/// they are secrets.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    agent: AgentId,
+    variables: [u8; 32],
+}
+
+struct Kept {
+    generation: i64,
+    reading: Arc<Reading>,
+}
+
+impl Reading {
+    /// Reads what `agent` is and may do now; `variables` are those given with its run.
+    ///
+    /// # Errors
+    /// What a person must mend, and the store's own; see [`is_for_a_person`].
+    pub(crate) async fn now(
+        station: &Station,
+        agent: AgentId,
+        variables: &BTreeMap<String, Secret>,
+    ) -> Result<Arc<Self>> {
+        let key = Key { agent, variables: fingerprint(variables) };
+        let generation = station.store().generation().await?;
+        if let Some(reading) = station.readings().find(&key, generation) {
+            return Ok(reading);
+        }
+        let reading = Arc::new(Self::read(station, agent, variables).await?);
+        station.readings().keep(key, generation, &reading);
+        Ok(reading)
+    }
+
+    async fn read(station: &Station, id: AgentId, variables: &BTreeMap<String, Secret>) -> Result<Self> {
+        let agent = rights::runnable(station, id).await?;
+        let prompt = read_prompt(station, &agent).await?;
+        let values = Values::read(station, agent.environment, variables.clone()).await?;
+        let rights = Rights::read(station, &agent, &prompt.approve, &values).await?;
+        let mut sub_agents = Vec::new();
+        for SubAgent { written, agent: other } in station.store().sub_agents(id).await? {
+            let other = match other {
+                Some(other) => station.store().agent(other).await?,
+                None => None,
+            };
+            let other = other.filter(|other| other.enabled && other.environment == agent.environment);
+            sub_agents.push(Coordinated { written, agent: other });
+        }
+        Ok(Self { agent, prompt, sub_agents, rights })
+    }
+}
+
+impl Readings {
+    fn find(&self, key: &Key, generation: i64) -> Option<Arc<Reading>> {
+        self.lock()
+            .get(key)
+            .filter(|kept| kept.generation == generation)
+            .map(|kept| Arc::clone(&kept.reading))
+    }
+
+    fn keep(&self, key: Key, generation: i64, reading: &Arc<Reading>) {
+        let mut kept = self.lock();
+        if kept.len() >= KEPT_MAX {
+            kept.retain(|_, it| it.generation == generation);
+        }
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(key, Kept { generation, reading: Arc::clone(reading) });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Kept>> {
+        self.0.lock().expect("no holder of this lock can panic")
+    }
+}
+
+/// Whether `error` says what a person must mend about an agent; any other is the store's or ours, says nothing about
+/// the agent, and may be gone at the next try.
+pub(crate) fn is_for_a_person(error: &Error) -> bool {
+    match error.kind() {
+        Kind::Invalid | Kind::NotFound | Kind::Conflict | Kind::Unauthenticated | Kind::Forbidden => true,
+        Kind::Busy | Kind::Timeout | Kind::Upstream | Kind::Internal => false,
+    }
+}
+
+/// Each part with its length before it, so that no two sets run together into the same bytes.
+fn fingerprint(variables: &BTreeMap<String, Secret>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in variables.iter().flat_map(|(name, value)| [name.as_str(), value.expose()]) {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
+}
