@@ -1,7 +1,9 @@
 //! A run: its journal's words, and the machine that folds them into what to do next.
 
+mod effect;
 mod event;
 mod flaw;
+mod inputs;
 mod limits;
 mod machine;
 mod outcome;
@@ -11,10 +13,9 @@ mod schedules;
 mod tests;
 mod turn;
 
-pub use event::{
-    AskFailure, Effect, Entry, Event, GrantedTool, Inputs, ModelChoice, Prepared, Settings, StepLimit,
-    Target, UnknownPolicy, Why,
-};
+pub use effect::{AskFailure, Effect, UnknownPolicy, Why};
+pub use event::{Entry, Event};
+pub use inputs::{GrantedTool, Inputs, ModelChoice, Prepared, Settings, StepLimit, Target};
 pub use limits::{DEPTH_MAX, STEPS_MAX, step_limit};
 pub use machine::{Machine, Next, Todo, Waiting};
 pub use outcome::{Failure, Outcome, Status, child_text};

@@ -1,0 +1,140 @@
+//! What a run keeps of its inputs: the prompt, the tools, the models and the limits it was started with.
+//!
+//! All of it is stored with the run for years: fields are only added, and new ones are optional.
+
+use crate::{AgentId, BlobHash, Message, Micros, ModelRef, ServerId, ToolSpec};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a run keeps of its inputs: edits during the run change later runs, not this one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The agent's name at that time.
+    pub agent: String,
+    /// The environment's name.
+    pub environment: String,
+    /// Blob: the rendered system prompt, plain text.
+    pub system: BlobHash,
+    /// Blob: the ordered tools, JSON of `Vec<GrantedTool>`.
+    pub tools: BlobHash,
+    /// Blob: JSON of [`Settings`].
+    pub settings: BlobHash,
+    /// Blob: the JSON Schema the answer must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<BlobHash>,
+    /// The rendered turns after the system prompt; the last is the task.
+    pub opening: Vec<Message>,
+    /// Models in the order in which they are tried. Never empty.
+    pub models: Vec<ModelChoice>,
+    /// How many model turns the run may take.
+    pub steps: StepLimit,
+    /// When the run's time is over.
+    pub deadline: Micros,
+    /// What the run has to do without: grants that nothing offers, servers that cannot start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// How deep in a tree of sub-agents this run is; 0 for one that a person started.
+    #[serde(default)]
+    pub depth: u32,
+}
+
+/// The bodies behind the hashes of [`Inputs`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    /// The rendered system prompt; may be empty.
+    pub system: String,
+    /// The ordered tools.
+    pub tools: Vec<GrantedTool>,
+    /// Model settings.
+    pub settings: Settings,
+    /// The JSON Schema the answer must fit.
+    pub output_schema: Option<Value>,
+}
+
+/// Model settings of an agent's file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Sampling temperature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Most tokens of one answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u32>,
+    /// Texts at which the model stops.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+}
+
+/// A model of a run's list, with what it can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelChoice {
+    /// The model.
+    pub model: ModelRef,
+    /// It can call tools.
+    pub tools: bool,
+    /// It can be held to a schema.
+    pub schema: bool,
+}
+
+/// How many model turns a run may take, and why so many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepLimit {
+    /// 1 to 25.
+    pub steps: u32,
+    /// In words, for `runs inspect`.
+    pub reason: String,
+}
+
+/// A tool as granted to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GrantedTool {
+    /// What the model is told; `spec.name` is the wire name.
+    pub spec: ToolSpec,
+    /// What stands behind it.
+    pub target: Target,
+    /// The offline model may call it: it is read-only, a sub-agent, or named exactly by an agent with `model: offline`.
+    #[serde(default)]
+    pub offline: bool,
+}
+
+impl GrantedTool {
+    /// Sets whether a call may be sent twice, by the rules as they are when it is sent.
+    pub fn set_repeatable(&mut self, repeatable: bool) {
+        match &mut self.target {
+            Target::Tool { read_only, idempotent, .. } => {
+                *read_only &= repeatable;
+                *idempotent = repeatable;
+            }
+            Target::Agent { .. } => {}
+        }
+    }
+}
+
+/// What stands behind a granted tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Target {
+    /// A tool of an MCP server.
+    Tool {
+        /// The server's row.
+        server: ServerId,
+        /// Its name.
+        server_name: String,
+        /// The upstream name.
+        tool: String,
+        /// It changes nothing.
+        read_only: bool,
+        /// Calling it twice is calling it once.
+        idempotent: bool,
+    },
+    /// Another agent of the environment.
+    Agent {
+        /// Its row.
+        agent: AgentId,
+        /// Its name.
+        name: String,
+    },
+}
