@@ -119,6 +119,7 @@ impl Home {
             idle_close: Config::IDLE_CLOSE,
             discovery_ttl: Config::DISCOVERY_TTL,
             queue_max: Config::QUEUE_MAX,
+            approval_timeout: Some(Config::APPROVAL_TIMEOUT),
             worker: "bench".to_owned(),
         };
         let station = Station::open_with(config, Models::scripted(script)).await.expect("the store opens");

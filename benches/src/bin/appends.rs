@@ -145,6 +145,10 @@ impl Journal {
                 entries: vec![Entry { seq: self.seq, at: NOW, event }],
                 blobs: Vec::new(),
                 spawns: Vec::new(),
+                asks: Vec::new(),
+                uses: Vec::new(),
+                heard: Vec::new(),
+                voids: Vec::new(),
                 row: None,
             };
             let started = Instant::now();

@@ -4,7 +4,9 @@
 //! down or not discovered yet takes no grant away. The same rules decide what is listed and what may be called.
 //! **Invariant:** a grant never links into another environment: the caller passes one environment's catalog.
 
+use crate::approval::{Level, Rule};
 use crate::tool::matches;
+use crate::verify::VerifyRule;
 use crate::{ServerSettings, Tool, ToolId, ToolRules};
 use std::collections::BTreeMap;
 
@@ -70,7 +72,7 @@ fn qualified(tool: &Tool) -> String {
 }
 
 /// What the rules of server and environment make of one tool for one agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether it may be seen and called; if not, why.
     pub allowed: Result<(), Denied>,
@@ -78,9 +80,14 @@ pub struct Verdict {
     pub read_only: bool,
     /// Calling it twice is calling it once.
     pub idempotent: bool,
-    /// It waits for a person's approval.
-    pub needs_approval: bool,
+    /// The rule that makes it wait for a person's approval.
+    pub approval: Option<Rule>,
+    /// How it is found out whether a call took effect.
+    pub verify: Option<VerifyRule>,
 }
+
+/// The pattern that stands for every tool that may destroy something.
+const DESTRUCTIVE: &str = "@destructive";
 
 /// Why a tool may not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,12 +139,34 @@ pub fn judge(
         allowed,
         read_only,
         idempotent: read_only || tool.annotations.idempotent == Some(true) || any(|rules| &rules.idempotent),
-        needs_approval: any(|rules| &rules.approve) || hit(approve, tool),
+        approval: [
+            (Level::Environment, &environment.approve[..]),
+            (Level::Server, &server.tools.approve),
+            (Level::Agent, approve),
+        ]
+        .into_iter()
+        .find_map(|(level, patterns)| asks(level, patterns, tool, read_only)),
+        verify: levels.iter().find_map(|rules| {
+            rules.verify.iter().find(|(pattern, _)| hits(pattern, tool)).map(|(_, rule)| rule.clone())
+        }),
     }
 }
 
+/// The first of `patterns` that makes `tool` wait. A tool that says nothing of itself may destroy: that is what the
+/// specification of MCP says of a missing `destructiveHint`.
+fn asks(level: Level, patterns: &[String], tool: &Tool, read_only: bool) -> Option<Rule> {
+    let destroys = !read_only && tool.annotations.destructive != Some(false);
+    let asks = |pattern: &&String| (*pattern == DESTRUCTIVE && destroys) || hits(pattern, tool);
+    patterns.iter().find(asks).map(|pattern| Rule { level, pattern: pattern.clone() })
+}
+
 fn hit(patterns: &[String], tool: &Tool) -> bool {
-    patterns.iter().map(|p| bare(p)).any(|p| matches(p, &tool.name) || matches(p, &qualified(tool)))
+    patterns.iter().any(|pattern| hits(pattern, tool))
+}
+
+fn hits(pattern: &str, tool: &Tool) -> bool {
+    let pattern = bare(pattern);
+    matches(pattern, &tool.name) || matches(pattern, &qualified(tool))
 }
 
 #[cfg(test)]
@@ -204,6 +233,35 @@ mod tests {
         check("read", None, &[Some(1)]);
         check("read", Some(2), &[Some(2)]);
         check("read", Some(99), &[Some(1)]);
+    }
+
+    #[test]
+    fn an_approval_names_the_rule_that_asks_for_it() {
+        let told = |destructive, read_only| Tool {
+            annotations: Annotations { destructive, read_only, ..Annotations::default() },
+            ..tool(1, "git", "push")
+        };
+        let unsaid = told(None, None);
+        for (tool, environment, server, agent, expected) in [
+            (&unsaid, "", "", "", None),
+            (&unsaid, "pu*", "push", "*", Some((Level::Environment, "pu*"))),
+            (&unsaid, "pull", "git__push", "*", Some((Level::Server, "git__push"))),
+            (&unsaid, "", "", "__push", Some((Level::Agent, "__push"))),
+            (&unsaid, "@destructive", "", "", Some((Level::Environment, "@destructive"))),
+            (&told(Some(true), None), "", "@destructive", "", Some((Level::Server, "@destructive"))),
+            (&told(Some(false), None), "@destructive", "@destructive", "@destructive", None),
+            (&told(None, Some(true)), "@destructive", "", "", None),
+        ] {
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            let server = ServerSettings {
+                tools: ToolRules { approve: words(server), ..ToolRules::default() },
+                ..ServerSettings::default()
+            };
+            let rules = ToolRules { approve: words(environment), ..ToolRules::default() };
+            let rule = judge(tool, "triage", &server, &rules, &words(agent)).approval;
+            let found = rule.as_ref().map(|rule| (rule.level, rule.pattern.as_str()));
+            assert_eq!(found, expected, "{:?} {environment}", tool.annotations);
+        }
     }
 
     #[test]

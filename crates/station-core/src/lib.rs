@@ -5,6 +5,7 @@
 //! in as parameters. What acts on these decisions lives in `station-engine`.
 
 mod agent;
+pub mod approval;
 mod caller;
 mod chat;
 pub mod discovery;
@@ -21,9 +22,10 @@ mod server;
 pub mod sync;
 mod time;
 pub mod tool;
+pub mod verify;
 
 pub use agent::{Agent, AgentName, Origin};
-pub use caller::Caller;
+pub use caller::{Caller, Right};
 pub use chat::{Answer, Message, ModelRef, Stop, ToolCall, ToolSpec, Usage};
 pub use environment::{Environment, EnvironmentName};
 pub use error::{Error, Kind, Result};

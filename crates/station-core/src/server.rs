@@ -1,5 +1,6 @@
 //! MCP servers: how one is reached, and what Station is told to do with it.
 
+use crate::verify::VerifyRule;
 use crate::{EnvironmentId, Micros, Redaction, Secret, ServerId};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -203,10 +204,12 @@ pub struct ToolRules {
     pub allow: Vec<String>,
     /// These may not be used.
     pub deny: Vec<String>,
-    /// These wait for a person's approval.
+    /// These wait for a person's approval; `@destructive` stands for every tool that may destroy something.
     pub approve: Vec<String>,
     /// These change nothing, whatever their annotations say.
     pub read_only: Vec<String>,
     /// These may be repeated, whatever their annotations say.
     pub idempotent: Vec<String>,
+    /// How it is found out whether a call of these took effect, by pattern, in file order.
+    pub verify: Vec<(String, VerifyRule)>,
 }

@@ -9,12 +9,17 @@ use crate::Station;
 use crate::lease::Lease;
 use crate::pool::{Outgoing, Reach};
 use crate::reading::{Reading, is_for_a_person};
+use crate::rights::{Allowed, Rights};
 use serde_json::{Map, Value};
-use station_core::grant::Verdict;
-use station_core::run::{Event, GrantedTool, Target};
-use station_core::{AgentId, EffectId, Result, RunId, Secret};
+use station_core::approval::{Approved, Basis};
+use station_core::grant::Denied;
+use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
+use station_core::tool::definition_hash;
+use station_core::verify::Look;
+use station_core::{AgentId, EffectId, Result, RunId, Secret, ServerId};
 use station_mcp::CallEnd;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Who calls, on whose rights.
@@ -32,60 +37,157 @@ pub(crate) struct Permit {
     reach: Reach,
     tool: String,
     arguments: Map<String, Value>,
-    /// Whether it may be sent twice, by the rules as they are now.
-    pub(crate) repeatable: bool,
+    /// What is kept of it with its `EffectStarted`.
+    pub(crate) terms: Terms,
 }
 
-/// Whether a call was out before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sending {
-    First,
-    Again,
+/// What the gate says.
+pub(crate) enum Admission {
+    /// It may be sent.
+    Granted(Box<Permit>),
+    /// It may not; the sentence is for the model.
+    Refused(String),
+    /// A person must say yes to this first.
+    Asks(Basis),
 }
 
-/// Asks whether `granted` may be called now. `Ok(Err(sentence))` is a refusal, to be told to the model.
+/// A call that wants to be sent.
+pub(crate) struct Wish<'a> {
+    /// The tool as granted when the run started; rights are checked as they are now.
+    pub(crate) granted: &'a GrantedTool,
+    pub(crate) arguments: Map<String, Value>,
+    /// The id that it will carry.
+    pub(crate) id: EffectId,
+    pub(crate) again: Option<Again>,
+    pub(crate) given: Option<&'a Given>,
+}
+
+/// Asks whether a call may be sent now.
 ///
 /// # Errors
 /// What the store says where rights cannot be read.
-pub(crate) async fn admit(
+pub(crate) async fn admit(station: &Station, on: &On, wish: Wish<'_>) -> Result<Admission> {
+    let (reading, server, server_name, tool) = match find(station, on, wish.granted).await? {
+        Ok(found) => found,
+        Err(sentence) => return Ok(Admission::Refused(sentence)),
+    };
+    let now = match allowed(&reading, server, tool) {
+        Ok(now) => now,
+        Err(reason) => {
+            let sentence = format!("`{tool}` of `{server_name}` is no longer allowed: {reason}");
+            return Ok(Admission::Refused(sentence));
+        }
+    };
+    let repeatable = now.verdict.read_only || now.verdict.idempotent;
+    if wish.again.is_some_and(|again| !again.absent) && !repeatable {
+        return Ok(Admission::Refused(format!(
+            "the outcome of `{tool}` is unknown: it was out when Station was interrupted, and may not be repeated any more"
+        )));
+    }
+    let approved = match &now.verdict.approval {
+        None => None,
+        Some(rule) => {
+            let basis = Basis::new(&wish.arguments, definition_hash(&now.tool), rule.clone());
+            match yes(station, on, now, wish.given, &basis).await? {
+                Some(approved) => Some(approved),
+                None => return Ok(Admission::Asks(basis)),
+            }
+        }
+    };
+    let look = now.look.as_ref().and_then(|look| look.as_ref().ok());
+    let look = look.map(|rule| rule.look(wish.id, &wish.arguments));
+    let terms = Terms { repeatable, approved, look };
+    Ok(permit(on, &reading.rights, server, tool, wish.arguments, terms))
+}
+
+/// Asks whether a look for a call of `granted` may be sent now.
+///
+/// # Errors
+/// As [`admit`].
+pub(crate) async fn admit_look(
     station: &Station,
     on: &On,
     granted: &GrantedTool,
-    arguments: Map<String, Value>,
-    sending: Sending,
-) -> Result<Result<Permit, String>> {
+    look: &Look,
+) -> Result<Admission> {
+    let (reading, server, server_name, tool) = match find(station, on, granted).await? {
+        Ok(found) => found,
+        Err(sentence) => return Ok(Admission::Refused(sentence)),
+    };
+    let rule = allowed(&reading, server, tool).and_then(|now| match &now.look {
+        Some(Ok(rule)) if rule.tool == look.tool => Ok(()),
+        Some(Ok(_)) | None => Err("another tool, or none, is to verify it now".to_owned()),
+        Some(Err(why)) => Err(why.clone()),
+    });
+    if let Err(reason) = rule {
+        return Ok(Admission::Refused(format!(
+            "`{}` of `{server_name}` was not called: {reason}",
+            look.tool
+        )));
+    }
+    let terms = Terms { repeatable: true, approved: None, look: None };
+    Ok(permit(on, &reading.rights, server, &look.tool, look.arguments.clone(), terms))
+}
+
+type Found<'a> = (Arc<Reading>, ServerId, &'a str, &'a str);
+
+/// What the agent may do at this moment, and the tool that was granted to it.
+async fn find<'a>(station: &Station, on: &On, granted: &'a GrantedTool) -> Result<Result<Found<'a>, String>> {
     let Target::Tool { server, server_name, tool, .. } = &granted.target else {
         return Ok(Err(format!("`{}` is an agent, not a tool", granted.spec.name)));
     };
     // What cannot be read is refused: rules that are broken now must not open what they closed.
-    let reading = match Reading::now(station, on.agent, &on.variables).await {
-        Ok(reading) => reading,
+    match Reading::now(station, on.agent, &on.variables).await {
+        Ok(reading) => Ok(Ok((reading, *server, server_name, tool))),
         Err(error) if is_for_a_person(&error) => {
-            return Ok(Err(format!("`{tool}` of `{server_name}` was not called: {error}")));
+            Ok(Err(format!("`{tool}` of `{server_name}` was not called: {error}")))
         }
-        Err(error) => return Err(error),
-    };
-    let rights = &reading.rights;
-    let now = rights.tools.iter().find(|it| it.tool.server == *server && it.tool.name == *tool);
-    let verdict = match now.map(|it| it.verdict) {
-        None => Err("it was withdrawn since the run began".to_owned()),
-        Some(Verdict { allowed: Err(denied), .. }) => Err(denied.reason().to_owned()),
-        Some(Verdict { needs_approval: true, .. }) => {
-            Err("it needs an approval, and approvals cannot be given in this release".to_owned())
-        }
-        Some(verdict) => Ok(verdict),
-    };
-    let repeatable = match verdict {
-        Err(reason) => return Ok(Err(format!("`{tool}` of `{server_name}` is no longer allowed: {reason}"))),
-        Ok(verdict) => verdict.read_only || verdict.idempotent,
-    };
-    if sending == Sending::Again && !repeatable {
-        return Ok(Err(format!(
-            "the outcome of `{tool}` is unknown: it was out when Station was interrupted, and may not be repeated any more"
-        )));
+        Err(error) => Err(error),
     }
-    let (run, tool) = (on.run, tool.clone());
-    Ok(rights.reach(*server).map(|reach| Permit { run, reach: reach.clone(), tool, arguments, repeatable }))
+}
+
+/// The tool as it is allowed now, or why it is not.
+fn allowed<'a>(reading: &'a Reading, server: ServerId, tool: &str) -> Result<&'a Allowed, String> {
+    let now = reading.rights.tools.iter().find(|it| it.tool.server == server && it.tool.name == tool);
+    let now = now.ok_or("it was withdrawn since the run began")?;
+    now.verdict.allowed.map_err(Denied::reason)?;
+    Ok(now)
+}
+
+/// The yes that a call may be sent on: the one given for it, if that holds, else a standing one.
+async fn yes(
+    station: &Station,
+    on: &On,
+    now: &Allowed,
+    given: Option<&Given>,
+    basis: &Basis,
+) -> Result<Option<Approved>> {
+    if given.is_some_and(|given| basis.changed_since(&given.basis).is_none()) {
+        return Ok(Some(Approved::Once { basis: basis.clone() }));
+    }
+    let (server, tool) = (now.tool.server, &now.tool.name);
+    let standing = station.store().standing_approval(on.agent, server, tool, &basis.definition).await?;
+    Ok(standing.map(|id| Approved::Always { id }))
+}
+
+fn permit(
+    on: &On,
+    rights: &Rights,
+    server: ServerId,
+    tool: &str,
+    arguments: Map<String, Value>,
+    terms: Terms,
+) -> Admission {
+    match rights.reach(server) {
+        Ok(reach) => Admission::Granted(Box::new(Permit {
+            run: on.run,
+            reach: reach.clone(),
+            tool: tool.to_owned(),
+            arguments,
+            terms,
+        })),
+        Err(sentence) => Admission::Refused(sentence),
+    }
 }
 
 /// Sends an admitted call whose effect id is committed, and says what became of it. Never sends twice.

@@ -43,6 +43,8 @@ pub struct Config {
     pub discovery_ttl: Duration,
     /// Runs that may wait for a worker.
     pub queue_max: u32,
+    /// A call that waits for a person is answered as timed out after so long; `None`: it waits for ever.
+    pub approval_timeout: Option<Duration>,
     /// Host and process, for people.
     pub worker: String,
 }
@@ -62,6 +64,8 @@ impl Config {
     pub const QUEUE_MAX: u32 = 1_000;
     /// `pool.idle_close`.
     pub const IDLE_CLOSE: Duration = Duration::from_secs(300);
+    /// `approvals.timeout`: somebody who is away for some weeks finds the question when they are back.
+    pub const APPROVAL_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
     /// `discovery.ttl`.
     pub const DISCOVERY_TTL: Duration = Duration::from_secs(24 * 3600);
 }

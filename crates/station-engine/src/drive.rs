@@ -6,21 +6,20 @@
 //! `EffectStarted` and the write of the request a kill leaves an effect that is called unknown although it was never
 //! sent. That is the safe side: such a call is told as unknown rather than sent twice.
 
-use crate::call::{self, On, Sending};
+use crate::Station;
+use crate::call::On;
+use crate::hear::hear;
 use crate::journal::{Journal, Standing};
-use crate::lease::Lease;
+use crate::lease::{Before, Lease};
 use crate::perform::{Seat, Started, perform};
-use crate::prepare::{self, RunRequest, Start};
+use crate::prepare::{self, Start};
 use crate::reading::is_for_a_person;
 use crate::signals::Signals;
-use crate::{Clock, Station};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use station_core::run::{
-    Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, Todo, Waiting, Why, child_text,
-};
+use station_core::run::{Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, Waiting, Why};
 use station_core::{Error, Micros, Result, RunId};
-use station_store::{NewRun, Run};
+use station_store::Run;
 use std::time::Duration;
 
 /// Entries read from the store at a time.
@@ -32,6 +31,8 @@ pub(crate) enum Left {
     Ended,
     /// Parked until these runs have ended.
     Waiting(Vec<RunId>),
+    /// Parked for something that is no run.
+    Parked,
     /// In the queue again: this process is about to end.
     Released,
 }
@@ -56,6 +57,7 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     let last_seq = entries.last().map_or(0, |entry| entry.seq);
     let mut journal = Journal::new(station, run, lease.fence(), last_seq);
     let (fence, worker) = (lease.fence(), station.config().worker.clone());
+    let alone = lease.before() == Before::Gone;
     let variables = station.store().run_variables(run.id).await?;
 
     let inputs = entries.iter().find_map(|entry| match &entry.event {
@@ -66,17 +68,17 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
         let mut machine = Machine::new(prepare::restore(station, inputs).await?);
         entries.iter().for_each(|entry| machine.fold(&entry.event));
         let deadline = later_deadline(station, &machine, entries.last(), signals);
-        journal.add(machine.apply(Event::Adopted { fence, worker, deadline }));
+        journal.add(machine.apply(Event::Adopted { fence, worker, deadline, alone }));
         machine
     } else {
-        let adopted = Event::Adopted { fence, worker, deadline: None };
+        let adopted = Event::Adopted { fence, worker, deadline: None, alone };
         match prepare::prepare(station, run, &variables).await {
             Ok(start) => begin(station, &mut journal, start, adopted),
             Err(error) if is_for_a_person(&error) => return refuse(journal, adopted, &error, lease).await,
             Err(error) => return Err(error),
         }
     };
-    join(station, run, &mut machine, &mut journal).await?;
+    hear(station, run, &mut machine, &mut journal).await?;
     let on = On { run: run.id, agent: run.agent, variables };
     let mut drive = Drive { station, run, lease, signals, on, machine, journal };
     drive.go().await
@@ -104,17 +106,19 @@ fn later_deadline(
 ) -> Option<Micros> {
     let (deadline, last) = (machine.deadline()?, last?);
     let interrupted = signals.resumed_at().is_some_and(|resumed| last.at < resumed);
-    interrupted.then(|| station.now().plus_ms(deadline.ms_since(last.at)))
+    // Nor does time that a person took.
+    let waited = matches!(machine.next(), Next::Park(Waiting::Approval(_) | Waiting::Person(_)));
+    (interrupted || waited).then(|| station.now().plus_ms(deadline.ms_since(last.at)))
 }
 
-struct Drive<'a> {
-    station: &'a Station,
-    run: &'a Run,
+pub(crate) struct Drive<'a> {
+    pub(crate) station: &'a Station,
+    pub(crate) run: &'a Run,
     lease: &'a Lease,
     signals: &'a Signals,
-    on: On,
-    machine: Machine,
-    journal: Journal,
+    pub(crate) on: On,
+    pub(crate) machine: Machine,
+    pub(crate) journal: Journal,
 }
 
 impl Drive<'_> {
@@ -133,12 +137,27 @@ impl Drive<'_> {
                     return Ok(Left::Released);
                 }
                 Next::Do(todos) => {
-                    let started = self.start(todos).await?;
+                    let started = self.begin(todos).await?;
+                    if started.is_empty() && self.machine.children().is_empty() {
+                        // All were refused, or wait for a person: what comes next commits it.
+                        continue;
+                    }
                     self.flush(Standing::Running).await?;
                     self.lease.check()?;
                     self.perform(started).await?;
                 }
                 Next::Park(Waiting::Children(_)) => return self.park().await,
+                Next::Park(Waiting::Approval(effects)) => {
+                    let on = format!("approval of {}", self.machine.in_words(&effects));
+                    self.flush(Standing::Parked(on)).await?;
+                    return Ok(Left::Parked);
+                }
+                Next::Park(Waiting::Person(effects)) => {
+                    let on =
+                        format!("a person: the outcome of {} is unknown", self.machine.in_words(&effects));
+                    self.flush(Standing::Parked(on)).await?;
+                    return Ok(Left::Parked);
+                }
             }
         }
     }
@@ -157,42 +176,6 @@ impl Drive<'_> {
 
     async fn flush(&mut self, standing: Standing) -> Result<()> {
         self.journal.flush(&self.machine, standing, self.lease).await
-    }
-
-    /// Passes the gate and appends `EffectStarted` for what it lets through, in the order of the calls.
-    async fn start(&mut self, todos: Vec<Todo>) -> Result<Vec<Started>> {
-        let mut started = Vec::with_capacity(todos.len());
-        for mut todo in todos {
-            let fresh = Clock::effect_id();
-            match &mut todo {
-                Todo::Ask { model, .. } => {
-                    let (model, messages) = (model.clone(), self.machine.messages());
-                    self.journal.add(self.machine.start(&todo, fresh));
-                    started.push(Started::Ask { id: fresh, model, messages });
-                }
-                Todo::Call { slot, tool, arguments, again } => {
-                    let (slot, again) = (*slot, *again);
-                    let sending = if again.is_some() { Sending::Again } else { Sending::First };
-                    match call::admit(self.station, &self.on, tool, arguments.clone(), sending).await? {
-                        Ok(permit) => {
-                            tool.set_repeatable(permit.repeatable);
-                            self.journal.add(self.machine.start(&todo, fresh));
-                            let id = again.map_or(fresh, |(id, _)| id);
-                            started.push(Started::Call { id, permit: Box::new(permit) });
-                        }
-                        Err(sentence) => {
-                            self.journal.add(self.machine.apply(Event::Refused { slot, sentence }));
-                        }
-                    }
-                }
-                Todo::Spawn { agent, task, .. } => {
-                    let child = self.child(*agent, task, fresh)?;
-                    self.journal.add(self.machine.start(&todo, fresh));
-                    self.journal.spawn(fresh, child);
-                }
-            }
-        }
-        Ok(started)
     }
 
     /// Waits for everything that is out, appending each answer as it arrives.
@@ -273,26 +256,6 @@ impl Drive<'_> {
         Duration::from_micros(u64::try_from(deadline.0.saturating_sub(self.station.now().0)).unwrap_or(0))
     }
 
-    fn child(
-        &self,
-        agent: station_core::AgentId,
-        task: &str,
-        effect: station_core::EffectId,
-    ) -> Result<NewRun> {
-        let request = RunRequest { deadline: self.machine.deadline(), ..RunRequest::default() };
-        Ok(NewRun {
-            agent,
-            environment: self.run.environment,
-            user: station_core::Caller::LOCAL_USER,
-            task: task.to_owned(),
-            request: request.to_json()?,
-            variables: self.on.variables.clone(),
-            parent: Some((self.run.id, effect)),
-            depth: self.run.depth + 1,
-            priority: self.run.priority,
-        })
-    }
-
     /// Runs of sub-agents that have not been joined.
     async fn children(&self) -> Result<Vec<Run>> {
         let open = self.machine.children();
@@ -302,29 +265,6 @@ impl Drive<'_> {
             .filter(|child| child.parent_effect.is_some_and(|id| open.contains(&id)))
             .collect())
     }
-}
-
-/// Joins sub-agents whose runs have ended since the parent parked.
-async fn join(station: &Station, run: &Run, machine: &mut Machine, journal: &mut Journal) -> Result<()> {
-    let open = machine.children();
-    if open.is_empty() {
-        return Ok(());
-    }
-    for child in station.store().children(run.id).await? {
-        let Some(id) = child.parent_effect.filter(|id| open.contains(id) && child.status.is_final()) else {
-            continue;
-        };
-        let text = child_text(
-            child.id,
-            &child.agent_name,
-            child.status,
-            child.answer.as_deref(),
-            child.error.as_deref(),
-        );
-        let ms = child.ended_at.unwrap_or(child.created_at).ms_since(child.created_at);
-        journal.add(machine.apply(Event::ChildEnded { id, run: child.id, status: child.status, text, ms }));
-    }
-    Ok(())
 }
 
 /// Ends a run that could not even be prepared; why is kept like everything else.

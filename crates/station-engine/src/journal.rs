@@ -5,9 +5,10 @@
 
 use crate::lease::Lease;
 use crate::{Live, Seen, Station};
+use station_core::approval::Approved;
 use station_core::run::{Effect, Entry, Event, Machine, Status};
 use station_core::{BlobHash, EffectId, Error, Fence, Kind, Result, RunId};
-use station_store::{Append, Appended, NewRun, Run, RunUpdate};
+use station_store::{Append, Appended, NewApproval, NewRun, Run, RunUpdate};
 use std::time::Duration;
 
 /// Between two tries to write to a store that is away: a failover of PostgreSQL takes seconds.
@@ -24,8 +25,18 @@ pub(crate) struct Journal {
     entries: Vec<Entry>,
     /// The entry added last, also after it was committed.
     last: Option<Entry>,
+    beside: Beside,
+}
+
+/// What is committed together with the entries that speak of it.
+#[derive(Default)]
+struct Beside {
     blobs: Vec<(BlobHash, Vec<u8>)>,
     spawns: Vec<(EffectId, NewRun)>,
+    asks: Vec<NewApproval>,
+    uses: Vec<(EffectId, Approved)>,
+    heard: Vec<EffectId>,
+    voids: Vec<EffectId>,
 }
 
 /// Where a run stands after a flush.
@@ -33,8 +44,10 @@ pub(crate) enum Standing {
     Running,
     /// Let go of, for another driver.
     Queued,
-    /// Parked: what it waits for, in words.
+    /// Parked until its sub-agents have ended: what it waits for, in words.
     Waiting(String),
+    /// Parked for something that is no run: what it waits for, in words.
+    Parked(String),
     Ended(station_core::run::Outcome),
 }
 
@@ -49,8 +62,7 @@ impl Journal {
             next_seq: last_seq + 1,
             entries: Vec::new(),
             last: None,
-            blobs: Vec::new(),
-            spawns: Vec::new(),
+            beside: Beside::default(),
         }
     }
 
@@ -62,12 +74,32 @@ impl Journal {
     }
 
     pub(crate) fn keep(&mut self, blobs: impl IntoIterator<Item = (BlobHash, Vec<u8>)>) {
-        self.blobs.extend(blobs);
+        self.beside.blobs.extend(blobs);
     }
 
     /// A sub-agent's run, to be enqueued in the commit of its `EffectStarted`.
     pub(crate) fn spawn(&mut self, effect: EffectId, run: NewRun) {
-        self.spawns.push((effect, run));
+        self.beside.spawns.push((effect, run));
+    }
+
+    /// A question to a person, put in the commit of its `EffectPlanned`.
+    pub(crate) fn ask(&mut self, question: NewApproval) {
+        self.beside.asks.push(question);
+    }
+
+    /// The yes that a call is sent on, recorded in the commit of its `EffectStarted`.
+    pub(crate) fn use_yes(&mut self, effect: EffectId, approved: Approved) {
+        self.beside.uses.push((effect, approved));
+    }
+
+    /// What a person decided about `effect` is among the entries now.
+    pub(crate) fn heard(&mut self, effect: EffectId) {
+        self.beside.heard.push(effect);
+    }
+
+    /// The yes for `effect` does not hold any more.
+    pub(crate) fn void(&mut self, effect: EffectId) {
+        self.beside.voids.push(effect);
     }
 
     /// Commits what was added, with the run's row brought up to date, and tells who watches. A store that is away for
@@ -76,12 +108,17 @@ impl Journal {
     /// # Errors
     /// `Conflict` where another driver has taken the run over; whatever the store says otherwise.
     pub(crate) async fn flush(&mut self, machine: &Machine, standing: Standing, lease: &Lease) -> Result<()> {
+        let Beside { blobs, spawns, asks, uses, heard, voids } = std::mem::take(&mut self.beside);
         let append = Append {
             run: self.run,
             fence: self.fence,
             entries: std::mem::take(&mut self.entries),
-            blobs: std::mem::take(&mut self.blobs),
-            spawns: std::mem::take(&mut self.spawns),
+            blobs,
+            spawns,
+            asks,
+            uses,
+            heard,
+            voids,
             row: Some(row(machine, standing, self.last.as_ref())),
         };
         let store = self.station.store();
@@ -126,10 +163,11 @@ impl Journal {
 }
 
 fn row(machine: &Machine, standing: Standing, last: Option<&Entry>) -> RunUpdate {
+    let waits_for_children = matches!(standing, Standing::Waiting(_));
     let (status, waiting_on, release, outcome) = match standing {
         Standing::Running => (Status::Running, Some(working_on(machine, last)), false, None),
         Standing::Queued => (Status::Queued, None, true, None),
-        Standing::Waiting(on) => (Status::Waiting, Some(on), true, None),
+        Standing::Waiting(on) | Standing::Parked(on) => (Status::Waiting, Some(on), true, None),
         Standing::Ended(outcome) => (outcome.status(), None, true, Some(outcome)),
     };
     let (answer, error) = match outcome {
@@ -142,8 +180,7 @@ fn row(machine: &Machine, standing: Standing, last: Option<&Entry>) -> RunUpdate
     RunUpdate {
         status,
         waiting_on,
-        // Children are all that a run parks for.
-        waits_for_children: status == Status::Waiting,
+        waits_for_children,
         model: machine.model().map(ToString::to_string),
         steps: machine.steps(),
         tool_calls: machine.calls_sent(),
@@ -158,7 +195,10 @@ fn row(machine: &Machine, standing: Standing, last: Option<&Entry>) -> RunUpdate
 /// What a running run is waiting for, in words: the last thing it sent.
 fn working_on(machine: &Machine, last: Option<&Entry>) -> String {
     match last.map(|entry| &entry.event) {
-        Some(Event::EffectStarted { effect: Effect::Call { server, tool, .. }, .. }) => {
+        Some(Event::EffectStarted {
+            effect: Effect::Call { server, tool, .. } | Effect::Verify { server, tool, .. },
+            ..
+        }) => {
             format!("tool `{tool}` of `{server}`")
         }
         Some(Event::EffectStarted { effect: Effect::Spawn { name, .. }, .. }) => format!("agent `{name}`"),

@@ -20,17 +20,32 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// No effect is sent with less than this left: time for the send itself to leave the process.
 const MARGIN: Duration = Duration::from_secs(5);
 
+/// What is known of whoever drove a run before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Its process and all its children are gone: what it sent is at work nowhere any more.
+    Gone,
+    /// Nobody drove it, it let go by itself, or it may still be there.
+    Unsure,
+}
+
 pub(crate) struct Lease {
     run: RunId,
     fence: Fence,
+    before: Before,
     /// When the last renewal that was granted was asked for, since boot.
     renewed: Mutex<Duration>,
 }
 
 impl Lease {
     /// A lease that was asked for at `asked_at` (see [`since_boot`]).
-    pub(crate) fn new(run: RunId, fence: Fence, asked_at: Duration) -> Self {
-        Self { run, fence, renewed: Mutex::new(asked_at) }
+    pub(crate) fn new(run: RunId, fence: Fence, asked_at: Duration, before: Before) -> Self {
+        Self { run, fence, before, renewed: Mutex::new(asked_at) }
+    }
+
+    /// What is known of whoever drove the run before.
+    pub(crate) fn before(&self) -> Before {
+        self.before
     }
 
     pub(crate) fn fence(&self) -> Fence {

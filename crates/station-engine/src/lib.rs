@@ -6,6 +6,8 @@
 //! line, and reads no environment variable.
 
 mod agents;
+mod approvals;
+mod begin;
 mod bus;
 mod call;
 mod catalog;
@@ -15,6 +17,7 @@ mod demo;
 mod drive;
 mod environments;
 mod folder_lock;
+mod hear;
 mod journal;
 mod keys;
 mod lease;
@@ -34,6 +37,7 @@ mod worker;
 mod workspace;
 
 pub use agents::{AgentDetails, AgentRef, NewAgent, ReasonedTool};
+pub use approvals::{Settled, Which, Yes};
 pub use bus::{Live, Seen, Watch};
 pub use catalog::{Discovered, Discovery};
 pub use clock::Clock;
@@ -47,6 +51,6 @@ pub use serve::Serve;
 pub use servers::ServerDetails;
 pub use station::Station;
 pub use station_llm::{Config as ModelConfig, Models};
-pub use station_store::{Key, Location, Run, RunFilter};
+pub use station_store::{Approval, AuditEntry, Key, Location, Run, RunFilter, StandingApproval};
 pub use sync::{SyncOptions, SyncReport};
 pub use workspace::Workspace;

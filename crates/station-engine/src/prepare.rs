@@ -71,6 +71,7 @@ pub(crate) async fn prepare(
     warnings
         .extend(rights.unlinked.iter().map(|written| format!("nothing offers the granted tool `{written}`")));
     warnings.extend(rights.broken());
+    warnings.extend(rights.unverifiable());
     let tools = offer(rights, &sub_agents, &choices.usable);
     if tools.is_empty() && !rights.tools.is_empty() {
         let reasons = rights.broken();
@@ -110,6 +111,7 @@ pub(crate) async fn prepare(
         steps,
         deadline: deadline(station, prompt, &request),
         warnings,
+        unknown: prompt.unknown,
         depth: run.depth,
     };
     Ok(Start { prepared, inputs, blobs: kept.into_blobs() })

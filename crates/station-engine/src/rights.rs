@@ -8,6 +8,7 @@ use crate::pool::Reach;
 use crate::variables::Values;
 use station_core::file::{rules, servers};
 use station_core::grant::{self, Verdict};
+use station_core::verify::VerifyRule;
 use station_core::{Agent, Error, Result, Server, ServerId, ServerSettings, Tool, ToolRules};
 use std::collections::BTreeMap;
 
@@ -25,6 +26,8 @@ pub(crate) struct Allowed {
     pub(crate) written: String,
     pub(crate) tool: Tool,
     pub(crate) verdict: Verdict,
+    /// How it is found out whether a call took effect, or why that cannot be found out as it is written.
+    pub(crate) look: Option<Result<VerifyRule, String>>,
 }
 
 /// A server of the agent's environment: how it is reached, or why it cannot be.
@@ -69,8 +72,11 @@ impl Rights {
         }
         let judged = granted.into_iter().filter_map(|(written, tool)| {
             let settings = &known.get(&tool.server)?.settings;
-            let verdict = grant::judge(&tool, agent.name.as_str(), settings, &rules, approve);
-            Some(Allowed { written, tool, verdict })
+            let judge = |tool: &Tool| grant::judge(tool, agent.name.as_str(), settings, &rules, approve);
+            let verdict = judge(&tool);
+            let look =
+                verdict.verify.clone().map(|rule| looker(&catalog, &tool, &rule, judge).map(|()| rule));
+            Some(Allowed { written, tool, verdict, look })
         });
         Ok(Self { tools: judged.collect(), unlinked, servers: known })
     }
@@ -84,10 +90,41 @@ impl Rights {
         }
     }
 
+    /// Why calls of granted tools cannot be verified as it is written, one sentence each.
+    pub(crate) fn unverifiable(&self) -> Vec<String> {
+        let looks = self.tools.iter().filter_map(|it| Some((&it.tool, it.look.as_ref()?.as_ref().err()?)));
+        looks.map(|(tool, why)| format!("calls of `{}` cannot be verified: {why}", tool.name)).collect()
+    }
+
     /// Why servers behind the agent's grants cannot be reached as they are configured, one sentence each.
     pub(crate) fn broken(&self) -> Vec<String> {
         self.servers.values().filter_map(|known| known.reach.as_ref().err().cloned()).collect()
     }
+}
+
+/// Whether the tool that `rule` names can look for calls of `tool`: a tool of the same server that changes nothing, or
+/// nothing more when it is called twice. The agent needs no grant for it: the operator named it.
+fn looker(
+    catalog: &[Tool],
+    tool: &Tool,
+    rule: &VerifyRule,
+    judge: impl Fn(&Tool) -> Verdict,
+) -> Result<(), String> {
+    let found = catalog.iter().find(|other| other.server == tool.server && other.name == rule.tool);
+    let Some(looker) = found else {
+        return Err(format!("server `{}` offers no tool `{}`", tool.server_name, rule.tool));
+    };
+    let verdict = judge(looker);
+    if let Err(denied) = verdict.allowed {
+        return Err(format!("`{}` may not be used: {}", rule.tool, denied.reason()));
+    }
+    if !(verdict.read_only || verdict.idempotent) {
+        return Err(format!("`{}` is neither read-only nor idempotent", rule.tool));
+    }
+    if verdict.approval.is_some() {
+        return Err(format!("`{}` waits for an approval itself", rule.tool));
+    }
+    Ok(())
 }
 
 impl Known {

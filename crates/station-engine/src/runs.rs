@@ -7,8 +7,8 @@ use crate::signals::Signals;
 use crate::worker::Held;
 use crate::{Station, worker};
 use station_core::run::{Entry, Status};
-use station_core::{Caller, Error, Result, RunId, Secret};
-use station_store::{Cancelled, Run, RunFilter};
+use station_core::{Caller, EffectId, Error, Result, RunId, Secret};
+use station_store::{Approval, Cancelled, Run, RunFilter};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +57,10 @@ pub struct RunDetails {
     pub journal: Vec<Entry>,
     /// Runs of its sub-agents.
     pub children: Vec<Run>,
+    /// Questions that were put to people for its calls, oldest first.
+    pub approvals: Vec<Approval>,
+    /// Calls of which a person must say what became of them.
+    pub unsettled: Vec<EffectId>,
 }
 
 impl Station {
@@ -159,7 +163,11 @@ impl Station {
         // A parent that waits has no driver of its own; it is interrupted where a run it waits for is.
         let waits_in_vain =
             run.status == Status::Waiting && children.iter().any(|child| self.is_interrupted(child));
-        Ok(RunDetails { interrupted: waits_in_vain || self.is_interrupted(&run), run, journal, children })
+        let interrupted = waits_in_vain || self.is_interrupted(&run);
+        let approvals = self.store().approvals_of(id).await?;
+        let unsettled =
+            if run.status == Status::Waiting { self.unsettled(&journal).await? } else { Vec::new() };
+        Ok(RunDetails { run, interrupted, journal, children, approvals, unsettled })
     }
 
     /// Runs, newest first.

@@ -5,11 +5,11 @@
 //! **Invariant:** the wake-up is registered before the question is asked, so that work queued in between is seen.
 
 use crate::Station;
-use crate::lease::{LEASE, Lease, millis, since_boot};
+use crate::lease::{Before, LEASE, Lease, millis, since_boot};
 use crate::signals::Signals;
 use crate::worker::{self, Ours};
 use station_core::run::Status;
-use station_core::{Micros, Result};
+use station_core::{Kind, Micros, Result};
 use station_store::{Run, RunFilter, Wanted};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -52,7 +52,8 @@ impl Station {
         let mut driving: JoinSet<()> = JoinSet::new();
         let mut wakes = self.store().wakes();
         let mut look = tokio::time::interval(LOOK_EVERY);
-        self.take(&work, &mut driving).await?;
+        // First those whose Station is known to be gone: of them most is known.
+        self.look(&work, &mut driving).await?;
         while !stop.is_cancelled() {
             let taken = tokio::select! {
                 () = stop.cancelled() => break,
@@ -84,25 +85,33 @@ impl Station {
         let asked_at = since_boot();
         let owner = worker::owner(self)?;
         for (run, fence) in self.store().claim_next(&owner, millis(LEASE), &wanted, self.now()).await? {
-            let lease = Lease::new(run.id, fence, asked_at);
+            let lease = Lease::new(run.id, fence, asked_at, Before::Unsure);
             self.drive_on(work, run, lease, driving);
         }
         Ok(())
     }
 
-    /// Takes runs whose leases have lapsed, and those of processes of this host that are gone, for which nobody needs
+    /// Ends questions that waited too long, and takes runs whose leases have lapsed and those of processes of this host that are gone, for which nobody needs
     /// to wait so long.
     async fn look(&self, work: &Work, driving: &mut JoinSet<()>) -> Result<()> {
         let filter = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
         for run in self.store().runs(&filter, LOOKED_AT_MAX).await? {
-            if work.free(driving) > 0
-                && run.lease.as_ref().is_some_and(worker::is_dead)
-                && let Ours::Claimed(claimed) = worker::claim(self, run.id).await?
-            {
-                let (run, lease) = *claimed;
-                self.drive_on(work, run, lease, driving);
+            if work.free(driving) == 0 || !run.lease.as_ref().is_some_and(worker::is_dead) {
+                continue;
+            }
+            match worker::claim(self, run.id).await {
+                Ok(Ours::Claimed(claimed)) => {
+                    let (run, lease) = *claimed;
+                    self.drive_on(work, run, lease, driving);
+                }
+                Ok(Ours::Ended | Ours::Held(_)) => {}
+                Err(error) if error.kind() == Kind::Busy => {
+                    tracing::warn!(run = %run.id, %error, "a run is not taken up yet");
+                }
+                Err(error) => return Err(error),
             }
         }
+        self.store().expire_approvals(self.now()).await?;
         self.take(work, driving).await
     }
 

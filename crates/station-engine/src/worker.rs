@@ -5,15 +5,21 @@
 
 use crate::Station;
 use crate::drive::{Left, drive};
-use crate::lease::{LEASE, Lease, millis, since_boot};
+use crate::lease::{Before, LEASE, Lease, millis, since_boot};
 use crate::signals::Signals;
 use futures::future::{BoxFuture, FutureExt as _};
 use station_core::{Error, Kind, Result, RunId};
+use station_mcp::Process;
 use station_store::{Claim, LeaseInfo, Owner, Run};
 use std::time::Duration;
 
 /// How often a run that another worker has is looked at, beside the wake-ups.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long children of a Station that is gone may take to end. Killing takes milliseconds; one that cannot be killed
+/// now (waiting for a disk) keeps its run from being taken up.
+const CHILDREN_END_MAX: Duration = Duration::from_secs(5);
+const CHILDREN_LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What to do where another living worker has the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +30,16 @@ pub(crate) enum Held {
     Wait,
 }
 
-/// Works off `run` and the runs of its sub-agents until it has ended.
+/// How far a run was worked off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worked {
+    /// It ended, or it was let go of because this process is about to end.
+    Off,
+    /// It, or a run that it waits for, is parked for something that is no run.
+    Parked,
+}
+
+/// Works off `run` and the runs of its sub-agents until it has ended, or waits for something that is no run.
 ///
 /// # Errors
 /// The store's; `Busy` where another living worker has the run. What happened so far is kept.
@@ -33,13 +48,13 @@ pub(crate) fn work_off<'a>(
     id: RunId,
     signals: &'a Signals,
     held: Held,
-) -> BoxFuture<'a, Result<()>> {
+) -> BoxFuture<'a, Result<Worked>> {
     async move {
         let mut held = held;
         loop {
             let (run, lease) = match claim(station, id).await? {
                 Ours::Claimed(claimed) => *claimed,
-                Ours::Ended => return Ok(()),
+                Ours::Ended => return Ok(Worked::Off),
                 Ours::Held(lease) if held == Held::Refuse => {
                     return Err(Error::new(
                         Kind::Busy,
@@ -57,12 +72,16 @@ pub(crate) fn work_off<'a>(
             // From here on it is ours; a worker that takes it while it waits for its sub-agents works for us.
             held = Held::Wait;
             match drive_claimed(station, &run, &lease, signals).await? {
-                Left::Ended | Left::Released => return Ok(()),
+                Left::Ended | Left::Released => return Ok(Worked::Off),
+                Left::Parked => return Ok(Worked::Parked),
                 Left::Waiting(children) => {
                     // Every child to its end, also beside one that fails: a dropped one would look killed.
                     let children =
                         children.into_iter().map(|child| work_off(station, child, signals, Held::Wait));
-                    futures::future::join_all(children).await.into_iter().collect::<Result<()>>()?;
+                    let worked = futures::future::join_all(children).await;
+                    if worked.into_iter().collect::<Result<Vec<Worked>>>()?.contains(&Worked::Parked) {
+                        return Ok(Worked::Parked);
+                    }
                 }
             }
         }
@@ -86,7 +105,7 @@ pub(crate) async fn drive_claimed(
         left = drive(station, run, lease, signals) => left,
         lost = lease.keep(station, signals) => Err(lost),
     };
-    if !matches!(left, Ok(Left::Waiting(_))) {
+    if !matches!(left, Ok(Left::Waiting(_) | Left::Parked)) {
         station.pool().end_run(run.id).await;
     }
     if matches!(left, Ok(Left::Ended))
@@ -109,10 +128,20 @@ pub(crate) async fn claim(station: &Station, id: RunId) -> Result<Ours> {
     let store = station.store();
     let gone = || Error::not_found(format!("run {id} does not exist"));
     let run = store.run(id).await?.ok_or_else(gone)?;
-    let dead = run.lease.as_ref().filter(|lease| is_dead(lease)).map(|lease| lease.fence);
+    let dead = run.lease.as_ref().filter(|lease| is_dead(lease));
+    let before = match dead {
+        Some(lease) => {
+            outlive_children(&lease.owner).await?;
+            Before::Gone
+        }
+        None => Before::Unsure,
+    };
+    let dead = dead.map(|lease| lease.fence);
     let asked_at = since_boot();
     match store.claim(id, &owner(station)?, millis(LEASE), dead, station.now()).await? {
-        Claim::Claimed { fence, .. } => Ok(Ours::Claimed(Box::new((run, Lease::new(id, fence, asked_at))))),
+        Claim::Claimed { fence, .. } => {
+            Ok(Ours::Claimed(Box::new((run, Lease::new(id, fence, asked_at, before)))))
+        }
         Claim::Final(_) => Ok(Ours::Ended),
         Claim::NotFound => Err(gone()),
         Claim::Held(lease) => Ok(Ours::Held(lease)),
@@ -122,23 +151,42 @@ pub(crate) async fn claim(station: &Station, id: RunId) -> Result<Ours> {
 /// Whether the process that holds `lease` ran on this host, among processes that we can see, and is gone: it was
 /// killed, so nobody needs to wait for the lease to lapse.
 pub(crate) fn is_dead(lease: &LeaseInfo) -> bool {
-    let owner = &lease.owner;
-    if host() != Some(owner.host.clone()) {
-        return false;
-    }
-    match process_start(owner.pid) {
-        Some(start) => start != owner.pid_start,
-        // Where /proc hides what belongs to others (hidepid), a process that is not seen may well be there.
-        None => std::path::Path::new("/proc/1/stat").exists(),
+    host() == Some(lease.owner.host.clone()) && process_of(&lease.owner).is_gone()
+}
+
+fn process_of(owner: &Owner) -> Process {
+    Process { pid: owner.pid, start: owner.pid_start }
+}
+
+/// Waits until nothing is left of the children of a Station that is gone: their shims see its end and kill them, which
+/// takes milliseconds. A call that it sent is then at work nowhere any more.
+///
+/// # Errors
+/// `Busy` where they do not end; the run stays as it is.
+async fn outlive_children(owner: &Owner) -> Result<()> {
+    let waited = std::time::Instant::now();
+    loop {
+        let shims = process_of(owner)
+            .shims()
+            .map_err(|cause| Error::internal("looking for children of a Station that is gone", cause))?;
+        if shims.is_empty() {
+            return Ok(());
+        }
+        if waited.elapsed() > CHILDREN_END_MAX {
+            return Err(Error::new(
+                Kind::Busy,
+                format!("tool servers of {}, which is gone, are still ending", owner.worker),
+            )
+            .with_hint("try again; `ps` shows them by `__shim`"));
+        }
+        tokio::time::sleep(CHILDREN_LOOK_EVERY).await;
     }
 }
 
 pub(crate) fn owner(station: &Station) -> Result<Owner> {
-    let pid = std::process::id();
-    let start =
-        process_start(pid).ok_or_else(|| Error::internal("reading our own entry in /proc", "not there"))?;
+    let own = Process::own().ok_or_else(|| Error::internal("reading our own entry in /proc", "not there"))?;
     let host = host().ok_or_else(|| Error::internal("reading the boot id", "not there"))?;
-    Ok(Owner { worker: station.config().worker.clone(), host, pid, pid_start: start })
+    Ok(Owner { worker: station.config().worker.clone(), host, pid: own.pid, pid_start: own.start })
 }
 
 /// One boot of one host, and one namespace of process ids in it: a process id means nothing beyond these. Two containers
@@ -147,17 +195,4 @@ fn host() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
     Some(format!("{} {}", boot.trim(), namespace.display()))
-}
-
-/// When process `pid` started, in clock ticks since boot (proc(5), field 22); `None` where there is none, or where it
-/// has ended and only waits to be collected.
-fn process_start(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything, also parentheses.
-    let mut fields = stat.get(stat.rfind(')')? + 2..)?.split(' ');
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
 }

@@ -7,6 +7,8 @@
 
 mod client;
 mod convert;
+mod process;
 pub mod shim;
 
-pub use client::{CallEnd, ConnectError, Connection, Launch, Process, Shim, connect};
+pub use client::{CallEnd, ConnectError, Connection, Launch, Shim, connect};
+pub use process::Process;

@@ -44,7 +44,8 @@ pub(crate) const NOT_STARTED: u8 = 126;
 /// For a person who tries it.
 const NOT_A_COMMAND: &str = "this is how Station starts its tool servers; it is not a command";
 
-/// Acts as the shim if this process was started as one: `stn __shim -- program args…`.
+/// Acts as the shim if this process was started as one: `stn __shim PID:START -- program args…`. The first word after
+/// the name says which Station it belongs to; it is read by [`crate::Process::shims`] and by nobody else.
 ///
 /// To be called first in `main`, before threads, tracing and a runtime: the shim must stay single-threaded and small.
 #[must_use]
@@ -57,7 +58,9 @@ pub fn run_if_shim() -> Option<ExitCode> {
 }
 
 fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
-    let (Some(separator), Some(program)) = (args.next(), args.next()) else { return refuse(NOT_A_COMMAND) };
+    let (Some(_), Some(separator), Some(program)) = (args.next(), args.next(), args.next()) else {
+        return refuse(NOT_A_COMMAND);
+    };
     if separator != "--" {
         return refuse(NOT_A_COMMAND);
     }

@@ -8,7 +8,8 @@
 use crate::db::{Conn, Value, storable};
 use crate::runs::{self, NewRun, no_such};
 use crate::turns::Reach;
-use crate::{Context, Store};
+use crate::{Context, NewApproval, Store, approvals, standing};
+use station_core::approval::Approved;
 use station_core::run::{Entry, Event, Status};
 use station_core::{BlobHash, EffectId, Error, Fence, Micros, Result, RunId, Usage};
 use std::sync::Arc;
@@ -26,6 +27,14 @@ pub struct Append {
     pub blobs: Vec<(BlobHash, Vec<u8>)>,
     /// Runs that the entries spawn, by effect. Whatever `parent` they name, they become children of this effect.
     pub spawns: Vec<(EffectId, NewRun)>,
+    /// Questions to persons that the entries put.
+    pub asks: Vec<NewApproval>,
+    /// The yes that each call of the entries is sent on, where it needs one.
+    pub uses: Vec<(EffectId, Approved)>,
+    /// Effects of which the entries tell what a person decided.
+    pub heard: Vec<EffectId>,
+    /// Effects whose yes does not hold any more.
+    pub voids: Vec<EffectId>,
     /// What the run's row says from now on.
     pub row: Option<RunUpdate>,
 }
@@ -143,10 +152,29 @@ async fn append_all(conn: &mut Conn, context: &Arc<Context>, append: &Append) ->
         let at = append.entries.last().map_or(Micros(0), |entry| entry.at);
         children.push((*effect, runs::insert(conn, context, &new, at).await?));
     }
+    ask_people(conn, append).await?;
     if let Some(row) = &append.row {
         wake(conn, append.run, row.status).await?;
     }
     Ok(Appended::Done { children })
+}
+
+/// Questions that are put, decisions that are heard, and the yes that each call is sent on.
+async fn ask_people(conn: &mut Conn, append: &Append) -> Result<()> {
+    let at = append.entries.last().map_or(Micros(0), |entry| entry.at);
+    approvals::ask(conn, append.run, &append.asks, at).await?;
+    approvals::hear(conn, &append.heard).await?;
+    approvals::take_back(conn, &append.voids).await?;
+    for (effect, approved) in &append.uses {
+        match approved {
+            Approved::Once { .. } => approvals::use_once(conn, *effect, at).await?,
+            Approved::Always { id } => standing::use_standing(conn, *id, at).await?,
+        }
+    }
+    if append.row.as_ref().is_some_and(|row| row.status.is_final()) {
+        approvals::end(conn, append.run).await?;
+    }
+    Ok(())
 }
 
 /// Puts back in the queue what `run`, now in `status`, does not keep waiting any more: its parent, or itself.
@@ -154,10 +182,14 @@ async fn append_all(conn: &mut Conn, context: &Arc<Context>, append: &Append) ->
 /// No wake-up is lost between two transactions on PostgreSQL: whoever parks holds its own row, whoever ends a child
 /// took its parent's row first (see `turns`), and both look for children only then, with a fresh snapshot.
 async fn wake(conn: &mut Conn, run: RunId, status: Status) -> Result<()> {
-    // A run that somebody asked to end must not park: its driver did not know yet, the next one does.
+    // A run that somebody asked to end, or of which somebody decided something, must not park: its driver did not know
+    // yet, the next one does.
     const ITSELF: &str =
         "update agent_runs set status = 'queued', waiting_on = null, waits_for_children = 0, lease_until = null
         where id = $1 and status = 'waiting' and (cancel_requested_at is not null
+            or exists (select 1 from approvals p where p.run_id = agent_runs.id and p.heard = 0
+                and p.status in ('approved', 'denied', 'timed_out'))
+            or exists (select 1 from settlements t where t.run_id = agent_runs.id and t.heard = 0)
             or (waits_for_children = 1 and not exists (select 1 from agent_runs child
                 where child.parent_id = agent_runs.id and child.status in ('queued', 'running', 'waiting'))))";
     const PARENT: &str =

@@ -7,6 +7,8 @@
 //! ordered and limited; a write that carries an old fence changes nothing.
 
 mod agents;
+mod approvals;
+mod audit;
 mod cancel;
 mod claim;
 mod configs;
@@ -28,7 +30,9 @@ mod reader;
 mod runs;
 mod seal;
 mod servers;
+mod settlements;
 mod sqlite;
+mod standing;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -37,6 +41,8 @@ mod wakes;
 mod writer;
 
 pub use agents::SubAgent;
+pub use approvals::{Approval, NewApproval, Say};
+pub use audit::AuditEntry;
 pub use cancel::Cancelled;
 pub use claim::{Claim, Renewed};
 pub use inspect::{FileState, inspect};
@@ -46,6 +52,8 @@ pub use lease::{LeaseClock, LeaseInfo, Owner};
 pub use queue::{QueueDepth, Wanted};
 pub use runs::{NewRun, Run, RunFilter};
 pub use servers::{ConfigSource, Offered};
+pub use settlements::Settlement;
+pub use standing::StandingApproval;
 pub use wakes::Wakes;
 
 use connect::Target;

@@ -14,7 +14,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -26,6 +26,10 @@ const MIGRATIONS: [Migration; 3] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0003_generation.sql"),
         postgres: include_str!("../migrations/postgres/0003_generation.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0004_approvals.sql"),
+        postgres: include_str!("../migrations/postgres/0004_approvals.sql"),
     },
 ];
 

@@ -74,6 +74,10 @@ fn append(run: RunId, fence: Fence, seq: i64) -> Append {
         entries: vec![Entry { seq, at: NOW, event }],
         blobs: Vec::new(),
         spawns: Vec::new(),
+        asks: Vec::new(),
+        uses: Vec::new(),
+        heard: Vec::new(),
+        voids: Vec::new(),
         row: None,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A transaction of ours is a group of writes that have nothing to do with each other, so its locks could be taken in
 //! any order, and two groups in opposite orders are a deadlock: a second of standstill for both. So the order is fixed:
-//! first the turn of the queue, where one of the group needs it, then rows of runs by rising id. The writer sorts each
+//! first the turn of the queue and that of the audit, where one of the group needs them, then rows of runs by rising id. The writer sorts each
 //! group; a run's end reaches for its parent's row as well, so a group with an end takes all its rows at once, first.
 //! On SQLite there is one lock, and it is held. What remains (a cancel of a whole tree) is what the writer's second
 //! attempt is for.
@@ -21,6 +21,8 @@ pub(crate) enum Reach {
     Run(RunId),
     /// One run, and the one that spawned it.
     RunAndParent(RunId),
+    /// The end of the audit's chain, and the run that is decided about, where there is one.
+    Audit(Option<RunId>),
 }
 
 impl Reach {
@@ -29,12 +31,16 @@ impl Reach {
         match self {
             Self::Nothing | Self::Queue => None,
             Self::Run(run) | Self::RunAndParent(run) => Some(run),
+            Self::Audit(run) => run,
         }
     }
 }
 
 /// Any number, as long as no other advisory lock in the same database has it: "queue" in ASCII.
 const LOCK: i64 = 0x0071_7565_7565;
+
+/// As above: "audit" in ASCII.
+const AUDIT: i64 = 0x0061_7564_6974;
 
 /// Takes what the group will need, in the one order; the first thing in its transaction.
 pub(crate) async fn take(conn: &mut Conn, group: &[Reach]) -> Result<()> {
@@ -48,6 +54,9 @@ pub(crate) async fn take(conn: &mut Conn, group: &[Reach]) -> Result<()> {
     }
     if group.contains(&Reach::Queue) {
         conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![LOCK.into()]).await?;
+    }
+    if group.iter().any(|reach| matches!(reach, Reach::Audit(_))) {
+        conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![AUDIT.into()]).await?;
     }
     let ending = group.iter().filter(|reach| matches!(reach, Reach::RunAndParent(_)));
     let ending = joined(ending.filter_map(|reach| reach.run()));

@@ -5,6 +5,7 @@ use crate::follow::{Tell, follow_on};
 use crate::narrate::{Detail, Narrator, duration, plural, tokens};
 use crate::out::Tone;
 use crate::session::Session;
+use crate::waits;
 use serde_json::json;
 use station_core::RunId;
 use station_core::run::{Event, Outcome, Status};
@@ -127,7 +128,13 @@ async fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
         Status::Queued | Status::Running | Status::Waiting => {
             let on = run.waiting_on.as_deref().unwrap_or("a person");
             out.note(Tone::Bad, &format!("run {} waits for {on}", run.id));
-            out.hint(&format!("go on with `stn runs resume {}`", run.id));
+            for hint in waits::of_tree(session, station, run).await? {
+                out.hint(&hint);
+            }
+            out.hint(&format!(
+                "go on with `stn runs resume {}`; a running `stn serve` does so by itself",
+                run.id
+            ));
         }
     }
     Ok(code)

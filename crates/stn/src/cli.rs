@@ -1,6 +1,6 @@
 //! What can be typed, and the way from there to a command.
 
-use crate::cmd::{agent, config, demo, env, init, key, mcp, runs, serve, sync};
+use crate::cmd::{agent, approvals, audit, config, demo, env, init, key, mcp, runs, serve, sync};
 use crate::error::{self, Code, Result};
 use crate::out::{self, Form, Out};
 use crate::reference;
@@ -70,6 +70,10 @@ enum Command {
     Agent(agent::Command),
     #[command(subcommand)]
     Runs(runs::Command),
+    #[command(subcommand)]
+    Approvals(approvals::Command),
+    #[command(subcommand)]
+    Audit(audit::Command),
     Serve(serve::Args),
     #[command(subcommand)]
     Env(env::Command),
@@ -129,6 +133,8 @@ impl Command {
             Self::Serve(args) => args.run(session).await,
             Self::Agent(command) => command.run(session).await,
             Self::Runs(command) => command.run(session).await,
+            Self::Approvals(command) => command.run(session).await,
+            Self::Audit(command) => command.run(session).await,
             Self::Env(command) => command.run(session).await,
             Self::Mcp(command) => command.run(session).await,
             Self::Key(command) => command.run(session).await,

@@ -20,6 +20,7 @@ mod out;
 mod problems;
 mod reference;
 mod session;
+mod waits;
 
 use std::process::ExitCode;
 

@@ -34,7 +34,7 @@ impl<'a> Session<'a> {
     pub(crate) fn new(out: &'a Out, config: Option<&Path>) -> Result<Self> {
         let settings = Settings::load(config, Environment::read())?;
         log(&settings);
-        Ok(Self { out, settings, by: Caller::local() })
+        Ok(Self { out, settings, by: Caller::local().named(os_user()) })
     }
 
     /// Does `work` with an open Station, and closes it however that ends.
@@ -146,6 +146,13 @@ async fn close<T>(station: Station, done: Result<T>) -> Result<T> {
         station.close().await;
     }
     done
+}
+
+/// The user that the operating system knows us as; its number where that has no name.
+fn os_user() -> String {
+    let uid = nix::unistd::getuid();
+    let user = nix::unistd::User::from_uid(uid).ok().flatten();
+    user.map_or_else(|| format!("uid {uid}"), |user| user.name)
 }
 
 /// Reads the name of an environment, for the command line: its rules are in the message.

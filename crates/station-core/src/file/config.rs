@@ -50,6 +50,8 @@ pub struct Config {
     pub pool: Pool,
     /// The catalog of tools.
     pub discovery: Discovery,
+    /// The key `approvals`.
+    pub approvals: Approvals,
     /// Finished runs.
     pub runs: Runs,
     /// Keys that are kept and mean nothing to Station, in file order.
@@ -95,6 +97,13 @@ pub struct Pool {
 pub struct Discovery {
     /// How long a server's list of tools is believed.
     pub ttl_ms: Option<u64>,
+}
+
+/// The key `approvals`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Approvals {
+    /// How long a call waits for a person before it is answered as timed out; 0: for ever.
+    pub timeout_ms: Option<u64>,
 }
 
 /// The key `runs`.
@@ -179,7 +188,7 @@ impl Config {
     }
 
     fn take_section(&mut self, sheet: &mut Sheet<'_>, section: &str, node: &Node) -> bool {
-        if !matches!(section, "execution" | "pool" | "discovery" | "runs") {
+        if !matches!(section, "execution" | "pool" | "discovery" | "approvals" | "runs") {
             return false;
         }
         for member in sheet.members(node, section) {
@@ -205,6 +214,7 @@ impl Config {
                 "pool.processes_max" => self.pool.processes_max = sheet.number(node, &what, 1),
                 "pool.idle_close" => self.pool.idle_close_ms = duration(sheet, node, &what),
                 "discovery.ttl" => self.discovery.ttl_ms = duration(sheet, node, &what),
+                "approvals.timeout" => self.approvals.timeout_ms = duration(sheet, node, &what),
                 "runs.keep_days" => self.runs.keep_days = sheet.number(node, &what, 0),
                 _ => self.unknown.push(what),
             }
@@ -346,7 +356,7 @@ telemetry_enabled: false
             "ai_api_key: ${KEY}\nai_base_url: http://x/v1\nworkspace: /w\nworkspace_id: abc\nfiles: readonly\n\
              models: {gpt-4o-mini: anthropic/claude, x: y}\nenv_passthrough: [A, B]\nchild_env: [HTTPS_PROXY]\n\
              execution: {workers: 5, queue: 10, timeout: 10m, drain_s: 25}\npool: {processes_max: 7, idle_close: 90s}\n\
-             discovery: {ttl: 1h30m}\nruns: {keep_days: 30, colour: red}\n",
+             discovery: {ttl: 1h30m}\napprovals: {timeout: 7d}\nruns: {keep_days: 30, colour: red}\n",
             "",
         );
         assert_eq!(problems, []);
@@ -360,6 +370,7 @@ telemetry_enabled: false
         assert_eq!(config.execution, execution);
         assert_eq!(config.pool, Pool { processes_max: Some(7), idle_close_ms: Some(90_000) });
         assert_eq!(config.discovery.ttl_ms, Some(5_400_000));
+        assert_eq!(config.approvals.timeout_ms, Some(7 * 86_400_000));
         assert_eq!(config.runs.keep_days, Some(30));
         assert_eq!(config.unknown, ["runs.colour"]);
         let idle = ["runs.keep_days"];

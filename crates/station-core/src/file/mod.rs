@@ -15,6 +15,7 @@ mod sheet;
 mod template;
 mod tree;
 pub mod variables;
+mod verify;
 mod yaml;
 
 use std::fmt;

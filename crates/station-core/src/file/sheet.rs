@@ -3,7 +3,7 @@
 //! **Invariant:** no sentence made here shows a value, because any value of any file may be a secret; keys are shown.
 
 use super::tree::{Member, Node, Value};
-use super::{Position, Problem, Severity};
+use super::{Position, Problem, Severity, verify};
 use crate::ToolRules;
 use std::str::FromStr;
 
@@ -99,14 +99,6 @@ impl<'a> Sheet<'a> {
     /// It works as written, but not as one might think.
     pub(super) fn note(&mut self, at: usize, sentence: impl Into<String>) {
         self.push(Severity::Note, Some(at), sentence.into(), None);
-    }
-
-    /// Tools named by `key` wait for an approval that nobody can give yet.
-    pub(super) fn refused_until_approvals(&mut self, at: usize, key: &str) {
-        self.note(
-            at,
-            format!("tools named in `{key}` are refused: approvals cannot be given in this release"),
-        );
     }
 
     fn push(
@@ -224,12 +216,14 @@ impl<'a> Sheet<'a> {
             let list = match member.key.as_str() {
                 "allow" => &mut rules.allow,
                 "deny" => &mut rules.deny,
-                "approve" => {
-                    self.refused_until_approvals(member.at, &what);
-                    &mut rules.approve
-                }
+                "approve" => &mut rules.approve,
                 "read_only" => &mut rules.read_only,
                 "idempotent" => &mut rules.idempotent,
+                "verify" if member.node.is_null() => continue,
+                "verify" => {
+                    rules.verify = verify::read(self, &member.node, &what);
+                    continue;
+                }
                 _ => {
                     self.without_effect(member.at, &what);
                     continue;

@@ -2,7 +2,9 @@
 //!
 //! Words of the journal, like the events they stand in: fields are only added, and new ones are optional.
 
-use crate::{AgentId, ModelRef};
+use crate::approval::Approved;
+use crate::verify::Look;
+use crate::{AgentId, EffectId, ModelRef};
 use serde::{Deserialize, Serialize};
 
 /// Something that reaches out of the run.
@@ -28,6 +30,23 @@ pub enum Effect {
         repeatable: bool,
         /// 1 for the first time it is sent.
         attempt: u32,
+        /// The yes it used, where it needed one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approved: Option<Approved>,
+        /// How it is found out whether it took effect, should its answer be lost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        look: Option<Box<Look>>,
+    },
+    /// A call that only looks: whether an earlier call, whose answer was lost, took effect.
+    Verify {
+        /// Index of that call in the current turn.
+        slot: usize,
+        /// That call.
+        of: EffectId,
+        /// The server's name, for people.
+        server: String,
+        /// The upstream name of the tool that looks.
+        tool: String,
     },
     /// A sub-agent's run; enqueued in the very commit of its `EffectStarted`.
     Spawn {

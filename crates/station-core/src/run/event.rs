@@ -5,6 +5,7 @@
 //! is a read error for that run alone, which is then left to a version that knows it.
 
 use super::{AskFailure, Effect, Inputs, Outcome, Status, Why};
+use crate::approval::Basis;
 use crate::{Answer, EffectId, Fence, Micros, ModelRef, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,6 +36,10 @@ pub enum Event {
         /// not count.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         deadline: Option<Micros>,
+        /// Whether the driver before, and with it the children it had, is known to be gone: then what it sent is at
+        /// work nowhere any more.
+        #[serde(default, skip_serializing_if = "is_false")]
+        alone: bool,
     },
     /// The run's inputs are settled.
     RunStarted(Box<Inputs>),
@@ -116,6 +121,56 @@ pub enum Event {
         /// How long it was waited for.
         ms: u64,
     },
+    /// A call waits for a person: planned, not sent.
+    EffectPlanned {
+        /// The id under which it is sent, if it is.
+        id: EffectId,
+        /// Index of the call in the current turn.
+        slot: usize,
+        /// The server's name, for people.
+        server: String,
+        /// The upstream name of the tool.
+        tool: String,
+        /// What a yes is good for.
+        basis: Basis,
+    },
+    /// A call that waited may be sent.
+    EffectApproved {
+        /// The call.
+        id: EffectId,
+        /// Who said so, for people.
+        by: String,
+    },
+    /// A call that waited may not be sent.
+    EffectDenied {
+        /// The call.
+        id: EffectId,
+        /// Who said so; `None` where nobody decided in time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// Why; may be empty.
+        #[serde(default)]
+        reason: String,
+    },
+    /// A yes does not hold any more: what it was given for has changed. The question is put anew.
+    ApprovalVoided {
+        /// The call it was given for.
+        id: EffectId,
+        /// What changed.
+        sentence: String,
+    },
+    /// A person settled what became of a call whose outcome was unknown.
+    EffectSettled {
+        /// The call.
+        id: EffectId,
+        /// Whether it took effect; one that did not is sent again.
+        done: bool,
+        /// Who says so, for people.
+        by: String,
+        /// What the model is told besides; may be empty.
+        #[serde(default)]
+        note: String,
+    },
     /// A sub-agent's run ended.
     ChildEnded {
         /// The effect that spawned it.
@@ -141,6 +196,10 @@ pub enum Event {
         /// How.
         outcome: Outcome,
     },
+}
+
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 fn is_zero(n: &u64) -> bool {

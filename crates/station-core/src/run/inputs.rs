@@ -2,6 +2,7 @@
 //!
 //! All of it is stored with the run for years: fields are only added, and new ones are optional.
 
+use super::UnknownPolicy;
 use crate::{AgentId, BlobHash, Message, Micros, ModelRef, ServerId, ToolSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,6 +34,9 @@ pub struct Inputs {
     /// What the run has to do without: grants that nothing offers, servers that cannot start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What becomes of a call whose outcome is unknown, that may not be repeated and that nothing can verify.
+    #[serde(default)]
+    pub unknown: UnknownPolicy,
     /// How deep in a tree of sub-agents this run is; 0 for one that a person started.
     #[serde(default)]
     pub depth: u32,
@@ -98,19 +102,6 @@ pub struct GrantedTool {
     /// The offline model may call it: it is read-only, a sub-agent, or named exactly by an agent with `model: offline`.
     #[serde(default)]
     pub offline: bool,
-}
-
-impl GrantedTool {
-    /// Sets whether a call may be sent twice, by the rules as they are when it is sent.
-    pub fn set_repeatable(&mut self, repeatable: bool) {
-        match &mut self.target {
-            Target::Tool { read_only, idempotent, .. } => {
-                *read_only &= repeatable;
-                *idempotent = repeatable;
-            }
-            Target::Agent { .. } => {}
-        }
-    }
 }
 
 /// What stands behind a granted tool.

@@ -6,84 +6,29 @@
 //! order of the calls, in whatever order they arrived. What it is not: it does not know providers, servers or rights.
 
 use super::flaw::Flaw;
-use super::turn::{Slot, State, Turn};
-use super::{
-    AskFailure, Effect, Event, Failure, GrantedTool, Inputs, Outcome, Prepared, Status, Target, Why,
-};
-use crate::{AgentId, Answer, EffectId, Message, Micros, ModelRef, Stop, Usage, schema};
-use serde_json::{Map, Value};
+use super::turn::Turn;
+use super::{AskFailure, Event, Failure, Inputs, Next, Outcome, Prepared, Todo, Waiting};
+use crate::{Answer, EffectId, Message, Micros, ModelRef, Stop, Usage, schema};
 
 /// Turns in a row with equal calls and equal results after which a run is stopped: twice can be a check that
 /// something changed, three times is a loop.
 const REPETITIONS_MAX: usize = 3;
 
-/// What to do next.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Next {
-    /// Send these, all at once.
-    Do(Vec<Todo>),
-    /// Nothing can be done until something outside happens; the run costs a row.
-    Park(Waiting),
-    /// The run is over; `RunEnded` is to be appended if it was not.
-    End(Outcome),
-}
-
-/// Something to be sent. `Machine::start` turns it into the event that is committed first.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Todo {
-    /// Ask a model.
-    Ask {
-        /// Index into the run's models.
-        choice: usize,
-        /// The model.
-        model: ModelRef,
-    },
-    /// Call a tool.
-    Call {
-        /// Index of the call in the current turn.
-        slot: usize,
-        /// The tool as granted when the run started; rights are checked as they are now.
-        tool: Box<GrantedTool>,
-        /// The arguments.
-        arguments: Map<String, Value>,
-        /// The id and number of the next attempt, where this call was out before.
-        again: Option<(EffectId, u32)>,
-    },
-    /// Start a sub-agent's run.
-    Spawn {
-        /// Index of the call in the current turn.
-        slot: usize,
-        /// The agent.
-        agent: AgentId,
-        /// Its name.
-        name: String,
-        /// Its task.
-        task: String,
-    },
-}
-
-/// What a parked run waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Waiting {
-    /// Runs of sub-agents, by the effects that spawned them.
-    Children(Vec<EffectId>),
-}
-
 /// A run's state, folded from its journal.
 #[derive(Clone, Debug)]
 pub struct Machine {
     prepared: Prepared,
-    inputs: Option<Inputs>,
-    turns: Vec<Turn>,
+    pub(super) inputs: Option<Inputs>,
+    pub(super) turns: Vec<Turn>,
     choice: usize,
-    asking: Option<EffectId>,
+    pub(super) asking: Option<EffectId>,
     failed: Option<Failed>,
     repair: Option<Flaw>,
     repaired: bool,
     stop: Option<Outcome>,
     ended: Option<Outcome>,
     usage: Usage,
-    calls_sent: u32,
+    pub(super) calls_sent: u32,
 }
 
 /// A request that no retry could save.
@@ -123,7 +68,7 @@ impl Machine {
     /// Folds one event of a stored journal.
     pub fn fold(&mut self, event: &Event) {
         match event {
-            Event::Adopted { deadline, .. } => self.adopt(*deadline),
+            Event::Adopted { deadline, alone, .. } => self.adopt(*deadline, *alone),
             Event::RunStarted(inputs) => self.inputs = Some((**inputs).clone()),
             Event::EffectStarted { id, effect } => self.begin(*id, effect),
             Event::Answered { answer, .. } => self.answered(answer),
@@ -136,12 +81,15 @@ impl Machine {
                 self.failed = None;
                 self.choice = *to;
             }
-            Event::Returned { id, text, is_error, .. } => self.settle(*id, text, *is_error),
-            Event::Refused { slot, sentence } => self.refuse(*slot, sentence),
-            Event::OutcomeUnknown { id, why, .. } => self.unknown(*id, *why),
-            Event::ChildEnded { id, status, text, .. } => {
-                self.settle(*id, text, *status != Status::Completed);
-            }
+            Event::Returned { .. }
+            | Event::Refused { .. }
+            | Event::OutcomeUnknown { .. }
+            | Event::EffectPlanned { .. }
+            | Event::EffectApproved { .. }
+            | Event::EffectDenied { .. }
+            | Event::ApprovalVoided { .. }
+            | Event::EffectSettled { .. }
+            | Event::ChildEnded { .. } => self.fold_call(event),
             Event::CancelRequested { .. } => {
                 self.stop.get_or_insert(Outcome::Cancelled);
             }
@@ -178,28 +126,6 @@ impl Machine {
             return self.conclude(inputs, &turn.answer);
         }
         self.act(inputs, turn)
-    }
-
-    /// The event that says `todo` is about to be sent, folded. `fresh` is the id of a new effect; a call that was
-    /// out before keeps its own.
-    pub fn start(&mut self, todo: &Todo, fresh: EffectId) -> Event {
-        let (id, effect) = match todo {
-            Todo::Ask { choice, model } => (fresh, Effect::Ask { choice: *choice, model: model.clone() }),
-            Todo::Call { slot, tool, again, .. } => {
-                let (id, attempt) = again.unwrap_or((fresh, 1));
-                let (server, tool, repeatable) = match &tool.target {
-                    Target::Tool { server_name, tool, read_only, idempotent, .. } => {
-                        (server_name.clone(), tool.clone(), *read_only || *idempotent)
-                    }
-                    Target::Agent { name, .. } => (String::new(), name.clone(), false),
-                };
-                (id, Effect::Call { slot: *slot, server, tool, repeatable, attempt })
-            }
-            Todo::Spawn { slot, agent, name, task } => {
-                (fresh, Effect::Spawn { slot: *slot, agent: *agent, name: name.clone(), task: task.clone() })
-            }
-        };
-        self.apply(Event::EffectStarted { id, effect })
     }
 
     /// After a failed request: the switch to the next model that can do what the run needs and is not `cooling`, if
@@ -293,45 +219,6 @@ impl Machine {
         self.usage
     }
 
-    /// Sub-agents whose runs have not been joined.
-    #[must_use]
-    pub fn children(&self) -> Vec<EffectId> {
-        self.turns.last().map(Turn::spawned).unwrap_or_default()
-    }
-
-    /// Calls that are out: sent, without an answer. Sub-agents are not among them.
-    #[must_use]
-    pub fn calls_out(&self) -> Vec<EffectId> {
-        self.turns.last().map(Turn::calls_out).unwrap_or_default()
-    }
-
-    fn adopt(&mut self, deadline: Option<Micros>) {
-        self.asking = None;
-        if let (Some(inputs), Some(deadline)) = (&mut self.inputs, deadline) {
-            inputs.deadline = deadline;
-        }
-        for id in self.calls_out() {
-            self.unknown(id, Why::Interrupted);
-        }
-    }
-
-    fn begin(&mut self, id: EffectId, effect: &Effect) {
-        let (slot, state, counts) = match effect {
-            Effect::Ask { .. } => {
-                self.asking = Some(id);
-                return;
-            }
-            Effect::Call { slot, repeatable, attempt, .. } => {
-                (*slot, State::Out { id, repeatable: *repeatable, attempt: *attempt }, *attempt == 1)
-            }
-            Effect::Spawn { slot, .. } => (*slot, State::Spawned { id }, true),
-        };
-        self.calls_sent += u32::from(counts);
-        if let Some(slot) = self.slot(slot) {
-            slot.state = state;
-        }
-    }
-
     fn answered(&mut self, answer: &Answer) {
         self.asking = None;
         self.failed = None;
@@ -341,32 +228,6 @@ impl Machine {
         let depth = self.inputs.as_ref().map_or(0, |inputs| inputs.depth);
         self.turns.push(Turn::new(note, answer.clone(), &self.prepared.tools, depth));
         self.repair = Flaw::of(answer, self.prepared.output_schema.as_ref());
-    }
-
-    fn settle(&mut self, id: EffectId, text: &str, is_error: bool) {
-        if let Some(slot) = self.slot_of(id) {
-            slot.state = State::Done { text: text.to_owned(), is_error };
-        }
-    }
-
-    fn refuse(&mut self, slot: usize, sentence: &str) {
-        if let Some(slot) = self.slot(slot) {
-            slot.state = State::Done { text: sentence.to_owned(), is_error: true };
-        }
-    }
-
-    fn unknown(&mut self, id: EffectId, why: Why) {
-        if let Some(slot) = self.slot_of(id) {
-            slot.state = slot.state.after_unknown(why);
-        }
-    }
-
-    fn slot(&mut self, index: usize) -> Option<&mut Slot> {
-        self.turns.last_mut().and_then(|turn| turn.slots.get_mut(index))
-    }
-
-    fn slot_of(&mut self, id: EffectId) -> Option<&mut Slot> {
-        self.turns.last_mut().and_then(|turn| turn.slots.iter_mut().find(|slot| slot.state.id() == Some(id)))
     }
 
     fn ask(&self, inputs: &Inputs) -> Next {
@@ -389,9 +250,8 @@ impl Machine {
         if !todos.is_empty() {
             return Next::Do(todos);
         }
-        let children = turn.spawned();
-        if !children.is_empty() {
-            return Next::Park(Waiting::Children(children));
+        if let Some(waiting) = turn.waiting() {
+            return Next::Park(waiting);
         }
         if self.repeats() {
             let calls: Vec<&str> = turn.answer.calls.iter().map(|call| call.name.as_str()).collect();

@@ -1,14 +1,19 @@
 //! A run: its journal's words, and the machine that folds them into what to do next.
 
+mod calls;
+#[cfg(test)]
+mod doubts;
 mod effect;
 mod event;
 mod flaw;
 mod inputs;
 mod limits;
 mod machine;
+mod next;
 mod outcome;
 #[cfg(test)]
 mod schedules;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -17,5 +22,6 @@ pub use effect::{AskFailure, Effect, UnknownPolicy, Why};
 pub use event::{Entry, Event};
 pub use inputs::{GrantedTool, Inputs, ModelChoice, Prepared, Settings, StepLimit, Target};
 pub use limits::{DEPTH_MAX, STEPS_MAX, step_limit};
-pub use machine::{Machine, Next, Todo, Waiting};
+pub use machine::Machine;
+pub use next::{Again, Given, Next, Terms, Todo, Waiting};
 pub use outcome::{Failure, Outcome, Status, child_text};

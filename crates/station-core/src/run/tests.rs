@@ -67,6 +67,15 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(steps: u32, schema: Option<Value>) -> Self {
+        Self::prepared(steps, schema, UnknownPolicy::Tell)
+    }
+
+    /// A run whose agent says what becomes of calls whose outcome is unknown.
+    pub(super) fn with_policy(steps: u32, unknown: UnknownPolicy) -> Self {
+        Self::prepared(steps, None, unknown)
+    }
+
+    fn prepared(steps: u32, schema: Option<Value>, unknown: UnknownPolicy) -> Self {
         let prepared = Prepared {
             system: "be brief".to_owned(),
             tools: vec![tool("read", true), tool("write", false), agent("sub")],
@@ -86,10 +95,11 @@ impl Run {
             steps: StepLimit { steps, reason: "test".to_owned() },
             deadline: Micros(1_000_000),
             warnings: Vec::new(),
+            unknown,
             depth: 0,
         };
         let mut run = Self { machine: Machine::new(prepared), journal: Vec::new(), ids: 0 };
-        run.add(Event::Adopted { fence: Fence(1), worker: "w".to_owned(), deadline: None });
+        run.add(Event::Adopted { fence: Fence(1), worker: "w".to_owned(), deadline: None, alone: false });
         run.add(Event::RunStarted(Box::new(inputs)));
         run
     }
@@ -117,7 +127,7 @@ impl Run {
             .collect()
     }
 
-    fn answers(&mut self, answer: Answer) {
+    pub(super) fn answers(&mut self, answer: Answer) {
         let asked = self.start();
         assert_eq!(asked.len(), 1);
         self.add(Event::Answered { id: asked[0], answer, ms: 1 });
@@ -135,7 +145,17 @@ impl Run {
     }
 
     pub(super) fn adopt(&mut self) {
-        self.add(Event::Adopted { fence: Fence(2), worker: "w2".to_owned(), deadline: None });
+        self.add(Event::Adopted { fence: Fence(2), worker: "w2".to_owned(), deadline: None, alone: false });
+    }
+
+    /// What the model is told of the call in `slot` of the last turn.
+    pub(super) fn told(&self, slot: usize) -> String {
+        let call = format!("c{slot}");
+        let told = self.machine.messages().into_iter().rev().find_map(|message| match message {
+            Message::Tool { call: of, text, .. } if of == call => Some(text),
+            _ => None,
+        });
+        told.unwrap_or_else(|| panic!("nothing is told of call {slot} yet"))
     }
 
     fn last_text(&self) -> String {
@@ -378,6 +398,8 @@ fn a_cut_off_call_that_is_out_already_has_a_result() {
             tool: name.to_owned(),
             repeatable: name == "read",
             attempt: 1,
+            approved: None,
+            look: None,
         };
         run.add(Event::EffectStarted { id: id(50), effect });
         run.adopt();

@@ -30,6 +30,7 @@ fn config(folder: &Path) -> Config {
         idle_close: Config::IDLE_CLOSE,
         discovery_ttl: Config::DISCOVERY_TTL,
         queue_max: Config::QUEUE_MAX,
+        approval_timeout: Some(Config::APPROVAL_TIMEOUT),
         worker: "test".to_owned(),
     }
 }

@@ -89,6 +89,7 @@ impl Home {
             idle_close: Config::IDLE_CLOSE,
             discovery_ttl: Config::DISCOVERY_TTL,
             queue_max: Config::QUEUE_MAX,
+            approval_timeout: Some(Config::APPROVAL_TIMEOUT),
             worker: "test".to_owned(),
         }
     }
@@ -173,8 +174,14 @@ pub(crate) fn outline(details: &RunDetails) -> String {
             Event::EffectStarted { effect, .. } => match effect {
                 Effect::Ask { model, .. } => format!("ask {model}"),
                 Effect::Call { server, tool, attempt, .. } => format!("call {server}/{tool} #{attempt}"),
+                Effect::Verify { server, tool, .. } => format!("look {server}/{tool}"),
                 Effect::Spawn { name, task, .. } => format!("spawn {name}: {task}"),
             },
+            Event::EffectPlanned { server, tool, .. } => format!("planned {server}/{tool}"),
+            Event::EffectApproved { by, .. } => format!("approved by {by}"),
+            Event::EffectDenied { reason, .. } => format!("denied {reason:?}"),
+            Event::ApprovalVoided { sentence, .. } => format!("void: {sentence}"),
+            Event::EffectSettled { done, .. } => format!("settled {done}"),
             Event::Answered { answer, .. } => {
                 format!("answered {:?}, {} calls", answer.text, answer.calls.len())
             }

@@ -13,6 +13,8 @@ mod stderr;
 mod stdio;
 mod wire;
 
+use crate::Process;
+
 pub use call::CallEnd;
 
 use handler::Handler;
@@ -81,15 +83,6 @@ impl fmt::Display for ConnectError {
 }
 
 impl std::error::Error for ConnectError {}
-
-/// A process, told apart from a later one with the same number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Process {
-    /// Its number.
-    pub pid: u32,
-    /// When it started, in clock ticks since the machine did.
-    pub start: u64,
-}
 
 /// A handle to a running server; clones share it, and dropping the last one kills it.
 #[derive(Clone)]

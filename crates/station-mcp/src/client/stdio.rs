@@ -5,8 +5,8 @@
 //! nowhere else, so dropping it is the end of the whole tree of processes.
 
 use super::stderr::Stderr;
-use super::{ConnectError, Launch, Process};
-use crate::shim;
+use super::{ConnectError, Launch};
+use crate::{Process, shim};
 use command_fds::{CommandFdExt as _, FdMapping};
 use station_core::Definition;
 use std::collections::BTreeMap;
@@ -70,9 +70,16 @@ pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
     let refused = |what: &str, error: &std::io::Error| {
         ConnectError::plain(format!("server `{}`: {what}: {error}", launch.server))
     };
+    let Some(ours) = Process::own() else {
+        return Err(ConnectError::plain(format!(
+            "server `{}` was not started: /proc does not show our own process",
+            launch.server
+        )));
+    };
     let (read, control) = std::io::pipe().map_err(|error| refused("no pipe could be made", &error))?;
     let mut shim = std::process::Command::new(&launch.shim.program);
     shim.args(&launch.shim.args)
+        .arg(ours.to_string())
         .arg("--")
         .arg(command)
         .args(args)
@@ -223,20 +230,6 @@ fn environment(
         .collect()
 }
 
-impl Process {
-    /// What `/proc` says of a process; `None` where it is gone already.
-    fn of(pid: u32) -> Option<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        Some(Self { pid, start: start_in(&stat)? })
-    }
-}
-
-/// The start time in a line of `/proc/<pid>/stat`: its 22nd field, the 20th behind the name.
-fn start_in(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,12 +281,5 @@ mod tests {
         for (cwd, expected) in [(None, "/w"), (Some("tools"), "/w/tools"), (Some("/srv"), "/srv")] {
             assert_eq!(folder(Path::new("/w"), cwd), Path::new(expected));
         }
-    }
-
-    #[test]
-    fn the_start_time_is_the_22nd_field() {
-        let stat = format!("7 (a b) S {} 4242 99", vec!["1"; 18].join(" "));
-        assert_eq!(start_in(&stat), Some(4242));
-        assert_eq!(start_in("7 (a"), None);
     }
 }

@@ -8,6 +8,7 @@
 //! To add a noun: a file with its structs and their constructors from engine types, and a line here.
 
 mod agent;
+mod approval;
 mod environment;
 mod error;
 mod event;
@@ -18,6 +19,7 @@ mod sync;
 mod tool;
 
 pub use agent::{Agent, AgentDetails, Grant, ReasonedTool, Schedule};
+pub use approval::{Approval, AuditEntry, StandingApproval};
 pub use environment::Environment;
 pub use error::{Error, ErrorBody};
 pub use event::Entry;

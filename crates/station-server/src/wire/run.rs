@@ -1,6 +1,6 @@
 //! Runs.
 
-use super::Entry;
+use super::{Approval, Entry};
 use serde::Serialize;
 
 /// A run.
@@ -71,6 +71,10 @@ pub struct RunDetails {
     pub journal: Vec<Entry>,
     /// The runs of its sub-agents.
     pub children: Vec<Run>,
+    /// Questions that were put to people for its calls, oldest first.
+    pub approvals: Vec<Approval>,
+    /// Ids of calls of which a person must say what became of them.
+    pub unsettled: Vec<String>,
 }
 
 impl Run {
@@ -120,6 +124,8 @@ impl RunDetails {
             run: Run::new(&details.run, details.interrupted),
             journal: details.journal.iter().map(Entry::from).collect(),
             children: details.children.iter().map(|child| Run::new(child, is_interrupted(child))).collect(),
+            approvals: details.approvals.iter().map(Approval::from).collect(),
+            unsettled: details.unsettled.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -198,7 +198,18 @@ pub(crate) fn entry(seq: i64, text: &str) -> Entry {
 }
 
 pub(crate) fn append(run: RunId, fence: Fence, entries: Vec<Entry>) -> Append {
-    Append { run, fence, entries, blobs: Vec::new(), spawns: Vec::new(), row: None }
+    Append {
+        run,
+        fence,
+        entries,
+        blobs: Vec::new(),
+        spawns: Vec::new(),
+        asks: Vec::new(),
+        uses: Vec::new(),
+        heard: Vec::new(),
+        voids: Vec::new(),
+        row: None,
+    }
 }
 
 pub(crate) fn done() -> Appended {

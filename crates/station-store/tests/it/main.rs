@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "this is all test: whatever fails here should end it")]
 
+mod approvals;
 mod catalog;
 mod environments;
 mod fixture;

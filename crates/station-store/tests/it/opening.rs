@@ -165,10 +165,8 @@ async fn a_newer_schema_is_refused() {
     cluster().query(url.expose(), "update station.store set version = 99");
     let (kind, sentence) = refusal(home.options()).await;
     assert_eq!(kind, Kind::Conflict);
-    assert!(
-        sentence.ends_with("was made by a newer Station: its schema is 99, this one knows 2"),
-        "{sentence}"
-    );
+    let told = "was made by a newer Station: its schema is 99, this one knows ";
+    assert!(sentence.contains(told), "{sentence}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

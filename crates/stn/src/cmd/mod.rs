@@ -4,6 +4,8 @@
 //! both, a variant in its noun's `Command`, a scene in `tests/it/<noun>.rs`.
 
 pub(crate) mod agent;
+pub(crate) mod approvals;
+pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod env;

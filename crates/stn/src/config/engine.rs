@@ -116,6 +116,8 @@ impl Settings {
                 .map_or(Config::PROCESSES_MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
             idle_close: ms(config.pool.idle_close_ms, Config::IDLE_CLOSE),
             discovery_ttl: ms(config.discovery.ttl_ms, Config::DISCOVERY_TTL),
+            approval_timeout: Some(ms(config.approvals.timeout_ms, Config::APPROVAL_TIMEOUT))
+                .filter(|after| !after.is_zero()),
             queue_max: config.execution.queue.unwrap_or(Config::QUEUE_MAX),
             worker: worker(),
         }

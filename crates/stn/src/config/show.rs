@@ -131,6 +131,7 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         number("pool.processes_max", config.pool.processes_max, Config::PROCESSES_MAX),
         span("pool.idle_close", config.pool.idle_close_ms, Config::IDLE_CLOSE),
         span("discovery.ttl", config.discovery.ttl_ms, Config::DISCOVERY_TTL),
+        span("approvals.timeout", config.approvals.timeout_ms, Config::APPROVAL_TIMEOUT),
         names("child_env", &config.child_env),
         names("env_passthrough", &config.env_passthrough),
     ];

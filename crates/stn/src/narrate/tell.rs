@@ -48,8 +48,11 @@ struct Out {
 enum Lost {
     AskedAgain,
     SentAgain,
+    LookedUp,
     Unknown,
     Joined,
+    /// It was not sent yet: a person is asked first.
+    Waits,
 }
 
 impl Out {
@@ -58,8 +61,9 @@ impl Out {
         let fate = match self.if_lost {
             Lost::AskedAgain => "it is asked again",
             Lost::SentAgain => "it may be repeated and is sent again",
-            Lost::Unknown => "its outcome is unknown, and it is not sent again; the model is told",
-            Lost::Joined => return None,
+            Lost::LookedUp => "its outcome is unknown, and is looked up",
+            Lost::Unknown => "its outcome is unknown, and it is not sent again by itself",
+            Lost::Joined | Lost::Waits => return None,
         };
         Some(format!("{} was out: {fate}", self.name))
     }
@@ -72,7 +76,8 @@ impl Narrator {
 
     /// What is out and has not come back, in words.
     pub(crate) fn still_out(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.out.values().map(|out| out.name.clone()).collect();
+        let sent = self.out.values().filter(|out| out.if_lost != Lost::Waits);
+        let mut names: Vec<String> = sent.map(|out| out.name.clone()).collect();
         names.sort();
         names
     }
@@ -110,6 +115,30 @@ impl Narrator {
                 let name = self.name(*id);
                 self.unknown(&name, *why, sentence, *ms)
             }
+            Event::EffectPlanned { id, slot, server, tool, basis } => {
+                self.out.insert(*id, Out { name: tool.clone(), if_lost: Lost::Waits });
+                let arguments = self.calls.get(*slot).map(|call| call.arguments.clone()).unwrap_or_default();
+                let text = format!("? {server}/{tool} waits for an approval ({})", basis.rule);
+                self.with_text(bad(text), "", &arguments)
+            }
+            Event::EffectApproved { id, by } => {
+                vec![plain(format!("{} was approved by {by}", self.name(*id)))]
+            }
+            Event::EffectDenied { id, by, reason } => {
+                let name = self.name(*id);
+                let text = match by {
+                    Some(by) if reason.is_empty() => format!("x {name} was denied by {by}"),
+                    Some(by) => format!("x {name} was denied by {by}: {reason}"),
+                    None => format!("x {name} was not approved in time"),
+                };
+                vec![bad(text)]
+            }
+            Event::ApprovalVoided { sentence, .. } => vec![bad(sentence.clone())],
+            Event::EffectSettled { done, by, note, .. } => {
+                let what = if *done { "took effect" } else { "did not take effect, and is sent again" };
+                let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+                vec![plain(format!("settled by {by}: the call {what}{note}"))]
+            }
             Event::ChildEnded { id, run, status, text, ms } => {
                 let name = self.name(*id);
                 self.child(&name, *run, *status, text, *ms)
@@ -124,7 +153,7 @@ impl Narrator {
         // Model requests and calls that were out then are asked again or unknown from here on; a sub-agent goes on.
         let mut lost: Vec<String> = self.out.values().filter_map(Out::if_lost).collect();
         lost.sort();
-        self.out.retain(|_, out| out.if_lost == Lost::Joined);
+        self.out.retain(|_, out| matches!(out.if_lost, Lost::Joined | Lost::Waits));
         let n_agents = self.out.len();
         if self.started && !lost.is_empty() {
             let mut lines = vec![bad(format!("interrupted; taken up again by {worker}"))];
@@ -163,8 +192,16 @@ impl Narrator {
                 self.out.insert(id, Out { name: format!("model {model}"), if_lost: Lost::AskedAgain });
                 Vec::new()
             }
-            Effect::Call { slot, server, tool, attempt, repeatable } => {
-                let if_lost = if *repeatable { Lost::SentAgain } else { Lost::Unknown };
+            Effect::Verify { server, tool, .. } => {
+                self.out.insert(id, Out { name: tool.clone(), if_lost: Lost::SentAgain });
+                vec![plain(format!("-> {server}/{tool} looks whether the lost call took effect"))]
+            }
+            Effect::Call { slot, server, tool, attempt, repeatable, look, .. } => {
+                let if_lost = match (*repeatable, look) {
+                    (true, _) => Lost::SentAgain,
+                    (false, Some(_)) => Lost::LookedUp,
+                    (false, None) => Lost::Unknown,
+                };
                 self.out.insert(id, Out { name: tool.clone(), if_lost });
                 let again =
                     if *attempt > 1 { format!(" (sent again, attempt {attempt})") } else { String::new() };

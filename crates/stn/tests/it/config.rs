@@ -41,6 +41,7 @@ fn every_setting_says_where_it_comes_from() {
         pool.processes_max  128  default
         pool.idle_close [span]  default
         discovery.ttl [span]  default
+        approvals.timeout [span]  default
         child_env  -
         env_passthrough  -
         log level  off  default

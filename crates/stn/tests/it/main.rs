@@ -6,7 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "these are tests, also where they help each other")]
 
 mod agent;
+mod approvals;
 mod at_rest;
+mod audit;
 mod config;
 mod demo;
 mod env;

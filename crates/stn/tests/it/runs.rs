@@ -196,7 +196,7 @@ fn a_killed_run_shows_interrupted_and_goes_on() {
         It went on.
         --- stderr
           interrupted; taken up again by [worker]
-          hang was out: its outcome is unknown, and it is not sent again; the model is told
+          hang was out: its outcome is unknown, and it is not sent again by itself
           turn 2: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
         run 1 completed in [span] (2 steps, 1 tool call, 200 tokens in (128 cached), 40 out)
     "#]]);

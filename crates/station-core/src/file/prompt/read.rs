@@ -40,7 +40,7 @@ pub struct Prompt {
     pub timeout_s: Option<u64>,
     /// What to do with an unknown effect that must not be repeated.
     pub unknown: UnknownPolicy,
-    /// Tools that a person must approve; nobody can in this release, so they are refused.
+    /// Tools that a person must approve, as patterns.
     pub approve: Vec<String>,
     /// The Handlebars body, byte for byte.
     pub body: String,
@@ -309,15 +309,8 @@ fn take_station(sheet: &mut Sheet<'_>, node: &Node, prompt: &mut Prompt) {
             "timeout_s" => prompt.timeout_s = sheet.number(node, &what, 1),
             "unknown" => {
                 prompt.unknown = sheet.value(node, &what, "tell or park", policy).unwrap_or_default();
-                if prompt.unknown == UnknownPolicy::Park {
-                    let sentence = "`station.unknown: park` has no effect in this release: the model is told";
-                    sheet.note(member.at, sentence);
-                }
             }
-            "approve" => {
-                sheet.refused_until_approvals(member.at, &what);
-                prompt.approve = sheet.texts(node, &what);
-            }
+            "approve" => prompt.approve = sheet.texts(node, &what),
             "limits" => {
                 for limit in sheet.members(node, &what) {
                     let what = format!("{what}.{}", limit.key);

@@ -256,18 +256,6 @@ fn every_problem_is_told_with_its_place() {
 }
 
 #[test]
-fn what_a_person_would_have_to_decide_is_said_to_be_missing() {
-    let file = |station: &str| format!("---\nstation: {{{station}}}\n---\nx\n");
-    let park = "Note a.prompt:2:11: `station.unknown: park` has no effect in this release: the model is told";
-    let approve = "Note a.prompt:2:11: tools named in `station.approve` are refused: approvals cannot be given in this release";
-    for (station, expected) in
-        [("unknown: tell", &[][..]), ("unknown: park", &[park]), ("approve: [write]", &[approve])]
-    {
-        assert_eq!(told(&read(&file(station), "a.prompt").1), expected, "{station}");
-    }
-}
-
-#[test]
 fn no_file_takes_stack_or_memory() {
     let deep = format!("---\na: {}\n---\n", "[".repeat(100_000));
     let bomb = (1..40).fold("---\na0: &a0 [x]\n".to_owned(), |text, n| {

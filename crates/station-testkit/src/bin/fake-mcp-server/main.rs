@@ -5,6 +5,8 @@
 //!
 //! - `--era legacy|modern|both` (default `both`), `--name NAME`
 //! - `--log FILE`: one JSON line per `tools/call`, appended before acting: `{"tool", "arguments", "effect"}`
+//! - `--ledger FILE`: offers `post`, which writes a line there, `posted`, which looks whether a call did, and `post_once`,
+//!   which writes one line however often the same effect is sent
 //! - `--trace FILE`: every message received, one per line
 //! - `--tools N`: that many tools more, `tool_0001` …, listed in pages; `--full`: resources, templates and a prompt, too
 //! - `--noise`: prints text among the messages; `--linger`: does not end when stdin closes
@@ -13,6 +15,7 @@
 //! - `--pids FILE`: the server and its grandchildren append their numbers to it
 //! - `--list-changed-after-call`: one tool more after each call, and says so
 
+mod ledger;
 mod offspring;
 mod options;
 mod protocol;

@@ -26,6 +26,7 @@ pub(crate) struct Options {
     pub(crate) eras: Eras,
     pub(crate) name: String,
     pub(crate) log: Option<PathBuf>,
+    pub(crate) ledger: Option<PathBuf>,
     pub(crate) trace: Option<PathBuf>,
     pub(crate) pids: Option<PathBuf>,
     pub(crate) tools: usize,
@@ -45,6 +46,7 @@ impl Options {
             eras: Eras::Both,
             name: "fake".to_owned(),
             log: None,
+            ledger: None,
             trace: None,
             pids: None,
             tools: 0,
@@ -96,6 +98,7 @@ impl Options {
             }
             "--name" => value.clone_into(&mut self.name),
             "--log" => self.log = Some(value.into()),
+            "--ledger" => self.ledger = Some(value.into()),
             "--trace" => self.trace = Some(value.into()),
             "--pids" => self.pids = Some(value.into()),
             "--tools" => self.tools = value.parse().map_err(|_| wrong())?,

@@ -163,7 +163,9 @@ impl Server {
 
     fn list(&self, method: &str, params: &Value) -> Option<Value> {
         let (word, entries) = match method {
-            "tools/list" => ("tools", tools::list(self.more_tools.load(Ordering::SeqCst))),
+            "tools/list" => {
+                ("tools", tools::list(self.more_tools.load(Ordering::SeqCst), self.options.ledger.is_some()))
+            }
             _ if !self.options.full => return None,
             "resources/list" => {
                 ("resources", json!([{ "uri": "fake://one", "name": "one", "mimeType": "text/plain" }]))

@@ -1,7 +1,7 @@
 //! The tools of the fake server.
 
 use crate::protocol::{INVALID_PARAMS, Refusal, Server};
-use crate::{append, die};
+use crate::{append, die, ledger};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -55,8 +55,8 @@ impl Hints {
     }
 }
 
-/// All tools, and `more` beyond them.
-pub(crate) fn list(more: usize) -> Value {
+/// All tools, `more` beyond them, and those of a ledger where there is one.
+pub(crate) fn list(more: usize, ledger: bool) -> Value {
     let own = ROWS.iter().map(|(name, params, hints)| {
         let properties: serde_json::Map<String, Value> =
             params.iter().map(|(param, kind)| ((*param).to_owned(), json!({ "type": kind }))).collect();
@@ -80,7 +80,7 @@ pub(crate) fn list(more: usize) -> Value {
             "annotations": { "readOnlyHint": true },
         })
     });
-    own.chain(others).collect()
+    own.chain(others).chain(ledger.then(ledger::list).into_iter().flatten()).collect()
 }
 
 /// Logs the call, then does what the tool does.
@@ -94,6 +94,26 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
     }
     let word = |name: &str| arguments[name].as_str();
     let number = |name: &str| arguments[name].as_u64();
+    if let Some(book) = &server.options.ledger {
+        match tool {
+            "post" | "post_once" => {
+                hang(word("before"));
+                let effect = &params["_meta"]["station/effect-id"];
+                let text_of = word("text").ok_or_else(|| missing("text"))?;
+                ledger::post(book, effect, text_of, tool == "post_once");
+                hang(word("after"));
+                return Ok(text("posted"));
+            }
+            "posted" => {
+                let done = ledger::has(book, word("effect").ok_or_else(|| missing("effect"))?);
+                return Ok(json!({
+                    "content": [{ "type": "text", "text": if done { "it is there" } else { "it is not there" } }],
+                    "structuredContent": { "done": done },
+                }));
+            }
+            _ => {}
+        }
+    }
     match tool {
         "echo" => Ok(text(word("text").ok_or_else(|| missing("text"))?)),
         "read" => Ok(text(&format!("contents of {}", word("path").unwrap_or("everything")))),

@@ -5,6 +5,7 @@ use crate::error::{Code, Result};
 use crate::narrate::{Detail, Line, Narrator, cut, cut_lines, duration, moment};
 use crate::out::{Tone, shown};
 use crate::session::Session;
+use crate::waits;
 use station_core::RunId;
 use station_core::run::{Event, Status};
 use station_engine::{Run, RunDetails};
@@ -121,6 +122,10 @@ fn timed(offset: &str, line: &Line) -> (Tone, String) {
 fn hints(details: &RunDetails) -> Vec<String> {
     let run = &details.run;
     let mut hints = Vec::new();
+    hints.extend(waits::of_run(details));
+    if !hints.is_empty() {
+        return hints;
+    }
     if details.interrupted || matches!(run.status, Status::Queued | Status::Waiting) {
         let root = run.parent.filter(|_| !run.status.is_final()).unwrap_or(run.id);
         hints.push(format!("drive it on with `stn runs resume {root}`"));

@@ -4,6 +4,7 @@ mod cancel;
 mod inspect;
 mod list;
 mod resume;
+mod settle;
 
 use crate::error::Result;
 use crate::session::Session;
@@ -15,6 +16,7 @@ pub(crate) enum Command {
     Inspect(inspect::Args),
     Resume(resume::Args),
     Cancel(cancel::Args),
+    Settle(settle::Args),
 }
 
 impl Command {
@@ -24,6 +26,7 @@ impl Command {
             Self::Inspect(args) => args.run(session).await,
             Self::Resume(args) => args.run(session).await,
             Self::Cancel(args) => args.run(session).await,
+            Self::Settle(args) => args.run(session).await,
         }
     }
 }

@@ -1,0 +1,166 @@
+//! Approvals: list, show, approve, deny, revoke; and settling what became of a call that nobody knows about.
+
+use crate::Station;
+use station_core::run::{Event, Machine};
+use station_core::{Caller, EffectId, Error, Result, Right, RunId};
+use station_store::{Approval, AuditEntry, Run, Say, Settlement, StandingApproval};
+
+/// What a person says became of a call whose outcome is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It took effect.
+    Done,
+    /// It did not, and is sent again.
+    NotDone,
+}
+
+impl Station {
+    /// Calls that wait for a person, oldest first, at most `limit`; `all`: decided ones as well, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_approvals(&self, _by: &Caller, which: Which, limit: u32) -> Result<Vec<Approval>> {
+        match which {
+            Which::Pending => self.store().pending_approvals(limit).await,
+            Which::All => self.store().approvals(limit).await,
+        }
+    }
+
+    /// One question, with what the call would do.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn show_approval(&self, _by: &Caller, id: i64) -> Result<Approval> {
+        self.store().approval(id).await
+    }
+
+    /// Says yes: to this call, or to every call of its tool by its agent.
+    ///
+    /// # Errors
+    /// `Forbidden` without the right `approve`; `NotFound`; `Conflict` where it was decided already, or is over.
+    pub async fn approve(&self, by: &Caller, id: i64, how: Yes) -> Result<Approval> {
+        let say = match how {
+            Yes::Once => Say::Once,
+            Yes::Always => Say::Always,
+        };
+        self.decide(by, id, say).await
+    }
+
+    /// Says no; the model is told so, with the reason.
+    ///
+    /// # Errors
+    /// As [`Station::approve`].
+    pub async fn deny(&self, by: &Caller, id: i64, reason: String) -> Result<Approval> {
+        self.decide(by, id, Say::Deny { reason }).await
+    }
+
+    async fn decide(&self, by: &Caller, id: i64, say: Say) -> Result<Approval> {
+        by.require(Right::Approve)?;
+        self.store().decide(id, say, &by.name, self.now()).await?;
+        self.store().approval(id).await
+    }
+
+    /// Every standing yes, oldest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_standing_approvals(&self, _by: &Caller) -> Result<Vec<StandingApproval>> {
+        self.store().standing_approvals().await
+    }
+
+    /// Takes a standing yes back.
+    ///
+    /// # Errors
+    /// `Forbidden` without the right `approve`; `NotFound` where none of this number holds.
+    pub async fn revoke_standing_approval(&self, by: &Caller, id: i64) -> Result<()> {
+        by.require(Right::Approve)?;
+        self.store().revoke_standing_approval(id, &by.name, self.now()).await
+    }
+
+    /// Says what became of a call for which a run waits. `effect` is its id, or the end of it, as long as that is
+    /// unambiguous; `note` is told to the model besides.
+    ///
+    /// # Errors
+    /// `Forbidden` without the right `approve`; `NotFound`; `Conflict` where no such call waits for a person.
+    pub async fn settle_effect(
+        &self,
+        by: &Caller,
+        run: RunId,
+        effect: &str,
+        settled: Settled,
+        note: String,
+    ) -> Result<Run> {
+        by.require(Right::Approve)?;
+        let unsettled = self.show_run(by, run).await?.unsettled;
+        let ending = effect.to_ascii_lowercase();
+        let fits: Vec<EffectId> = unsettled
+            .iter()
+            .copied()
+            .filter(|id| !ending.is_empty() && id.to_string().ends_with(&ending))
+            .collect();
+        let [id] = fits[..] else { return Err(not_one(run, effect, &unsettled, fits.len())) };
+        let settlement = Settlement { effect: id, done: settled == Settled::Done, note, by: by.name.clone() };
+        self.store().settle(run, settlement, self.now()).await?;
+        Ok(self.show_run(by, run).await?.run)
+    }
+
+    /// Calls of which a person must say what became of them.
+    pub(crate) async fn unsettled(&self, journal: &[station_core::run::Entry]) -> Result<Vec<EffectId>> {
+        let inputs = journal.iter().find_map(|entry| match &entry.event {
+            Event::RunStarted(inputs) => Some(inputs),
+            _ => None,
+        });
+        let Some(inputs) = inputs else { return Ok(Vec::new()) };
+        let mut machine = Machine::new(crate::prepare::restore(self, inputs).await?);
+        journal.iter().for_each(|entry| machine.fold(&entry.event));
+        Ok(if machine.is_stopping() { Vec::new() } else { machine.unsettled() })
+    }
+
+    /// The audit, newest first: at most `limit` rows before `before`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_audit(&self, _by: &Caller, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
+        self.store().audit(before, limit).await
+    }
+
+    /// Goes through the audit's whole chain; `None` where it holds, else the place of the first row that breaks it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn check_audit(&self, _by: &Caller) -> Result<Option<i64>> {
+        self.store().check_audit().await
+    }
+}
+
+/// Which questions are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those that wait.
+    Pending,
+    /// All.
+    All,
+}
+
+/// How far a yes goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Yes {
+    /// For this call.
+    Once,
+    /// For every call of this tool by this agent, as long as the tool is defined as it is now.
+    Always,
+}
+
+fn not_one(run: RunId, effect: &str, unsettled: &[EffectId], n_fit: usize) -> Error {
+    let waiting = unsettled.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if n_fit > 1 {
+        return Error::conflict(format!("`{effect}` is the end of several ids of run {run}"))
+            .with_hint(format!("give more of it; these wait: {waiting}"));
+    }
+    if unsettled.is_empty() {
+        return Error::conflict(format!("no call of run {run} waits to be settled"))
+            .with_hint(format!("see it with `stn runs inspect {run}`"));
+    }
+    Error::not_found(format!("no call `{effect}` of run {run} waits to be settled"))
+        .with_hint(format!("these do: {waiting}"))
+}

@@ -1,0 +1,240 @@
+//! Questions to people: asked in the commit of the call that waits, decided once, and never slept through.
+
+use crate::fixture::{
+    Engine, Home, LEASE_MS, NOW, Seed, WORKSPACE, append, claimed, entry, env_name, on_both, owner,
+    put_config, seed, started, update,
+};
+use station_core::approval::{Approved, Basis, Decided, Decision, Level, Rule};
+use station_core::run::Status;
+use station_core::{BlobHash, EffectId, Fence, Kind, Micros, RunId, ServerId};
+use station_store::{Append, Appended, Location, NewApproval, Say, Settlement, Store, Wanted};
+use station_testkit::postgres::cluster;
+
+const LATER: Micros = Micros(NOW.0 + 60_000_000);
+
+fn effect(n: u128) -> EffectId {
+    EffectId(format!("00000000-0000-7000-8000-{n:012}").parse::<EffectId>().unwrap().0)
+}
+
+fn basis(definition: &str) -> Basis {
+    let rule = Rule { level: Level::Environment, pattern: "delete_*".to_owned() };
+    Basis { arguments: BlobHash::of(b"{}"), definition: definition.to_owned(), rule }
+}
+
+struct Scene {
+    seed: Seed,
+    server: ServerId,
+    run: RunId,
+    fence: Fence,
+}
+
+impl Scene {
+    async fn new(store: &Store) -> Self {
+        let seed = seed(store).await;
+        store.apply(&env_name("default"), WORKSPACE, &[put_config("files", &["fs"])], NOW).await.unwrap();
+        let server = store.servers(Some(seed.env)).await.unwrap()[0].id;
+        let (run, fence) = started(store, &seed, "task").await;
+        Self { seed, server, run, fence }
+    }
+
+    fn asking(&self, n: u128, expires_at: Option<Micros>) -> NewApproval {
+        NewApproval {
+            effect: effect(n),
+            agent: self.seed.agent,
+            server: self.server,
+            tool: "delete_all".to_owned(),
+            arguments: r#"{"path":"/"}"#.to_owned(),
+            basis: basis("v1"),
+            expires_at,
+        }
+    }
+
+    /// Appends `entry` number `seq`, with `change` made to what is appended.
+    async fn append(&self, store: &Store, seq: i64, change: impl FnOnce(&mut Append)) -> Appended {
+        let mut input = append(self.run, self.fence, vec![entry(seq, "x")]);
+        change(&mut input);
+        store.append(input).await.unwrap()
+    }
+
+    async fn park(&self, store: &Store, seq: i64, asks: Vec<NewApproval>) {
+        let row = Some(update(Status::Waiting));
+        self.append(store, seq, |it| (it.asks, it.row) = (asks, row)).await;
+    }
+
+    async fn status(&self, store: &Store) -> Status {
+        store.run(self.run).await.unwrap().unwrap().status
+    }
+}
+
+#[tokio::test]
+async fn a_decision_puts_its_run_back_in_the_queue_and_is_heard_once() {
+    on_both(async |_, store| {
+        let scene = Scene::new(&store).await;
+        scene.park(&store, 1, vec![scene.asking(1, None), scene.asking(2, None)]).await;
+        assert_eq!(scene.status(&store).await, Status::Waiting);
+        let pending = store.pending_approvals(10).await.unwrap();
+        assert_eq!(pending.len(), 2);
+        assert_eq!((pending[0].agent.as_str(), pending[0].server.as_str()), ("triage", "fs"));
+        assert_eq!((pending[0].arguments.as_str(), &pending[0].basis), (r#"{"path":"/"}"#, &basis("v1")));
+
+        store.decide(pending[0].id, Say::Once, "ann", LATER).await.unwrap();
+        assert_eq!(scene.status(&store).await, Status::Queued);
+        let again = store.decide(pending[0].id, Say::Deny { reason: String::new() }, "bob", LATER).await;
+        let error = again.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.sentence()),
+            (Kind::Conflict, "approval 1 was approved by ann already")
+        );
+
+        let decided = store.decisions(scene.run).await.unwrap();
+        let expected = Decided { effect: effect(1), decision: Decision::Approved, by: "ann".to_owned() };
+        assert_eq!(decided, [expected]);
+        let fence = claimed(&store, scene.run, "two").await;
+        let scene = Scene { fence, ..scene };
+        scene.append(&store, 2, |it| it.heard = vec![effect(1)]).await;
+        assert!(store.decisions(scene.run).await.unwrap().is_empty());
+        scene.park(&store, 3, Vec::new()).await;
+        assert_eq!(scene.status(&store).await, Status::Waiting, "the second question still waits");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_does_not_park_on_what_was_decided_meanwhile() {
+    on_both(async |_, store| {
+        let scene = Scene::new(&store).await;
+        scene.append(&store, 1, |it| it.asks = vec![scene.asking(1, None)]).await;
+        let deny = Say::Deny { reason: "not on a Friday".to_owned() };
+        store.decide(1, deny, "ann", LATER).await.unwrap();
+        assert_eq!(scene.status(&store).await, Status::Running, "its driver is at work on a sibling");
+        scene.park(&store, 2, Vec::new()).await;
+        assert_eq!(scene.status(&store).await, Status::Queued);
+        let decided = store.decisions(scene.run).await.unwrap();
+        assert_eq!(decided[0].decision, Decision::Denied { reason: "not on a Friday".to_owned() });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_question_ends_with_its_time_or_with_its_run() {
+    on_both(async |_, store| {
+        let scene = Scene::new(&store).await;
+        let asks = vec![scene.asking(1, Some(LATER)), scene.asking(2, None)];
+        scene.park(&store, 1, asks).await;
+        assert_eq!(store.expire_approvals(NOW).await.unwrap(), 0);
+        assert_eq!(store.expire_approvals(LATER).await.unwrap(), 1);
+        assert_eq!(scene.status(&store).await, Status::Queued);
+        assert_eq!(store.decisions(scene.run).await.unwrap()[0].decision, Decision::TimedOut);
+        let error = store.decide(1, Say::Once, "ann", LATER).await.unwrap_err();
+        assert_eq!(error.sentence(), "approval 1 timed out: nobody decided in time");
+
+        let fence = claimed(&store, scene.run, "two").await;
+        let scene = Scene { fence, ..scene };
+        scene.append(&store, 2, |it| it.row = Some(update(Status::Cancelled))).await;
+        assert!(store.pending_approvals(10).await.unwrap().is_empty());
+        let error = store.decide(2, Say::Once, "ann", LATER).await.unwrap_err();
+        assert!(error.sentence().starts_with("approval 2 is void"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_on_a_yes_that_was_not_given() {
+    on_both(async |_, store| {
+        let scene = Scene::new(&store).await;
+        scene.append(&store, 1, |it| it.asks = vec![scene.asking(1, None)]).await;
+        let using = |it: &mut Append| it.uses = vec![(effect(1), Approved::Once { basis: basis("v1") })];
+        let mut input = append(scene.run, scene.fence, vec![entry(2, "x")]);
+        using(&mut input);
+        assert_eq!(store.append(input).await.unwrap_err().kind(), Kind::Internal);
+        store.decide(1, Say::Once, "ann", LATER).await.unwrap();
+        scene.append(&store, 2, using).await;
+        assert!(store.approval(1).await.unwrap().used_at.is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn always_is_a_rule_that_can_be_taken_back() {
+    on_both(async |_, store| {
+        let scene = Scene::new(&store).await;
+        scene.park(&store, 1, vec![scene.asking(1, None)]).await;
+        let (agent, server) = (scene.seed.agent, scene.server);
+        let standing = async |tool: &str, definition: &str| {
+            store.standing_approval(agent, server, tool, definition).await.unwrap()
+        };
+        assert_eq!(standing("delete_all", "v1").await, None);
+        store.decide(1, Say::Always, "ann", LATER).await.unwrap();
+        assert_eq!(standing("delete_all", "v1").await, Some(1));
+        assert_eq!(standing("delete_all", "v2").await, None, "another definition is another tool");
+        assert_eq!(standing("delete_one", "v1").await, None);
+        let listed = store.standing_approvals().await.unwrap();
+        assert_eq!((listed.len(), listed[0].made_by.as_str(), listed[0].uses), (1, "ann", 0));
+        store.revoke_standing_approval(1, "bob", LATER).await.unwrap();
+        assert_eq!(standing("delete_all", "v1").await, None);
+        assert_eq!(store.revoke_standing_approval(1, "bob", LATER).await.unwrap_err().kind(), Kind::NotFound);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_settles_an_effect_once() {
+    on_both(async |_, store| {
+        let scene = Scene::new(&store).await;
+        scene.park(&store, 1, Vec::new()).await;
+        let says =
+            |done| Settlement { effect: effect(1), done, note: "seen".to_owned(), by: "ann".to_owned() };
+        store.settle(scene.run, says(true), LATER).await.unwrap();
+        assert_eq!(scene.status(&store).await, Status::Queued);
+        assert_eq!(store.settle(scene.run, says(false), LATER).await.unwrap_err().kind(), Kind::Conflict);
+        assert_eq!(store.settlements(scene.run).await.unwrap(), [says(true)]);
+        let wanted = Wanted { n: 1, environment_max: None, agent_max: None };
+        let taken = store.claim_next(&owner("two"), LEASE_MS, &wanted, NOW).await.unwrap();
+        let scene = Scene { fence: taken[0].1, ..scene };
+        scene.append(&store, 2, |it| it.heard = vec![effect(1)]).await;
+        assert!(store.settlements(scene.run).await.unwrap().is_empty());
+        // It was sent again, and was lost again.
+        store.settle(scene.run, says(false), LATER).await.unwrap();
+        assert_eq!(store.settlements(scene.run).await.unwrap(), [says(false)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_decision_is_a_link_of_one_chain() {
+    on_both(async |_, store| {
+        let scene = Scene::new(&store).await;
+        let asks = (1..=20).map(|n| scene.asking(n, None)).collect();
+        scene.park(&store, 1, asks).await;
+        let deciding = (1..=20).map(|id| store.decide(id, Say::Once, "ann", LATER));
+        futures::future::join_all(deciding).await.into_iter().collect::<Result<Vec<()>, _>>().unwrap();
+        let audit = store.audit(None, 100).await.unwrap();
+        assert_eq!(audit.len(), 20);
+        assert_eq!((audit[0].seq, audit[0].actor.as_str(), audit[0].action.as_str()), (20, "ann", "approve"));
+        assert!(audit[0].detail.contains("delete_all"), "{}", audit[0].detail);
+        assert_eq!(audit[0].previous, audit[1].hash);
+        assert_eq!(store.check_audit().await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_changed_row_of_the_audit_is_found() {
+    let home = Home::new(Engine::Postgres);
+    let store = home.open().await;
+    let scene = Scene::new(&store).await;
+    scene.park(&store, 1, (1..=3).map(|n| scene.asking(n, None)).collect()).await;
+    for id in 1..=3 {
+        store.decide(id, Say::Once, "ann", LATER).await.unwrap();
+    }
+    let Location::Postgres(url) = &home.location else { panic!("a PostgreSQL home") };
+    for (sql, place) in [
+        ("update station.audit set actor = 'bob' where seq = 2", Some(2)),
+        ("update station.audit set actor = 'ann' where seq = 2", None),
+        ("delete from station.audit where seq = 1", Some(1)),
+    ] {
+        cluster().query(url.expose(), sql);
+        assert_eq!(store.check_audit().await.unwrap(), place, "{sql}");
+    }
+    store.close().await;
+}

@@ -1,0 +1,245 @@
+//! Calls that wait for a person, and calls of which only a person knows what became of them.
+
+use crate::home::Home;
+use crate::watch::{effects, log, until};
+use serde_json::{Value, json};
+use station_testkit::fake_server;
+use station_testkit::openai::{self, OpenAi, Seen, Turn};
+use std::path::{Path, PathBuf};
+
+/// A home with the ledger's server and a model.
+pub(crate) struct Scene {
+    pub(crate) home: Home,
+    _model: OpenAi,
+}
+
+impl Scene {
+    pub(crate) fn new(rules: &Value, choose: impl Fn(&Seen, &Path) -> Turn + Send + Sync + 'static) -> Self {
+        let home = Home::new();
+        let gate = home.path().join("gate");
+        let model = OpenAi::from_fn(move |seen| choose(seen, &gate));
+        let home = home
+            .set("STN_AI_PROVIDER", "openai")
+            .set("STN_AI_MODEL", "stand-in-1")
+            .set("STN_AI_BASE_URL", &model.base_url())
+            .set("STN_AI_API_KEY", "a-key");
+        home.stn(&["init", "--yes"]).done();
+        let scene = Self { home, _model: model };
+        scene.rules(rules);
+        scene
+    }
+
+    /// Writes the server's file with these rules over its tools.
+    fn rules(&self, tools: &Value) {
+        let (log, ledger) = (self.file("calls.jsonl"), self.file("ledger.jsonl"));
+        let entry = json!({
+            "command": fake_server::binary(),
+            "args": ["--log", log, "--ledger", ledger],
+            "station": { "tools": tools },
+        });
+        let file = json!({ "mcpServers": { "book": entry } });
+        self.home.write("environments/default/mcp-servers/book.json", &file.to_string());
+    }
+
+    pub(crate) fn agent(self, front: &str) -> Self {
+        self.home.agent("default", "clerk", &format!("tools: [__post, __echo]\n{front}"));
+        self
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn sent(&self, tool: &str) -> usize {
+        effects(&log(&self.file("calls.jsonl")), tool).len()
+    }
+
+    fn posted(&self) -> usize {
+        log(&self.file("ledger.jsonl")).len()
+    }
+
+    /// A run that was killed while `post` was out.
+    fn killed_while_posting(&self) {
+        let mut child = self.home.start(&["agent", "run", "clerk", "post it"]);
+        until("the call is out", || self.sent("post") == 1);
+        child.kill().unwrap();
+        self.home.said(child);
+    }
+
+    fn inspect(&self, run: &str) -> Value {
+        self.home.json(&["runs", "inspect", run])
+    }
+
+    fn last_result(&self, run: &str) -> String {
+        let events = self.inspect(run)["journal"].clone();
+        events
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["event"].to_string())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+fn results(seen: &Seen) -> Vec<String> {
+    let messages = seen.body["messages"].as_array().unwrap().iter();
+    let tools = messages.filter(|message| message["role"] == "tool");
+    tools.map(|message| message["content"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// Posts once, then says what came of it.
+pub(crate) fn posts(seen: &Seen, _gate: &Path) -> Turn {
+    match results(seen).last() {
+        None => openai::calls([("post", r#"{"text": "hello"}"#), ("echo", r#"{"text": "meanwhile"}"#)]),
+        Some(_) => openai::reply(&format!("I was told: {}", results(seen)[0])),
+    }
+}
+
+#[test]
+fn a_call_waits_for_a_person_and_is_sent_once_when_approved() {
+    let scene = Scene::new(&json!({"approve": ["po*"]}), posts).agent("");
+    let said = scene.home.stn(&["agent", "run", "clerk", "post it"]);
+    said.exits(5);
+    assert!(said.stderr.contains("run 1 waits for approval of `post` of `book`"), "{}", said.shown());
+    assert!(said.stderr.contains("stn approvals approve 1"), "{}", said.shown());
+    assert_eq!((scene.sent("post"), scene.sent("echo")), (0, 1), "its sibling did not wait");
+
+    let waiting = scene.home.json(&["approvals", "list"]);
+    assert_eq!(waiting["count"], 1);
+    assert_eq!(waiting["approvals"][0]["arguments"], json!({"text": "hello"}));
+    assert_eq!(waiting["approvals"][0]["rule"], "`po*` in `tools.approve` of the server");
+    let shown = scene.home.stn(&["approvals", "show", "1"]).done().shown();
+    assert!(shown.contains("\"text\": \"hello\""), "{shown}");
+
+    scene.home.stn(&["runs", "resume", "1"]).exits(5);
+    assert_eq!(scene.sent("post"), 0, "to resume is not to approve");
+    scene.home.stn(&["approvals", "approve", "1"]).done();
+    let said = scene.home.stn(&["runs", "resume", "1"]);
+    said.done();
+    assert_eq!(said.stdout, "I was told: posted\n");
+    assert_eq!((scene.sent("post"), scene.posted()), (1, 1));
+    scene.home.stn(&["approvals", "approve", "1"]).exits(1);
+
+    assert!(scene.home.json(&["approvals", "show", "1"])["approval"]["used_at"].is_string());
+}
+
+#[test]
+fn a_denied_call_is_told_to_the_model_and_the_run_goes_on() {
+    let scene = Scene::new(&json!({}), posts).agent("station: {approve: [\"post\"]}\n");
+    scene.home.stn(&["agent", "run", "clerk", "post it"]).exits(5);
+    scene.home.stn(&["approvals", "deny", "1", "--reason", "not on a Friday"]).done();
+    let said = scene.home.stn(&["runs", "resume", "1"]);
+    said.done();
+    assert!(
+        said.stdout.contains("denied: a person did not approve this call: not on a Friday"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(scene.sent("post"), 0);
+}
+
+#[test]
+fn always_holds_for_later_runs_until_it_is_revoked() {
+    let scene = Scene::new(&json!({"approve": ["post"]}), posts).agent("");
+    scene.home.stn(&["agent", "run", "clerk", "post it"]).exits(5);
+    scene.home.stn(&["approvals", "approve", "1", "--always"]).done();
+    scene.home.stn(&["runs", "resume", "1"]).done();
+    scene.home.stn(&["agent", "run", "clerk", "post it again"]).done();
+    assert_eq!(scene.posted(), 2);
+    let standing = scene.home.json(&["approvals", "list", "--always"]);
+    assert_eq!(standing["standing_approvals"][0]["uses"], 1, "{standing}");
+    scene.home.stn(&["approvals", "revoke", "1"]).done();
+    scene.home.stn(&["agent", "run", "clerk", "and again"]).exits(5);
+    assert_eq!(scene.posted(), 2);
+}
+
+#[test]
+fn an_approval_is_void_where_the_rule_has_changed() {
+    let scene = Scene::new(&json!({"approve": ["post"]}), posts).agent("");
+    scene.home.stn(&["agent", "run", "clerk", "post it"]).exits(5);
+    scene.home.stn(&["approvals", "approve", "1"]).done();
+    scene.rules(&json!({"approve": ["p*"]}));
+    scene.home.stn(&["sync"]).done();
+    scene.home.stn(&["runs", "resume", "1"]).exits(5);
+    assert_eq!(scene.sent("post"), 0);
+    assert!(scene.last_result("1").contains("another rule asks for it"), "{}", scene.last_result("1"));
+    let all = scene.home.json(&["approvals", "list", "--all"]);
+    assert_eq!(
+        (&all["approvals"][0]["status"], &all["approvals"][1]["status"]),
+        (&json!("pending"), &json!("void"))
+    );
+    scene.home.stn(&["approvals", "approve", "2"]).done();
+    scene.home.stn(&["runs", "resume", "1"]).done();
+    assert_eq!(scene.posted(), 1);
+}
+
+#[test]
+fn a_sub_agents_call_waits_and_its_parent_with_it() {
+    let scene = Scene::new(&json!({"approve": ["post"]}), |seen, gate| {
+        if !seen.body["messages"].to_string().contains("You are boss") {
+            return posts(seen, gate);
+        }
+        match results(seen).last() {
+            None => openai::calls([("__agent_clerk", r#"{"task": "post it"}"#)]),
+            Some(told) => openai::reply(&format!("clerk: {told}")),
+        }
+    });
+    let scene = scene.agent("");
+    scene.home.agent("default", "boss", "agents: [clerk]\n");
+    let said = scene.home.stn(&["agent", "run", "boss", "have it posted"]);
+    said.exits(5);
+    assert!(said.stderr.contains("stn approvals approve 1"), "{}", said.shown());
+    scene.home.stn(&["approvals", "approve", "1"]).done();
+    let said = scene.home.stn(&["runs", "resume", "1"]);
+    assert_eq!(said.done().stdout, "clerk: I was told: posted\n");
+    assert_eq!(scene.posted(), 1);
+}
+
+/// Posts, and is killed before or after the line is written.
+fn posts_and_hangs(when: &'static str) -> impl Fn(&Seen, &Path) -> Turn + Send + Sync + 'static {
+    move |seen, gate| match results(seen).last() {
+        None => openai::calls([("post", &json!({"text": "hello", when: gate}).to_string())]),
+        Some(told) => openai::reply(&format!("I was told: {told}")),
+    }
+}
+
+#[test]
+fn a_verify_tool_finds_out_what_a_killed_station_never_heard() {
+    let verify = json!({"verify": {"post": {"tool": "posted", "args": {"effect": "$effect_id"}}}});
+    for (when, told, sent) in [("after", "this call took effect", 1), ("before", "I was told: posted", 2)] {
+        let scene = Scene::new(&verify, posts_and_hangs(when)).agent("");
+        scene.killed_while_posting();
+        std::fs::write(scene.file("gate"), "").unwrap();
+        let said = scene.home.stn(&["runs", "resume", "1"]);
+        said.done();
+        assert!(said.stdout.contains(told), "{when}: {}", said.shown());
+        assert_eq!((scene.posted(), scene.sent("post"), scene.sent("posted")), (1, sent, 1), "{when}");
+        let ids = effects(&log(&scene.file("calls.jsonl")), "post");
+        assert!(ids.iter().all(|id| *id == ids[0]), "sent again under the id it had: {ids:?}");
+    }
+}
+
+#[test]
+fn a_person_settles_what_nobody_else_can_know() {
+    for (outcome, told, posted) in [("done", "so says a person", 0), ("not-done", "I was told: posted", 1)] {
+        let scene = Scene::new(&json!({}), posts_and_hangs("before")).agent("station: {unknown: park}\n");
+        scene.killed_while_posting();
+        std::fs::write(scene.file("gate"), "").unwrap();
+        let said = scene.home.stn(&["runs", "resume", "1"]);
+        said.exits(5);
+        assert!(
+            said.stderr.contains("a person: the outcome of `post` of `book` is unknown"),
+            "{}",
+            said.shown()
+        );
+        let effect = scene.inspect("1")["unsettled"][0].as_str().unwrap().to_owned();
+        scene.home.stn(&["runs", "settle", "1", "nothing", outcome]).exits(1);
+        let end = &effect[effect.len() - 8..];
+        scene.home.stn(&["runs", "settle", "1", end, outcome, "--note", "I looked"]).done();
+        let said = scene.home.stn(&["runs", "resume", "1"]);
+        assert!(said.done().stdout.contains(told), "{}", said.shown());
+        assert_eq!(scene.posted(), posted, "{outcome}");
+        scene.home.stn(&["runs", "settle", "1", end, outcome]).exits(1);
+    }
+}

@@ -1,0 +1,20 @@
+//! Who decided what: listed, and seen to be whole.
+
+use crate::approvals::{Scene, posts};
+use serde_json::json;
+
+#[test]
+fn decisions_are_kept_with_who_made_them() {
+    let scene = Scene::new(&json!({"approve": ["post"]}), posts).agent("");
+    scene.home.stn(&["audit", "verify"]).done();
+    scene.home.stn(&["agent", "run", "clerk", "post it"]).exits(5);
+    scene.home.stn(&["approvals", "deny", "1", "--reason", "no"]).done();
+    let audit = scene.home.json(&["audit", "list"]);
+    assert_eq!(audit["count"], 1, "{audit}");
+    let entry = &audit["audit"][0];
+    assert_eq!((&entry["action"], &entry["subject"]), (&json!("deny"), &json!("approval 1")));
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
+    assert_eq!(entry["actor"], user, "the user of the operating system");
+    assert_eq!((&entry["detail"]["tool"], &entry["detail"]["reason"]), (&json!("post"), &json!("no")));
+    scene.home.stn(&["audit", "verify"]).done();
+}
