@@ -3,8 +3,8 @@
 //! The store decides who owns a run; this is the owner's own estimate, kept on the safe side: it counts from before
 //! the request for renewal was sent, so it lapses here before it lapses there.
 
-use crate::Station;
 use crate::signals::Signals;
+use crate::{Clock, Station};
 use station_core::{Error, Fence, Result, RunId};
 use station_store::Renewed;
 use std::sync::Mutex;
@@ -33,14 +33,22 @@ pub(crate) struct Lease {
     run: RunId,
     fence: Fence,
     before: Before,
+    clock: Clock,
     /// When the last renewal that was granted was asked for, since boot.
     renewed: Mutex<Duration>,
 }
 
 impl Lease {
-    /// A lease that was asked for at `asked_at` (see [`since_boot`]).
-    pub(crate) fn new(run: RunId, fence: Fence, asked_at: Duration, before: Before) -> Self {
-        Self { run, fence, before, renewed: Mutex::new(asked_at) }
+    /// A lease that was asked for at `asked_at`, by the clock since boot.
+    pub(crate) fn new(
+        station: &Station,
+        run: RunId,
+        fence: Fence,
+        asked_at: Duration,
+        before: Before,
+    ) -> Self {
+        let clock = station.config().clock.clone();
+        Self { run, fence, before, clock, renewed: Mutex::new(asked_at) }
     }
 
     /// What is known of whoever drove the run before.
@@ -64,7 +72,7 @@ impl Lease {
     pub(crate) async fn keep(&self, station: &Station, signals: &Signals) -> Error {
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
-            let asked_at = since_boot();
+            let asked_at = self.clock.since_boot();
             let renewal = station.store().renew(self.run, self.fence, millis(LEASE));
             // A store that hangs must not keep a driver that has nothing left to drive with.
             match tokio::time::timeout(self.left(), renewal).await {
@@ -89,7 +97,7 @@ impl Lease {
     /// What is left until nothing may be sent any more.
     fn left(&self) -> Duration {
         let renewed = *self.renewed.lock().expect("no holder of this lock can panic");
-        (LEASE - MARGIN).saturating_sub(since_boot().saturating_sub(renewed))
+        (LEASE - MARGIN).saturating_sub(self.clock.since_boot().saturating_sub(renewed))
     }
 
     fn ran_out(&self) -> Error {
@@ -98,12 +106,6 @@ impl Lease {
             self.run
         ))
     }
-}
-
-/// Time since boot, suspends included (CLOCK_BOOTTIME): a laptop that slept has not kept its lease.
-pub(crate) fn since_boot() -> Duration {
-    use nix::time::{ClockId, clock_gettime};
-    clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).expect("every Linux kernel has CLOCK_BOOTTIME")
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

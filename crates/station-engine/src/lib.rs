@@ -32,6 +32,8 @@ mod servers;
 mod signals;
 mod station;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod variables;
 mod worker;
 mod workspace;

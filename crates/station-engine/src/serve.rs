@@ -5,7 +5,7 @@
 //! **Invariant:** the wake-up is registered before the question is asked, so that work queued in between is seen.
 
 use crate::Station;
-use crate::lease::{Before, LEASE, Lease, millis, since_boot};
+use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
 use crate::worker::{self, Ours};
 use station_core::run::Status;
@@ -82,10 +82,10 @@ impl Station {
         }
         let wanted =
             Wanted { n, environment_max: work.serve.environment_max, agent_max: work.serve.agent_max };
-        let asked_at = since_boot();
+        let asked_at = self.since_boot();
         let owner = worker::owner(self)?;
         for (run, fence) in self.store().claim_next(&owner, millis(LEASE), &wanted, self.now()).await? {
-            let lease = Lease::new(run.id, fence, asked_at, Before::Unsure);
+            let lease = Lease::new(self, run.id, fence, asked_at, Before::Unsure);
             self.drive_on(work, run, lease, driving);
         }
         Ok(())

@@ -6,8 +6,9 @@ use crate::reading::Readings;
 use crate::{Config, Watch};
 use station_core::{Micros, Result};
 use station_llm::Models;
-use station_store::{LeaseClock, Options, Store};
+use station_store::{Options, Store};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Station, open on one store. Cheap to clone; every clone is the same.
 #[derive(Clone)]
@@ -42,12 +43,17 @@ impl Station {
         let store = Store::open(Options {
             location: config.location.clone(),
             key: config.key.clone(),
-            lease_clock: LeaseClock::System,
+            lease_clock: config.clock.of_leases(),
         })
         .await?;
         let pool = Pool::new(&config)?;
+        Ok(Self::of(config, store, models, pool))
+    }
+
+    /// A Station of parts that were made elsewhere.
+    pub(crate) fn of(config: Config, store: Store, models: Models, pool: Pool) -> Self {
         let (bus, readings) = (Bus::default(), Readings::default());
-        Ok(Self { inner: Arc::new(Inner { config, store, models, pool, bus, readings }) })
+        Self { inner: Arc::new(Inner { config, store, models, pool, bus, readings }) }
     }
 
     /// Closes every tool server and the store. To be called when nothing is driven any more.
@@ -92,6 +98,10 @@ impl Station {
 
     pub(crate) fn readings(&self) -> &Readings {
         &self.inner.readings
+    }
+
+    pub(crate) fn since_boot(&self) -> Duration {
+        self.inner.config.clock.since_boot()
     }
 
     pub(crate) fn now(&self) -> Micros {

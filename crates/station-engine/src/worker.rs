@@ -5,7 +5,7 @@
 
 use crate::Station;
 use crate::drive::{Left, drive};
-use crate::lease::{Before, LEASE, Lease, millis, since_boot};
+use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
 use futures::future::{BoxFuture, FutureExt as _};
 use station_core::{Error, Kind, Result, RunId};
@@ -137,10 +137,10 @@ pub(crate) async fn claim(station: &Station, id: RunId) -> Result<Ours> {
         None => Before::Unsure,
     };
     let dead = dead.map(|lease| lease.fence);
-    let asked_at = since_boot();
+    let asked_at = station.since_boot();
     match store.claim(id, &owner(station)?, millis(LEASE), dead, station.now()).await? {
         Claim::Claimed { fence, .. } => {
-            Ok(Ours::Claimed(Box::new((run, Lease::new(id, fence, asked_at, before)))))
+            Ok(Ours::Claimed(Box::new((run, Lease::new(station, id, fence, asked_at, before)))))
         }
         Claim::Final(_) => Ok(Ours::Ended),
         Claim::NotFound => Err(gone()),

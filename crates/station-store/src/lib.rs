@@ -136,6 +136,18 @@ impl Store {
         Self::open_at(target, options).await
     }
 
+    /// As [`Store::open`], with everything on the thread of the caller's runtime, which must have only one: for
+    /// simulations, in which the order of things is chosen and not left to the machine.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_on_this_thread(options: Options) -> Result<Self> {
+        let target = Target::prepare(&options.location, &options.key)?;
+        let store = Self::open_at(target, options).await?;
+        store.inner.writer.stay_on_this_thread();
+        Ok(store)
+    }
+
     async fn open_at(target: Target, options: Options) -> Result<Self> {
         let first = migrate::open(&target, &options.key).await?;
         let leases = Leases::new(options.lease_clock, first.is_sqlite())?;

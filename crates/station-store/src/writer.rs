@@ -13,7 +13,7 @@ use crate::turns::{self, Reach};
 use crate::wakes::{self, Bell};
 use futures::future::BoxFuture;
 use station_core::{Error, Result};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
@@ -34,6 +34,8 @@ pub(crate) struct Writer {
     state: Mutex<State>,
     commits: Arc<AtomicU64>,
     bell: Arc<Bell>,
+    /// Whether SQLite's statements are run by a task of the runtime instead of a thread of their own.
+    on_this_thread: AtomicBool,
 }
 
 enum State {
@@ -57,7 +59,17 @@ struct End {
 impl Writer {
     /// A writer that connects when the first write comes.
     pub(crate) fn new(target: Target, bell: Arc<Bell>) -> Self {
-        Self { state: Mutex::new(State::Resting(target)), commits: Arc::new(AtomicU64::new(0)), bell }
+        Self {
+            state: Mutex::new(State::Resting(target)),
+            commits: Arc::new(AtomicU64::new(0)),
+            bell,
+            on_this_thread: AtomicBool::new(false),
+        }
+    }
+
+    /// No thread is started for SQLite from now on.
+    pub(crate) fn stay_on_this_thread(&self) {
+        self.on_this_thread.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn commits(&self) -> u64 {
@@ -110,7 +122,7 @@ impl Writer {
                     commits: Arc::clone(&self.commits),
                     bell: Arc::clone(&self.bell),
                 };
-                let end = start(writing, jobs)?;
+                let end = start(writing, jobs, self.on_this_thread.load(Ordering::Relaxed))?;
                 *state = State::Writing { queue: queue.clone(), end };
                 Ok(queue)
             }
@@ -120,14 +132,14 @@ impl Writer {
 
 /// Starts what writes. SQLite gets a thread of its own, because its statements block: the thread waits for the disk
 /// and for nobody else. PostgreSQL gets a task.
-fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>) -> Result<End> {
+fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>, on_this_thread: bool) -> Result<End> {
     let (end, ended) = oneshot::channel();
-    let is_sqlite = matches!(writing.target, Target::Sqlite { .. });
+    let blocks = matches!(writing.target, Target::Sqlite { .. }) && !on_this_thread;
     let writing = async move {
         writing.run(jobs).await;
         answer_to(end, ());
     };
-    let thread = if is_sqlite {
+    let thread = if blocks {
         let runtime = tokio::runtime::Handle::current();
         let started = std::thread::Builder::new()
             .name("station-writer".to_owned())
@@ -135,7 +147,7 @@ fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>) -> Result<End> {
         Some(started.map_err(|cause| Error::internal("starting the writer of the database", cause))?)
     } else {
         // tracked: `Writer::close` waits for `ended`; without it the task ends when the queue is dropped.
-        tokio::spawn(writing);
+        tokio::spawn(tokio::task::unconstrained(writing));
         None
     };
     Ok(End { ended, thread })

@@ -1,0 +1,3 @@
+//! What only the inside can try: the order of things itself.
+
+mod simulation;

@@ -1,0 +1,58 @@
+//! A simulation of everything that can go wrong around runs: the real machine, `drive`, gate and store (SQLite), with
+//! several workers, sub-agents, approvals, looks and people, under a scheduler that a seed decides.
+//!
+//! A worker is a set of drivers that the schedule polls one poll at a time; after any poll it may be dropped (a crash), or
+//! left alone until its leases lapse. Answers of tools come late, are lost, or come after the run belongs to another; clocks
+//! jump. `rules` says what must hold nevertheless. The tools and the model are played; nothing else is.
+//!
+//! The same seed gives the same schedule. A seed that fails is repeated by `cargo xtask simulate --seed N`; more crashes by
+//! `cargo xtask simulate --crashes N`.
+
+mod rules;
+mod scene;
+mod schedule;
+mod world;
+
+use schedule::Schedule;
+
+/// Crashes that a plain `cargo test` tries.
+const CRASHES: u64 = 300;
+
+/// A number that `cargo xtask simulate` gives, where it does.
+#[expect(clippy::disallowed_methods, reason = "how many crashes are tried is up to who starts the test")]
+fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a whole number"))
+}
+
+fn run(seed: u64) -> schedule::Report {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.expect("a runtime can be made").block_on(async { Schedule::new(seed).await.run().await })
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a seed that fails must be known, and so must what was tried")]
+fn no_crash_loses_a_step_or_doubles_an_effect() {
+    if let Some(seed) = asked("STATION_SIMULATE_SEED") {
+        eprintln!("{:?}", run(seed));
+        return;
+    }
+    let crashes = asked("STATION_SIMULATE_CRASHES").unwrap_or(CRASHES);
+    let first = asked("STATION_SIMULATE_FROM").unwrap_or(0);
+    let mut total = schedule::Report::default();
+    let mut seed = first;
+    while total.crashes < crashes {
+        let report = std::panic::catch_unwind(|| run(seed));
+        let Ok(report) = report else {
+            panic!("seed {seed} failed; repeat it with `cargo xtask simulate --seed {seed}`");
+        };
+        total.add(&report);
+        seed += 1;
+    }
+    eprintln!("simulated {} seeds from {first}: {total:?}", seed - first);
+}
+
+#[test]
+fn a_seed_gives_the_same_schedule_each_time() {
+    let (one, other) = (run(7), run(7));
+    assert_eq!(one, other);
+}

@@ -1,0 +1,163 @@
+//! What must hold, whatever the dice say. ARCHITECTURE.md lists the same rules.
+
+use super::world::{Arrival, Shared};
+use crate::{Seen, Watch};
+use station_core::approval::{Approved, Basis, Level, Rule};
+use station_core::run::{Effect, Entry, Event};
+use station_core::{EffectId, RunId};
+use station_store::{RunFilter, Store};
+use std::collections::BTreeMap;
+
+/// Entries of a journal per turn, call, question and adoption; more would mean that something is kept twice.
+const ENTRIES_PER_DEED: usize = 6;
+
+pub(super) struct Rules {
+    store: Store,
+    world: Shared,
+    /// Every entry that a watcher was told, and so was acknowledged.
+    told: BTreeMap<(RunId, i64), Entry>,
+    /// How often a person said that a call did not take effect.
+    absent: BTreeMap<EffectId, u32>,
+    unknown: u64,
+    completed: u64,
+}
+
+impl Rules {
+    pub(super) fn new(store: &Store, world: &Shared) -> Self {
+        Self {
+            store: store.clone(),
+            world: world.clone(),
+            told: BTreeMap::new(),
+            absent: BTreeMap::new(),
+            unknown: 0,
+            completed: 0,
+        }
+    }
+
+    pub(super) fn told(&mut self, watch: &mut Watch) {
+        while let Some(live) = watch.try_next() {
+            if let Seen::Journal(entry) = live.seen {
+                let before = self.told.insert((live.run, entry.seq), (*entry).clone());
+                assert!(
+                    before.is_none_or(|before| before == *entry),
+                    "run {}: told twice, differently",
+                    live.run
+                );
+            }
+        }
+    }
+
+    pub(super) fn settled(&mut self, effect: EffectId, done: bool) {
+        *self.absent.entry(effect).or_default() += u32::from(!done);
+    }
+
+    /// How many effects stayed unknown, and how many runs completed.
+    pub(super) fn counted(&self) -> (u64, u64) {
+        (self.unknown, self.completed)
+    }
+
+    /// What a tool was just given was committed before, by this run, and approved where it has to be.
+    pub(super) async fn check_arrivals(&self, run: RunId) {
+        let arrived = std::mem::take(&mut self.world.lock().arrived);
+        if arrived.is_empty() {
+            return;
+        }
+        let journal = self.store.journal(run, 0, 100_000).await.expect("it reads");
+        for arrival in arrived {
+            self.check_arrival(run, &journal, &arrival).await;
+        }
+    }
+
+    async fn check_arrival(&self, run: RunId, journal: &[Entry], arrival: &Arrival) {
+        let sent = journal.iter().rev().find_map(|entry| match &entry.event {
+            Event::EffectStarted { id, effect: Effect::Call { tool, approved, .. } }
+                if *id == arrival.effect =>
+            {
+                Some((tool, approved))
+            }
+            _ => None,
+        });
+        let (tool, approved) =
+            sent.unwrap_or_else(|| panic!("run {run} sent {arrival:?} before it was committed"));
+        assert_eq!(*tool, arrival.tool, "run {run}");
+        if arrival.tool != "guarded" {
+            return;
+        }
+        match approved {
+            Some(Approved::Once { basis }) => {
+                let rule = Rule { level: Level::Server, pattern: "guarded".to_owned() };
+                let shown = Basis::new(&arrival.arguments, basis.definition.clone(), rule);
+                assert_eq!(*basis, shown, "run {run}: the yes was for something else");
+                let approvals = self.store.approvals_of(run).await.expect("it reads");
+                let given = approvals.iter().find(|it| it.effect == arrival.effect);
+                let given = given.unwrap_or_else(|| panic!("run {run}: nobody was asked for {arrival:?}"));
+                assert_eq!((given.status.as_str(), &given.basis), ("approved", &shown), "run {run}");
+                assert!(given.used_at.is_some(), "run {run}: its use was not recorded with it");
+            }
+            Some(Approved::Always { id }) => {
+                let standing = self.store.standing_approvals().await.expect("it reads");
+                assert!(standing.iter().any(|it| it.id == *id), "run {run}: no standing yes {id}");
+            }
+            None => panic!("run {run}: {arrival:?} was sent without a yes"),
+        }
+    }
+
+    /// Looks at everything when all is over. How many runs there were.
+    pub(super) async fn check_all(&mut self) -> u64 {
+        let runs = self.store.runs(&RunFilter::default(), 10_000).await.expect("it reads");
+        for run in &runs {
+            assert!(run.status.is_final(), "run {} is {} for ever", run.id, run.status.as_str());
+            let journal = self.store.journal(run.id, 0, 100_000).await.expect("it reads");
+            self.check_journal(run.id, &journal);
+            self.completed += u64::from(run.status == station_core::run::Status::Completed);
+        }
+        for ((run, seq), entry) in &self.told {
+            let stored = self.store.journal(*run, seq - 1, 1).await.expect("it reads");
+            assert_eq!(stored.first(), Some(entry), "run {run}: an acknowledged step is lost");
+        }
+        assert_eq!(self.store.check_audit().await.expect("it reads"), None, "the audit's chain");
+        runs.len() as u64
+    }
+
+    fn check_journal(&mut self, run: RunId, journal: &[Entry]) {
+        let mut fence = 0;
+        let mut deeds = 1;
+        let mut repeatable = BTreeMap::new();
+        let mut proofs: BTreeMap<EffectId, u32> = BTreeMap::new();
+        for (at, entry) in (1_i64..).zip(journal) {
+            assert_eq!(entry.seq, at, "run {run}: a gap");
+            match &entry.event {
+                Event::Adopted { fence: now, .. } => {
+                    assert!(now.0 > fence, "run {run}: two owners at a time");
+                    fence = now.0;
+                    deeds += 1;
+                }
+                Event::EffectStarted { id, effect: Effect::Call { repeatable: is, look, attempt, .. } } => {
+                    deeds += 1;
+                    repeatable.insert(*id, *is);
+                    if *attempt > 1 && look.is_some() {
+                        *proofs.entry(*id).or_default() += 1;
+                    }
+                }
+                Event::OutcomeUnknown { .. } => self.unknown += 1,
+                Event::EffectStarted { .. } | Event::EffectPlanned { .. } | Event::Answered { .. } => {
+                    deeds += 1
+                }
+                _ => {}
+            }
+        }
+        assert!(
+            journal.len() <= ENTRIES_PER_DEED * deeds,
+            "run {run}: {} entries, {deeds} deeds",
+            journal.len()
+        );
+        let world = self.world.lock();
+        for (id, _) in repeatable.iter().filter(|(_, is)| !**is) {
+            let (sent, applied) = (world.sent.get(id), world.applied.get(id));
+            let (sent, applied) = (sent.copied().unwrap_or(0), applied.copied().unwrap_or(0));
+            let proofs = proofs.get(id).max(self.absent.get(id)).copied().unwrap_or(0);
+            assert!(applied <= 1, "run {run}: effect {id} happened {applied} times");
+            assert!(sent <= 1 + proofs, "run {run}: effect {id} was sent {sent} times after {proofs} proofs");
+        }
+    }
+}

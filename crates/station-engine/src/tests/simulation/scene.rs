@@ -1,0 +1,173 @@
+//! Where the simulation plays: a store with a server's tools, two clerks and a coordinator of both.
+
+use super::world::Shared;
+use crate::pool::Pool;
+use crate::{Clock, Config, Passthrough, Station, Workspace};
+use serde_json::json;
+use station_core::discovery::{DiscoveredTool, Discovery};
+use station_core::sync::{AgentRow, Change, Grant, ServerOutline};
+use station_core::{
+    AgentId, AgentName, Annotations, EnvironmentId, EnvironmentName, Era, Micros, Secret, Transport, grant,
+};
+use station_llm::Models;
+use station_store::{Key, Location, Options, Store};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A run may take so long; none of the schedules is that long, but for a jump of the clock.
+const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) struct Scene {
+    pub(super) store: Store,
+    pub(super) environment: EnvironmentId,
+    pub(super) agents: Vec<AgentId>,
+    pub(super) wall: Arc<AtomicI64>,
+    pub(super) boot: Arc<AtomicI64>,
+    key: Key,
+    folder: TempDir,
+}
+
+impl Scene {
+    pub(super) async fn new() -> Self {
+        // Without a disk to wait for; durability itself is not played here, `kill.rs` of `stn` has real processes.
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+        let wall = Arc::new(AtomicI64::new(1_700_000_000_000_000));
+        let boot = Arc::new(AtomicI64::new(1_000_000_000));
+        let clock = Clock::Simulated { wall: Arc::clone(&wall), boot: Arc::clone(&boot) };
+        let key = Key::generate().expect("random bytes");
+        let options = Options {
+            location: Location::Sqlite(folder.path().join("station.db")),
+            key: key.clone(),
+            lease_clock: clock.of_leases(),
+        };
+        let store = Store::open_on_this_thread(options).await.expect("an empty store opens");
+        let (environment, agents) = fill(&store).await;
+        Self { store, environment, agents, wall, boot, key, folder }
+    }
+
+    pub(super) fn now(&self) -> Micros {
+        Micros(self.wall.load(Ordering::SeqCst))
+    }
+
+    /// Lets `time` go by, on every clock.
+    pub(super) async fn pass(&self, time: Duration) {
+        let micros = i64::try_from(time.as_micros()).expect("a short time");
+        self.wall.fetch_add(micros, Ordering::SeqCst);
+        self.boot.fetch_add(micros, Ordering::SeqCst);
+        tokio::time::advance(time).await;
+    }
+
+    /// A process that works on the store.
+    pub(super) fn station(&self, world: &Shared, name: &str) -> Station {
+        let folder = self.folder.path().to_owned();
+        let config = Config {
+            workspace: Workspace::new(folder.clone(), folder.clone(), None, false),
+            location: Location::Sqlite(folder.join("station.db")),
+            key: self.key.clone(),
+            models: station_llm::Config::default(),
+            process: BTreeMap::new(),
+            passthrough: Passthrough::All,
+            child_env: Vec::new(),
+            shim: station_mcp::Shim { program: folder.clone(), args: Vec::new() },
+            clock: Clock::Simulated { wall: Arc::clone(&self.wall), boot: Arc::clone(&self.boot) },
+            run_timeout: RUN_TIMEOUT,
+            call_timeout: Config::CALL_TIMEOUT,
+            connect_timeout: Config::CONNECT_TIMEOUT,
+            output_bytes_max: Config::OUTPUT_BYTES_MAX,
+            processes_max: Config::PROCESSES_MAX,
+            idle_close: Config::IDLE_CLOSE,
+            discovery_ttl: Config::DISCOVERY_TTL,
+            queue_max: Config::QUEUE_MAX,
+            approval_timeout: Some(Duration::from_secs(600)),
+            worker: name.to_owned(),
+        };
+        let pool = Pool::played(&config, world.tools()).expect("random bytes");
+        Station::of(config, self.store.clone(), Models::scripted(world.model()), pool)
+    }
+}
+
+fn tool(name: &str, annotations: Annotations) -> DiscoveredTool {
+    DiscoveredTool {
+        name: name.to_owned(),
+        title: String::new(),
+        description: format!("does {name}"),
+        input_schema: json!({"type": "object"}),
+        output_schema: None,
+        annotations,
+    }
+}
+
+fn agent(name: &str, front: &str, agents: &[&str]) -> Change {
+    Change::PutAgent(Box::new(AgentRow {
+        name: AgentName::parse(name).expect("a name"),
+        description: format!("is {name}"),
+        model: None,
+        tags: Vec::new(),
+        source: format!("---\nmodel: script/one\nmax_steps: 8\n{front}---\nYou are {name}.\n"),
+        path: None,
+        tools: Vec::new(),
+        agents: agents.iter().map(|name| (*name).to_owned()).collect(),
+        existed: false,
+    }))
+}
+
+async fn fill(store: &Store) -> (EnvironmentId, Vec<AgentId>) {
+    let now = Micros(1);
+    let rules = json!({
+        "approve": ["guarded"],
+        "verify": { "checked": { "tool": "posted", "args": { "effect": "$effect_id" } } },
+    });
+    let file = json!({ "mcpServers": { "book": { "command": "true", "station": { "tools": rules } } } });
+    let changes = [
+        Change::CreateEnvironment,
+        Change::PutConfig {
+            name: "book".to_owned(),
+            path: "mcp-servers/book.json".to_owned(),
+            source: Secret::new(file.to_string()),
+            servers: vec![ServerOutline {
+                name: "book".to_owned(),
+                transport: Transport::Stdio,
+                definition_hash: "one".to_owned(),
+                variables: Vec::new(),
+            }],
+            existed: false,
+            dropped: Vec::new(),
+        },
+        agent("teller", "station: {unknown: tell}\n", &[]),
+        agent("parker", "station: {unknown: park}\n", &[]),
+        agent("boss", "agents: [teller, parker]\n", &["teller", "parker"]),
+    ];
+    let environment = store.apply(&EnvironmentName::default(), "w", &changes, now).await.expect("it applies");
+    let server = store.servers(Some(environment)).await.expect("it reads")[0].id;
+    let found = Discovery {
+        era: Era::Modern,
+        tools: vec![
+            tool("post", Annotations::default()),
+            tool("checked", Annotations::default()),
+            tool("guarded", Annotations::default()),
+            tool("put", Annotations { idempotent: Some(true), ..Annotations::default() }),
+            tool("read", Annotations { read_only: Some(true), ..Annotations::default() }),
+            tool("posted", Annotations { read_only: Some(true), ..Annotations::default() }),
+        ],
+        resources: Vec::new(),
+        prompts: Vec::new(),
+        capabilities: json!({}),
+        instructions: None,
+    };
+    store.record_discovery(server, &found, now).await.expect("it records");
+    let catalog = store.catalog(environment).await.expect("it reads");
+    let written: Vec<String> =
+        ["post", "checked", "guarded", "put", "read"].iter().map(|name| (*name).to_owned()).collect();
+    let agents = store.agents(Some(environment)).await.expect("it reads");
+    let grants: Vec<Grant> = grant::link(&written, &catalog, &BTreeMap::new())
+        .into_iter()
+        .map(|link| Grant { written: link.written, tool: link.tool })
+        .collect();
+    let clerks = agents.iter().filter(|agent| agent.name.as_str() != "boss");
+    let links: Vec<(AgentId, Vec<Grant>)> = clerks.map(|agent| (agent.id, grants.clone())).collect();
+    store.relink(environment, &links).await.expect("it links");
+    (environment, agents.iter().map(|agent| agent.id).collect())
+}

@@ -1,0 +1,317 @@
+//! The scheduler: one step at a time, each chosen by the dice.
+
+use super::rules::Rules;
+use super::scene::Scene;
+use super::world::{Dice, Shared};
+use crate::drive::Left;
+use crate::lease::{Before, LEASE, Lease, millis};
+use crate::signals::Signals;
+use crate::{Station, Watch, worker};
+use futures::future::BoxFuture;
+use futures::task::noop_waker;
+use station_core::run::Status;
+use station_core::{Caller, Fence, Kind, Result, RunId};
+use station_store::{NewRun, Owner, Run, RunFilter, Say, Settlement, Wanted};
+use std::collections::BTreeMap;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Workers at a time.
+const WORKERS: usize = 3;
+
+/// Runs that are started from outside in one schedule, and steps in which things go wrong.
+const RUNS: u64 = 12;
+const STEPS: u64 = 4_000;
+
+/// Steps that may follow in which nothing goes wrong until every run has ended.
+const CALM_STEPS_MAX: u64 = 60_000;
+
+/// What one schedule came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Report {
+    pub(super) steps: u64,
+    pub(super) crashes: u64,
+    pub(super) runs: u64,
+    pub(super) calls: u64,
+    pub(super) unknown: u64,
+    pub(super) completed: u64,
+}
+
+impl Report {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.steps += other.steps;
+        self.crashes += other.crashes;
+        self.runs += other.runs;
+        self.calls += other.calls;
+        self.unknown += other.unknown;
+        self.completed += other.completed;
+    }
+}
+
+/// A process: what it drives is gone with it.
+struct Process {
+    number: u32,
+    station: Station,
+    watch: Watch,
+    drivers: Vec<Driver>,
+}
+
+struct Driver {
+    run: RunId,
+    future: BoxFuture<'static, Result<Left>>,
+}
+
+pub(super) struct Schedule {
+    dice: Dice,
+    scene: Scene,
+    world: Shared,
+    processes: Vec<Process>,
+    /// Which process drove a run last.
+    drove: BTreeMap<RunId, u32>,
+    n_processes: u32,
+    rules: Rules,
+    report: Report,
+}
+
+impl Schedule {
+    pub(super) async fn new(seed: u64) -> Self {
+        let (scene, world) = (Scene::new().await, Shared::new(seed));
+        let mut schedule = Self {
+            dice: Dice::new(seed),
+            rules: Rules::new(&scene.store, &world),
+            scene,
+            world,
+            processes: Vec::new(),
+            drove: BTreeMap::new(),
+            n_processes: 0,
+            report: Report::default(),
+        };
+        for _ in 0..WORKERS {
+            schedule.start_process();
+        }
+        schedule
+    }
+
+    pub(super) async fn run(mut self) -> Report {
+        for _ in 0..STEPS {
+            self.step().await;
+        }
+        self.world.lock().calm = true;
+        for _ in 0..CALM_STEPS_MAX {
+            if self.is_over().await {
+                break;
+            }
+            self.calm_step().await;
+        }
+        self.processes_told();
+        self.report.runs = self.rules.check_all().await;
+        let world = self.world.lock();
+        self.report.calls = world.sent.values().map(|n| u64::from(*n)).sum();
+        (self.report.unknown, self.report.completed) = self.rules.counted();
+        drop(world);
+        self.report
+    }
+
+    fn processes_told(&mut self) {
+        for process in &mut self.processes {
+            self.rules.told(&mut process.watch);
+        }
+    }
+
+    fn start_process(&mut self) {
+        self.n_processes += 1;
+        let station = self.scene.station(&self.world, &format!("worker-{}", self.n_processes));
+        let watch = station.watch();
+        self.processes.push(Process { number: self.n_processes, station, watch, drivers: Vec::new() });
+    }
+
+    /// One step in which anything may go wrong.
+    async fn step(&mut self) {
+        self.report.steps += 1;
+        match self.dice.roll(100) {
+            0..60 => self.poll_one().await,
+            60..75 => tokio::task::yield_now().await,
+            75..82 => self.claim().await,
+            82..88 => self.time_passes().await,
+            88..92 => self.enqueue().await,
+            92..98 => self.people().await,
+            98 => {
+                self.scene.store.expire_approvals(self.scene.now()).await.expect("the store works");
+            }
+            _ => self.cancel_one().await,
+        }
+    }
+
+    async fn calm_step(&mut self) {
+        for process in 0..self.processes.len() {
+            for driver in (0..self.processes[process].drivers.len()).rev() {
+                self.poll(process, driver).await;
+            }
+        }
+        tokio::task::yield_now().await;
+        self.people().await;
+        self.claim().await;
+        self.scene.pass(Duration::from_millis(500)).await;
+    }
+
+    async fn poll_one(&mut self) {
+        let process = self.dice.pick(self.processes.len());
+        let n = self.processes[process].drivers.len();
+        if n == 0 {
+            return;
+        }
+        let driver = self.dice.pick(n);
+        self.poll(process, driver).await;
+        if self.dice.roll(8) == 0 {
+            self.crash(process);
+        }
+    }
+
+    async fn poll(&mut self, process: usize, driver: usize) {
+        let Driver { run, future } = &mut self.processes[process].drivers[driver];
+        let run = *run;
+        let polled = future.as_mut().poll(&mut Context::from_waker(&noop_waker()));
+        if let Poll::Ready(left) = polled {
+            if let Err(error) = &left {
+                // Another took it over, or its time was over: what is right for a late one.
+                assert_eq!(error.kind(), Kind::Conflict, "run {run}: {error} {:?}", error.causes());
+            }
+            drop(self.processes[process].drivers.swap_remove(driver));
+        }
+        self.rules.told(&mut self.processes[process].watch);
+        self.rules.check_arrivals(run).await;
+    }
+
+    /// The process is gone, whatever it was doing. What it had asked the store for may still be done.
+    fn crash(&mut self, process: usize) {
+        self.report.crashes += 1;
+        let mut gone = self.processes.swap_remove(process);
+        self.rules.told(&mut gone.watch);
+        drop(gone);
+        self.start_process();
+    }
+
+    async fn claim(&mut self) {
+        let process = self.dice.pick(self.processes.len());
+        let process_of = &self.processes[process];
+        let (number, station) = (process_of.number, process_of.station.clone());
+        let owner =
+            Owner { worker: format!("worker-{number}"), host: "here".to_owned(), pid: number, pid_start: 1 };
+        let wanted = Wanted { n: 4, environment_max: None, agent_max: None };
+        let asked_at = station.since_boot();
+        let claimed = self.scene.store.claim_next(&owner, millis(LEASE), &wanted, self.scene.now()).await;
+        for (run, fence) in claimed.expect("the store works") {
+            let before = self.before(run.id);
+            self.drove.insert(run.id, number);
+            let driver = self.driver(&station, run, fence, asked_at, before);
+            self.processes[process].drivers.push(driver);
+        }
+    }
+
+    /// Whether who drove the run last is known to be gone.
+    fn before(&self, run: RunId) -> Before {
+        let gone = self
+            .drove
+            .get(&run)
+            .is_some_and(|number| self.processes.iter().all(|process| process.number != *number));
+        if gone { Before::Gone } else { Before::Unsure }
+    }
+
+    fn driver(
+        &self,
+        station: &Station,
+        run: Run,
+        fence: Fence,
+        asked_at: Duration,
+        before: Before,
+    ) -> Driver {
+        let (id, station) = (run.id, station.clone());
+        let lease = Lease::new(&station, id, fence, asked_at, before);
+        let signals = Signals::default().resumed(self.scene.now());
+        let future = async move { worker::drive_claimed(&station, &run, &lease, &signals).await };
+        Driver { run: id, future: Box::pin(future) }
+    }
+
+    async fn time_passes(&mut self) {
+        let time = match self.dice.roll(20) {
+            // Long enough for every lease to lapse that nobody renews meanwhile.
+            0 => Duration::from_secs(35),
+            1 => {
+                let jump = i64::try_from(self.dice.roll(7_200)).expect("a small number") - 3_600;
+                self.scene.wall.fetch_add(jump * 1_000_000, std::sync::atomic::Ordering::SeqCst);
+                Duration::from_millis(1)
+            }
+            2..6 => Duration::from_secs(3),
+            _ => Duration::from_millis(1 + self.dice.roll(200)),
+        };
+        self.scene.pass(time).await;
+    }
+
+    async fn enqueue(&mut self) {
+        if self.report.runs >= RUNS {
+            return;
+        }
+        self.report.runs += 1;
+        let new = NewRun {
+            agent: self.scene.agents[self.dice.pick(self.scene.agents.len())],
+            environment: self.scene.environment,
+            user: Caller::LOCAL_USER,
+            task: "do it".to_owned(),
+            request: "{}".to_owned(),
+            variables: BTreeMap::new(),
+            parent: None,
+            depth: 0,
+            priority: 0,
+        };
+        self.scene.store.enqueue(&new, None, self.scene.now()).await.expect("the store works");
+    }
+
+    /// People decide what waits for them, truthfully.
+    async fn people(&mut self) {
+        let (store, now) = (self.scene.store.clone(), self.scene.now());
+        for approval in store.pending_approvals(3).await.expect("the store works") {
+            let say = match self.dice.roll(6) {
+                0 => Say::Deny { reason: "no".to_owned() },
+                1 => Say::Always,
+                2 => continue,
+                _ => Say::Once,
+            };
+            // It may have timed out meanwhile.
+            let decided = store.decide(approval.id, say, "ann", now).await;
+            assert!(decided.is_ok() || decided.is_err_and(|error| error.kind() == Kind::Conflict));
+        }
+        let waiting = RunFilter { status: Some(Status::Waiting), ..RunFilter::default() };
+        for run in store.runs(&waiting, 50).await.expect("the store works") {
+            let journal = store.journal(run.id, 0, 10_000).await.expect("it reads");
+            let station = &self.processes[0].station;
+            for effect in station.unsettled(&journal).await.expect("it folds") {
+                let world = self.world.lock();
+                if world.at_work.contains(&effect) {
+                    // Nobody can know yet.
+                    continue;
+                }
+                let done = world.applied.contains_key(&effect);
+                drop(world);
+                self.rules.settled(effect, done);
+                let settlement = Settlement { effect, done, note: String::new(), by: "ann".to_owned() };
+                let settled = store.settle(run.id, settlement, now).await;
+                assert!(settled.is_ok() || settled.is_err_and(|error| error.kind() == Kind::Conflict));
+            }
+        }
+    }
+
+    async fn cancel_one(&mut self) {
+        let runs = self.scene.store.runs(&RunFilter::default(), 50).await.expect("the store works");
+        if runs.is_empty() || self.dice.roll(4) != 0 {
+            return;
+        }
+        let run = runs[self.dice.pick(runs.len())].id;
+        self.scene.store.request_cancel(run, "ann", self.scene.now()).await.expect("the store works");
+    }
+
+    async fn is_over(&self) -> bool {
+        let depth = self.scene.store.queue_depth().await.expect("the store works");
+        let drivers = self.processes.iter().all(|process| process.drivers.is_empty());
+        drivers && depth.queued + depth.running + depth.waiting + depth.lapsed == 0
+    }
+}

@@ -1,0 +1,187 @@
+//! What is played: the tools, which have effects and lose answers, and the model, which calls them.
+
+use crate::pool::{Played, PlayedCall};
+use serde_json::{Map, Value, json};
+use station_core::EffectId;
+use station_core::run::Why;
+use station_llm::Script;
+use station_llm::script::{raw_calls, reply};
+use station_mcp::CallEnd;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// A small generator: the whole schedule follows from its seed.
+#[derive(Clone, Debug)]
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        // Small seeds must not begin alike.
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
+    }
+
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+
+    pub(super) fn pick(&mut self, n: usize) -> usize {
+        usize::try_from(self.roll(u64::try_from(n).expect("a small number"))).expect("a small number")
+    }
+}
+
+/// A call that reached a tool.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    pub(super) tool: String,
+    pub(super) effect: EffectId,
+    pub(super) arguments: Map<String, Value>,
+}
+
+/// The world outside, which remembers.
+pub(super) struct World {
+    pub(super) dice: Dice,
+    /// No answer is lost any more: the schedule comes to its end.
+    pub(super) calm: bool,
+    /// Calls that arrived and that the rules have not looked at.
+    pub(super) arrived: Vec<Arrival>,
+    /// How often each call was sent.
+    pub(super) sent: BTreeMap<EffectId, u32>,
+    /// How often each call took effect.
+    pub(super) applied: BTreeMap<EffectId, u32>,
+    /// Calls that a tool is at work on.
+    pub(super) at_work: BTreeSet<EffectId>,
+}
+
+/// The world, shared by everybody in it.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Mutex<World>>);
+
+/// A call at work, until it is answered or dropped.
+struct AtWork {
+    world: Shared,
+    effect: EffectId,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.world.lock().at_work.remove(&self.effect);
+    }
+}
+
+impl Shared {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(World {
+            dice: Dice::new(seed ^ 0xabcd),
+            calm: false,
+            arrived: Vec::new(),
+            sent: BTreeMap::new(),
+            applied: BTreeMap::new(),
+            at_work: BTreeSet::new(),
+        })))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.lock().expect("no holder of this lock can panic")
+    }
+
+    pub(super) fn tools(&self) -> Played {
+        let world = self.clone();
+        Arc::new(move |call: PlayedCall| {
+            let world = world.clone();
+            Box::pin(async move { world.play(call).await })
+        })
+    }
+
+    async fn play(&self, call: PlayedCall) -> CallEnd {
+        let PlayedCall { tool, arguments, effect } = call;
+        if tool == "posted" {
+            let asked = arguments.get("effect").and_then(Value::as_str).unwrap_or_default();
+            let done = self.lock().applied.keys().any(|id| id.to_string() == asked);
+            return answer(json!({ "done": done }));
+        }
+        let (fate, wait) = {
+            let mut world = self.lock();
+            *world.sent.entry(effect).or_default() += 1;
+            world.at_work.insert(effect);
+            world.arrived.push(Arrival { tool, effect, arguments });
+            let calm = world.calm;
+            let fate = if calm { 0 } else { world.dice.roll(8) };
+            (fate, Duration::from_millis(1 + world.dice.roll(4_000)))
+        };
+        let _at_work = AtWork { world: self.clone(), effect };
+        match fate {
+            0 | 1 => self.apply(effect),
+            2 => {
+                self.apply(effect);
+                tokio::time::sleep(wait).await;
+            }
+            3 => {
+                tokio::time::sleep(wait).await;
+                self.apply(effect);
+            }
+            4 => {
+                self.apply(effect);
+                return lost(Why::ConnectionLost);
+            }
+            5 => return lost(Why::ConnectionLost),
+            6 => {
+                tokio::time::sleep(wait).await;
+                self.apply(effect);
+                return lost(Why::TimedOut);
+            }
+            _ => {
+                let text = "it did not work".to_owned();
+                return CallEnd::Returned { text, structured: None, is_error: true, cut_bytes: 0 };
+            }
+        }
+        answer(json!({ "ok": true }))
+    }
+
+    fn apply(&self, effect: EffectId) {
+        *self.lock().applied.entry(effect).or_default() += 1;
+    }
+
+    /// A model that calls what it is offered, some turns long.
+    pub(super) fn model(&self) -> Script {
+        let world = self.clone();
+        Script::from_fn(move |request| {
+            let mut world = world.lock();
+            let turns = request.messages.len();
+            if request.tools.is_empty() || turns > 14 || world.dice.roll(5) == 0 {
+                return reply("done").after(Duration::from_millis(world.dice.roll(50)));
+            }
+            let n = 1 + world.dice.pick(3);
+            let mut wanted = Vec::new();
+            for _ in 0..n {
+                let tool = &request.tools[world.dice.pick(request.tools.len())].spec.name;
+                // Never the same twice, so that no run is stopped for repeating itself.
+                let mark = world.dice.roll(1 << 20);
+                wanted
+                    .push((tool.clone(), json!({ "text": mark.to_string(), "task": "post it" }).to_string()));
+            }
+            let latency = Duration::from_millis(world.dice.roll(50));
+            let name = |at: usize| (wanted[at].0.as_str(), wanted[at].1.clone());
+            let turn = match n {
+                1 => raw_calls([name(0)]),
+                2 => raw_calls([name(0), name(1)]),
+                _ => raw_calls([name(0), name(1), name(2)]),
+            };
+            turn.after(latency)
+        })
+    }
+}
+
+fn answer(structured: Value) -> CallEnd {
+    CallEnd::Returned {
+        text: structured.to_string(),
+        structured: Some(structured),
+        is_error: false,
+        cut_bytes: 0,
+    }
+}
+
+fn lost(why: Why) -> CallEnd {
+    CallEnd::Unknown { why, sentence: "as the dice fell".to_owned() }
+}
