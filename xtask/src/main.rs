@@ -1,6 +1,6 @@
 //! `cargo xtask`: the checks that a reviewer would otherwise repeat.
 //!
-//! `docs` generates what is committed. `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
+//! `docs` generates what is committed. `simulate` tries crashes by the thousand. `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
 //! test of some crate, because it looks at all of them and depends on none.
 #![expect(
     clippy::print_stdout,
@@ -9,6 +9,7 @@
 )]
 
 mod docs;
+mod simulate;
 mod tidy;
 
 use std::process::ExitCode;
@@ -18,9 +19,12 @@ fn main() -> ExitCode {
     let result = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["tidy"] => tidy::run(),
         ["docs"] => docs::run(docs::Mode::Write),
+        ["simulate", options @ ..] => simulate::run(options),
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {
-            eprintln!("usage: cargo xtask tidy | docs [--check]");
+            eprintln!(
+                "usage: cargo xtask tidy | docs [--check] | simulate [--crashes N] [--seed N] [--from N]"
+            );
             return ExitCode::from(2);
         }
     };

@@ -1,5 +1,6 @@
 //! What must hold, whatever the dice say. ARCHITECTURE.md lists the same rules.
 
+use super::schedule::Report;
 use super::world::{Arrival, Shared};
 use crate::{Seen, Watch};
 use station_core::approval::{Approved, Basis, Level, Rule};
@@ -19,6 +20,8 @@ pub(super) struct Rules {
     /// How often a person said that a call did not take effect.
     absent: BTreeMap<EffectId, u32>,
     unknown: u64,
+    looks: u64,
+    resent: u64,
     completed: u64,
 }
 
@@ -30,6 +33,8 @@ impl Rules {
             told: BTreeMap::new(),
             absent: BTreeMap::new(),
             unknown: 0,
+            looks: 0,
+            resent: 0,
             completed: 0,
         }
     }
@@ -51,9 +56,12 @@ impl Rules {
         *self.absent.entry(effect).or_default() += u32::from(!done);
     }
 
-    /// How many effects stayed unknown, and how many runs completed.
-    pub(super) fn counted(&self) -> (u64, u64) {
-        (self.unknown, self.completed)
+    /// What was counted in all journals.
+    pub(super) fn count(&self, report: &mut Report) {
+        report.unknown = self.unknown;
+        report.looks = self.looks;
+        report.resent = self.resent;
+        report.completed = self.completed;
     }
 
     /// What a tool was just given was committed before, by this run, and approved where it has to be.
@@ -135,13 +143,18 @@ impl Rules {
                 Event::EffectStarted { id, effect: Effect::Call { repeatable: is, look, attempt, .. } } => {
                     deeds += 1;
                     repeatable.insert(*id, *is);
+                    self.resent += u64::from(*attempt > 1 && !is);
                     if *attempt > 1 && look.is_some() {
                         *proofs.entry(*id).or_default() += 1;
                     }
                 }
+                Event::EffectStarted { effect: Effect::Verify { .. }, .. } => {
+                    deeds += 1;
+                    self.looks += 1;
+                }
                 Event::OutcomeUnknown { .. } => self.unknown += 1,
                 Event::EffectStarted { .. } | Event::EffectPlanned { .. } | Event::Answered { .. } => {
-                    deeds += 1
+                    deeds += 1;
                 }
                 _ => {}
             }

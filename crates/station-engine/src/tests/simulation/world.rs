@@ -86,6 +86,12 @@ impl Shared {
         self.0.lock().expect("no holder of this lock can panic")
     }
 
+    /// Whether a call took effect; `None` where a tool is still at work on it, so that nobody can know yet.
+    pub(super) fn outcome(&self, effect: EffectId) -> Option<bool> {
+        let world = self.lock();
+        (!world.at_work.contains(&effect)).then(|| world.applied.contains_key(&effect))
+    }
+
     pub(super) fn tools(&self) -> Played {
         let world = self.clone();
         Arc::new(move |call: PlayedCall| {
@@ -108,7 +114,7 @@ impl Shared {
             world.arrived.push(Arrival { tool, effect, arguments });
             let calm = world.calm;
             let fate = if calm { 0 } else { world.dice.roll(8) };
-            (fate, Duration::from_millis(1 + world.dice.roll(4_000)))
+            (fate, Duration::from_millis(1 + world.dice.roll(20_000)))
         };
         let _at_work = AtWork { world: self.clone(), effect };
         match fate {
