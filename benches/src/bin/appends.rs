@@ -112,6 +112,7 @@ impl Journal {
             user: Caller::LOCAL_USER,
             task: "append".to_owned(),
             request: "{}".to_owned(),
+            model: None,
             variables: BTreeMap::new(),
             parent: None,
             depth: 0,

@@ -56,13 +56,14 @@ pub struct Error {
     kind: Kind,
     sentence: String,
     hints: Vec<String>,
+    retry_after_s: Option<u32>,
     cause: Option<Cause>,
 }
 
 impl Error {
     /// An error of `kind`; `sentence` is lower case, without a full stop, names in backticks.
     pub fn new(kind: Kind, sentence: impl Into<String>) -> Self {
-        Self { kind, sentence: sentence.into(), hints: Vec::new(), cause: None }
+        Self { kind, sentence: sentence.into(), hints: Vec::new(), retry_after_s: None, cause: None }
     }
 
     /// The user's input is wrong.
@@ -97,6 +98,13 @@ impl Error {
         self
     }
 
+    /// Says when it may be tried again: HTTP's `Retry-After`.
+    #[must_use]
+    pub fn with_retry_after_s(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
     /// Keeps the private cause for the log.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Cause>) -> Self {
@@ -120,6 +128,12 @@ impl Error {
     #[must_use]
     pub fn hints(&self) -> &[String] {
         &self.hints
+    }
+
+    /// After how many seconds it may be tried again, where that is known.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u32> {
+        self.retry_after_s
     }
 
     /// The chain of private causes, outermost first, for the log only.

@@ -7,7 +7,7 @@ use crate::Clock;
 use crate::call::{self, Admission, Wish};
 use crate::drive::Drive;
 use crate::perform::Started;
-use crate::prepare::RunRequest;
+use crate::prepare::{RunRequest, first_model};
 use station_core::approval::Basis;
 use station_core::run::{Event, Target, Todo};
 use station_core::{AgentId, Caller, EffectId, Result};
@@ -27,7 +27,7 @@ impl Drive<'_> {
                 }
                 Todo::Call { .. } | Todo::Verify { .. } => started.extend(self.pass(todo, fresh).await?),
                 Todo::Spawn { agent, task, .. } => {
-                    let child = self.child(*agent, task, fresh)?;
+                    let child = self.child(*agent, task, fresh).await?;
                     self.journal.add(self.machine.start(&todo, fresh));
                     self.journal.spawn(fresh, child);
                 }
@@ -98,14 +98,19 @@ impl Drive<'_> {
         }
     }
 
-    fn child(&self, agent: AgentId, task: &str, effect: EffectId) -> Result<NewRun> {
+    async fn child(&self, agent: AgentId, task: &str, effect: EffectId) -> Result<NewRun> {
         let request = RunRequest { deadline: self.machine.deadline(), ..RunRequest::default() };
+        let model = match self.station.store().agent(agent).await? {
+            Some(agent) => first_model(self.station, &agent, None).await,
+            None => None,
+        };
         Ok(NewRun {
             agent,
             environment: self.run.environment,
             user: Caller::LOCAL_USER,
             task: task.to_owned(),
             request: request.to_json()?,
+            model,
             variables: self.on.variables.clone(),
             parent: Some((self.run.id, effect)),
             depth: self.run.depth + 1,

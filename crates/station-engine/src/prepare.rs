@@ -134,6 +134,16 @@ pub(crate) async fn restore(station: &Station, inputs: &Inputs) -> Result<Prepar
     })
 }
 
+/// The model that a run of `agent` will ask first, as far as can be known here and now: for limits alone, so what is
+/// wrong with the agent or its models is told when the run is prepared.
+pub(crate) async fn first_model(station: &Station, agent: &Agent, asked: Option<&str>) -> Option<String> {
+    let written = match asked {
+        Some(model) => vec![model.to_owned()],
+        None => read_prompt(station, agent).await.ok()?.models,
+    };
+    station.models().choices(&written).ok()?.usable.first().map(|choice| choice.model.to_string())
+}
+
 /// The agent's definition, read.
 pub(crate) async fn read_prompt(station: &Station, agent: &Agent) -> Result<Prompt> {
     let source = station.store().agent_source(agent.id).await?;

@@ -2,7 +2,7 @@
 
 use crate::agents::AgentRef;
 use crate::lease::millis;
-use crate::prepare::RunRequest;
+use crate::prepare::{RunRequest, first_model};
 use crate::signals::Signals;
 use crate::worker::Held;
 use crate::{Station, worker};
@@ -91,6 +91,7 @@ impl Station {
             user: by.user,
             task: new.task,
             request: request.to_json()?,
+            model: first_model(self, &agent, request.model.as_deref()).await,
             variables: new.variables,
             parent: None,
             depth: 0,

@@ -9,8 +9,9 @@ use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
 use crate::worker::{self, Ours};
 use station_core::run::Status;
-use station_core::{Kind, Micros, Result};
+use station_core::{Concurrency, Kind, Micros, ModelMax, Result};
 use station_store::{Run, RunFilter, Wanted};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,16 +23,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const LOOKED_AT_MAX: u32 = 200;
 
 /// How a worker works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Serve {
     /// Runs driven at a time: `execution.workers`.
     pub workers: u32,
     /// How long calls that are out are waited for when the worker is told to stop: `execution.drain_s`.
     pub drain_for: Duration,
-    /// Runs of one environment at a time.
-    pub environment_max: Option<u32>,
-    /// Runs of one agent at a time.
-    pub agent_max: Option<u32>,
+    /// Runs at a time of one environment, of one agent, with one model, over all workers of the store. Models are
+    /// named as in an agent's file.
+    pub at_once: Concurrency,
 }
 
 impl Serve {
@@ -48,7 +48,8 @@ impl Station {
     /// # Errors
     /// The store's, where it cannot even be asked for work at the start; later failures are logged and tried again.
     pub async fn serve(&self, serve: &Serve, stop: CancellationToken) -> Result<()> {
-        let work = Work { serve: *serve, stop: stop.clone(), since: self.now() };
+        let serve = Serve { at_once: self.by_full_names(&serve.at_once), ..serve.clone() };
+        let work = Work { serve, stop: stop.clone(), since: self.now() };
         let mut driving: JoinSet<()> = JoinSet::new();
         let mut wakes = self.store().wakes();
         let mut look = tokio::time::interval(LOOK_EVERY);
@@ -80,8 +81,7 @@ impl Station {
         if n == 0 {
             return Ok(());
         }
-        let wanted =
-            Wanted { n, environment_max: work.serve.environment_max, agent_max: work.serve.agent_max };
+        let wanted = Wanted { n, at_once: work.serve.at_once.clone() };
         let asked_at = self.since_boot();
         let owner = worker::owner(self)?;
         for (run, fence) in self.store().claim_next(&owner, millis(LEASE), &wanted, self.now()).await? {
@@ -113,6 +113,23 @@ impl Station {
         }
         self.store().expire_approvals(self.now()).await?;
         self.take(work, driving).await
+    }
+
+    /// Limits with the names of models that runs' rows have. Of two names of one model the stricter holds.
+    fn by_full_names(&self, at_once: &Concurrency) -> Concurrency {
+        let mut named = BTreeMap::new();
+        for (written, most) in &at_once.model_max.named {
+            let name = match self.models().named(written) {
+                Ok(model) => model.to_string(),
+                Err(error) => {
+                    tracing::warn!(model = %written, %error, "a limit names a model that is not known");
+                    written.clone()
+                }
+            };
+            named.entry(name).and_modify(|other: &mut u32| *other = (*other).min(*most)).or_insert(*most);
+        }
+        let model_max = ModelMax { each: at_once.model_max.each, named };
+        Concurrency { model_max, ..at_once.clone() }
     }
 
     fn drive_on(&self, work: &Work, run: Run, lease: Lease, driving: &mut JoinSet<()>) {

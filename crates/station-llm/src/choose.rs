@@ -103,6 +103,14 @@ impl Models {
         }
     }
 
+    /// The model that `written` means, as an agent's file would say it.
+    ///
+    /// # Errors
+    /// Where nothing says whose model it is.
+    pub fn named(&self, written: &str) -> Result<ModelRef> {
+        self.resolve(written)
+    }
+
     /// How `model` is reached now.
     pub(crate) fn route(&self, model: &ModelRef) -> Result<Route<'_>> {
         match model.provider.as_str() {

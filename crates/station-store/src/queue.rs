@@ -12,18 +12,16 @@ use crate::lease::{Owner, micros_of};
 use crate::runs::{self, NewRun, Run, read_run, select_runs};
 use crate::turns::{Reach, joined};
 use crate::{Context, Store};
-use station_core::{Error, Fence, Kind, Micros, Result, RunId};
+use station_core::{Concurrency, Error, Fence, Kind, Micros, Result, RunId};
 use std::sync::Arc;
 
 /// What a worker has room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Runs at most.
     pub n: u32,
-    /// How many runs of one environment may run at a time, here and elsewhere; `None`: any number.
-    pub environment_max: Option<u32>,
-    /// How many runs of one agent may run at a time, here and elsewhere; `None`: any number.
-    pub agent_max: Option<u32>,
+    /// How much may run at a time, here and elsewhere, afterwards.
+    pub at_once: Concurrency,
 }
 
 /// How many runs stand where.
@@ -39,6 +37,9 @@ pub struct QueueDepth {
     pub lapsed: u64,
 }
 
+/// When a full queue may be tried again: runs take seconds to minutes, so sooner it would be as full.
+const RETRY_AFTER_S: u32 = 5;
+
 /// A run in the queue, or how many wait where it found no room.
 type Enqueued = Result<RunId, u64>;
 
@@ -50,26 +51,42 @@ struct Attempt {
     now: Micros,
 }
 
-/// The claim, but for how the first of each environment are found and how the rows are taken. `$1` is how many are
-/// wanted, `$2` the limit of an environment, `$3` that of an agent. A run's turn is how many run when it does.
+/// The claim, but for how limits by name are read, how the first of each environment are found and how the rows are
+/// taken. `$1` is how many are wanted, `$2` the limit of an environment, `$3` that of an agent, `$12` that of a model
+/// without one in `$13`. A run's turn is how many run when it does. Models of which nothing is known have no limit.
 macro_rules! claim_sql {
-    ($candidates:literal, $taken:literal) => {
+    ($limits:literal, $candidates:literal, $taken:literal) => {
         concat!(
-            "with running as materialized (select environment_id, agent_id, count(*) as n
-                from agent_runs where status = 'running' group by environment_id, agent_id),
+            "with running as materialized (select environment_id, agent_id, model, count(*) as n
+                from agent_runs where status = 'running' group by environment_id, agent_id, model),
+            limits (model, most) as materialized (",
+            $limits,
+            "), models as materialized (select model, cast(sum(n) as bigint) as n,
+                    coalesce((select most from limits where limits.model = running.model), cast($12 as bigint)) as most
+                from running where model is not null group by model),
+            full_agents as materialized (select agent_id from running group by agent_id
+                having sum(n) >= cast($3 as bigint)),
+            full_models as materialized (select model from models where n >= most),
             rooms as materialized (select e.id, coalesce((select cast(sum(n) as bigint) from running
                 where running.environment_id = e.id), 0) as n from environments e),
-            candidates as (select q.id, q.environment_id, q.agent_id, q.priority, rooms.n from rooms ",
+            candidates as (select q.id, q.environment_id, q.agent_id, q.model, q.priority, rooms.n from rooms ",
             $candidates,
             " where cast($2 as bigint) is null or rooms.n < $2),
             ranked as (select id, priority,
                 n + row_number() over (partition by environment_id order by priority desc, id) as environment_turn,
-                coalesce((select max(running.n) from running where running.agent_id = candidates.agent_id), 0)
-                    + row_number() over (partition by agent_id order by priority desc, id) as agent_turn
+                coalesce((select cast(sum(running.n) as bigint) from running
+                    where running.agent_id = candidates.agent_id), 0)
+                    + row_number() over (partition by agent_id order by priority desc, id) as agent_turn,
+                coalesce((select models.n from models where models.model = candidates.model), 0)
+                    + row_number() over (partition by model order by priority desc, id) as model_turn,
+                case when model is not null then
+                    coalesce((select most from limits where limits.model = candidates.model), cast($12 as bigint))
+                    end as model_most
                 from candidates),
             picked as materialized (select id from ranked
                 where (cast($2 as bigint) is null or environment_turn <= $2)
                     and (cast($3 as bigint) is null or agent_turn <= $3)
+                    and (model_most is null or model_turn <= model_most)
                 order by priority desc, environment_turn, id limit $1),
             taken as materialized (",
             $taken,
@@ -89,11 +106,13 @@ pub(crate) use claim_sql;
 macro_rules! claim_on_sqlite {
     () => {
         claim_sql!(
-                "join agent_runs q on q.id in (select c.id from agent_runs c
-                    where c.status = 'queued' and c.environment_id = rooms.id and (cast($3 as bigint) is null
-                        or c.agent_id not in (select agent_id from running where n >= $3))
+            "select key, value from json_each($13)",
+            "join agent_runs q on q.id in (select c.id from agent_runs c
+                    where c.status = 'queued' and c.environment_id = rooms.id
+                        and c.agent_id not in (select agent_id from full_agents)
+                        and (c.model is null or c.model not in (select model from full_models))
                     order by c.priority desc, c.id limit $1)",
-                "select id from picked"
+            "select id from picked"
         )
     };
 }
@@ -103,9 +122,11 @@ pub(crate) use claim_on_sqlite;
 const CLAIM_SQLITE: &str = claim_on_sqlite!();
 
 const CLAIM_POSTGRES: &str = claim_sql!(
-    "cross join lateral (select c.id, c.environment_id, c.agent_id, c.priority from agent_runs c
-        where c.status = 'queued' and c.environment_id = rooms.id and (cast($3 as bigint) is null
-            or c.agent_id not in (select agent_id from running where n >= $3))
+    "select key, cast(value as bigint) from json_each_text(cast($13 as json))",
+    "cross join lateral (select c.id, c.environment_id, c.agent_id, c.model, c.priority from agent_runs c
+        where c.status = 'queued' and c.environment_id = rooms.id
+            and c.agent_id not in (select agent_id from full_agents)
+            and (c.model is null or c.model not in (select model from full_models))
         order by c.priority desc, c.id limit $1) q",
     "select id from agent_runs where id = any (array(select id from picked)) and status = 'queued'
         for no key update skip locked"
@@ -128,7 +149,8 @@ impl Store {
             .await?;
         enqueued.map_err(|queued| {
             Error::new(Kind::Busy, format!("the queue is full: {queued} runs wait"))
-                .with_hint("try again when some of them have been worked off")
+                .with_hint("`stn serve` works them off; `execution.queue` says how many may wait")
+                .with_retry_after_s(RETRY_AFTER_S)
         })
     }
 
@@ -145,7 +167,7 @@ impl Store {
         now: Micros,
     ) -> Result<Vec<(Run, Fence)>> {
         let context = self.shared_context();
-        let attempt = Attempt { context, owner: owner.clone(), lease_ms, wanted: *wanted, now };
+        let attempt = Attempt { context, owner: owner.clone(), lease_ms, wanted: wanted.clone(), now };
         self.write_reaching(Reach::Queue, attempt, |conn, attempt| Box::pin(claim_next(conn, attempt))).await
     }
 
@@ -190,13 +212,15 @@ async fn claim_next(conn: &mut Conn, attempt: &Attempt) -> Result<Vec<(Run, Fenc
     requeue_lapsed(conn, &attempt.context).await?;
     let mut claimed: Vec<RunId> = Vec::new();
     let mut left = i64::from(attempt.wanted.n);
+    let Concurrency { agent_max, model_max, .. } = &attempt.wanted.at_once;
+    // Only under such a limit may the first of an environment hide others that have room.
+    let may_hide = agent_max.is_some() || model_max.is_limited();
     while left > 0 {
         let found = claim_some(conn, attempt, left).await?;
         left -= i64::try_from(found.len()).unwrap_or(i64::MAX);
         let is_all = found.is_empty();
         claimed.extend(found);
-        // Only under a limit of agents may the first of an environment hide others that have room.
-        if is_all || attempt.wanted.agent_max.is_none() {
+        if is_all || !may_hide {
             break;
         }
     }
@@ -222,10 +246,13 @@ async fn requeue_lapsed(conn: &mut Conn, context: &Context) -> Result<()> {
 
 async fn claim_some(conn: &mut Conn, attempt: &Attempt, n: i64) -> Result<Vec<RunId>> {
     let leases = &attempt.context.leases;
+    let Concurrency { environment_max, agent_max, model_max } = &attempt.wanted.at_once;
+    let named = serde_json::to_string(&model_max.named)
+        .map_err(|cause| Error::internal("writing the limits of a claim", cause))?;
     let values: Vec<Value> = vec![
         n.into(),
-        attempt.wanted.environment_max.map(i64::from).into(),
-        attempt.wanted.agent_max.map(i64::from).into(),
+        environment_max.map(i64::from).into(),
+        agent_max.map(i64::from).into(),
         leases.now()?,
         leases.boot(),
         micros_of(attempt.lease_ms).into(),
@@ -234,6 +261,8 @@ async fn claim_some(conn: &mut Conn, attempt: &Attempt, n: i64) -> Result<Vec<Ru
         i64::from(attempt.owner.pid).into(),
         attempt.owner.pid_start.cast_signed().into(),
         attempt.now.0.into(),
+        model_max.each.map(i64::from).into(),
+        named.into(),
     ];
     let rows = conn.rows(if conn.is_sqlite() { CLAIM_SQLITE } else { CLAIM_POSTGRES }, values).await?;
     rows.into_iter().map(|mut row| row.int().map(RunId)).collect()

@@ -24,6 +24,8 @@ pub struct NewRun {
     pub task: String,
     /// What the engine was asked for beside the task: JSON, no secrets.
     pub request: String,
+    /// The model it will ask first, as far as is known: limits count it from its claim on.
+    pub model: Option<String>,
     /// Variables that hold for this run alone; sealed.
     pub variables: BTreeMap<String, Secret>,
     /// The run and the effect that spawned it: one effect spawns one run, however often it is asked for.
@@ -61,7 +63,7 @@ pub struct Run {
     pub status: Status,
     /// What it waits for, where it waits.
     pub waiting_on: Option<String>,
-    /// The model that answered last.
+    /// The model it asks, or will ask first.
     pub model: Option<String>,
     /// Its answer, where it ended with one.
     pub answer: Option<String>,
@@ -200,8 +202,8 @@ pub(crate) async fn insert(
     // A child of a run that is to end is to end as well: it may be spawned after its parent was asked.
     const SQL: &str = "insert into agent_runs
             (agent_id, environment_id, user_id, task, request, parent_id, parent_effect, depth, status, created_at,
-            priority, cancel_requested_by, cancel_requested_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', $9,
+            model, priority, cancel_requested_by, cancel_requested_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', $9, $11,
             coalesce((select priority from agent_runs where id = $6), $10),
             (select cancel_requested_by from agent_runs where id = $6),
             (select cancel_requested_at from agent_runs where id = $6))
@@ -220,6 +222,7 @@ pub(crate) async fn insert(
         i64::from(new.depth).into(),
         now.0.into(),
         new.priority.into(),
+        new.model.as_deref().map(storable).into(),
     ];
     let Some(mut row) = conn.row(SQL, values).await? else {
         let found = conn.row(FIND, vec![effect]).await?;

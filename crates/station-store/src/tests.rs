@@ -7,7 +7,7 @@ use crate::sqlite;
 use crate::{Append, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted};
 use station_core::run::{Entry, Event, Status};
 use station_core::sync::{AgentRow, Change};
-use station_core::{AgentName, Caller, EnvironmentName, Fence, Kind, Micros, RunId, Usage};
+use station_core::{AgentName, Caller, Concurrency, EnvironmentName, Fence, Kind, Micros, RunId, Usage};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -52,6 +52,7 @@ async fn started(store: &Store) -> (RunId, Fence) {
         user: Caller::LOCAL_USER,
         task: "task".to_owned(),
         request: "{}".to_owned(),
+        model: None,
         variables: BTreeMap::new(),
         parent: None,
         depth: 0,
@@ -164,6 +165,7 @@ async fn foreign_keys_hold_on_the_writers_connection() {
             user: Caller::LOCAL_USER,
             task: String::new(),
             request: String::new(),
+            model: None,
             variables: BTreeMap::new(),
             parent: None,
             depth: 1,
@@ -184,7 +186,7 @@ async fn a_claim_reads_no_run_that_is_parked_or_over() {
     Store::open(options(&folder, &key)).await.unwrap().close().await;
     let target = Target::prepare(&options(&folder, &key).location, &key).unwrap();
     let mut conn = target.connect(Blocking::Elsewhere).await.unwrap();
-    let values = vec![Value::Int(None); 11];
+    let values = vec![Value::Int(None); 13];
     let mut runs_read = 0;
     for mut row in conn.rows(PLAN, values).await.unwrap() {
         let (_, _, _, step) =
@@ -225,7 +227,7 @@ async fn runs_of_the_first_schema_wait_only_for_what_is_still_to_end() {
 
     let store = Store::open(options(&folder, &key)).await.unwrap();
     let owner = Owner { worker: "one".to_owned(), host: "here".to_owned(), pid: 1, pid_start: 1 };
-    let wanted = Wanted { n: 9, environment_max: None, agent_max: None };
+    let wanted = Wanted { n: 9, at_once: Concurrency::UNLIMITED };
     for expected in [vec![2, 3], vec![1]] {
         let claimed = store.claim_next(&owner, 1_000_000, &wanted, NOW).await.unwrap();
         assert_eq!(claimed.iter().map(|(run, _)| run.id.0).collect::<Vec<_>>(), expected);

@@ -122,7 +122,7 @@ async fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
             let message = format!("run {} {}{why}", run.id, word(run.status));
             let mut hints = failure_hints(session, station, run.id).await?;
             hints.push(hint);
-            let body = wire::ErrorBody { kind: "run", message, hints };
+            let body = wire::ErrorBody { kind: "run", message, hints, retry_after_s: None };
             out.error(&wire::Error { error: body });
         }
         Status::Queued | Status::Running | Status::Waiting => {

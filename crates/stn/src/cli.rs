@@ -24,7 +24,7 @@ const THREADS_END_MAX: Duration = Duration::from_secs(1);
 /// person; 70 Station failed; 75 busy, try again; 130 Ctrl-C.
 ///
 /// With `--json`, stdout carries one JSON document: a list is `{"<nouns>": [...], "count": n}`, one thing is
-/// `{"<noun>": {...}}`; an error is `{"error": {"kind", "message", "hints"}}` on stderr.
+/// `{"<noun>": {...}}`; an error is `{"error": {"kind", "message", "hints", "retry_after_s"}}` on stderr.
 #[derive(Debug, Parser)]
 #[command(name = "stn", version, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct Cli {

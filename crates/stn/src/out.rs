@@ -126,7 +126,8 @@ impl Out {
             return;
         }
         let mut text = format!("{ERROR}error:{ERROR:#} {}\n", shown(&told.error.message));
-        for hint in &told.error.hints {
+        let again = told.error.retry_after_s.map(|seconds| format!("try again in {seconds} s"));
+        for hint in told.error.hints.iter().chain(&again) {
             text += &format!("{HINT}hint:{HINT:#} {}\n", shown(hint));
         }
         self.to_stderr(&text);
@@ -203,7 +204,8 @@ pub(crate) fn usage(error: &clap::Error, form: Form) -> Result<()> {
         if out.is_json() {
             let plain = error.render().to_string();
             let message = plain.trim_start_matches("error: ").trim_end().to_owned();
-            out.error(&wire::Error { error: wire::ErrorBody { kind: "usage", message, hints: Vec::new() } });
+            let body = wire::ErrorBody { kind: "usage", message, hints: Vec::new(), retry_after_s: None };
+            out.error(&wire::Error { error: body });
         } else {
             write_stderr(&text);
         }

@@ -5,8 +5,8 @@
 
 use super::sheet::Sheet;
 use super::tree::{Member, Node};
-use super::{Problem, yaml};
-use crate::Secret;
+use super::{Problem, concurrency, yaml};
+use crate::{Concurrency, Secret};
 use std::collections::BTreeMap;
 
 /// What `config.yaml` says. `None` and empty lists where it says nothing.
@@ -81,6 +81,8 @@ pub struct Execution {
     pub timeout_ms: Option<u64>,
     /// How long a stop waits for what runs.
     pub drain_s: Option<u64>,
+    /// Runs at a time of one environment, of one agent, with one model.
+    pub concurrency: Concurrency,
 }
 
 /// The key `pool`.
@@ -216,6 +218,7 @@ impl Config {
                 "discovery.ttl" => self.discovery.ttl_ms = duration(sheet, node, &what),
                 "approvals.timeout" => self.approvals.timeout_ms = duration(sheet, node, &what),
                 "runs.keep_days" => self.runs.keep_days = sheet.number(node, &what, 0),
+                _ if concurrency::take(&mut self.execution.concurrency, sheet, &what, node) => {}
                 _ => self.unknown.push(what),
             }
         }
@@ -365,8 +368,13 @@ telemetry_enabled: false
         assert_eq!(config.files, Files::ReadOnly);
         assert_eq!(config.models["gpt-4o-mini"], "anthropic/claude");
         assert_eq!((config.env_passthrough.len(), config.child_env.len()), (2, 1));
-        let execution =
-            Execution { workers: Some(5), queue: Some(10), timeout_ms: Some(600_000), drain_s: Some(25) };
+        let execution = Execution {
+            workers: Some(5),
+            queue: Some(10),
+            timeout_ms: Some(600_000),
+            drain_s: Some(25),
+            concurrency: Concurrency::UNLIMITED,
+        };
         assert_eq!(config.execution, execution);
         assert_eq!(config.pool, Pool { processes_max: Some(7), idle_close_ms: Some(90_000) });
         assert_eq!(config.discovery.ttl_ms, Some(5_400_000));

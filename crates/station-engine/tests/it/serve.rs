@@ -3,15 +3,16 @@
 use crate::home::{Home, Open, outline};
 use serde_json::json;
 use station_core::run::Status;
-use station_core::{Caller, RunId};
+use station_core::{Caller, Concurrency, ModelMax, RunId};
 use station_engine::{NewRun, RunDetails, Serve};
 use station_llm::Script;
 use station_llm::script::{calls, reply};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-const SERVE: Serve =
-    Serve { workers: 4, drain_for: Duration::from_millis(200), environment_max: None, agent_max: None };
+fn serving() -> Serve {
+    Serve { workers: 4, drain_for: Duration::from_millis(200), at_once: Concurrency::UNLIMITED }
+}
 
 /// Queues `n` runs of `agent`.
 async fn queue(open: &Open<'_>, agent: &str, n: usize) -> Vec<RunId> {
@@ -25,13 +26,14 @@ async fn queue(open: &Open<'_>, agent: &str, n: usize) -> Vec<RunId> {
 
 /// Serves until every run of `ids` is as `wanted` says, and gives them.
 async fn serve_until(
+    serve: &Serve,
     open: &Open<'_>,
     ids: &[RunId],
     wanted: impl Fn(&RunDetails) -> bool,
 ) -> Vec<RunDetails> {
     let stop = CancellationToken::new();
     let mut watch = open.station.watch();
-    let (served, details) = tokio::join!(open.station.serve(&SERVE, stop.clone()), async {
+    let (served, details) = tokio::join!(open.station.serve(serve, stop.clone()), async {
         loop {
             let mut all = Vec::new();
             for id in ids {
@@ -69,7 +71,7 @@ async fn a_coordinator_that_waits_holds_no_slot() {
     open.sync("default").await;
     // Ten times as many as there are slots, each with three sub-agents.
     let ids = queue(&open, "boss", 40).await;
-    let ended = serve_until(&open, &ids, |details| details.run.status.is_final()).await;
+    let ended = serve_until(&serving(), &open, &ids, |details| details.run.status.is_final()).await;
     for details in ended {
         assert_eq!(details.run.answer.as_deref(), Some("done"), "{}", outline(&details));
         assert_eq!(details.children.len(), 3);
@@ -99,7 +101,7 @@ async fn a_worker_that_stops_leaves_nothing_running() {
             if details.run.agent_name == "thinker" { "ask script/one\n" } else { "call fake/hang #1\n" };
         outline(details).ends_with(last)
     };
-    serve_until(&open, &ids, is_out).await;
+    serve_until(&serving(), &open, &ids, is_out).await;
     for id in &ids {
         let details = open.show(*id).await;
         assert_eq!(details.run.status, Status::Queued, "{}", outline(&details));
@@ -107,7 +109,7 @@ async fn a_worker_that_stops_leaves_nothing_running() {
     }
     // The next worker goes on: the call is told as unknown, because it may have had an effect.
     let waiter = &ids[1..];
-    let ended = serve_until(&open, waiter, |details| details.run.status.is_final()).await;
+    let ended = serve_until(&serving(), &open, waiter, |details| details.run.status.is_final()).await;
     assert_eq!(ended[0].run.answer.as_deref(), Some("went on"), "{}", outline(&ended[0]));
     assert!(outline(&ended[0]).contains("unknown Interrupted"), "{}", outline(&ended[0]));
     assert_eq!(home.log("default", "fake").len(), 1, "the call was sent once");
@@ -122,7 +124,7 @@ async fn a_cancelled_run_ends_also_when_nobody_had_it() {
     open.sync("default").await;
     let ids = queue(&open, "worker", 1).await;
     open.station.cancel_run(&Caller::local(), ids[0]).await.expect("it has not ended");
-    let ended = serve_until(&open, &ids, |details| details.run.status.is_final()).await;
+    let ended = serve_until(&serving(), &open, &ids, |details| details.run.status.is_final()).await;
     assert_eq!(ended[0].run.status, Status::Cancelled, "{}", outline(&ended[0]));
     let again = open.station.cancel_run(&Caller::local(), ids[0]).await.expect_err("it has ended");
     assert_eq!(again.sentence(), "run 1 has ended as cancelled already");
@@ -145,7 +147,8 @@ async fn a_person_and_a_worker_share_a_store() {
     let open = home.open(script).await;
     open.sync("default").await;
     let stop = CancellationToken::new();
-    let (served, ()) = tokio::join!(open.station.serve(&SERVE, stop.clone()), async {
+    let serve = serving();
+    let (served, ()) = tokio::join!(open.station.serve(&serve, stop.clone()), async {
         for _ in 0..20 {
             let run =
                 open.start("default", "boss", NewRun { task: "x".to_owned(), ..NewRun::default() }).await;
@@ -158,5 +161,26 @@ async fn a_person_and_a_worker_share_a_store() {
         stop.cancel();
     });
     served.expect("the store works");
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_model_is_asked_by_as_many_runs_as_it_may() {
+    let home = Home::new();
+    home.agent("default", "big", "model: script/big").agent("default", "small", "model: script/small");
+    let open = home.open(Script::from_fn(|_| reply("done").after(Duration::from_millis(5)))).await;
+    open.sync("default").await;
+    let ids = [queue(&open, "big", 5).await, queue(&open, "small", 1).await].concat();
+    let queued = open.show(ids[0]).await.run;
+    assert_eq!(queued.model.as_deref(), Some("script/big"), "it is known when the run is queued");
+    let model_max = ModelMax { each: None, named: [("script/big".to_owned(), 1)].into() };
+    let serve = Serve { at_once: Concurrency { model_max, ..Concurrency::UNLIMITED }, ..serving() };
+    let ended = serve_until(&serve, &open, &ids, |details| details.run.status.is_final()).await;
+    let mut spans: Vec<_> =
+        ended[..5].iter().map(|it| (it.run.started_at.expect("claimed"), it.run.ended_at)).collect();
+    spans.sort();
+    for pair in spans.windows(2) {
+        assert!(pair[0].1 <= Some(pair[1].0), "two at once: {spans:?}");
+    }
     open.close().await;
 }

@@ -18,11 +18,14 @@ pub struct ErrorBody {
     pub message: String,
     /// What to try, in order.
     pub hints: Vec<String>,
+    /// After how many seconds it may be tried again, where that is known.
+    pub retry_after_s: Option<u32>,
 }
 
 impl From<&station_core::Error> for Error {
     fn from(error: &station_core::Error) -> Self {
         let (message, hints) = (error.sentence().to_owned(), error.hints().to_vec());
-        Self { error: ErrorBody { kind: error.kind().as_str(), message, hints } }
+        let (kind, retry_after_s) = (error.kind().as_str(), error.retry_after_s());
+        Self { error: ErrorBody { kind, message, hints, retry_after_s } }
     }
 }

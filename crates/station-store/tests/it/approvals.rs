@@ -188,7 +188,7 @@ async fn a_person_settles_an_effect_once() {
         assert_eq!(scene.status(&store).await, Status::Queued);
         assert_eq!(store.settle(scene.run, says(false), LATER).await.unwrap_err().kind(), Kind::Conflict);
         assert_eq!(store.settlements(scene.run).await.unwrap(), [says(true)]);
-        let wanted = Wanted { n: 1, environment_max: None, agent_max: None };
+        let wanted = Wanted { n: 1, at_once: station_core::Concurrency::UNLIMITED };
         let taken = store.claim_next(&owner("two"), LEASE_MS, &wanted, NOW).await.unwrap();
         let scene = Scene { fence: taken[0].1, ..scene };
         scene.append(&store, 2, |it| it.heard = vec![effect(1)]).await;

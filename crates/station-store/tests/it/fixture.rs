@@ -141,6 +141,7 @@ pub(crate) fn new_run(seed: &Seed, task: &str) -> NewRun {
         user: Caller::LOCAL_USER,
         task: task.to_owned(),
         request: "{}".to_owned(),
+        model: None,
         variables: BTreeMap::new(),
         parent: None,
         depth: 0,

@@ -2,7 +2,7 @@
 
 use crate::fixture::{LEASE_MS, NOW, Seed, append, claimed, new_run, on_both, owner, seed, started, update};
 use station_core::run::Status;
-use station_core::{EffectId, Fence, RunId};
+use station_core::{Concurrency, EffectId, Fence, RunId};
 use station_store::{Append, Appended, Cancelled, NewRun, RunUpdate, Store, Wanted};
 
 fn effect(n: i64) -> EffectId {
@@ -53,12 +53,7 @@ async fn the_last_child_that_ends_wakes_its_parent() {
         }
         assert_eq!(status(&store, parent.0).await, (Status::Queued, None));
         let claimed = store
-            .claim_next(
-                &owner("two"),
-                LEASE_MS,
-                &Wanted { n: 9, environment_max: None, agent_max: None },
-                NOW,
-            )
+            .claim_next(&owner("two"), LEASE_MS, &Wanted { n: 9, at_once: Concurrency::UNLIMITED }, NOW)
             .await
             .unwrap();
         assert_eq!(claimed.iter().map(|(run, _)| run.id).collect::<Vec<_>>(), [parent.0]);

@@ -6,10 +6,17 @@ use crate::fixture::{
 };
 use station_core::run::Status;
 use station_core::sync::Change;
-use station_core::{Fence, Kind, Micros, RunId};
-use station_store::{Append, Appended, Cancelled, Claim, NewRun, QueueDepth, Renewed, Run, Store, Wanted};
+use station_core::{Concurrency, Fence, Kind, Micros, ModelMax, RunId};
+use station_store::{
+    Append, Appended, Cancelled, Claim, NewRun, QueueDepth, Renewed, Run, RunUpdate, Store, Wanted,
+};
 
-const ANY: Wanted = Wanted { n: 100, environment_max: None, agent_max: None };
+const ANY: Wanted = Wanted { n: 100, at_once: Concurrency::UNLIMITED };
+
+/// Five runs, at most so many of one environment and of one agent at a time.
+fn at_most(environment_max: Option<u32>, agent_max: Option<u32>) -> Wanted {
+    Wanted { n: 5, at_once: Concurrency { environment_max, agent_max, ..Concurrency::UNLIMITED } }
+}
 
 /// Another environment with an agent of its own.
 async fn seed_in(store: &Store, environment: &str, agent: &str) -> Seed {
@@ -111,7 +118,7 @@ async fn limits_of_environments_and_agents_hold_and_hide_nobody_else() {
             queued(&store, &other, &format!("c {n}"), 0).await;
             queued(&store, &two, &format!("b {n}"), 0).await;
         }
-        let of = |environment_max, agent_max| Wanted { n: 5, environment_max, agent_max };
+        let of = at_most;
         for (wanted, expected) in [
             (of(Some(0), None), vec![]),
             (of(None, Some(0)), vec![]),
@@ -123,12 +130,76 @@ async fn limits_of_environments_and_agents_hold_and_hide_nobody_else() {
             (of(Some(4), Some(2)), vec!["c 1"]),
             (of(Some(9), Some(3)), vec!["a 2"]),
         ] {
-            let mut found = tasks_of(&store, wanted).await;
+            let mut found = tasks_of(&store, wanted.clone()).await;
             let mut expected = expected;
             found.sort();
             expected.sort_unstable();
             assert_eq!(found, expected, "{wanted:?}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn limits_of_models_hold_by_name_and_follow_a_fallback() {
+    on_both(async |_, store| {
+        let one = seed_in(&store, "one", "a").await;
+        let two = seed_in(&store, "two", "b").await;
+        for (seed, model) in [(&one, Some("x/big")), (&two, Some("x/small")), (&one, None)] {
+            for n in 0..4 {
+                let task = format!("{} {n}", model.unwrap_or("unknown"));
+                let new = NewRun { model: model.map(str::to_owned), ..new_run(seed, &task) };
+                store.enqueue(&new, None, NOW).await.unwrap();
+            }
+        }
+        let of = |each, named: &[(&str, u32)]| {
+            let named = named.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+            let model_max = ModelMax { each, named };
+            Wanted { n: 2, at_once: Concurrency { model_max, ..Concurrency::UNLIMITED } }
+        };
+        let check = async |wanted: Wanted, expected: &[&str]| {
+            let mut found = tasks_of(&store, wanted.clone()).await;
+            found.sort();
+            assert_eq!(found, expected, "{wanted:?}");
+        };
+        // Those of `x/big` are the oldest, and hide nobody.
+        check(of(Some(1), &[]), &["x/big 0", "x/small 0"]).await;
+        check(of(Some(1), &[("x/small", 2)]), &["unknown 0", "x/small 1"]).await;
+        check(of(Some(1), &[("x/small", 2)]), &["unknown 1", "unknown 2"]).await;
+        check(of(Some(1), &[("x/small", 2)]), &["unknown 3"]).await;
+        check(of(Some(1), &[("x/small", 2)]), &[]).await;
+        // One falls back: what it asks now counts.
+        let all = store.runs(&Default::default(), 100).await.unwrap();
+        let small = all.iter().find(|run| run.task == "x/small 0").unwrap();
+        let row = RunUpdate { model: Some("x/big".to_owned()), release: false, ..update(Status::Running) };
+        store.append(Append { row: Some(row), ..append(small.id, small.fence, Vec::new()) }).await.unwrap();
+        check(of(Some(2), &[]), &["x/small 2"]).await;
+        check(of(Some(3), &[]), &["x/big 1", "x/small 3"]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn instances_that_claim_at_once_never_overshoot_a_model() {
+    on_both(async |home, store| {
+        let one = seed_in(&store, "one", "a").await;
+        let two = seed_in(&store, "two", "b").await;
+        for n in 0..40 {
+            let model = Some(if n % 4 == 0 { "x/other" } else { "x/model" }.to_owned());
+            let new = NewRun { model, ..new_run(if n % 2 == 0 { &one } else { &two }, &format!("task {n}")) };
+            store.enqueue(&new, None, NOW).await.unwrap();
+        }
+        let other = home.open().await;
+        let model_max = ModelMax { each: Some(3), ..ModelMax::default() };
+        let wanted = Wanted { n: 9, at_once: Concurrency { model_max, ..Concurrency::UNLIMITED } };
+        let claims = [&store, &other, &store, &other].map(|store| claim(store, "one", wanted.clone()));
+        let claimed: Vec<Run> =
+            futures::future::join_all(claims).await.into_iter().flatten().map(|(run, _)| run).collect();
+        for model in ["x/model", "x/other"] {
+            let n = claimed.iter().filter(|run| run.model.as_deref() == Some(model)).count();
+            assert_eq!(n, 3, "{model}");
+        }
+        other.close().await;
     })
     .await;
 }
@@ -148,7 +219,7 @@ async fn a_lapsed_run_is_queued_again_and_its_late_writer_refused() {
         assert_eq!(store.queue_depth().await.unwrap(), depth);
 
         // Nobody had room for it: queued, and already not its old driver's.
-        let nothing = Wanted { environment_max: Some(1), ..ANY };
+        let nothing = at_most(Some(1), None);
         assert!(claim(&store, "two", nothing).await.is_empty());
         let depth = QueueDepth { queued: 1, running: 1, ..QueueDepth::default() };
         assert_eq!(store.queue_depth().await.unwrap(), depth);
@@ -178,7 +249,7 @@ async fn a_full_queue_refuses_and_leaves_no_row() {
         assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 10);
         let error = done.into_iter().find_map(Result::err).unwrap();
         assert_eq!((error.kind(), error.sentence()), (Kind::Busy, "the queue is full: 10 runs wait"));
-        assert!(error.hints()[0].starts_with("try again"));
+        assert_eq!(error.retry_after_s(), Some(5));
         assert_eq!(store.runs(&Default::default(), 100).await.unwrap().len(), 10);
 
         // What runs makes room, and a child needs none.
@@ -205,14 +276,15 @@ async fn instances_that_claim_at_once_never_overshoot_nor_share_and_take_everyth
             queued(&store, if n % 3 == 0 { &one } else { &two }, &format!("task {n}"), n % 4).await;
         }
         let other = home.open().await;
-        let wanted = Wanted { n: 4, environment_max: Some(5), agent_max: Some(4) };
+        let wanted = Wanted { n: 4, ..at_most(Some(5), Some(4)) };
         let mut tasks = tokio::task::JoinSet::new();
         for worker in 0..6 {
             let store = if worker % 2 == 0 { store.clone() } else { other.clone() };
+            let wanted = wanted.clone();
             tasks.spawn(async move {
                 let mut mine: Vec<RunId> = Vec::new();
                 loop {
-                    let claimed = claim(&store, &format!("worker {worker}"), wanted).await;
+                    let claimed = claim(&store, &format!("worker {worker}"), wanted.clone()).await;
                     let depth = store.queue_depth().await.unwrap();
                     assert!(depth.running <= 8, "{depth:?}");
                     for (run, fence) in &claimed {

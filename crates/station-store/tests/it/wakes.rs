@@ -3,7 +3,7 @@
 use crate::fixture::{LEASE_MS, NOW, Seed, append, new_run, on_both, owner, seed, started, update};
 use futures::FutureExt as _;
 use station_core::run::Status;
-use station_core::{Fence, RunId};
+use station_core::{Concurrency, Fence, RunId};
 use station_store::{Append, Store, Wakes, Wanted};
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn an_end_is_news_only_while_others_wait() {
         let mut wakes = listening(&store).await;
         end(&store, first).await;
         assert!(is_heard_now(&mut wakes), "there is room for the one that waits");
-        let wanted = Wanted { n: 1, environment_max: None, agent_max: None };
+        let wanted = Wanted { n: 1, at_once: Concurrency::UNLIMITED };
         assert_eq!(store.claim_next(&owner("one"), LEASE_MS, &wanted, NOW).await.unwrap().len(), 1);
         end(&store, second).await;
         assert!(!is_heard_now(&mut wakes), "nobody waits for the room");

@@ -77,8 +77,7 @@ impl Settings {
         Serve {
             workers: execution.workers.unwrap_or(Serve::WORKERS).max(1),
             drain_for: execution.drain_s.map_or(Serve::DRAIN_FOR, Duration::from_secs),
-            environment_max: None,
-            agent_max: None,
+            at_once: execution.concurrency.clone(),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Settings;
 use super::models::KEYS;
 use serde::Serialize;
+use station_core::ModelMax;
 use station_core::file::config::Files;
 use station_engine::{Config, Location, Serve};
 use std::time::Duration;
@@ -122,11 +123,18 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         [] => unset(name),
         names => row(name, names.join(", "), "config.yaml"),
     };
+    let at_once = &config.execution.concurrency;
+    let limit = |name: &str, written: Option<u32>| {
+        written.map_or_else(|| unset(name), |n| row(name, n.to_string(), "config.yaml"))
+    };
     let drain_ms = config.execution.drain_s.map(|s| s.saturating_mul(1_000));
     let mut rows = vec![
         span("execution.timeout", config.execution.timeout_ms, Config::RUN_TIMEOUT),
         number("execution.workers", config.execution.workers, Serve::WORKERS as usize),
         number("execution.queue", config.execution.queue, Config::QUEUE_MAX as usize),
+        limit("execution.environment_max", at_once.environment_max),
+        limit("execution.agent_max", at_once.agent_max),
+        row_of_models(&at_once.model_max),
         span("execution.drain_s", drain_ms, Serve::DRAIN_FOR),
         number("pool.processes_max", config.pool.processes_max, Config::PROCESSES_MAX),
         span("pool.idle_close", config.pool.idle_close_ms, Config::IDLE_CLOSE),
@@ -141,6 +149,16 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         (None, _) => row("log level", "off", "default"),
     });
     rows
+}
+
+fn row_of_models(limits: &ModelMax) -> Setting {
+    const NAME: &str = "execution.model_max";
+    let named = limits.named.iter().map(|(model, n)| format!("{model}: {n}")).collect::<Vec<_>>().join(", ");
+    match limits.each {
+        Some(n) => row(NAME, n.to_string(), "config.yaml"),
+        None if named.is_empty() => unset(NAME),
+        None => row(NAME, named, "config.yaml"),
+    }
 }
 
 /// A URL as it may be shown.

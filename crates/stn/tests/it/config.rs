@@ -12,7 +12,7 @@ fn every_setting_says_where_it_comes_from() {
     home.write(
         "config.yaml",
         "ai_provider: openai\nai_model: old\nai_api_key: ${NOT_SET}\nmodels: {fast: openai/gpt-4o-mini}\n\
-         execution: {timeout: 2m, workers: 4}\napi_port: 8585\ntelemetry: {enabled: false}\n",
+         execution: {timeout: 2m, workers: 4, agent_max: 3, model_max: {fast: 2}}\napi_port: 8585\ntelemetry: {enabled: false}\n",
     );
     let said = home.stn(&["config", "show"]);
     said.is(&expect![[r#"
@@ -37,6 +37,9 @@ fn every_setting_says_where_it_comes_from() {
         execution.timeout [span]  config.yaml
         execution.workers  4  config.yaml
         execution.queue  1000  default
+        execution.environment_max  -
+        execution.agent_max  3  config.yaml
+        execution.model_max  fast: 2  config.yaml
         execution.drain_s [span]  default
         pool.processes_max  128  default
         pool.idle_close [span]  default

@@ -91,12 +91,12 @@ fn errors_are_json_too() {
     let home = Home::with_init();
     home.stn(&["agent", "show", "nobody", "--json"]).is(&expect![[r#"
         --- stderr
-        {"error":{"kind":"not_found","message":"agent `nobody` does not exist in environment `default`","hints":["`stn agent list` shows them"]}}
+        {"error":{"kind":"not_found","message":"agent `nobody` does not exist in environment `default`","hints":["`stn agent list` shows them"],"retry_after_s":null}}
         --- exit 1
     "#]]);
     home.stn(&["agent", "frobnicate", "--json"]).is(&expect![[r#"
         --- stderr
-        {"error":{"kind":"usage","message":"unrecognized subcommand 'frobnicate'\n\nUsage: stn agent [OPTIONS] <COMMAND>\n\nFor more information, try '--help'.","hints":[]}}
+        {"error":{"kind":"usage","message":"unrecognized subcommand 'frobnicate'\n\nUsage: stn agent [OPTIONS] <COMMAND>\n\nFor more information, try '--help'.","hints":[],"retry_after_s":null}}
         --- exit 2
     "#]]);
     home.stn(&["agent", "frobnicate"]).exits(2);

@@ -10,7 +10,7 @@ use crate::{Station, Watch, worker};
 use futures::future::BoxFuture;
 use futures::task::noop_waker;
 use station_core::run::Status;
-use station_core::{Caller, Fence, Kind, Result, RunId};
+use station_core::{Caller, Concurrency, Fence, Kind, Result, RunId};
 use station_store::{NewRun, Owner, Run, RunFilter, Say, Settlement, Wanted};
 use std::collections::BTreeMap;
 use std::task::{Context, Poll};
@@ -216,7 +216,7 @@ impl Schedule {
         let (number, station) = (process_of.number, process_of.station.clone());
         let owner =
             Owner { worker: format!("worker-{number}"), host: "here".to_owned(), pid: number, pid_start: 1 };
-        let wanted = Wanted { n: 4, environment_max: None, agent_max: None };
+        let wanted = Wanted { n: 4, at_once: Concurrency::UNLIMITED };
         let asked_at = station.since_boot();
         let claimed = self.scene.store.claim_next(&owner, millis(LEASE), &wanted, self.scene.now()).await;
         for (run, fence) in claimed.expect("the store works") {
@@ -281,6 +281,7 @@ impl Schedule {
             user: Caller::LOCAL_USER,
             task: "do it".to_owned(),
             request: "{}".to_owned(),
+            model: None,
             variables: BTreeMap::new(),
             parent: None,
             depth: 0,
