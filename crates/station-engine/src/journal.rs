@@ -4,10 +4,11 @@
 //! so a driver that lost its run stops at its next flush.
 
 use crate::lease::Lease;
+use crate::waiting::Outstanding;
 use crate::{Live, Seen, Station};
 use station_core::approval::Approved;
-use station_core::run::{Effect, Entry, Event, Machine, Status};
-use station_core::{BlobHash, EffectId, Error, Fence, Kind, Result, RunId};
+use station_core::run::{Entry, Event, Machine, Status};
+use station_core::{BlobHash, EffectId, Error, Fence, Kind, Micros, Result, RunId};
 use station_store::{Append, Appended, NewApproval, NewRun, Run, RunUpdate};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub(crate) struct Journal {
     entries: Vec<Entry>,
     /// The entry added last, also after it was committed.
     last: Option<Entry>,
+    out: Outstanding,
     beside: Beside,
 }
 
@@ -62,12 +64,14 @@ impl Journal {
             next_seq: last_seq + 1,
             entries: Vec::new(),
             last: None,
+            out: Outstanding::default(),
             beside: Beside::default(),
         }
     }
 
     pub(crate) fn add(&mut self, event: Event) {
         let entry = Entry { seq: self.next_seq, at: self.station.now(), event };
+        self.out.note(&entry);
         self.last = Some(entry.clone());
         self.entries.push(entry);
         self.next_seq += 1;
@@ -119,7 +123,7 @@ impl Journal {
             uses,
             heard,
             voids,
-            row: Some(row(machine, standing, self.last.as_ref())),
+            row: Some(self.row(machine, standing)),
         };
         let store = self.station.store();
         let mut appended = store.append(append.clone()).await;
@@ -160,15 +164,32 @@ impl Journal {
         let agent = self.agent.clone();
         self.station.bus().tell(Live { run: self.run, depth: self.depth, agent, seen });
     }
+
+    /// What the run's row says from now on.
+    fn row(&self, machine: &Machine, standing: Standing) -> RunUpdate {
+        let now = self.station.now();
+        let (on, since) = match (&standing, self.out.oldest()) {
+            (Standing::Running, Some((on, since))) => (Some(on), Some(since)),
+            (Standing::Running, None) | (Standing::Ended(_), _) => (None, None),
+            (Standing::Queued, _) => (None, Some(now)),
+            (Standing::Waiting(on) | Standing::Parked(on), _) => (Some(on.clone()), Some(now)),
+        };
+        update(machine, standing, (on, since), self.last.as_ref())
+    }
 }
 
-fn row(machine: &Machine, standing: Standing, last: Option<&Entry>) -> RunUpdate {
+fn update(
+    machine: &Machine,
+    standing: Standing,
+    (waiting_on, waiting_since): (Option<String>, Option<Micros>),
+    last: Option<&Entry>,
+) -> RunUpdate {
     let waits_for_children = matches!(standing, Standing::Waiting(_));
-    let (status, waiting_on, release, outcome) = match standing {
-        Standing::Running => (Status::Running, Some(working_on(machine, last)), false, None),
-        Standing::Queued => (Status::Queued, None, true, None),
-        Standing::Waiting(on) | Standing::Parked(on) => (Status::Waiting, Some(on), true, None),
-        Standing::Ended(outcome) => (outcome.status(), None, true, Some(outcome)),
+    let (status, release, outcome) = match standing {
+        Standing::Running => (Status::Running, false, None),
+        Standing::Queued => (Status::Queued, true, None),
+        Standing::Waiting(_) | Standing::Parked(_) => (Status::Waiting, true, None),
+        Standing::Ended(outcome) => (outcome.status(), true, Some(outcome)),
     };
     let (answer, error) = match outcome {
         Some(station_core::run::Outcome::Completed { answer }) => (Some(answer), None),
@@ -180,6 +201,7 @@ fn row(machine: &Machine, standing: Standing, last: Option<&Entry>) -> RunUpdate
     RunUpdate {
         status,
         waiting_on,
+        waiting_since,
         waits_for_children,
         model: machine.model().map(ToString::to_string),
         steps: machine.steps(),
@@ -189,19 +211,5 @@ fn row(machine: &Machine, standing: Standing, last: Option<&Entry>) -> RunUpdate
         error,
         ended_at: last.filter(|_| status.is_final()).map(|entry| entry.at),
         release,
-    }
-}
-
-/// What a running run is waiting for, in words: the last thing it sent.
-fn working_on(machine: &Machine, last: Option<&Entry>) -> String {
-    match last.map(|entry| &entry.event) {
-        Some(Event::EffectStarted {
-            effect: Effect::Call { server, tool, .. } | Effect::Verify { server, tool, .. },
-            ..
-        }) => {
-            format!("tool `{tool}` of `{server}`")
-        }
-        Some(Event::EffectStarted { effect: Effect::Spawn { name, .. }, .. }) => format!("agent `{name}`"),
-        _ => machine.model().map_or_else(|| "a worker".to_owned(), |model| format!("model {model}")),
     }
 }

@@ -35,6 +35,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod waiting;
 mod worker;
 mod workspace;
 

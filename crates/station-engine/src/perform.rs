@@ -2,11 +2,13 @@
 
 use crate::call::{self, Permit};
 use crate::lease::{Lease, millis};
-use crate::{Live, Seen, Station};
-use station_core::run::Event;
+use crate::{Live, Seen, Station, waiting};
+use station_core::run::{AskFailure, Event};
 use station_core::{EffectId, Message, ModelRef, RunId};
 use station_llm::{Delta, Request};
-use std::time::Instant;
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// An effect whose id is committed.
 pub(crate) enum Started {
@@ -45,20 +47,61 @@ async fn ask(
         settings: &prepared.settings,
         output_schema: prepared.output_schema.as_ref(),
     };
+    let (retries, heard) = watch::channel(None);
     let tell = |delta: Delta| {
         let seen = match delta {
             Delta::Text(text) => Seen::Text(text),
-            Delta::Retry { attempt, after, reason } => Seen::Retry { attempt, after, reason },
+            Delta::Retry { attempt, after, failure, reason } => {
+                retries.send_replace(Some((failure, after)));
+                Seen::Retry { attempt, after, reason }
+            }
         };
         station.bus().tell(Live { run: on.run, depth: on.depth, agent: on.agent.to_owned(), seen });
     };
     let started = Instant::now();
-    let answer = station.models().ask(model, &request, &tell).await;
+    let answer = tokio::select! {
+        biased;
+        answer = station.models().ask(model, &request, &tell) => answer,
+        never = note_retries(station, on, model, heard) => match never {},
+    };
     let ms = millis(started.elapsed());
     match answer {
         Ok(answer) => Event::Answered { id, answer, ms },
         Err(error) => {
             Event::AskFailed { id, failure: error.failure, sentence: error.sentence, hint: error.hint, ms }
         }
+    }
+}
+
+/// A wait shorter than this is over before anybody looks: it is worth no write.
+const NOTED_FROM: Duration = Duration::from_secs(1);
+
+/// Says on the run's row that a request waits to be sent again, and that it was.
+async fn note_retries(
+    station: &Station,
+    on: &Seat<'_>,
+    model: &ModelRef,
+    mut heard: watch::Receiver<Option<(AskFailure, Duration)>>,
+) -> Infallible {
+    loop {
+        // `ask` holds the sender for as long as this is waited for.
+        heard.changed().await.expect("the sender outlives the request");
+        let Some((failure, after)) = *heard.borrow_and_update() else { continue };
+        if after < NOTED_FROM {
+            continue;
+        }
+        let words = match failure {
+            AskFailure::RateLimited => format!("the rate limit of model {model}"),
+            _ => format!("another try of model {model}"),
+        };
+        note(station, on, &words).await;
+        tokio::time::sleep(after).await;
+        note(station, on, &waiting::of_model(model)).await;
+    }
+}
+
+async fn note(station: &Station, on: &Seat<'_>, words: &str) {
+    if let Err(error) = station.store().note_waiting(on.run, on.lease.fence(), words, station.now()).await {
+        tracing::debug!(run = %on.run, %error, "what the run waits for was not noted");
     }
 }

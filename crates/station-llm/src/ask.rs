@@ -38,6 +38,8 @@ pub enum Delta {
         attempt: u32,
         /// How long is waited before it.
         after: Duration,
+        /// The sort of failure.
+        failure: AskFailure,
         /// The public sentence of what failed.
         reason: String,
     },
@@ -171,7 +173,8 @@ impl Models {
                 return Err(failed.error);
             };
             attempt += 1;
-            on_delta(Delta::Retry { attempt, after, reason: failed.error.sentence });
+            let AskError { failure, sentence: reason, .. } = failed.error;
+            on_delta(Delta::Retry { attempt, after, failure, reason });
             tokio::time::sleep(after).await;
         }
     }

@@ -47,7 +47,8 @@ async fn request_cancel(conn: &mut Conn, run: RunId, by: &str, now: Micros) -> R
         update agent_runs set cancel_requested_by = $2, cancel_requested_at = $3, waits_for_children = 0,
             status = case when status = 'waiting' then 'queued' else status end,
             lease_until = case when status = 'running' then lease_until end,
-            waiting_on = case when status = 'running' then waiting_on end
+            waiting_on = case when status = 'running' then waiting_on end,
+            waiting_since = case when status = 'waiting' then $3 else waiting_since end
         where id in (select id from tree) and cancel_requested_at is null
             and status in ('queued', 'running', 'waiting')";
     if !conn.is_sqlite() {

@@ -101,7 +101,7 @@ impl Store {
 
 async fn claim(conn: &mut Conn, attempt: &Attempt) -> Result<Claim> {
     const SQL: &str = "update agent_runs set fence = fence + 1, status = 'running', waiting_on = null,
-            waits_for_children = 0,
+            waiting_since = null, waits_for_children = 0,
             started_at = coalesce(started_at, $9), lease_worker = $5, lease_host = $6, lease_pid = $7,
             lease_pid_start = $8, lease_boot = $3,
             lease_until = coalesce(cast($2 as bigint), (select now from lease_clock)) + cast($4 as bigint)

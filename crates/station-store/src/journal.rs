@@ -46,6 +46,8 @@ pub struct RunUpdate {
     pub status: Status,
     /// What it waits for.
     pub waiting_on: Option<String>,
+    /// Since when, or since when it is in the queue.
+    pub waiting_since: Option<Micros>,
     /// Whether it waits for its children. It is queued instead where none of them is still to end, and the last that
     /// ends puts it back in the queue.
     pub waits_for_children: bool,
@@ -154,7 +156,7 @@ async fn append_all(conn: &mut Conn, context: &Arc<Context>, append: &Append) ->
     }
     ask_people(conn, append).await?;
     if let Some(row) = &append.row {
-        wake(conn, append.run, row.status).await?;
+        wake(conn, append.run, row).await?;
     }
     Ok(Appended::Done { children })
 }
@@ -177,11 +179,11 @@ async fn ask_people(conn: &mut Conn, append: &Append) -> Result<()> {
     Ok(())
 }
 
-/// Puts back in the queue what `run`, now in `status`, does not keep waiting any more: its parent, or itself.
+/// Puts back in the queue what `run`, of which `row` is known now, does not keep waiting any more: its parent, or itself.
 ///
 /// No wake-up is lost between two transactions on PostgreSQL: whoever parks holds its own row, whoever ends a child
 /// took its parent's row first (see `turns`), and both look for children only then, with a fresh snapshot.
-async fn wake(conn: &mut Conn, run: RunId, status: Status) -> Result<()> {
+async fn wake(conn: &mut Conn, run: RunId, row: &RunUpdate) -> Result<()> {
     // A run that somebody asked to end, or of which somebody decided something, must not park: its driver did not know
     // yet, the next one does.
     const ITSELF: &str =
@@ -193,16 +195,18 @@ async fn wake(conn: &mut Conn, run: RunId, status: Status) -> Result<()> {
             or (waits_for_children = 1 and not exists (select 1 from agent_runs child
                 where child.parent_id = agent_runs.id and child.status in ('queued', 'running', 'waiting'))))";
     const PARENT: &str =
-        "update agent_runs set status = 'queued', waiting_on = null, waits_for_children = 0, lease_until = null
+        "update agent_runs set status = 'queued', waiting_on = null, waits_for_children = 0, lease_until = null,
+            waiting_since = $2
         where id = (select parent_id from agent_runs where id = $1)
             and status = 'waiting' and waits_for_children = 1 and not exists (select 1 from agent_runs child
                 where child.parent_id = agent_runs.id and child.status in ('queued', 'running', 'waiting'))";
-    let queued = match status {
+    let queued = match row.status {
         Status::Running => return Ok(()),
         Status::Queued => true,
         Status::Waiting => conn.exec(ITSELF, vec![run.0.into()]).await? > 0,
         Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => {
-            conn.exec(PARENT, vec![run.0.into()]).await? > 0
+            let ended_at = row.ended_at.map(|at| at.0);
+            conn.exec(PARENT, vec![run.0.into(), ended_at.into()]).await? > 0
         }
     };
     conn.news().freed = true;
@@ -218,7 +222,8 @@ async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
             model = coalesce($7, model), steps = $8, tool_calls = $9, tokens_input = $10, tokens_output = $11,
             tokens_cached = $12, tokens_reasoning = $13, answer = coalesce($14, answer),
             error = coalesce($15, error), ended_at = coalesce($16, ended_at),
-            lease_until = case when $17 = 1 then null else lease_until end, waits_for_children = $18
+            lease_until = case when $17 = 1 then null else lease_until end, waits_for_children = $18,
+            waiting_since = $19
         where id = $1 and fence = $2 and journal_seq = $4";
     // Without entries the end stays where it is, wherever that may be.
     const UPDATE: &str =
@@ -226,7 +231,8 @@ async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
             model = coalesce($7, model), steps = $8, tool_calls = $9, tokens_input = $10, tokens_output = $11,
             tokens_cached = $12, tokens_reasoning = $13, answer = coalesce($14, answer),
             error = coalesce($15, error), ended_at = coalesce($16, ended_at),
-            lease_until = case when $17 = 1 then null else lease_until end, waits_for_children = $18
+            lease_until = case when $17 = 1 then null else lease_until end, waits_for_children = $18,
+            waiting_since = $19
         where id = $1 and fence = $2";
     const TOUCH: &str =
         "update agent_runs set journal_seq = journal_seq + $3 + $4 where id = $1 and fence = $2";
@@ -247,7 +253,7 @@ async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
     Ok(conn.exec(sql, values).await? == 1)
 }
 
-fn update_values(row: &RunUpdate) -> [Value; 14] {
+fn update_values(row: &RunUpdate) -> [Value; 15] {
     [
         row.status.as_str().into(),
         row.waiting_on.as_deref().map(storable).into(),
@@ -263,6 +269,7 @@ fn update_values(row: &RunUpdate) -> [Value; 14] {
         row.ended_at.map(|at| at.0).into(),
         i64::from(row.release).into(),
         i64::from(row.waits_for_children && row.status == Status::Waiting).into(),
+        row.waiting_since.map(|at| at.0).into(),
     ]
 }
 

@@ -37,6 +37,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod waiting;
 mod wakes;
 mod writer;
 

@@ -90,7 +90,7 @@ macro_rules! claim_sql {
                 order by priority desc, environment_turn, id limit $1),
             taken as materialized (",
             $taken,
-            ") update agent_runs set fence = fence + 1, status = 'running', waiting_on = null,
+            ") update agent_runs set fence = fence + 1, status = 'running', waiting_on = null, waiting_since = null,
                 started_at = coalesce(started_at, $11), lease_worker = $7, lease_host = $8, lease_pid = $9,
                 lease_pid_start = $10, lease_boot = $5,
                 lease_until = coalesce(cast($4 as bigint), (select now from lease_clock)) + cast($6 as bigint)
@@ -209,7 +209,7 @@ async fn enqueue(
 }
 
 async fn claim_next(conn: &mut Conn, attempt: &Attempt) -> Result<Vec<(Run, Fence)>> {
-    requeue_lapsed(conn, &attempt.context).await?;
+    requeue_lapsed(conn, &attempt.context, attempt.now).await?;
     let mut claimed: Vec<RunId> = Vec::new();
     let mut left = i64::from(attempt.wanted.n);
     let Concurrency { agent_max, model_max, .. } = &attempt.wanted.at_once;
@@ -228,18 +228,22 @@ async fn claim_next(conn: &mut Conn, attempt: &Attempt) -> Result<Vec<(Run, Fenc
 }
 
 /// Puts runs back in the queue whose driver is gone. Its writes are refused from then on.
-async fn requeue_lapsed(conn: &mut Conn, context: &Context) -> Result<()> {
+async fn requeue_lapsed(conn: &mut Conn, context: &Context, now: Micros) -> Result<()> {
     const SQLITE: &str =
-        "update agent_runs set status = 'queued', fence = fence + 1, waiting_on = null, lease_until = null
+        "update agent_runs set status = 'queued', fence = fence + 1, waiting_on = null, waiting_since = $3,
+            lease_until = null
         where status = 'running' and (lease_until is null or lease_boot <> $2
             or lease_until <= coalesce(cast($1 as bigint), (select now from lease_clock)))";
-    const POSTGRES: &str = "update agent_runs set status = 'queued', fence = fence + 1, waiting_on = null, lease_until = null
+    const POSTGRES: &str = "update agent_runs set status = 'queued', fence = fence + 1, waiting_on = null, waiting_since = $3,
+            lease_until = null
         where id in (select id from agent_runs where status = 'running' and (lease_until is null or lease_boot <> $2
             or lease_until <= coalesce(cast($1 as bigint), (select now from lease_clock)))
             for no key update skip locked)";
     let sql = if conn.is_sqlite() { SQLITE } else { POSTGRES };
     // Whoever has no room for them here tells the others.
-    let requeued = conn.exec(sql, context.lease_values()?).await?;
+    let mut values = context.lease_values()?;
+    values.push(now.0.into());
+    let requeued = conn.exec(sql, values).await?;
     conn.news().queued |= requeued > 0;
     Ok(())
 }

@@ -61,8 +61,10 @@ pub struct Run {
     pub depth: u32,
     /// Where it stands.
     pub status: Status,
-    /// What it waits for, where it waits.
+    /// What its driver waits for, or what it is parked for; [`Run::waits_on`] knows more.
     pub waiting_on: Option<String>,
+    /// Since when it does, or since when it is in the queue.
+    pub waiting_since: Option<Micros>,
     /// The model it asks, or will ask first.
     pub model: Option<String>,
     /// Its answer, where it ended with one.
@@ -91,6 +93,19 @@ pub struct Run {
     pub lease: Option<LeaseInfo>,
 }
 
+impl Run {
+    /// What it waits for, in words, and since when; `None` where it is over.
+    #[must_use]
+    pub fn waits_on(&self) -> Option<(&str, Micros)> {
+        let on = match self.status {
+            Status::Queued => Some("a free worker"),
+            Status::Running | Status::Waiting => self.waiting_on.as_deref(),
+            Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => None,
+        };
+        Some((on?, self.waiting_since.unwrap_or(self.created_at)))
+    }
+}
+
 /// Which runs are wanted; `None` means any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFilter {
@@ -100,6 +115,8 @@ pub struct RunFilter {
     pub environment: Option<EnvironmentId>,
     /// In this status.
     pub status: Option<Status>,
+    /// Only those that have not ended.
+    pub open: bool,
     /// Older than this one: the next page.
     pub before: Option<RunId>,
 }
@@ -109,7 +126,7 @@ macro_rules! select_runs {
     ($rest:literal) => {
         concat!(
             "select r.id, r.agent_id, a.name, r.environment_id, e.name, r.task, r.request, r.parent_id,
-                r.parent_effect, r.depth, r.status, r.waiting_on, r.model, r.answer, r.error, r.steps,
+                r.parent_effect, r.depth, r.status, r.waiting_on, r.waiting_since, r.model, r.answer, r.error, r.steps,
                 r.tool_calls, r.tokens_input, r.tokens_output, r.tokens_cached, r.tokens_reasoning,
                 r.priority, r.cancel_requested_by, r.created_at, r.started_at, r.ended_at,
                 r.fence, r.lease_worker, r.lease_host, r.lease_pid, r.lease_pid_start,
@@ -146,7 +163,8 @@ impl Store {
                 and (cast($4 as bigint) is null or r.environment_id = $4)
                 and (cast($5 as text) is null or r.status = $5)
                 and (cast($6 as bigint) is null or r.id < $6)
-            order by r.id desc limit $7"
+                and ($7 = 0 or r.status in ('queued', 'running', 'waiting'))
+            order by r.id desc limit $8"
         );
         let mut values = self.lease_values()?;
         values.extend([
@@ -154,6 +172,7 @@ impl Store {
             filter.environment.map(|id| id.0).into(),
             filter.status.map(Status::as_str).into(),
             filter.before.map(|id| id.0).into(),
+            i64::from(filter.open).into(),
             i64::from(limit).into(),
         ]);
         self.read().await?.rows(SQL, values).await?.into_iter().map(read_run).collect()
@@ -202,8 +221,8 @@ pub(crate) async fn insert(
     // A child of a run that is to end is to end as well: it may be spawned after its parent was asked.
     const SQL: &str = "insert into agent_runs
             (agent_id, environment_id, user_id, task, request, parent_id, parent_effect, depth, status, created_at,
-            model, priority, cancel_requested_by, cancel_requested_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', $9, $11,
+            waiting_since, model, priority, cancel_requested_by, cancel_requested_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', $9, $9, $11,
             coalesce((select priority from agent_runs where id = $6), $10),
             (select cancel_requested_by from agent_runs where id = $6),
             (select cancel_requested_at from agent_runs where id = $6))
@@ -264,6 +283,7 @@ pub(crate) fn read_run(mut row: Row) -> Result<Run> {
         depth: row.count()?,
         status: read_status(&row.text()?)?,
         waiting_on: row.opt_text()?,
+        waiting_since: row.opt_int()?.map(Micros),
         model: row.opt_text()?,
         answer: row.opt_text()?,
         error: row.opt_text()?,

@@ -235,6 +235,7 @@ async fn runs_of_the_first_schema_wait_only_for_what_is_still_to_end() {
             let ended = RunUpdate {
                 status: Status::Completed,
                 waiting_on: None,
+                waiting_since: None,
                 waits_for_children: false,
                 model: None,
                 steps: 0,

@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Failure, Result};
 use crate::follow::{Tell, follow_on};
-use crate::narrate::{Detail, Narrator, duration, plural, tokens};
+use crate::narrate::{Detail, Narrator, duration, plural, tokens, wait};
 use crate::out::Tone;
 use crate::session::Session;
 use crate::waits;
@@ -126,7 +126,7 @@ async fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
             out.error(&wire::Error { error: body });
         }
         Status::Queued | Status::Running | Status::Waiting => {
-            let on = run.waiting_on.as_deref().unwrap_or("a person");
+            let on = wait(run, station.config().clock.now()).unwrap_or_else(|| "a person".to_owned());
             out.note(Tone::Bad, &format!("run {} waits for {on}", run.id));
             for hint in waits::of_tree(session, station, run).await? {
                 out.hint(&hint);

@@ -21,8 +21,10 @@ pub struct Run {
     /// `queued`, `running`, `waiting`, `completed`, `failed`, `cancelled`, `timed_out`; `interrupted` where it is
     /// recorded as running and nobody drives it any more.
     pub status: &'static str,
-    /// What it waits for.
+    /// What it waits for: a free worker, a model, a tool, a sub-agent, a rate limit, a person, …
     pub waiting_on: Option<String>,
+    /// Since when.
+    pub waiting_since: Option<String>,
     /// The model that answered last.
     pub model: Option<String>,
     /// Its answer.
@@ -90,7 +92,8 @@ impl Run {
             environment_id: run.environment.0,
             task: run.task.clone(),
             status: if interrupted { "interrupted" } else { run.status.as_str() },
-            waiting_on: run.waiting_on.clone(),
+            waiting_on: run.waits_on().map(|(on, _)| on.to_owned()),
+            waiting_since: run.waits_on().map(|(_, since)| since.to_string()),
             model: run.model.clone(),
             answer: run.answer.clone(),
             error: run.error.clone(),

@@ -1,4 +1,8 @@
--- Workers: limits by model.
+-- Workers: limits by model, and what a run waits for.
+
+-- Since when a run waits for what `waiting_on` says, or for a worker.
+alter table agent_runs add column waiting_since integer;
+update agent_runs set waiting_since = created_at where status = 'queued';
 
 -- A claim counts what runs by environment, agent and model, without reading the rows.
 drop index agent_runs_running;

@@ -182,6 +182,7 @@ pub(crate) fn update(status: Status) -> RunUpdate {
     RunUpdate {
         status,
         waiting_on: None,
+        waiting_since: None,
         waits_for_children: false,
         model: None,
         steps: 0,

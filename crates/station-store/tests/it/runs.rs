@@ -1,9 +1,11 @@
 //! Runs as rows: queued, listed, updated with their journal, spawned once.
 
-use crate::fixture::{NOW, append, claimed, done, entry, new_run, on_both, seed, started, update};
+use crate::fixture::{
+    LEASE_MS, NOW, append, claimed, done, entry, new_run, on_both, owner, seed, started, update,
+};
 use station_core::run::Status;
-use station_core::{EffectId, EnvironmentId, Micros, RunId, Secret, Usage};
-use station_store::{Append, Appended, NewRun, RunFilter, RunUpdate};
+use station_core::{Concurrency, EffectId, EnvironmentId, Micros, RunId, Secret, Usage};
+use station_store::{Append, Appended, NewRun, RunFilter, RunUpdate, Wanted};
 use std::collections::BTreeMap;
 
 fn effect(n: u128) -> EffectId {
@@ -37,6 +39,9 @@ async fn runs_are_listed_newest_first_by_filter_and_page() {
             ids.push(store.enqueue(&new_run(&seed, &format!("task {n}")), None, NOW).await.unwrap());
         }
         claimed(&store, ids[1], "one").await;
+        let fence = claimed(&store, ids[0], "one").await;
+        let ended = Append { row: Some(update(Status::Failed)), ..append(ids[0], fence, Vec::new()) };
+        store.append(ended).await.unwrap();
         let any = RunFilter::default();
         for (filter, limit, expected) in [
             (any.clone(), 10, vec![4, 3, 2, 1, 0]),
@@ -44,13 +49,53 @@ async fn runs_are_listed_newest_first_by_filter_and_page() {
             (RunFilter { before: Some(ids[3]), ..any.clone() }, 2, vec![2, 1]),
             (RunFilter { status: Some(Status::Running), ..any.clone() }, 10, vec![1]),
             (RunFilter { agent: Some(seed.agent), status: Some(Status::Queued), ..any.clone() }, 1, vec![4]),
-            (RunFilter { environment: Some(EnvironmentId(seed.env.0 + 1)), ..any }, 10, vec![]),
+            (RunFilter { environment: Some(EnvironmentId(seed.env.0 + 1)), ..any.clone() }, 10, vec![]),
+            (RunFilter { open: true, ..any }, 10, vec![4, 3, 2, 1]),
         ] {
             let listed: Vec<RunId> =
                 store.runs(&filter, limit).await.unwrap().iter().map(|run| run.id).collect();
             let expected: Vec<RunId> = expected.into_iter().map(|at: usize| ids[at]).collect();
             assert_eq!(listed, expected, "{filter:?}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_run_waits_for_is_known_from_its_queue_to_its_end() {
+    on_both(async |home, store| {
+        let seed = seed(&store).await;
+        let run = store.enqueue(&new_run(&seed, "task"), None, NOW).await.unwrap();
+        let check = async |expected: Option<(&str, i64)>| {
+            let run = store.run(run).await.unwrap().unwrap();
+            let expected = expected.map(|(on, after)| (on, Micros(NOW.0 + after)));
+            assert_eq!(run.waits_on(), expected, "{}", run.status.as_str());
+        };
+        check(Some(("a free worker", 0))).await;
+        let fence = claimed(&store, run, "one").await;
+        check(None).await;
+        let row = RunUpdate {
+            waiting_on: Some("model x/y".to_owned()),
+            waiting_since: Some(Micros(NOW.0 + 1)),
+            release: false,
+            ..update(Status::Running)
+        };
+        store.append(Append { row: Some(row), ..append(run, fence, Vec::new()) }).await.unwrap();
+        check(Some(("model x/y", 1))).await;
+        store.note_waiting(run, fence, "the rate\0limit", Micros(NOW.0 + 2)).await.unwrap();
+        check(Some(("the rate\u{fffd}limit", 2))).await;
+
+        // Its driver is gone; what that says of it later counts no more.
+        home.pass_ms(40_000);
+        let nothing = Wanted { n: 0, at_once: Concurrency::UNLIMITED };
+        store.claim_next(&owner("two"), LEASE_MS, &nothing, Micros(NOW.0 + 3)).await.unwrap();
+        check(Some(("a free worker", 3))).await;
+        store.note_waiting(run, fence, "nothing", Micros(NOW.0 + 4)).await.unwrap();
+        check(Some(("a free worker", 3))).await;
+        let fence = claimed(&store, run, "two").await;
+        let last = Append { row: Some(update(Status::Completed)), ..append(run, fence, Vec::new()) };
+        store.append(last).await.unwrap();
+        check(None).await;
     })
     .await;
 }

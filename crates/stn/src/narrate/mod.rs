@@ -4,6 +4,8 @@
 
 mod measure;
 mod tell;
+mod wait;
 
 pub(crate) use measure::{cut, cut_lines, duration, moment, plural, tokens};
 pub(crate) use tell::{Detail, Line, Narrator};
+pub(crate) use wait::wait;

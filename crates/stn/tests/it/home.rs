@@ -208,6 +208,7 @@ impl Said {
 static UNSTABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+Z)?", "[time]"),
+        (r"since \d\d:\d\d UTC", "since [time]"),
         (r" +\d+(\.\d)? (ms|s)\b", " [span]"),
         (r"(?m)^ +\[span\]", "[span]"),
         (r"\b([Kk]ey|id) [0-9a-f]{8}\b", "$1 [id]"),

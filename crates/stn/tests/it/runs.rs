@@ -1,7 +1,10 @@
 //! `stn runs …`, and how runs end.
 
 use crate::home::Home;
+use crate::watch::until;
 use expect_test::expect;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use station_testkit::openai::{self, OpenAi};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Command;
@@ -12,7 +15,7 @@ fn a_run_is_listed_and_told_step_by_step() {
     home.agent("default", "reader", "model: offline\ntools: [__read]\n");
     home.stn(&["agent", "run", "reader", "read /notes.md", "--quiet"]).done();
     home.stn(&["runs", "list"]).is(&expect![[r#"
-        ID  AGENT  ENVIRONMENT  STATUS  STARTED (UTC)  TOOK  TASK
+        ID  AGENT  ENVIRONMENT  STATUS  STARTED (UTC)  TOOK  WAITS ON  TASK
         1  reader  default  completed  [time] [span]  read /notes.md
     "#]]);
     home.stn(&["runs", "inspect", "1"]).is(&expect![[r#"
@@ -115,6 +118,39 @@ fn a_time_limit_ends_a_run_and_keeps_what_happened() {
     "#]]);
 }
 
+#[test]
+fn what_runs_wait_on_is_listed_while_they_do() {
+    let model = OpenAi::from_fn(|_| openai::rate_limited("50"));
+    let home = Home::with_fake()
+        .set("STN_AI_PROVIDER", "openai")
+        .set("STN_AI_MODEL", "stand-in-1")
+        .set("STN_AI_BASE_URL", &model.base_url());
+    home.agent("default", "waiter", "tools: [__hang]\n");
+    home.agent("default", "talker", "");
+    home.stn(&["agent", "run", "waiter", "hang now", "--model", "offline", "--detach", "--quiet"]).done();
+    home.stn(&["agent", "run", "waiter", "hang now", "--model", "offline", "--detach", "--quiet"]).done();
+    home.stn(&["agent", "run", "talker", "anything", "--detach", "--quiet"]).done();
+    home.stn(&["runs", "cancel", "2", "--quiet"]).done();
+    let served = home.start(&["serve"]);
+    let list = || home.stn(&["runs", "list", "--waiting"]);
+    until("both wait", || {
+        let listed = list().stdout;
+        listed.contains("rate limit") && listed.contains("tool") && listed.lines().count() == 3
+    });
+    list().is(&expect![[r#"
+        ID  AGENT  ENVIRONMENT  STATUS  STARTED (UTC)  TOOK  WAITS ON  TASK
+        3  talker  default  running  [time]  the rate limit of model openai/stand-in-1 since [time]  anything
+        1  waiter  default  running  [time]  tool `hang` of `fake` since [time]  hang now
+    "#]]);
+    home.stn(&["agent", "run", "talker", "anything", "--detach", "--quiet"]).done();
+    let listed = home.json(&["runs", "list", "--waiting"]);
+    assert_eq!(listed["runs"][1]["waiting_on"], "the rate limit of model openai/stand-in-1");
+    assert!(listed["runs"][1]["waiting_since"].as_str().unwrap().ends_with('Z'), "{listed}");
+    assert_eq!(home.json(&["runs", "inspect", "2"])["run"]["waiting_on"], serde_json::Value::Null);
+    kill(Pid::from_raw(i32::try_from(served.id()).unwrap()), Signal::SIGKILL).unwrap();
+    home.said(served);
+}
+
 /// Starts a run, sends `signal` to it once its tool hangs, and gives its exit code and what it said.
 fn interrupted(home: &Home, signal: &str) -> (Option<i32>, String) {
     let mut child = home.start(&["agent", "run", "waiter", "wait"]);
@@ -172,15 +208,15 @@ fn a_killed_run_shows_interrupted_and_goes_on() {
     let (code, stderr) = interrupted(&home, "-KILL");
     assert_eq!(code, None, "{stderr}");
     home.stn(&["runs", "list"]).is(&expect![[r#"
-        ID  AGENT  ENVIRONMENT  STATUS  STARTED (UTC)  TOOK  TASK
-        1  waiter  default  interrupted  [time]  wait
+        ID  AGENT  ENVIRONMENT  STATUS  STARTED (UTC)  TOOK  WAITS ON  TASK
+        1  waiter  default  interrupted  [time]  tool `hang` of `fake` since [time]  wait
     "#]]);
     home.stn(&["runs", "inspect", "1"]).is(&expect![[r#"
         Run 1 of `waiter` in `default`: interrupted
           task  wait
           model  openai/stand-in-1
           created  [time] UTC
-          waits on tool `hang` of `fake`
+          waits on tool `hang` of `fake` since [time]
 
         [span]  taken up by [worker]
         [span]  run 1 of `waiter` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 1 word)

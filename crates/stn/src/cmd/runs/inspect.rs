@@ -2,12 +2,12 @@
 
 use crate::attend::summary;
 use crate::error::{Code, Result};
-use crate::narrate::{Detail, Line, Narrator, cut, cut_lines, duration, moment};
+use crate::narrate::{Detail, Line, Narrator, cut, cut_lines, duration, moment, wait};
 use crate::out::{Tone, shown};
 use crate::session::Session;
 use crate::waits;
-use station_core::RunId;
 use station_core::run::{Event, Status};
+use station_core::{Micros, RunId};
 use station_engine::{Run, RunDetails};
 use station_server::wire;
 
@@ -36,7 +36,8 @@ impl Args {
                     return Ok(Code::Done);
                 }
                 let detail = if self.full { Detail::Full } else { Detail::Some };
-                session.out.lines(&lines(&details, detail))?;
+                let now = station.config().clock.now();
+                session.out.lines(&lines(&details, detail, now))?;
                 for hint in hints(&details) {
                     session.out.hint(&hint);
                 }
@@ -46,9 +47,9 @@ impl Args {
     }
 }
 
-fn lines(details: &RunDetails, detail: Detail) -> Vec<(Tone, String)> {
+fn lines(details: &RunDetails, detail: Detail, now: Micros) -> Vec<(Tone, String)> {
     let run = &details.run;
-    let mut lines = header(run, details.interrupted, detail);
+    let mut lines = header(run, details.interrupted, detail, now);
     lines.push((Tone::Plain, String::new()));
     let mut narrator = Narrator::new(run.id, detail);
     let start = details.journal.first().map_or(run.created_at, |entry| entry.at);
@@ -74,7 +75,7 @@ fn lines(details: &RunDetails, detail: Detail) -> Vec<(Tone, String)> {
     lines
 }
 
-fn header(run: &Run, interrupted: bool, detail: Detail) -> Vec<(Tone, String)> {
+fn header(run: &Run, interrupted: bool, detail: Detail, now: Micros) -> Vec<(Tone, String)> {
     let status = if interrupted { "interrupted" } else { run.status.as_str() };
     let tone = match run.status {
         Status::Completed => Tone::Good,
@@ -95,7 +96,7 @@ fn header(run: &Run, interrupted: bool, detail: Detail) -> Vec<(Tone, String)> {
     row("model", run.model.clone().unwrap_or_default());
     row("created", format!("{} UTC", moment(run.created_at)));
     row("parent", run.parent.map(|parent| format!("run {parent}")).unwrap_or_default());
-    row("waits on", run.waiting_on.clone().filter(|_| !run.status.is_final()).unwrap_or_default());
+    row("waits on", wait(run, now).unwrap_or_default());
     lines
 }
 

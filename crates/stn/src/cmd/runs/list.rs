@@ -1,10 +1,10 @@
 //! `stn runs list`
 
 use crate::error::{Code, Result};
-use crate::narrate::{cut, duration, moment};
+use crate::narrate::{cut, duration, moment, wait};
 use crate::session::{Session, environment_name};
 use station_core::run::Status;
-use station_core::{AgentId, EnvironmentName, Error, RunId};
+use station_core::{AgentId, EnvironmentName, Error, Micros, RunId};
 use station_engine::{AgentRef, Run, RunFilter, Station};
 use station_server::wire;
 
@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Only runs with this status: queued, running, waiting, completed, failed, cancelled or timed_out
     #[arg(long, value_parser = status)]
     status: Option<Status>,
+    /// Only runs that have not ended: each says what it waits on
+    #[arg(long, conflicts_with = "status")]
+    waiting: bool,
     /// Show so many at most
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -44,8 +47,9 @@ impl Args {
                 if runs.is_empty() {
                     session.out.hint("there are no such runs; start one with `stn agent run AGENT \"task\"`");
                 }
-                let rows = runs.iter().map(|run| row(run, interrupted(run)));
-                let header = ["ID", "AGENT", "ENVIRONMENT", "STATUS", "STARTED (UTC)", "TOOK", "TASK"];
+                let rows = runs.iter().map(|run| row(run, interrupted(run), station.config().clock.now()));
+                let header =
+                    ["ID", "AGENT", "ENVIRONMENT", "STATUS", "STARTED (UTC)", "TOOK", "WAITS ON", "TASK"];
                 session.out.table(header, rows.collect())?;
                 Ok(Code::Done)
             })
@@ -69,7 +73,7 @@ impl Args {
             None => None,
             Some(text) => Some(self.agent(session, station, text).await?),
         };
-        Ok(RunFilter { agent, environment, status: self.status, before: self.before })
+        Ok(RunFilter { agent, environment, status: self.status, open: self.waiting, before: self.before })
     }
 
     async fn agent(&self, session: &Session<'_>, station: &Station, text: &str) -> Result<AgentId> {
@@ -93,7 +97,7 @@ impl Args {
     }
 }
 
-fn row(run: &Run, interrupted: bool) -> [String; 7] {
+fn row(run: &Run, interrupted: bool, now: Micros) -> [String; 8] {
     let span = run.ended_at.zip(run.started_at).map(|(ended, started)| duration(ended.ms_since(started)));
     let agent = match run.parent {
         Some(parent) => format!("{} (for run {parent})", run.agent_name),
@@ -106,6 +110,7 @@ fn row(run: &Run, interrupted: bool) -> [String; 7] {
         if interrupted { "interrupted".to_owned() } else { run.status.as_str().to_owned() },
         moment(run.started_at.unwrap_or(run.created_at)),
         span.unwrap_or_default(),
+        wait(run, now).unwrap_or_default(),
         cut(&run.task, 50),
     ]
 }
