@@ -120,6 +120,7 @@ impl Home {
             discovery_ttl: Config::DISCOVERY_TTL,
             queue_max: Config::QUEUE_MAX,
             approval_timeout: Some(Config::APPROVAL_TIMEOUT),
+            socket_folders: Vec::new(),
             worker: "bench".to_owned(),
         };
         let station = Station::open_with(config, Models::scripted(script)).await.expect("the store opens");

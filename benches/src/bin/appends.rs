@@ -114,6 +114,7 @@ impl Journal {
             request: "{}".to_owned(),
             model: None,
             variables: BTreeMap::new(),
+            carried: BTreeMap::new(),
             parent: None,
             depth: 0,
             priority: 0,

@@ -38,6 +38,8 @@ pub enum Seen {
         /// Why.
         reason: String,
     },
+    /// Who drives the run has changed, or nobody does, in words.
+    Hands(String),
     /// A server is being connected and listed.
     Discovery {
         /// Its name.

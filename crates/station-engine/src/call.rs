@@ -10,15 +10,15 @@ use crate::lease::Lease;
 use crate::pool::{Outgoing, Reach};
 use crate::reading::{Reading, is_for_a_person};
 use crate::rights::{Allowed, Rights};
+use crate::variables::Brought;
 use serde_json::{Map, Value};
 use station_core::approval::{Approved, Basis};
 use station_core::grant::Denied;
 use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
 use station_core::tool::definition_hash;
 use station_core::verify::Look;
-use station_core::{AgentId, EffectId, Result, RunId, Secret, ServerId};
+use station_core::{AgentId, EffectId, Result, RunId, ServerId};
 use station_mcp::CallEnd;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,8 +27,8 @@ use std::time::Instant;
 pub(crate) struct On {
     pub(crate) run: RunId,
     pub(crate) agent: AgentId,
-    /// Values given with the run, before every other place.
-    pub(crate) variables: BTreeMap<String, Secret>,
+    /// Values that came with the run.
+    pub(crate) brought: Brought,
 }
 
 /// A call that may be sent.
@@ -137,7 +137,7 @@ async fn find<'a>(station: &Station, on: &On, granted: &'a GrantedTool) -> Resul
         return Ok(Err(format!("`{}` is an agent, not a tool", granted.spec.name)));
     };
     // What cannot be read is refused: rules that are broken now must not open what they closed.
-    match Reading::now(station, on.agent, &on.variables).await {
+    match Reading::now(station, on.agent, &on.brought).await {
         Ok(reading) => Ok(Ok((reading, *server, server_name, tool))),
         Err(error) if is_for_a_person(&error) => {
             Ok(Err(format!("`{tool}` of `{server_name}` was not called: {error}")))

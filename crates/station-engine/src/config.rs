@@ -4,6 +4,7 @@ use crate::Clock;
 use crate::workspace::Workspace;
 use station_core::Secret;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything the engine needs to know, read once by the door.
@@ -45,6 +46,8 @@ pub struct Config {
     pub queue_max: u32,
     /// A call that waits for a person is answered as timed out after so long; `None`: it waits for ever.
     pub approval_timeout: Option<Duration>,
+    /// Folders in which a worker's socket may lie, the best first; each is made for its owner alone.
+    pub socket_folders: Vec<PathBuf>,
     /// Host and process, for people.
     pub worker: String,
 }

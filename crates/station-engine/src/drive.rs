@@ -15,6 +15,7 @@ use crate::perform::{Seat, Started, perform};
 use crate::prepare::{self, Start};
 use crate::reading::is_for_a_person;
 use crate::signals::Signals;
+use crate::variables::Brought;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use station_core::run::{Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, Waiting, Why};
@@ -58,7 +59,7 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     let mut journal = Journal::new(station, run, lease.fence(), last_seq);
     let (fence, worker) = (lease.fence(), station.config().worker.clone());
     let alone = lease.before() == Before::Gone;
-    let variables = station.store().run_variables(run.id).await?;
+    let brought = Brought::with(station, run.id).await?;
 
     let inputs = entries.iter().find_map(|entry| match &entry.event {
         Event::RunStarted(inputs) => Some(inputs),
@@ -67,19 +68,20 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     let mut machine = if let Some(inputs) = inputs {
         let mut machine = Machine::new(prepare::restore(station, inputs).await?);
         entries.iter().for_each(|entry| machine.fold(&entry.event));
-        let deadline = later_deadline(station, &machine, entries.last(), signals);
+        let resumed_at = signals.resumed_at().max(run.resumed_at);
+        let deadline = later_deadline(station, &machine, entries.last(), resumed_at);
         journal.add(machine.apply(Event::Adopted { fence, worker, deadline, alone }));
         machine
     } else {
         let adopted = Event::Adopted { fence, worker, deadline: None, alone };
-        match prepare::prepare(station, run, &variables).await {
+        match prepare::prepare(station, run, &brought).await {
             Ok(start) => begin(station, &mut journal, start, adopted),
             Err(error) if is_for_a_person(&error) => return refuse(journal, adopted, &error, lease).await,
             Err(error) => return Err(error),
         }
     };
     hear(station, run, &mut machine, &mut journal).await?;
-    let on = On { run: run.id, agent: run.agent, variables };
+    let on = On { run: run.id, agent: run.agent, brought };
     let mut drive = Drive { station, run, lease, signals, on, machine, journal };
     drive.go().await
 }
@@ -102,10 +104,10 @@ fn later_deadline(
     station: &Station,
     machine: &Machine,
     last: Option<&Entry>,
-    signals: &Signals,
+    resumed_at: Option<Micros>,
 ) -> Option<Micros> {
     let (deadline, last) = (machine.deadline()?, last?);
-    let interrupted = signals.resumed_at().is_some_and(|resumed| last.at < resumed);
+    let interrupted = resumed_at.is_some_and(|resumed| last.at < resumed);
     // Nor does time that a person took.
     let waited = matches!(machine.next(), Next::Park(Waiting::Approval(_) | Waiting::Person(_)));
     (interrupted || waited).then(|| station.now().plus_ms(deadline.ms_since(last.at)))

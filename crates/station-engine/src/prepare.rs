@@ -7,6 +7,7 @@ use crate::Station;
 use crate::lease::millis;
 use crate::reading::{Coordinated, Reading};
 use crate::rights::Rights;
+use crate::variables::Brought;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use station_core::file::prompt::{self, Prompt};
@@ -34,6 +35,11 @@ pub(crate) struct RunRequest {
 }
 
 impl RunRequest {
+    pub(crate) fn of(run: &Run) -> Result<Self> {
+        serde_json::from_str(&run.request)
+            .map_err(|cause| Error::internal(format!("reading the request of run {}", run.id), cause))
+    }
+
     pub(crate) fn to_json(&self) -> Result<String> {
         serde_json::to_string(self).map_err(|cause| Error::internal("writing a run's request", cause))
     }
@@ -50,14 +56,9 @@ pub(crate) struct Start {
 ///
 /// # Errors
 /// What a person must mend before this agent can run: its file, its models, its variables.
-pub(crate) async fn prepare(
-    station: &Station,
-    run: &Run,
-    variables: &BTreeMap<String, Secret>,
-) -> Result<Start> {
-    let request: RunRequest = serde_json::from_str(&run.request)
-        .map_err(|cause| Error::internal(format!("reading the request of run {}", run.id), cause))?;
-    let reading = Reading::now(station, run.agent, variables).await?;
+pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> Result<Start> {
+    let request = RunRequest::of(run)?;
+    let reading = Reading::now(station, run.agent, brought).await?;
     let Reading { agent, prompt, rights, .. } = &*reading;
     let written = request.model.clone().map_or_else(|| prompt.models.clone(), |model| vec![model]);
     let choices = station.models().choices(&written)?;
@@ -84,7 +85,7 @@ pub(crate) async fn prepare(
         }
     }
 
-    let rendered = render::render(prompt, &run.task, &context(prompt, variables))
+    let rendered = render::render(prompt, &run.task, &context(prompt, &brought.given))
         .map_err(|problem| Error::invalid(format!("the prompt of agent `{}`: {problem}", agent.name)))?;
     warnings.extend(rendered.misfits);
     warnings

@@ -8,12 +8,12 @@
 use crate::Station;
 use crate::prepare::read_prompt;
 use crate::rights::{self, Rights};
-use crate::variables::Values;
+use crate::variables::{Brought, Values};
 use sha2::{Digest as _, Sha256};
 use station_core::file::prompt::Prompt;
-use station_core::{Agent, AgentId, Error, Kind, Result, Secret};
+use station_core::{Agent, AgentId, Error, Kind, Result};
 use station_store::SubAgent;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Readings that are kept. One is a few kilobytes; more agents than this at work at once are read anew each time.
@@ -53,29 +53,26 @@ struct Kept {
 }
 
 impl Reading {
-    /// Reads what `agent` is and may do now; `variables` are those given with its run.
+    /// Reads what `agent` is and may do now, for a run with which `brought` came.
     ///
     /// # Errors
     /// What a person must mend, and the store's own; see [`is_for_a_person`].
-    pub(crate) async fn now(
-        station: &Station,
-        agent: AgentId,
-        variables: &BTreeMap<String, Secret>,
-    ) -> Result<Arc<Self>> {
-        let key = Key { agent, variables: fingerprint(variables) };
+    pub(crate) async fn now(station: &Station, agent: AgentId, brought: &Brought) -> Result<Arc<Self>> {
+        let key = Key { agent, variables: fingerprint(brought) };
         let generation = station.store().generation().await?;
         if let Some(reading) = station.readings().find(&key, generation) {
             return Ok(reading);
         }
-        let reading = Arc::new(Self::read(station, agent, variables).await?);
+        let reading = Arc::new(Self::read(station, agent, brought).await?);
         station.readings().keep(key, generation, &reading);
         Ok(reading)
     }
 
-    async fn read(station: &Station, id: AgentId, variables: &BTreeMap<String, Secret>) -> Result<Self> {
+    async fn read(station: &Station, id: AgentId, brought: &Brought) -> Result<Self> {
         let agent = rights::runnable(station, id).await?;
         let prompt = read_prompt(station, &agent).await?;
-        let values = Values::read(station, agent.environment, variables.clone()).await?;
+        let values = Values::read(station, agent.environment, brought.given.clone()).await?;
+        let values = values.with_carried(brought.carried.clone());
         let rights = Rights::read(station, &agent, &prompt.approve, &values).await?;
         let mut sub_agents = Vec::new();
         for SubAgent { written, agent: other } in station.store().sub_agents(id).await? {
@@ -124,11 +121,14 @@ pub(crate) fn is_for_a_person(error: &Error) -> bool {
 }
 
 /// Each part with its length before it, so that no two sets run together into the same bytes.
-fn fingerprint(variables: &BTreeMap<String, Secret>) -> [u8; 32] {
+fn fingerprint(brought: &Brought) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in variables.iter().flat_map(|(name, value)| [name.as_str(), value.expose()]) {
-        hash.update(part.len().to_le_bytes());
-        hash.update(part.as_bytes());
+    for variables in [&brought.given, &brought.carried] {
+        hash.update(variables.len().to_le_bytes());
+        for part in variables.iter().flat_map(|(name, value)| [name.as_str(), value.expose()]) {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part.as_bytes());
+        }
     }
     hash.finalize().into()
 }

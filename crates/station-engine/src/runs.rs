@@ -2,10 +2,11 @@
 
 use crate::agents::AgentRef;
 use crate::lease::millis;
+use crate::local::Ask;
 use crate::prepare::{RunRequest, first_model};
 use crate::signals::Signals;
 use crate::worker::Held;
-use crate::{Station, worker};
+use crate::{Station, carry, worker};
 use station_core::run::{Entry, Status};
 use station_core::{Caller, EffectId, Error, Result, RunId, Secret};
 use station_store::{Approval, Cancelled, Run, RunFilter};
@@ -29,6 +30,8 @@ pub struct NewRun {
     pub timeout: Option<Duration>,
     /// Values for variables, before every other place; they go with the run, sealed.
     pub variables: BTreeMap<String, Secret>,
+    /// Values of another environment that go with it after these; of a run that is repeated.
+    pub carried: BTreeMap<String, Secret>,
     /// Who is to drive it.
     pub driver: Driver,
 }
@@ -85,6 +88,14 @@ impl Station {
             timeout_ms: new.timeout.map(millis),
             deadline: None,
         };
+        let carried = match new.driver {
+            Driver::Caller => new.carried,
+            Driver::Worker => {
+                let mut carried = carry::carried(self, &agent, &new.variables).await?;
+                carried.extend(new.carried);
+                carried
+            }
+        };
         let row = station_store::NewRun {
             agent: agent.id,
             environment: agent.environment,
@@ -93,6 +104,7 @@ impl Station {
             request: request.to_json()?,
             model: first_model(self, &agent, request.model.as_deref()).await,
             variables: new.variables,
+            carried,
             parent: None,
             depth: 0,
             priority: 0,
@@ -112,7 +124,7 @@ impl Station {
     /// `NotFound`; `Busy` where a living worker has it; the store's. How the run itself ended is in its row.
     pub async fn work_off(&self, id: RunRef, stop: CancellationToken) -> Result<Run> {
         let signals = Signals::of_person(stop, &self.config().worker);
-        worker::work_off(self, id, &signals, Held::Refuse).await?;
+        self.work_off_here(id, &signals, Held::Refuse).await?;
         self.run(id).await
     }
 
@@ -134,7 +146,7 @@ impl Station {
             }
         }
         let signals = Signals::of_person(stop, &self.config().worker).resumed(self.now());
-        worker::work_off(self, id, &signals, Held::Refuse).await?;
+        self.work_off_here(id, &signals, Held::Refuse).await?;
         self.run(id).await
     }
 
@@ -146,7 +158,10 @@ impl Station {
     pub async fn cancel_run(&self, by: &Caller, id: RunRef) -> Result<Run> {
         let asked = format!("{} ({})", by.name, self.config().worker);
         match self.store().request_cancel(id, &asked, self.now()).await? {
-            Cancelled::Queued | Cancelled::Requested | Cancelled::NotFound => self.run(id).await,
+            Cancelled::Queued | Cancelled::Requested | Cancelled::NotFound => {
+                self.ring_worker(Ask::Cancel).await;
+                self.run(id).await
+            }
             Cancelled::Final(status) => {
                 Err(Error::conflict(format!("run {id} has ended as {} already", status.as_str())))
             }
@@ -186,7 +201,7 @@ impl Station {
             && run.lease.as_ref().is_none_or(|lease| lease.lapsed || worker::is_dead(lease))
     }
 
-    async fn run(&self, id: RunId) -> Result<Run> {
+    pub(crate) async fn run(&self, id: RunId) -> Result<Run> {
         let run = self.store().run(id).await?;
         run.ok_or_else(|| {
             Error::not_found(format!("run {id} does not exist")).with_hint("`stn runs list` shows them")

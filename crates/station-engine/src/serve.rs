@@ -48,6 +48,20 @@ impl Station {
     /// # Errors
     /// The store's, where it cannot even be asked for work at the start; later failures are logged and tried again.
     pub async fn serve(&self, serve: &Serve, stop: CancellationToken) -> Result<()> {
+        let work = async {
+            let worked = self.work(serve, &stop).await;
+            // Also where it could not even begin.
+            stop.cancel();
+            worked
+        };
+        tokio::select! {
+            biased;
+            (worked, ()) = async { tokio::join!(work, self.be_seen(&stop)) } => worked,
+            never = self.heed_cancels() => match never {},
+        }
+    }
+
+    async fn work(&self, serve: &Serve, stop: &CancellationToken) -> Result<()> {
         let serve = Serve { at_once: self.by_full_names(&serve.at_once), ..serve.clone() };
         let work = Work { serve, stop: stop.clone(), since: self.now() };
         let mut driving: JoinSet<()> = JoinSet::new();
@@ -86,7 +100,8 @@ impl Station {
         let owner = worker::owner(self)?;
         for (run, fence) in self.store().claim_next(&owner, millis(LEASE), &wanted, self.now()).await? {
             let lease = Lease::new(self, run.id, fence, asked_at, Before::Unsure);
-            self.drive_on(work, run, lease, driving);
+            // What was last driven before this worker began was let go of: that time does not count.
+            self.drive_on(work, run, lease, work.since, driving);
         }
         Ok(())
     }
@@ -102,7 +117,7 @@ impl Station {
             match worker::claim(self, run.id).await {
                 Ok(Ours::Claimed(claimed)) => {
                     let (run, lease) = *claimed;
-                    self.drive_on(work, run, lease, driving);
+                    self.drive_on(work, run, lease, self.now(), driving);
                 }
                 Ok(Ours::Ended | Ours::Held(_)) => {}
                 Err(error) if error.kind() == Kind::Busy => {
@@ -132,9 +147,8 @@ impl Station {
         Concurrency { model_max, ..at_once.clone() }
     }
 
-    fn drive_on(&self, work: &Work, run: Run, lease: Lease, driving: &mut JoinSet<()>) {
-        // What was last driven before this worker began was interrupted, or let go of: that time does not count.
-        let signals = Signals::of_worker(work.stop.clone(), work.serve.drain_for).resumed(work.since);
+    fn drive_on(&self, work: &Work, run: Run, lease: Lease, resumed_at: Micros, driving: &mut JoinSet<()>) {
+        let signals = Signals::of_worker(work.stop.clone(), work.serve.drain_for).resumed(resumed_at);
         let station = self.clone();
         driving.spawn(async move {
             if let Err(error) = worker::drive_claimed(&station, &run, &lease, &signals).await {

@@ -1,6 +1,7 @@
 //! The façade: one cheap handle with every verb, in one file per noun.
 
 use crate::bus::Bus;
+use crate::driving::Driving;
 use crate::pool::Pool;
 use crate::reading::Readings;
 use crate::{Config, Watch};
@@ -23,6 +24,7 @@ struct Inner {
     pool: Pool,
     bus: Bus,
     readings: Readings,
+    driving: Driving,
 }
 
 impl Station {
@@ -52,8 +54,8 @@ impl Station {
 
     /// A Station of parts that were made elsewhere.
     pub(crate) fn of(config: Config, store: Store, models: Models, pool: Pool) -> Self {
-        let (bus, readings) = (Bus::default(), Readings::default());
-        Self { inner: Arc::new(Inner { config, store, models, pool, bus, readings }) }
+        let (bus, readings, driving) = (Bus::default(), Readings::default(), Driving::default());
+        Self { inner: Arc::new(Inner { config, store, models, pool, bus, readings, driving }) }
     }
 
     /// Closes every tool server and the store. To be called when nothing is driven any more.
@@ -102,6 +104,10 @@ impl Station {
 
     pub(crate) fn since_boot(&self) -> Duration {
         self.inner.config.clock.since_boot()
+    }
+
+    pub(crate) fn driving(&self) -> &Driving {
+        &self.inner.driving
     }
 
     pub(crate) fn now(&self) -> Micros {

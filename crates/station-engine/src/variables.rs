@@ -1,21 +1,40 @@
 //! Where a variable's value comes from: the first place that has it wins.
 //!
-//! `--var`, then the process environment (only the names a template asks for, and never Station's own secrets), then
+//! `--var`, then the process environment, of whoever queued the run and then of who drives it (only the names a template asks for, and never Station's own secrets), then
 //! `variables.yml`; defaults are the file's own and are applied by `core::file::servers`. Nothing here shows a value.
 
 use crate::{Config, Passthrough, Station};
 use station_core::file::servers::Unresolved;
-use station_core::{EnvironmentId, Result, Secret};
+use station_core::{EnvironmentId, Result, RunId, Secret};
 use std::collections::BTreeMap;
 
 /// Names of Station's own secrets: `--var` and `variables.yml` may define these, the process environment may not.
 const OWN: [&str; 5] =
     ["STATION_ENCRYPTION_KEY", "STN_ENCRYPTION_KEY", "STATION_DATABASE", "DATABASE_URL", "STN_AI_API_KEY"];
 
+/// Values that came with a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Brought {
+    /// Given with `--var`: before every other place, and for the prompt too.
+    pub(crate) given: BTreeMap<String, Secret>,
+    /// Of the environment of whoever queued the run, for servers alone.
+    pub(crate) carried: BTreeMap<String, Secret>,
+}
+
+impl Brought {
+    /// What came with `run`.
+    pub(crate) async fn with(station: &Station, run: RunId) -> Result<Self> {
+        let store = station.store();
+        let (given, carried) = (store.run_variables(run).await?, store.carried_variables(run).await?);
+        Ok(Self { given, carried })
+    }
+}
+
 /// The values a template may ask for.
 #[derive(Clone, Debug)]
 pub(crate) struct Values {
     explicit: BTreeMap<String, Secret>,
+    carried: BTreeMap<String, Secret>,
     process: BTreeMap<String, Secret>,
     passthrough: Passthrough,
     stored: BTreeMap<String, Secret>,
@@ -37,22 +56,24 @@ impl Values {
         explicit: BTreeMap<String, Secret>,
         stored: BTreeMap<String, Secret>,
     ) -> Self {
-        Self { explicit, process: config.process.clone(), passthrough: config.passthrough.clone(), stored }
+        let (process, passthrough) = (config.process.clone(), config.passthrough.clone());
+        Self { explicit, carried: BTreeMap::new(), process, passthrough, stored }
+    }
+
+    /// With what was carried along from the environment of whoever queued the run: it stands for the process's own.
+    pub(crate) fn with_carried(self, carried: BTreeMap<String, Secret>) -> Self {
+        Self { carried, ..self }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Secret> {
-        self.explicit
-            .get(name)
-            .or_else(|| self.process_value(name))
-            .or_else(|| self.stored.get(name))
-            .cloned()
+        self.explicit.get(name).or_else(|| self.of_process(name)).or_else(|| self.stored.get(name)).cloned()
     }
 
     /// The place a value comes from, in words; `None` where it has none.
     pub(crate) fn place(&self, name: &str) -> Option<&'static str> {
         if self.explicit.contains_key(name) {
             Some("--var")
-        } else if self.process_value(name).is_some() {
+        } else if self.of_process(name).is_some() {
             Some("process environment")
         } else if self.stored.contains_key(name) {
             Some("variables.yml")
@@ -70,7 +91,7 @@ impl Values {
                     .map(|it| {
                         let place = format!("{}:{}:{}", it.path, it.at.line, it.at.column);
                         let kept_back = self.process.contains_key(&it.variable)
-                            && self.process_value(&it.variable).is_none();
+                            && self.of_process(&it.variable).is_none();
                         let note = if kept_back {
                             ", set in the process environment but not passed through"
                         } else {
@@ -88,11 +109,13 @@ impl Values {
         }
     }
 
-    fn process_value(&self, name: &str) -> Option<&Secret> {
+    /// The value of the process environment, the caller's before the worker's own.
+    pub(crate) fn of_process(&self, name: &str) -> Option<&Secret> {
         let open = match &self.passthrough {
             Passthrough::All => true,
             Passthrough::Only(names) => names.contains(name),
         };
-        self.process.get(name).filter(|_| open && !OWN.contains(&name))
+        let own = || self.process.get(name).filter(|_| open && !OWN.contains(&name));
+        self.carried.get(name).or_else(own)
     }
 }

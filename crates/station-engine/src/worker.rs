@@ -99,6 +99,7 @@ pub(crate) async fn drive_claimed(
     lease: &Lease,
     signals: &Signals,
 ) -> Result<Left> {
+    let _driven = station.driving().enter(run.id, signals);
     let left = tokio::select! {
         // First, so that a run whose end is committed has ended, whatever a renewal says that raced it.
         biased;

@@ -1,7 +1,7 @@
 //! A wish that a run should end: marked on its row and on those of its descendants, heeded by whoever drives them.
 //!
 //! Nothing ends here: a run ends in its journal, by its driver, through the one road. A run that has a driver learns of
-//! the wish when its lease is renewed or when it tries to park; one that has none is put in the queue, so that it gets one.
+//! the wish at once where it listens (`Store::cancels`), else when its lease is renewed or when it tries to park; one that has none is put in the queue, so that it gets one.
 
 use crate::Store;
 use crate::db::{Conn, storable};
@@ -37,6 +37,22 @@ impl Store {
     }
 }
 
+/// Runs with such a wish that are told at a time; the rest is heeded at the renewal of its lease.
+const WISHES_MAX: i64 = 1_000;
+
+impl Store {
+    /// Runs that are driven and that somebody asked to end, with who asked, oldest first.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn wishes(&self) -> Result<Vec<(RunId, String)>> {
+        const SQL: &str = "select id, cancel_requested_by from agent_runs
+            where status = 'running' and cancel_requested_at is not null order by id limit $1";
+        let rows = self.read().await?.rows(SQL, vec![WISHES_MAX.into()]).await?;
+        rows.into_iter().map(|mut row| Ok((RunId(row.int()?), row.opt_text()?.unwrap_or_default()))).collect()
+    }
+}
+
 async fn request_cancel(conn: &mut Conn, run: RunId, by: &str, now: Micros) -> Result<Cancelled> {
     const LOCK: &str = "with recursive tree (id) as (select id from agent_runs where id = $1
             union all select child.id from agent_runs child join tree on child.parent_id = tree.id)
@@ -63,5 +79,6 @@ async fn request_cancel(conn: &mut Conn, run: RunId, by: &str, now: Micros) -> R
     while conn.exec(MARK, vec![run.0.into(), by.into(), now.0.into()]).await? > 0 {}
     // Also for one that runs: its driver may be gone, and then the next claim finds it.
     conn.news().queued = true;
+    conn.news().cancelled = true;
     Ok(if status == Status::Running { Cancelled::Requested } else { Cancelled::Queued })
 }

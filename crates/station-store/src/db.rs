@@ -179,6 +179,8 @@ pub(crate) struct News {
     pub(crate) queued: bool,
     /// A run stopped to run, so that one of the queue may have room now.
     pub(crate) freed: bool,
+    /// Somebody asked for the end of a run.
+    pub(crate) cancelled: bool,
 }
 
 /// A connection to either engine.

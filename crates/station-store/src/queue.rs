@@ -148,7 +148,8 @@ impl Store {
             })
             .await?;
         enqueued.map_err(|queued| {
-            Error::new(Kind::Busy, format!("the queue is full: {queued} runs wait"))
+            let waiting = if queued == 1 { "1 run waits".to_owned() } else { format!("{queued} runs wait") };
+            Error::new(Kind::Busy, format!("the queue is full: {waiting}"))
                 .with_hint("`stn serve` works them off; `execution.queue` says how many may wait")
                 .with_retry_after_s(RETRY_AFTER_S)
         })
@@ -231,11 +232,11 @@ async fn claim_next(conn: &mut Conn, attempt: &Attempt) -> Result<Vec<(Run, Fenc
 async fn requeue_lapsed(conn: &mut Conn, context: &Context, now: Micros) -> Result<()> {
     const SQLITE: &str =
         "update agent_runs set status = 'queued', fence = fence + 1, waiting_on = null, waiting_since = $3,
-            lease_until = null
+            resumed_at = $3, lease_until = null
         where status = 'running' and (lease_until is null or lease_boot <> $2
             or lease_until <= coalesce(cast($1 as bigint), (select now from lease_clock)))";
     const POSTGRES: &str = "update agent_runs set status = 'queued', fence = fence + 1, waiting_on = null, waiting_since = $3,
-            lease_until = null
+            resumed_at = $3, lease_until = null
         where id in (select id from agent_runs where status = 'running' and (lease_until is null or lease_boot <> $2
             or lease_until <= coalesce(cast($1 as bigint), (select now from lease_clock)))
             for no key update skip locked)";

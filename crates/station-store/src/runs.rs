@@ -28,6 +28,8 @@ pub struct NewRun {
     pub model: Option<String>,
     /// Variables that hold for this run alone; sealed.
     pub variables: BTreeMap<String, Secret>,
+    /// Values of the environment of whoever queues it, which its templates ask for; sealed, after `variables`.
+    pub carried: BTreeMap<String, Secret>,
     /// The run and the effect that spawned it: one effect spawns one run, however often it is asked for.
     pub parent: Option<(RunId, EffectId)>,
     /// How deep in a tree of sub-agents it is; 0 at the root.
@@ -85,6 +87,8 @@ pub struct Run {
     pub created_at: Micros,
     /// When it was first claimed.
     pub started_at: Option<Micros>,
+    /// When it was last found without the driver it had.
+    pub resumed_at: Option<Micros>,
     /// When it ended.
     pub ended_at: Option<Micros>,
     /// The number of its last claim; 0 where nobody ever had it.
@@ -92,6 +96,10 @@ pub struct Run {
     /// Who holds it.
     pub lease: Option<LeaseInfo>,
 }
+
+/// Where a run's variable came from.
+const GIVEN: &str = "given";
+const CARRIED: &str = "carried";
 
 impl Run {
     /// What it waits for, in words, and since when; `None` where it is over.
@@ -128,7 +136,7 @@ macro_rules! select_runs {
             "select r.id, r.agent_id, a.name, r.environment_id, e.name, r.task, r.request, r.parent_id,
                 r.parent_effect, r.depth, r.status, r.waiting_on, r.waiting_since, r.model, r.answer, r.error, r.steps,
                 r.tool_calls, r.tokens_input, r.tokens_output, r.tokens_cached, r.tokens_reasoning,
-                r.priority, r.cancel_requested_by, r.created_at, r.started_at, r.ended_at,
+                r.priority, r.cancel_requested_by, r.created_at, r.started_at, r.resumed_at, r.ended_at,
                 r.fence, r.lease_worker, r.lease_host, r.lease_pid, r.lease_pid_start,
                 case when r.lease_until is null then null
                     when r.lease_boot <> $2
@@ -194,8 +202,22 @@ impl Store {
     /// # Errors
     /// `Conflict` where one does not open under this key.
     pub async fn run_variables(&self, run: RunId) -> Result<BTreeMap<String, Secret>> {
-        const SQL: &str = "select name, value from run_variables where run_id = $1 order by name limit $2";
-        let rows = self.read().await?.rows(SQL, vec![run.0.into(), ROWS_MAX.into()]).await?;
+        self.variables_from(run, GIVEN).await
+    }
+
+    /// What was carried along with a run from the environment of whoever queued it.
+    ///
+    /// # Errors
+    /// As [`Store::run_variables`].
+    pub async fn carried_variables(&self, run: RunId) -> Result<BTreeMap<String, Secret>> {
+        self.variables_from(run, CARRIED).await
+    }
+
+    async fn variables_from(&self, run: RunId, origin: &str) -> Result<BTreeMap<String, Secret>> {
+        const SQL: &str = "select name, value from run_variables where run_id = $1 and origin = $2
+            order by name limit $3";
+        let values = vec![run.0.into(), origin.into(), ROWS_MAX.into()];
+        let rows = self.read().await?.rows(SQL, values).await?;
         let run = run.to_string();
         rows.into_iter()
             .map(|mut row| {
@@ -228,7 +250,7 @@ pub(crate) async fn insert(
             (select cancel_requested_at from agent_runs where id = $6))
         on conflict (parent_effect) do nothing returning id";
     const FIND: &str = "select id from agent_runs where parent_effect = $1";
-    const VARIABLE: &str = "insert into run_variables (run_id, name, value) values ($1, $2, $3)";
+    const VARIABLE: &str = "insert into run_variables (run_id, name, value, origin) values ($1, $2, $3, $4)";
     let effect: Value = new.parent.map(|(_, effect)| effect.to_string()).into();
     let values = vec![
         new.agent.0.into(),
@@ -249,9 +271,12 @@ pub(crate) async fn insert(
     };
     let run = RunId(row.int()?);
     conn.news().queued = true;
-    for (name, value) in &new.variables {
+    let carried = new.carried.iter().filter(|(name, _)| !new.variables.contains_key(*name));
+    let given = new.variables.iter().map(|it| (GIVEN, it));
+    for (origin, (name, value)) in given.chain(carried.map(|it| (CARRIED, it))) {
         let sealed = context.sealer.seal(place(&[&run.to_string(), name]), value)?;
-        conn.exec(VARIABLE, vec![run.0.into(), name.as_str().into(), sealed.into()]).await?;
+        let values = vec![run.0.into(), name.as_str().into(), sealed.into(), origin.into()];
+        conn.exec(VARIABLE, values).await?;
     }
     Ok(run)
 }
@@ -299,6 +324,7 @@ pub(crate) fn read_run(mut row: Row) -> Result<Run> {
         cancel_requested_by: row.opt_text()?,
         created_at: Micros(row.int()?),
         started_at: row.opt_int()?.map(Micros),
+        resumed_at: row.opt_int()?.map(Micros),
         ended_at: row.opt_int()?.map(Micros),
         fence: Fence(0),
         lease: None,

@@ -25,6 +25,7 @@ const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
 /// What workers of this process wait for.
 pub(crate) struct Bell {
     rings: watch::Sender<()>,
+    wishes: watch::Sender<()>,
     audience: watch::Sender<Audience>,
     /// Tells this store's notifications from those of others.
     id: String,
@@ -36,6 +37,18 @@ struct Audience {
     waiting: usize,
     closed: bool,
 }
+
+/// What there is news of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Work.
+    Work,
+    /// A wish that a run should end, which may be work too.
+    Cancel,
+}
+
+/// The word behind a store's id in a notification.
+const CANCEL: &str = " cancel";
 
 /// Wake-ups from the moment it was made. To be made before the queue is looked at, so that nothing falls in between.
 pub struct Wakes {
@@ -49,8 +62,23 @@ impl Store {
     /// Must be called within a tokio runtime: the first call starts the task that listens for other processes.
     #[must_use]
     pub fn wakes(&self) -> Wakes {
+        self.listening(&self.inner.bell.rings)
+    }
+
+    /// As [`Store::wakes`], for who drives runs: there may be one that somebody asked to end.
+    #[must_use]
+    pub fn cancels(&self) -> Wakes {
+        self.listening(&self.inner.bell.wishes)
+    }
+
+    /// Wakes whoever listens in this process, as another process told it by a way of its own.
+    pub fn wake(&self, news: Wake) {
+        self.inner.bell.ring(news);
+    }
+
+    fn listening(&self, rings: &watch::Sender<()>) -> Wakes {
         let bell = &self.inner.bell;
-        let wakes = Wakes { bell: Arc::clone(bell), rings: bell.rings.subscribe() };
+        let wakes = Wakes { bell: Arc::clone(bell), rings: rings.subscribe() };
         bell.listen(&self.inner.target);
         wakes
     }
@@ -88,21 +116,25 @@ impl Bell {
         getrandom::fill(&mut id).map_err(|cause| Error::internal("naming this store", cause))?;
         Ok(Self {
             rings: watch::Sender::new(()),
+            wishes: watch::Sender::new(()),
             audience: watch::Sender::default(),
             id: hex::encode(id),
             listening: Mutex::default(),
         })
     }
 
-    pub(crate) fn ring(&self) {
+    pub(crate) fn ring(&self, news: Wake) {
         self.rings.send_replace(());
+        if news == Wake::Cancel {
+            self.wishes.send_replace(());
+        }
     }
 
     /// Ends the task that listens.
     pub(crate) fn close(&self) {
         let first = self.audience.send_if_modified(|audience| !std::mem::replace(&mut audience.closed, true));
         if first {
-            self.ring();
+            self.ring(Wake::Cancel);
         }
     }
 
@@ -134,17 +166,23 @@ impl Bell {
     }
 }
 
-/// Tells what the open transaction has to tell, where it has; `true` where this process is to be told as well.
-pub(crate) async fn announce(conn: &mut Conn, bell: &Bell) -> Result<bool> {
+/// Tells what the open transaction has to tell; what this process is to be told as well.
+pub(crate) async fn announce(conn: &mut Conn, bell: &Bell) -> Result<Option<Wake>> {
     const QUEUED: &str = "select 1 from agent_runs where status = 'queued' limit 1";
     const NOTIFY: &str = "select 1 from pg_notify('station_queue', $1)";
     let news = *conn.news();
     // Room is news only to those who wait for it.
     let is_news = news.queued || news.freed && conn.row(QUEUED, Vec::new()).await?.is_some();
-    if is_news && !conn.is_sqlite() {
-        conn.rows(NOTIFY, vec![bell.id.as_str().into()]).await?;
+    let wake = match (news.cancelled, is_news) {
+        (true, _) => Wake::Cancel,
+        (false, true) => Wake::Work,
+        (false, false) => return Ok(None),
+    };
+    if !conn.is_sqlite() {
+        let word = if wake == Wake::Cancel { CANCEL } else { "" };
+        conn.rows(NOTIFY, vec![format!("{}{word}", bell.id).into()]).await?;
     }
-    Ok(is_news)
+    Ok(Some(wake))
 }
 
 async fn listen(bell: Arc<Bell>, target: Target) {
@@ -162,10 +200,15 @@ async fn hear(bell: &Bell, options: &sqlx::postgres::PgConnectOptions) {
         let heard = async {
             let mut listener = postgres::Listener::connect(options).await?;
             // Whatever was said before.
-            bell.ring();
+            bell.ring(Wake::Cancel);
             loop {
-                if listener.next().await? != bell.id {
-                    bell.ring();
+                let heard = listener.next().await?;
+                let (id, news) = match heard.strip_suffix(CANCEL) {
+                    Some(id) => (id, Wake::Cancel),
+                    None => (heard.as_str(), Wake::Work),
+                };
+                if id != bell.id {
+                    bell.ring(news);
                 }
             }
         };
@@ -189,7 +232,8 @@ async fn look(bell: &Bell, target: &Target) {
             Ok(version) if seen == Some(version) => {}
             Ok(version) => {
                 seen = Some(version);
-                bell.ring();
+                // What was committed is not told.
+                bell.ring(Wake::Cancel);
             }
             Err(error) => {
                 tracing::debug!(%error, "the database was not looked at");

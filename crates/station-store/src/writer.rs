@@ -10,7 +10,7 @@ use crate::connect::Target;
 use crate::db::{Blocking, Conn};
 use crate::failure;
 use crate::turns::{self, Reach};
-use crate::wakes::{self, Bell};
+use crate::wakes::{self, Bell, Wake};
 use futures::future::BoxFuture;
 use station_core::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -276,14 +276,14 @@ impl Writing {
     async fn attempt(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Trouble> {
         let mut conn = self.begin().await.map_err(Trouble::Transaction)?;
         let outcome = match perform(&mut conn, group, &self.bell).await {
-            Ok(is_news) => conn.commit().await.map(|()| is_news).map_err(Trouble::Transaction),
+            Ok(news) => conn.commit().await.map(|()| news).map_err(Trouble::Transaction),
             Err(error) => Err(Trouble::Job(error)),
         };
         match &outcome {
-            Ok(is_news) => {
+            Ok(news) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
-                if *is_news {
-                    self.bell.ring();
+                if let Some(wake) = news {
+                    self.bell.ring(*wake);
                 }
             }
             Err(_) => conn.rollback().await,
@@ -315,8 +315,8 @@ impl Writing {
     }
 }
 
-/// The body of one transaction; `true` where workers of this process are to be woken after its COMMIT.
-async fn perform(conn: &mut Conn, group: &mut [Box<dyn Job>], bell: &Bell) -> Result<bool> {
+/// The body of one transaction; whom of this process to wake after its COMMIT.
+async fn perform(conn: &mut Conn, group: &mut [Box<dyn Job>], bell: &Bell) -> Result<Option<Wake>> {
     let reaches: Vec<Reach> = group.iter().map(|job| job.reach()).collect();
     turns::take(conn, &reaches).await?;
     for job in group {

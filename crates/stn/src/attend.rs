@@ -9,18 +9,65 @@ use crate::waits;
 use serde_json::json;
 use station_core::RunId;
 use station_core::run::{Event, Outcome, Status};
-use station_engine::{Run, Station};
+use station_engine::{From, Run, Station};
 use station_server::wire;
 use std::collections::HashMap;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Whether a run is driven for the first time.
+/// How a run is driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Drive {
+    /// Here, for the first time.
     New,
+    /// Here, on from where it was interrupted.
     Resume,
+    /// By a worker that is there.
+    Handed(From),
 }
+
+/// Where a run that is started, or gone on with, is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Args)]
+pub(crate) struct Where {
+    /// Drive the run here, also where a worker (`stn serve`) has this store open
+    #[arg(long)]
+    local: bool,
+}
+
+impl Where {
+    /// The names of workers that a run can be handed to; none where it is to be driven here.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub(crate) async fn workers(self, station: &Station) -> Result<Vec<String>> {
+        Ok(if self.local { Vec::new() } else { station.find_workers().await? })
+    }
+}
+
+/// Says to whom run `id` was handed.
+pub(crate) fn tell_handed(
+    session: &Session<'_>,
+    station: &Station,
+    id: RunId,
+    workers: &[String],
+    tell: Tell,
+) {
+    let named = workers.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    let others = match workers.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let noun = if workers.len() == 1 { "worker" } else { "workers" };
+    session.out.note(Tone::Quiet, &format!("Handed run {id} to {noun} {named}{others}."));
+    if tell == Tell::Text && !station.follows_text() {
+        session
+            .out
+            .hint("what models say is told when they have said it: it is not followed through PostgreSQL");
+    }
+}
+
+/// Workers told by name: any of them may take the run up.
+const NAMED_MAX: usize = 3;
 
 /// Whether a person asked to stop while it ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +92,7 @@ pub(crate) async fn attend(
         match drive {
             Drive::New => station.work_off(id, stop.clone()).await,
             Drive::Resume => station.resume_run(&session.by, id, stop.clone()).await,
+            Drive::Handed(from) => station.attend_run(&session.by, id, from, stop.clone()).await,
         }
     };
     let doing = format!("run {id} is working");
@@ -63,7 +111,7 @@ async fn told(
     id: RunId,
     drive: Drive,
 ) -> Result<HashMap<RunId, Narrator>> {
-    if drive == Drive::New {
+    if matches!(drive, Drive::New | Drive::Handed(From::Beginning)) {
         return Ok(HashMap::new());
     }
     let mut narrator = Narrator::new(id, Detail::Brief);
@@ -102,7 +150,7 @@ async fn heeding_signals<T>(
 }
 
 /// Prints how a run ended.
-async fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
+pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
     let out = session.out;
     let code = code(run.status);
     if out.is_json() {

@@ -99,6 +99,7 @@ impl Follower<'_> {
                 let wait = duration(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
                 self.line(live, Tone::Bad, &format!("asking again in {wait} (retry {attempt}): {reason}"));
             }
+            Seen::Hands(words) => self.out.note(Tone::Bad, words),
             Seen::Discovery { server, .. } if self.tell == Tell::Runs => {
                 if self.out.can_spin() {
                     self.out.spin(&format!("{}: {server} answered", self.doing));

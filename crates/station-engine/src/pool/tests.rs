@@ -31,6 +31,7 @@ fn config(folder: &Path) -> Config {
         discovery_ttl: Config::DISCOVERY_TTL,
         queue_max: Config::QUEUE_MAX,
         approval_timeout: Some(Config::APPROVAL_TIMEOUT),
+        socket_folders: Vec::new(),
         worker: "test".to_owned(),
     }
 }

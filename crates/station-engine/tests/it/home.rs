@@ -90,6 +90,7 @@ impl Home {
             discovery_ttl: Config::DISCOVERY_TTL,
             queue_max: Config::QUEUE_MAX,
             approval_timeout: Some(Config::APPROVAL_TIMEOUT),
+            socket_folders: vec![self.path("sockets")],
             worker: "test".to_owned(),
         }
     }

@@ -1,4 +1,4 @@
--- Workers: limits by model, and what a run waits for.
+-- Workers: limits by model, what a run waits for, which of them live, and what is handed to them with a run.
 
 -- Since when a run waits for what `waiting_on` says, or for a worker.
 alter table agent_runs add column waiting_since integer;
@@ -8,3 +8,20 @@ update agent_runs set waiting_since = created_at where status = 'queued';
 drop index agent_runs_running;
 create index agent_runs_running on agent_runs (environment_id, agent_id, model, lease_boot, lease_until)
   where status = 'running';
+
+-- When a run whose driver was gone was found: the time before does not count against it.
+alter table agent_runs add column resumed_at integer;
+
+-- Workers that are there, on PostgreSQL; on SQLite they have a socket instead.
+create table instances (
+  id text not null constraint instances_pk primary key,
+  worker text not null,
+  host text not null,
+  started_at integer not null,
+  -- By the lease clock, like `lease_until`.
+  seen_at integer not null,
+  seen_boot text not null
+) strict;
+
+-- Where a run's variable came from: 'given' with --var, or 'carried' from the environment of whoever queued it.
+alter table run_variables add column origin text not null default 'given';

@@ -143,6 +143,7 @@ pub(crate) fn new_run(seed: &Seed, task: &str) -> NewRun {
         request: "{}".to_owned(),
         model: None,
         variables: BTreeMap::new(),
+        carried: BTreeMap::new(),
         parent: None,
         depth: 0,
         priority: 0,

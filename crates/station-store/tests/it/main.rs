@@ -5,8 +5,10 @@
 mod approvals;
 mod catalog;
 mod environments;
+mod family;
 mod fixture;
 mod generation;
+mod instances;
 mod journal;
 mod leases;
 mod opening;

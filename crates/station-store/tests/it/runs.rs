@@ -17,7 +17,11 @@ async fn a_queued_run_is_read_back_whole() {
     on_both(async |_, store| {
         let seed = seed(&store).await;
         let secrets: BTreeMap<_, _> = [("TOKEN".to_owned(), Secret::new("hunter2"))].into();
-        let new = NewRun { variables: secrets.clone(), ..new_run(&seed, "why is it slow? \u{1f40c}\0") };
+        let carried: BTreeMap<_, _> =
+            [("TOKEN".to_owned(), Secret::new("given wins")), ("REGION".to_owned(), Secret::new("eu"))]
+                .into();
+        let new =
+            NewRun { variables: secrets.clone(), carried, ..new_run(&seed, "why is it slow? \u{1f40c}\0") };
         let id = store.enqueue(&new, None, NOW).await.unwrap();
         let run = store.run(id).await.unwrap().unwrap();
         assert_eq!(run.task, "why is it slow? \u{1f40c}\u{fffd}");
@@ -25,6 +29,8 @@ async fn a_queued_run_is_read_back_whole() {
         assert_eq!((run.status, run.created_at, run.started_at), (Status::Queued, NOW, None));
         assert_eq!((run.fence.0, run.lease, run.parent), (0, None, None));
         assert_eq!(store.run_variables(id).await.unwrap(), secrets);
+        let carried: BTreeMap<_, _> = [("REGION".to_owned(), Secret::new("eu"))].into();
+        assert_eq!(store.carried_variables(id).await.unwrap(), carried);
         assert_eq!(store.run(RunId(id.0 + 1)).await.unwrap(), None);
     })
     .await;

@@ -4,7 +4,7 @@ use crate::fixture::{LEASE_MS, NOW, Seed, append, new_run, on_both, owner, seed,
 use futures::FutureExt as _;
 use station_core::run::Status;
 use station_core::{Concurrency, Fence, RunId};
-use station_store::{Append, Store, Wakes, Wanted};
+use station_store::{Append, Store, Wake, Wakes, Wanted};
 use std::time::Duration;
 
 /// Far above what a wake-up takes.
@@ -76,6 +76,32 @@ async fn an_end_is_news_only_while_others_wait() {
         assert_eq!(store.claim_next(&owner("one"), LEASE_MS, &wanted, NOW).await.unwrap().len(), 1);
         end(&store, second).await;
         assert!(!is_heard_now(&mut wakes), "nobody waits for the room");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wish_for_an_end_is_told_apart_from_work() {
+    on_both(async |home, store| {
+        let seed = seed(&store).await;
+        let run = started(&store, &seed, "first").await;
+        let other = home.open().await;
+        let (mut wakes, mut cancels) = (store.wakes(), store.cancels());
+        tokio::join!(heard(&mut wakes, "the beginning"), heard(&mut cancels, "the beginning"));
+        enqueue(&store, &seed).await;
+        assert!(!is_heard_now(&mut cancels), "work is no wish");
+        assert!(is_heard_now(&mut wakes));
+        let wish = async { other.request_cancel(run.0, "ann", NOW).await.unwrap() };
+        tokio::join!(heard(&mut cancels, "the wish"), heard(&mut wakes, "what may be work"), wish);
+        assert_eq!(store.wishes().await.unwrap(), [(run.0, "ann".to_owned())]);
+        end(&store, run).await;
+        assert_eq!(store.wishes().await.unwrap(), []);
+        // Another process said so by a way of its own.
+        store.wake(Wake::Cancel);
+        assert!(is_heard_now(&mut cancels) && is_heard_now(&mut wakes));
+        store.wake(Wake::Work);
+        assert!(is_heard_now(&mut wakes));
+        other.close().await;
     })
     .await;
 }

@@ -3,7 +3,8 @@
 use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
-use tokio::signal::unix::{SignalKind, signal};
+use std::io;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Work off the queue until told to stop
@@ -27,14 +28,33 @@ impl Args {
         session
             .with_serving(async |station| {
                 let stop = CancellationToken::new();
+                // Before anybody is told that it works.
+                let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+                let socket = match station.open_socket().await {
+                    Ok(socket) => socket,
+                    Err(reason) => {
+                        let told =
+                            format!("Without a socket ({reason}): other commands are heard a second later.");
+                        session.out.note(Tone::Plain, &told);
+                        None
+                    }
+                };
                 session.out.note(Tone::Good, &format!("Working with {} slots; Ctrl-C stops.", serve.workers));
-                let (served, ()) = tokio::join!(
+                let end = CancellationToken::new();
+                let (served, (), ()) = tokio::join!(
                     async {
                         let served = station.serve(&serve, stop.clone()).await;
                         stop.cancel();
+                        // Whoever follows a run has heard what became of it.
+                        end.cancel();
                         served
                     },
-                    told_to_stop(session, &stop),
+                    async {
+                        if let Some(socket) = socket {
+                            socket.answer(station, stop.clone(), end.clone()).await;
+                        }
+                    },
+                    told_to_stop(session, signals, &stop),
                 );
                 served?;
                 Ok(Code::Done)
@@ -43,8 +63,11 @@ impl Args {
     }
 }
 
-async fn told_to_stop(session: &Session<'_>, stop: &CancellationToken) {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+async fn told_to_stop(
+    session: &Session<'_>,
+    signals: (io::Result<Signal>, io::Result<Signal>),
+    stop: &CancellationToken,
+) {
     let (Ok(mut interrupts), Ok(mut terminations)) = signals else {
         session.out.warning("signals cannot be received here: only SIGKILL stops this process");
         return stop.cancelled().await;

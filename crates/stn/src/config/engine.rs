@@ -5,7 +5,7 @@ use super::load::{absolute, at_home};
 use station_core::file::config::Files;
 use station_core::{Error, Result, Secret};
 use station_engine::{Clock, Config, Key, Keys, Location, Passthrough, Serve, Workspace};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Our own program, also when its file was replaced by an update.
@@ -81,6 +81,15 @@ impl Settings {
         }
     }
 
+    /// Where the socket of a worker may lie: the session's own folder, else one of ours in the temporary folder.
+    fn socket_folders(&self) -> Vec<PathBuf> {
+        let of_session = self.environment.get("XDG_RUNTIME_DIR").map(Path::new);
+        let of_session = of_session.filter(|path| path.is_absolute()).map(|path| path.join("station"));
+        let temporary = Path::new(self.environment.get("TMPDIR").unwrap_or("/tmp"));
+        let ours = format!("station-{}", nix::unistd::geteuid());
+        of_session.into_iter().chain([temporary.join(ours)]).collect()
+    }
+
     /// Names of a worker's environment that server files may ask for.
     pub(crate) fn passed_through(&self) -> Passthrough {
         let more = self.environment.get("STN_ENV_PASSTHROUGH").unwrap_or_default();
@@ -118,6 +127,7 @@ impl Settings {
             approval_timeout: Some(ms(config.approvals.timeout_ms, Config::APPROVAL_TIMEOUT))
                 .filter(|after| !after.is_zero()),
             queue_max: config.execution.queue.unwrap_or(Config::QUEUE_MAX),
+            socket_folders: self.socket_folders(),
             worker: worker(),
         }
     }

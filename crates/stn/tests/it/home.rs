@@ -33,7 +33,12 @@ impl Home {
             reason = "tool servers of tests are found as the test's own programs are"
         )]
         let path = std::env::var("PATH").unwrap();
-        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }.set("PATH", &path)
+        let folder = tempfile::tempdir().unwrap();
+        let of_session = folder.path().join("run");
+        std::fs::create_dir(&of_session).unwrap();
+        Self { folder, variables: Vec::new() }
+            .set("PATH", &path)
+            .set("XDG_RUNTIME_DIR", of_session.to_str().unwrap())
     }
 
     /// A home after `stn init`.
@@ -213,6 +218,7 @@ static UNSTABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(?m)^ +\[span\]", "[span]"),
         (r"\b([Kk]ey|id) [0-9a-f]{8}\b", "$1 [id]"),
         (r"(taken up|taken up again|stop) by \S+", "$1 by [worker]"),
+        (r"\b([Ww]orker) [^\s:]+:\d+", "$1 [worker]"),
         (r"\b[0-9a-f]{16}\b", "[workspace]"),
     ]
     .into_iter()

@@ -13,6 +13,7 @@ mod config;
 mod demo;
 mod env;
 mod exit;
+mod handed;
 mod home;
 mod init;
 mod key;

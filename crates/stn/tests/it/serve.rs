@@ -17,14 +17,14 @@ fn what_is_queued_is_worked_off_and_a_stop_is_clean() {
     home.stn(&["agent", "run", "reader", "read notes.txt", "--detach"]).is(&expect![[r#"
         1
         --- stderr
-        hint: see it with `stn runs inspect 1`; `stn serve` drives what is queued
+        hint: follow it with `stn runs follow 1`; `stn serve` drives what is queued
     "#]]);
     home.stn(&["agent", "run", "reader", "read more.txt", "--detach", "--quiet"]).done();
     assert_eq!(status(&home, "1"), "queued");
     home.stn(&["runs", "cancel", "2"]).is(&expect![[r#"
         --- stderr
         Run 2 was asked to stop.
-        hint: see how it ends with `stn runs inspect 2`
+        hint: see how it ends with `stn runs follow 2`
     "#]]);
     let served = home.start(&["serve", "--workers", "2"]);
     until("both runs have ended", || status(&home, "1") == "completed" && status(&home, "2") == "cancelled");
@@ -34,6 +34,29 @@ fn what_is_queued_is_worked_off_and_a_stop_is_clean() {
         Working with 2 slots; Ctrl-C stops.
         Stopping: nothing new is begun; calls that are out are waited for.
     "#]]);
+}
+
+#[test]
+fn a_full_queue_says_when_to_try_again_and_keeps_no_row() {
+    let home = Home::with_init();
+    home.agent("default", "talker", "model: offline\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let config = home.read("config.yaml");
+    home.write("config.yaml", &format!("{config}execution: {{queue: 1}}\n"));
+    home.stn(&["agent", "run", "talker", "one", "--detach", "--quiet"]).done();
+    home.stn(&["agent", "run", "talker", "two", "--detach"]).is(&expect![[r#"
+        --- stderr
+        error: the queue is full: 1 run waits
+        hint: `stn serve` works them off; `execution.queue` says how many may wait
+        hint: try again in [span]
+        --- exit 75
+    "#]]);
+    let told = home.stn(&["--json", "agent", "run", "talker", "two", "--detach"]).stderr;
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["error"]["retry_after_s"], 5);
+    assert_eq!(home.json(&["runs", "list"])["count"], 1);
+    // What a person drives needs no place in it.
+    home.stn(&["agent", "run", "talker", "three", "--quiet"]).done();
 }
 
 #[test]

@@ -82,6 +82,7 @@ impl Scene {
             discovery_ttl: Config::DISCOVERY_TTL,
             queue_max: Config::QUEUE_MAX,
             approval_timeout: Some(Duration::from_secs(600)),
+            socket_folders: Vec::new(),
             worker: name.to_owned(),
         };
         let pool = Pool::played(&config, world.tools()).expect("random bytes");

@@ -283,6 +283,7 @@ impl Schedule {
             request: "{}".to_owned(),
             model: None,
             variables: BTreeMap::new(),
+            carried: BTreeMap::new(),
             parent: None,
             depth: 0,
             priority: 0,

@@ -6,7 +6,7 @@ mod list;
 mod run;
 mod show;
 
-pub(crate) use run::run_agent;
+pub(crate) use run::{Handed, handed, run_agent};
 
 use crate::error::Result;
 use crate::session::Session;

@@ -1,14 +1,14 @@
 //! `stn agent run`
 
 use super::find::environment_of;
-use crate::attend::{Drive, attend};
+use crate::attend::{Drive, Where, attend, tell_handed};
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
 use crate::session::{Session, environment_name};
 use serde_json::json;
 use station_core::file::config::duration_ms;
 use station_core::{EnvironmentName, Secret};
-use station_engine::{AgentRef, Driver, NewRun, Station};
+use station_engine::{AgentRef, Driver, From, NewRun, Run, Station};
 use station_server::wire;
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ use std::time::Duration;
 ///
 /// What happens is told on stderr while it happens and is kept in the run's journal; the answer is printed on stdout.
 /// Files of the agent's environment that have changed are applied first. Ctrl-C stops the run and keeps what happened.
+///
+/// Where a worker (`stn serve`) has the same store open, the run is handed to it, with the values that its server files
+/// ask for from this environment, and followed until it ends; where the worker goes away, the run goes on here.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its id or name
@@ -41,8 +44,10 @@ pub(crate) struct Args {
     #[arg(long)]
     no_sync: bool,
     /// Put the run in the queue, print its id, and let a worker (`stn serve`) drive it
-    #[arg(long, conflicts_with = "tail")]
+    #[arg(long, conflicts_with_all = ["tail", "local"])]
     detach: bool,
+    #[command(flatten)]
+    place: Where,
     /// Show the model's text on stderr while it arrives
     #[arg(long)]
     tail: bool,
@@ -57,7 +62,7 @@ impl Args {
             max_steps: self.max_steps,
             timeout: self.timeout,
             variables: self.variables.into_iter().collect(),
-            driver: if self.detach { Driver::Worker } else { Driver::Caller },
+            ..NewRun::default()
         };
         let tell = if self.tail { Tell::Text } else { Tell::Events };
         session
@@ -68,8 +73,11 @@ impl Args {
                 } else if matches!(agent, AgentRef::Id(_)) {
                     environment_of(session, station, &agent, self.env.as_ref()).await?;
                 }
-                if new.driver == Driver::Worker {
-                    return queue(session, station, &agent, new).await;
+                let workers = self.place.workers(station).await?;
+                if self.detach || !workers.is_empty() {
+                    let new = NewRun { driver: Driver::Worker, ..new };
+                    let run = station.start_run(&session.by, &agent, new).await?;
+                    return handed(session, station, &run, &workers, Handed::of(self.detach, tell)).await;
                 }
                 run_agent(session, station, &agent, new, tell).await
             })
@@ -92,17 +100,48 @@ pub(crate) async fn run_agent(
     attend(session, station, run.id, Drive::New, tell).await
 }
 
-/// Puts a run in the queue and says its id.
-async fn queue(session: &Session<'_>, station: &Station, agent: &AgentRef, new: NewRun) -> Result {
-    let run = station.start_run(&session.by, agent, new).await?;
+/// What becomes of a queued run here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handed {
+    /// Its id is printed.
+    Left,
+    /// It is followed to its end.
+    Followed(Tell),
+}
+
+impl Handed {
+    pub(crate) fn of(detach: bool, tell: Tell) -> Self {
+        if detach { Self::Left } else { Self::Followed(tell) }
+    }
+}
+
+/// Follows a run that is in the queue for `workers`, or says its id.
+///
+/// # Errors
+/// The engine's.
+pub(crate) async fn handed(
+    session: &Session<'_>,
+    station: &Station,
+    run: &Run,
+    workers: &[String],
+    handed: Handed,
+) -> Result {
+    let id = run.id;
+    if let Handed::Followed(tell) = handed {
+        tell_handed(session, station, id, workers, tell);
+        return attend(session, station, id, Drive::Handed(From::Beginning), tell).await;
+    }
+    station.wake_worker().await;
     if session.out.is_json() {
-        session.out.json(&json!({ "run": wire::Run::new(&run, false) }))?;
+        session.out.json(&json!({ "run": wire::Run::new(run, false) }))?;
         return Ok(Code::Done);
     }
-    session.out.answer(&run.id.to_string())?;
-    session
-        .out
-        .hint(&format!("see it with `stn runs inspect {}`; `stn serve` drives what is queued", run.id));
+    session.out.answer(&id.to_string())?;
+    let by = match workers.first() {
+        Some(worker) => format!("worker {worker} drives it"),
+        None => "`stn serve` drives what is queued".to_owned(),
+    };
+    session.out.hint(&format!("follow it with `stn runs follow {id}`; {by}"));
     Ok(Code::Done)
 }
 

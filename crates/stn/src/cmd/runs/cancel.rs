@@ -9,7 +9,7 @@ use station_server::wire;
 
 /// Ask for the end of a run and of its sub-agents
 ///
-/// Whoever drives it ends it within ten seconds and keeps what happened; a run that nobody drives is ended by the next
+/// Whoever drives it ends it as soon as it hears of it and keeps what happened; a run that nobody drives is ended by the next
 /// worker, or by `stn runs resume`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -28,7 +28,7 @@ impl Args {
                         .json(&json!({ "run": wire::Run::new(&run, station.is_interrupted(&run)) }))?;
                 } else {
                     session.out.note(Tone::Plain, &format!("Run {} was asked to stop.", self.run));
-                    session.out.hint(&format!("see how it ends with `stn runs inspect {}`", self.run));
+                    session.out.hint(&format!("see how it ends with `stn runs follow {}`", self.run));
                 }
                 Ok(Code::Done)
             })

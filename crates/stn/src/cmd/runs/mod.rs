@@ -1,20 +1,24 @@
 //! `stn runs …`
 
 mod cancel;
+mod follow;
 mod inspect;
 mod list;
 mod resume;
+mod retry;
 mod settle;
 
 use crate::error::Result;
 use crate::session::Session;
 
-/// Look at runs, stop them, and go on with interrupted ones
+/// Look at runs, follow and stop them, go on with interrupted ones, and try ended ones again
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
     Inspect(inspect::Args),
+    Follow(follow::Args),
     Resume(resume::Args),
+    Retry(retry::Args),
     Cancel(cancel::Args),
     Settle(settle::Args),
 }
@@ -24,7 +28,9 @@ impl Command {
         match self {
             Self::List(args) => args.run(session).await,
             Self::Inspect(args) => args.run(session).await,
+            Self::Follow(args) => args.run(session).await,
             Self::Resume(args) => args.run(session).await,
+            Self::Retry(args) => args.run(session).await,
             Self::Cancel(args) => args.run(session).await,
             Self::Settle(args) => args.run(session).await,
         }

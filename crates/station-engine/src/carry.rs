@@ -1,0 +1,46 @@
+//! What goes along with a run that somebody else drives: values of this process's environment that its templates ask
+//! for. A worker's environment is not the caller's.
+
+use crate::Station;
+use crate::variables::Values;
+use station_core::file::servers;
+use station_core::{Agent, AgentId, Result, Secret, ServerId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Values for names that the servers behind `agent`'s grants, and those of its sub-agents, ask for and that nobody
+/// gave. Only what is asked for goes along, and never Station's own secrets.
+pub(crate) async fn carried(
+    station: &Station,
+    agent: &Agent,
+    given: &BTreeMap<String, Secret>,
+) -> Result<BTreeMap<String, Secret>> {
+    let values = Values::new(station.config(), given.clone(), BTreeMap::new());
+    let mut carried = BTreeMap::new();
+    for server in servers_behind(station, agent).await? {
+        let config = station.store().config_source(server).await?;
+        let shown = |name: &str| values.get(name).map(|value| value.expose().to_owned());
+        let (file, _) = servers::read(config.source.expose(), &config.path, &shown);
+        let names = file.iter().flat_map(|file| &file.entries).flat_map(|entry| &entry.uses);
+        for name in names.map(|place| &place.variable).filter(|name| !given.contains_key(*name)) {
+            carried.extend(values.of_process(name).map(|value| (name.clone(), value.clone())));
+        }
+    }
+    Ok(carried)
+}
+
+async fn servers_behind(station: &Station, agent: &Agent) -> Result<BTreeSet<ServerId>> {
+    let store = station.store();
+    let catalog = store.catalog(agent.environment).await?;
+    let (mut servers, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let mut open: Vec<AgentId> = vec![agent.id];
+    while let Some(agent) = open.pop() {
+        if !seen.insert(agent) {
+            continue;
+        }
+        let granted: BTreeSet<_> =
+            store.grants(agent).await?.into_iter().filter_map(|grant| grant.tool).collect();
+        servers.extend(catalog.iter().filter(|tool| granted.contains(&tool.id)).map(|tool| tool.server));
+        open.extend(store.sub_agents(agent).await?.into_iter().filter_map(|link| link.agent));
+    }
+    Ok(servers)
+}

@@ -1,0 +1,132 @@
+//! Runs that are handed to a worker: seen to their end from here, and taken back where the worker goes away.
+
+use crate::follow::{Followed, Told};
+use crate::runs::{NewRun, RunRef};
+use crate::signals::Signals;
+use crate::worker::Held;
+use crate::{AgentRef, Station, worker};
+use station_core::run::Status;
+use station_core::{Caller, Error, Kind, Result, RunId};
+use station_store::Run;
+use tokio_util::sync::CancellationToken;
+
+/// From where a run is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// From its first entry on.
+    Beginning,
+    /// From now on.
+    Now,
+}
+
+impl Station {
+    /// Sees a run that a worker was given to its end, telling what happens. Where no worker is there any more, it is
+    /// driven on here. Cancelling `stop` ends the run.
+    ///
+    /// # Errors
+    /// `NotFound`; the store's. How the run itself ended is in its row.
+    pub async fn attend_run(
+        &self,
+        by: &Caller,
+        id: RunRef,
+        from: From,
+        stop: CancellationToken,
+    ) -> Result<Run> {
+        let mut told = match from {
+            From::Beginning => Told::default(),
+            From::Now => self.told_until_now(id).await?,
+        };
+        let mut asked = false;
+        loop {
+            let followed = tokio::select! {
+                followed = self.follow(id, &mut told) => Some(followed?),
+                () = stop.cancelled(), if !asked => None,
+            };
+            let why = match followed {
+                Some(Followed::Ended | Followed::Parked) => return self.run(id).await,
+                Some(Followed::Interrupted(worker)) => format!("worker {worker} went away"),
+                Some(Followed::Unclaimed) => "no worker is there any more".to_owned(),
+                None => {
+                    asked = true;
+                    if self.ask_to_end(by, id).await? != Status::Queued {
+                        continue;
+                    }
+                    // Every worker is busy: it need not wait for one to end.
+                    "no worker has begun with it".to_owned()
+                }
+            };
+            if !asked {
+                self.tell_hands(id, format!("{why}; run {id} goes on here"));
+            }
+            let signals = Signals::of_person(stop.clone(), &self.config().worker).resumed(self.now());
+            match self.work_off_here(id, &signals, Held::Refuse).await {
+                Ok(()) => return self.run(id).await,
+                // Another was faster.
+                Err(error) if error.kind() == Kind::Busy => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Drives `id` here, heeding wishes to end it as they are heard.
+    pub(crate) async fn work_off_here(&self, id: RunId, signals: &Signals, held: Held) -> Result<()> {
+        tokio::select! {
+            biased;
+            done = worker::work_off(self, id, signals, held) => done.map(drop),
+            never = self.heed_cancels() => match never {},
+        }
+    }
+
+    /// Whether a worker that is there goes on with a run by itself: it, or a sub-agent's, is queued, or its process is gone.
+    /// Not where it is driven, or parked until a person acts.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn is_for_workers(&self, _by: &Caller, id: RunRef) -> Result<bool> {
+        for relative in self.store().family(id).await? {
+            if relative.status == Status::Queued {
+                return Ok(true);
+            }
+            if relative.status == Status::Running
+                && self.store().run(relative.id).await?.is_some_and(|run| self.is_interrupted(&run))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Puts a run in the queue that does what run `id` was to do: the same agent, task, limits and variables.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where `id` has not ended; as [`Station::start_run`].
+    pub async fn retry_run(&self, by: &Caller, id: RunRef, driver: crate::Driver) -> Result<Run> {
+        let run = self.run(id).await?;
+        if !run.status.is_final() {
+            return Err(Error::conflict(format!("run {id} has not ended")).with_hint(format!(
+                "follow it with `stn runs follow {id}`, or end it with `stn runs cancel {id}`"
+            )));
+        }
+        let request = crate::prepare::RunRequest::of(&run)?;
+        let new = NewRun {
+            task: run.task.clone(),
+            model: request.model,
+            max_steps: request.max_steps,
+            timeout: request.timeout_ms.map(std::time::Duration::from_millis),
+            variables: self.store().run_variables(id).await?,
+            carried: self.store().carried_variables(id).await?,
+            driver,
+        };
+        self.start_run(by, &AgentRef::Id(run.agent), new).await
+    }
+
+    /// Marks the wish, and tells where the run stood.
+    async fn ask_to_end(&self, by: &Caller, id: RunId) -> Result<Status> {
+        match self.cancel_run(by, id).await {
+            Ok(run) => Ok(run.status),
+            // It ended meanwhile.
+            Err(error) if error.kind() == Kind::Conflict => Ok(self.run(id).await?.status),
+            Err(error) => Err(error),
+        }
+    }
+}
