@@ -39,6 +39,13 @@ impl Home {
         self.folder.path()
     }
 
+    /// The size of its database, with what is not checkpointed yet.
+    #[must_use]
+    pub fn store_bytes(&self) -> u64 {
+        let size = |name: &str| std::fs::metadata(self.path().join(name)).map_or(0, |it| it.len());
+        size("station.db") + size("station.db-wal")
+    }
+
     /// Writes a file of the environment `default`.
     ///
     /// # Panics
@@ -48,6 +55,14 @@ impl Home {
         std::fs::create_dir_all(path.parent().expect("a file lies in a folder"))
             .expect("a folder can be made");
         std::fs::write(path, text).expect("a file can be written");
+    }
+
+    /// Writes its `config.yaml`.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    pub fn write_config(&self, text: &str) {
+        std::fs::write(self.path().join("config.yaml"), text).expect("a file can be written");
     }
 
     /// A server file with one native server of its name.

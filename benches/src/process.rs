@@ -68,3 +68,78 @@ pub fn was_scale() -> bool {
     crate::report::plain(usage.max_rss());
     true
 }
+
+/// A `stn serve` that is at work.
+pub struct Serving(std::process::Child);
+
+impl Serving {
+    /// Starts it, and waits until it says that it works.
+    ///
+    /// # Panics
+    /// Where it cannot be started, or ends before it works.
+    #[must_use]
+    pub fn start(command: &mut Command) -> Self {
+        use std::io::BufRead as _;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program can be started");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let mut lines = std::io::BufReader::new(stderr).lines();
+        let said = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("Working with")));
+        assert!(said.is_some(), "it ended before it worked");
+        Self(child)
+    }
+
+    /// Its resident memory in MB.
+    #[must_use]
+    pub fn resident_mb(&self) -> f64 {
+        resident_mb(&self.0.id().to_string())
+    }
+
+    /// Where its resident memory comes from: pages of its own, of files (the program and its libraries), shared ones.
+    #[must_use]
+    pub fn split_mb(&self) -> Vec<(&'static str, f64)> {
+        let id = self.0.id().to_string();
+        [
+            ("heap and stacks", "RssAnon"),
+            ("the program and its libraries", "RssFile"),
+            ("shared (the WAL's index)", "RssShmem"),
+        ]
+        .map(|(what, key)| (what, status_mb(&id, key)))
+        .into()
+    }
+
+    /// Kills it, as a machine does that loses its power.
+    ///
+    /// # Panics
+    /// Where it cannot be killed.
+    pub fn kill(mut self) {
+        self.0.kill().expect("it is ours");
+        self.0.wait().expect("it ends");
+    }
+
+    /// Asks it to end, and waits.
+    ///
+    /// # Panics
+    /// Where it cannot be waited for.
+    pub fn end(mut self) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).expect("a pid fits"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it is ours");
+        self.0.wait().expect("it ends");
+    }
+}
+
+/// Resident memory of the process `id` (or `self`) in MB.
+///
+/// # Panics
+/// Where /proc does not show it.
+#[must_use]
+pub fn resident_mb(id: &str) -> f64 {
+    status_mb(id, "VmRSS")
+}
+
+fn status_mb(id: &str, key: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("/proc shows it");
+    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    let kb: f64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).expect("a size in kB");
+    kb / 1024.0
+}

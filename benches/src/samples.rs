@@ -37,6 +37,12 @@ impl Samples {
         self.at(0.95)
     }
 
+    /// Ninety-nine of a hundred are shorter.
+    #[must_use]
+    pub fn p99(&self) -> Duration {
+        self.at(0.99)
+    }
+
     fn at(&self, part: f64) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();

@@ -18,7 +18,10 @@ const CRATES: &[(&str, &[&str])] = &[
     // The testkit builds the shim as a program of its own, for tests that are not `stn`.
     ("station-testkit", &["station-core", "station-mcp"]),
     // Figures are taken at every level, from a journal's append to the whole program.
-    ("station-benches", &["station-core", "station-store", "station-llm", "station-mcp", "station-engine"]),
+    (
+        "station-benches",
+        &["station-core", "station-store", "station-llm", "station-mcp", "station-engine", "station-testkit"],
+    ),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,251 @@
+//! The queue and its workers: how many runs go through, how soon one begins, how many are in flight at a time, how soon a
+//! worker lets go, and what a parked run costs.
+//!
+//! The model is scripted, so what is measured is Station; every step is durable. `queue` measures all; a word (`through`,
+//! `dispatch`, `flight`, `parked`, `idle`) measures one.
+
+use station_benches::home::{Home, Open};
+use station_benches::samples::{Samples, ms};
+use station_benches::{floor, parked, process, report};
+use station_core::Concurrency;
+use station_core::run::Event;
+use station_core::{Caller, EnvironmentName};
+use station_engine::{AgentRef, Driver, NewRun, RunFilter, Seen, Serve, Station};
+use station_llm::Script;
+use station_llm::script::reply;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Runs that go through the queue, and those that are sent one by one.
+const THROUGH: usize = 3_000;
+const ONE_BY_ONE: usize = 300;
+
+/// How long the model of runs in flight takes.
+const MODEL_TAKES: Duration = Duration::from_secs(30);
+
+/// Runs that are parked.
+const PARKED: usize = 100_000;
+
+fn main() {
+    let wanted = std::env::args().nth(1);
+    let is_wanted = |word: &str| wanted.as_deref().is_none_or(|wanted| wanted == word);
+    let home = Home::new();
+    report::title("queue: runs through the queue, the model scripted", home.path());
+    // As `stn serve` has it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime can be made");
+    if is_wanted("through") {
+        runtime.block_on(through());
+    }
+    if is_wanted("dispatch") {
+        runtime.block_on(dispatch());
+    }
+    for n in [1_000, 5_000] {
+        if is_wanted("flight") {
+            runtime.block_on(flight(n));
+        }
+    }
+    if is_wanted("idle") {
+        idle();
+    }
+    if is_wanted("parked") {
+        runtime.block_on(parked_runs());
+    }
+}
+
+async fn open(home: &Home, latency: Duration) -> Open {
+    home.agent("talker", "model: script/one");
+    let open = home.open(Script::from_fn(move |_| reply("done").after(latency))).await;
+    open.sync().await;
+    open
+}
+
+async fn enqueue(station: &Station) {
+    let agent = AgentRef::parse("talker", Some(EnvironmentName::default()));
+    let new = NewRun { task: "say what is new".to_owned(), driver: Driver::Caller, ..NewRun::default() };
+    station.start_run(&Caller::local(), &agent, new).await.expect("the queue has room");
+}
+
+/// Fills the queue from fifty callers at once.
+async fn fill(station: &Station, n: usize) -> Duration {
+    let started = Instant::now();
+    let each = n / 50;
+    let callers = (0..50).map(|_| async move {
+        for _ in 0..each {
+            enqueue(station).await;
+        }
+    });
+    futures::future::join_all(callers).await;
+    started.elapsed()
+}
+
+fn serve(station: &Station, workers: usize) -> (CancellationToken, JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let serve = Serve {
+        workers: u32::try_from(workers).expect("a few thousand"),
+        drain_for: Serve::DRAIN_FOR,
+        at_once: Concurrency::default(),
+    };
+    let (station, told) = (station.clone(), stop.clone());
+    let working = tokio::spawn(async move { station.serve(&serve, told).await.expect("the store works") });
+    (stop, working)
+}
+
+/// Waits until `n` runs have ended; how long each took beyond `beyond`, from its start to its end.
+async fn ended(station: &Station, watch: &mut station_engine::Watch, n: usize) -> usize {
+    let mut seen = 0;
+    while seen < n {
+        match watch.next().await {
+            Some(Ok(live)) => {
+                let is_end = matches!(&live.seen, Seen::Journal(entry) if matches!(entry.event, Event::RunEnded { .. }));
+                seen += usize::from(is_end);
+            }
+            // Too many at once to be told: the store knows.
+            Some(Err(_)) => {
+                let all =
+                    RunFilter { status: Some(station_core::run::Status::Completed), ..RunFilter::default() };
+                seen = station.list_runs(&Caller::local(), &all, 20_000).await.expect("it reads").len();
+            }
+            None => break,
+        }
+    }
+    seen
+}
+
+async fn through() {
+    let home = Home::new();
+    let open = open(&home, Duration::ZERO).await;
+    let station = &open.station;
+    let flush = floor::fsync(home.path(), 200);
+    let filled = fill(station, THROUGH).await;
+    let (mut watch, before) = (station.watch(), station.commits());
+    let started = Instant::now();
+    let (stop, working) = serve(station, 50);
+    ended(station, &mut watch, THROUGH).await;
+    let took = started.elapsed();
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    let (n, commits) = (THROUGH as f64, (station.commits() - before) as f64);
+    report::line(
+        "runs put in the queue, per second, 50 callers",
+        format_args!("{:8.0}", n / filled.as_secs_f64()),
+    );
+    report::line(
+        "runs through the queue, per second, 50 slots",
+        format_args!("{:8.0}  (aim ≥ 1,000)", n / took.as_secs_f64()),
+    );
+    report::line("  their commits, for each run", format_args!("{:8.3}", commits / n));
+    report::line("  one flush: an appended page of 4 KiB, fsync", &flush);
+    stop.cancel();
+    working.await.expect("the worker does not panic");
+    station.close().await;
+    report::gap();
+}
+
+async fn dispatch() {
+    let home = Home::new();
+    let open = open(&home, Duration::ZERO).await;
+    let station = &open.station;
+    let (stop, working) = serve(station, 50);
+    let mut samples = Samples::default();
+    let mut watch = station.watch();
+    for _ in 0..ONE_BY_ONE {
+        let started = Instant::now();
+        enqueue(station).await;
+        let mut begun = None;
+        loop {
+            let Some(Ok(live)) = watch.next().await else { break };
+            let Seen::Journal(entry) = live.seen else { continue };
+            begun.get_or_insert_with(|| started.elapsed());
+            if matches!(entry.event, Event::RunEnded { .. }) {
+                break;
+            }
+        }
+        samples.add(begun.unwrap_or_default());
+    }
+    report::aim("from being put in the queue to the first event, p50", samples.median_ms(), 2.0, "ms");
+    report::line("  p99", format_args!("{:8.3} ms", ms(samples.p99())));
+    stop.cancel();
+    working.await.expect("the worker does not panic");
+    station.close().await;
+    report::gap();
+}
+
+async fn flight(n: usize) {
+    let home = Home::new();
+    let open = open(&home, MODEL_TAKES).await;
+    let station = &open.station;
+    let rss_before = process::resident_mb("self");
+    fill(station, n).await;
+    let mut watch = station.watch();
+    let started = Instant::now();
+    let (stop, working) = serve(station, n);
+    let mut asked = 0;
+    while asked < n {
+        match watch.next().await {
+            Some(Ok(live)) => {
+                let is_ask = matches!(&live.seen, Seen::Journal(entry) if matches!(entry.event, Event::EffectStarted { .. }));
+                asked += usize::from(is_ask);
+            }
+            Some(Err(_)) | None => break,
+        }
+    }
+    report::line(
+        &format!("{n} runs in flight, a model of 30 s: all asked after"),
+        format_args!("{:8.0} ms", ms(started.elapsed())),
+    );
+    let rss = process::resident_mb("self");
+    if n == 5_000 {
+        report::aim("  resident", rss, 400.0, "MB");
+    } else {
+        report::line("  resident", format_args!("{rss:8.1} MB"));
+    }
+    report::line("  before", format_args!("{rss_before:8.1} MB"));
+    if n == 1_000 {
+        let letting_go = Instant::now();
+        stop.cancel();
+        working.await.expect("the worker does not panic");
+        report::aim("  told to stop: all let go of after", ms(letting_go.elapsed()), 1_000.0, "ms");
+    } else {
+        ended(station, &mut watch, n).await;
+        let all = RunFilter { status: Some(station_core::run::Status::Completed), ..RunFilter::default() };
+        let runs = station.list_runs(&Caller::local(), &all, 20_000).await.expect("it reads");
+        let mut samples = Samples::default();
+        for run in &runs {
+            let (from, to) = (run.created_at, run.ended_at.expect("it ended"));
+            samples.add(Duration::from_millis(to.ms_since(run.started_at.unwrap_or(from))));
+        }
+        report::line("  completed", format_args!("{:8}", runs.len()));
+        report::line("  from their start to their end, p99", format_args!("{:8.0} ms", ms(samples.p99())));
+        stop.cancel();
+        working.await.expect("the worker does not panic");
+    }
+    station.close().await;
+    report::gap();
+}
+
+/// The real `stn serve` with nothing to do.
+fn idle() {
+    let home = Home::new();
+    let child = process::Serving::start(&mut home.stn(&["serve"]));
+    report::aim("stn serve, idle: resident", child.resident_mb(), 30.0, "MB");
+    for (what, mb) in child.split_mb() {
+        report::line(&format!("  {what}"), format_args!("{mb:8.1} MB"));
+    }
+    child.end();
+    report::gap();
+}
+
+async fn parked_runs() {
+    let home = Home::new();
+    let made = parked::make(&home, PARKED).await;
+    #[expect(clippy::cast_precision_loss, reason = "a hundred thousand")]
+    let each = home.store_bytes() as f64 / PARKED as f64;
+    report::line(&format!("{PARKED} parked runs, made in"), format_args!("{:8.0} ms", ms(made)));
+    report::line("  in the database, each", format_args!("{each:8.0} bytes"));
+    let started = Instant::now();
+    let child = process::Serving::start(&mut home.stn(&["serve"]));
+    report::line("  stn serve works after", format_args!("{:8.1} ms", ms(started.elapsed())));
+    report::line("  resident", format_args!("{:8.1} MB", child.resident_mb()));
+    child.end();
+}
