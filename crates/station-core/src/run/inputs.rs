@@ -42,8 +42,8 @@ pub struct Inputs {
     pub depth: u32,
 }
 
-/// The bodies behind the hashes of [`Inputs`].
-#[derive(Clone, Debug, PartialEq)]
+/// The bodies behind the hashes of [`Inputs`]. Serialized beside journals that are kept as test data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {
     /// The rendered system prompt; may be empty.
     pub system: String,
@@ -52,6 +52,7 @@ pub struct Prepared {
     /// Model settings.
     pub settings: Settings,
     /// The JSON Schema the answer must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
 }
 

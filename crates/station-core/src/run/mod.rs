@@ -12,6 +12,8 @@ mod machine;
 mod next;
 mod outcome;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod schedules;
 mod slot;
 #[cfg(test)]

@@ -1,0 +1,3 @@
+//! What core promises about data that outlives a release.
+
+mod journals;
