@@ -139,6 +139,7 @@ impl Journal {
                 structured: None,
                 is_error: false,
                 cut_bytes: 0,
+                whole: None,
                 ms: 1,
             };
             let append = Append {

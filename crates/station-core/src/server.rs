@@ -181,6 +181,8 @@ pub struct ServerSettings {
     pub concurrency: Option<u32>,
     /// Bytes of a result that are kept.
     pub output_bytes_max: Option<u64>,
+    /// Bytes of a result that stand in the conversation; the rest of what is kept is read by handle.
+    pub result_bytes_max: Option<u64>,
     /// Agents that may use this server, as globs over names; empty means all.
     pub allow_agents: Vec<String>,
     /// Rules over its tools.

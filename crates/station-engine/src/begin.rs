@@ -25,6 +25,11 @@ impl Drive<'_> {
                     self.journal.add(self.machine.start(&todo, fresh));
                     started.push(Started::Ask { id: fresh, model, messages });
                 }
+                Todo::Call { tool, arguments, .. } if matches!(tool.target, Target::Own { .. }) => {
+                    let (id, reading) = (todo.id().unwrap_or(fresh), self.machine.reading(arguments));
+                    self.journal.add(self.machine.start(&todo, fresh));
+                    started.push(Started::Read { id, reading: Box::new(reading) });
+                }
                 Todo::Call { .. } | Todo::Verify { .. } => started.extend(self.pass(todo, fresh).await?),
                 Todo::Spawn { agent, task, .. } => {
                     let child = self.child(*agent, task, fresh).await?;

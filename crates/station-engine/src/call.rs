@@ -134,7 +134,7 @@ type Found<'a> = (Arc<Reading>, ServerId, &'a str, &'a str);
 /// What the agent may do at this moment, and the tool that was granted to it.
 async fn find<'a>(station: &Station, on: &On, granted: &'a GrantedTool) -> Result<Result<Found<'a>, String>> {
     let Target::Tool { server, server_name, tool, .. } = &granted.target else {
-        return Ok(Err(format!("`{}` is an agent, not a tool", granted.spec.name)));
+        return Ok(Err(format!("`{}` is no tool of a server", granted.spec.name)));
     };
     // What cannot be read is refused: rules that are broken now must not open what they closed.
     match Reading::now(station, on.agent, &on.brought).await {
@@ -201,7 +201,7 @@ pub(crate) async fn send(station: &Station, permit: Permit, id: EffectId, lease:
     let ms = crate::lease::millis(started.elapsed());
     match end {
         CallEnd::Returned { text, structured, is_error, cut_bytes } => {
-            Event::Returned { id, text, structured, is_error, cut_bytes, ms }
+            Event::Returned { id, text, structured, is_error, cut_bytes, whole: None, ms }
         }
         CallEnd::NotSent { sentence } => Event::Returned {
             id,
@@ -209,6 +209,7 @@ pub(crate) async fn send(station: &Station, permit: Permit, id: EffectId, lease:
             structured: None,
             is_error: true,
             cut_bytes: 0,
+            whole: None,
             ms,
         },
         CallEnd::Unknown { why, sentence } => {

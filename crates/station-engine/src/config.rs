@@ -36,6 +36,9 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// Bytes of one tool result that are kept where its server's file does not say.
     pub output_bytes_max: u64,
+    /// Bytes of one tool result that stand in the conversation where its server's file does not say; the rest is read
+    /// by handle.
+    pub result_bytes_max: u64,
     /// Connections to tool servers at a time.
     pub processes_max: usize,
     /// A connection unused for so long is closed.
@@ -59,8 +62,10 @@ impl Config {
     pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
     /// `npx` may have to fetch a package first.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
-    /// A model reads at most a few hundred kilobytes anyway.
+    /// What is beyond it is lost; a model that is told the first part of it can narrow its call.
     pub const OUTPUT_BYTES_MAX: u64 = 1 << 20;
+    /// `context.result_bytes_max`.
+    pub const RESULT_BYTES_MAX: u64 = station_core::run::RESULT_BYTES_MAX;
     /// `pool.processes_max`: a hundred servers are expected per environment.
     pub const PROCESSES_MAX: usize = 128;
     /// `execution.queue`.

@@ -215,6 +215,8 @@ impl Drive<'_> {
 
     /// Appends an answer. While siblings are still out it is committed at once; otherwise the next start does it.
     async fn arrived(&mut self, event: Event, is_last: bool) -> Result<()> {
+        let (event, whole) = self.machine.shorten(event);
+        self.journal.keep(whole);
         self.journal.add(self.machine.apply(event));
         if let Some(switch) = self.machine.fallback(&|model| self.station.models().cooling(model).is_some()) {
             self.journal.add(self.machine.apply(switch));

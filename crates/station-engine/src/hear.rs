@@ -66,7 +66,10 @@ async fn join(station: &Station, run: &Run, machine: &mut Machine, journal: &mut
             child.error.as_deref(),
         );
         let ms = child.ended_at.unwrap_or(child.created_at).ms_since(child.created_at);
-        journal.add(machine.apply(Event::ChildEnded { id, run: child.id, status: child.status, text, ms }));
+        let ended = Event::ChildEnded { id, run: child.id, status: child.status, text, whole: None, ms };
+        let (ended, whole) = machine.shorten(ended);
+        journal.keep(whole);
+        journal.add(machine.apply(ended));
     }
     Ok(())
 }

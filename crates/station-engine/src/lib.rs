@@ -31,6 +31,7 @@ mod perform;
 mod pool;
 mod prepare;
 mod reading;
+mod results;
 mod rights;
 mod runs;
 mod serve;

@@ -2,8 +2,8 @@
 
 use crate::call::{self, Permit};
 use crate::lease::{Lease, millis};
-use crate::{Live, Seen, Station, waiting};
-use station_core::run::{AskFailure, Event};
+use crate::{Live, Seen, Station, results, waiting};
+use station_core::run::{AskFailure, Event, Reading};
 use station_core::{EffectId, Message, ModelRef, RunId};
 use station_llm::{Delta, Request};
 use std::convert::Infallible;
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 pub(crate) enum Started {
     Ask { id: EffectId, model: ModelRef, messages: Vec<Message> },
     Call { id: EffectId, permit: Box<Permit> },
+    Read { id: EffectId, reading: Box<Reading> },
 }
 
 /// Performs one effect of a run.
@@ -21,6 +22,7 @@ pub(crate) async fn perform(station: &Station, on: &Seat<'_>, started: Started) 
     match started {
         Started::Ask { id, model, messages } => ask(station, on, id, &model, &messages).await,
         Started::Call { id, permit } => call::send(station, *permit, id, on.lease).await,
+        Started::Read { id, reading } => results::read(station, id, &reading).await,
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use station_core::file::prompt::{self, Prompt};
 use station_core::file::render;
-use station_core::run::{GrantedTool, Inputs, ModelChoice, Prepared, Target, step_limit};
+use station_core::run::{Context, GrantedTool, Inputs, ModelChoice, Prepared, Target, reader, step_limit};
 use station_core::{Agent, AgentId, BlobHash, Error, Micros, Result, Secret, ToolSpec, tool};
 use station_store::Run;
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
         .extend(rights.unlinked.iter().map(|written| format!("nothing offers the granted tool `{written}`")));
     warnings.extend(rights.broken());
     warnings.extend(rights.unverifiable());
-    let tools = offer(rights, &sub_agents, &choices.usable);
+    let mut tools = offer(rights, &sub_agents, &choices.usable);
     if tools.is_empty() && !rights.tools.is_empty() {
         let reasons = rights.broken();
         if !reasons.is_empty() {
@@ -93,6 +93,10 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
     let n_agents = tools.iter().filter(|tool| matches!(tool.target, Target::Agent { .. })).count();
     let steps =
         step_limit(request.max_steps.or(prompt.max_steps), &run.task, tools.len() - n_agents, n_agents);
+    // Whatever can be called can answer at length.
+    if !tools.is_empty() {
+        tools.push(reader(&tools));
+    }
     let prepared = Prepared {
         system: rendered.system,
         tools,
@@ -114,8 +118,14 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
         warnings,
         unknown: prompt.unknown,
         depth: run.depth,
+        context: kept_in_sight(station, rights),
     };
     Ok(Start { prepared, inputs, blobs: kept.into_blobs() })
+}
+
+/// How much of a conversation a model is sent.
+fn kept_in_sight(station: &Station, rights: &Rights) -> Context {
+    Context { result_bytes_max: Some(station.config().result_bytes_max), servers: rights.result_limits() }
 }
 
 /// The bodies of a run that has started.

@@ -96,6 +96,15 @@ impl Rights {
         looks.map(|(tool, why)| format!("calls of `{}` cannot be verified: {why}", tool.name)).collect()
     }
 
+    /// The servers whose files say how much of a result stands in the conversation.
+    pub(crate) fn result_limits(&self) -> BTreeMap<String, u64> {
+        let limit = |tool: &Tool| {
+            let settings = &self.servers.get(&tool.server)?.settings;
+            Some((tool.server_name.clone(), settings.result_bytes_max?))
+        };
+        self.tools.iter().filter_map(|it| limit(&it.tool)).collect()
+    }
+
     /// Why servers behind the agent's grants cannot be reached as they are configured, one sentence each.
     pub(crate) fn broken(&self) -> Vec<String> {
         self.servers.values().filter_map(|known| known.reach.as_ref().err().cloned()).collect()

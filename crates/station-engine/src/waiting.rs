@@ -90,6 +90,7 @@ mod tests {
             structured: None,
             is_error: false,
             cut_bytes: 0,
+            whole: None,
             ms: 0,
         };
         let ask = Effect::Ask { choice: 0, model };

@@ -54,6 +54,8 @@ pub struct Config {
     pub approvals: Approvals,
     /// Finished runs.
     pub runs: Runs,
+    /// What models are sent.
+    pub context: Context,
     /// Keys that are kept and mean nothing to Station, in file order.
     pub unknown: Vec<String>,
     /// Keys that are understood, but have no effect in this release, in file order.
@@ -113,6 +115,13 @@ pub struct Approvals {
 pub struct Runs {
     /// How long finished runs are kept.
     pub keep_days: Option<u32>,
+}
+
+/// The key `context`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// Bytes of one result that stand in the conversation.
+    pub result_bytes_max: Option<u64>,
 }
 
 /// Keys that are understood, but need a part of Station that this release does not have yet (the HTTP server,
@@ -190,7 +199,7 @@ impl Config {
     }
 
     fn take_section(&mut self, sheet: &mut Sheet<'_>, section: &str, node: &Node) -> bool {
-        if !matches!(section, "execution" | "pool" | "discovery" | "approvals" | "runs") {
+        if !matches!(section, "execution" | "pool" | "discovery" | "approvals" | "runs" | "context") {
             return false;
         }
         for member in sheet.members(node, section) {
@@ -219,6 +228,7 @@ impl Config {
                 "approvals.timeout" => self.approvals.timeout_ms = duration(sheet, node, &what),
                 "runs.keep_days" => self.runs.keep_days = sheet.number(node, &what, 0),
                 _ if concurrency::take(&mut self.execution.concurrency, sheet, &what, node) => {}
+                "context.result_bytes_max" => self.context.result_bytes_max = sheet.number(node, &what, 1),
                 _ => self.unknown.push(what),
             }
         }
@@ -359,7 +369,8 @@ telemetry_enabled: false
             "ai_api_key: ${KEY}\nai_base_url: http://x/v1\nworkspace: /w\nworkspace_id: abc\nfiles: readonly\n\
              models: {gpt-4o-mini: anthropic/claude, x: y}\nenv_passthrough: [A, B]\nchild_env: [HTTPS_PROXY]\n\
              execution: {workers: 5, queue: 10, timeout: 10m, drain_s: 25}\npool: {processes_max: 7, idle_close: 90s}\n\
-             discovery: {ttl: 1h30m}\napprovals: {timeout: 7d}\nruns: {keep_days: 30, colour: red}\n",
+             discovery: {ttl: 1h30m}\napprovals: {timeout: 7d}\nruns: {keep_days: 30, colour: red}\n\
+             context: {result_bytes_max: 9000}\n",
             "",
         );
         assert_eq!(problems, []);
@@ -379,7 +390,7 @@ telemetry_enabled: false
         assert_eq!(config.pool, Pool { processes_max: Some(7), idle_close_ms: Some(90_000) });
         assert_eq!(config.discovery.ttl_ms, Some(5_400_000));
         assert_eq!(config.approvals.timeout_ms, Some(7 * 86_400_000));
-        assert_eq!(config.runs.keep_days, Some(30));
+        assert_eq!((config.runs.keep_days, config.context.result_bytes_max), (Some(30), Some(9_000)));
         assert_eq!(config.unknown, ["runs.colour"]);
         let idle = ["runs.keep_days"];
         assert_eq!(config.without_effect, idle);

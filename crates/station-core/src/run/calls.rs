@@ -2,7 +2,7 @@
 
 use super::slot::{Slot, State};
 use super::turn::Turn;
-use super::{Effect, Event, Given, Machine, Status, Target, Todo, UnknownPolicy, Why};
+use super::{Effect, Event, Given, Machine, OwnTool, Status, Target, Todo, UnknownPolicy, Whole, Why};
 use crate::approval::Basis;
 use crate::{EffectId, Micros};
 use serde_json::Value;
@@ -78,6 +78,7 @@ impl Machine {
         let words = targets.map(|target| match target {
             Target::Tool { server_name, tool, .. } => format!("`{tool}` of `{server_name}`"),
             Target::Agent { name, .. } => format!("agent `{name}`"),
+            Target::Own { tool } => format!("`{}`", tool.name()),
         });
         words.collect::<Vec<_>>().join(", ")
     }
@@ -85,8 +86,8 @@ impl Machine {
     /// Folds what happened to a call.
     pub(super) fn fold_call(&mut self, event: &Event) {
         match event {
-            Event::Returned { id, text, structured, is_error, .. } => {
-                self.returned(*id, text, structured.as_ref(), *is_error);
+            Event::Returned { id, text, structured, is_error, whole, .. } => {
+                self.returned(*id, text, structured.as_ref(), *is_error, whole.as_ref());
             }
             Event::Refused { slot, sentence } => {
                 let policy = self.policy();
@@ -111,9 +112,9 @@ impl Machine {
             Event::EffectSettled { id, done, by, note } => {
                 self.change(*id, |slot| slot.state = slot.state.after_settling(*done, by, note));
             }
-            Event::ChildEnded { id, status, text, .. } => {
-                let (text, is_error) = (text.clone(), *status != Status::Completed);
-                self.change(*id, |slot| slot.state = State::Done { text, is_error });
+            Event::ChildEnded { id, status, text, whole, .. } => {
+                let (text, is_error, whole) = (text.clone(), *status != Status::Completed, whole.clone());
+                self.change(*id, |slot| slot.state = State::Done { text, is_error, whole });
             }
             _ => {}
         }
@@ -154,12 +155,19 @@ impl Machine {
         self.change_slot(slot, |slot| slot.state = state);
     }
 
-    fn returned(&mut self, id: EffectId, text: &str, structured: Option<&Value>, is_error: bool) {
+    fn returned(
+        &mut self,
+        id: EffectId,
+        text: &str,
+        structured: Option<&Value>,
+        is_error: bool,
+        whole: Option<&Whole>,
+    ) {
         let policy = self.policy();
         self.change(id, |slot| {
             slot.state = match &slot.state {
                 State::Looking { .. } => slot.state.after_look(text, structured, is_error, policy),
-                _ => State::Done { text: text.to_owned(), is_error },
+                _ => State::Done { text: text.to_owned(), is_error, whole: whole.cloned() },
             };
         });
     }
@@ -193,6 +201,7 @@ fn names(target: &Target) -> (String, String) {
     match target {
         Target::Tool { server_name, tool, .. } => (server_name.clone(), tool.clone()),
         Target::Agent { name, .. } => (String::new(), name.clone()),
+        Target::Own { tool } => (OwnTool::SERVER.to_owned(), tool.name().to_owned()),
     }
 }
 

@@ -4,7 +4,7 @@
 //! update, by older versions: fields are only added, and new ones are optional. An event this version does not know
 //! is a read error for that run alone, which is then left to a version that knows it.
 
-use super::{AskFailure, Effect, Inputs, Outcome, Status, Why};
+use super::{AskFailure, Effect, Inputs, Outcome, Status, Whole, Why};
 use crate::approval::Basis;
 use crate::{Answer, EffectId, Fence, Micros, ModelRef, RunId};
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,9 @@ pub enum Event {
         /// Bytes that were cut off because the result was longer than the limit.
         #[serde(default, skip_serializing_if = "is_zero")]
         cut_bytes: u64,
+        /// The whole result, where `text` is only its beginning and its end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        whole: Option<Whole>,
         /// How long it took.
         ms: u64,
     },
@@ -181,6 +184,9 @@ pub enum Event {
         status: Status,
         /// Its answer, or why there is none.
         text: String,
+        /// The whole answer, where `text` is only its beginning and its end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        whole: Option<Whole>,
         /// What it cost is counted in its own run.
         ms: u64,
     },

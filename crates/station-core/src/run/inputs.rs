@@ -6,6 +6,7 @@ use super::UnknownPolicy;
 use crate::{AgentId, BlobHash, Message, Micros, ModelRef, ServerId, ToolSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What a run keeps of its inputs: edits during the run change later runs, not this one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,20 @@ pub struct Inputs {
     /// How deep in a tree of sub-agents this run is; 0 for one that a person started.
     #[serde(default)]
     pub depth: u32,
+    /// How much of the conversation a model is sent.
+    #[serde(default)]
+    pub context: Context,
+}
+
+/// How much of a run's conversation a model is sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    /// Bytes of one result that stand in the conversation; the rest is read by handle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_bytes_max: Option<u64>,
+    /// The same for the servers whose files say something else, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub servers: BTreeMap<String, u64>,
 }
 
 /// The bodies behind the hashes of [`Inputs`]. Serialized beside journals that are kept as test data.
@@ -129,4 +144,30 @@ pub enum Target {
         /// Its name.
         name: String,
     },
+    /// Station itself; nothing is sent anywhere.
+    Own {
+        /// Which of its tools.
+        tool: OwnTool,
+    },
+}
+
+/// A tool of Station itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnTool {
+    /// Reads on in a long result: `results::READER`.
+    ReadResult,
+}
+
+impl OwnTool {
+    /// The server's name in its effects.
+    pub const SERVER: &str = "station";
+
+    /// Its name, before it is made fit for an agent that has another tool of this name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReadResult => super::READER,
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod next;
 mod outcome;
 #[cfg(test)]
 mod properties;
+mod results;
 #[cfg(test)]
 mod schedules;
 mod slot;
@@ -22,8 +23,9 @@ mod turn;
 
 pub use effect::{AskFailure, Effect, UnknownPolicy, Why};
 pub use event::{Entry, Event};
-pub use inputs::{GrantedTool, Inputs, ModelChoice, Prepared, Settings, StepLimit, Target};
+pub use inputs::{Context, GrantedTool, Inputs, ModelChoice, OwnTool, Prepared, Settings, StepLimit, Target};
 pub use limits::{DEPTH_MAX, STEPS_MAX, step_limit};
 pub use machine::Machine;
 pub use next::{Again, Given, Next, Terms, Todo, Waiting};
 pub use outcome::{Failure, Outcome, Status, child_text};
+pub use results::{READER, RESULT_BYTES_MAX, Reading, Source, Whole, reader};

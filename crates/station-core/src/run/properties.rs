@@ -1,5 +1,6 @@
 //! What holds for every journal: those that a driver could write, each of their prefixes, and events in any order.
 
+use super::schedules::{basis, look};
 use super::tests::{Run, answer, id, well_formed};
 use super::{AskFailure, Effect, Event, Machine, Next, Status, Todo, Waiting, Why};
 use crate::{Answer, EffectId, ModelRef, RunId, Stop};
@@ -36,8 +37,10 @@ impl Written {
                 written.run.add(stop[choices.pick(2)].clone());
             }
             match written.run.machine.next() {
-                Next::Do(todos) => written.perform(&todos, &mut choices),
+                Next::Do(todos) => written.perform(todos, &mut choices),
                 Next::Park(Waiting::Children(children)) => written.join(children[0], &mut choices),
+                Next::Park(Waiting::Approval(asked)) => written.decide(asked[0], &mut choices),
+                Next::Park(Waiting::Person(lost)) => written.settle(lost[0], &mut choices),
                 Next::End(outcome) => {
                     written.run.add(Event::RunEnded { outcome });
                     return written;
@@ -47,20 +50,32 @@ impl Written {
         panic!("a run does not end: {:?}", written.run.machine.next());
     }
 
-    fn perform(&mut self, todos: &[Todo], choices: &mut Choices) {
+    fn perform(&mut self, todos: Vec<Todo>, choices: &mut Choices) {
         let mut out = Vec::new();
-        for todo in todos {
+        for mut todo in todos {
             if let Todo::Ask { .. } = todo {
                 self.requests.push(lines(&self.run.machine));
             }
-            if let Todo::Call { slot, .. } = todo
-                && choices.pick(8) == 7
-            {
-                self.run.add(Event::Refused { slot: *slot, sentence: "no longer allowed".to_owned() });
-                continue;
-            }
             self.ids += 1;
-            let event = self.run.machine.start(todo, id(self.ids));
+            let fresh = id(self.ids);
+            if let Todo::Call { slot, given, again, terms, .. } = &mut todo {
+                let (slot, is_new) = (*slot, given.is_none() && again.is_none());
+                match choices.pick(8) {
+                    5 => terms.look = Some(look()),
+                    6 if is_new => {
+                        if let Some(planned) = self.run.machine.plan(&todo, fresh, basis()) {
+                            self.run.journal.push(planned);
+                            continue;
+                        }
+                    }
+                    7 => {
+                        self.run.add(Event::Refused { slot, sentence: "no longer allowed".to_owned() });
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            let event = self.run.machine.start(&todo, fresh);
             let Event::EffectStarted { id, effect } = &event else {
                 unreachable!("start gives EffectStarted")
             };
@@ -74,7 +89,7 @@ impl Written {
             let (id, effect) = out.swap_remove(choices.pick(out.len()));
             match effect {
                 Effect::Ask { .. } => self.answered(id, choices),
-                Effect::Call { .. } => self.returned(id, choices),
+                Effect::Call { .. } | Effect::Verify { .. } => self.returned(id, choices),
                 Effect::Spawn { .. } => {}
             }
         }
@@ -97,6 +112,7 @@ impl Written {
             ("__agent_sub", json!({"task": "t"})),
             ("nope", json!({})),
             ("read", json!("{broken")),
+            ("read_result", json!({"handle": "r1.1"})),
         ];
         let n_calls = choices.pick(pool.len() + 1);
         let from = choices.pick(pool.len() - n_calls + 1);
@@ -111,9 +127,36 @@ impl Written {
             9 => Why::ConnectionLost,
             10 => Why::TimedOut,
             11 => Why::Stopped,
-            n => return self.run.returns(id, &format!("result {}", n % 3)),
+            n => {
+                let text = format!("result {} ", n % 3).repeat(if n == 8 { 200 } else { 1 });
+                let (structured, ms) = (None, 0);
+                let event =
+                    Event::Returned { id, text, structured, is_error: false, cut_bytes: 0, whole: None, ms };
+                let (event, _) = self.run.machine.shorten(event);
+                return self.run.add(event);
+            }
         };
         self.run.add(Event::OutcomeUnknown { id, why, sentence: String::new(), ms: 0 });
+    }
+
+    fn decide(&mut self, id: EffectId, choices: &mut Choices) {
+        let by = "ann".to_owned();
+        match choices.pick(5) {
+            2 => self.run.add(Event::EffectDenied { id, by: Some(by), reason: "no".to_owned() }),
+            3 => self.run.add(Event::EffectDenied { id, by: None, reason: String::new() }),
+            4 => self.run.adopt(),
+            n => {
+                self.run.add(Event::EffectApproved { id, by });
+                if n == 1 {
+                    self.run.add(Event::ApprovalVoided { id, sentence: "it has changed".to_owned() });
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, id: EffectId, choices: &mut Choices) {
+        let (by, note) = ("ann".to_owned(), String::new());
+        self.run.add(Event::EffectSettled { id, done: choices.pick(2) == 0, by, note });
     }
 
     fn join(&mut self, id: EffectId, choices: &mut Choices) {
@@ -121,7 +164,14 @@ impl Written {
             return self.run.adopt();
         }
         let status = [Status::Completed, Status::Failed][choices.pick(2)];
-        self.run.add(Event::ChildEnded { id, run: RunId(7), status, text: "c".to_owned(), ms: 0 });
+        self.run.add(Event::ChildEnded {
+            id,
+            run: RunId(7),
+            status,
+            text: "c".to_owned(),
+            whole: None,
+            ms: 0,
+        });
     }
 }
 
@@ -149,7 +199,7 @@ proptest! {
         for end in 0..=journal.len() {
             let mut machine = fold(&journal[..end], &written.run);
             drop((machine.next(), machine.messages()));
-            machine.fold(&Event::Adopted { fence: crate::Fence(9), worker: "w".to_owned(), deadline: None });
+            machine.fold(&Event::Adopted { fence: crate::Fence(9), worker: "w".to_owned(), deadline: None, alone: false });
             drop(machine.next());
             if let Next::Do(todos) = machine.next()
                 && todos.iter().any(|todo| matches!(todo, Todo::Ask { .. }))

@@ -154,12 +154,12 @@ impl World {
     }
 }
 
-fn basis() -> Basis {
+pub(super) fn basis() -> Basis {
     let rule = Rule { level: Level::Agent, pattern: "write".to_owned() };
     Basis { arguments: BlobHash::of(b"{}"), definition: String::new(), rule }
 }
 
-fn look() -> Look {
+pub(super) fn look() -> Look {
     Look { tool: "find".to_owned(), arguments: Map::new(), done_when: Some("found".to_owned()) }
 }
 
@@ -188,6 +188,7 @@ fn join(run: &mut Run, dice: &mut Dice, children: &[EffectId]) {
         run: RunId(7),
         status: Status::Completed,
         text: "c".to_owned(),
+        whole: None,
         ms: 0,
     });
 }

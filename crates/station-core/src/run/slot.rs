@@ -3,7 +3,7 @@
 //! A call is planned, perhaps waits for a person's yes, is out, and comes back. If its answer is lost it is sent again
 //! where that is harmless; otherwise a look may tell what became of it, or a person, or nobody: then the model is told.
 
-use super::{Again, DEPTH_MAX, Given, GrantedTool, Target, UnknownPolicy, Why};
+use super::{Again, DEPTH_MAX, Given, GrantedTool, Target, UnknownPolicy, Whole, Why};
 use crate::verify::{Found, Look};
 use crate::{EffectId, ToolCall, grant};
 use serde_json::{Map, Value};
@@ -46,7 +46,7 @@ pub(super) enum State {
     /// A sub-agent's run was enqueued.
     Spawned { id: EffectId },
     /// Answered, one way or another.
-    Done { text: String, is_error: bool },
+    Done { text: String, is_error: bool, whole: Option<Whole> },
 }
 
 /// A call whose answer was lost.
@@ -66,19 +66,14 @@ impl Slot {
             Ok((tool, arguments)) => {
                 Self { tool: Some(tool), arguments, given: None, state: State::Planned { again: None } }
             }
-            Err(text) => Self {
-                tool: None,
-                arguments: Map::new(),
-                given: None,
-                state: State::Done { text, is_error: true },
-            },
+            Err(text) => Self { tool: None, arguments: Map::new(), given: None, state: State::error(text) },
         }
     }
 
     /// Answered here instead of being made. What could be read of it is kept: an older version may have sent it, and
     /// then the rest of the journal says where it stands.
     pub(super) fn cut_off(self) -> Self {
-        Self { state: State::Done { text: CUT_OFF.to_owned(), is_error: true }, ..self }
+        Self { state: State::error(CUT_OFF), ..self }
     }
 
     /// A person's yes.
@@ -100,11 +95,21 @@ impl Slot {
 
 impl State {
     pub(super) fn done(text: impl Into<String>) -> Self {
-        Self::Done { text: text.into(), is_error: false }
+        Self::Done { text: text.into(), is_error: false, whole: None }
     }
 
     pub(super) fn error(text: impl Into<String>) -> Self {
-        Self::Done { text: text.into(), is_error: true }
+        Self::Done { text: text.into(), is_error: true, whole: None }
+    }
+
+    /// The same wherever in the run it stands: the handle of a long result names its place.
+    pub(super) fn of_no_place(&self) -> Self {
+        match self {
+            Self::Done { whole: Some(whole), is_error, .. } => {
+                Self::Done { text: whole.blob.to_string(), is_error: *is_error, whole: None }
+            }
+            other => other.clone(),
+        }
     }
 
     pub(super) fn id(&self) -> Option<EffectId> {

@@ -76,9 +76,11 @@ impl Run {
     }
 
     fn prepared(steps: u32, schema: Option<Value>, unknown: UnknownPolicy) -> Self {
+        let mut tools = vec![tool("read", true), tool("write", false), agent("sub")];
+        tools.push(reader(&tools));
         let prepared = Prepared {
             system: "be brief".to_owned(),
-            tools: vec![tool("read", true), tool("write", false), agent("sub")],
+            tools,
             settings: Settings::default(),
             output_schema: schema,
         };
@@ -97,6 +99,7 @@ impl Run {
             warnings: Vec::new(),
             unknown,
             depth: 0,
+            context: Context { result_bytes_max: Some(1_000), ..Context::default() },
         };
         let mut run = Self { machine: Machine::new(prepared), journal: Vec::new(), ids: 0 };
         run.add(Event::Adopted { fence: Fence(1), worker: "w".to_owned(), deadline: None, alone: false });
@@ -140,6 +143,7 @@ impl Run {
             structured: None,
             is_error: false,
             cut_bytes: 0,
+            whole: None,
             ms: 1,
         });
     }
@@ -201,7 +205,7 @@ fn a_run_asks_calls_asks_and_ends() {
 #[test]
 fn what_cannot_be_called_is_answered_to_the_model() {
     for (call, arguments, expected) in [
-        ("nope", json!({}), "there is no tool `nope`; there are: read, write, __agent_sub"),
+        ("nope", json!({}), "there is no tool `nope`; there are: read, write, __agent_sub, read_result"),
         ("read", json!("{broken"), "the arguments are not valid JSON"),
         ("read", json!("[1]"), "the arguments are not a JSON object"),
         ("__agent_sub", json!({}), "agent `sub` needs a `task`"),
@@ -279,6 +283,7 @@ fn a_sub_agent_parks_the_run_and_adoption_joins_it() {
         run: RunId(9),
         status: Status::Completed,
         text: "seen".to_owned(),
+        whole: None,
         ms: 1,
     });
     run.answers(answer("done", &[]));
@@ -472,7 +477,14 @@ fn a_stopped_run_ends_after_its_sub_agents() {
     run.add(Event::CancelRequested { by: "you".to_owned() });
     assert_eq!(run.machine.next(), Next::Park(Waiting::Children(out.clone())));
     let text = "stopped".to_owned();
-    run.add(Event::ChildEnded { id: out[0], run: RunId(9), status: Status::Cancelled, text, ms: 1 });
+    run.add(Event::ChildEnded {
+        id: out[0],
+        run: RunId(9),
+        status: Status::Cancelled,
+        text,
+        whole: None,
+        ms: 1,
+    });
     assert_eq!(run.machine.next(), Next::End(Outcome::Cancelled));
 }
 

@@ -4,7 +4,7 @@
 //! the answer: no event is needed, because every fold reads the same.
 
 use super::slot::{Slot, State, task_of};
-use super::{Again, GrantedTool, Target, Terms, Todo, Waiting};
+use super::{Again, GrantedTool, OwnTool, Target, Terms, Todo, Waiting};
 use crate::{Answer, EffectId, Message, Stop};
 use serde_json::{Map, Value};
 
@@ -41,7 +41,7 @@ impl Turn {
         messages
             .push(Message::Assistant { text: self.answer.text.clone(), calls: self.answer.calls.clone() });
         for (call, slot) in self.answer.calls.iter().zip(&self.slots) {
-            if let State::Done { text, is_error } = &slot.state {
+            if let State::Done { text, is_error, .. } = &slot.state {
                 messages.push(Message::Tool {
                     call: call.id.clone(),
                     name: call.name.clone(),
@@ -108,7 +108,7 @@ impl Turn {
                 .calls
                 .iter()
                 .zip(&turn.slots)
-                .map(|(call, slot)| (call.name.clone(), slot.arguments.clone(), slot.state.clone()))
+                .map(|(call, slot)| (call.name.clone(), slot.arguments.clone(), slot.state.of_no_place()))
                 .collect()
         };
         calls(self) == calls(other)
@@ -116,15 +116,17 @@ impl Turn {
 }
 
 fn planned(slot: usize, it: &Slot, tool: &GrantedTool, again: Option<Again>) -> Todo {
+    let call = |repeatable: bool| Todo::Call {
+        slot,
+        tool: Box::new(tool.clone()),
+        arguments: it.arguments.clone(),
+        again,
+        given: it.given.clone().map(Box::new),
+        terms: Box::new(Terms { repeatable, approved: None, look: None }),
+    };
     match &tool.target {
-        Target::Tool { read_only, idempotent, .. } => Todo::Call {
-            slot,
-            tool: Box::new(tool.clone()),
-            arguments: it.arguments.clone(),
-            again,
-            given: it.given.clone().map(Box::new),
-            terms: Box::new(Terms { repeatable: *read_only || *idempotent, approved: None, look: None }),
-        },
+        Target::Tool { read_only, idempotent, .. } => call(*read_only || *idempotent),
+        Target::Own { tool: OwnTool::ReadResult } => call(true),
         Target::Agent { agent, name } => {
             Todo::Spawn { slot, agent: *agent, name: name.clone(), task: task_of(&it.arguments) }
         }

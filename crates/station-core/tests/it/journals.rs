@@ -116,6 +116,11 @@ fn word(event: &Event) -> &'static str {
         Event::Returned { .. } => "returned",
         Event::Refused { .. } => "refused",
         Event::OutcomeUnknown { .. } => "outcome_unknown",
+        Event::EffectPlanned { .. } => "effect_planned",
+        Event::EffectApproved { .. } => "effect_approved",
+        Event::EffectDenied { .. } => "effect_denied",
+        Event::ApprovalVoided { .. } => "approval_voided",
+        Event::EffectSettled { .. } => "effect_settled",
         Event::ChildEnded { .. } => "child_ended",
         Event::CancelRequested { .. } => "cancel_requested",
         Event::DeadlinePassed => "deadline_passed",
@@ -124,7 +129,7 @@ fn word(event: &Event) -> &'static str {
 }
 
 /// All of [`word`].
-const WORDS: [&str; 13] = [
+const WORDS: [&str; 18] = [
     "adopted",
     "run_started",
     "effect_started",
@@ -134,6 +139,11 @@ const WORDS: [&str; 13] = [
     "returned",
     "refused",
     "outcome_unknown",
+    "effect_planned",
+    "effect_approved",
+    "effect_denied",
+    "approval_voided",
+    "effect_settled",
     "child_ended",
     "cancel_requested",
     "deadline_passed",

@@ -26,6 +26,7 @@ fn config(folder: &Path) -> Config {
         call_timeout: PATIENCE,
         connect_timeout: PATIENCE,
         output_bytes_max: Config::OUTPUT_BYTES_MAX,
+        result_bytes_max: Config::RESULT_BYTES_MAX,
         processes_max: Config::PROCESSES_MAX,
         idle_close: Config::IDLE_CLOSE,
         discovery_ttl: Config::DISCOVERY_TTL,

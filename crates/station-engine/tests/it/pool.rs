@@ -198,7 +198,7 @@ async fn rules_of_server_and_environment_hold_at_list_and_at_call() {
     });
     let open = home.open(script).await;
     open.sync("default").await;
-    assert_eq!(open.run("worker", "x").await.run.answer.as_deref(), Some("echo"));
+    assert_eq!(open.run("worker", "x").await.run.answer.as_deref(), Some("echo read_result"));
     open.close().await;
 }
 

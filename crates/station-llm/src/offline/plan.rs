@@ -155,7 +155,7 @@ fn other<'a>(scene: &Scene<'a>) -> Vec<Call<'a>> {
 /// A tool that may change something is called only if the task says its verb: one matching noun is no order.
 fn is_meant(scene: &Scene<'_>, tool: &GrantedTool) -> bool {
     match &tool.target {
-        Target::Agent { .. } | Target::Tool { read_only: true, .. } => true,
+        Target::Agent { .. } | Target::Own { .. } | Target::Tool { read_only: true, .. } => true,
         Target::Tool { read_only: false, .. } => {
             let verb = rank::words(&tool.spec.name).into_iter().next().unwrap_or_default();
             stems(scene.task).contains(&rank::stem(&verb))

@@ -63,7 +63,9 @@ pub(super) fn read<'a>(request: &Request<'a>) -> Scene<'a> {
         let paths = named::read(&instructions).paths.into_iter();
         named.paths = paths.filter(|path| path.starts_with('/')).collect();
     }
-    let (tools, withheld): (Vec<_>, Vec<_>) = request.tools.iter().partition(|tool| tool.offline);
+    // Station's own tools are for models that read at length.
+    let offered = request.tools.iter().filter(|tool| !matches!(tool.target, Target::Own { .. }));
+    let (tools, withheld): (Vec<_>, Vec<_>) = offered.partition(|tool| tool.offline);
     let says_something = names_something || are_about(&stems(task)) || !ranked(&tools, task).is_empty();
     let query = if says_something { task.to_owned() } else { format!("{task}\n{instructions}") };
     Scene {
@@ -96,7 +98,7 @@ fn findings<'a>(rest: &'a [Message], tools: &'a [GrantedTool]) -> Vec<Finding<'a
                     name,
                     agent: tool.and_then(|tool| match &tool.target {
                         Target::Agent { name, .. } => Some(name.as_str()),
-                        Target::Tool { .. } => None,
+                        Target::Tool { .. } | Target::Own { .. } => None,
                     }),
                     arguments: asked
                         .and_then(|asked| serde_json::from_str(&asked.arguments).ok())

@@ -118,6 +118,7 @@ impl Settings {
             call_timeout: Config::CALL_TIMEOUT,
             connect_timeout: Config::CONNECT_TIMEOUT,
             output_bytes_max: Config::OUTPUT_BYTES_MAX,
+            result_bytes_max: config.context.result_bytes_max.unwrap_or(Config::RESULT_BYTES_MAX),
             processes_max: config
                 .pool
                 .processes_max

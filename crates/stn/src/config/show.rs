@@ -119,6 +119,10 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         Some(n) => row(name, n.to_string(), "config.yaml"),
         None => row(name, default.to_string(), "default"),
     };
+    let bytes = |name: &str, written: Option<u64>, default: u64| match written {
+        Some(n) => row(name, n.to_string(), "config.yaml"),
+        None => row(name, default.to_string(), "default"),
+    };
     let names = |name: &str, written: &[String]| match written {
         [] => unset(name),
         names => row(name, names.join(", "), "config.yaml"),
@@ -138,6 +142,7 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         span("execution.drain_s", drain_ms, Serve::DRAIN_FOR),
         number("pool.processes_max", config.pool.processes_max, Config::PROCESSES_MAX),
         span("pool.idle_close", config.pool.idle_close_ms, Config::IDLE_CLOSE),
+        bytes("context.result_bytes_max", config.context.result_bytes_max, Config::RESULT_BYTES_MAX),
         span("discovery.ttl", config.discovery.ttl_ms, Config::DISCOVERY_TTL),
         span("approvals.timeout", config.approvals.timeout_ms, Config::APPROVAL_TIMEOUT),
         names("child_env", &config.child_env),

@@ -2,7 +2,7 @@
 
 use super::measure::{cut, cut_lines, duration, plural, size, tokens};
 use crate::out::Tone;
-use station_core::run::{AskFailure, Effect, Entry, Event, Inputs, Outcome, Status, Why};
+use station_core::run::{AskFailure, Effect, Entry, Event, Inputs, Outcome, Status, Whole, Why};
 use station_core::{Answer, EffectId, RunId, ToolCall};
 use std::collections::HashMap;
 
@@ -103,9 +103,10 @@ impl Narrator {
             Event::ModelSwitched { from_model, to_model, reason, .. } => {
                 vec![bad(format!("switched from {from_model} to {to_model}: {reason}"))]
             }
-            Event::Returned { id, text, is_error, cut_bytes, ms, .. } => {
+            Event::Returned { id, text, is_error, cut_bytes, whole, ms, .. } => {
                 let name = self.name(*id);
-                self.returned(&name, text, *is_error, *cut_bytes, *ms)
+                let length = length(text, *cut_bytes, whole.as_ref());
+                self.returned(&name, text, *is_error, &length, *ms)
             }
             Event::Refused { slot, sentence } => {
                 let name = self.calls.get(*slot).map_or("a tool", |call| call.name.as_str());
@@ -139,7 +140,7 @@ impl Narrator {
                 let note = if note.is_empty() { String::new() } else { format!(": {note}") };
                 vec![plain(format!("settled by {by}: the call {what}{note}"))]
             }
-            Event::ChildEnded { id, run, status, text, ms } => {
+            Event::ChildEnded { id, run, status, text, ms, .. } => {
                 let name = self.name(*id);
                 self.child(&name, *run, *status, text, *ms)
             }
@@ -229,14 +230,12 @@ impl Narrator {
         if text.is_empty() || answer.calls.is_empty() { vec![head] } else { self.with_text(head, ":", text) }
     }
 
-    fn returned(&self, name: &str, text: &str, is_error: bool, cut_bytes: u64, ms: u64) -> Vec<Line> {
-        let bytes = size(text.len() as u64);
-        let lost = if cut_bytes > 0 { format!(", {} cut off", size(cut_bytes)) } else { String::new() };
-        let span = duration(ms);
+    fn returned(&self, name: &str, text: &str, is_error: bool, length: &Length, ms: u64) -> Vec<Line> {
+        let (span, Length { bytes, more }) = (duration(ms), length);
         if is_error {
-            return self.with_text(bad(format!("<- {name} failed in {span}{lost}")), ":", text);
+            return self.with_text(bad(format!("<- {name} failed in {span}{more}")), ":", text);
         }
-        let head = plain(format!("<- {name}: {bytes} in {span}{lost}"));
+        let head = plain(format!("<- {name}: {bytes} in {span}{more}"));
         match self.detail {
             Detail::Brief => vec![head],
             Detail::Some | Detail::Full => self.with_text(head, ":", text),
@@ -301,6 +300,24 @@ impl Narrator {
     fn name(&mut self, id: EffectId) -> String {
         self.out.remove(&id).map_or_else(|| "a call".to_owned(), |out| out.name)
     }
+}
+
+/// How long a result is, and what of it the model was not told at once.
+struct Length {
+    bytes: String,
+    more: String,
+}
+
+fn length(text: &str, cut_bytes: u64, whole: Option<&Whole>) -> Length {
+    let told = text.len() as u64;
+    let mut more = match whole {
+        Some(whole) => format!(", {} of it told, all as {}", size(told), whole.handle),
+        None => String::new(),
+    };
+    if cut_bytes > 0 {
+        more += &format!(", {} cut off", size(cut_bytes));
+    }
+    Length { bytes: size(whole.map_or(told, |whole| whole.bytes)), more }
 }
 
 fn plain(text: String) -> Line {

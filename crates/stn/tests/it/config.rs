@@ -43,6 +43,7 @@ fn every_setting_says_where_it_comes_from() {
         execution.drain_s [span]  default
         pool.processes_max  128  default
         pool.idle_close [span]  default
+        context.result_bytes_max  65536  default
         discovery.ttl [span]  default
         approvals.timeout [span]  default
         child_env  -

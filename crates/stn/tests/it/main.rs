@@ -10,6 +10,7 @@ mod approvals;
 mod at_rest;
 mod audit;
 mod config;
+mod context;
 mod demo;
 mod env;
 mod exit;

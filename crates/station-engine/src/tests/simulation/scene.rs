@@ -77,6 +77,7 @@ impl Scene {
             call_timeout: Config::CALL_TIMEOUT,
             connect_timeout: Config::CONNECT_TIMEOUT,
             output_bytes_max: Config::OUTPUT_BYTES_MAX,
+            result_bytes_max: Config::RESULT_BYTES_MAX,
             processes_max: Config::PROCESSES_MAX,
             idle_close: Config::IDLE_CLOSE,
             discovery_ttl: Config::DISCOVERY_TTL,
