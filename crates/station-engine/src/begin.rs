@@ -21,6 +21,9 @@ impl Drive<'_> {
             let fresh = Clock::effect_id();
             match &todo {
                 Todo::Ask { model, .. } => {
+                    if let Some(compacted) = self.machine.compaction() {
+                        self.journal.add(self.machine.apply(compacted));
+                    }
                     let (model, messages) = (model.clone(), self.machine.messages());
                     self.journal.add(self.machine.start(&todo, fresh));
                     started.push(Started::Ask { id: fresh, model, messages });

@@ -19,7 +19,7 @@ use crate::variables::Brought;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use station_core::run::{Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, Waiting, Why};
-use station_core::{Error, Micros, Result, RunId};
+use station_core::{Error, Micros, ModelRef, Result, RunId};
 use station_store::Run;
 use std::time::Duration;
 
@@ -218,8 +218,10 @@ impl Drive<'_> {
         let (event, whole) = self.machine.shorten(event);
         self.journal.keep(whole);
         self.journal.add(self.machine.apply(event));
-        if let Some(switch) = self.machine.fallback(&|model| self.station.models().cooling(model).is_some()) {
-            self.journal.add(self.machine.apply(switch));
+        let cooling = |model: &ModelRef| self.station.models().cooling(model).is_some();
+        let mended = self.machine.compaction_after_overflow().or_else(|| self.machine.fallback(&cooling));
+        if let Some(mended) = mended {
+            self.journal.add(self.machine.apply(mended));
         }
         if is_last { Ok(()) } else { self.flush(Standing::Running).await }
     }

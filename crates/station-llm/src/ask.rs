@@ -129,6 +129,13 @@ impl Models {
         Self { script: Some(script), ..Self::new(config) }
     }
 
+    /// The same models, with other windows: names, also as globs → tokens that they read at most.
+    #[must_use]
+    pub fn with_windows(mut self, windows: impl IntoIterator<Item = (String, u64)>) -> Self {
+        self.config.windows = windows.into_iter().collect();
+        self
+    }
+
     /// How long `model` should still be left alone because it failed a moment ago.
     #[must_use]
     pub fn cooling(&self, model: &ModelRef) -> Option<Duration> {

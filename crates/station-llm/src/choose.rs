@@ -4,7 +4,7 @@
 //! `STN_AI_BASE_URL`) are never used for another provider, and no missing provider or key ends in `offline`.
 
 use crate::{Models, Script};
-use station_core::run::ModelChoice;
+use station_core::run::{ModelChoice, window};
 use station_core::{Error, ModelRef, Result, Secret};
 
 /// The provider word of the built-in planner.
@@ -146,6 +146,7 @@ impl Models {
         Ok(ModelChoice {
             tools: !lacks(WITHOUT_TOOLS),
             schema: !lacks(WITHOUT_SCHEMA) && !is_first_gpt_4,
+            window: window(model, &self.config.windows),
             model: model.clone(),
         })
     }

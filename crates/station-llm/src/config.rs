@@ -30,6 +30,8 @@ pub struct Config {
     pub ollama_host: Option<String>,
     /// `models:` of config.yaml: a name as agents write it → the model that is meant.
     pub map: BTreeMap<String, String>,
+    /// `context.windows` of config.yaml: names of models, also as globs → tokens that they read at most.
+    pub windows: BTreeMap<String, u64>,
     /// Longest time for one answer, from the request to its end.
     pub request_timeout: Duration,
     /// Longest silence, before the first byte and between two.
@@ -50,6 +52,7 @@ impl Default for Config {
             keys: BTreeMap::new(),
             ollama_host: None,
             map: BTreeMap::new(),
+            windows: BTreeMap::new(),
             request_timeout: REQUEST_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             retries: RETRIES,

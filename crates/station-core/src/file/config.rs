@@ -122,7 +122,12 @@ pub struct Runs {
 pub struct Context {
     /// Bytes of one result that stand in the conversation.
     pub result_bytes_max: Option<u64>,
+    /// Names of models, also as globs, to the tokens that they read at most.
+    pub windows: BTreeMap<String, u64>,
 }
+
+/// Fewer tokens than this hold no prompt, task and answer.
+const WINDOW_TOKENS_MIN: u64 = 500;
 
 /// Keys that are understood, but need a part of Station that this release does not have yet (the HTTP server,
 /// traces, retention). A release that gives one of them effect takes it from this list.
@@ -227,8 +232,9 @@ impl Config {
                 "discovery.ttl" => self.discovery.ttl_ms = duration(sheet, node, &what),
                 "approvals.timeout" => self.approvals.timeout_ms = duration(sheet, node, &what),
                 "runs.keep_days" => self.runs.keep_days = sheet.number(node, &what, 0),
-                _ if concurrency::take(&mut self.execution.concurrency, sheet, &what, node) => {}
+                "context.windows" => self.context.windows = windows(sheet, node),
                 "context.result_bytes_max" => self.context.result_bytes_max = sheet.number(node, &what, 1),
+                _ if concurrency::take(&mut self.execution.concurrency, sheet, &what, node) => {}
                 _ => self.unknown.push(what),
             }
         }
@@ -259,6 +265,15 @@ fn encryption_key(sheet: &mut Sheet<'_>, node: &Node) -> Option<Secret> {
         })
         .and_then(|text| not_empty(Some(text)))
         .map(Secret::new)
+}
+
+fn windows(sheet: &mut Sheet<'_>, node: &Node) -> BTreeMap<String, u64> {
+    let members = sheet.members(node, "context.windows");
+    let read = |member: &Member| {
+        let what = format!("context.windows.{}", member.key);
+        Some((member.key.clone(), sheet.number(&member.node, &what, WINDOW_TOKENS_MIN)?))
+    };
+    members.iter().filter_map(read).collect()
 }
 
 fn duration(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Option<u64> {
@@ -370,7 +385,7 @@ telemetry_enabled: false
              models: {gpt-4o-mini: anthropic/claude, x: y}\nenv_passthrough: [A, B]\nchild_env: [HTTPS_PROXY]\n\
              execution: {workers: 5, queue: 10, timeout: 10m, drain_s: 25}\npool: {processes_max: 7, idle_close: 90s}\n\
              discovery: {ttl: 1h30m}\napprovals: {timeout: 7d}\nruns: {keep_days: 30, colour: red}\n\
-             context: {result_bytes_max: 9000}\n",
+             context: {result_bytes_max: 9000, windows: {\"gpt-4o*\": 64000, own: 500}}\n",
             "",
         );
         assert_eq!(problems, []);
@@ -391,6 +406,7 @@ telemetry_enabled: false
         assert_eq!(config.discovery.ttl_ms, Some(5_400_000));
         assert_eq!(config.approvals.timeout_ms, Some(7 * 86_400_000));
         assert_eq!((config.runs.keep_days, config.context.result_bytes_max), (Some(30), Some(9_000)));
+        assert_eq!(config.context.windows, [("gpt-4o*".to_owned(), 64_000), ("own".to_owned(), 500)].into());
         assert_eq!(config.unknown, ["runs.colour"]);
         let idle = ["runs.keep_days"];
         assert_eq!(config.without_effect, idle);

@@ -4,7 +4,7 @@
 //! update, by older versions: fields are only added, and new ones are optional. An event this version does not know
 //! is a read error for that run alone, which is then left to a version that knows it.
 
-use super::{AskFailure, Effect, Inputs, Outcome, Status, Whole, Why};
+use super::{AskFailure, Compaction, Effect, Inputs, Outcome, Status, Whole, Why};
 use crate::approval::Basis;
 use crate::{Answer, EffectId, Fence, Micros, ModelRef, RunId};
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,8 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The conversation grew too long: what a model is sent in place of its oldest part from here on.
+    Compacted(Box<Compaction>),
     /// A tool call returned; also when it returned an error.
     Returned {
         /// The call.

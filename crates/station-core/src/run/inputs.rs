@@ -97,6 +97,9 @@ pub struct ModelChoice {
     pub tools: bool,
     /// It can be held to a schema.
     pub schema: bool,
+    /// Tokens it reads at most; `None` where it reads everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
 }
 
 /// How many model turns a run may take, and why so many.

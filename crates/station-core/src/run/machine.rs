@@ -7,8 +7,10 @@
 
 use super::flaw::Flaw;
 use super::turn::Turn;
-use super::{AskFailure, Event, Failure, Inputs, Next, Outcome, Prepared, Todo, Waiting};
-use crate::{Answer, EffectId, Message, Micros, ModelRef, Stop, Usage, schema};
+use super::{
+    AskFailure, Compaction, CompactionReason, Event, Failure, Inputs, Next, Outcome, Prepared, Todo, Waiting,
+};
+use crate::{Answer, EffectId, Micros, ModelRef, Stop, Usage, schema};
 
 /// Turns in a row with equal calls and equal results after which a run is stopped: twice can be a check that
 /// something changed, three times is a loop.
@@ -23,12 +25,17 @@ pub struct Machine {
     choice: usize,
     pub(super) asking: Option<EffectId>,
     failed: Option<Failed>,
-    repair: Option<Flaw>,
+    pub(super) repair: Option<Flaw>,
     repaired: bool,
     stop: Option<Outcome>,
     ended: Option<Outcome>,
     usage: Usage,
     pub(super) calls_sent: u32,
+    compaction: Option<Compaction>,
+    /// Turns at the last compaction: what the provider counted before it says nothing any more.
+    pub(super) compacted_at: Option<u32>,
+    /// Turns at the last compaction that a refusal asked for.
+    pub(super) overflowed_at: Option<u32>,
 }
 
 /// A request that no retry could save.
@@ -56,6 +63,9 @@ impl Machine {
             ended: None,
             usage: Usage::default(),
             calls_sent: 0,
+            compaction: None,
+            compacted_at: None,
+            overflowed_at: None,
         }
     }
 
@@ -81,6 +91,7 @@ impl Machine {
                 self.failed = None;
                 self.choice = *to;
             }
+            Event::Compacted(compaction) => self.compacted(compaction),
             Event::Returned { .. }
             | Event::Refused { .. }
             | Event::OutcomeUnknown { .. }
@@ -152,25 +163,6 @@ impl Machine {
         Some(self.switch(inputs, to, reason))
     }
 
-    /// The conversation to send: rebuilt from the fold, byte-stable from turn to turn.
-    #[must_use]
-    pub fn messages(&self) -> Vec<Message> {
-        let mut messages = Vec::new();
-        if !self.prepared.system.is_empty() {
-            messages.push(Message::System { text: self.prepared.system.clone() });
-        }
-        if let Some(inputs) = &self.inputs {
-            messages.extend(inputs.opening.iter().cloned());
-        }
-        for turn in &self.turns {
-            turn.say(&mut messages);
-        }
-        if let Some(text) = self.note() {
-            messages.push(Message::User { text });
-        }
-        messages
-    }
-
     /// Whether somebody, or the end of its time, has stopped the run already.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
@@ -193,6 +185,22 @@ impl Machine {
     #[must_use]
     pub fn model(&self) -> Option<&ModelRef> {
         self.inputs.as_ref().and_then(|inputs| inputs.models.get(self.choice)).map(|choice| &choice.model)
+    }
+
+    /// What the model in use reads at most, in tokens.
+    pub(super) fn choice_window(&self) -> Option<u64> {
+        self.inputs.as_ref()?.models.get(self.choice)?.window
+    }
+
+    /// How the last request failed, where it did and nothing came of it yet.
+    pub(super) fn ask_failure(&self) -> Option<AskFailure> {
+        self.failed.as_ref().map(|failed| failed.failure)
+    }
+
+    /// What stands in place of the oldest part of the conversation.
+    #[must_use]
+    pub fn compaction_in_force(&self) -> Option<&Compaction> {
+        self.compaction.as_ref()
     }
 
     /// When the run's time is over.
@@ -228,6 +236,15 @@ impl Machine {
         let depth = self.inputs.as_ref().map_or(0, |inputs| inputs.depth);
         self.turns.push(Turn::new(note, answer.clone(), &self.prepared.tools, depth));
         self.repair = Flaw::of(answer, self.prepared.output_schema.as_ref());
+    }
+
+    fn compacted(&mut self, compaction: &Compaction) {
+        self.compacted_at = Some(self.steps());
+        if compaction.reason == CompactionReason::Overflow {
+            self.overflowed_at = self.compacted_at;
+            self.failed = None;
+        }
+        self.compaction = Some(compaction.clone());
     }
 
     fn ask(&self, inputs: &Inputs) -> Next {
@@ -283,19 +300,6 @@ impl Machine {
         let fitted =
             self.prepared.output_schema.as_ref().and_then(|s| schema::check_text(s, &answer.text).ok());
         fitted.map_or_else(|| answer.text.clone(), |value| value.to_string())
-    }
-
-    /// Station's own words before the next request, if any.
-    fn note(&self) -> Option<String> {
-        if let Some(flaw) = &self.repair {
-            return Some(format!("[Station] {}", flaw.told));
-        }
-        let inputs = self.inputs.as_ref()?;
-        let last = self.steps() > 0 && self.steps() + 1 >= inputs.steps.steps;
-        last.then(|| {
-            "[Station] This is your last step: answer now with what you have, without calling a tool."
-                .to_owned()
-        })
     }
 
     fn repeats(&self) -> bool {

@@ -1,6 +1,8 @@
 //! A run: its journal's words, and the machine that folds them into what to do next.
 
 mod calls;
+mod compaction;
+mod conversation;
 #[cfg(test)]
 mod doubts;
 mod effect;
@@ -21,6 +23,7 @@ mod slot;
 mod tests;
 mod turn;
 
+pub use compaction::{Compaction, CompactionReason, Cut, window};
 pub use effect::{AskFailure, Effect, UnknownPolicy, Why};
 pub use event::{Entry, Event};
 pub use inputs::{Context, GrantedTool, Inputs, ModelChoice, OwnTool, Prepared, Settings, StepLimit, Target};

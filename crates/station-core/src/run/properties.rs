@@ -21,7 +21,9 @@ impl Choices {
 /// A journal as a driver could have written it, and each request on the way, a message a line.
 struct Written {
     run: Run,
-    requests: Vec<Vec<String>>,
+    /// Each request, and whether the conversation was shortened right before it.
+    requests: Vec<(bool, Vec<String>)>,
+    shortened: bool,
     ids: u128,
 }
 
@@ -29,7 +31,9 @@ impl Written {
     fn new(bytes: Vec<u8>) -> Self {
         let mut choices = Choices { bytes: bytes.into_iter() };
         let schema = (choices.pick(3) == 1).then(|| json!({"type": "object"}));
-        let mut written = Self { run: Run::new(8, schema), requests: Vec::new(), ids: 0 };
+        let window = [None, Some(700), Some(1_500)][choices.pick(3)];
+        let run = Run::with_window(8, schema, window);
+        let mut written = Self { run, requests: Vec::new(), shortened: false, ids: 0 };
         // Each turn takes a few rounds; without choices left it ends by itself.
         for _ in 0..200 {
             if choices.pick(40) == 39 {
@@ -54,7 +58,9 @@ impl Written {
         let mut out = Vec::new();
         for mut todo in todos {
             if let Todo::Ask { .. } = todo {
-                self.requests.push(lines(&self.run.machine));
+                let compacted = self.run.machine.compaction();
+                self.shorten(compacted);
+                self.requests.push((std::mem::take(&mut self.shortened), lines(&self.run.machine)));
             }
             self.ids += 1;
             let fresh = id(self.ids);
@@ -95,13 +101,23 @@ impl Written {
         }
     }
 
+    fn shorten(&mut self, compacted: Option<Event>) {
+        if let Some(event) = compacted {
+            self.run.add(event);
+            self.shortened = true;
+        }
+    }
+
     fn answered(&mut self, id: EffectId, choices: &mut Choices) {
         const FAILURES: [AskFailure; 3] =
             [AskFailure::RateLimited, AskFailure::ContextOverflow, AskFailure::BadKey];
         if choices.pick(8) == 7 {
             let failure = FAILURES[choices.pick(FAILURES.len())];
             self.run.add(Event::AskFailed { id, failure, sentence: "no".to_owned(), hint: None, ms: 0 });
-            if let Some(switch) = self.run.machine.fallback(&|_: &ModelRef| false) {
+            let compacted = self.run.machine.compaction_after_overflow();
+            if compacted.is_some() {
+                self.shorten(compacted);
+            } else if let Some(switch) = self.run.machine.fallback(&|_: &ModelRef| false) {
                 self.run.add(switch);
             }
             return;
@@ -223,12 +239,15 @@ proptest! {
     }
 
     /// What a provider has read once it need not read again: each request begins with the bytes of the one before, also
-    /// where a driver was killed in between, another model was taken, or Station itself had something to say.
+    /// where a driver was killed in between, another model was taken, or Station itself had something to say. Only a
+    /// compaction begins anew, behind what is never dropped: the system prompt and the task.
     #[test]
     fn each_request_begins_with_the_one_before(bytes in bytes()) {
         let written = Written::new(bytes);
         for pair in written.requests.windows(2) {
-            prop_assert!(pair[1].starts_with(&pair[0]), "{:#?}\n{:#?}", pair[0], pair[1]);
+            let ((_, before), (shortened, after)) = (&pair[0], &pair[1]);
+            let same = if *shortened { 2 } else { before.len() };
+            prop_assert!(after.starts_with(&before[..same]), "{before:#?}\n{after:#?}");
         }
     }
 

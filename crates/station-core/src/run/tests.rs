@@ -67,15 +67,20 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(steps: u32, schema: Option<Value>) -> Self {
-        Self::prepared(steps, schema, UnknownPolicy::Tell)
+        Self::prepared(steps, schema, UnknownPolicy::Tell, None)
+    }
+
+    /// A run whose first model reads so many tokens.
+    pub(super) fn with_window(steps: u32, schema: Option<Value>, window: Option<u64>) -> Self {
+        Self::prepared(steps, schema, UnknownPolicy::Tell, window)
     }
 
     /// A run whose agent says what becomes of calls whose outcome is unknown.
     pub(super) fn with_policy(steps: u32, unknown: UnknownPolicy) -> Self {
-        Self::prepared(steps, None, unknown)
+        Self::prepared(steps, None, unknown, None)
     }
 
-    fn prepared(steps: u32, schema: Option<Value>, unknown: UnknownPolicy) -> Self {
+    fn prepared(steps: u32, schema: Option<Value>, unknown: UnknownPolicy, window: Option<u64>) -> Self {
         let mut tools = vec![tool("read", true), tool("write", false), agent("sub")];
         tools.push(reader(&tools));
         let prepared = Prepared {
@@ -84,7 +89,7 @@ impl Run {
             settings: Settings::default(),
             output_schema: schema,
         };
-        let choice = |name, schema| ModelChoice { model: model(name), tools: true, schema };
+        let choice = |name, schema| ModelChoice { model: model(name), tools: true, schema, window: None };
         let inputs = Inputs {
             agent: "a".to_owned(),
             environment: "default".to_owned(),
@@ -93,7 +98,11 @@ impl Run {
             settings: BlobHash::of(b""),
             output_schema: None,
             opening: vec![Message::User { text: "do it".to_owned() }],
-            models: vec![choice("one", true), choice("blunt", false), choice("two", true)],
+            models: vec![
+                ModelChoice { window, ..choice("one", true) },
+                choice("blunt", false),
+                choice("two", true),
+            ],
             steps: StepLimit { steps, reason: "test".to_owned() },
             deadline: Micros(1_000_000),
             warnings: Vec::new(),

@@ -3,6 +3,7 @@
 //! A call that cannot be made at all (no such tool, arguments that are not JSON) is answered here, by pure reading of
 //! the answer: no event is needed, because every fold reads the same.
 
+use super::compaction::Telling;
 use super::slot::{Slot, State, task_of};
 use super::{Again, GrantedTool, OwnTool, Target, Terms, Todo, Waiting};
 use crate::{Answer, EffectId, Message, Stop};
@@ -33,19 +34,20 @@ impl Turn {
         Self { note, answer, slots }
     }
 
-    /// Appends this turn to a conversation.
-    pub(super) fn say(&self, messages: &mut Vec<Message>) {
+    /// Appends this turn, the `n`th of its run, to a conversation.
+    pub(super) fn say(&self, messages: &mut Vec<Message>, n: u32, telling: Telling, reader: Option<&str>) {
         if let Some(text) = &self.note {
             messages.push(Message::User { text: text.clone() });
         }
         messages
             .push(Message::Assistant { text: self.answer.text.clone(), calls: self.answer.calls.clone() });
-        for (call, slot) in self.answer.calls.iter().zip(&self.slots) {
-            if let State::Done { text, is_error, .. } = &slot.state {
+        for (at, (call, slot)) in (1..).zip(self.answer.calls.iter().zip(&self.slots)) {
+            if let State::Done { text, is_error, whole } = &slot.state {
+                let bytes = whole.as_ref().map_or(text.len() as u64, |whole| whole.bytes);
                 messages.push(Message::Tool {
                     call: call.id.clone(),
                     name: call.name.clone(),
-                    text: text.clone(),
+                    text: telling.tell(text, &format!("r{n}.{at}"), bytes, reader),
                     is_error: *is_error,
                 });
             }
@@ -68,6 +70,14 @@ impl Turn {
             }
         };
         self.slots.iter().enumerate().filter_map(todo).collect()
+    }
+
+    /// What its calls returned, as far as they have.
+    pub(super) fn results(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().filter_map(|slot| match &slot.state {
+            State::Done { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
     }
 
     pub(super) fn spawned(&self) -> Vec<EffectId> {

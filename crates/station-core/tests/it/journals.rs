@@ -113,6 +113,7 @@ fn word(event: &Event) -> &'static str {
         Event::Answered { .. } => "answered",
         Event::AskFailed { .. } => "ask_failed",
         Event::ModelSwitched { .. } => "model_switched",
+        Event::Compacted(_) => "compacted",
         Event::Returned { .. } => "returned",
         Event::Refused { .. } => "refused",
         Event::OutcomeUnknown { .. } => "outcome_unknown",
@@ -129,13 +130,14 @@ fn word(event: &Event) -> &'static str {
 }
 
 /// All of [`word`].
-const WORDS: [&str; 18] = [
+const WORDS: [&str; 19] = [
     "adopted",
     "run_started",
     "effect_started",
     "answered",
     "ask_failed",
     "model_switched",
+    "compacted",
     "returned",
     "refused",
     "outcome_unknown",

@@ -101,9 +101,11 @@ impl Home {
     }
 
     pub(crate) async fn open_with(&self, config: Config, script: Script) -> Open<'_> {
-        let station = Station::open_with(config, Models::scripted(script))
-            .await
-            .expect("the store opens in an empty folder");
+        self.open_models(config, Models::scripted(script)).await
+    }
+
+    pub(crate) async fn open_models(&self, config: Config, models: Models) -> Open<'_> {
+        let station = Station::open_with(config, models).await.expect("the store opens in an empty folder");
         Open { station, home: self }
     }
 }
@@ -189,6 +191,7 @@ pub(crate) fn outline(details: &RunDetails) -> String {
             }
             Event::AskFailed { failure, .. } => format!("ask failed {failure:?}"),
             Event::ModelSwitched { to_model, .. } => format!("switched to {to_model}"),
+            Event::Compacted(compaction) => format!("compacted, {:?}", compaction.reason),
             Event::Returned { text, is_error, .. } => {
                 format!("returned {}{text:?}", if *is_error { "error " } else { "" })
             }

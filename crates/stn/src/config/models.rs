@@ -30,6 +30,7 @@ impl Settings {
             keys: keys.collect(),
             ollama_host: own("OLLAMA_HOST"),
             map: self.config.models.clone(),
+            windows: self.config.context.windows.clone(),
             ..ModelConfig::default()
         }
     }

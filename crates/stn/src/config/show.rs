@@ -148,6 +148,10 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         names("child_env", &config.child_env),
         names("env_passthrough", &config.env_passthrough),
     ];
+    let windows = config.context.windows.iter();
+    rows.extend(
+        windows.map(|(name, n)| row(&format!("context.windows.{name}"), n.to_string(), "config.yaml")),
+    );
     rows.push(match (settings.environment.get("STN_LOG_LEVEL"), config.debug) {
         (Some(level), _) => row("log level", level, "STN_LOG_LEVEL"),
         (None, Some(true)) => row("log level", "debug", "config.yaml"),

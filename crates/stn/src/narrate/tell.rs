@@ -2,7 +2,9 @@
 
 use super::measure::{cut, cut_lines, duration, plural, size, tokens};
 use crate::out::Tone;
-use station_core::run::{AskFailure, Effect, Entry, Event, Inputs, Outcome, Status, Whole, Why};
+use station_core::run::{
+    AskFailure, Compaction, CompactionReason, Effect, Entry, Event, Inputs, Outcome, Status, Whole, Why,
+};
 use station_core::{Answer, EffectId, RunId, ToolCall};
 use std::collections::HashMap;
 
@@ -103,6 +105,7 @@ impl Narrator {
             Event::ModelSwitched { from_model, to_model, reason, .. } => {
                 vec![bad(format!("switched from {from_model} to {to_model}: {reason}"))]
             }
+            Event::Compacted(compaction) => self.compacted(compaction),
             Event::Returned { id, text, is_error, cut_bytes, whole, ms, .. } => {
                 let name = self.name(*id);
                 let length = length(text, *cut_bytes, whole.as_ref());
@@ -189,7 +192,6 @@ impl Narrator {
     fn sent(&mut self, id: EffectId, effect: &Effect) -> Vec<Line> {
         match effect {
             Effect::Ask { model, .. } => {
-                self.turn += 1;
                 self.out.insert(id, Out { name: format!("model {model}"), if_lost: Lost::AskedAgain });
                 Vec::new()
             }
@@ -217,6 +219,8 @@ impl Narrator {
     }
 
     fn answered(&mut self, answer: &Answer, ms: u64) -> Vec<Line> {
+        // As the run counts its steps: what was asked in vain is none.
+        self.turn += 1;
         self.calls.clone_from(&answer.calls);
         let what = match answer.calls.len() {
             0 => "answer".to_owned(),
@@ -239,6 +243,33 @@ impl Narrator {
         match self.detail {
             Detail::Brief => vec![head],
             Detail::Some | Detail::Full => self.with_text(head, ":", text),
+        }
+    }
+
+    fn compacted(&self, compaction: &Compaction) -> Vec<Line> {
+        let why = match (compaction.reason, compaction.window) {
+            (CompactionReason::Overflow, _) => "it was refused as too long".to_owned(),
+            (CompactionReason::Window, Some(window)) => format!("the model reads {window}"),
+            (CompactionReason::Window, None) => "it grew too long".to_owned(),
+        };
+        let mut done = Vec::new();
+        if compaction.left_out_through > compaction.summed_up_through {
+            done.push(format!("results of turns up to {} left out", compaction.left_out_through));
+        }
+        if compaction.summed_up_through > 0 {
+            done.push(format!("turns up to {} summed up", compaction.summed_up_through));
+        }
+        if let Some(cut) = compaction.cut {
+            done.push(format!("results of turns up to {} cut to {} each", cut.through, size(cut.bytes_max)));
+        }
+        let (before, after) = (compaction.tokens_before, compaction.tokens_after);
+        let head = quiet(format!(
+            "conversation shortened from about {before} to {after} tokens ({why}): {}",
+            done.join(", ")
+        ));
+        match (self.detail, &compaction.summary) {
+            (Detail::Some | Detail::Full, Some(summary)) => self.with_text(head, ":", summary),
+            (Detail::Brief, _) | (_, None) => vec![head],
         }
     }
 

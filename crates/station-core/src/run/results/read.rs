@@ -86,7 +86,7 @@ impl Machine {
     }
 
     /// The name of [`READER`] in this run; `None` in a run that began without it.
-    pub(super) fn reader_name(&self) -> Option<&str> {
+    pub(in crate::run) fn reader_name(&self) -> Option<&str> {
         let is_reader =
             |tool: &&GrantedTool| matches!(tool.target, Target::Own { tool: OwnTool::ReadResult });
         self.prepared().tools.iter().find(is_reader).map(|tool| tool.spec.name.as_str())
