@@ -23,6 +23,7 @@ impl Outstanding {
             Event::Adopted { .. }
             | Event::RunStarted(_)
             | Event::ModelSwitched { .. }
+            | Event::Compacted(_)
             | Event::Refused { .. }
             | Event::EffectPlanned { .. }
             | Event::EffectApproved { .. }

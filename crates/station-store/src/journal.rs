@@ -145,7 +145,7 @@ async fn append_all(conn: &mut Conn, context: &Arc<Context>, append: &Append) ->
     if !take(conn, append).await? {
         return refused(conn, append).await;
     }
-    insert_events(conn, append).await?;
+    insert_events(conn, append.run, &append.entries).await?;
     insert_blobs(conn, &append.blobs).await?;
     let mut children = Vec::with_capacity(append.spawns.len());
     for (effect, new) in &append.spawns {
@@ -293,10 +293,10 @@ async fn refused(conn: &mut Conn, append: &Append) -> Result<Appended> {
     ))
 }
 
-async fn insert_events(conn: &mut Conn, append: &Append) -> Result<()> {
-    let mut expected = append.entries.first().map_or(0, |entry| entry.seq);
-    for entries in append.entries.chunks(EVENTS_MAX) {
-        let mut values: Vec<Value> = vec![append.run.0.into()];
+pub(crate) async fn insert_events(conn: &mut Conn, run: RunId, all: &[Entry]) -> Result<()> {
+    let mut expected = all.first().map_or(0, |entry| entry.seq);
+    for entries in all.chunks(EVENTS_MAX) {
+        let mut values: Vec<Value> = vec![run.0.into()];
         for entry in entries {
             if entry.seq != expected {
                 return Err(Error::internal("appending to a run", "the entries have a gap"));
@@ -311,7 +311,7 @@ async fn insert_events(conn: &mut Conn, append: &Append) -> Result<()> {
     Ok(())
 }
 
-async fn insert_blobs(conn: &mut Conn, blobs: &[(BlobHash, Vec<u8>)]) -> Result<()> {
+pub(crate) async fn insert_blobs(conn: &mut Conn, blobs: &[(BlobHash, Vec<u8>)]) -> Result<()> {
     const SQL: &str = "insert into blobs (hash, body) values ($1, $2) on conflict (hash) do nothing";
     for (hash, body) in blobs {
         conn.exec(SQL, vec![hash.as_str().into(), body.clone().into()]).await?;

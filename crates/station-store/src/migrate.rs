@@ -14,7 +14,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -34,6 +34,10 @@ const MIGRATIONS: [Migration; 5] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0005_workers.sql"),
         postgres: include_str!("../migrations/postgres/0005_workers.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0006_forks.sql"),
+        postgres: include_str!("../migrations/postgres/0006_forks.sql"),
     },
 ];
 

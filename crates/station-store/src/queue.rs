@@ -41,7 +41,7 @@ pub struct QueueDepth {
 const RETRY_AFTER_S: u32 = 5;
 
 /// A run in the queue, or how many wait where it found no room.
-type Enqueued = Result<RunId, u64>;
+pub(crate) type Enqueued = Result<RunId, u64>;
 
 struct Attempt {
     context: Arc<Context>,
@@ -147,12 +147,7 @@ impl Store {
                 Box::pin(enqueue(conn, context, new, *queue_max, *now))
             })
             .await?;
-        enqueued.map_err(|queued| {
-            let waiting = if queued == 1 { "1 run waits".to_owned() } else { format!("{queued} runs wait") };
-            Error::new(Kind::Busy, format!("the queue is full: {waiting}"))
-                .with_hint("`stn serve` works them off; `execution.queue` says how many may wait")
-                .with_retry_after_s(RETRY_AFTER_S)
-        })
+        enqueued.map_err(is_full)
     }
 
     /// Takes up to `wanted.n` runs of the queue for `owner`, those included whose lease lapsed: best priority first,
@@ -190,7 +185,15 @@ impl Store {
     }
 }
 
-async fn enqueue(
+/// So many runs wait already.
+pub(crate) fn is_full(queued: u64) -> Error {
+    let waiting = if queued == 1 { "1 run waits".to_owned() } else { format!("{queued} runs wait") };
+    Error::new(Kind::Busy, format!("the queue is full: {waiting}"))
+        .with_hint("`stn serve` works them off; `execution.queue` says how many may wait")
+        .with_retry_after_s(RETRY_AFTER_S)
+}
+
+pub(crate) async fn enqueue(
     conn: &mut Conn,
     context: &Arc<Context>,
     new: &NewRun,

@@ -1,6 +1,7 @@
 //! Runs as rows: inserted, and read back. The queue that they are is in `queue`.
 
 use crate::db::{Conn, Row, Value, storable, unreadable};
+use crate::fork::ForkedFrom;
 use crate::lease::{self, LeaseInfo};
 use crate::seal::Place;
 use crate::{Context, ROWS_MAX, Store};
@@ -83,6 +84,8 @@ pub struct Run {
     pub priority: i64,
     /// Who asked for its end, where somebody did; whoever drives it ends it.
     pub cancel_requested_by: Option<String>,
+    /// The run whose first steps are its history, where it did not begin at the beginning.
+    pub forked_from: Option<ForkedFrom>,
     /// When it was put in the queue.
     pub created_at: Micros,
     /// When it was first claimed.
@@ -137,6 +140,7 @@ macro_rules! select_runs {
                 r.parent_effect, r.depth, r.status, r.waiting_on, r.waiting_since, r.model, r.answer, r.error, r.steps,
                 r.tool_calls, r.tokens_input, r.tokens_output, r.tokens_cached, r.tokens_reasoning,
                 r.priority, r.cancel_requested_by, r.created_at, r.started_at, r.resumed_at, r.ended_at,
+                r.forked_from, r.forked_at_step,
                 r.fence, r.lease_worker, r.lease_host, r.lease_pid, r.lease_pid_start,
                 case when r.lease_until is null then null
                     when r.lease_boot <> $2
@@ -326,11 +330,18 @@ pub(crate) fn read_run(mut row: Row) -> Result<Run> {
         started_at: row.opt_int()?.map(Micros),
         resumed_at: row.opt_int()?.map(Micros),
         ended_at: row.opt_int()?.map(Micros),
+        forked_from: read_fork(row.opt_int()?, row.opt_int()?)?,
         fence: Fence(0),
         lease: None,
     };
     (run.fence, run.lease) = lease::read(row)?;
     Ok(run)
+}
+
+fn read_fork(run: Option<i64>, step: Option<i64>) -> Result<Option<ForkedFrom>> {
+    let Some((run, step)) = run.zip(step) else { return Ok(None) };
+    let step = u32::try_from(step).map_err(|_| unreadable("the step of a fork"))?;
+    Ok(Some(ForkedFrom { run: RunId(run), step }))
 }
 
 pub(crate) fn read_status(word: &str) -> Result<Status> {

@@ -7,6 +7,7 @@ mod catalog;
 mod environments;
 mod family;
 mod fixture;
+mod forks;
 mod generation;
 mod instances;
 mod journal;
