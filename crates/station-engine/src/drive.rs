@@ -69,7 +69,7 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
         let mut machine = Machine::new(prepare::restore(station, inputs).await?);
         entries.iter().for_each(|entry| machine.fold(&entry.event));
         let resumed_at = signals.resumed_at().max(run.resumed_at);
-        let deadline = later_deadline(station, &machine, entries.last(), resumed_at);
+        let deadline = later_deadline(station, &machine, &entries, resumed_at);
         journal.add(machine.apply(Event::Adopted { fence, worker, deadline, alone }));
         machine
     } else {
@@ -103,14 +103,16 @@ fn begin(station: &Station, journal: &mut Journal, start: Start, adopted: Event)
 fn later_deadline(
     station: &Station,
     machine: &Machine,
-    last: Option<&Entry>,
+    entries: &[Entry],
     resumed_at: Option<Micros>,
 ) -> Option<Micros> {
-    let (deadline, last) = (machine.deadline()?, last?);
+    let (deadline, last) = (machine.deadline()?, entries.last()?);
     let interrupted = resumed_at.is_some_and(|resumed| last.at < resumed);
     // Nor does time that a person took.
     let waited = matches!(machine.next(), Next::Park(Waiting::Approval(_) | Waiting::Person(_)));
-    (interrupted || waited).then(|| station.now().plus_ms(deadline.ms_since(last.at)))
+    // Nor does the time in which a fork waited for its first driver.
+    let is_new = !entries.iter().any(|entry| matches!(entry.event, Event::Adopted { .. }));
+    (interrupted || waited || is_new).then(|| station.now().plus_ms(deadline.ms_since(last.at)))
 }
 
 pub(crate) struct Drive<'a> {
@@ -290,7 +292,8 @@ async fn refuse(mut journal: Journal, adopted: Event, error: &Error, lease: &Lea
     Ok(Left::Ended)
 }
 
-async fn read(station: &Station, run: RunId) -> Result<Vec<Entry>> {
+/// All of a run's journal.
+pub(crate) async fn read(station: &Station, run: RunId) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     loop {
         let after = entries.last().map_or(0, |entry: &Entry| entry.seq);

@@ -11,7 +11,7 @@ use crate::variables::Brought;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use station_core::file::prompt::{self, Prompt};
-use station_core::file::render;
+use station_core::file::render::{self, Rendered};
 use station_core::run::{Context, GrantedTool, Inputs, ModelChoice, Prepared, Target, reader, step_limit};
 use station_core::{Agent, AgentId, BlobHash, Error, Micros, Result, Secret, ToolSpec, tool};
 use station_store::Run;
@@ -85,11 +85,9 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
         }
     }
 
-    let rendered = render::render(prompt, &run.task, &context(prompt, &brought.given))
-        .map_err(|problem| Error::invalid(format!("the prompt of agent `{}`: {problem}", agent.name)))?;
-    warnings.extend(rendered.misfits);
-    warnings
-        .extend(rendered.unset.iter().map(|name| format!("the prompt asks for `{name}`, which is not set")));
+    let (rendered, said) = rendered(prompt, &run.task, &brought.given)
+        .map_err(|error| Error::invalid(format!("the prompt of agent `{}`: {error}", agent.name)))?;
+    warnings.extend(said);
     let n_agents = tools.iter().filter(|tool| matches!(tool.target, Target::Agent { .. })).count();
     let steps =
         step_limit(request.max_steps.or(prompt.max_steps), &run.task, tools.len() - n_agents, n_agents);
@@ -119,8 +117,25 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
         unknown: prompt.unknown,
         depth: run.depth,
         context: kept_in_sight(station, rights),
+        forked_from: None,
     };
     Ok(Start { prepared, inputs, blobs: kept.into_blobs() })
+}
+
+/// The prompt filled for one run, and what there is to say about it.
+///
+/// # Errors
+/// `Invalid`, with the place in the prompt.
+pub(crate) fn rendered(
+    prompt: &Prompt,
+    task: &str,
+    variables: &BTreeMap<String, Secret>,
+) -> Result<(Rendered, Vec<String>)> {
+    let rendered = render::render(prompt, task, &context(prompt, variables))
+        .map_err(|problem| Error::invalid(problem.to_string()))?;
+    let unset = rendered.unset.iter().map(|name| format!("the prompt asks for `{name}`, which is not set"));
+    let warnings = rendered.misfits.iter().cloned().chain(unset).collect();
+    Ok((rendered, warnings))
 }
 
 /// How much of a conversation a model is sent.
@@ -254,7 +269,8 @@ fn deadline(station: &Station, prompt: &Prompt, request: &RunRequest) -> Micros 
 
 type Blob = (BlobHash, Vec<u8>);
 
-struct Kept {
+/// The bodies of a run's inputs, by hash.
+pub(crate) struct Kept {
     system: Blob,
     tools: Blob,
     settings: Blob,
@@ -262,7 +278,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn of(prepared: &Prepared) -> Result<Self> {
+    pub(crate) fn of(prepared: &Prepared) -> Result<Self> {
         Ok(Self {
             system: blob(prepared.system.clone().into_bytes()),
             tools: blob(to_json(&prepared.tools)?),
@@ -271,7 +287,15 @@ impl Kept {
         })
     }
 
-    fn into_blobs(self) -> Vec<Blob> {
+    /// Writes the hashes into `inputs`.
+    pub(crate) fn name(&self, inputs: &mut Inputs) {
+        inputs.system = self.system.0.clone();
+        inputs.tools = self.tools.0.clone();
+        inputs.settings = self.settings.0.clone();
+        inputs.output_schema = self.schema.as_ref().map(|blob| blob.0.clone());
+    }
+
+    pub(crate) fn into_blobs(self) -> Vec<Blob> {
         [Some(self.system), Some(self.tools), Some(self.settings), self.schema]
             .into_iter()
             .flatten()

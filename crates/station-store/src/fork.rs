@@ -11,17 +11,9 @@ use crate::runs::NewRun;
 use crate::turns::Reach;
 use crate::{Context, Store};
 use station_core::run::Entry;
+use station_core::run::fork::ForkedFrom;
 use station_core::{BlobHash, Micros, Result, RunId};
 use std::sync::Arc;
-
-/// Where a run began that did not begin at the beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ForkedFrom {
-    /// The other run; it may be gone.
-    pub run: RunId,
-    /// How many of its steps are this one's history.
-    pub step: u32,
-}
 
 /// A run that begins with a history.
 #[derive(Clone, Debug, PartialEq)]

@@ -50,7 +50,7 @@ pub use audit::AuditEntry;
 pub use cancel::Cancelled;
 pub use claim::{Claim, Renewed};
 pub use family::Relative;
-pub use fork::{ForkedFrom, NewFork};
+pub use fork::NewFork;
 pub use inspect::{FileState, inspect};
 pub use instances::Instance;
 pub use journal::{Append, Appended, RunUpdate};

@@ -1,11 +1,11 @@
 //! Runs as rows: inserted, and read back. The queue that they are is in `queue`.
 
 use crate::db::{Conn, Row, Value, storable, unreadable};
-use crate::fork::ForkedFrom;
 use crate::lease::{self, LeaseInfo};
 use crate::seal::Place;
 use crate::{Context, ROWS_MAX, Store};
 use station_core::run::Status;
+use station_core::run::fork::ForkedFrom;
 use station_core::{
     AgentId, EffectId, EnvironmentId, Error, Fence, Micros, Result, RunId, Secret, Usage, UserId,
 };

@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) enum Drive {
     /// Here, for the first time.
     New,
+    /// Here, for the first time, after steps that another run took.
+    Fork,
     /// Here, on from where it was interrupted.
     Resume,
     /// By a worker that is there.
@@ -90,7 +92,7 @@ pub(crate) async fn attend(
     let stop = CancellationToken::new();
     let work = async {
         match drive {
-            Drive::New => station.work_off(id, stop.clone()).await,
+            Drive::New | Drive::Fork => station.work_off(id, stop.clone()).await,
             Drive::Resume => station.resume_run(&session.by, id, stop.clone()).await,
             Drive::Handed(from) => station.attend_run(&session.by, id, from, stop.clone()).await,
         }
@@ -116,8 +118,11 @@ async fn told(
     }
     let mut narrator = Narrator::new(id, Detail::Brief);
     for entry in &station.show_run(&session.by, id).await?.journal {
-        // Only its memory is wanted here.
-        drop(narrator.entry(entry));
+        // Only its memory is wanted here, and how a fork begins.
+        let lines = narrator.entry(entry);
+        if drive == Drive::Fork && matches!(entry.event, Event::RunStarted(_)) {
+            lines.iter().for_each(|line| session.out.note(line.tone, &line.text));
+        }
     }
     Ok(HashMap::from([(id, narrator)]))
 }

@@ -121,6 +121,7 @@ impl Machine {
     }
 
     pub(super) fn adopt(&mut self, deadline: Option<Micros>, alone: bool) {
+        self.is_driven = true;
         self.asking = None;
         if let (Some(inputs), Some(deadline)) = (&mut self.inputs, deadline) {
             inputs.deadline = deadline;
@@ -151,7 +152,7 @@ impl Machine {
             }
             Effect::Spawn { slot, .. } => (*slot, State::Spawned { id }, true),
         };
-        self.calls_sent += u32::from(counts);
+        self.calls_sent += u32::from(counts && self.is_driven);
         self.change_slot(slot, |slot| slot.state = state);
     }
 

@@ -3,6 +3,7 @@
 //! All of it is stored with the run for years: fields are only added, and new ones are optional.
 
 use super::UnknownPolicy;
+use super::fork::ForkedFrom;
 use crate::{AgentId, BlobHash, Message, Micros, ModelRef, ServerId, ToolSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,6 +45,9 @@ pub struct Inputs {
     /// How much of the conversation a model is sent.
     #[serde(default)]
     pub context: Context,
+    /// The run whose first steps are this one's history, where it did not begin at the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<ForkedFrom>,
 }
 
 /// How much of a run's conversation a model is sent.

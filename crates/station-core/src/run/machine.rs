@@ -31,6 +31,8 @@ pub struct Machine {
     ended: Option<Outcome>,
     usage: Usage,
     pub(super) calls_sent: u32,
+    /// Whether a driver ever had it: what stands before is the history of a fork.
+    pub(super) is_driven: bool,
     compaction: Option<Compaction>,
     /// Turns at the last compaction: what the provider counted before it says nothing any more.
     pub(super) compacted_at: Option<u32>,
@@ -63,6 +65,7 @@ impl Machine {
             ended: None,
             usage: Usage::default(),
             calls_sent: 0,
+            is_driven: false,
             compaction: None,
             compacted_at: None,
             overflowed_at: None,
@@ -230,7 +233,9 @@ impl Machine {
     fn answered(&mut self, answer: &Answer) {
         self.asking = None;
         self.failed = None;
-        self.usage += answer.usage;
+        if self.is_driven {
+            self.usage += answer.usage;
+        }
         let note = self.note();
         self.repaired |= self.repair.take().is_some();
         let depth = self.inputs.as_ref().map_or(0, |inputs| inputs.depth);

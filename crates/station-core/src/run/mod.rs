@@ -8,6 +8,7 @@ mod doubts;
 mod effect;
 mod event;
 mod flaw;
+pub mod fork;
 mod inputs;
 mod limits;
 mod machine;

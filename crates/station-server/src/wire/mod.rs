@@ -24,7 +24,7 @@ pub use environment::Environment;
 pub use error::{Error, ErrorBody};
 pub use event::Entry;
 pub use list::list;
-pub use run::{Run, RunDetails, Usage};
+pub use run::{ForkedFrom, Run, RunDetails, Usage};
 pub use server::{Server, ServerState};
 pub use sync::{Change, Discovered, Discovery, Place, Problem, SyncReport, Variable};
 pub use tool::Tool;

@@ -39,6 +39,8 @@ pub struct Run {
     pub usage: Usage,
     /// The run that spawned it.
     pub parent_id: Option<i64>,
+    /// The run whose first steps are its history.
+    pub forked_from: Option<ForkedFrom>,
     /// How deep in a tree of sub-agents it is.
     pub depth: u32,
     /// When it was put in the queue.
@@ -49,6 +51,15 @@ pub struct Run {
     pub ended_at: Option<String>,
     /// From its start to its end.
     pub duration_ms: Option<u64>,
+}
+
+/// Where a fork began.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ForkedFrom {
+    /// The other run; it may be gone.
+    pub run_id: i64,
+    /// How many of its steps are history.
+    pub step: u32,
 }
 
 /// Tokens.
@@ -101,6 +112,7 @@ impl Run {
             tool_calls: run.tool_calls,
             usage: run.usage.into(),
             parent_id: run.parent.map(|id| id.0),
+            forked_from: run.forked_from.map(|from| ForkedFrom { run_id: from.run.0, step: from.step }),
             depth: run.depth,
             created_at: run.created_at.to_string(),
             started_at: started_at.map(|at| at.to_string()),

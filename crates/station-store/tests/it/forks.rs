@@ -1,8 +1,9 @@
 //! Runs that begin with the journal of another one.
 
 use crate::fixture::{NOW, append, claimed, done, entry, new_run, on_both, seed};
+use station_core::run::fork::ForkedFrom;
 use station_core::{BlobHash, Kind, RunId};
-use station_store::{ForkedFrom, NewFork};
+use station_store::NewFork;
 
 #[tokio::test]
 async fn a_fork_has_its_history_and_goes_on_like_any_run() {

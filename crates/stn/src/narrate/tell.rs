@@ -2,6 +2,7 @@
 
 use super::measure::{cut, cut_lines, duration, plural, size, tokens};
 use crate::out::Tone;
+use station_core::run::fork::ForkedFrom;
 use station_core::run::{
     AskFailure, Compaction, CompactionReason, Effect, Entry, Event, Inputs, Outcome, Status, Whole, Why,
 };
@@ -185,6 +186,10 @@ impl Narrator {
             inputs.steps.reason,
         );
         let mut lines = vec![plain(text)];
+        if let Some(ForkedFrom { run, step }) = inputs.forked_from {
+            lines
+                .push(plain(format!("a fork of run {run} after step {step}: what stands before is history")));
+        }
         lines.extend(inputs.warnings.iter().map(|warning| bad(format!("warning: {warning}"))));
         lines
     }

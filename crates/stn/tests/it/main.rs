@@ -14,6 +14,7 @@ mod context;
 mod demo;
 mod env;
 mod exit;
+mod forks;
 mod handed;
 mod home;
 mod init;

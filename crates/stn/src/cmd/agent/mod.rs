@@ -6,7 +6,7 @@ mod list;
 mod run;
 mod show;
 
-pub(crate) use run::{Handed, handed, run_agent};
+pub(crate) use run::{Handed, handed, run_agent, timeout, variable};
 
 use crate::error::Result;
 use crate::session::Session;

@@ -170,7 +170,7 @@ async fn bring_up_to_date(
     Ok(())
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
     match duration_ms(text) {
         None => Err("write a time like 30s, 10m or 1h30m".to_owned()),
         Some(0) => Err("it must be longer than nothing".to_owned()),
@@ -178,7 +178,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn variable(text: &str) -> Result<(String, Secret), String> {
+pub(crate) fn variable(text: &str) -> Result<(String, Secret), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), Secret::new(value))),
         _ => Err("write NAME=VALUE".to_owned()),

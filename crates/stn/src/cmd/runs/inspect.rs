@@ -95,6 +95,10 @@ fn header(run: &Run, interrupted: bool, detail: Detail, now: Micros) -> Vec<(Ton
     row("task", task.replace('\n', "\n           "));
     row("model", run.model.clone().unwrap_or_default());
     row("created", format!("{} UTC", moment(run.created_at)));
+    row(
+        "fork of",
+        run.forked_from.map(|from| format!("run {}, step {}", from.run, from.step)).unwrap_or_default(),
+    );
     row("parent", run.parent.map(|parent| format!("run {parent}")).unwrap_or_default());
     row("waits on", wait(run, now).unwrap_or_default());
     lines

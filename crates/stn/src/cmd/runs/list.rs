@@ -99,9 +99,10 @@ impl Args {
 
 fn row(run: &Run, interrupted: bool, now: Micros) -> [String; 8] {
     let span = run.ended_at.zip(run.started_at).map(|(ended, started)| duration(ended.ms_since(started)));
-    let agent = match run.parent {
-        Some(parent) => format!("{} (for run {parent})", run.agent_name),
-        None => run.agent_name.clone(),
+    let agent = match (run.parent, run.forked_from) {
+        (Some(parent), _) => format!("{} (for run {parent})", run.agent_name),
+        (None, Some(from)) => format!("{} (fork of {}@{})", run.agent_name, from.run, from.step),
+        (None, None) => run.agent_name.clone(),
     };
     [
         run.id.to_string(),

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod follow;
+mod fork;
 mod inspect;
 mod list;
 mod resume;
@@ -20,6 +21,7 @@ pub(crate) enum Command {
     Resume(resume::Args),
     Retry(retry::Args),
     Cancel(cancel::Args),
+    Fork(fork::Args),
     Settle(settle::Args),
 }
 
@@ -32,6 +34,7 @@ impl Command {
             Self::Resume(args) => args.run(session).await,
             Self::Retry(args) => args.run(session).await,
             Self::Cancel(args) => args.run(session).await,
+            Self::Fork(args) => args.run(session).await,
             Self::Settle(args) => args.run(session).await,
         }
     }
