@@ -72,7 +72,7 @@ fn a_fork_goes_on_from_a_step_and_repeats_nothing() {
         other-1 | You are worker. | look
     "#]]);
     home.stn(&["runs", "list"]).is(&expect![[r#"
-        ID  AGENT  ENVIRONMENT  STATUS  STARTED (UTC)  TOOK  TASK
+        ID  AGENT  ENVIRONMENT  STATUS  STARTED (UTC)  TOOK  WAITS ON  TASK
         4  worker (fork of 2@2)  default  completed  [time] [span]  look
         3  worker (fork of 1@2)  default  completed  [time] [span]  look
         2  worker (fork of 1@1)  default  completed  [time] [span]  look
