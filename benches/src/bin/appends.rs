@@ -153,6 +153,7 @@ impl Journal {
                 heard: Vec::new(),
                 voids: Vec::new(),
                 row: None,
+                ledger: Default::default(),
             };
             let started = Instant::now();
             let appended = store.append(append).await.expect("the store works");

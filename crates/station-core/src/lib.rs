@@ -6,6 +6,7 @@
 
 mod agent;
 pub mod approval;
+pub mod budget;
 mod caller;
 mod chat;
 mod concurrency;
@@ -16,6 +17,7 @@ pub mod file;
 pub mod grant;
 mod id;
 pub mod rank;
+pub mod rate;
 pub mod run;
 pub mod schema;
 mod secret;

@@ -26,7 +26,7 @@ impl Drive<'_> {
                     }
                     let (model, messages) = (model.clone(), self.machine.messages());
                     self.journal.add(self.machine.start(&todo, fresh));
-                    started.push(Started::Ask { id: fresh, model, messages });
+                    started.push(Started::Ask { id: fresh, model, messages, max_output: None });
                 }
                 Todo::Call { tool, arguments, .. } if matches!(tool.target, Target::Own { .. }) => {
                     let (id, reading) = (todo.id().unwrap_or(fresh), self.machine.reading(arguments));
@@ -107,7 +107,9 @@ impl Drive<'_> {
     }
 
     async fn child(&self, agent: AgentId, task: &str, effect: EffectId) -> Result<NewRun> {
-        let request = RunRequest { deadline: self.machine.deadline(), ..RunRequest::default() };
+        let (limits, above) = self.spending.inherited();
+        let deadline = self.machine.deadline();
+        let request = RunRequest { deadline, limits, above, ..RunRequest::default() };
         let model = match self.station.store().agent(agent).await? {
             Some(agent) => first_model(self.station, &agent, None).await,
             None => None,

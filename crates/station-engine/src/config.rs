@@ -3,6 +3,8 @@
 use crate::Clock;
 use crate::workspace::Workspace;
 use station_core::Secret;
+use station_core::budget::{Limits, Prices};
+use station_core::file::config::RateLimits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,6 +53,14 @@ pub struct Config {
     pub approval_timeout: Option<Duration>,
     /// Folders in which a worker's socket may lie, the best first; each is made for its owner alone.
     pub socket_folders: Vec<PathBuf>,
+    /// What runs may spend by config.yaml.
+    pub limits: Limits,
+    /// What models cost.
+    pub prices: Prices,
+    /// How often providers and tool servers may be asked.
+    pub rate_limits: RateLimits,
+    /// Days for which ended runs are kept: `runs.keep_days`; `None`: for ever.
+    pub keep_days: Option<u32>,
     /// Host and process, for people.
     pub worker: String,
 }

@@ -15,6 +15,7 @@ use crate::perform::{Seat, Started, perform};
 use crate::prepare::{self, Start};
 use crate::reading::is_for_a_person;
 use crate::signals::Signals;
+use crate::spend::{self, Begun, Spending};
 use crate::variables::Brought;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -32,8 +33,10 @@ pub(crate) enum Left {
     Ended,
     /// Parked until these runs have ended.
     Waiting(Vec<RunId>),
-    /// Parked for something that is no run.
+    /// Parked until something happens that is not ours to do: it costs a row.
     Parked,
+    /// Parked until requests of others are settled: a budget is reserved by them for now.
+    Crowded,
     /// In the queue again: this process is about to end.
     Released,
 }
@@ -82,7 +85,9 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     };
     hear(station, run, &mut machine, &mut journal).await?;
     let on = On { run: run.id, agent: run.agent, brought };
-    let mut drive = Drive { station, run, lease, signals, on, machine, journal };
+    let spending = Spending::new(station, run, &machine, &entries);
+    let mut drive = Drive { station, run, lease, signals, on, machine, journal, spending };
+    drive.take_up_budget();
     drive.go().await
 }
 
@@ -108,8 +113,9 @@ fn later_deadline(
 ) -> Option<Micros> {
     let (deadline, last) = (machine.deadline()?, entries.last()?);
     let interrupted = resumed_at.is_some_and(|resumed| last.at < resumed);
-    // Nor does time that a person took.
-    let waited = matches!(machine.next(), Next::Park(Waiting::Approval(_) | Waiting::Person(_)));
+    // Nor does time that a person took, or in which a limit kept it.
+    let waited = matches!(machine.next(), Next::Park(Waiting::Approval(_) | Waiting::Person(_)))
+        || spend::reached(entries).is_some();
     // Nor does the time in which a fork waited for its first driver.
     let is_new = !entries.iter().any(|entry| matches!(entry.event, Event::Adopted { .. }));
     (interrupted || waited || is_new).then(|| station.now().plus_ms(deadline.ms_since(last.at)))
@@ -118,11 +124,12 @@ fn later_deadline(
 pub(crate) struct Drive<'a> {
     pub(crate) station: &'a Station,
     pub(crate) run: &'a Run,
-    lease: &'a Lease,
-    signals: &'a Signals,
+    pub(crate) lease: &'a Lease,
+    pub(crate) signals: &'a Signals,
     pub(crate) on: On,
     pub(crate) machine: Machine,
     pub(crate) journal: Journal,
+    pub(crate) spending: Spending,
 }
 
 impl Drive<'_> {
@@ -141,12 +148,12 @@ impl Drive<'_> {
                     return Ok(Left::Released);
                 }
                 Next::Do(todos) => {
-                    let started = self.begin(todos).await?;
-                    if started.is_empty() && self.machine.children().is_empty() {
+                    let started = match self.begin_within_budget(todos).await? {
+                        Begun::Out(started) => started,
                         // All were refused, or wait for a person: what comes next commits it.
-                        continue;
-                    }
-                    self.flush(Standing::Running).await?;
+                        Begun::Nothing => continue,
+                        Begun::Parked(left) => return Ok(left),
+                    };
                     self.lease.check()?;
                     self.perform(started).await?;
                 }
@@ -178,7 +185,7 @@ impl Drive<'_> {
         Ok(Left::Waiting(children.iter().map(|child| child.id).collect()))
     }
 
-    async fn flush(&mut self, standing: Standing) -> Result<()> {
+    pub(crate) async fn flush(&mut self, standing: Standing) -> Result<()> {
         self.journal.flush(&self.machine, standing, self.lease).await
     }
 
@@ -219,6 +226,7 @@ impl Drive<'_> {
     async fn arrived(&mut self, event: Event, is_last: bool) -> Result<()> {
         let (event, whole) = self.machine.shorten(event);
         self.journal.keep(whole);
+        self.settle(&event);
         self.journal.add(self.machine.apply(event));
         let cooling = |model: &ModelRef| self.station.models().cooling(model).is_some();
         let mended = self.machine.compaction_after_overflow().or_else(|| self.machine.fallback(&cooling));
@@ -245,6 +253,7 @@ impl Drive<'_> {
             let unknown = Event::OutcomeUnknown { id, why, sentence: sentence.to_owned(), ms: 0 };
             self.journal.add(self.machine.apply(unknown));
         }
+        self.charge_lost();
     }
 
     /// Appends the wish to stop, or the end of the run's time, once.

@@ -113,6 +113,7 @@ impl Station {
             model: request.model,
             max_steps: request.max_steps,
             timeout: request.timeout_ms.map(std::time::Duration::from_millis),
+            limits: request.caps,
             variables: self.store().run_variables(id).await?,
             carried: self.store().carried_variables(id).await?,
             driver,

@@ -9,7 +9,7 @@ use crate::{Live, Seen, Station};
 use station_core::approval::Approved;
 use station_core::run::{Entry, Event, Machine, Status};
 use station_core::{BlobHash, EffectId, Error, Fence, Kind, Micros, Result, RunId};
-use station_store::{Append, Appended, NewApproval, NewRun, Run, RunUpdate};
+use station_store::{Append, Appended, Charge, Ledger, NewApproval, NewRun, Refusal, Run, RunUpdate, Wait};
 use std::time::Duration;
 
 /// Between two tries to write to a store that is away: a failover of PostgreSQL takes seconds.
@@ -39,6 +39,42 @@ struct Beside {
     uses: Vec<(EffectId, Approved)>,
     heard: Vec<EffectId>,
     voids: Vec<EffectId>,
+    ledger: Ledger,
+}
+
+impl Beside {
+    /// How much there is of each.
+    fn lens(&self) -> [usize; 6] {
+        let Self { blobs, spawns, asks, uses, heard, voids, ledger: _ } = self;
+        [blobs.len(), spawns.len(), asks.len(), uses.len(), heard.len(), voids.len()]
+    }
+
+    /// Forgets what is more than `lens` say.
+    fn truncate(&mut self, lens: [usize; 6]) {
+        let [blobs, spawns, asks, uses, heard, voids] = lens;
+        self.blobs.truncate(blobs);
+        self.spawns.truncate(spawns);
+        self.asks.truncate(asks);
+        self.uses.truncate(uses);
+        self.heard.truncate(heard);
+        self.voids.truncate(voids);
+    }
+}
+
+/// A place in what was added since the last flush, to come back to.
+pub(crate) struct Mark {
+    seq: i64,
+    n_entries: usize,
+    last: Option<Entry>,
+    beside: [usize; 6],
+    ledger: Ledger,
+}
+
+impl Mark {
+    /// The next entry has this number.
+    pub(crate) fn seq(&self) -> i64 {
+        self.seq
+    }
 }
 
 /// Where a run stands after a flush.
@@ -106,13 +142,62 @@ impl Journal {
         self.beside.voids.push(effect);
     }
 
+    /// What is counted in budgets, in the commit of what was added.
+    pub(crate) fn charge(&mut self, charges: impl IntoIterator<Item = Charge>) {
+        self.beside.ledger.charges.extend(charges);
+    }
+
+    /// Whether the run waits for room in a budget, from the next commit on.
+    pub(crate) fn wait(&mut self, wait: Wait) {
+        self.beside.ledger.wait = wait;
+    }
+
+    /// How many of the entries from `seq` on, which are not committed, are as `is` says.
+    pub(crate) fn count_since(&self, seq: i64, is: impl Fn(&Event) -> bool) -> u32 {
+        let n = self.entries.iter().filter(|entry| entry.seq >= seq && is(&entry.event)).count();
+        u32::try_from(n).unwrap_or(u32::MAX)
+    }
+
+    /// The end of what was added so far.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            seq: self.next_seq,
+            n_entries: self.entries.len(),
+            last: self.last.clone(),
+            beside: self.beside.lens(),
+            ledger: self.beside.ledger.clone(),
+        }
+    }
+
+    /// Takes back what was added since `mark` and could not be committed.
+    pub(crate) fn retract(&mut self, mark: &Mark) {
+        self.next_seq = mark.seq;
+        self.entries.truncate(mark.n_entries);
+        self.last.clone_from(&mark.last);
+        self.beside.truncate(mark.beside);
+        self.beside.ledger = mark.ledger.clone();
+    }
+
     /// Commits what was added, with the run's row brought up to date, and tells who watches. A store that is away for
     /// a moment is tried again while the lease lasts: what a tool answered must not be lost to a hiccup.
     ///
     /// # Errors
     /// `Conflict` where another driver has taken the run over; whatever the store says otherwise.
     pub(crate) async fn flush(&mut self, machine: &Machine, standing: Standing, lease: &Lease) -> Result<()> {
-        let Beside { blobs, spawns, asks, uses, heard, voids } = std::mem::take(&mut self.beside);
+        match self.try_flush(machine, standing, lease).await? {
+            None => Ok(()),
+            Some(_) => Err(Error::internal("counting in a budget", "what sets no condition was refused")),
+        }
+    }
+
+    /// As [`Journal::flush`], where budgets may refuse: then nothing is committed and all of it is still here.
+    pub(crate) async fn try_flush(
+        &mut self,
+        machine: &Machine,
+        standing: Standing,
+        lease: &Lease,
+    ) -> Result<Option<Refusal>> {
+        let Beside { blobs, spawns, asks, uses, heard, voids, ledger } = std::mem::take(&mut self.beside);
         let append = Append {
             run: self.run,
             fence: self.fence,
@@ -124,6 +209,7 @@ impl Journal {
             heard,
             voids,
             row: Some(self.row(machine, standing)),
+            ledger,
         };
         let store = self.station.store();
         let mut appended = store.append(append.clone()).await;
@@ -145,11 +231,17 @@ impl Journal {
             Appended::Fenced => {
                 return Err(Error::conflict(format!("run {} was taken over by another worker", self.run)));
             }
+            Appended::Refused(refusal) => {
+                let Append { entries, blobs, spawns, asks, uses, heard, voids, ledger, .. } = append;
+                self.entries = entries;
+                self.beside = Beside { blobs, spawns, asks, uses, heard, voids, ledger };
+                return Ok(Some(*refusal));
+            }
         }
         for entry in append.entries {
             self.tell(Seen::Journal(Box::new(entry)));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Whether the first entry of `append` is in the store as it is here.

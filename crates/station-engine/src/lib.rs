@@ -8,6 +8,7 @@
 mod agents;
 mod approvals;
 mod begin;
+mod budgets;
 mod bus;
 mod call;
 mod carry;
@@ -38,6 +39,7 @@ mod runs;
 mod serve;
 mod servers;
 mod signals;
+mod spend;
 mod station;
 mod sync;
 #[cfg(test)]
@@ -49,6 +51,7 @@ mod workspace;
 
 pub use agents::{AgentDetails, AgentRef, NewAgent, ReasonedTool};
 pub use approvals::{Settled, Which, Yes};
+pub use budgets::{Budget, BudgetRef, RunBudget};
 pub use bus::{Live, Seen, Watch};
 pub use catalog::{Discovered, Discovery};
 pub use clock::Clock;

@@ -3,7 +3,7 @@
 use crate::call::{self, Permit};
 use crate::lease::{Lease, millis};
 use crate::{Live, Seen, Station, results, waiting};
-use station_core::run::{AskFailure, Event, Reading};
+use station_core::run::{AskFailure, Event, Reading, Settings};
 use station_core::{EffectId, Message, ModelRef, RunId};
 use station_llm::{Delta, Request};
 use std::convert::Infallible;
@@ -12,15 +12,28 @@ use tokio::sync::watch;
 
 /// An effect whose id is committed.
 pub(crate) enum Started {
-    Ask { id: EffectId, model: ModelRef, messages: Vec<Message> },
-    Call { id: EffectId, permit: Box<Permit> },
+    Ask {
+        id: EffectId,
+        model: ModelRef,
+        messages: Vec<Message>,
+        /// Most tokens of the answer, where a budget counts on it.
+        max_output: Option<u32>,
+    },
+    Call {
+        id: EffectId,
+        permit: Box<Permit>,
+    },
     Read { id: EffectId, reading: Box<Reading> },
 }
 
 /// Performs one effect of a run.
 pub(crate) async fn perform(station: &Station, on: &Seat<'_>, started: Started) -> Event {
     match started {
-        Started::Ask { id, model, messages } => ask(station, on, id, &model, &messages).await,
+        Started::Ask { id, model, messages, max_output } => {
+            let mut settings = on.prepared.settings.clone();
+            settings.max_output_tokens = max_output.or(settings.max_output_tokens);
+            ask(station, on, id, &model, (&messages, &settings)).await
+        }
         Started::Call { id, permit } => call::send(station, *permit, id, on.lease).await,
         Started::Read { id, reading } => results::read(station, id, &reading).await,
     }
@@ -40,13 +53,13 @@ async fn ask(
     on: &Seat<'_>,
     id: EffectId,
     model: &ModelRef,
-    messages: &[Message],
+    (messages, settings): (&[Message], &Settings),
 ) -> Event {
     let prepared = on.prepared;
     let request = Request {
         messages,
         tools: &prepared.tools,
-        settings: &prepared.settings,
+        settings,
         output_schema: prepared.output_schema.as_ref(),
     };
     let (retries, heard) = watch::channel(None);

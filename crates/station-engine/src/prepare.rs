@@ -7,13 +7,16 @@ use crate::Station;
 use crate::lease::millis;
 use crate::reading::{Coordinated, Reading};
 use crate::rights::Rights;
+use crate::spend;
 use crate::variables::Brought;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use station_core::budget::{self, Ancestor, Caps, Limit, Measure};
 use station_core::file::prompt::{self, Prompt};
 use station_core::file::render::{self, Rendered};
 use station_core::run::{Context, GrantedTool, Inputs, ModelChoice, Prepared, Target, reader, step_limit};
 use station_core::{Agent, AgentId, BlobHash, Error, Micros, Result, Secret, ToolSpec, tool};
+use station_llm::Choices;
 use station_store::Run;
 use std::collections::BTreeMap;
 
@@ -32,6 +35,15 @@ pub(crate) struct RunRequest {
     /// The end of the parent's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) deadline: Option<Micros>,
+    /// What it may spend.
+    #[serde(default, skip_serializing_if = "Caps::is_empty")]
+    pub(crate) caps: Caps,
+    /// The limits of the runs above it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) limits: Vec<Limit>,
+    /// The runs above it, up to the root.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) above: Vec<Ancestor>,
 }
 
 impl RunRequest {
@@ -61,7 +73,9 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
     let reading = Reading::now(station, run.agent, brought).await?;
     let Reading { agent, prompt, rights, .. } = &*reading;
     let written = request.model.clone().map_or_else(|| prompt.models.clone(), |model| vec![model]);
-    let choices = station.models().choices(&written)?;
+    let mut choices = station.models().choices(&written)?;
+    let limits = limits(station, run, reading.as_ref(), &request);
+    leave_out_unpriced(station, run, (&limits, &request.above), &mut choices).await?;
     let mut warnings: Vec<String> = choices
         .skipped
         .iter()
@@ -118,6 +132,8 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
         depth: run.depth,
         context: kept_in_sight(station, rights),
         forked_from: None,
+        limits,
+        above: request.above,
     };
     Ok(Start { prepared, inputs, blobs: kept.into_blobs() })
 }
@@ -141,6 +157,51 @@ pub(crate) fn rendered(
 /// How much of a conversation a model is sent.
 fn kept_in_sight(station: &Station, rights: &Rights) -> Context {
     Context { result_bytes_max: Some(station.config().result_bytes_max), servers: rights.result_limits() }
+/// What a run may spend by files and by its request, and those above it may.
+fn limits(station: &Station, run: &Run, reading: &Reading, request: &RunRequest) -> Vec<Limit> {
+    let files = (reading.prompt.limits, reading.rights.limits);
+    let own = spend::own_limits(station, run, files, request.caps);
+    request.limits.iter().cloned().chain(own).collect()
+}
+
+/// Under a limit of money a model without a price cannot be asked: nobody could say when to stop.
+///
+/// # Errors
+/// Where none is left.
+async fn leave_out_unpriced(
+    station: &Station,
+    run: &Run,
+    (limits, above): (&[Limit], &[Ancestor]),
+    choices: &mut Choices,
+) -> Result<()> {
+    let by_hand = station.limits_by_hand().await?;
+    let all: Vec<Limit> = limits.iter().chain(by_hand.iter()).cloned().collect();
+    let line: Vec<Ancestor> =
+        std::iter::once(Ancestor { run: run.id, agent: run.agent }).chain(above.iter().copied()).collect();
+    let claims = budget::claims(&all, &line, run.environment, station.now());
+    if !budget::is_limited_in(&claims, Measure::Usd) {
+        return Ok(());
+    }
+    let prices = &station.config().prices;
+    let mut first = None;
+    choices.usable.retain(|choice| match prices.missing(&choice.model) {
+        None => true,
+        Some(sentence) => {
+            choices.skipped.push((choice.model.to_string(), sentence.clone()));
+            first.get_or_insert(sentence);
+            false
+        }
+    });
+    match first {
+        Some(sentence) if choices.usable.is_empty() => Err(Error::invalid(format!(
+            "{sentence}, and this run has a limit of money"
+        ))
+        .with_hint(
+            "add it: `prices: {<model>: {input: …, output: …, date: …, source: …}}`, per million tokens",
+        )
+        .with_hint("`stn budget list` shows the limits, `stn budget prices` the table")),
+        _ => Ok(()),
+    }
 }
 
 /// The bodies of a run that has started.

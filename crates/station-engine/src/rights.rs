@@ -6,6 +6,7 @@
 use crate::Station;
 use crate::pool::Reach;
 use crate::variables::Values;
+use station_core::budget::Limits;
 use station_core::file::{rules, servers};
 use station_core::grant::{self, Verdict};
 use station_core::verify::VerifyRule;
@@ -17,6 +18,8 @@ pub(crate) struct Rights {
     pub(crate) tools: Vec<Allowed>,
     /// Written grants that no tool stands behind now.
     pub(crate) unlinked: Vec<String>,
+    /// What runs of the environment may spend.
+    pub(crate) limits: Limits,
     servers: BTreeMap<ServerId, Known>,
 }
 
@@ -55,7 +58,7 @@ impl Rights {
                 sentences.join("; ")
             )));
         };
-        let rules: ToolRules = rules.rules;
+        let (rules, limits): (ToolRules, Limits) = (rules.rules, rules.limits);
         let unlinked = grants.iter().filter(|it| it.tool.is_none()).map(|it| it.written.clone()).collect();
         let mut granted: Vec<(String, Tool)> = Vec::new();
         for grant in &grants {
@@ -78,7 +81,7 @@ impl Rights {
                 verdict.verify.clone().map(|rule| looker(&catalog, &tool, &rule, judge).map(|()| rule));
             Some(Allowed { written, tool, verdict, look })
         });
-        Ok(Self { tools: judged.collect(), unlinked, servers: known })
+        Ok(Self { tools: judged.collect(), unlinked, limits, servers: known })
     }
 
     /// How the server of a tool is reached, or why it cannot be.

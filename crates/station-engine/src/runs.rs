@@ -1,12 +1,14 @@
 //! Runs: start, resume, show, list.
 
 use crate::agents::AgentRef;
+use crate::budgets::RunBudget;
 use crate::lease::millis;
 use crate::local::Ask;
 use crate::prepare::{RunRequest, first_model};
 use crate::signals::Signals;
 use crate::worker::Held;
 use crate::{Station, carry, worker};
+use station_core::budget::{Amounts, Caps};
 use station_core::run::{Entry, Status};
 use station_core::{Caller, EffectId, Error, Result, RunId, Secret};
 use station_store::{Approval, Cancelled, Run, RunFilter};
@@ -15,7 +17,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Entries of a journal shown at most: 25 steps of 32 calls, each started and ended, with room for repeats.
-const ENTRIES_MAX: u32 = 10_000;
+pub(crate) const ENTRIES_MAX: u32 = 10_000;
 
 /// A run to be started.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +34,8 @@ pub struct NewRun {
     pub variables: BTreeMap<String, Secret>,
     /// Values of another environment that go with it after these; of a run that is repeated.
     pub carried: BTreeMap<String, Secret>,
+    /// What it may spend, with its sub-agents; it can only tighten other limits.
+    pub limits: Caps,
     /// Who is to drive it.
     pub driver: Driver,
 }
@@ -64,6 +68,8 @@ pub struct RunDetails {
     pub approvals: Vec<Approval>,
     /// Calls of which a person must say what became of them.
     pub unsettled: Vec<EffectId>,
+    /// What it and they have spent of their own limits.
+    pub budgets: BTreeMap<RunId, RunBudget>,
 }
 
 impl Station {
@@ -86,7 +92,8 @@ impl Station {
             model: new.model,
             max_steps: new.max_steps,
             timeout_ms: new.timeout.map(millis),
-            deadline: None,
+            caps: new.limits,
+            ..RunRequest::default()
         };
         let carried = match new.driver {
             Driver::Caller => new.carried,
@@ -128,11 +135,25 @@ impl Station {
         self.run(id).await
     }
 
-    /// Drives an interrupted run on, through the same lines as the first time.
+    /// Drives an interrupted or parked run on, through the same lines as the first time.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` where it has ended; as [`Station::work_off`].
-    pub async fn resume_run(&self, _by: &Caller, id: RunRef, stop: CancellationToken) -> Result<Run> {
+    pub async fn resume_run(&self, by: &Caller, id: RunRef, stop: CancellationToken) -> Result<Run> {
+        self.resume_run_adding(by, id, Amounts::default(), stop).await
+    }
+
+    /// As [`Station::resume_run`], after `added` was added to the run's own limits; its journal says by whom.
+    ///
+    /// # Errors
+    /// As [`Station::resume_run`]; `Conflict` where it is not its own limit that keeps it.
+    pub async fn resume_run_adding(
+        &self,
+        by: &Caller,
+        id: RunRef,
+        added: Amounts,
+        stop: CancellationToken,
+    ) -> Result<Run> {
         let run = self.run(id).await?;
         if run.status.is_final() {
             let sentence = format!("run {id} has ended as {} and cannot be resumed", run.status.as_str());
@@ -145,7 +166,8 @@ impl Station {
                     .with_hint(format!("resume that one: `stn runs resume {}`", parent.id)));
             }
         }
-        let signals = Signals::of_person(stop, &self.config().worker).resumed(self.now());
+        let raise = if added.is_zero() { None } else { Some(self.raise(by, id, added).await?) };
+        let signals = Signals::of_person(stop, &self.config().worker).resumed(self.now()).raising(raise);
         self.work_off_here(id, &signals, Held::Refuse).await?;
         self.run(id).await
     }
@@ -176,6 +198,8 @@ impl Station {
         let run = self.run(id).await?;
         let journal = self.store().journal(id, 0, ENTRIES_MAX).await?;
         let children = self.store().children(id).await?;
+        let ids: Vec<RunId> = std::iter::once(id).chain(children.iter().map(|child| child.id)).collect();
+        let budgets = self.run_budgets(&ids).await?;
         // A parent that waits has no driver of its own; it is interrupted where a run it waits for is.
         let waits_in_vain =
             run.status == Status::Waiting && children.iter().any(|child| self.is_interrupted(child));
@@ -183,7 +207,7 @@ impl Station {
         let approvals = self.store().approvals_of(id).await?;
         let unsettled =
             if run.status == Status::Waiting { self.unsettled(&journal).await? } else { Vec::new() };
-        Ok(RunDetails { run, interrupted, journal, children, approvals, unsettled })
+        Ok(RunDetails { run, interrupted, journal, children, approvals, unsettled, budgets })
     }
 
     /// Runs, newest first.

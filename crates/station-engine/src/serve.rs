@@ -109,6 +109,7 @@ impl Station {
     /// Ends questions that waited too long, and takes runs whose leases have lapsed and those of processes of this host that are gone, for which nobody needs
     /// to wait so long.
     async fn look(&self, work: &Work, driving: &mut JoinSet<()>) -> Result<()> {
+        self.store().free_due(self.now()).await?;
         let filter = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
         for run in self.store().runs(&filter, LOOKED_AT_MAX).await? {
             if work.free(driving) == 0 || !run.lease.as_ref().is_some_and(worker::is_dead) {

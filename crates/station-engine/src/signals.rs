@@ -3,8 +3,9 @@
 //! To cancel is a person's wish and ends the run. To drain is the process's own end: the run stays, somebody else
 //! drives it on. Both are heeded between effects, and while effects are out.
 
-use station_core::Micros;
-use std::sync::{Arc, OnceLock};
+use crate::spend::Raise;
+use station_core::{Micros, RunId};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +17,7 @@ pub(crate) struct Signals {
     drain: CancellationToken,
     drain_for: Duration,
     resumed_at: Option<Micros>,
+    raise: Arc<Mutex<Option<Raise>>>,
 }
 
 impl Signals {
@@ -35,6 +37,17 @@ impl Signals {
     /// As of a run that is driven on after an interruption, from `now` on.
     pub(crate) fn resumed(self, now: Micros) -> Self {
         Self { resumed_at: Some(now), ..self }
+    }
+
+    /// As of a run to whose limits somebody adds.
+    pub(crate) fn raising(self, raise: Option<Raise>) -> Self {
+        Self { raise: Arc::new(Mutex::new(raise)), ..self }
+    }
+
+    /// What is to be added to the limits of `run`: once.
+    pub(crate) fn take_raise(&self, run: RunId) -> Option<Raise> {
+        let mut raise = self.raise.lock().unwrap_or_else(PoisonError::into_inner);
+        raise.take_if(|raise| raise.run == run)
     }
 
     /// When the run was taken up again after an interruption.

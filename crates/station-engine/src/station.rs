@@ -1,5 +1,6 @@
 //! The façade: one cheap handle with every verb, in one file per noun.
 
+use crate::budgets::ByHand;
 use crate::bus::Bus;
 use crate::driving::Driving;
 use crate::pool::Pool;
@@ -25,6 +26,7 @@ struct Inner {
     bus: Bus,
     readings: Readings,
     driving: Driving,
+    by_hand: ByHand,
 }
 
 impl Station {
@@ -54,8 +56,10 @@ impl Station {
 
     /// A Station of parts that were made elsewhere.
     pub(crate) fn of(config: Config, store: Store, models: Models, pool: Pool) -> Self {
-        let (bus, readings, driving) = (Bus::default(), Readings::default(), Driving::default());
-        Self { inner: Arc::new(Inner { config, store, models, pool, bus, readings, driving }) }
+        let (bus, readings) = (Bus::default(), Readings::default());
+        let (driving, by_hand) = (Driving::default(), ByHand::default());
+        let inner = Inner { config, store, models, pool, bus, readings, driving, by_hand };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Closes every tool server and the store. To be called when nothing is driven any more.
@@ -108,6 +112,10 @@ impl Station {
 
     pub(crate) fn driving(&self) -> &Driving {
         &self.inner.driving
+    }
+
+    pub(crate) fn by_hand(&self) -> &ByHand {
+        &self.inner.by_hand
     }
 
     pub(crate) fn now(&self) -> Micros {

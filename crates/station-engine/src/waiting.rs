@@ -30,6 +30,10 @@ impl Outstanding {
             | Event::EffectDenied { .. }
             | Event::ApprovalVoided { .. }
             | Event::EffectSettled { .. }
+            | Event::BudgetReserved { .. }
+            | Event::BudgetSettled { .. }
+            | Event::BudgetReached { .. }
+            | Event::BudgetRaised { .. }
             | Event::CancelRequested { .. }
             | Event::DeadlinePassed
             | Event::RunEnded { .. } => {}

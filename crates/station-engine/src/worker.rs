@@ -74,6 +74,14 @@ pub(crate) fn work_off<'a>(
             match drive_claimed(station, &run, &lease, signals).await? {
                 Left::Ended | Left::Released => return Ok(Worked::Off),
                 Left::Parked => return Ok(Worked::Parked),
+                Left::Crowded => {
+                    // Room that is made before this is seen when it looks by itself.
+                    let mut wakes = station.store().wakes();
+                    tokio::select! {
+                        () = signals.cancelled() => {}
+                        _ = tokio::time::timeout(LOOK_EVERY, wakes.next()) => {}
+                    }
+                }
                 Left::Waiting(children) => {
                     // Every child to its end, also beside one that fails: a dropped one would look killed.
                     let children =

@@ -6,8 +6,9 @@
 //! nothing, and the others of its group do not notice.
 
 use crate::db::{Conn, Value, storable};
+use crate::ledger::{self, Ledger, Refusal};
 use crate::runs::{self, NewRun, no_such};
-use crate::turns::Reach;
+use crate::turns::{Appending, Reach};
 use crate::{Context, NewApproval, Store, approvals, standing};
 use station_core::approval::Approved;
 use station_core::run::{Entry, Event, Status};
@@ -37,6 +38,8 @@ pub struct Append {
     pub voids: Vec<EffectId>,
     /// What the run's row says from now on.
     pub row: Option<RunUpdate>,
+    /// What is reserved, spent and settled.
+    pub ledger: Ledger,
 }
 
 /// What a run's row says after an append.
@@ -79,6 +82,8 @@ pub enum Appended {
     },
     /// The run has another driver; nothing was written.
     Fenced,
+    /// There is no room in a budget; nothing was written.
+    Refused(Box<Refusal>),
 }
 
 /// Events of one statement. The texts below are all there are, so each is prepared once.
@@ -99,7 +104,8 @@ impl Store {
     /// `NotFound` where there is no such run, `Internal` where an entry does not continue the journal.
     pub async fn append(&self, append: Append) -> Result<Appended> {
         let is_final = append.row.as_ref().is_some_and(|row| row.status.is_final());
-        let reach = if is_final { Reach::RunAndParent(append.run) } else { Reach::Run(append.run) };
+        let has_charges = !append.ledger.is_empty();
+        let reach = Reach::Append(Appending { run: append.run, is_end: is_final, has_charges });
         self.write_reaching(reach, (self.shared_context(), append), |conn, (context, input)| {
             Box::pin(append_all(conn, context, input))
         })
@@ -142,6 +148,31 @@ fn unknown(run: RunId, seq: i64, cause: serde_json::Error) -> Error {
 }
 
 async fn append_all(conn: &mut Conn, context: &Arc<Context>, append: &Append) -> Result<Appended> {
+    let Ledger { charges, wait } = &append.ledger;
+    let at = append.entries.last().map_or(Micros(0), |entry| entry.at);
+    if charges.is_empty() {
+        let appended = append_one(conn, context, append).await?;
+        if matches!(appended, Appended::Done { .. }) {
+            ledger::settle_wait(conn, append.run, wait, at).await?;
+        }
+        return Ok(appended);
+    }
+    conn.script("savepoint charges").await?;
+    let mut appended = append_one(conn, context, append).await?;
+    if matches!(appended, Appended::Done { .. }) {
+        match ledger::charge(conn, charges, at).await? {
+            Ok(()) => ledger::settle_wait(conn, append.run, wait, at).await?,
+            Err(refusal) => {
+                conn.script("rollback to savepoint charges").await?;
+                appended = Appended::Refused(Box::new(refusal));
+            }
+        }
+    }
+    conn.script("release savepoint charges").await?;
+    Ok(appended)
+}
+
+async fn append_one(conn: &mut Conn, context: &Arc<Context>, append: &Append) -> Result<Appended> {
     if !take(conn, append).await? {
         return refused(conn, append).await;
     }

@@ -81,6 +81,7 @@ fn append(run: RunId, fence: Fence, seq: i64) -> Append {
         heard: Vec::new(),
         voids: Vec::new(),
         row: None,
+        ledger: Default::default(),
     }
 }
 

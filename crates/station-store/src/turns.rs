@@ -2,7 +2,7 @@
 //!
 //! A transaction of ours is a group of writes that have nothing to do with each other, so its locks could be taken in
 //! any order, and two groups in opposite orders are a deadlock: a second of standstill for both. So the order is fixed:
-//! first the turn of the queue and that of the audit, where one of the group needs them, then rows of runs by rising id. The writer sorts each
+//! first the turns of the queue, of the audit and of the ledger, where one of the group needs them, then rows of runs by rising id. The writer sorts each
 //! group; a run's end reaches for its parent's row as well, so a group with an end takes all its rows at once, first.
 //! On SQLite there is one lock, and it is held. What remains (a cancel of a whole tree) is what the writer's second
 //! attempt is for.
@@ -19,28 +19,58 @@ pub(crate) enum Reach {
     Queue,
     /// One run.
     Run(RunId),
-    /// One run, and the one that spawned it.
-    RunAndParent(RunId),
     /// The end of the audit's chain, and the run that is decided about, where there is one.
     Audit(Option<RunId>),
+    /// The ledger of budgets: what it says must hold until COMMIT.
+    Ledger,
+    /// An append: its run, and what else it touches.
+    Append(Appending),
+}
+
+/// What an append touches beside its run's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Appending {
+    pub(crate) run: RunId,
+    /// It ends its run, and so reaches for the parent's row.
+    pub(crate) is_end: bool,
+    /// It touches the ledger of budgets.
+    pub(crate) has_charges: bool,
 }
 
 impl Reach {
     /// The order within a group.
     pub(crate) fn run(self) -> Option<RunId> {
         match self {
-            Self::Nothing | Self::Queue => None,
-            Self::Run(run) | Self::RunAndParent(run) => Some(run),
+            Self::Nothing | Self::Queue | Self::Ledger => None,
             Self::Audit(run) => run,
+            Self::Run(run) | Self::Append(Appending { run, .. }) => Some(run),
+        }
+    }
+
+    fn is_ending(self) -> bool {
+        match self {
+            Self::Append(appending) => appending.is_end,
+            Self::Nothing | Self::Queue | Self::Run(_) | Self::Audit(_) | Self::Ledger => false,
+        }
+    }
+
+    fn is_counting(self) -> bool {
+        match self {
+            Self::Ledger => true,
+            Self::Append(appending) => appending.has_charges,
+            Self::Nothing | Self::Queue | Self::Run(_) | Self::Audit(_) => false,
         }
     }
 }
 
 /// Any number, as long as no other advisory lock in the same database has it: "queue" in ASCII.
-const LOCK: i64 = 0x0071_7565_7565;
+const QUEUE_LOCK: i64 = 0x0071_7565_7565;
+
+/// As the lock of the queue: "ledger" in ASCII.
+const LEDGER_LOCK: i64 = 0x6c65_6467_6572;
 
 /// As above: "audit" in ASCII.
-const AUDIT: i64 = 0x0061_7564_6974;
+const AUDIT_LOCK: i64 = 0x0061_7564_6974;
 
 /// Takes what the group will need, in the one order; the first thing in its transaction.
 pub(crate) async fn take(conn: &mut Conn, group: &[Reach]) -> Result<()> {
@@ -53,12 +83,15 @@ pub(crate) async fn take(conn: &mut Conn, group: &[Reach]) -> Result<()> {
         return Ok(());
     }
     if group.contains(&Reach::Queue) {
-        conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![LOCK.into()]).await?;
+        conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![QUEUE_LOCK.into()]).await?;
     }
     if group.iter().any(|reach| matches!(reach, Reach::Audit(_))) {
-        conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![AUDIT.into()]).await?;
+        conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![AUDIT_LOCK.into()]).await?;
     }
-    let ending = group.iter().filter(|reach| matches!(reach, Reach::RunAndParent(_)));
+    if group.iter().any(|reach| reach.is_counting()) {
+        conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![LEDGER_LOCK.into()]).await?;
+    }
+    let ending = group.iter().filter(|reach| reach.is_ending());
     let ending = joined(ending.filter_map(|reach| reach.run()));
     if !ending.is_empty() {
         let all = joined(group.iter().filter_map(|reach| reach.run()));

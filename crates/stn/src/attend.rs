@@ -8,6 +8,7 @@ use crate::session::Session;
 use crate::waits;
 use serde_json::json;
 use station_core::RunId;
+use station_core::budget::Amounts;
 use station_core::run::{Event, Outcome, Status};
 use station_engine::{From, Run, Station};
 use station_server::wire;
@@ -22,8 +23,8 @@ pub(crate) enum Drive {
     New,
     /// Here, for the first time, after steps that another run took.
     Fork,
-    /// Here, on from where it was interrupted.
-    Resume,
+    /// Here, on from where it was interrupted, after something was added to its budget, or nothing.
+    Resume(Amounts),
     /// By a worker that is there.
     Handed(From),
 }
@@ -93,7 +94,7 @@ pub(crate) async fn attend(
     let work = async {
         match drive {
             Drive::New | Drive::Fork => station.work_off(id, stop.clone()).await,
-            Drive::Resume => station.resume_run(&session.by, id, stop.clone()).await,
+            Drive::Resume(added) => station.resume_run_adding(&session.by, id, added, stop.clone()).await,
             Drive::Handed(from) => station.attend_run(&session.by, id, from, stop.clone()).await,
         }
     };
@@ -159,7 +160,9 @@ pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) 
     let out = session.out;
     let code = code(run.status);
     if out.is_json() {
-        out.json(&json!({ "run": wire::Run::new(run, station.is_interrupted(run)) }))?;
+        let budgets = station.run_budgets(&[run.id]).await?;
+        let told = wire::Run::new(run, station.is_interrupted(run)).with_budget(budgets.get(&run.id));
+        out.json(&json!({ "run": told }))?;
         return Ok(code);
     }
     let summary = summary(run);
@@ -184,10 +187,12 @@ pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) 
             for hint in waits::of_tree(session, station, run).await? {
                 out.hint(&hint);
             }
-            out.hint(&format!(
-                "go on with `stn runs resume {}`; a running `stn serve` does so by itself",
-                run.id
-            ));
+            if !waits::is_budget(&on) {
+                out.hint(&format!(
+                    "go on with `stn runs resume {}`; a running `stn serve` does so by itself",
+                    run.id
+                ));
+            }
         }
     }
     Ok(code)

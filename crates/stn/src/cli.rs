@@ -1,6 +1,6 @@
 //! What can be typed, and the way from there to a command.
 
-use crate::cmd::{agent, approvals, audit, config, demo, env, init, key, mcp, runs, serve, sync};
+use crate::cmd::{agent, approvals, audit, budget, config, demo, env, init, key, mcp, runs, serve, sync};
 use crate::error::{self, Code, Result};
 use crate::out::{self, Form, Out};
 use crate::reference;
@@ -78,6 +78,8 @@ enum Command {
     #[command(subcommand)]
     Env(env::Command),
     #[command(subcommand)]
+    Budget(budget::Command),
+    #[command(subcommand)]
     Mcp(mcp::Command),
     #[command(subcommand)]
     Key(key::Command),
@@ -136,6 +138,7 @@ impl Command {
             Self::Approvals(command) => command.run(session).await,
             Self::Audit(command) => command.run(session).await,
             Self::Env(command) => command.run(session).await,
+            Self::Budget(command) => command.run(session).await,
             Self::Mcp(command) => command.run(session).await,
             Self::Key(command) => command.run(session).await,
             Self::Config(command) => command.run(session),

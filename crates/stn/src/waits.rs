@@ -40,5 +40,17 @@ pub(crate) fn of_run(details: &RunDetails) -> Vec<String> {
     let lost = details.unsettled.iter().map(|effect| {
         format!("say what became of the lost call: `stn runs settle {run} {effect} done` or `not-done`")
     });
-    asked.chain(lost).collect()
+    let on =
+        details.run.waiting_on.as_deref().filter(|on| details.run.status == Status::Waiting && is_budget(on));
+    let root = details.run.parent.unwrap_or(run);
+    let spent = on.map(|on| {
+        let who = if root == run { String::new() } else { format!("run {run} waits for {on}; ") };
+        format!("{who}give it more with `stn runs resume {root} --add tokens=…`")
+    });
+    asked.chain(lost).chain(spent).collect()
+}
+
+/// Whether a run that waits for this waits for a budget.
+pub(crate) fn is_budget(waiting_on: &str) -> bool {
+    waiting_on.starts_with("budget")
 }

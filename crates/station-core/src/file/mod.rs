@@ -7,6 +7,7 @@ mod concurrency;
 pub mod config;
 pub mod edit;
 mod json;
+mod limits;
 mod picoschema;
 pub mod prompt;
 pub mod render;

@@ -3,6 +3,7 @@
 use super::sheet::Sheet;
 use super::{Problem, yaml};
 use crate::ToolRules;
+use crate::budget::Limits;
 
 /// The rules of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct EnvironmentRules {
     pub description: Option<String>,
     /// Rules over the tools of all its servers.
     pub rules: ToolRules,
+    /// What its runs may spend.
+    pub limits: Limits,
 }
 
 /// Reads the rules. A file without any is fine; an unknown key is kept and named.
@@ -28,6 +31,7 @@ pub fn read(text: &str, path: &str) -> (Option<EnvironmentRules>, Vec<Problem>) 
                     _ if member.node.is_null() => {}
                     "description" => environment.description = sheet.text(&member.node, "description"),
                     "tools" => environment.rules = sheet.tool_rules(&member.node, "tools"),
+                    "limits" => environment.limits = sheet.limits(&member.node, "limits"),
                     key => sheet.without_effect(member.at, &key.escape_debug().to_string()),
                 }
             }
@@ -42,7 +46,7 @@ mod tests {
 
     #[test]
     fn rules_are_read_and_unknown_keys_named() {
-        let text = "description: prod\ntools:\n  allow: [\"read_*\"]\n  deny: write_*\n  approve: [x]\n  speed: {}\nowner: me\n";
+        let text = "description: prod\ntools:\n  allow: [\"read_*\"]\n  deny: write_*\n  approve: [x]\n  speed: {}\nowner: me\nlimits: {day: {usd: 5}}\n";
         let (environment, problems) = read(text, "environment.yml");
         let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -57,6 +61,7 @@ mod tests {
         assert_eq!(environment.rules.allow, ["read_*"]);
         assert_eq!(environment.rules.deny, ["write_*"]);
         assert_eq!(environment.rules.approve, ["x"]);
+        assert_eq!(environment.limits.day.micro_usd, Some(5_000_000));
     }
 
     #[test]

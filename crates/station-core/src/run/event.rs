@@ -6,6 +6,7 @@
 
 use super::{AskFailure, Compaction, Effect, Inputs, Outcome, Status, Whole, Why};
 use crate::approval::Basis;
+use crate::budget::{Account, Amounts};
 use crate::{Answer, EffectId, Fence, Micros, ModelRef, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -191,6 +192,42 @@ pub enum Event {
         whole: Option<Whole>,
         /// What it cost is counted in its own run.
         ms: u64,
+    },
+    /// Budgets made room for a request to a model; in the commit of its `EffectStarted`.
+    BudgetReserved {
+        /// The request.
+        id: EffectId,
+        /// Where.
+        accounts: Vec<Account>,
+        /// How much, in each of them.
+        amounts: Amounts,
+    },
+    /// A reservation became what the request cost; in the commit of its answer.
+    BudgetSettled {
+        /// The request.
+        id: EffectId,
+        /// How much is spent.
+        spent: Amounts,
+        /// No answer was seen, so all that was reserved is spent.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lost: bool,
+    },
+    /// A limit keeps the run from going on; nothing was sent.
+    BudgetReached {
+        /// Where.
+        account: Account,
+        /// Which limit, and how it stands, for people.
+        sentence: String,
+        /// When it looks again by itself; `None` where somebody must raise the limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Micros>,
+    },
+    /// Somebody raised the run's own limits.
+    BudgetRaised {
+        /// Who, for people.
+        by: String,
+        /// By how much.
+        added: Amounts,
     },
     /// Somebody asked the run to stop.
     CancelRequested {

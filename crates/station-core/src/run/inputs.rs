@@ -4,6 +4,7 @@
 
 use super::UnknownPolicy;
 use super::fork::ForkedFrom;
+use crate::budget::{Ancestor, Limit};
 use crate::{AgentId, BlobHash, Message, Micros, ModelRef, ServerId, ToolSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,6 +49,12 @@ pub struct Inputs {
     /// The run whose first steps are this one's history, where it did not begin at the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<ForkedFrom>,
+    /// What it may spend by files and by its request, and those above it may; limits set by hand are read as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
+    /// The runs above it, up to the root.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub above: Vec<Ancestor>,
 }
 
 /// How much of a run's conversation a model is sent.

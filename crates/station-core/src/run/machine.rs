@@ -6,6 +6,7 @@
 //! order of the calls, in whatever order they arrived. What it is not: it does not know providers, servers or rights.
 
 use super::flaw::Flaw;
+use super::spend::Reservation;
 use super::turn::Turn;
 use super::{
     AskFailure, Compaction, CompactionReason, Event, Failure, Inputs, Next, Outcome, Prepared, Todo, Waiting,
@@ -38,6 +39,7 @@ pub struct Machine {
     pub(super) compacted_at: Option<u32>,
     /// Turns at the last compaction that a refusal asked for.
     pub(super) overflowed_at: Option<u32>,
+    pub(super) reserved: Option<Reservation>,
 }
 
 /// A request that no retry could save.
@@ -69,6 +71,7 @@ impl Machine {
             compaction: None,
             compacted_at: None,
             overflowed_at: None,
+            reserved: None,
         }
     }
 
@@ -104,6 +107,10 @@ impl Machine {
             | Event::ApprovalVoided { .. }
             | Event::EffectSettled { .. }
             | Event::ChildEnded { .. } => self.fold_call(event),
+            Event::BudgetReserved { .. }
+            | Event::BudgetSettled { .. }
+            | Event::BudgetReached { .. }
+            | Event::BudgetRaised { .. } => self.fold_budget(event),
             Event::CancelRequested { .. } => {
                 self.stop.get_or_insert(Outcome::Cancelled);
             }

@@ -20,6 +20,7 @@ mod results;
 #[cfg(test)]
 mod schedules;
 mod slot;
+mod spend;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -33,3 +34,4 @@ pub use machine::Machine;
 pub use next::{Again, Given, Next, Terms, Todo, Waiting};
 pub use outcome::{Failure, Outcome, Status, child_text};
 pub use results::{READER, RESULT_BYTES_MAX, Reading, Source, Whole, reader};
+pub use spend::Reservation;

@@ -110,6 +110,8 @@ impl Run {
             depth: 0,
             context: Context { result_bytes_max: Some(1_000), ..Context::default() },
             forked_from: None,
+            limits: Vec::new(),
+            above: Vec::new(),
         };
         let mut run = Self { machine: Machine::new(prepared), journal: Vec::new(), ids: 0 };
         run.add(Event::Adopted { fence: Fence(1), worker: "w".to_owned(), deadline: None, alone: false });

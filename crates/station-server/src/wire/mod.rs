@@ -9,6 +9,7 @@
 
 mod agent;
 mod approval;
+mod budget;
 mod environment;
 mod error;
 mod event;
@@ -20,6 +21,7 @@ mod tool;
 
 pub use agent::{Agent, AgentDetails, Grant, ReasonedTool, Schedule};
 pub use approval::{Approval, AuditEntry, StandingApproval};
+pub use budget::{Budget, Measured, Price, Spent};
 pub use environment::Environment;
 pub use error::{Error, ErrorBody};
 pub use event::Entry;

@@ -1,6 +1,6 @@
 //! Runs.
 
-use super::{Approval, Entry};
+use super::{Approval, Entry, Spent};
 use serde::Serialize;
 
 /// A run.
@@ -37,6 +37,9 @@ pub struct Run {
     pub tool_calls: u32,
     /// Tokens, without those of its sub-agents.
     pub usage: Usage,
+    /// Its own limits and what it has spent of them, its sub-agents included; `null` where it has none, or has not spent
+    /// yet.
+    pub budget: Option<Spent>,
     /// The run that spawned it.
     pub parent_id: Option<i64>,
     /// The run whose first steps are its history.
@@ -111,6 +114,7 @@ impl Run {
             steps: run.steps,
             tool_calls: run.tool_calls,
             usage: run.usage.into(),
+            budget: None,
             parent_id: run.parent.map(|id| id.0),
             forked_from: run.forked_from.map(|from| ForkedFrom { run_id: from.run.0, step: from.step }),
             depth: run.depth,
@@ -119,6 +123,14 @@ impl Run {
             ended_at: run.ended_at.map(|at| at.to_string()),
             duration_ms: run.ended_at.zip(started_at).map(|(ended, started)| ended.ms_since(started)),
         }
+    }
+}
+
+impl Run {
+    /// With what it has spent of its limits.
+    #[must_use]
+    pub fn with_budget(self, budget: Option<&station_engine::RunBudget>) -> Self {
+        Self { budget: budget.map(Spent::from), ..self }
     }
 }
 
@@ -136,9 +148,16 @@ impl RunDetails {
         is_interrupted: impl Fn(&station_engine::Run) -> bool,
     ) -> Self {
         Self {
-            run: Run::new(&details.run, details.interrupted),
+            run: Run::new(&details.run, details.interrupted)
+                .with_budget(details.budgets.get(&details.run.id)),
             journal: details.journal.iter().map(Entry::from).collect(),
-            children: details.children.iter().map(|child| Run::new(child, is_interrupted(child))).collect(),
+            children: details
+                .children
+                .iter()
+                .map(|child| {
+                    Run::new(child, is_interrupted(child)).with_budget(details.budgets.get(&child.id))
+                })
+                .collect(),
             approvals: details.approvals.iter().map(Approval::from).collect(),
             unsettled: details.unsettled.iter().map(ToString::to_string).collect(),
         }

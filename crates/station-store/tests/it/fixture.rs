@@ -7,7 +7,8 @@ use station_core::{
     Usage,
 };
 use station_store::{
-    Append, Appended, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, Renewed, RunUpdate, Store,
+    Append, Appended, Claim, Key, LeaseClock, Ledger, Location, NewRun, Options, Owner, Renewed, RunUpdate,
+    Store,
 };
 use station_testkit::postgres::cluster;
 use std::collections::BTreeMap;
@@ -212,6 +213,7 @@ pub(crate) fn append(run: RunId, fence: Fence, entries: Vec<Entry>) -> Append {
         heard: Vec::new(),
         voids: Vec::new(),
         row: None,
+        ledger: Ledger::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "this is all test: whatever fails here should end it")]
 
 mod approvals;
+mod budgets;
 mod catalog;
 mod environments;
 mod family;

@@ -6,6 +6,7 @@
 pub(crate) mod agent;
 pub(crate) mod approvals;
 pub(crate) mod audit;
+pub(crate) mod budget;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod env;

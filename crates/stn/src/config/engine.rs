@@ -129,6 +129,10 @@ impl Settings {
                 .filter(|after| !after.is_zero()),
             queue_max: config.execution.queue.unwrap_or(Config::QUEUE_MAX),
             socket_folders: self.socket_folders(),
+            limits: config.limits,
+            prices: config.prices.clone(),
+            rate_limits: config.rate_limits.clone(),
+            keep_days: config.runs.keep_days,
             worker: worker(),
         }
     }

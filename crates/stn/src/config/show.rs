@@ -127,6 +127,9 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         [] => unset(name),
         names => row(name, names.join(", "), "config.yaml"),
     };
+    let told = |name: &str, value: String| {
+        if value.is_empty() { unset(name) } else { row(name, value, "config.yaml") }
+    };
     let at_once = &config.execution.concurrency;
     let limit = |name: &str, written: Option<u32>| {
         written.map_or_else(|| unset(name), |n| row(name, n.to_string(), "config.yaml"))
@@ -145,6 +148,9 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         bytes("context.result_bytes_max", config.context.result_bytes_max, Config::RESULT_BYTES_MAX),
         span("discovery.ttl", config.discovery.ttl_ms, Config::DISCOVERY_TTL),
         span("approvals.timeout", config.approvals.timeout_ms, Config::APPROVAL_TIMEOUT),
+        told("limits.run", config.limits.run.shown()),
+        told("limits.day", config.limits.day.shown()),
+        told("runs.keep_days", config.runs.keep_days.map(|days| days.to_string()).unwrap_or_default()),
         names("child_env", &config.child_env),
         names("env_passthrough", &config.env_passthrough),
     ];

@@ -1,6 +1,6 @@
 //! Events of runs, told line by line.
 
-use super::measure::{cut, cut_lines, duration, plural, size, tokens};
+use super::measure::{cut, cut_lines, duration, moment, plural, size, tokens};
 use crate::out::Tone;
 use station_core::run::fork::ForkedFrom;
 use station_core::run::{
@@ -148,10 +148,35 @@ impl Narrator {
                 let name = self.name(*id);
                 self.child(&name, *run, *status, text, *ms)
             }
+            Event::BudgetReserved { .. }
+            | Event::BudgetSettled { .. }
+            | Event::BudgetReached { .. }
+            | Event::BudgetRaised { .. } => self.budget(&entry.event),
             Event::CancelRequested { by } => vec![bad(format!("asked to stop by {by}"))],
             Event::DeadlinePassed => vec![bad("its time is over".to_owned())],
             Event::RunEnded { outcome } => self.ended(outcome),
         }
+    }
+
+    fn budget(&self, event: &Event) -> Vec<Line> {
+        match event {
+            Event::BudgetReserved { amounts, .. } => self.full(format!("reserved {}", amounts.shown())),
+            Event::BudgetSettled { spent, lost: false, .. } => self.full(format!("spent {}", spent.shown())),
+            Event::BudgetSettled { spent, lost: true, .. } => {
+                vec![quiet(format!("spent {}: all that was reserved, as no answer was seen", spent.shown()))]
+            }
+            Event::BudgetReached { sentence, until, .. } => {
+                let until = until.map(|at| format!("; it goes on at {} UTC", moment(at))).unwrap_or_default();
+                vec![bad(format!("waits for {sentence}{until}"))]
+            }
+            Event::BudgetRaised { by, added } => vec![plain(format!("{} added by {by}", added.shown()))],
+            _ => Vec::new(),
+        }
+    }
+
+    /// What only who wants to see everything is told.
+    fn full(&self, text: String) -> Vec<Line> {
+        if self.detail == Detail::Full { vec![quiet(text)] } else { Vec::new() }
     }
 
     fn adopted(&mut self, worker: &str) -> Vec<Line> {

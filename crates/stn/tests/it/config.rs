@@ -46,6 +46,9 @@ fn every_setting_says_where_it_comes_from() {
         context.result_bytes_max  65536  default
         discovery.ttl [span]  default
         approvals.timeout [span]  default
+        limits.run  -
+        limits.day  -
+        runs.keep_days  -
         child_env  -
         env_passthrough  -
         log level  off  default

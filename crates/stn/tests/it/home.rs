@@ -219,6 +219,8 @@ static UNSTABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b([Kk]ey|id) [0-9a-f]{8}\b", "$1 [id]"),
         (r"(taken up|taken up again|stop) by \S+", "$1 by [worker]"),
         (r"\b([Ww]orker) [^\s:]+:\d+", "$1 [worker]"),
+        (r"added by \S+ \(\S+\)", "added by [person]"),
+        (r"by hand, \S+,", "by hand, [person],"),
         (r"\b[0-9a-f]{16}\b", "[workspace]"),
     ]
     .into_iter()

@@ -1,6 +1,7 @@
 //! Front matter to a [`Prompt`], with everything there is to say about the file.
 
 use super::split;
+use crate::budget::Limits;
 use crate::file::sheet::{Fault, Sheet};
 use crate::file::tree::{Member, Node, Value as Tree};
 use crate::file::{Position, Problem, picoschema, render, yaml};
@@ -38,6 +39,8 @@ pub struct Prompt {
     pub schedule: Option<Schedule>,
     /// Longest time of one run, in seconds.
     pub timeout_s: Option<u64>,
+    /// What its runs may spend.
+    pub limits: Limits,
     /// What to do with an unknown effect that must not be repeated.
     pub unknown: UnknownPolicy,
     /// Tools that a person must approve, as patterns.
@@ -313,10 +316,12 @@ fn take_station(sheet: &mut Sheet<'_>, node: &Node, prompt: &mut Prompt) {
             "approve" => prompt.approve = sheet.texts(node, &what),
             "limits" => {
                 for limit in sheet.members(node, &what) {
-                    let what = format!("{what}.{}", limit.key);
                     match limit.key.as_str() {
-                        "timeout_s" => prompt.timeout_s = sheet.number(&limit.node, &what, 1),
-                        _ => sheet.without_effect(limit.at, &what),
+                        "timeout_s" => {
+                            let what = format!("{what}.{}", limit.key);
+                            prompt.timeout_s = sheet.number(&limit.node, &what, 1);
+                        }
+                        _ => sheet.limit(limit, &what, &mut prompt.limits),
                     }
                 }
             }

@@ -6,7 +6,7 @@ use crate::{Seen, Watch};
 use station_core::approval::{Approved, Basis, Level, Rule};
 use station_core::run::{Effect, Entry, Event};
 use station_core::{EffectId, RunId};
-use station_store::{RunFilter, Store};
+use station_store::{Run, RunFilter, Store};
 use std::collections::BTreeMap;
 
 /// Entries of a journal per turn, call, question and adoption; more would mean that something is kept twice.
@@ -123,8 +123,29 @@ impl Rules {
             let stored = self.store.journal(*run, seq - 1, 1).await.expect("it reads");
             assert_eq!(stored.first(), Some(entry), "run {run}: an acknowledged step is lost");
         }
+        self.check_ledger(&runs).await;
         assert_eq!(self.store.check_audit().await.expect("it reads"), None, "the audit's chain");
         runs.len() as u64
+    }
+
+    /// What is counted in budgets is what the journals say, whoever was killed in between; nothing stays reserved.
+    async fn check_ledger(&self, runs: &[Run]) {
+        let (mut told, ids) = (0, runs.iter().map(|run| run.id).collect::<Vec<_>>());
+        for id in &ids {
+            let journal = self.store.journal(*id, 0, 100_000).await.expect("it reads");
+            told += journal
+                .iter()
+                .map(|entry| match &entry.event {
+                    Event::BudgetSettled { spent, .. } => spent.tokens,
+                    _ => 0,
+                })
+                .sum::<i64>();
+        }
+        let accounts = self.store.run_accounts(&ids).await.expect("it reads");
+        let counted: i64 = accounts.iter().map(|row| row.standing.spent.tokens).sum();
+        assert_eq!(counted, told, "the ledger is not what the journals say");
+        let reserved: i64 = accounts.iter().map(|row| row.standing.reserved.tokens).sum();
+        assert_eq!(reserved, 0, "something is reserved for ever");
     }
 
     fn check_journal(&mut self, run: RunId, journal: &[Entry]) {

@@ -4,6 +4,7 @@ use super::world::Shared;
 use crate::pool::Pool;
 use crate::{Clock, Config, Passthrough, Station, Workspace};
 use serde_json::json;
+use station_core::budget::{Caps, Limits};
 use station_core::discovery::{DiscoveredTool, Discovery};
 use station_core::sync::{AgentRow, Change, Grant, ServerOutline};
 use station_core::{
@@ -81,6 +82,14 @@ impl Scene {
             processes_max: Config::PROCESSES_MAX,
             idle_close: Config::IDLE_CLOSE,
             discovery_ttl: Config::DISCOVERY_TTL,
+            // Far away: every request goes through the ledger, and none is kept waiting.
+            limits: Limits {
+                run: Caps { tokens: Some(i64::MAX / 2), ..Caps::default() },
+                day: Caps::default(),
+            },
+            prices: Default::default(),
+            rate_limits: Default::default(),
+            keep_days: None,
             queue_max: Config::QUEUE_MAX,
             approval_timeout: Some(Duration::from_secs(600)),
             socket_folders: Vec::new(),

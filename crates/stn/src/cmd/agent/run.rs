@@ -2,10 +2,12 @@
 
 use super::find::environment_of;
 use crate::attend::{Drive, Where, attend, tell_handed};
+use crate::cmd::budget::{amount, caps};
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
 use crate::session::{Session, environment_name};
 use serde_json::json;
+use station_core::budget::Measure;
 use station_core::file::config::duration_ms;
 use station_core::{EnvironmentName, Secret};
 use station_engine::{AgentRef, Driver, From, NewRun, Run, Station};
@@ -37,6 +39,9 @@ pub(crate) struct Args {
     /// Longest time, e.g. 30s or 10m, instead of the agent's
     #[arg(long, value_name = "TIME", value_parser = timeout)]
     timeout: Option<Duration>,
+    /// Most it may spend, with its sub-agents: tokens=50000, usd=1.50, calls=20 or time=10m; several may be given
+    #[arg(long = "limit", value_name = "LIMIT", value_parser = amount)]
+    limits: Vec<(Measure, i64)>,
     /// Set a variable of prompt or servers for this run; may be given several times
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
     variables: Vec<(String, Secret)>,
@@ -61,6 +66,7 @@ impl Args {
             model: self.model,
             max_steps: self.max_steps,
             timeout: self.timeout,
+            limits: caps(&self.limits),
             variables: self.variables.into_iter().collect(),
             ..NewRun::default()
         };

@@ -6,9 +6,10 @@ use crate::narrate::{Detail, Line, Narrator, cut, cut_lines, duration, moment, w
 use crate::out::{Tone, shown};
 use crate::session::Session;
 use crate::waits;
+use station_core::budget::Measure;
 use station_core::run::{Event, Status};
 use station_core::{Micros, RunId};
-use station_engine::{Run, RunDetails};
+use station_engine::{Run, RunBudget, RunDetails};
 use station_server::wire;
 
 /// Lines of the task, and of an answer, that are shown without `--full`.
@@ -66,6 +67,7 @@ fn lines(details: &RunDetails, detail: Detail, now: Micros) -> Vec<(Tone, String
     }
     lines.push((Tone::Plain, String::new()));
     lines.extend(ending(run, details.interrupted, detail));
+    lines.extend(details.budgets.get(&run.id).into_iter().flat_map(spent));
     lines.extend(
         details
             .children
@@ -119,6 +121,20 @@ fn ending(run: &Run, interrupted: bool, detail: Detail) -> Vec<(Tone, String)> {
     lines
 }
 
+/// What a run has spent of its own limits, measure by measure.
+fn spent(budget: &RunBudget) -> Vec<(Tone, String)> {
+    let of_measure = |measure: Measure| {
+        let standing = &budget.standing;
+        let cap = budget.caps.get(measure)?.saturating_add(standing.added.get(measure));
+        let reserved = standing.reserved.get(measure);
+        let reserved =
+            if reserved == 0 { String::new() } else { format!(", {} reserved", measure.show(reserved)) };
+        let spent = measure.show(standing.spent.get(measure));
+        Some((Tone::Plain, format!("  budget: {spent} of {}{reserved}", measure.show(cap))))
+    };
+    Measure::ALL.into_iter().filter_map(of_measure).collect()
+}
+
 fn timed(offset: &str, line: &Line) -> (Tone, String) {
     let text = format!("{offset:>10}  {}{}", "  ".repeat(line.depth), shown(&line.text));
     (line.tone, text.trim_end().to_owned())
@@ -133,7 +149,9 @@ fn hints(details: &RunDetails) -> Vec<String> {
     }
     if details.interrupted || matches!(run.status, Status::Queued | Status::Waiting) {
         let root = run.parent.filter(|_| !run.status.is_final()).unwrap_or(run.id);
-        hints.push(format!("drive it on with `stn runs resume {root}`"));
+        let add =
+            if run.waiting_on.as_deref().is_some_and(waits::is_budget) { " --add tokens=…" } else { "" };
+        hints.push(format!("drive it on with `stn runs resume {root}{add}`"));
     }
     if let Some(child) = details.children.first() {
         hints.push(format!("look at a sub-agent's run with `stn runs inspect {}`", child.id));

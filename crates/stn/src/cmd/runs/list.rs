@@ -39,8 +39,11 @@ impl Args {
                 let runs = station.list_runs(&session.by, &filter, self.limit).await?;
                 let interrupted = |run: &Run| station.is_interrupted(run);
                 if session.out.is_json() {
-                    let runs: Vec<wire::Run> =
-                        runs.iter().map(|run| wire::Run::new(run, interrupted(run))).collect();
+                    let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+                    let budgets = station.run_budgets(&ids).await?;
+                    let told =
+                        |run: &Run| wire::Run::new(run, interrupted(run)).with_budget(budgets.get(&run.id));
+                    let runs: Vec<wire::Run> = runs.iter().map(told).collect();
                     session.out.json(&wire::list("runs", &runs))?;
                     return Ok(Code::Done);
                 }

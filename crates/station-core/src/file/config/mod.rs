@@ -1,0 +1,12 @@
+//! `config.yaml`: how this installation of Station is set up.
+//!
+//! Files of the Go program hold many keys that mean nothing here. They are kept and named, never refused; only a key
+//! that is known and has a wrong value is an error.
+
+mod prices;
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub use prices::{ProviderRate, RateLimits};
+pub use read::{Approvals, Config, Discovery, Execution, Files, Pool, Runs, duration_ms, expand, read};

@@ -1,0 +1,330 @@
+//! What a driven run spends: room is made before a request, what it cost is counted after, and a limit parks the run.
+//!
+//! The decisions are `station_core::budget`'s and the ledger is the store's; here they meet the journal. What an effect
+//! takes is part of the append of its `EffectStarted`: where there is no room nothing of the append is written, and the run
+//! is put back to where it stood before. A reservation whose answer was not seen (a kill, a stop) is charged whole by
+//! whoever drives the run next. **Invariant:** a run without limits does nothing here but look at an empty list.
+
+use crate::Station;
+use crate::drive::{Drive, Left};
+use crate::journal::Standing;
+use crate::lease::millis;
+use crate::perform::Started;
+use station_core::budget::{
+    self, Account, Amounts, Ancestor, CROWDED_FOR_MS, Caps, Claim, Limit, Measure, OUTPUT_TOKENS, Room,
+};
+use station_core::run::{Effect, Entry, Event, Machine, Status, Todo};
+use station_core::{Answer, Micros, Result, RunId, Usage};
+use station_store::{Charge, Refusal, Run, Wait};
+use std::time::Duration;
+
+/// What somebody adds to a run's own limits.
+#[derive(Clone, Debug)]
+pub(crate) struct Raise {
+    pub(crate) run: RunId,
+    /// Who, for people.
+    pub(crate) by: String,
+    pub(crate) added: Amounts,
+}
+
+/// What a driver knows of its run's budgets.
+pub(crate) struct Spending {
+    /// Limits kept with the run.
+    kept: Vec<Limit>,
+    /// The run, and those above it.
+    line: Vec<Ancestor>,
+    /// Since when driven time was not counted, since boot.
+    since: Duration,
+    /// What the request that is out was estimated to take.
+    estimate: Usage,
+    /// The journal says already that the run waits for room, and nothing was sent since.
+    is_told: bool,
+}
+
+impl Spending {
+    pub(crate) fn new(station: &Station, run: &Run, machine: &Machine, journal: &[Entry]) -> Self {
+        let inputs = machine.inputs();
+        let own = Ancestor { run: run.id, agent: run.agent };
+        let above = inputs.map(|inputs| inputs.above.clone()).unwrap_or_default();
+        Self {
+            kept: inputs.map(|inputs| inputs.limits.clone()).unwrap_or_default(),
+            line: std::iter::once(own).chain(above).collect(),
+            since: station.since_boot(),
+            estimate: Usage::default(),
+            is_told: reached(journal).is_some(),
+        }
+    }
+
+    /// Driven time since this was asked last; `now` is since boot.
+    fn take_time_ms(&mut self, now: Duration) -> i64 {
+        let spent = millis(now.saturating_sub(self.since));
+        self.since = now;
+        i64::try_from(spent).unwrap_or(i64::MAX)
+    }
+
+    /// What a sub-agent's run inherits.
+    pub(crate) fn inherited(&self) -> (Vec<Limit>, Vec<Ancestor>) {
+        (self.kept.clone(), self.line.clone())
+    }
+}
+
+/// What became of what was to be begun.
+pub(crate) enum Begun {
+    /// It may be sent: that is committed.
+    Out(Vec<Started>),
+    /// There is nothing to send.
+    Nothing,
+    /// There is no room for it, and the run was let go of.
+    Parked(Left),
+}
+
+/// How old the limits set by hand may be that one goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    /// A second: who sets a limit does not wait longer for it to hold.
+    Recent,
+    /// Not at all.
+    Now,
+}
+
+impl Drive<'_> {
+    /// Counts what is open from before: a lost reservation, what somebody adds, and that the run waits no longer.
+    pub(crate) fn take_up_budget(&mut self) {
+        self.charge_lost();
+        if let Some(Raise { run, by, added }) = self.signals.take_raise(self.run.id) {
+            let account = Account { scope: budget::Scope::Run(run), day: None };
+            self.journal
+                .charge([Charge { add: added, ..counted(account, Amounts::default(), Amounts::default()) }]);
+            let event = self.machine.apply(Event::BudgetRaised { by, added });
+            self.journal.add(event);
+        }
+        if self.run.status == Status::Waiting {
+            self.journal.wait(Wait::Leave);
+        }
+    }
+
+    /// Begins what is to do, in one commit with the room it takes; parks the run where there is none.
+    pub(crate) async fn begin_within_budget(&mut self, todos: Vec<Todo>) -> Result<Begun> {
+        let claims = self.claims(Read::Recent).await?;
+        let before = (!claims.is_empty()).then(|| (self.machine.clone(), self.journal.mark()));
+        let mut started = self.begin(todos).await?;
+        if started.is_empty() && self.machine.children().is_empty() {
+            return Ok(Begun::Nothing);
+        }
+        let Some((machine, mark)) = before else {
+            self.flush(Standing::Running).await?;
+            return Ok(Begun::Out(started));
+        };
+        let refused = match self.reserve(&claims, &mut started, mark.seq()) {
+            Err(sentence) => Some(Refused::Unpriced(sentence)),
+            Ok(()) => {
+                let standing = Standing::Running;
+                let refusal = self.journal.try_flush(&self.machine, standing, self.lease).await?;
+                refusal.map(|refusal| Refused::NoRoom(Box::new(refusal)))
+            }
+        };
+        let Some(refused) = refused else { return Ok(Begun::Out(started)) };
+        self.machine = machine;
+        self.journal.retract(&mark);
+        self.pause(&claims, refused).await.map(Begun::Parked)
+    }
+
+    /// Counts what an answer cost. Of a request without a reservation nothing is counted.
+    pub(crate) fn settle(&mut self, event: &Event) {
+        let Some(reserved) = self.machine.reservation().cloned() else { return };
+        let spent = match event {
+            Event::Answered { id, answer, .. } if *id == reserved.id => self.cost(answer, reserved.amounts),
+            Event::AskFailed { id, failure, .. } if *id == reserved.id => {
+                budget::charged_for(*failure, reserved.amounts)
+            }
+            _ => return,
+        };
+        self.charge(&reserved.accounts, reserved.amounts.negated(), spent);
+        let event = self.machine.apply(Event::BudgetSettled { id: reserved.id, spent, lost: false });
+        self.journal.add(event);
+    }
+
+    /// Counts a reservation whose answer will not be seen as if all of it were spent.
+    pub(crate) fn charge_lost(&mut self) {
+        let Some(reserved) = self.machine.reservation().cloned() else { return };
+        self.charge(&reserved.accounts, reserved.amounts.negated(), reserved.amounts);
+        let (id, spent) = (reserved.id, reserved.amounts);
+        let event = self.machine.apply(Event::BudgetSettled { id, spent, lost: true });
+        self.journal.add(event);
+    }
+
+    /// What `answer` cost; a provider that counts no tokens is believed to have taken what was estimated.
+    fn cost(&self, answer: &Answer, reserved: Amounts) -> Amounts {
+        let usage = budget::usage_of(answer, self.spending.estimate);
+        let price = self.machine.model().and_then(|model| self.station.config().prices.cost(model, &usage));
+        let tokens = i64::try_from(usage.input.saturating_add(usage.output)).unwrap_or(i64::MAX);
+        Amounts { tokens, micro_usd: price.unwrap_or(reserved.micro_usd), ..Amounts::default() }
+    }
+
+    fn charge(&mut self, accounts: &[Account], reserve: Amounts, spent: Amounts) {
+        let spend = Amounts { time_ms: self.spending.take_time_ms(self.station.since_boot()), ..spent };
+        self.journal.charge(accounts.iter().map(|account| counted(*account, reserve, spend)));
+    }
+
+    /// The limits that hold for this run now.
+    async fn limits(&self, read: Read) -> Result<Vec<Limit>> {
+        let by_hand = match read {
+            Read::Recent => self.station.limits_by_hand().await?,
+            Read::Now => self.station.limits_by_hand_now().await?,
+        };
+        Ok(self.spending.kept.iter().chain(by_hand.iter()).cloned().collect())
+    }
+
+    async fn claims(&self, read: Read) -> Result<Vec<Claim>> {
+        let limits = self.limits(read).await?;
+        let (line, now) = (&self.spending.line, self.station.now());
+        Ok(budget::claims(&limits, line, self.run.environment, now))
+    }
+
+    /// Adds to the append what `started` takes; `Err` where it cannot be said what that costs.
+    fn reserve(&mut self, claims: &[Claim], started: &mut [Started], from_seq: i64) -> Result<(), String> {
+        let mut reserve = Amounts::default();
+        for it in started {
+            let Started::Ask { id, model, messages, max_output } = it else { continue };
+            let usage = budget::estimate(messages, self.machine.prepared());
+            let prices = &self.station.config().prices;
+            let is_paid = budget::is_limited_in(claims, Measure::Usd);
+            let price = match prices.missing(model).filter(|_| is_paid) {
+                Some(sentence) => return Err(sentence),
+                None => prices.cost(model, &usage).unwrap_or(0),
+            };
+            if is_paid || budget::is_limited_in(claims, Measure::Tokens) {
+                let written = self.machine.prepared().settings.max_output_tokens;
+                *max_output = Some(written.unwrap_or(OUTPUT_TOKENS));
+            }
+            let tokens = i64::try_from(usage.input.saturating_add(usage.output)).unwrap_or(i64::MAX);
+            reserve = Amounts { tokens, micro_usd: price, ..Amounts::default() };
+            self.spending.estimate = usage;
+            let accounts = claims.iter().map(|claim| claim.account).collect();
+            let event = Event::BudgetReserved { id: *id, accounts, amounts: reserve };
+            let event = self.machine.apply(event);
+            self.journal.add(event);
+        }
+        let calls = self.journal.count_since(from_seq, |event| match event {
+            Event::EffectStarted { effect: Effect::Call { attempt, .. }, .. } => *attempt == 1,
+            Event::EffectStarted { effect: Effect::Spawn { .. }, .. } => true,
+            _ => false,
+        });
+        let time_ms = self.spending.take_time_ms(self.station.since_boot());
+        let spend = Amounts { calls: i64::from(calls), time_ms, ..Amounts::default() };
+        self.journal.charge(
+            claims.iter().map(|claim| Charge { caps: claim.caps, ..counted(claim.account, reserve, spend) }),
+        );
+        Ok(())
+    }
+
+    /// Lets go of the run because of a limit.
+    async fn pause(&mut self, claims: &[Claim], refused: Refused) -> Result<Left> {
+        let limits = self.limits(Read::Now).await?;
+        let now = self.station.now();
+        let fresh = budget::claims(&limits, &self.spending.line, self.run.environment, now);
+        // Whatever comes of it, the time until here was driven.
+        let time_ms = refused.time_ms() + self.spending.take_time_ms(self.station.since_boot());
+        let time = Amounts { time_ms, ..Amounts::default() };
+        self.journal.charge(fresh.iter().map(|claim| counted(claim.account, Amounts::default(), time)));
+        let (words, left) = match refused {
+            Refused::Unpriced(sentence) => self.wait_for_price(claims, &sentence),
+            Refused::NoRoom(refusal) => self.wait_for_room(&limits, &refusal, now),
+        };
+        self.flush(Standing::Parked(words)).await?;
+        // Who changed the limits between the refusal and the parking did not see that this run waits.
+        if fresh != claims || self.claims(Read::Now).await? != fresh {
+            self.station.store().free_run(self.run.id, self.station.now()).await?;
+            return Ok(Left::Crowded);
+        }
+        Ok(left)
+    }
+
+    fn wait_for_price(&mut self, claims: &[Claim], sentence: &str) -> (String, Left) {
+        let words = format!("budget: {sentence}");
+        if let Some(claim) = claims.iter().find(|claim| claim.caps.micro_usd.is_some()) {
+            let (account, sentence) = (claim.account, words.clone());
+            let event = self.machine.apply(Event::BudgetReached { account, sentence, until: None });
+            self.journal.add(event);
+        }
+        (words, Left::Parked)
+    }
+
+    fn wait_for_room(&mut self, limits: &[Limit], refusal: &Refusal, now: Micros) -> (String, Left) {
+        let Refusal { charge, standing, room } = refusal;
+        let (Room::Crowded(measure) | Room::Reached(measure)) = *room else {
+            return ("budget".to_owned(), Left::Crowded);
+        };
+        let account = charge.account;
+        let line = &self.spending.line;
+        let culprit = budget::culprit(limits, line, self.run.environment, account, measure);
+        let words = budget::sentence(account, culprit, (&charge.caps, standing, *room));
+        let crowded = matches!(room, Room::Crowded(_));
+        let wakes_at =
+            if crowded { Some(now.plus_ms(CROWDED_FOR_MS)) } else { account.day.map(budget::day_end) };
+        self.journal.wait(Wait::Park { charge: Box::new(*charge), crowded, wakes_at });
+        // Whoever takes turns would fill the journal with it.
+        if !(crowded && self.spending.is_told) {
+            let event = Event::BudgetReached { account, sentence: words.clone(), until: wakes_at };
+            let event = self.machine.apply(event);
+            self.journal.add(event);
+        }
+        (words, if crowded { Left::Crowded } else { Left::Parked })
+    }
+}
+
+/// Why nothing was started.
+enum Refused {
+    NoRoom(Box<Refusal>),
+    /// A limit of money holds, and the table has no price.
+    Unpriced(String),
+}
+
+impl Refused {
+    /// Driven time that the refused append would have counted.
+    fn time_ms(&self) -> i64 {
+        match self {
+            Self::NoRoom(refusal) => refusal.charge.spend.time_ms,
+            Self::Unpriced(_) => 0,
+        }
+    }
+}
+
+/// The limit for which a run waits, by its journal: where nothing was sent since it was told.
+pub(crate) fn reached(journal: &[Entry]) -> Option<(Account, &str)> {
+    let last = journal.iter().rev().find(|entry| !matches!(entry.event, Event::Adopted { .. }))?;
+    match &last.event {
+        Event::BudgetReached { account, sentence, .. } => Some((*account, sentence)),
+        _ => None,
+    }
+}
+
+/// A charge that holds whatever the account says.
+fn counted(account: Account, reserve: Amounts, spend: Amounts) -> Charge {
+    Charge { account, caps: Caps::default(), reserve, spend, add: Amounts::default() }
+}
+
+/// Where the limits of a run come from, beside those set by hand.
+pub(crate) fn own_limits(
+    station: &Station,
+    run: &Run,
+    (agent, rules): (budget::Limits, budget::Limits),
+    asked: Caps,
+) -> Vec<Limit> {
+    use budget::Scope;
+    let environment = &run.environment_name;
+    let mut limits: Vec<Limit> = agent
+        .of(Scope::Agent(run.agent), &run.agent_name, &format!("by the file of agent `{}`", run.agent_name))
+        .collect();
+    if run.parent.is_none() {
+        let asked = budget::Limits { run: asked, day: Caps::default() };
+        limits.extend(station.config().limits.of(Scope::Installation, "", "by config.yaml"));
+        limits.extend(rules.of(
+            Scope::Environment(run.environment),
+            environment,
+            &format!("by environment.yml of `{environment}`"),
+        ));
+        limits.extend(asked.of(Scope::Run(run.id), "", "asked for with the run"));
+    }
+    limits
+}
