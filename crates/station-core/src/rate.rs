@@ -3,10 +3,13 @@
 //! Pure arithmetic over a clock that the caller brings. A caller takes its place in the line at once and is told how long to
 //! wait for it, so that of any number of callers each waits for its own turn and none starves.
 
-/// Milliseconds of a minute: all rates are per minute.
-const MINUTE_MS: u64 = 60_000;
+/// Microseconds of a minute: all rates are per minute.
+const MINUTE_US: u64 = 60_000_000;
 
-/// A bucket: so much per minute, and as much at once when nothing was asked for a minute.
+/// The part of a minute's rate that may be asked for at once: providers count over short spans, too.
+const BURST_PART: u64 = 10;
+
+/// A bucket: so much per minute, and a tenth of it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
     per_min: u64,
@@ -22,13 +25,14 @@ impl Bucket {
     }
 
     /// Takes `n` at `now_ms` (of any clock that only goes forward); returns how many milliseconds to wait until they are
-    /// there. More than a whole bucket waits for a full one and no longer.
+    /// there. More than a whole bucket waits for a full one, and those who come after wait for the rest.
     pub fn take(&mut self, n: u64, now_ms: u64) -> u64 {
         let now_us = now_ms.saturating_mul(1_000);
-        let n = n.min(self.per_min);
-        let fill_us = |n: u64| n.saturating_mul(MINUTE_MS * 1_000) / self.per_min;
-        self.full_at_us = self.full_at_us.max(now_us).saturating_add(fill_us(n));
-        let there_at_us = self.full_at_us.saturating_sub(fill_us(self.per_min));
+        let burst = (self.per_min / BURST_PART).max(1);
+        let fill_us = |n: u64| n.saturating_mul(MINUTE_US) / self.per_min;
+        let before = self.full_at_us.max(now_us);
+        self.full_at_us = before.saturating_add(fill_us(n));
+        let there_at_us = before.saturating_add(fill_us(n.min(burst))).saturating_sub(fill_us(burst));
         there_at_us.saturating_sub(now_us).div_ceil(1_000)
     }
 }
@@ -38,14 +42,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_gives_its_minute_at_once_and_then_in_its_rate() {
+    fn a_bucket_gives_a_tenth_at_once_and_then_in_its_rate() {
         for (per_min, takes, waits) in [
-            (60, &[(1, 0), (1, 0)][..], &[0, 0][..]),
-            (2, &[(1, 0), (1, 0), (1, 0), (1, 0)], &[0, 0, 30_000, 60_000]),
-            (2, &[(2, 0), (1, 30_000), (1, 30_000)], &[0, 0, 30_000]),
+            (20, &[(1, 0), (1, 0), (1, 0), (1, 0)][..], &[0, 0, 3_000, 6_000][..]),
+            (20, &[(2, 0), (1, 3_000), (1, 3_000), (2, 60_000)], &[0, 0, 3_000, 0]),
             (1, &[(1, 5_000), (1, 6_000), (1, 200_000)], &[0, 59_000, 0]),
-            // More than fits waits for a full bucket, not forever.
-            (100, &[(1_000, 0), (100, 0)], &[0, 60_000]),
+            // More than fits waits for a full bucket, and is paid for by who comes next.
+            (100, &[(50, 0), (1, 0), (1, 0)], &[0, 24_600, 25_200]),
             (0, &[(1, 0), (1, 0)], &[0, 60_000]),
         ] {
             let mut bucket = Bucket::new(per_min);

@@ -40,6 +40,13 @@ pub enum Seen {
     },
     /// Who drives the run has changed, or nobody does, in words.
     Hands(String),
+    /// The run waits for its turn at something that may not be asked so often.
+    Paced {
+        /// What, in words.
+        on: String,
+        /// For how long.
+        wait: Duration,
+    },
     /// A server is being connected and listed.
     Discovery {
         /// Its name.

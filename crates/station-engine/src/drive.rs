@@ -11,6 +11,7 @@ use crate::call::On;
 use crate::hear::hear;
 use crate::journal::{Journal, Standing};
 use crate::lease::{Before, Lease};
+use crate::pace::Paced;
 use crate::perform::{Seat, Started, perform};
 use crate::prepare::{self, Start};
 use crate::reading::is_for_a_person;
@@ -148,6 +149,9 @@ impl Drive<'_> {
                     return Ok(Left::Released);
                 }
                 Next::Do(todos) => {
+                    if self.pace(&todos).await? == Paced::Stopped {
+                        continue;
+                    }
                     let started = match self.begin_within_budget(todos).await? {
                         Begun::Out(started) => started,
                         // All were refused, or wait for a person: what comes next commits it.
@@ -268,7 +272,7 @@ impl Drive<'_> {
         }
     }
 
-    fn time_left(&self) -> Duration {
+    pub(crate) fn time_left(&self) -> Duration {
         let Some(deadline) = self.machine.deadline() else { return Duration::ZERO };
         Duration::from_micros(u64::try_from(deadline.0.saturating_sub(self.station.now().0)).unwrap_or(0))
     }

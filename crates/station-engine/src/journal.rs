@@ -82,6 +82,8 @@ pub(crate) enum Standing {
     Running,
     /// Let go of, for another driver.
     Queued,
+    /// Waits for its turn at something it may not ask so often: what, in words.
+    Paced(String),
     /// Parked until its sub-agents have ended: what it waits for, in words.
     Waiting(String),
     /// Parked for something that is no run: what it waits for, in words.
@@ -264,7 +266,9 @@ impl Journal {
             (Standing::Running, Some((on, since))) => (Some(on), Some(since)),
             (Standing::Running, None) | (Standing::Ended(_), _) => (None, None),
             (Standing::Queued, _) => (None, Some(now)),
-            (Standing::Waiting(on) | Standing::Parked(on), _) => (Some(on.clone()), Some(now)),
+            (Standing::Paced(on) | Standing::Waiting(on) | Standing::Parked(on), _) => {
+                (Some(on.clone()), Some(now))
+            }
         };
         update(machine, standing, (on, since), self.last.as_ref())
     }
@@ -278,7 +282,7 @@ fn update(
 ) -> RunUpdate {
     let waits_for_children = matches!(standing, Standing::Waiting(_));
     let (status, release, outcome) = match standing {
-        Standing::Running => (Status::Running, false, None),
+        Standing::Running | Standing::Paced(_) => (Status::Running, false, None),
         Standing::Queued => (Status::Queued, true, None),
         Standing::Waiting(_) | Standing::Parked(_) => (Status::Waiting, true, None),
         Standing::Ended(outcome) => (outcome.status(), true, Some(outcome)),

@@ -29,6 +29,7 @@ mod journal;
 mod keys;
 mod lease;
 mod local;
+mod pace;
 mod perform;
 mod pool;
 mod prepare;

@@ -3,6 +3,7 @@
 use crate::budgets::ByHand;
 use crate::bus::Bus;
 use crate::driving::Driving;
+use crate::pace::Rates;
 use crate::pool::Pool;
 use crate::reading::Readings;
 use crate::{Config, Watch};
@@ -27,6 +28,7 @@ struct Inner {
     readings: Readings,
     driving: Driving,
     by_hand: ByHand,
+    rates: Rates,
 }
 
 impl Station {
@@ -57,8 +59,8 @@ impl Station {
     /// A Station of parts that were made elsewhere.
     pub(crate) fn of(config: Config, store: Store, models: Models, pool: Pool) -> Self {
         let (bus, readings) = (Bus::default(), Readings::default());
-        let (driving, by_hand) = (Driving::default(), ByHand::default());
-        let inner = Inner { config, store, models, pool, bus, readings, driving, by_hand };
+        let (driving, by_hand, rates) = (Driving::default(), ByHand::default(), Rates::default());
+        let inner = Inner { config, store, models, pool, bus, readings, driving, by_hand, rates };
         Self { inner: Arc::new(inner) }
     }
 
@@ -116,6 +118,10 @@ impl Station {
 
     pub(crate) fn by_hand(&self) -> &ByHand {
         &self.inner.by_hand
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.inner.rates
     }
 
     pub(crate) fn now(&self) -> Micros {

@@ -100,6 +100,10 @@ impl Follower<'_> {
                 self.line(live, Tone::Bad, &format!("asking again in {wait} (retry {attempt}): {reason}"));
             }
             Seen::Hands(words) => self.out.note(Tone::Bad, words),
+            Seen::Paced { on, wait } => {
+                let wait = duration(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+                self.line(live, Tone::Quiet, &format!("waits {wait} for {on}"));
+            }
             Seen::Discovery { server, .. } if self.tell == Tell::Runs => {
                 if self.out.can_spin() {
                     self.out.spin(&format!("{}: {server} answered", self.doing));

@@ -234,7 +234,8 @@ async fn tell(write: &mut OwnedWriteHalf, live: &Live) -> io::Result<()> {
             let reason = wire::pieces(reason).next().unwrap_or_default().to_owned();
             wire::write(write, &Said::Retry { run, depth, agent, attempt, after_ms, reason }).await
         }
-        Seen::Discovery { .. } | Seen::Hands(_) => Ok(()),
+        // What a run waits for stands on its row.
+        Seen::Discovery { .. } | Seen::Hands(_) | Seen::Paced { .. } => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ mod failures;
 mod files;
 mod home;
 mod models;
+mod pace;
 mod pool;
 mod runs;
 mod serve;

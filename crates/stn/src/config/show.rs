@@ -4,7 +4,7 @@ use super::Settings;
 use super::models::KEYS;
 use serde::Serialize;
 use station_core::ModelMax;
-use station_core::file::config::Files;
+use station_core::file::config::{Files, RateLimits};
 use station_engine::{Config, Location, Serve};
 use std::time::Duration;
 
@@ -151,6 +151,7 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         told("limits.run", config.limits.run.shown()),
         told("limits.day", config.limits.day.shown()),
         told("runs.keep_days", config.runs.keep_days.map(|days| days.to_string()).unwrap_or_default()),
+        told("rate_limits", rates(&config.rate_limits)),
         names("child_env", &config.child_env),
         names("env_passthrough", &config.env_passthrough),
     ];
@@ -174,6 +175,16 @@ fn row_of_models(limits: &ModelMax) -> Setting {
         None if named.is_empty() => unset(NAME),
         None => row(NAME, named, "config.yaml"),
     }
+}
+
+fn rates(limits: &RateLimits) -> String {
+    let providers = limits.providers.iter().map(|(provider, rate)| {
+        let parts = [(rate.requests_per_min, "requests"), (rate.tokens_per_min, "tokens")];
+        let parts = parts.into_iter().filter_map(|(n, what)| Some(format!("{} {what}", n?)));
+        format!("{provider}: {} a minute", parts.collect::<Vec<_>>().join(", "))
+    });
+    let servers = limits.servers.iter().map(|(server, n)| format!("{server}: {n} calls a minute"));
+    providers.chain(servers).collect::<Vec<_>>().join("; ")
 }
 
 /// A URL as it may be shown.

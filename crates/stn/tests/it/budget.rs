@@ -207,3 +207,27 @@ fn a_worker_leaves_what_waits_for_a_budget_alone_until_somebody_adds_to_it() {
     "#]]);
     assert_eq!(home.json(&["runs", "inspect", "1"])["run"]["budget"]["tokens"]["spent"], 4 * 120);
 }
+
+#[test]
+fn a_run_that_asks_too_often_says_what_it_waits_for() {
+    let (model, home) = home();
+    let config = home.read("config.yaml");
+    home.write(
+        "config.yaml",
+        &format!("{config}rate_limits: {{providers: {{openai: {{requests_per_min: 1}}}}}}\n"),
+    );
+    home.stn(&["agent", "run", "worker", "say hello", "--timeout", "1s"]).is(&expect![[r#"
+        --- stderr
+        run 1 of `worker` in `default`: model openai/stand-in-1, at most 5 steps (max_steps of the agent)
+          turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+          -> fake/echo {"text": "hello"}
+          <- echo: 5 bytes in [span]
+          waits [span] for rate limit of provider `openai`: 1 request a minute
+          its time is over
+        run 1 took longer than it may in [span] (1 step, 1 tool call, 100 tokens in (64 cached), 20 out)
+        error: run 1 took longer than it may
+        hint: see what happened with `stn runs inspect 1`
+        --- exit 3
+    "#]]);
+    assert_eq!(model.requests().len(), 1);
+}

@@ -49,6 +49,7 @@ fn every_setting_says_where_it_comes_from() {
         limits.run  -
         limits.day  -
         runs.keep_days  -
+        rate_limits  -
         child_env  -
         env_passthrough  -
         log level  off  default
