@@ -35,6 +35,7 @@ mod pool;
 mod prepare;
 mod reading;
 mod results;
+mod retention;
 mod rights;
 mod runs;
 mod serve;
@@ -43,6 +44,7 @@ mod signals;
 mod spend;
 mod station;
 mod sync;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -70,6 +72,8 @@ pub use serve::Serve;
 pub use servers::ServerDetails;
 pub use station::Station;
 pub use station_llm::{Config as ModelConfig, Models};
-pub use station_store::{Approval, AuditEntry, Key, Location, Run, RunFilter, StandingApproval};
+pub use station_store::{
+    Approval, AuditEntry, Key, Location, Prunable, Pruned, Run, RunFilter, StandingApproval,
+};
 pub use sync::{SyncOptions, SyncReport};
 pub use workspace::Workspace;

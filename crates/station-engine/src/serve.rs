@@ -7,6 +7,7 @@
 use crate::Station;
 use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
+use crate::tasks;
 use crate::worker::{self, Ours};
 use station_core::run::Status;
 use station_core::{Concurrency, Kind, Micros, ModelMax, Result};
@@ -69,6 +70,8 @@ impl Station {
         let mut look = tokio::time::interval(LOOK_EVERY);
         // First those whose Station is known to be gone: of them most is known.
         self.look(&work, &mut driving).await?;
+        // tracked: waited for below; it ends with `stop`.
+        let retention = tokio::spawn(tasks::retention(self.clone(), stop.clone()));
         while !stop.is_cancelled() {
             let taken = tokio::select! {
                 () = stop.cancelled() => break,
@@ -85,6 +88,9 @@ impl Station {
         }
         while let Some(done) = driving.join_next().await {
             report(done);
+        }
+        if let Err(error) = retention.await {
+            tracing::error!(%error, "removing old runs ended early");
         }
         Ok(())
     }

@@ -24,7 +24,8 @@ pub struct Append {
     pub fence: Fence,
     /// What happened; `seq` goes on where the journal ended.
     pub entries: Vec<Entry>,
-    /// Bodies that the entries name by hash.
+    /// Bodies that the entries name by hash: all of them, also where they are stored already, or they may go with another
+    /// run.
     pub blobs: Vec<(BlobHash, Vec<u8>)>,
     /// Runs that the entries spawn, by effect. Whatever `parent` they name, they become children of this effect.
     pub spawns: Vec<(EffectId, NewRun)>,
@@ -97,6 +98,16 @@ const INSERT_EVENTS: [&str; EVENTS_MAX] = [
         ($1, $11, $12, $13)",
 ];
 
+/// Names of bodies in one statement: a run's inputs are four at most.
+const NAMES_MAX: usize = 4;
+
+const INSERT_NAMES: [&str; NAMES_MAX] = [
+    "insert into run_blobs (run_id, hash) values ($1, $2) on conflict do nothing",
+    "insert into run_blobs (run_id, hash) values ($1, $2), ($1, $3) on conflict do nothing",
+    "insert into run_blobs (run_id, hash) values ($1, $2), ($1, $3), ($1, $4) on conflict do nothing",
+    "insert into run_blobs (run_id, hash) values ($1, $2), ($1, $3), ($1, $4), ($1, $5) on conflict do nothing",
+];
+
 impl Store {
     /// Appends to a run's journal, and changes its row, in one commit that other runs may share.
     ///
@@ -104,8 +115,8 @@ impl Store {
     /// `NotFound` where there is no such run, `Internal` where an entry does not continue the journal.
     pub async fn append(&self, append: Append) -> Result<Appended> {
         let is_final = append.row.as_ref().is_some_and(|row| row.status.is_final());
-        let has_charges = !append.ledger.is_empty();
-        let reach = Reach::Append(Appending { run: append.run, is_end: is_final, has_charges });
+        let (has_charges, has_blobs) = (!append.ledger.is_empty(), !append.blobs.is_empty());
+        let reach = Reach::Append(Appending { run: append.run, is_end: is_final, has_charges, has_blobs });
         self.write_reaching(reach, (self.shared_context(), append), |conn, (context, input)| {
             Box::pin(append_all(conn, context, input))
         })
@@ -178,6 +189,8 @@ async fn append_one(conn: &mut Conn, context: &Arc<Context>, append: &Append) ->
     }
     insert_events(conn, append.run, &append.entries).await?;
     insert_blobs(conn, &append.blobs).await?;
+    insert_events(conn, append).await?;
+    insert_blobs(conn, append.run, &append.blobs).await?;
     let mut children = Vec::with_capacity(append.spawns.len());
     for (effect, new) in &append.spawns {
         let new = NewRun { parent: Some((append.run, *effect)), ..new.clone() };
@@ -343,9 +356,15 @@ pub(crate) async fn insert_events(conn: &mut Conn, run: RunId, all: &[Entry]) ->
 }
 
 pub(crate) async fn insert_blobs(conn: &mut Conn, blobs: &[(BlobHash, Vec<u8>)]) -> Result<()> {
+async fn insert_blobs(conn: &mut Conn, run: RunId, blobs: &[(BlobHash, Vec<u8>)]) -> Result<()> {
     const SQL: &str = "insert into blobs (hash, body) values ($1, $2) on conflict (hash) do nothing";
     for (hash, body) in blobs {
         conn.exec(SQL, vec![hash.as_str().into(), body.clone().into()]).await?;
+    }
+    for blobs in blobs.chunks(NAMES_MAX) {
+        let mut values: Vec<Value> = vec![run.0.into()];
+        values.extend(blobs.iter().map(|(hash, _)| Value::from(hash.as_str())));
+        conn.exec(INSERT_NAMES[blobs.len() - 1], values).await?;
     }
     Ok(())
 }

@@ -43,6 +43,10 @@ const MIGRATIONS: [Migration; 7] = [
         sqlite: include_str!("../migrations/sqlite/0007_budgets.sql"),
         postgres: include_str!("../migrations/postgres/0007_budgets.sql"),
     },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0007_retention.sql"),
+        postgres: include_str!("../migrations/postgres/0007_retention.sql"),
+    },
 ];
 
 /// The schema this version knows.

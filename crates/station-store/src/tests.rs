@@ -5,9 +5,11 @@ use crate::db::{Blocking, Value};
 use crate::queue::{claim_on_sqlite, claim_sql};
 use crate::sqlite;
 use crate::{Append, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted};
-use station_core::run::{Entry, Event, Status};
+use station_core::run::{Entry, Event, Inputs, Status, StepLimit};
 use station_core::sync::{AgentRow, Change};
-use station_core::{AgentName, Caller, Concurrency, EnvironmentName, Fence, Kind, Micros, RunId, Usage};
+use station_core::{
+    AgentName, BlobHash, Caller, Concurrency, EnvironmentName, Fence, Kind, Micros, RunId, Secret, Usage,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -254,4 +256,64 @@ async fn runs_of_the_first_schema_wait_only_for_what_is_still_to_end() {
         }
     }
     store.close().await;
+}
+
+/// What runs named before there was `run_blobs` is found in their journals, also beside texts that PostgreSQL's JSON
+/// does not take.
+#[tokio::test]
+async fn bodies_of_old_runs_are_known_after_the_migration() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate().unwrap();
+    let postgres = Secret::new(station_testkit::postgres::cluster().database());
+    for location in [options(&folder, &key).location, Location::Postgres(postgres)] {
+        let options = Options { location, ..options(&folder, &key) };
+        let store = Store::open(options.clone()).await.unwrap();
+        let (run, fence) = started(&store).await;
+        let body = |text: &str| (BlobHash::of(text.as_bytes()), text.as_bytes().to_vec());
+        let bodies: Vec<_> = ["system", "tools", "settings", "schema"].map(body).into();
+        let inputs = Inputs {
+            agent: "a \0 \"system\":\"".to_owned(),
+            environment: "default".to_owned(),
+            system: bodies[0].0.clone(),
+            tools: bodies[1].0.clone(),
+            settings: bodies[2].0.clone(),
+            output_schema: Some(bodies[3].0.clone()),
+            opening: Vec::new(),
+            models: Vec::new(),
+            steps: StepLimit { steps: 1, reason: String::new() },
+            deadline: NOW,
+            warnings: vec!["\0".to_owned()],
+            depth: 0,
+            limits: Vec::new(),
+            above: Vec::new(),
+            unknown: Default::default(),
+        };
+        let event = Event::RunStarted(Box::new(inputs));
+        let entries = vec![Entry { seq: 1, at: NOW, event }];
+        let mut names: Vec<String> = bodies.iter().map(|(hash, _)| hash.to_string()).collect();
+        names.sort();
+        let first = Append { entries, blobs: bodies, row: None, ..append(run, fence, 1) };
+        store.append(first).await.unwrap();
+        store.close().await;
+
+        let mut conn =
+            Target::prepare(&options.location, &key).unwrap().connect(Blocking::Here).await.unwrap();
+        conn.script("delete from run_blobs").await.unwrap();
+        conn.script(backfill(conn.is_sqlite())).await.unwrap();
+        let rows = conn.rows("select hash from run_blobs order by hash", Vec::new()).await.unwrap();
+        let found: Vec<String> = rows.into_iter().map(|mut row| row.text().unwrap()).collect();
+        assert_eq!(found, names);
+        conn.close().await;
+    }
+}
+
+/// The statement of the migration that looks into journals.
+fn backfill(is_sqlite: bool) -> &'static str {
+    let script = if is_sqlite {
+        include_str!("../migrations/sqlite/0007_retention.sql")
+    } else {
+        include_str!("../migrations/postgres/0007_retention.sql")
+    };
+    let statement = script.split(';').find(|statement| statement.contains("insert ")).unwrap();
+    &statement[statement.find("insert ").unwrap()..]
 }

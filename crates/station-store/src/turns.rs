@@ -2,7 +2,8 @@
 //!
 //! A transaction of ours is a group of writes that have nothing to do with each other, so its locks could be taken in
 //! any order, and two groups in opposite orders are a deadlock: a second of standstill for both. So the order is fixed:
-//! first the turns of the queue, of the audit and of the ledger, where one of the group needs them, then rows of runs by rising id. The writer sorts each
+//! first the turns of the queue, of the audit, of the ledger and of the bodies, where one of the group needs them, then
+//! rows of runs by rising id. The writer sorts each
 //! group; a run's end reaches for its parent's row as well, so a group with an end takes all its rows at once, first.
 //! On SQLite there is one lock, and it is held. What remains (a cancel of a whole tree) is what the writer's second
 //! attempt is for.
@@ -23,6 +24,8 @@ pub(crate) enum Reach {
     Audit(Option<RunId>),
     /// The ledger of budgets: what it says must hold until COMMIT.
     Ledger,
+    /// Stored bodies that nobody needs any more: nobody may begin to need one until COMMIT.
+    Blobs,
     /// An append: its run, and what else it touches.
     Append(Appending),
 }
@@ -35,13 +38,15 @@ pub(crate) struct Appending {
     pub(crate) is_end: bool,
     /// It touches the ledger of budgets.
     pub(crate) has_charges: bool,
+    /// It names stored bodies.
+    pub(crate) has_blobs: bool,
 }
 
 impl Reach {
     /// The order within a group.
     pub(crate) fn run(self) -> Option<RunId> {
         match self {
-            Self::Nothing | Self::Queue | Self::Ledger => None,
+            Self::Nothing | Self::Queue | Self::Ledger | Self::Blobs => None,
             Self::Audit(run) => run,
             Self::Run(run) | Self::Append(Appending { run, .. }) => Some(run),
         }
@@ -50,7 +55,7 @@ impl Reach {
     fn is_ending(self) -> bool {
         match self {
             Self::Append(appending) => appending.is_end,
-            Self::Nothing | Self::Queue | Self::Run(_) | Self::Audit(_) | Self::Ledger => false,
+            Self::Nothing | Self::Queue | Self::Run(_) | Self::Audit(_) | Self::Ledger | Self::Blobs => false,
         }
     }
 
@@ -58,7 +63,7 @@ impl Reach {
         match self {
             Self::Ledger => true,
             Self::Append(appending) => appending.has_charges,
-            Self::Nothing | Self::Queue | Self::Run(_) | Self::Audit(_) => false,
+            Self::Nothing | Self::Queue | Self::Run(_) | Self::Audit(_) | Self::Blobs => false,
         }
     }
 }
@@ -68,6 +73,9 @@ const QUEUE_LOCK: i64 = 0x0071_7565_7565;
 
 /// As the lock of the queue: "ledger" in ASCII.
 const LEDGER_LOCK: i64 = 0x6c65_6467_6572;
+
+/// As the lock of the queue: "blobs" in ASCII. Who names a body shares it, who removes bodies does not.
+const BLOBS_LOCK: i64 = 0x0062_6c6f_6273;
 
 /// As above: "audit" in ASCII.
 const AUDIT_LOCK: i64 = 0x0061_7564_6974;
@@ -90,6 +98,11 @@ pub(crate) async fn take(conn: &mut Conn, group: &[Reach]) -> Result<()> {
     }
     if group.iter().any(|reach| reach.is_counting()) {
         conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![LEDGER_LOCK.into()]).await?;
+    }
+    if group.contains(&Reach::Blobs) {
+        conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![BLOBS_LOCK.into()]).await?;
+    } else if group.iter().any(|reach| matches!(reach, Reach::Append(Appending { has_blobs: true, .. }))) {
+        conn.rows("select 1 from pg_advisory_xact_lock_shared($1)", vec![BLOBS_LOCK.into()]).await?;
     }
     let ending = group.iter().filter(|reach| reach.is_ending());
     let ending = joined(ending.filter_map(|reach| reach.run()));

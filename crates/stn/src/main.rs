@@ -18,6 +18,7 @@ mod follow;
 mod narrate;
 mod out;
 mod problems;
+mod question;
 mod reference;
 mod session;
 mod waits;

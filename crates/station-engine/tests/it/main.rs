@@ -8,6 +8,7 @@ mod home;
 mod models;
 mod pace;
 mod pool;
+mod retention;
 mod runs;
 mod serve;
 mod sub_agents;

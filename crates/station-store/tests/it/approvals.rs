@@ -7,7 +7,9 @@ use crate::fixture::{
 use station_core::approval::{Approved, Basis, Decided, Decision, Level, Rule};
 use station_core::run::Status;
 use station_core::{BlobHash, EffectId, Fence, Kind, Micros, RunId, ServerId};
-use station_store::{Append, Appended, Location, NewApproval, Say, Settlement, Store, Wanted};
+use station_store::{
+    Append, Appended, Location, NewApproval, PruneCursor, RunUpdate, Say, Settlement, Store, Wanted,
+};
 use station_testkit::postgres::cluster;
 
 const LATER: Micros = Micros(NOW.0 + 60_000_000);
@@ -237,4 +239,26 @@ async fn a_changed_row_of_the_audit_is_found() {
         assert_eq!(store.check_audit().await.unwrap(), place, "{sql}");
     }
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_run_from_which_a_standing_yes_stems_is_kept_as_long_as_that_holds() {
+    on_both(async |_, store| {
+        let scene = Scene::new(&store).await;
+        scene.park(&store, 1, vec![scene.asking(1, None)]).await;
+        let pending = store.pending_approvals(10).await.unwrap();
+        store.decide(pending[0].id, Say::Always, "ann", NOW).await.unwrap();
+        let fence = claimed(&store, scene.run, "two").await;
+        let row = RunUpdate { ended_at: Some(NOW), ..update(Status::Completed) };
+        store.append(Append { row: Some(row), ..append(scene.run, fence, Vec::new()) }).await.unwrap();
+        let standing = store.standing_approvals().await.unwrap()[0].id;
+        for (revoke, runs) in [(false, 0), (true, 1)] {
+            if revoke {
+                store.revoke_standing_approval(standing, "ann", LATER).await.unwrap();
+            }
+            assert_eq!(store.prunable(LATER).await.unwrap().runs, runs, "revoked: {revoke}");
+            assert_eq!(store.prune(LATER, PruneCursor::default()).await.unwrap().0.runs, runs);
+        }
+    })
+    .await;
 }

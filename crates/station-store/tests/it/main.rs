@@ -16,6 +16,7 @@ mod leases;
 mod opening;
 mod parking;
 mod processes;
+mod prune;
 mod queue;
 mod runs;
 mod secrecy;

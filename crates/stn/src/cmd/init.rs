@@ -3,6 +3,7 @@
 use crate::config::Settings;
 use crate::error::{Code, Result};
 use crate::out::Tone;
+use crate::question::question;
 use crate::session::{Session, make_folder};
 use serde_json::json;
 use station_core::file::edit::append_key;
@@ -14,9 +15,6 @@ use std::path::Path;
 
 /// The provider and model that are written where none is given.
 const OFFLINE: &str = "offline";
-
-/// Longest answer to a question, in bytes; a name is far shorter.
-const ANSWER_BYTES_MAX: u64 = 4096;
 
 /// Set Station up: configuration, key, database, and the environment `default`
 ///
@@ -95,15 +93,6 @@ impl Args {
         self.model = Some(model).filter(|model| !model.is_empty());
         Ok(())
     }
-}
-
-fn question(session: &Session<'_>, text: &str) -> Result<String> {
-    use std::io::{BufRead as _, Read as _};
-    session.out.ask(text);
-    let mut line = String::new();
-    let mut stdin = std::io::BufReader::new(std::io::stdin().take(ANSWER_BYTES_MAX));
-    stdin.read_line(&mut line).map_err(|cause| Error::internal("reading your answer", cause))?;
-    Ok(line.trim().to_owned())
 }
 
 /// Adds `keys` to config.yaml; gives back those that it did not have. What it says stays.

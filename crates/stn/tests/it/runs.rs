@@ -238,3 +238,41 @@ fn a_killed_run_shows_interrupted_and_goes_on() {
     "#]]);
     assert_eq!(home.json(&["runs", "inspect", "1"])["run"]["status"], "completed");
 }
+
+#[test]
+fn old_runs_are_removed_when_somebody_says_so() {
+    let home = Home::with_fake();
+    home.agent("default", "reader", "model: offline\ntools: [read]\n");
+    home.stn(&["agent", "run", "reader", "read notes.txt", "--quiet"]).done();
+    home.stn(&["agent", "run", "reader", "read more.txt", "--detach", "--quiet"]).done();
+    home.stn(&["runs", "prune"]).is(&expect![[r#"
+        --- stderr
+        error: nothing says how long runs are kept
+        hint: give `--keep-days`, or set it in config.yaml: `runs: {keep_days: 90}`
+        --- exit 1
+    "#]]);
+    home.stn(&["runs", "prune", "--keep-days", "7", "--yes"]).is(&expect![[r#"
+        --- stderr
+        0 runs would be removed.
+    "#]]);
+    home.stn(&["runs", "prune", "--keep-days", "0", "--dry-run"]).is(&expect![[r#"
+        --- stderr
+        1 run, the oldest from [time] UTC would be removed.
+    "#]]);
+    home.stn(&["runs", "prune", "--keep-days", "0"]).is(&expect![[r#"
+        --- stderr
+        1 run, the oldest from [time] UTC will be removed, and cannot be brought back. Remove? [y/N] error: nothing was removed: nobody said yes
+        hint: `--yes` says it beforehand
+        --- exit 1
+    "#]]);
+    assert_eq!(home.json(&["runs", "list"])["count"], 2);
+    home.stn_reading(&["runs", "prune", "--keep-days", "0"], "y\n").done();
+    let left = home.json(&["runs", "list"]);
+    assert_eq!((left["count"].as_u64(), left["runs"][0]["status"].as_str()), (Some(1), Some("queued")));
+    home.stn(&["runs", "inspect", "1"]).exits(1);
+    home.stn(&["runs", "resume", "2", "--quiet"]).done();
+    home.stn(&["runs", "prune", "--keep-days", "0", "--yes"]).is(&expect![[r#"
+        --- stderr
+        Removed 1 run, and 3 stored bodies with them.
+    "#]]);
+}

@@ -5,6 +5,7 @@ mod follow;
 mod fork;
 mod inspect;
 mod list;
+mod prune;
 mod resume;
 mod retry;
 mod settle;
@@ -12,7 +13,7 @@ mod settle;
 use crate::error::Result;
 use crate::session::Session;
 
-/// Look at runs, follow and stop them, go on with interrupted ones, and try ended ones again
+/// Look at runs, follow and stop them, go on with interrupted ones, try ended ones again, and remove old ones
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Cancel(cancel::Args),
     Fork(fork::Args),
     Settle(settle::Args),
+    Prune(prune::Args),
 }
 
 impl Command {
@@ -36,6 +38,7 @@ impl Command {
             Self::Cancel(args) => args.run(session).await,
             Self::Fork(args) => args.run(session).await,
             Self::Settle(args) => args.run(session).await,
+            Self::Prune(args) => args.run(session).await,
         }
     }
 }

@@ -1,0 +1,48 @@
+//! Old runs: what would go, and its removal.
+
+use crate::Station;
+use station_core::budget::day_of;
+use station_core::{Caller, Micros, Result};
+use station_store::{Prunable, PruneCursor, Pruned};
+use tokio_util::sync::CancellationToken;
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+impl Station {
+    /// What [`Station::prune_runs`] would remove.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn prunable_runs(&self, _by: &Caller, keep_days: u32) -> Result<Prunable> {
+        self.store().prunable(self.kept_since(keep_days)).await
+    }
+
+    /// Removes runs that ended more than `keep_days` days ago, whole trees and in small transactions, and bodies that no
+    /// run needs any more.
+    ///
+    /// # Errors
+    /// The store's; what was removed until then stays removed.
+    pub async fn prune_runs(&self, _by: &Caller, keep_days: u32) -> Result<Pruned> {
+        self.prune(keep_days, &CancellationToken::new()).await
+    }
+
+    /// As [`Station::prune_runs`]; cancelling `stop` ends it between two transactions.
+    pub(crate) async fn prune(&self, keep_days: u32, stop: &CancellationToken) -> Result<Pruned> {
+        let before = self.kept_since(keep_days);
+        let (mut all, mut next) = (Pruned::default(), Some(PruneCursor::default()));
+        while let Some(from) = next.filter(|_| !stop.is_cancelled()) {
+            let (pruned, cursor) = self.store().prune(before, from).await?;
+            all.runs += pruned.runs;
+            all.blobs += pruned.blobs;
+            next = cursor;
+        }
+        self.store().prune_accounts(day_of(before)).await?;
+        Ok(all)
+    }
+
+    fn kept_since(&self, keep_days: u32) -> Micros {
+        let kept_us = i64::from(keep_days).saturating_mul(DAY_MS).saturating_mul(1_000);
+        Micros(self.now().0.saturating_sub(kept_us))
+    }
+}
