@@ -4,7 +4,7 @@ use crate::home::Home;
 use station_core::run::{Entry, Event, Status};
 use station_core::{Caller, Concurrency, Micros, Usage};
 use station_store::{
-    Append, Appended, Key, LeaseClock, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted,
+    Append, Appended, Key, LeaseClock, Ledger, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -69,6 +69,7 @@ fn park(run: station_core::RunId, fence: station_core::Fence) -> Append {
         uses: Vec::new(),
         heard: Vec::new(),
         voids: Vec::new(),
+        ledger: Ledger::default(),
         row: Some(RunUpdate {
             status: Status::Waiting,
             waiting_on: Some("approval of `post` of `book`".to_owned()),

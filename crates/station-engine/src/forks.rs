@@ -3,6 +3,7 @@
 use crate::lease::millis;
 use crate::prepare::{self, Kept, RunRequest};
 use crate::{Driver, RunRef, Station, carry, drive, rights};
+use station_core::budget::Scope;
 use station_core::file::prompt::{self, Prompt};
 use station_core::run::fork::{ForkPoint, ForkedFrom, Models, fork_points, history};
 use station_core::run::{Entry, Event, Inputs, Prepared, step_limit};
@@ -60,6 +61,9 @@ impl Station {
         let models = next.change(self, &run, &fork, &variables)?;
         next.inputs.forked_from = Some(ForkedFrom { run: of, step: point.step });
         next.inputs.depth = 0;
+        // What was asked for the other run alone, or for those above it, is not this one's.
+        next.inputs.above = Vec::new();
+        next.inputs.limits.retain(|limit| !matches!(limit.scope, Scope::Run(_)));
         next.limit(self, of, point, &fork)?;
         let kept = Kept::of(&next.prepared)?;
         kept.name(&mut next.inputs);
@@ -67,7 +71,7 @@ impl Station {
             model: fork.model,
             max_steps: fork.max_steps,
             timeout_ms: fork.timeout.map(millis),
-            deadline: None,
+            ..RunRequest::default()
         };
         let mut carried = self.store().carried_variables(of).await?;
         if fork.driver == Driver::Worker {

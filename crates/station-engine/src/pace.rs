@@ -87,7 +87,7 @@ impl Drive<'_> {
             Todo::Ask { model, .. } => self.turn_at_provider(limits, model),
             Todo::Call { tool, .. } | Todo::Verify { tool, .. } => match &tool.target {
                 Target::Tool { server_name, .. } => self.turn_at_server(limits, server_name),
-                Target::Agent { .. } => None,
+                Target::Agent { .. } | Target::Own { .. } => None,
             },
             Todo::Spawn { .. } => None,
         }

@@ -23,7 +23,10 @@ pub(crate) enum Started {
         id: EffectId,
         permit: Box<Permit>,
     },
-    Read { id: EffectId, reading: Box<Reading> },
+    Read {
+        id: EffectId,
+        reading: Box<Reading>,
+    },
 }
 
 /// Performs one effect of a run.

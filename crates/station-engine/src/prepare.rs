@@ -157,6 +157,8 @@ pub(crate) fn rendered(
 /// How much of a conversation a model is sent.
 fn kept_in_sight(station: &Station, rights: &Rights) -> Context {
     Context { result_bytes_max: Some(station.config().result_bytes_max), servers: rights.result_limits() }
+}
+
 /// What a run may spend by files and by its request, and those above it may.
 fn limits(station: &Station, run: &Run, reading: &Reading, request: &RunRequest) -> Vec<Limit> {
     let files = (reading.prompt.limits, reading.rights.limits);

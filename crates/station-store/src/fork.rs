@@ -62,6 +62,11 @@ async fn insert(
     let values = vec![run.0.into(), fork.from.run.0.into(), i64::from(fork.from.step).into(), end.into()];
     conn.exec(SQL, values).await?;
     insert_events(conn, run, &fork.entries).await?;
-    insert_blobs(conn, &fork.blobs).await?;
+    insert_blobs(conn, run, &fork.blobs).await?;
+    // What its history names stays as long as one of the two does.
+    const NAMES: &str =
+        "insert into run_blobs (run_id, hash) select $1, hash from run_blobs where run_id = $2
+        on conflict do nothing";
+    conn.exec(NAMES, vec![run.0.into(), fork.from.run.0.into()]).await?;
     Ok(Ok(run))
 }

@@ -188,8 +188,6 @@ async fn append_one(conn: &mut Conn, context: &Arc<Context>, append: &Append) ->
         return refused(conn, append).await;
     }
     insert_events(conn, append.run, &append.entries).await?;
-    insert_blobs(conn, &append.blobs).await?;
-    insert_events(conn, append).await?;
     insert_blobs(conn, append.run, &append.blobs).await?;
     let mut children = Vec::with_capacity(append.spawns.len());
     for (effect, new) in &append.spawns {
@@ -355,8 +353,7 @@ pub(crate) async fn insert_events(conn: &mut Conn, run: RunId, all: &[Entry]) ->
     Ok(())
 }
 
-pub(crate) async fn insert_blobs(conn: &mut Conn, blobs: &[(BlobHash, Vec<u8>)]) -> Result<()> {
-async fn insert_blobs(conn: &mut Conn, run: RunId, blobs: &[(BlobHash, Vec<u8>)]) -> Result<()> {
+pub(crate) async fn insert_blobs(conn: &mut Conn, run: RunId, blobs: &[(BlobHash, Vec<u8>)]) -> Result<()> {
     const SQL: &str = "insert into blobs (hash, body) values ($1, $2) on conflict (hash) do nothing";
     for (hash, body) in blobs {
         conn.exec(SQL, vec![hash.as_str().into(), body.clone().into()]).await?;

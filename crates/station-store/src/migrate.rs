@@ -14,7 +14,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -44,8 +44,8 @@ const MIGRATIONS: [Migration; 7] = [
         postgres: include_str!("../migrations/postgres/0007_budgets.sql"),
     },
     Migration {
-        sqlite: include_str!("../migrations/sqlite/0007_retention.sql"),
-        postgres: include_str!("../migrations/postgres/0007_retention.sql"),
+        sqlite: include_str!("../migrations/sqlite/0008_retention.sql"),
+        postgres: include_str!("../migrations/postgres/0008_retention.sql"),
     },
 ];
 

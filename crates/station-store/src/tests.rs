@@ -286,6 +286,8 @@ async fn bodies_of_old_runs_are_known_after_the_migration() {
             depth: 0,
             limits: Vec::new(),
             above: Vec::new(),
+            context: station_core::run::Context::default(),
+            forked_from: None,
             unknown: Default::default(),
         };
         let event = Event::RunStarted(Box::new(inputs));
@@ -310,9 +312,9 @@ async fn bodies_of_old_runs_are_known_after_the_migration() {
 /// The statement of the migration that looks into journals.
 fn backfill(is_sqlite: bool) -> &'static str {
     let script = if is_sqlite {
-        include_str!("../migrations/sqlite/0007_retention.sql")
+        include_str!("../migrations/sqlite/0008_retention.sql")
     } else {
-        include_str!("../migrations/postgres/0007_retention.sql")
+        include_str!("../migrations/postgres/0008_retention.sql")
     };
     let statement = script.split(';').find(|statement| statement.contains("insert ")).unwrap();
     &statement[statement.find("insert ").unwrap()..]

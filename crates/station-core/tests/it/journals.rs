@@ -123,6 +123,10 @@ fn word(event: &Event) -> &'static str {
         Event::ApprovalVoided { .. } => "approval_voided",
         Event::EffectSettled { .. } => "effect_settled",
         Event::ChildEnded { .. } => "child_ended",
+        Event::BudgetReserved { .. } => "budget_reserved",
+        Event::BudgetSettled { .. } => "budget_settled",
+        Event::BudgetReached { .. } => "budget_reached",
+        Event::BudgetRaised { .. } => "budget_raised",
         Event::CancelRequested { .. } => "cancel_requested",
         Event::DeadlinePassed => "deadline_passed",
         Event::RunEnded { .. } => "run_ended",
@@ -130,7 +134,7 @@ fn word(event: &Event) -> &'static str {
 }
 
 /// All of [`word`].
-const WORDS: [&str; 19] = [
+const WORDS: [&str; 23] = [
     "adopted",
     "run_started",
     "effect_started",
@@ -147,6 +151,10 @@ const WORDS: [&str; 19] = [
     "approval_voided",
     "effect_settled",
     "child_ended",
+    "budget_reserved",
+    "budget_settled",
+    "budget_reached",
+    "budget_raised",
     "cancel_requested",
     "deadline_passed",
     "run_ended",

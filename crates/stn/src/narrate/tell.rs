@@ -121,10 +121,8 @@ impl Narrator {
                 self.unknown(&name, *why, sentence, *ms)
             }
             Event::EffectPlanned { id, slot, server, tool, basis } => {
-                self.out.insert(*id, Out { name: tool.clone(), if_lost: Lost::Waits });
-                let arguments = self.calls.get(*slot).map(|call| call.arguments.clone()).unwrap_or_default();
                 let text = format!("? {server}/{tool} waits for an approval ({})", basis.rule);
-                self.with_text(bad(text), "", &arguments)
+                self.planned(*id, *slot, tool, text)
             }
             Event::EffectApproved { id, by } => {
                 vec![plain(format!("{} was approved by {by}", self.name(*id)))]
@@ -177,6 +175,12 @@ impl Narrator {
     /// What only who wants to see everything is told.
     fn full(&self, text: String) -> Vec<Line> {
         if self.detail == Detail::Full { vec![quiet(text)] } else { Vec::new() }
+    }
+
+    fn planned(&mut self, id: EffectId, slot: usize, tool: &str, text: String) -> Vec<Line> {
+        self.out.insert(id, Out { name: tool.to_owned(), if_lost: Lost::Waits });
+        let arguments = self.calls.get(slot).map(|call| call.arguments.clone()).unwrap_or_default();
+        self.with_text(bad(text), "", &arguments)
     }
 
     fn adopted(&mut self, worker: &str) -> Vec<Line> {
