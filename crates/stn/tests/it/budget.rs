@@ -40,7 +40,7 @@ fn a_run_waits_at_its_limit_and_goes_on_with_more() {
           -> fake/echo {"text": "hello"}
           <- echo: 5 bytes in [span]
           waits for budget: run 1 has spent 120 tokens of 100 tokens (set by hand)
-        run 1 waits for budget: run 1 has spent 120 tokens of 100 tokens (set by hand)
+        run 1 waits for budget: run 1 has spent 120 tokens of 100 tokens (set by hand) since [time]
         hint: give it more with `stn runs resume 1 --add tokens=…`
         --- exit 5
     "#]]);
@@ -55,7 +55,7 @@ fn a_run_waits_at_its_limit_and_goes_on_with_more() {
           task  say hello
           model  openai/stand-in-1
           created  [time] UTC
-          waits on budget: run 1 has spent 120 tokens of 100 tokens (set by hand)
+          waits on budget: run 1 has spent 120 tokens of 100 tokens (set by hand) since [time]
 
         [span]  taken up by [worker]
         [span]  run 1 of `worker` in `default`: model openai/stand-in-1, at most 5 steps (max_steps of the agent)
