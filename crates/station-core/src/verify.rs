@@ -60,15 +60,32 @@ impl VerifyRule {
     }
 }
 
+/// What a look came back with.
+#[derive(Clone, Copy, Debug)]
+pub struct LookAnswer<'a> {
+    /// Its text.
+    pub text: &'a str,
+    /// Its structured content.
+    pub structured: Option<&'a Value>,
+    /// Whether the tool says that it failed.
+    pub is_error: bool,
+    /// Whether more was said than is here.
+    pub is_cut: bool,
+}
+
 impl Look {
-    /// What the answer of the look says.
+    /// What the answer of the look says. What is not in the part of an answer that is here may be in the rest of it.
     #[must_use]
-    pub fn judge(&self, text: &str, structured: Option<&Value>, is_error: bool) -> Found {
+    pub fn judge(&self, answer: LookAnswer<'_>) -> Found {
+        let LookAnswer { text, structured, is_error, is_cut } = answer;
         if is_error {
             return Found::Unclear;
         }
         let done = match &self.done_when {
-            Some(marker) => Some(text.contains(marker.as_str())),
+            Some(marker) => {
+                let also = structured.map(Value::to_string).unwrap_or_default();
+                Some(text.contains(marker.as_str()) || also.contains(marker.as_str()))
+            }
             None => structured.and_then(said).or_else(|| {
                 let parsed = serde_json::from_str::<Value>(text.trim()).ok();
                 parsed.as_ref().and_then(said)
@@ -76,6 +93,7 @@ impl Look {
         };
         match done {
             Some(true) => Found::Done,
+            Some(false) if is_cut => Found::Unclear,
             Some(false) => Found::NotDone,
             None => Found::Unclear,
         }
@@ -145,7 +163,9 @@ mod tests {
         let check = |done_when: Option<&str>, text: &str, structured: Option<Value>, is_error, expected| {
             let done_when = done_when.map(str::to_owned);
             let look = Look { tool: "find".to_owned(), arguments: Map::new(), done_when };
-            assert_eq!(look.judge(text, structured.as_ref(), is_error), expected, "{text}");
+            let (structured, is_cut) = (structured.as_ref(), text.ends_with('…'));
+            let answer = LookAnswer { text, structured, is_error, is_cut };
+            assert_eq!(look.judge(answer), expected, "{text}");
         };
         check(None, "", Some(json!({"done": true})), false, Found::Done);
         check(None, r#"{"done": false}"#, None, false, Found::NotDone);
@@ -154,6 +174,8 @@ mod tests {
         check(None, "true", None, true, Found::Unclear);
         check(Some("issue #"), "found issue #7", None, false, Found::Done);
         check(Some("issue #"), "nothing found", None, false, Found::NotDone);
+        check(Some("issue #"), "1 result", Some(json!({"found": "issue #7"})), false, Found::Done);
+        check(Some("issue #"), "one of many and …", None, false, Found::Unclear);
         check(Some("issue #"), "timeout", None, true, Found::Unclear);
     }
 }

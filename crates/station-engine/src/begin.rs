@@ -72,6 +72,14 @@ impl Drive<'_> {
             Admission::Refused(sentence) => {
                 self.journal.add(self.machine.apply(Event::Refused { slot, sentence }));
             }
+            // Nobody can approve a call that may have taken effect already.
+            Admission::Asks(basis) if is_repeat(&todo) => {
+                let sentence = format!(
+                    "the outcome of this call is unknown: it was out when Station was interrupted. It is not repeated, because {} asks for an approval now",
+                    basis.rule
+                );
+                self.journal.add(self.machine.apply(Event::Refused { slot, sentence }));
+            }
             Admission::Asks(basis) => self.ask_a_person(&todo, fresh, basis),
         }
         Ok(None)
@@ -128,4 +136,9 @@ impl Drive<'_> {
             priority: self.run.priority,
         })
     }
+}
+
+/// Whether a call was out before, and nothing proves that it did not take effect.
+fn is_repeat(todo: &Todo) -> bool {
+    matches!(todo, Todo::Call { again: Some(again), .. } if !again.absent)
 }

@@ -2,8 +2,10 @@
 
 use crate::lease::millis;
 use crate::prepare::{self, Kept, RunRequest};
-use crate::{Driver, RunRef, Station, carry, drive, rights};
-use station_core::budget::Scope;
+use crate::reading::Reading;
+use crate::variables::Brought;
+use crate::{Driver, RunRef, Station, carry, drive, rights, spend};
+use station_core::budget::Caps;
 use station_core::file::prompt::{self, Prompt};
 use station_core::run::fork::{ForkPoint, ForkedFrom, Models, fork_points, history};
 use station_core::run::{Entry, Event, Inputs, Prepared, step_limit};
@@ -61,9 +63,14 @@ impl Station {
         let models = next.change(self, &run, &fork, &variables)?;
         next.inputs.forked_from = Some(ForkedFrom { run: of, step: point.step });
         next.inputs.depth = 0;
-        // What was asked for the other run alone, or for those above it, is not this one's.
+        // Limits are those of now; what was asked for the other run alone, or for those above it, is not this one's.
         next.inputs.above = Vec::new();
-        next.inputs.limits.retain(|limit| !matches!(limit.scope, Scope::Run(_)));
+        let brought =
+            Brought { given: variables.clone(), carried: self.store().carried_variables(of).await? };
+        let reading = Reading::now(self, run.agent, &brought).await?;
+        let root = Run { parent: None, ..run.clone() };
+        let files = (reading.prompt.limits, reading.rights.limits);
+        next.inputs.limits = spend::own_limits(self, &root, files, Caps::default());
         next.limit(self, of, point, &fork)?;
         let kept = Kept::of(&next.prepared)?;
         kept.name(&mut next.inputs);
@@ -204,15 +211,15 @@ fn retask(run: &Run, opening: &mut [Message], task: &str) -> Result<()> {
             Error::invalid("the task is empty").with_hint("say what the agent is to do, in one argument")
         );
     }
-    let holds =
-        |message: &&mut Message| matches!(message, Message::User { text } if text.contains(run.task.trim()));
+    // Where it stands more than once, nobody can say which of them is the task.
+    let holds = |message: &&mut Message| matches!(message, Message::User { text } if text.matches(run.task.trim()).count() == 1);
     match opening.iter_mut().rev().find(holds) {
         Some(Message::User { text }) => {
             *text = text.replace(run.task.trim(), task.trim());
             Ok(())
         }
         _ => Err(Error::invalid(format!(
-            "the prompt of run {} does not show its task as it was given",
+            "the prompt of run {} does not show its task just once, as it was given",
             run.id
         ))
         .with_hint("give the fork a prompt of its own with `--prompt FILE`")),

@@ -5,7 +5,7 @@ use crate::lease::{Lease, millis};
 use crate::{Live, Seen, Station, results, waiting};
 use station_core::run::{AskFailure, Event, Reading, Settings};
 use station_core::{EffectId, Message, ModelRef, RunId};
-use station_llm::{Delta, Request};
+use station_llm::{Delta, Repeat, Request};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -33,9 +33,11 @@ pub(crate) enum Started {
 pub(crate) async fn perform(station: &Station, on: &Seat<'_>, started: Started) -> Event {
     match started {
         Started::Ask { id, model, messages, max_output } => {
+            // A budget made room for one answer.
+            let repeat = if max_output.is_some() { Repeat::Unbilled } else { Repeat::Any };
             let mut settings = on.prepared.settings.clone();
             settings.max_output_tokens = max_output.or(settings.max_output_tokens);
-            ask(station, on, id, &model, (&messages, &settings)).await
+            ask(station, on, id, &model, (&messages, &settings, repeat)).await
         }
         Started::Call { id, permit } => call::send(station, *permit, id, on.lease).await,
         Started::Read { id, reading } => results::read(station, id, &reading).await,
@@ -56,7 +58,7 @@ async fn ask(
     on: &Seat<'_>,
     id: EffectId,
     model: &ModelRef,
-    (messages, settings): (&[Message], &Settings),
+    (messages, settings, repeat): (&[Message], &Settings, Repeat),
 ) -> Event {
     let prepared = on.prepared;
     let request = Request {
@@ -64,6 +66,7 @@ async fn ask(
         tools: &prepared.tools,
         settings,
         output_schema: prepared.output_schema.as_ref(),
+        repeat,
     };
     let (retries, heard) = watch::channel(None);
     let tell = |delta: Delta| {

@@ -127,10 +127,14 @@ impl Station {
                     self.drive_on(work, run, lease, self.now(), driving);
                 }
                 Ok(Ours::Ended | Ours::Held(_)) => {}
+                // Its tool servers are still ending, and so are those of the others of that Station: next time.
                 Err(error) if error.kind() == Kind::Busy => {
-                    tracing::warn!(run = %run.id, %error, "a run is not taken up yet");
+                    tracing::warn!(run = %run.id, %error, "runs are not taken up yet");
+                    break;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    tracing::error!(run = %run.id, %error, causes = ?error.causes(), "a run was not taken up");
+                }
             }
         }
         self.store().expire_approvals(self.now()).await?;

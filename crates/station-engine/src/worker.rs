@@ -8,6 +8,7 @@ use crate::drive::{Left, drive};
 use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
 use futures::future::{BoxFuture, FutureExt as _};
+use station_core::run::Status;
 use station_core::{Error, Kind, Result, RunId};
 use station_mcp::Process;
 use station_store::{Claim, LeaseInfo, Owner, Run};
@@ -73,6 +74,8 @@ pub(crate) fn work_off<'a>(
             held = Held::Wait;
             match drive_claimed(station, &run, &lease, signals).await? {
                 Left::Ended | Left::Released => return Ok(Worked::Off),
+                // Something may have been decided while it parked: then it is in the queue again.
+                Left::Parked if is_queued(station, id).await? => {}
                 Left::Parked => return Ok(Worked::Parked),
                 Left::Crowded => {
                     // Room that is made before this is seen when it looks by itself.
@@ -95,6 +98,10 @@ pub(crate) fn work_off<'a>(
         }
     }
     .boxed()
+}
+
+async fn is_queued(station: &Station, id: RunId) -> Result<bool> {
+    Ok(station.store().run(id).await?.is_some_and(|run| run.status == Status::Queued))
 }
 
 /// Drives a claimed run until it ends, parks, or its lease is lost.

@@ -25,6 +25,25 @@ pub struct Request<'a> {
     pub settings: &'a Settings,
     /// JSON Schema the answer must fit.
     pub output_schema: Option<&'a Value>,
+    /// After which failures it is sent again.
+    pub repeat: Repeat,
+}
+
+/// After which failures a request is sent again by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeat {
+    /// After each that may be gone in a moment.
+    #[default]
+    Any,
+    /// Only where nothing was written for it: an answer that was cut off has cost as much as a whole one, and a budget
+    /// has made room for one.
+    Unbilled,
+}
+
+impl Repeat {
+    fn allows(self, failure: AskFailure) -> bool {
+        self == Self::Any || !matches!(failure, AskFailure::Truncated | AskFailure::Garbled)
+    }
 }
 
 /// What happens while a model answers.
@@ -173,7 +192,8 @@ impl Models {
                 Err(failed) => failed,
             };
             tracing::debug!(%model, attempt, failure = ?failed.error.failure, "a model did not answer");
-            let wait = if failed.again { waits.next() } else { None };
+            let again = failed.again && request.repeat.allows(failed.error.failure);
+            let wait = if again { waits.next() } else { None };
             let wait = wait.map(|wait| failed.after.unwrap_or(wait)).filter(|wait| *wait <= WAIT_MAX);
             let Some(after) = wait else {
                 self.cooling.failed(model, failed.error.failure, failed.after);

@@ -23,7 +23,7 @@ pub mod script;
 mod sse;
 mod transport;
 
-pub use ask::{AskError, Delta, Models, Request};
+pub use ask::{AskError, Delta, Models, Repeat, Request};
 pub use choose::Choices;
 pub use config::Config;
 pub use script::Script;

@@ -260,7 +260,13 @@ mod tests {
             })
             .collect();
         let settings = Settings::default();
-        let request = Request { messages: &messages, tools: &[], settings: &settings, output_schema: None };
+        let request = Request {
+            messages: &messages,
+            tools: &[],
+            settings: &settings,
+            output_schema: None,
+            repeat: crate::Repeat::Any,
+        };
         match (check(&request), expected) {
             (Ok(()), Ok(())) => {}
             (Err(is), Err(should)) => assert!(is.contains(should), "{words}: {is}"),

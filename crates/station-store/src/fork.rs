@@ -7,7 +7,7 @@
 use crate::db::Conn;
 use crate::journal::{insert_blobs, insert_events};
 use crate::queue::{Enqueued, enqueue, is_full};
-use crate::runs::NewRun;
+use crate::runs::{NewRun, no_such};
 use crate::turns::Reach;
 use crate::{Context, Store};
 use station_core::run::Entry;
@@ -32,7 +32,7 @@ impl Store {
     /// Puts a fork in the queue.
     ///
     /// # Errors
-    /// `Busy` where `queue_max` runs wait already: nothing is left behind.
+    /// `Busy` where `queue_max` runs wait already, `NotFound` where the other run was removed: nothing is left behind.
     pub async fn enqueue_fork(&self, fork: NewFork, queue_max: Option<u32>, now: Micros) -> Result<RunId> {
         let reach = if queue_max.is_some() { Reach::Queue } else { Reach::Nothing };
         let input = (self.shared_context(), fork, queue_max, now);
@@ -54,6 +54,11 @@ async fn insert(
 ) -> Result<Enqueued> {
     const SQL: &str =
         "update agent_runs set forked_from = $2, forked_at_step = $3, journal_seq = $4 where id = $1";
+    const THERE: &str = "select 1 from agent_runs where id = $1";
+    // Removed since its journal was read: with it may have gone what the journal names.
+    if conn.row(THERE, vec![fork.from.run.0.into()]).await?.is_none() {
+        return Err(no_such(fork.from.run));
+    }
     let run = match enqueue(conn, context, &fork.run, queue_max, now).await? {
         Ok(run) => run,
         Err(queued) => return Ok(Err(queued)),

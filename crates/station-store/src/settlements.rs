@@ -25,7 +25,7 @@ impl Store {
     /// Keeps what became of a call, and puts its run back in the queue where it waits.
     ///
     /// # Errors
-    /// `Conflict` where it was settled already.
+    /// `Conflict` where it was settled already, or its run does not wait.
     pub async fn settle(&self, run: RunId, settlement: Settlement, now: Micros) -> Result<()> {
         let effect = settlement.effect;
         let settled = self
@@ -58,7 +58,12 @@ async fn settle(conn: &mut Conn, run: RunId, it: &Settlement, now: Micros) -> Re
         values ($1, $2, $3, $4, $5, $6) on conflict (effect_id) do update set done = excluded.done,
             note = excluded.note, settled_at = excluded.settled_at, settled_by = excluded.settled_by, heard = 0
         where settlements.heard = 1";
+    const WAITS: &str = "select 1 from agent_runs where id = $1 and status = 'waiting'";
     lock_run(conn, run).await?;
+    // A word about an attempt that is over must not be heard after the next.
+    if conn.row(WAITS, vec![run.0.into()]).await?.is_none() {
+        return Ok(false);
+    }
     let values = vec![
         it.effect.to_string().into(),
         run.0.into(),

@@ -115,7 +115,14 @@ async fn revoke(conn: &mut Conn, id: i64, actor: &str, now: Micros) -> Result<bo
 }
 
 /// Records that a call is sent on a standing yes, in the commit of what it appends.
+///
+/// # Errors
+/// `Conflict` where it was revoked a moment ago: nothing is sent, and the run's next driver asks anew.
 pub(crate) async fn use_standing(conn: &mut Conn, id: i64, now: Micros) -> Result<()> {
-    const SQL: &str = "update standing_approvals set uses = uses + 1, used_at = $2 where id = $1";
-    conn.exec(SQL, vec![id.into(), now.0.into()]).await.map(drop)
+    const SQL: &str =
+        "update standing_approvals set uses = uses + 1, used_at = $2 where id = $1 and revoked_at is null";
+    match conn.exec(SQL, vec![id.into(), now.0.into()]).await? {
+        1 => Ok(()),
+        _ => Err(Error::conflict(format!("standing approval {id} was revoked"))),
+    }
 }

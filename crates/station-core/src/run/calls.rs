@@ -4,8 +4,8 @@ use super::slot::{Slot, State};
 use super::turn::Turn;
 use super::{Effect, Event, Given, Machine, OwnTool, Status, Target, Todo, UnknownPolicy, Whole, Why};
 use crate::approval::Basis;
+use crate::verify::LookAnswer;
 use crate::{EffectId, Micros};
-use serde_json::Value;
 
 impl Machine {
     /// The event that says `todo` is about to be sent, folded. `fresh` is the id of a new effect; a call that was
@@ -86,8 +86,10 @@ impl Machine {
     /// Folds what happened to a call.
     pub(super) fn fold_call(&mut self, event: &Event) {
         match event {
-            Event::Returned { id, text, structured, is_error, whole, .. } => {
-                self.returned(*id, text, structured.as_ref(), *is_error, whole.as_ref());
+            Event::Returned { id, text, structured, is_error, whole, cut_bytes, .. } => {
+                let (structured, is_cut) = (structured.as_ref(), *cut_bytes > 0 || whole.is_some());
+                let answer = LookAnswer { text, structured, is_error: *is_error, is_cut };
+                self.returned(*id, answer, whole.as_ref());
             }
             Event::Refused { slot, sentence } => {
                 let policy = self.policy();
@@ -156,19 +158,16 @@ impl Machine {
         self.change_slot(slot, |slot| slot.state = state);
     }
 
-    fn returned(
-        &mut self,
-        id: EffectId,
-        text: &str,
-        structured: Option<&Value>,
-        is_error: bool,
-        whole: Option<&Whole>,
-    ) {
+    fn returned(&mut self, id: EffectId, answer: LookAnswer<'_>, whole: Option<&Whole>) {
         let policy = self.policy();
         self.change(id, |slot| {
             slot.state = match &slot.state {
-                State::Looking { .. } => slot.state.after_look(text, structured, is_error, policy),
-                _ => State::Done { text: text.to_owned(), is_error, whole: whole.cloned() },
+                State::Looking { .. } => slot.state.after_look(answer, policy),
+                _ => State::Done {
+                    text: answer.text.to_owned(),
+                    is_error: answer.is_error,
+                    whole: whole.cloned(),
+                },
             };
         });
     }

@@ -4,7 +4,7 @@
 //! where that is harmless; otherwise a look may tell what became of it, or a person, or nobody: then the model is told.
 
 use super::{Again, DEPTH_MAX, Given, GrantedTool, Target, UnknownPolicy, Whole, Why};
-use crate::verify::{Found, Look};
+use crate::verify::{Found, Look, LookAnswer};
 use crate::{EffectId, ToolCall, grant};
 use serde_json::{Map, Value};
 
@@ -13,6 +13,10 @@ const CALLS_MAX: usize = 32;
 
 /// Times a call that may be repeated is sent in all: a call that takes Station down each time must not do so forever.
 const ATTEMPTS_MAX: u32 = 3;
+
+/// The same where each time it was proved that the call did not take effect: most often Station went down before the call
+/// was written, which says nothing against the call.
+const PROVED_ATTEMPTS_MAX: u32 = 10;
 
 /// What the model is told of a call that it had not finished writing.
 const CUT_OFF: &str = "not called: your answer was cut off before this call was complete; call again";
@@ -147,21 +151,15 @@ impl State {
     }
 
     /// Where a call stands after a look for it came back.
-    pub(super) fn after_look(
-        &self,
-        text: &str,
-        structured: Option<&Value>,
-        is_error: bool,
-        policy: UnknownPolicy,
-    ) -> Self {
+    pub(super) fn after_look(&self, answer: LookAnswer<'_>, policy: UnknownPolicy) -> Self {
         let Self::Looking { lost, .. } = self else { return self.clone() };
         let Some(look) = &lost.look else { return lost.left_to(policy, "") };
-        match look.judge(text, structured, is_error) {
+        match look.judge(answer) {
             Found::Done => Self::done(format!(
-                "this call took effect, but its own answer was lost; `{}` says: {text}",
-                look.tool
+                "this call took effect, but its own answer was lost; `{}` says: {}",
+                look.tool, answer.text
             )),
-            Found::NotDone if lost.gone && lost.may_be_sent_again() => lost.again(true),
+            Found::NotDone if lost.gone && lost.attempt < PROVED_ATTEMPTS_MAX => lost.again(true),
             Found::NotDone => lost.left_to(
                 policy,
                 &format!(" `{}` did not find its effect, but it may still be at work.", look.tool),
@@ -191,7 +189,7 @@ impl State {
                 "this call took effect, but its answer was lost; so says a person ({by}){note}"
             ));
         }
-        if lost.may_be_sent_again() {
+        if lost.attempt < PROVED_ATTEMPTS_MAX {
             return lost.again(true);
         }
         Self::error(format!("this call did not take effect, so says a person ({by}){note}"))

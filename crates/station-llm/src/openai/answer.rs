@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most calls in one turn: more is a model gone wrong.
 const CALLS_MAX: usize = 128;
+/// Most tokens that an answer can say it cost: far beyond every window, and small enough that sums stay sums.
+const TOKENS_MAX: u64 = 1 << 32;
 
 /// What came so far.
 #[derive(Debug, Default)]
@@ -113,7 +115,7 @@ impl Assembly {
         }
         let usage = if chunk["usage"].is_object() { &chunk["usage"] } else { &chunk["x_groq"]["usage"] };
         if usage.is_object() {
-            let count = |value: &Value| value.as_u64().unwrap_or_default();
+            let count = |value: &Value| value.as_u64().unwrap_or_default().min(TOKENS_MAX);
             let cached = count(&usage["prompt_tokens_details"]["cached_tokens"]);
             self.usage = Usage {
                 input: count(&usage["prompt_tokens"]),

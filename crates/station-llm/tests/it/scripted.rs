@@ -5,7 +5,7 @@ use serde_json::json;
 use station_core::run::{AskFailure, Settings};
 use station_core::{Message, ModelRef};
 use station_llm::script::{Script, calls, fails, reply};
-use station_llm::{Models, Request};
+use station_llm::{Models, Repeat, Request};
 use std::time::Duration;
 
 fn script_model(models: &Models, name: &str) -> ModelRef {
@@ -25,7 +25,13 @@ async fn it_says_what_is_written_and_every_bare_name_is_it() {
     assert_eq!(models.choices(&[]).unwrap().usable[0].model.to_string(), "script");
     let messages = conversation();
     let settings = Settings::default();
-    let request = Request { messages: &messages, tools: &[], settings: &settings, output_schema: None };
+    let request = Request {
+        messages: &messages,
+        tools: &[],
+        settings: &settings,
+        output_schema: None,
+        repeat: Repeat::Any,
+    };
     let first = models.ask(&model, &request, &|_| {}).await.unwrap();
     assert_eq!(first.calls[0].arguments, r#"{"path":"/a"}"#);
     let failed = models.ask(&model, &request, &|_| {}).await.unwrap_err();
@@ -44,7 +50,13 @@ async fn a_closure_answers_each_run_by_its_own_task() {
     let settings = Settings::default();
     for task in ["one", "two"] {
         let messages = [Message::User { text: task.to_owned() }];
-        let request = Request { messages: &messages, tools: &[], settings: &settings, output_schema: None };
+        let request = Request {
+            messages: &messages,
+            tools: &[],
+            settings: &settings,
+            output_schema: None,
+            repeat: Repeat::Any,
+        };
         let model = script_model(&models, "x");
         let answer = models.ask(&model, &request, &|_| {}).await.unwrap();
         assert_eq!(answer.text, format!("you said: {task}"));

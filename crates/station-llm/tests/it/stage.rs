@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use station_core::run::{GrantedTool, Settings, Target};
 use station_core::{Answer, Message, ModelRef, Secret, ServerId, ToolSpec};
-use station_llm::{AskError, Config, Delta, Models, Request};
+use station_llm::{AskError, Config, Delta, Models, Repeat, Request};
 use station_testkit::openai::OpenAi;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -71,7 +71,8 @@ pub(crate) async fn ask(models: &Models, messages: &[Message], schema: Option<&V
     drop(rustls::crypto::ring::default_provider().install_default());
     let tools = [tool("get_time", json!({"type": "object"})), tool("read", json!({}))];
     let settings = Settings { temperature: Some(0.5), max_output_tokens: Some(99), ..Settings::default() };
-    let request = Request { messages, tools: &tools, settings: &settings, output_schema: schema };
+    let request =
+        Request { messages, tools: &tools, settings: &settings, output_schema: schema, repeat: Repeat::Any };
     let deltas = Mutex::new(Vec::new());
     let outcome = models.ask(&model(), &request, &|delta| deltas.lock().unwrap().push(delta)).await;
     if let Err(error) = &outcome {

@@ -196,6 +196,7 @@ async fn a_person_settles_an_effect_once() {
         scene.append(&store, 2, |it| it.heard = vec![effect(1)]).await;
         assert!(store.settlements(scene.run).await.unwrap().is_empty());
         // It was sent again, and was lost again.
+        scene.park(&store, 3, Vec::new()).await;
         store.settle(scene.run, says(false), LATER).await.unwrap();
         assert_eq!(store.settlements(scene.run).await.unwrap(), [says(false)]);
     })

@@ -1,6 +1,6 @@
 //! Runs that begin with the journal of another one.
 
-use crate::fixture::{NOW, append, claimed, done, entry, new_run, on_both, seed};
+use crate::fixture::{NOW, append, claimed, done, entry, new_run, on_both, seed, started};
 use station_core::run::fork::ForkedFrom;
 use station_core::{BlobHash, Kind, RunId};
 use station_store::NewFork;
@@ -10,13 +10,16 @@ async fn a_fork_has_its_history_and_goes_on_like_any_run() {
     on_both(async |_, store| {
         let seed = seed(&store).await;
         let body = b"a long result".to_vec();
+        let (other, _) = started(&store, &seed, "first").await;
         let fork = NewFork {
             run: new_run(&seed, "again"),
-            // It may be gone by now.
-            from: ForkedFrom { run: RunId(4_711), step: 2 },
+            from: ForkedFrom { run: other, step: 2 },
             entries: (1..=6).map(|seq| entry(seq, "history")).collect(),
             blobs: vec![(BlobHash::of(&body), body.clone())],
         };
+        // What its history names may have been removed together with it.
+        let gone = NewFork { from: ForkedFrom { run: RunId(4_711), step: 2 }, ..fork.clone() };
+        assert_eq!(store.enqueue_fork(gone, None, NOW).await.unwrap_err().kind(), Kind::NotFound);
         let id = store.enqueue_fork(fork.clone(), None, NOW).await.unwrap();
         let run = store.run(id).await.unwrap().unwrap();
         assert_eq!(run.forked_from, Some(fork.from));
@@ -36,13 +39,14 @@ async fn a_fork_has_its_history_and_goes_on_like_any_run() {
 async fn a_fork_that_finds_no_room_leaves_nothing_behind() {
     on_both(async |_, store| {
         let seed = seed(&store).await;
-        let from = ForkedFrom { run: RunId(1), step: 0 };
+        let (other, _) = started(&store, &seed, "first").await;
+        let from = ForkedFrom { run: other, step: 0 };
         let entries = vec![entry(1, "history")];
         let fork = NewFork { run: new_run(&seed, "again"), from, entries, blobs: Vec::new() };
         store.enqueue_fork(fork.clone(), Some(1), NOW).await.unwrap();
         let refused = store.enqueue_fork(fork, Some(1), NOW).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::Busy);
-        assert_eq!(store.runs(&Default::default(), 10).await.unwrap().len(), 1);
+        assert_eq!(store.runs(&Default::default(), 10).await.unwrap().len(), 2);
     })
     .await;
 }

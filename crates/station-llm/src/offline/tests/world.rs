@@ -156,7 +156,13 @@ pub(super) fn run(task: &str, tools: &[GrantedTool], schema: Option<&Value>) -> 
     ];
     let mut turns = Vec::new();
     for _ in 0..8 {
-        let request = Request { messages: &messages, tools, settings: &settings, output_schema: schema };
+        let request = Request {
+            messages: &messages,
+            tools,
+            settings: &settings,
+            output_schema: schema,
+            repeat: crate::Repeat::Any,
+        };
         let said = answer(&request);
         assert_eq!(said, answer(&request), "the same request has the same answer");
         assert!(said.usage.input > 0 && said.usage.output > 0);
