@@ -24,7 +24,7 @@ pub struct NewFork {
     pub from: ForkedFrom,
     /// Its history; `seq` from 1 on.
     pub entries: Vec<Entry>,
-    /// Bodies that the entries name by hash and that the store may not have yet.
+    /// Bodies that the entries name by hash and that the other run does not.
     pub blobs: Vec<(BlobHash, Vec<u8>)>,
 }
 
@@ -34,7 +34,7 @@ impl Store {
     /// # Errors
     /// `Busy` where `queue_max` runs wait already, `NotFound` where the other run was removed: nothing is left behind.
     pub async fn enqueue_fork(&self, fork: NewFork, queue_max: Option<u32>, now: Micros) -> Result<RunId> {
-        let reach = if queue_max.is_some() { Reach::Queue } else { Reach::Nothing };
+        let reach = Reach::Fork { is_counted: queue_max.is_some() };
         let input = (self.shared_context(), fork, queue_max, now);
         let enqueued = self
             .write_reaching(reach, input, |conn, (context, fork, queue_max, now)| {
@@ -54,11 +54,6 @@ async fn insert(
 ) -> Result<Enqueued> {
     const SQL: &str =
         "update agent_runs set forked_from = $2, forked_at_step = $3, journal_seq = $4 where id = $1";
-    const THERE: &str = "select 1 from agent_runs where id = $1";
-    // Removed since its journal was read: with it may have gone what the journal names.
-    if conn.row(THERE, vec![fork.from.run.0.into()]).await?.is_none() {
-        return Err(no_such(fork.from.run));
-    }
     let run = match enqueue(conn, context, &fork.run, queue_max, now).await? {
         Ok(run) => run,
         Err(queued) => return Ok(Err(queued)),
@@ -68,10 +63,21 @@ async fn insert(
     conn.exec(SQL, values).await?;
     insert_events(conn, run, &fork.entries).await?;
     insert_blobs(conn, run, &fork.blobs).await?;
-    // What its history names stays as long as one of the two does.
-    const NAMES: &str =
-        "insert into run_blobs (run_id, hash) select $1, hash from run_blobs where run_id = $2
-        on conflict do nothing";
-    conn.exec(NAMES, vec![run.0.into(), fork.from.run.0.into()]).await?;
+    share_blobs(conn, run, fork.from.run).await?;
     Ok(Ok(run))
+}
+
+/// The fork needs every body that the other run does.
+///
+/// # Errors
+/// `NotFound` where the other run was removed meanwhile, and its bodies with it.
+async fn share_blobs(conn: &mut Conn, run: RunId, from: RunId) -> Result<()> {
+    const SHARE: &str = "insert into run_blobs (run_id, hash)
+        select cast($1 as bigint), hash from run_blobs where run_id = $2 on conflict do nothing";
+    const IS_THERE: &str = "select id from agent_runs where id = $1";
+    conn.exec(SHARE, vec![run.0.into(), from.0.into()]).await?;
+    match conn.row(IS_THERE, vec![from.0.into()]).await? {
+        Some(_) => Ok(()),
+        None => Err(no_such(from)),
+    }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Reach {
     Ledger,
     /// Stored bodies that nobody needs any more: nobody may begin to need one until COMMIT.
     Blobs,
+    /// A run that shares bodies with another one, and the queue where its length is counted.
+    Fork { is_counted: bool },
     /// An append: its run, and what else it touches.
     Append(Appending),
 }
@@ -46,7 +48,7 @@ impl Reach {
     /// The order within a group.
     pub(crate) fn run(self) -> Option<RunId> {
         match self {
-            Self::Nothing | Self::Queue | Self::Ledger | Self::Blobs => None,
+            Self::Nothing | Self::Queue | Self::Fork { .. } | Self::Ledger | Self::Blobs => None,
             Self::Audit(run) => run,
             Self::Run(run) | Self::Append(Appending { run, .. }) => Some(run),
         }
@@ -55,7 +57,13 @@ impl Reach {
     fn is_ending(self) -> bool {
         match self {
             Self::Append(appending) => appending.is_end,
-            Self::Nothing | Self::Queue | Self::Run(_) | Self::Audit(_) | Self::Ledger | Self::Blobs => false,
+            Self::Nothing
+            | Self::Queue
+            | Self::Fork { .. }
+            | Self::Run(_)
+            | Self::Audit(_)
+            | Self::Ledger
+            | Self::Blobs => false,
         }
     }
 
@@ -63,8 +71,18 @@ impl Reach {
         match self {
             Self::Ledger => true,
             Self::Append(appending) => appending.has_charges,
-            Self::Nothing | Self::Queue | Self::Run(_) | Self::Audit(_) | Self::Blobs => false,
+            Self::Nothing | Self::Queue | Self::Fork { .. } | Self::Run(_) | Self::Audit(_) | Self::Blobs => {
+                false
+            }
         }
+    }
+
+    fn is_queueing(self) -> bool {
+        matches!(self, Self::Queue | Self::Fork { is_counted: true })
+    }
+
+    fn is_naming(self) -> bool {
+        matches!(self, Self::Fork { .. } | Self::Append(Appending { has_blobs: true, .. }))
     }
 }
 
@@ -90,7 +108,7 @@ pub(crate) async fn take(conn: &mut Conn, group: &[Reach]) -> Result<()> {
     if conn.is_sqlite() {
         return Ok(());
     }
-    if group.contains(&Reach::Queue) {
+    if group.iter().any(|reach| reach.is_queueing()) {
         conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![QUEUE_LOCK.into()]).await?;
     }
     if group.iter().any(|reach| matches!(reach, Reach::Audit(_))) {
@@ -101,7 +119,7 @@ pub(crate) async fn take(conn: &mut Conn, group: &[Reach]) -> Result<()> {
     }
     if group.contains(&Reach::Blobs) {
         conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![BLOBS_LOCK.into()]).await?;
-    } else if group.iter().any(|reach| matches!(reach, Reach::Append(Appending { has_blobs: true, .. }))) {
+    } else if group.iter().any(|reach| reach.is_naming()) {
         conn.rows("select 1 from pg_advisory_xact_lock_shared($1)", vec![BLOBS_LOCK.into()]).await?;
     }
     let ending = group.iter().filter(|reach| reach.is_ending());

@@ -2,8 +2,9 @@
 
 use crate::fixture::{NOW, Seed, append, claimed, done, entry, new_run, on_both, seed, started, update};
 use station_core::run::Status;
+use station_core::run::fork::ForkedFrom;
 use station_core::{BlobHash, EffectId, Fence, Kind, Micros, RunId};
-use station_store::{Append, Appended, NewRun, Prunable, PruneCursor, Pruned, RunUpdate, Store};
+use station_store::{Append, Appended, NewFork, NewRun, Prunable, PruneCursor, Pruned, RunUpdate, Store};
 
 /// Later than every end of these tests.
 const LATER: Micros = Micros(NOW.0 + 1_000_000);
@@ -169,6 +170,22 @@ async fn a_body_that_is_being_removed_is_not_lost_to_who_begins_to_need_it() {
             }
         }
         other.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_fork_keeps_the_bodies_of_the_run_that_it_began_with() {
+    on_both(async |_, store| {
+        let seed = seed(&store).await;
+        let (run, fence) = with_blob(&store, &seed, b"a long result").await;
+        let from = ForkedFrom { run, step: 1 };
+        let entries = vec![entry(1, "x")];
+        let fork = NewFork { run: new_run(&seed, "again"), from, entries, blobs: Vec::new() };
+        store.enqueue_fork(fork, None, NOW).await.unwrap();
+        end(&store, run, fence, NOW).await;
+        assert_eq!(prune(&store, LATER).await, Pruned { runs: 1, blobs: 0 });
+        assert_eq!(store.blob(&BlobHash::of(b"a long result")).await.unwrap(), b"a long result");
     })
     .await;
 }
