@@ -8,6 +8,7 @@ mod agent;
 pub mod approval;
 pub mod budget;
 mod caller;
+pub mod case;
 mod chat;
 mod concurrency;
 pub mod discovery;

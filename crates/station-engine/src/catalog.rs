@@ -122,7 +122,7 @@ impl Station {
     }
 
     /// Links every grant of the environment's agents to the catalog as it is now.
-    async fn link_grants(&self, environment: &Environment) -> Result<Vec<String>> {
+    pub(crate) async fn link_grants(&self, environment: &Environment) -> Result<Vec<String>> {
         let catalog = self.store().catalog(environment.id).await?;
         let mut links: Vec<(AgentId, Vec<Grant>)> = Vec::new();
         let mut warnings = BTreeSet::new();

@@ -34,6 +34,8 @@ mod perform;
 mod pool;
 mod prepare;
 mod reading;
+mod record;
+mod replay;
 mod results;
 mod retention;
 mod rights;

@@ -138,6 +138,14 @@ impl Station {
         Ok(Some(planned.plan))
     }
 
+    /// Applies the files of an environment and connects to nothing. Writes nothing into the workspace.
+    pub(crate) async fn apply_unlisted(&self, name: &EnvironmentName) -> Result<Vec<Problem>> {
+        let folder = self.config().workspace.read(name, self.known_workspace_id())?;
+        let planned = self.plan(&folder, Removals::Keep).await?;
+        self.apply(name, &folder, &planned.plan).await?;
+        Ok(planned.plan.problems)
+    }
+
     async fn plan(&self, folder: &FolderRead, removals: Removals) -> Result<Planned> {
         let files = &folder.files;
         let stored = self.store().stored(&files.environment, &files.workspace_id).await?;

@@ -9,7 +9,7 @@ use station_core::{EnvironmentId, Result, RunId, Secret};
 use std::collections::BTreeMap;
 
 /// Names of Station's own secrets: `--var` and `variables.yml` may define these, the process environment may not.
-const OWN: [&str; 5] =
+pub(crate) const OWN: [&str; 5] =
     ["STATION_ENCRYPTION_KEY", "STN_ENCRYPTION_KEY", "STATION_DATABASE", "DATABASE_URL", "STN_AI_API_KEY"];
 
 /// Values that came with a run.

@@ -125,6 +125,8 @@ impl Failed {
 pub struct Models {
     pub(crate) config: Config,
     pub(crate) script: Option<Script>,
+    /// Whether every name that is written means the script, known or not, with key or without.
+    pub(crate) is_replay: bool,
     cooling: Cooling,
     transport: Transport,
 }
@@ -133,7 +135,13 @@ impl Models {
     /// Models as configured. Opens no connection.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, script: None, cooling: Cooling::default(), transport: Transport::default() }
+        Self {
+            config,
+            script: None,
+            is_replay: false,
+            cooling: Cooling::default(),
+            transport: Transport::default(),
+        }
     }
 
     /// Models of which the configured one, and every bare name, is `script`. Nothing is retried.
@@ -146,6 +154,12 @@ impl Models {
             ..Config::default()
         };
         Self { script: Some(script), ..Self::new(config) }
+    }
+
+    /// The same models, of which every name that an agent writes is the script: a replay asks nobody.
+    #[must_use]
+    pub fn for_every_name(self) -> Self {
+        Self { is_replay: true, ..self }
     }
 
     /// The same models, with other windows: names, also as globs → tokens that they read at most.

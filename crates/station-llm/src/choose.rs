@@ -84,6 +84,10 @@ impl Models {
     /// # Errors
     /// Nothing is configured, or nothing of the list can be used; the sentence names the variable to set.
     pub fn choices(&self, written: &[String]) -> Result<Choices> {
+        if self.is_replay {
+            let model = self.choice(&at(SCRIPT, written.first().map_or(SCRIPT, String::as_str)))?;
+            return Ok(Choices { usable: vec![model], skipped: Vec::new() });
+        }
         if written.is_empty() {
             return Ok(Choices { usable: vec![self.choice(&self.configured()?)?], skipped: Vec::new() });
         }

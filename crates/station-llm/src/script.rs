@@ -58,6 +58,12 @@ pub fn raw_calls<const N: usize>(calls: [(&str, String); N]) -> Turn {
     answer(String::new(), calls)
 }
 
+/// The model answers exactly so.
+#[must_use]
+pub fn answers(answer: Answer) -> Turn {
+    Turn { said: Said::Answer(answer), latency: Duration::ZERO }
+}
+
 /// The model does not answer.
 #[must_use]
 pub fn fails(failure: AskFailure) -> Turn {
@@ -103,7 +109,11 @@ type Choose = dyn Fn(&Request<'_>) -> Turn + Send + Sync;
 
 /// What the scripted model says. Clones share what is left to say.
 #[derive(Clone)]
-pub struct Script(Source);
+pub struct Script {
+    source: Source,
+    /// Whether a request that a provider would refuse ends the test.
+    is_checked: bool,
+}
 
 #[derive(Clone)]
 enum Source {
@@ -115,19 +125,25 @@ impl Script {
     /// One turn per request, in order, whoever asks.
     #[must_use]
     pub fn new(turns: Vec<Turn>) -> Self {
-        Self(Source::Turns(Arc::new(Mutex::new(turns.into()))))
+        Self { source: Source::Turns(Arc::new(Mutex::new(turns.into()))), is_checked: true }
     }
 
     /// A turn for each request, as `choose` says: for many runs at once.
     #[must_use]
     pub fn from_fn(choose: impl Fn(&Request<'_>) -> Turn + Send + Sync + 'static) -> Self {
-        Self(Source::Chosen(Arc::new(choose)))
+        Self { source: Source::Chosen(Arc::new(choose)), is_checked: true }
+    }
+
+    /// The same, taking requests as they come: a record may hold what a lenient provider said.
+    #[must_use]
+    pub fn unchecked(self) -> Self {
+        Self { is_checked: false, ..self }
     }
 
     /// How many turns were not asked for; 0 for a closure.
     #[must_use]
     pub fn left(&self) -> usize {
-        match &self.0 {
+        match &self.source {
             Source::Turns(turns) => turns.lock().expect("no turn is taken in a panic").len(),
             Source::Chosen(_) => 0,
         }
@@ -139,7 +155,9 @@ impl Script {
         request: &Request<'_>,
         on_delta: &(dyn Fn(Delta) + Send + Sync),
     ) -> Result<Answer, Failed> {
-        if let Err(violation) = check(request) {
+        if self.is_checked
+            && let Err(violation) = check(request)
+        {
             panic!("a request to the scripted model is wrong: {violation}\n{:#?}", request.messages);
         }
         let turn = self.next(request);
@@ -161,7 +179,7 @@ impl Script {
     }
 
     fn next(&self, request: &Request<'_>) -> Turn {
-        match &self.0 {
+        match &self.source {
             Source::Turns(turns) => {
                 let next = turns.lock().expect("no turn is taken in a panic").pop_front();
                 next.unwrap_or_else(|| {

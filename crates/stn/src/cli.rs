@@ -1,6 +1,8 @@
 //! What can be typed, and the way from there to a command.
 
-use crate::cmd::{agent, approvals, audit, budget, config, demo, env, init, key, mcp, runs, serve, sync};
+use crate::cmd::{
+    agent, approvals, audit, budget, config, demo, env, init, key, mcp, runs, serve, sync, test,
+};
 use crate::error::{self, Code, Result};
 use crate::out::{self, Form, Out};
 use crate::reference;
@@ -74,6 +76,7 @@ enum Command {
     Approvals(approvals::Command),
     #[command(subcommand)]
     Audit(audit::Command),
+    Test(test::Args),
     Serve(serve::Args),
     #[command(subcommand)]
     Env(env::Command),
@@ -132,6 +135,7 @@ impl Command {
             Self::Init(args) => args.run(session).await,
             Self::Demo(args) => args.run(session).await,
             Self::Sync(args) => args.run(session).await,
+            Self::Test(args) => args.run(session).await,
             Self::Serve(args) => args.run(session).await,
             Self::Agent(command) => command.run(session).await,
             Self::Runs(command) => command.run(session).await,

@@ -79,10 +79,19 @@ impl<'a> Session<'a> {
         if is_there {
             return self.with_bare(work).await;
         }
-        let stand_in = StandIn::new()?;
-        let location = Location::Sqlite(stand_in.0.join("station.db"));
-        let station = Station::open(self.settings.engine(location, Key::generate()?)).await?;
+        let (_folder, config) = self.stand_in()?;
+        let station = Station::open(config).await?;
         close(station.clone(), work(&station).await).await
+    }
+
+    /// What an engine on an empty store needs that is gone with the folder.
+    ///
+    /// # Errors
+    /// Where the temporary folder cannot be used.
+    pub(crate) fn stand_in(&self) -> Result<(StandIn, Config)> {
+        let folder = StandIn::new()?;
+        let location = Location::Sqlite(folder.0.join("station.db"));
+        Ok((folder, self.settings.engine(location, Key::generate()?)))
     }
 
     async fn open(&self, fresh: Fresh, passthrough: Passthrough) -> Result<Station> {
@@ -175,7 +184,7 @@ fn is_ours(path: &Path) -> bool {
 }
 
 /// A folder for an empty store, removed on drop.
-struct StandIn(PathBuf);
+pub(crate) struct StandIn(PathBuf);
 
 impl StandIn {
     fn new() -> Result<Self> {

@@ -21,6 +21,7 @@ mod results;
 mod schedules;
 mod slot;
 mod spend;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -35,3 +36,4 @@ pub use next::{Again, Given, Next, Terms, Todo, Waiting};
 pub use outcome::{Failure, Outcome, Status, child_text};
 pub use results::{READER, RESULT_BYTES_MAX, Reading, Source, Whole, reader};
 pub use spend::Reservation;
+pub use taken::{Made, MadeEnd, Taken, steps_taken};

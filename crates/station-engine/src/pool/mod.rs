@@ -81,20 +81,19 @@ struct Shared {
     closing: CancellationToken,
     tasks: TaskTracker,
     /// Answers in place of every server.
-    #[cfg(test)]
     played: Option<Played>,
 }
 
-/// What stands in for every server in a simulation: it is given what would have been written to one.
-#[cfg(test)]
+/// What stands in for every server in a replay or a simulation: it is given what would have been written to one.
 pub(crate) type Played =
     Arc<dyn Fn(PlayedCall) -> futures::future::BoxFuture<'static, CallEnd> + Send + Sync>;
 
 /// A call as it would have been written.
-#[cfg(test)]
 pub(crate) struct PlayedCall {
+    pub(crate) server: String,
     pub(crate) tool: String,
     pub(crate) arguments: serde_json::Map<String, serde_json::Value>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "a replay sends nothing"))]
     pub(crate) effect: EffectId,
 }
 
@@ -153,14 +152,12 @@ impl Pool {
             sweeping: AtomicBool::new(false),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            #[cfg(test)]
             played: None,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// A pool in which `played` answers in place of every server.
-    #[cfg(test)]
     pub(crate) fn played(config: &Config, played: Played) -> Result<Self> {
         let mut pool = Self::new(config)?;
         let shared = Arc::get_mut(&mut pool.shared).expect("nobody else has a new pool");
@@ -171,13 +168,13 @@ impl Pool {
     /// Sends one tool call. Only the gate calls this.
     pub(crate) async fn send_call(&self, reach: &Reach, outgoing: Outgoing<'_>) -> CallEnd {
         let timeout = reach.settings.timeout_s.map_or(self.shared.call_timeout, Duration::from_secs);
-        #[cfg(test)]
         if let Some(played) = &self.shared.played {
             if let Err(sentence) = (outgoing.may_send)() {
                 return CallEnd::NotSent { sentence };
             }
             let (tool, effect) = (outgoing.tool.to_owned(), outgoing.effect);
-            return played(PlayedCall { tool, arguments: outgoing.arguments, effect }).await;
+            let server = reach.name.clone();
+            return played(PlayedCall { server, tool, arguments: outgoing.arguments, effect }).await;
         }
         let slot = match self.slot(reach, outgoing.run) {
             Ok(slot) => slot,

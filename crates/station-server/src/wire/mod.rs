@@ -10,6 +10,7 @@
 mod agent;
 mod approval;
 mod budget;
+mod case;
 mod environment;
 mod error;
 mod event;
@@ -22,6 +23,7 @@ mod tool;
 pub use agent::{Agent, AgentDetails, Grant, ReasonedTool, Schedule};
 pub use approval::{Approval, AuditEntry, StandingApproval};
 pub use budget::{Budget, Measured, Price, Spent};
+pub use case::{CaseLine, TriedCase};
 pub use environment::Environment;
 pub use error::{Error, ErrorBody};
 pub use event::Entry;

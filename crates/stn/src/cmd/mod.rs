@@ -16,3 +16,4 @@ pub(crate) mod mcp;
 pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod sync;
+pub(crate) mod test;

@@ -29,6 +29,7 @@ mod runs;
 mod serve;
 mod streams;
 mod sync;
+mod test;
 mod watch;
 
 use std::collections::BTreeSet;

@@ -101,7 +101,7 @@ impl Shared {
     }
 
     async fn play(&self, call: PlayedCall) -> CallEnd {
-        let PlayedCall { tool, arguments, effect } = call;
+        let PlayedCall { tool, arguments, effect, .. } = call;
         if tool == "posted" {
             let asked = arguments.get("effect").and_then(Value::as_str).unwrap_or_default();
             let done = self.lock().applied.keys().any(|id| id.to_string() == asked);

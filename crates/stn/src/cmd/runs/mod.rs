@@ -6,6 +6,7 @@ mod fork;
 mod inspect;
 mod list;
 mod prune;
+mod record;
 mod resume;
 mod retry;
 mod settle;
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Retry(retry::Args),
     Cancel(cancel::Args),
     Fork(fork::Args),
+    Record(record::Args),
     Settle(settle::Args),
     Prune(prune::Args),
 }
@@ -37,6 +39,7 @@ impl Command {
             Self::Retry(args) => args.run(session).await,
             Self::Cancel(args) => args.run(session).await,
             Self::Fork(args) => args.run(session).await,
+            Self::Record(args) => args.run(session).await,
             Self::Settle(args) => args.run(session).await,
             Self::Prune(args) => args.run(session).await,
         }
