@@ -140,6 +140,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_sub_agent_answered_is_history_and_no_run_to_wait_for() {
+        let mut run = Run::new(8, None);
+        run.answers(answer("", &[("__agent_sub", json!({"task": "look"}))]));
+        let out = run.start();
+        assert_eq!(steps(&run), [0], "it has not answered yet");
+        let (status, text) = (crate::run::Status::Completed, "seen".to_owned());
+        run.add(Event::ChildEnded { id: out[0], run: RunId(9), status, text, whole: None, ms: 1 });
+        let journal = entries(&run);
+        let points = fork_points(run.machine.prepared(), &journal);
+        let mut fork = Machine::new(run.machine.prepared().clone());
+        fork.fold(&run.journal[1]);
+        history(&journal, points[1], Models::Same).iter().for_each(|event| fork.fold(event));
+        assert_eq!(fork.messages(), run.machine.messages());
+        assert_eq!((fork.children(), fork.calls_sent()), (Vec::new(), 0));
+    }
+
+    #[test]
     fn a_fork_has_the_conversation_and_not_the_bill() {
         let mut run = Run::new(8, None);
         turn(&mut run, "one");

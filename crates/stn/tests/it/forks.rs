@@ -4,6 +4,8 @@ use crate::home::Home;
 use expect_test::expect;
 use serde_json::Value;
 use station_testkit::openai::{self, OpenAi, Seen};
+use std::io::{BufRead as _, BufReader};
+use std::process::Command;
 
 /// A model that writes, reads, and answers with what it was told first and which model it is.
 fn model() -> OpenAi {
@@ -179,4 +181,29 @@ fn a_fork_of_a_failed_run_goes_further() {
     assert_eq!(queued.stdout, "3\n", "{}", queued.shown());
     assert_eq!(home.stn(&["runs", "resume", "3", "--quiet"]).stdout, "at last\n");
     assert_eq!(home.json(&["runs", "inspect", "3"])["run"]["steps"], 4);
+}
+
+#[test]
+fn a_run_that_is_at_work_can_be_forked_and_goes_on() {
+    let model = OpenAi::from_fn(|seen| {
+        let results = messages(seen).iter().filter(|it| it["role"] == "tool").count();
+        match (results, seen.body["model"].as_str()) {
+            (0, _) => openai::calls([("echo", r#"{"text": "first"}"#)]),
+            (_, Some("other-1")) => openai::reply("another way"),
+            _ => openai::calls([("hang", "{}")]),
+        }
+    });
+    let home = Home::with_fake()
+        .set("STN_AI_PROVIDER", "openai")
+        .set("STN_AI_MODEL", "stand-in-1")
+        .set("STN_AI_BASE_URL", &model.base_url());
+    home.agent("default", "worker", "max_steps: 5\ntools: [__echo, __hang]\n");
+    let mut child = home.start(&["agent", "run", "worker", "look"]);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("-> fake/hang")));
+    let forked = home.stn(&["runs", "fork", "1", "--model", "other-1", "--quiet"]);
+    assert_eq!(forked.stdout, "another way\n", "{}", forked.shown());
+    assert_eq!(home.json(&["runs", "inspect", "1"])["run"]["status"], "running");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
