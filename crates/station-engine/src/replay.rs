@@ -7,8 +7,10 @@ use crate::record::inputs_of;
 use crate::variables::OWN;
 use crate::{AgentRef, Config, Driver, NewRun, Station, Which, Workspace, drive, prepare};
 use futures::FutureExt as _;
+use station_core::budget::Limits;
 use station_core::case::{self, Call, CallEnd, Case, Replayed, Step, ToolKind, Verdict};
 use station_core::discovery::{DiscoveredTool, Discovery};
+use station_core::file::config::RateLimits;
 use station_core::file::{Problem, Severity, servers, variables};
 use station_core::run::{AskFailure, Event, Status, Why, steps_taken};
 use station_core::tool::canonical_json;
@@ -35,7 +37,14 @@ impl Station {
     pub async fn replay(config: Config, case: &Case) -> Result<Verdict> {
         let name = EnvironmentName::parse(&case.environment)?;
         let process = stand_ins(&config.workspace, &name)?;
-        let config = Config { process, passthrough: crate::Passthrough::All, ..config };
+        // What the installation may spend, and how fast, is nothing to a replay: it spends nothing.
+        let config = Config {
+            process,
+            passthrough: crate::Passthrough::All,
+            limits: Limits::default(),
+            rate_limits: RateLimits::default(),
+            ..config
+        };
         let record = Arc::new(Record::of(case));
         let store = Store::open(Options {
             location: config.location.clone(),

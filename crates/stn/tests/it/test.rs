@@ -208,6 +208,14 @@ fn a_call_that_waited_for_a_person_is_decided_as_it_was() {
 }
 
 #[test]
+fn what_an_installation_may_spend_is_nothing_to_a_replay() {
+    let fresh = checkout(&recorded());
+    fresh.write("config.yaml", "limits: {run: {tokens: 1, calls: 1}, day: {calls: 1}}\n");
+    let said = test(&fresh);
+    assert_eq!(said.code, Some(0), "{}", said.shown());
+}
+
+#[test]
 fn what_cannot_be_replayed_says_why() {
     let fresh = checkout(&recorded());
     let case = fresh.read("environments/default/tests/look.case.json");
