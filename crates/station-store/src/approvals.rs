@@ -6,6 +6,7 @@
 
 use crate::audit::{self, Deed};
 use crate::db::{Conn, Row, storable, unreadable};
+use crate::queue::requeue;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
@@ -235,7 +236,7 @@ async fn decide(conn: &mut Conn, id: i64, run: RunId, say: &Say, actor: &str, no
         let values = vec![id.into(), basis.definition.as_str().into(), now.0.into(), actor.into()];
         conn.exec(ALWAYS, values).await?;
     }
-    requeue(conn, run).await?;
+    requeue(conn, run, now).await?;
     let detail = json!({
         "run": run.0, "effect": effect, "server": server, "tool": tool, "rule": basis.rule.to_string(),
         "arguments_hash": basis.arguments.as_str(), "reason": reason,
@@ -252,7 +253,7 @@ async fn expire(conn: &mut Conn, id: i64, run: RunId, now: Micros) -> Result<()>
         where id = $1 and status = 'pending' and expires_at <= $2";
     lock_run(conn, run).await?;
     if conn.exec(SQL, vec![id.into(), now.0.into()]).await? > 0 {
-        requeue(conn, run).await?;
+        requeue(conn, run, now).await?;
     }
     Ok(())
 }
@@ -264,15 +265,6 @@ pub(crate) async fn lock_run(conn: &mut Conn, run: RunId) -> Result<()> {
     if !conn.is_sqlite() {
         conn.rows(SQL, vec![run.0.into()]).await?;
     }
-    Ok(())
-}
-
-/// Puts a run that waits back in the queue.
-pub(crate) async fn requeue(conn: &mut Conn, run: RunId) -> Result<()> {
-    const SQL: &str =
-        "update agent_runs set status = 'queued', waiting_on = null, waits_for_children = 0, lease_until = null
-        where id = $1 and status = 'waiting'";
-    conn.news().queued |= conn.exec(SQL, vec![run.0.into()]).await? > 0;
     Ok(())
 }
 

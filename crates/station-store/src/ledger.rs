@@ -6,6 +6,7 @@
 //! else. Runs without a limit do nothing here.
 
 use crate::db::{Conn, Value};
+use crate::queue::requeue;
 use station_core::budget::{Account, Amounts, Caps, Measure, Room, Standing, room};
 use station_core::{Micros, Result, RunId};
 
@@ -198,12 +199,8 @@ async fn wake(conn: &mut Conn, account: Account, woken: Woken, at: Micros) -> Re
 /// Puts a parked run back in the queue. One that somebody drives meanwhile stays with them.
 pub(crate) async fn free(conn: &mut Conn, run: RunId, at: Micros) -> Result<()> {
     const LEAVE: &str = "delete from budget_waits where run_id = $1";
-    const QUEUE: &str = "update agent_runs set status = 'queued', waiting_on = null, waiting_since = $2
-        where id = $1 and status = 'waiting'";
     conn.exec(LEAVE, vec![run.0.into()]).await?;
-    let queued = conn.exec(QUEUE, vec![run.0.into(), at.0.into()]).await?;
-    conn.news().queued |= queued > 0;
-    Ok(())
+    requeue(conn, run, at).await
 }
 
 /// The columns that name an account: scope, row, day.

@@ -79,7 +79,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use turns::Reach;
 use wakes::Bell;
-use writer::{Work, Writer};
+use writer::{Place, Work, Writer};
 
 /// Rows of one listing. Far above what people have, so that reaching it means something is wrong; a listing that
 /// can grow without end (runs, journals) takes its limit as a parameter.
@@ -146,7 +146,7 @@ impl Store {
     /// written, a full disk, a locked file, a server that cannot be reached or refuses. None of them changes anything.
     pub async fn open(options: Options) -> Result<Self> {
         let target = Target::prepare(&options.location, &options.key)?;
-        Self::open_at(target, options).await
+        Self::open_at(target, options, Place::OwnThread).await
     }
 
     /// As [`Store::open`], with everything on the thread of the caller's runtime, which must have only one: for
@@ -156,18 +156,16 @@ impl Store {
     /// As [`Store::open`].
     pub async fn open_on_this_thread(options: Options) -> Result<Self> {
         let target = Target::prepare(&options.location, &options.key)?;
-        let store = Self::open_at(target, options).await?;
-        store.inner.writer.stay_on_this_thread();
-        Ok(store)
+        Self::open_at(target, options, Place::ThisThread).await
     }
 
-    async fn open_at(target: Target, options: Options) -> Result<Self> {
+    async fn open_at(target: Target, options: Options, place: Place) -> Result<Self> {
         let first = migrate::open(&target, &options.key).await?;
         let leases = Leases::new(options.lease_clock, first.is_sqlite())?;
         let context = Arc::new(Context { sealer: Sealer::new(&options.key), leases });
         let readers = Readers::new(target.clone(), first);
         let bell = Arc::new(Bell::new()?);
-        let writer = Writer::new(target.clone(), Arc::clone(&bell));
+        let writer = Writer::new(target.clone(), Arc::clone(&bell), place);
         Ok(Self { inner: Arc::new(Inner { readers, writer, context, target, bell }) })
     }
 

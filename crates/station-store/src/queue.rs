@@ -231,6 +231,16 @@ async fn claim_next(conn: &mut Conn, attempt: &Attempt) -> Result<Vec<(Run, Fenc
     read_claimed(conn, &attempt.context, &claimed).await
 }
 
+/// Puts a run back in the queue that waits for something that is no run, and that may go on now; it is in the queue since
+/// `at`. One that somebody drives meanwhile stays with them.
+pub(crate) async fn requeue(conn: &mut Conn, run: RunId, at: Micros) -> Result<()> {
+    const SQL: &str = "update agent_runs set status = 'queued', waiting_on = null, waiting_since = $2,
+            waits_for_children = 0, lease_until = null
+        where id = $1 and status = 'waiting'";
+    conn.news().queued |= conn.exec(SQL, vec![run.0.into(), at.0.into()]).await? > 0;
+    Ok(())
+}
+
 /// Puts runs back in the queue whose driver is gone. Its writes are refused from then on.
 async fn requeue_lapsed(conn: &mut Conn, context: &Context, now: Micros) -> Result<()> {
     const SQLITE: &str =

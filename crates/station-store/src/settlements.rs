@@ -1,8 +1,9 @@
 //! What persons said became of calls whose outcome was unknown; read by the next driver of their run.
 
-use crate::approvals::{effect, lock_run, requeue};
+use crate::approvals::{effect, lock_run};
 use crate::audit::{self, Deed};
 use crate::db::{Conn, storable};
+use crate::queue::requeue;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
@@ -75,7 +76,7 @@ async fn settle(conn: &mut Conn, run: RunId, it: &Settlement, now: Micros) -> Re
     if conn.exec(SQL, values).await? == 0 {
         return Ok(false);
     }
-    requeue(conn, run).await?;
+    requeue(conn, run, now).await?;
     let detail = json!({"run": run.0, "done": it.done, "note": it.note}).to_string();
     let subject = format!("effect {}", it.effect);
     let deed = Deed { at: now, actor: it.by.clone(), action: "settle_effect", subject, detail };

@@ -4,6 +4,7 @@ use crate::connect::Target;
 use crate::db::{Blocking, Value};
 use crate::queue::{claim_on_sqlite, claim_sql};
 use crate::sqlite;
+use crate::writer::Place;
 use crate::{Append, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted};
 use station_core::run::{Entry, Event, Inputs, Status, StepLimit};
 use station_core::sync::{AgentRow, Change};
@@ -30,7 +31,7 @@ async fn open_with(options: Options, change: impl Fn(&mut sqlite::Options)) -> S
         Target::Sqlite { options, .. } => change(options),
         Target::Postgres { .. } => panic!("a path became a URL"),
     }
-    Store::open_at(target, options).await.unwrap()
+    Store::open_at(target, options, Place::OwnThread).await.unwrap()
 }
 
 async fn started(store: &Store) -> (RunId, Fence) {

@@ -13,7 +13,7 @@ use crate::turns::{self, Reach};
 use crate::wakes::{self, Bell, Wake};
 use futures::future::BoxFuture;
 use station_core::{Error, Result};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
@@ -34,8 +34,16 @@ pub(crate) struct Writer {
     state: Mutex<State>,
     commits: Arc<AtomicU64>,
     bell: Arc<Bell>,
-    /// Whether SQLite's statements are run by a task of the runtime instead of a thread of their own.
-    on_this_thread: AtomicBool,
+    place: Place,
+}
+
+/// Where SQLite's statements are run; they block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On a thread of their own, which waits for the disk and for nobody else.
+    OwnThread,
+    /// By a task of the caller's runtime, which has one thread: for simulations.
+    ThisThread,
 }
 
 enum State {
@@ -58,18 +66,9 @@ struct End {
 
 impl Writer {
     /// A writer that connects when the first write comes.
-    pub(crate) fn new(target: Target, bell: Arc<Bell>) -> Self {
-        Self {
-            state: Mutex::new(State::Resting(target)),
-            commits: Arc::new(AtomicU64::new(0)),
-            bell,
-            on_this_thread: AtomicBool::new(false),
-        }
-    }
-
-    /// No thread is started for SQLite from now on.
-    pub(crate) fn stay_on_this_thread(&self) {
-        self.on_this_thread.store(true, Ordering::Relaxed);
+    pub(crate) fn new(target: Target, bell: Arc<Bell>, place: Place) -> Self {
+        let commits = Arc::new(AtomicU64::new(0));
+        Self { state: Mutex::new(State::Resting(target)), commits, bell, place }
     }
 
     pub(crate) fn commits(&self) -> u64 {
@@ -122,7 +121,7 @@ impl Writer {
                     commits: Arc::clone(&self.commits),
                     bell: Arc::clone(&self.bell),
                 };
-                let end = start(writing, jobs, self.on_this_thread.load(Ordering::Relaxed))?;
+                let end = start(writing, jobs, self.place)?;
                 *state = State::Writing { queue: queue.clone(), end };
                 Ok(queue)
             }
@@ -130,25 +129,32 @@ impl Writer {
     }
 }
 
-/// Starts what writes. SQLite gets a thread of its own, because its statements block: the thread waits for the disk
-/// and for nobody else. PostgreSQL gets a task.
-fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>, on_this_thread: bool) -> Result<End> {
+/// Starts what writes: SQLite's on the thread that it was given, PostgreSQL's as a task.
+fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>, place: Place) -> Result<End> {
     let (end, ended) = oneshot::channel();
-    let blocks = matches!(writing.target, Target::Sqlite { .. }) && !on_this_thread;
+    let is_sqlite = matches!(writing.target, Target::Sqlite { .. });
     let writing = async move {
         writing.run(jobs).await;
         answer_to(end, ());
     };
-    let thread = if blocks {
-        let runtime = tokio::runtime::Handle::current();
-        let started = std::thread::Builder::new()
-            .name("station-writer".to_owned())
-            .spawn(move || runtime.block_on(writing));
-        Some(started.map_err(|cause| Error::internal("starting the writer of the database", cause))?)
-    } else {
-        // tracked: `Writer::close` waits for `ended`; without it the task ends when the queue is dropped.
-        tokio::spawn(tokio::task::unconstrained(writing));
-        None
+    let thread = match place {
+        Place::OwnThread if is_sqlite => {
+            let runtime = tokio::runtime::Handle::current();
+            let started = std::thread::Builder::new()
+                .name("station-writer".to_owned())
+                .spawn(move || runtime.block_on(writing));
+            Some(started.map_err(|cause| Error::internal("starting the writer of the database", cause))?)
+        }
+        Place::OwnThread => {
+            // tracked: `Writer::close` waits for `ended`; without it the task ends when the queue is dropped.
+            tokio::spawn(writing);
+            None
+        }
+        Place::ThisThread => {
+            // tracked: as above. Never interrupted, so that no transaction is open while others have their turn.
+            tokio::spawn(tokio::task::unconstrained(writing));
+            None
+        }
     };
     Ok(End { ended, thread })
 }

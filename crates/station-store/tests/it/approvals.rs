@@ -80,7 +80,8 @@ async fn a_decision_puts_its_run_back_in_the_queue_and_is_heard_once() {
         assert_eq!((pending[0].arguments.as_str(), &pending[0].basis), (r#"{"path":"/"}"#, &basis("v1")));
 
         store.decide(pending[0].id, Say::Once, "ann", LATER).await.unwrap();
-        assert_eq!(scene.status(&store).await, Status::Queued);
+        let run = store.run(scene.run).await.unwrap().unwrap();
+        assert_eq!((run.status, run.waiting_since), (Status::Queued, Some(LATER)));
         let again = store.decide(pending[0].id, Say::Deny { reason: String::new() }, "bob", LATER).await;
         let error = again.unwrap_err();
         assert_eq!(
