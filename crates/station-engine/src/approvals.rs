@@ -1,7 +1,6 @@
 //! Approvals: list, show, approve, deny, revoke; and settling what became of a call that nobody knows about.
 
-use crate::Station;
-use station_core::run::{Event, Machine};
+use crate::{Station, prepare};
 use station_core::{Caller, EffectId, Error, Result, Right, RunId};
 use station_store::{Approval, AuditEntry, Run, Say, Settlement, StandingApproval};
 
@@ -106,13 +105,7 @@ impl Station {
 
     /// Calls of which a person must say what became of them.
     pub(crate) async fn unsettled(&self, journal: &[station_core::run::Entry]) -> Result<Vec<EffectId>> {
-        let inputs = journal.iter().find_map(|entry| match &entry.event {
-            Event::RunStarted(inputs) => Some(inputs),
-            _ => None,
-        });
-        let Some(inputs) = inputs else { return Ok(Vec::new()) };
-        let mut machine = Machine::new(crate::prepare::restore(self, inputs).await?);
-        journal.iter().for_each(|entry| machine.fold(&entry.event));
+        let Some(machine) = prepare::refold(self, journal).await? else { return Ok(Vec::new()) };
         Ok(if machine.is_stopping() { Vec::new() } else { machine.unsettled() })
     }
 

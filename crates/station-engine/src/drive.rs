@@ -65,13 +65,7 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     let alone = lease.before() == Before::Gone;
     let brought = Brought::with(station, run.id).await?;
 
-    let inputs = entries.iter().find_map(|entry| match &entry.event {
-        Event::RunStarted(inputs) => Some(inputs),
-        _ => None,
-    });
-    let mut machine = if let Some(inputs) = inputs {
-        let mut machine = Machine::new(prepare::restore(station, inputs).await?);
-        entries.iter().for_each(|entry| machine.fold(&entry.event));
+    let mut machine = if let Some(mut machine) = prepare::refold(station, &entries).await? {
         let resumed_at = signals.resumed_at().max(run.resumed_at);
         let deadline = later_deadline(station, &machine, &entries, resumed_at);
         journal.add(machine.apply(Event::Adopted { fence, worker, deadline, alone }));
@@ -164,14 +158,13 @@ impl Drive<'_> {
                 Next::Park(Waiting::Children(_)) => return self.park().await,
                 Next::Park(Waiting::Approval(effects)) => {
                     let on = format!("approval of {}", self.machine.in_words(&effects));
-                    self.flush(Standing::Parked(on)).await?;
-                    return Ok(Left::Parked);
+                    return self.park_for_a_person(on).await;
                 }
                 Next::Park(Waiting::Person(effects)) => {
-                    let on =
-                        format!("a person: the outcome of {} is unknown", self.machine.in_words(&effects));
-                    self.flush(Standing::Parked(on)).await?;
-                    return Ok(Left::Parked);
+                    let calls = self.machine.in_words(&effects);
+                    return self
+                        .park_for_a_person(format!("a person: the outcome of {calls} is unknown"))
+                        .await;
                 }
             }
         }
@@ -187,6 +180,11 @@ impl Drive<'_> {
         let on = on.collect::<Vec<_>>().join(", ");
         self.flush(Standing::Waiting(on)).await?;
         Ok(Left::Waiting(children.iter().map(|child| child.id).collect()))
+    }
+
+    async fn park_for_a_person(&mut self, on: String) -> Result<Left> {
+        self.flush(Standing::Parked(on)).await?;
+        Ok(Left::Parked)
     }
 
     pub(crate) async fn flush(&mut self, standing: Standing) -> Result<()> {

@@ -46,11 +46,7 @@ impl Station {
         let run = self.run(of).await?;
         let agent = rights::runnable(self, run.agent).await?;
         let journal = drive::read(self, of).await?;
-        let inputs = journal.iter().find_map(|entry| match &entry.event {
-            Event::RunStarted(inputs) => Some((**inputs).clone()),
-            _ => None,
-        });
-        let inputs = inputs.ok_or_else(|| {
+        let inputs = Inputs::of(&journal).cloned().ok_or_else(|| {
             Error::conflict(format!("run {of} has not begun, so there is nothing to fork"))
                 .with_hint("start a new run with `stn agent run`")
         })?;
@@ -80,7 +76,7 @@ impl Station {
             timeout_ms: fork.timeout.map(millis),
             ..RunRequest::default()
         };
-        let mut carried = self.store().carried_variables(of).await?;
+        let mut carried = brought.carried;
         if fork.driver == Driver::Worker {
             carried.extend(carry::carried(self, &agent, &variables).await?);
         }

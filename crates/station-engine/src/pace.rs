@@ -12,7 +12,7 @@ use crate::lease::millis;
 use station_core::file::config::RateLimits;
 use station_core::rate::Bucket;
 use station_core::run::{Target, Todo};
-use station_core::{EnvironmentId, ModelRef, Result, budget};
+use station_core::{EnvironmentId, ModelRef, Result, budget, plural};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -122,8 +122,4 @@ impl Drive<'_> {
             on: format!("rate limit of server `{server}`: {} a minute", plural(per_min, "call")),
         })
     }
-}
-
-fn plural(n: u32, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

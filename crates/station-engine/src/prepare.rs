@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use station_core::budget::{self, Ancestor, Caps, Limit, Measure};
 use station_core::file::prompt::{self, Prompt};
 use station_core::file::render::{self, Rendered};
-use station_core::run::{Context, GrantedTool, Inputs, ModelChoice, Prepared, Target, reader, step_limit};
+use station_core::run::{
+    Context, Entry, GrantedTool, Inputs, Machine, ModelChoice, Prepared, Target, reader, step_limit,
+};
 use station_core::{Agent, AgentId, BlobHash, Error, Micros, Result, Secret, ToolSpec, tool};
 use station_llm::Choices;
 use station_store::Run;
@@ -226,11 +228,27 @@ pub(crate) async fn restore(station: &Station, inputs: &Inputs) -> Result<Prepar
 /// The model that a run of `agent` will ask first, as far as can be known here and now: for limits alone, so what is
 /// wrong with the agent or its models is told when the run is prepared.
 pub(crate) async fn first_model(station: &Station, agent: &Agent, asked: Option<&str>) -> Option<String> {
-    let written = match asked {
-        Some(model) => vec![model.to_owned()],
-        None => read_prompt(station, agent).await.ok()?.models,
+    let first = |written: &[String]| {
+        let choices = station.models().choices(written).ok()?;
+        choices.usable.first().map(|choice| choice.model.to_string())
     };
-    station.models().choices(&written).ok()?.usable.first().map(|choice| choice.model.to_string())
+    let named = asked.or(agent.model.as_deref()).map(str::to_owned);
+    match first(named.as_slice()) {
+        // The row has the first name alone; where it cannot be used, the file says which is next.
+        None if asked.is_none() && named.is_some() => first(&read_prompt(station, agent).await.ok()?.models),
+        found => found,
+    }
+}
+
+/// A run as far as `journal` tells of it; `None` where it was never prepared.
+///
+/// # Errors
+/// The store's, where the bodies of its inputs cannot be read.
+pub(crate) async fn refold(station: &Station, journal: &[Entry]) -> Result<Option<Machine>> {
+    let Some(inputs) = Inputs::of(journal) else { return Ok(None) };
+    let mut machine = Machine::new(restore(station, inputs).await?);
+    journal.iter().for_each(|entry| machine.fold(&entry.event));
+    Ok(Some(machine))
 }
 
 /// The agent's definition, read.

@@ -4,17 +4,11 @@ use crate::variables::Brought;
 use crate::{RunRef, Station, carry, drive, prepare};
 use station_core::case::{self, Call, Case, Inputs, Step, Tool, ToolKind};
 use station_core::run::Inputs as RunInputs;
-use station_core::run::{Entry, Event, GrantedTool, MadeEnd, OwnTool, Prepared, Taken, Target, steps_taken};
+use station_core::run::{
+    Entry, GrantedTool, MadeEnd, Outcome, OwnTool, Prepared, Taken, Target, steps_taken,
+};
 use station_core::{Caller, Error, Result, Secret};
 use station_store::Run;
-
-/// What a run was begun with, where it was.
-pub(crate) fn inputs_of(journal: &[Entry]) -> Option<&RunInputs> {
-    journal.iter().find_map(|entry| match &entry.event {
-        Event::RunStarted(inputs) => Some(&**inputs),
-        _ => None,
-    })
-}
 
 impl Station {
     /// A run as a case, to be replayed by [`Station::replay`] without models, tools and keys. Values of variables, of the
@@ -25,14 +19,11 @@ impl Station {
     pub async fn record_run(&self, _by: &Caller, id: RunRef) -> Result<Case> {
         let run = self.run(id).await?;
         let journal = drive::read(self, id).await?;
-        let inputs = inputs_of(&journal).ok_or_else(|| {
+        let inputs = RunInputs::of(&journal).ok_or_else(|| {
             Error::conflict(format!("run {id} has not begun, so there is nothing to record"))
         })?;
         let prepared = prepare::restore(self, inputs).await?;
-        let outcome = journal.iter().rev().find_map(|entry| match &entry.event {
-            Event::RunEnded { outcome } => Some(outcome.clone()),
-            _ => None,
-        });
+        let outcome = Outcome::of(&journal).cloned();
         let brought = Brought::with(self, id).await?;
         let mut case = Case {
             version: case::VERSION,

@@ -3,7 +3,6 @@
 
 use crate::approvals::Yes;
 use crate::pool::{Played, PlayedCall, Pool};
-use crate::record::inputs_of;
 use crate::variables::OWN;
 use crate::{AgentRef, Config, Driver, NewRun, Station, Which, Workspace, drive, prepare};
 use futures::FutureExt as _;
@@ -12,7 +11,7 @@ use station_core::case::{self, Call, CallEnd, Case, Replayed, Step, ToolKind, Ve
 use station_core::discovery::{DiscoveredTool, Discovery};
 use station_core::file::config::RateLimits;
 use station_core::file::{Problem, Severity, servers, variables};
-use station_core::run::{AskFailure, Event, Status, Why, steps_taken};
+use station_core::run::{AskFailure, Inputs, Outcome, Status, Why, steps_taken};
 use station_core::tool::canonical_json;
 use station_core::{Caller, EnvironmentName, Era, Error, Message, Result, Secret};
 use station_llm::script::{self, Turn};
@@ -83,16 +82,13 @@ impl Station {
             run = self.work_off(run.id, CancellationToken::new()).await?;
         }
         let journal = drive::read(self, run.id).await?;
-        let Some(inputs) = inputs_of(&journal) else {
+        let Some(inputs) = Inputs::of(&journal) else {
             let why = run.error.unwrap_or_else(|| "it was never prepared".to_owned());
             return Err(Error::invalid(format!("agent `{}` cannot run: {why}", case.agent)));
         };
         let prepared = prepare::restore(self, inputs).await?;
         let steps = steps_taken(&prepared, &journal);
-        let outcome = journal.iter().rev().find_map(|entry| match &entry.event {
-            Event::RunEnded { outcome } => Some(outcome),
-            _ => None,
-        });
+        let outcome = Outcome::of(&journal);
         let beyond = record.beyond();
         let replayed =
             Replayed { inputs, prepared: &prepared, steps: &steps, outcome, asked_beyond: beyond.as_deref() };

@@ -112,8 +112,8 @@ impl Station {
         Ok(())
     }
 
-    /// Ends questions that waited too long, and takes runs whose leases have lapsed and those of processes of this host that are gone, for which nobody needs
-    /// to wait so long.
+    /// Ends questions that waited too long, and takes runs whose leases have lapsed, and those of processes of this host
+    /// that are gone, for which nobody needs to wait so long.
     async fn look(&self, work: &Work, driving: &mut JoinSet<()>) -> Result<()> {
         self.store().free_due(self.now()).await?;
         let filter = RunFilter { status: Some(Status::Running), ..RunFilter::default() };

@@ -111,7 +111,7 @@ impl Follower<'_> {
             }
             Seen::Discovery { server, result } => {
                 let text = match result {
-                    Ok(tools) => format!("{server}: {}", plural(*tools as u64, "tool")),
+                    Ok(tools) => format!("{server}: {}", plural(tools, "tool")),
                     Err(sentence) => format!("{server}: failed: {sentence}"),
                 };
                 self.out.note(if result.is_ok() { Tone::Plain } else { Tone::Bad }, &text);

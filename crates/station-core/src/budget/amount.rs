@@ -1,6 +1,7 @@
 //! Amounts of what is limited, and how people write and read them.
 
 use crate::file::config::duration_ms;
+use crate::plural;
 use serde::{Deserialize, Serialize};
 
 /// Micro-USD of one USD.
@@ -73,10 +74,6 @@ impl Measure {
             Self::Time => format!("{amount} ms"),
         }
     }
-}
-
-fn plural(n: i64, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// Micro-units of a decimal number with at most six decimals. By digits: a binary fraction would not be the amount.

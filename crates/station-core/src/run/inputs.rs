@@ -2,8 +2,8 @@
 //!
 //! All of it is stored with the run for years: fields are only added, and new ones are optional.
 
-use super::UnknownPolicy;
 use super::fork::ForkedFrom;
+use super::{Entry, Event, UnknownPolicy};
 use crate::budget::{Ancestor, Limit};
 use crate::{AgentId, BlobHash, Message, Micros, ModelRef, ServerId, ToolSpec};
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,17 @@ pub struct Context {
     /// The same for the servers whose files say something else, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub servers: BTreeMap<String, u64>,
+}
+
+impl Inputs {
+    /// Those that `journal` tells; `None` where its run was never prepared.
+    #[must_use]
+    pub fn of(journal: &[Entry]) -> Option<&Self> {
+        journal.iter().find_map(|entry| match &entry.event {
+            Event::RunStarted(inputs) => Some(&**inputs),
+            _ => None,
+        })
+    }
 }
 
 /// The bodies behind the hashes of [`Inputs`]. Serialized beside journals that are kept as test data.

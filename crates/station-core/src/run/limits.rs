@@ -1,6 +1,7 @@
 //! How far a run may go: pure arithmetic, recorded with its reason.
 
 use super::StepLimit;
+use crate::plural;
 
 /// Most model turns of one run.
 pub const STEPS_MAX: u32 = 25;
@@ -35,8 +36,4 @@ pub fn step_limit(written: Option<i64>, task: &str, n_tools: usize, n_agents: us
             plural(words, "word")
         ),
     }
-}
-
-fn plural(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

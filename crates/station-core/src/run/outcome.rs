@@ -1,5 +1,6 @@
 //! How a run ends, and where it stands until then.
 
+use super::{Entry, Event};
 use crate::RunId;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The one that `journal` ends with; `None` where its run has not ended.
+    #[must_use]
+    pub fn of(journal: &[Entry]) -> Option<&Self> {
+        journal.iter().rev().find_map(|entry| match &entry.event {
+            Event::RunEnded { outcome } => Some(outcome),
+            _ => None,
+        })
+    }
+
     /// The status a run has after this.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -5,6 +5,7 @@ use super::files;
 use super::findings::{self, Level, Reading};
 use super::scene::{Finding, Scene};
 use serde_json::Value;
+use station_core::plural;
 
 /// Most problems, lines or entries shown of one result; more would bury the first.
 const SHOWN_MAX: usize = 8;
@@ -190,8 +191,4 @@ fn is_listing(finding: &Finding<'_>) -> bool {
 /// What a finding is about: its path, else its tool.
 pub(super) fn subject<'f>(finding: &'f Finding<'_>) -> &'f str {
     files::path_of(finding).unwrap_or(finding.name)
-}
-
-fn plural(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

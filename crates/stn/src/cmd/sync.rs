@@ -139,7 +139,7 @@ fn discovered(discovery: &Discovery) -> Vec<(Tone, String)> {
     let rows = discovery.servers.iter().map(|found| match &found.result {
         Ok(tools) => (
             Tone::Good,
-            format!("  server {}: {} in {}", found.server, plural(*tools as u64, "tool"), duration(found.ms)),
+            format!("  server {}: {} in {}", found.server, plural(tools, "tool"), duration(found.ms)),
         ),
         Err(why) => (Tone::Bad, format!("  server {}: failed: {}", found.server, crate::out::shown(why))),
     });

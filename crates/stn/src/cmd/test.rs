@@ -63,11 +63,8 @@ impl Args {
             let rows: Vec<wire::TriedCase> = all.iter().map(|tried| self.row(tried)).collect();
             session.out.json(&wire::list("cases", &rows))?;
         } else {
-            let text = format!(
-                "{}: {} passed, {failed} failed",
-                plural(all.len() as u64, "case"),
-                all.len() - failed
-            );
+            let text =
+                format!("{}: {} passed, {failed} failed", plural(all.len(), "case"), all.len() - failed);
             session.out.note(if failed == 0 { Tone::Good } else { Tone::Bad }, &text);
         }
         Ok(if failed == 0 { Code::Done } else { Code::Failed })
@@ -81,7 +78,7 @@ impl Args {
     fn tell(&self, session: &Session<'_>, tried: &Tried) -> Result<()> {
         let passes = self.passes(tried);
         let (tone, word) = if passes { (Tone::Good, "passed") } else { (Tone::Bad, "failed") };
-        let steps = tried.case.as_ref().map(|case| format!(" ({})", plural(case.steps.len() as u64, "step")));
+        let steps = tried.case.as_ref().map(|case| format!(" ({})", plural(case.steps.len(), "step")));
         let mut lines = vec![(tone, format!("{word} {}{}", tried.path.display(), steps.unwrap_or_default()))];
         match &tried.result {
             Err(error) => lines.push((Tone::Bad, format!("    {error}"))),

@@ -1,6 +1,6 @@
 //! Sizes, durations and numbers as people read them.
 
-use station_core::{Micros, Usage};
+use station_core::{Micros, Usage, plural};
 
 /// `4 ms`, `1.2 s`, `2 min 3 s`.
 pub(crate) fn duration(ms: u64) -> String {
@@ -19,12 +19,6 @@ pub(crate) fn size(bytes: u64) -> String {
         1_000..1_000_000 => format!("{}.{} KB", bytes / 1_000, bytes % 1_000 / 100),
         _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
     }
-}
-
-/// `1 run`, `2 runs`.
-pub(crate) fn plural(n: impl Into<u64>, noun: &str) -> String {
-    let n = n.into();
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// `210 tokens in (100 cached), 14 out`; `None` where a provider counts none.
@@ -62,7 +56,7 @@ pub(crate) fn cut_lines(text: &str, lines: usize, chars: usize) -> Vec<String> {
     let mut shown: Vec<String> = all.iter().take(lines).map(short).collect();
     if all.len() > lines {
         let more = all.len() - lines;
-        shown.push(format!("… {}", plural(more as u64, "more line")));
+        shown.push(format!("… {}", plural(more, "more line")));
     }
     shown
 }

@@ -6,6 +6,7 @@ mod measure;
 mod tell;
 mod wait;
 
-pub(crate) use measure::{cut, cut_lines, duration, moment, plural, tokens};
+pub(crate) use measure::{cut, cut_lines, duration, moment, tokens};
+pub(crate) use station_core::plural;
 pub(crate) use tell::{Detail, Line, Narrator};
 pub(crate) use wait::wait;

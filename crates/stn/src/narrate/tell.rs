@@ -1,7 +1,8 @@
 //! Events of runs, told line by line.
 
-use super::measure::{cut, cut_lines, duration, moment, plural, size, tokens};
+use super::measure::{cut, cut_lines, duration, moment, size, tokens};
 use crate::out::Tone;
+use station_core::plural;
 use station_core::run::fork::ForkedFrom;
 use station_core::run::{
     AskFailure, Compaction, CompactionReason, Effect, Entry, Event, Inputs, Outcome, Status, Whole, Why,
@@ -258,7 +259,7 @@ impl Narrator {
         self.calls.clone_from(&answer.calls);
         let what = match answer.calls.len() {
             0 => "answer".to_owned(),
-            n => plural(n as u64, "call"),
+            n => plural(n, "call"),
         };
         let mut facts = vec![answer.model.clone(), duration(ms)];
         facts.extend(tokens(&answer.usage));
