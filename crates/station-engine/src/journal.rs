@@ -27,6 +27,8 @@ pub(crate) struct Journal {
     /// The entry added last, also after it was committed.
     last: Option<Entry>,
     out: Outstanding,
+    /// The model that the run's row says.
+    model: Option<String>,
     beside: Beside,
 }
 
@@ -103,6 +105,7 @@ impl Journal {
             entries: Vec::new(),
             last: None,
             out: Outstanding::default(),
+            model: None,
             beside: Beside::default(),
         }
     }
@@ -229,7 +232,7 @@ impl Journal {
             };
         }
         match appended? {
-            Appended::Done { .. } => {}
+            Appended::Done { .. } => self.model = append.row.and_then(|row| row.model).or(self.model.take()),
             Appended::Fenced => {
                 return Err(Error::conflict(format!("run {} was taken over by another worker", self.run)));
             }
@@ -270,7 +273,10 @@ impl Journal {
                 (Some(on.clone()), Some(now))
             }
         };
-        update(machine, standing, (on, since), self.last.as_ref())
+        let mut row = update(machine, standing, (on, since), self.last.as_ref());
+        // What the row says already is not written again: it stands in an index.
+        row.model = row.model.filter(|model| self.model.as_ref() != Some(model));
+        row
     }
 }
 

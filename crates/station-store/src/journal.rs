@@ -73,6 +73,20 @@ pub struct RunUpdate {
     pub release: bool,
 }
 
+impl RunUpdate {
+    /// Whether the run is driven on by the driver it has, with nothing to say but how far it has come. Its claim made it
+    /// `running`, waiting for no children.
+    fn goes_on(&self) -> bool {
+        self.status == Status::Running
+            && !self.release
+            && !self.waits_for_children
+            && self.model.is_none()
+            && self.answer.is_none()
+            && self.error.is_none()
+            && self.ended_at.is_none()
+    }
+}
+
 /// What became of an append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
@@ -267,6 +281,11 @@ async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
             lease_until = case when $17 = 1 then null else lease_until end, waits_for_children = $18,
             waiting_since = $19
         where id = $1 and fence = $2 and journal_seq = $4";
+    // Most appends of a run change no column that an index has: named, these would cost a page each, unchanged or not.
+    const TAKE_AND_GO_ON: &str = "update agent_runs set journal_seq = $3, waiting_on = $5, steps = $6,
+            tool_calls = $7, tokens_input = $8, tokens_output = $9, tokens_cached = $10, tokens_reasoning = $11,
+            waiting_since = $12
+        where id = $1 and fence = $2 and journal_seq = $4";
     // Without entries the end stays where it is, wherever that may be.
     const UPDATE: &str =
         "update agent_runs set journal_seq = journal_seq + $3 + $4, status = $5, waiting_on = $6,
@@ -286,13 +305,30 @@ async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
     let sql = match (&append.row, append.entries.is_empty()) {
         (None, true) => TOUCH,
         (None, false) => TAKE,
-        (Some(_), true) => UPDATE,
-        (Some(_), false) => TAKE_AND_UPDATE,
+        (Some(row), false) if row.goes_on() => {
+            values.extend(progress_values(row));
+            TAKE_AND_GO_ON
+        }
+        (Some(row), is_empty) => {
+            values.extend(update_values(row));
+            if is_empty { UPDATE } else { TAKE_AND_UPDATE }
+        }
     };
-    if let Some(row) = &append.row {
-        values.extend(update_values(row));
-    }
     Ok(conn.exec(sql, values).await? == 1)
+}
+
+/// What changes of a run that goes on.
+fn progress_values(row: &RunUpdate) -> [Value; 8] {
+    [
+        row.waiting_on.as_deref().map(storable).into(),
+        i64::from(row.steps).into(),
+        i64::from(row.tool_calls).into(),
+        count(row.usage.input),
+        count(row.usage.output),
+        count(row.usage.cached),
+        count(row.usage.reasoning),
+        row.waiting_since.map(|at| at.0).into(),
+    ]
 }
 
 fn update_values(row: &RunUpdate) -> [Value; 15] {
