@@ -7,8 +7,8 @@ use crate::local::Ask;
 use crate::prepare::{RunRequest, first_model};
 use crate::signals::Signals;
 use crate::worker::Held;
-use crate::{Station, carry, worker};
-use station_core::budget::{Amounts, Caps};
+use crate::{Station, carry, spend, worker};
+use station_core::budget::{Account, Amounts, Caps};
 use station_core::run::{Entry, Status};
 use station_core::{Caller, EffectId, Error, Result, RunId, Secret};
 use station_store::{Approval, Cancelled, Run, RunFilter};
@@ -70,6 +70,15 @@ pub struct RunDetails {
     pub unsettled: Vec<EffectId>,
     /// What it and they have spent of their own limits.
     pub budgets: BTreeMap<RunId, RunBudget>,
+}
+
+impl RunDetails {
+    /// The account whose limit keeps the run, where one does.
+    #[must_use]
+    pub fn kept_by(&self) -> Option<Account> {
+        let is_kept = self.run.status == Status::Waiting;
+        spend::reached(&self.journal).filter(|_| is_kept).map(|(account, _)| account)
+    }
 }
 
 impl Station {
@@ -143,7 +152,8 @@ impl Station {
         self.resume_run_adding(by, id, Amounts::default(), stop).await
     }
 
-    /// As [`Station::resume_run`], after `added` was added to the run's own limits; its journal says by whom.
+    /// As [`Station::resume_run`], after `added` was added to the run's own limits; its journal says by whom. A sub-agent's
+    /// run that reached a limit of its own is driven with the runs above it.
     ///
     /// # Errors
     /// As [`Station::resume_run`]; `Conflict` where it is not its own limit that keeps it.
@@ -159,17 +169,28 @@ impl Station {
             let sentence = format!("run {id} has ended as {} and cannot be resumed", run.status.as_str());
             return Err(Error::conflict(sentence).with_hint(format!("see it with `stn runs inspect {id}`")));
         }
-        if let Some(parent) = run.parent {
-            let parent = self.run(parent).await?;
-            if !parent.status.is_final() {
-                return Err(Error::conflict(format!("run {id} belongs to run {}", parent.id))
-                    .with_hint(format!("resume that one: `stn runs resume {}`", parent.id)));
-            }
+        let root = self.driven_from(&run).await?;
+        if root != id && added.is_zero() {
+            return Err(Error::conflict(format!("run {id} belongs to run {root}"))
+                .with_hint(format!("resume that one: `stn runs resume {root}`")));
         }
         let raise = if added.is_zero() { None } else { Some(self.raise(by, id, added).await?) };
         let signals = Signals::of_person(stop, &self.config().worker).resumed(self.now()).raising(raise);
-        self.work_off_here(id, &signals, Held::Refuse).await?;
+        self.work_off_here(root, &signals, Held::Refuse).await?;
         self.run(id).await
+    }
+
+    /// The run with which `run` is driven: the first above it, itself included, that waits for no other to go on.
+    async fn driven_from(&self, run: &Run) -> Result<RunId> {
+        let (mut root, mut above) = (run.id, run.parent);
+        while let Some(parent) = above {
+            let parent = self.run(parent).await?;
+            if parent.status.is_final() {
+                break;
+            }
+            (root, above) = (parent.id, parent.parent);
+        }
+        Ok(root)
     }
 
     /// Asks for the end of a run and of its sub-agents. Who drives it ends it; a run that nobody drives is put in the

@@ -241,7 +241,8 @@ impl Drive<'_> {
     }
 
     fn wait_for_price(&mut self, claims: &[Claim], sentence: &str) -> (String, Left) {
-        let words = format!("budget: {sentence}");
+        // No budget: adding to one would not help it.
+        let words = format!("a price: {sentence}");
         if let Some(claim) = claims.iter().find(|claim| claim.caps.micro_usd.is_some()) {
             let (account, sentence) = (claim.account, words.clone());
             let event = self.machine.apply(Event::BudgetReached { account, sentence, until: None });

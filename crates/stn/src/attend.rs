@@ -187,7 +187,7 @@ pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) 
             for hint in waits::of_tree(session, station, run).await? {
                 out.hint(&hint);
             }
-            if !waits::is_budget(&on) {
+            if !waits::is_limit(&on) {
                 out.hint(&format!(
                     "go on with `stn runs resume {}`; a running `stn serve` does so by itself",
                     run.id

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::session::Session;
+use station_core::budget::{Account, Scope};
 use station_core::run::Status;
 use station_engine::{Run, RunDetails, Station};
 
@@ -40,17 +41,32 @@ pub(crate) fn of_run(details: &RunDetails) -> Vec<String> {
     let lost = details.unsettled.iter().map(|effect| {
         format!("say what became of the lost call: `stn runs settle {run} {effect} done` or `not-done`")
     });
-    let on =
-        details.run.waiting_on.as_deref().filter(|on| details.run.status == Status::Waiting && is_budget(on));
-    let root = details.run.parent.unwrap_or(run);
-    let spent = on.map(|on| {
-        let who = if root == run { String::new() } else { format!("run {run} waits for {on}; ") };
-        format!("{who}give it more with `stn runs resume {root} --add tokens=…`")
-    });
-    asked.chain(lost).chain(spent).collect()
+    asked.chain(lost).chain(of_limit(details)).collect()
 }
 
-/// Whether a run that waits for this waits for a budget.
-pub(crate) fn is_budget(waiting_on: &str) -> bool {
-    waiting_on.starts_with("budget")
+/// Hint for the limit, or the price, that keeps a run.
+fn of_limit(details: &RunDetails) -> Option<String> {
+    let (run, account, on) = (details.run.id, details.kept_by()?, details.run.waiting_on.as_deref()?);
+    if is_price(on) {
+        let root = details.run.parent.unwrap_or(run);
+        return Some(format!("write the price into config.yaml, then `stn runs resume {root}`"));
+    }
+    match account {
+        Account { scope: Scope::Run(limited), day: None } => {
+            let who = if limited == run { String::new() } else { format!("run {run} waits for {on}; ") };
+            Some(format!("{who}give it more with `stn runs resume {limited} --add tokens=…`"))
+        }
+        _ => Some(
+            "`stn budget list` shows where that limit is written; the day ends at midnight UTC".to_owned(),
+        ),
+    }
+}
+
+/// Whether a run that waits for this waits until somebody changes a limit, or says what a model costs.
+pub(crate) fn is_limit(waiting_on: &str) -> bool {
+    waiting_on.starts_with("budget") || is_price(waiting_on)
+}
+
+fn is_price(waiting_on: &str) -> bool {
+    waiting_on.starts_with("a price")
 }

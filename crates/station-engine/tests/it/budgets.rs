@@ -3,7 +3,7 @@
 use crate::home::{Home, Open, outline};
 use expect_test::expect;
 use serde_json::json;
-use station_core::budget::{Amounts, Caps, Limits, Measure, Period, Price, Prices};
+use station_core::budget::{Amounts, Caps, Limits, Measure, Period, Price, Prices, Scope};
 use station_core::run::{Event, Status};
 use station_core::{Caller, Concurrency, Message, RunId};
 use station_engine::{BudgetRef, Clock, Config, NewRun, RunDetails, Seen, Serve};
@@ -350,6 +350,31 @@ async fn sub_agents_count_against_the_run_that_a_person_started() {
     assert_eq!(ended.run.answer.as_deref(), Some("done"), "{}", outline(&ended));
     assert_eq!(spent(&open, details.run.id, Measure::Tokens).await, (5 * ANSWER, 0));
     assert_eq!(spent(&open, details.run.id, Measure::Calls).await, (3, 0));
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_sub_agent_at_a_limit_of_its_own_file_goes_on_when_somebody_adds_to_it() {
+    let home = Home::new();
+    home.server("default", "fake", &[], &[])
+        .agent("default", "boss", "model: script/one\nagents: [helper]")
+        .agent("default", "helper", "model: script/one\ntools: [echo]\nstation: {limits: {tokens: 10}}");
+    let script =
+        Script::from_fn(|request| match (request.tools[0].spec.name.as_str(), request.messages.last()) {
+            (_, Some(Message::Tool { .. })) => reply("done"),
+            ("echo", _) => calls([("echo", json!({"text": "a"}))]),
+            (_, _) => calls([("__agent_helper", json!({"task": "a"}))]),
+        });
+    let open = home.open(script).await;
+    open.sync("default").await;
+    let details = open.run("boss", "look around").await;
+    assert_eq!(details.run.status, Status::Waiting);
+    let helper = open.show(details.children[0].id).await;
+    let account = helper.kept_by().expect("a limit keeps it");
+    assert_eq!((account.scope, account.day), (Scope::Run(helper.run.id), None));
+    let ended = resume(&open, helper.run.id, Amounts { tokens: 100, ..Amounts::default() }).await;
+    assert_eq!(ended.run.answer.as_deref(), Some("done"), "{}", outline(&ended));
+    assert_eq!(open.show(details.run.id).await.run.answer.as_deref(), Some("done"));
     open.close().await;
 }
 

@@ -4,9 +4,10 @@ use super::schedule::Report;
 use super::world::{Arrival, Shared};
 use crate::{Seen, Watch};
 use station_core::approval::{Approved, Basis, Level, Rule};
+use station_core::budget::{Account, Scope, day_of};
 use station_core::run::{Effect, Entry, Event};
-use station_core::{EffectId, RunId};
-use station_store::{Run, RunFilter, Store};
+use station_core::{EffectId, Micros, RunId};
+use station_store::{AccountRow, Run, RunFilter, Store};
 use std::collections::BTreeMap;
 
 /// Entries of a journal per turn, call, question and adoption; more would mean that something is kept twice.
@@ -126,6 +127,33 @@ impl Rules {
         self.check_ledger(&runs).await;
         assert_eq!(self.store.check_audit().await.expect("it reads"), None, "the audit's chain");
         runs.len() as u64
+    }
+
+    /// No account is over its limit by more than one reservation. `day_tokens` is the highest limit that the day had.
+    pub(super) async fn check_spending(&self, day_tokens: i64, now: Micros) {
+        let runs = self.store.runs(&RunFilter::default(), 10_000).await.expect("it reads");
+        let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+        // Accounts first: what is reserved later cannot be in them.
+        let mut rows = self.store.run_accounts(&ids).await.expect("it reads");
+        // Clocks jump, also over midnight.
+        for day in day_of(now) - 1..=day_of(now) + 1 {
+            let account = Account { scope: Scope::Installation, day: Some(day) };
+            rows.extend(self.store.account(account).await.expect("it reads"));
+        }
+        let mut biggest = 0;
+        for id in &ids {
+            for entry in self.store.journal(*id, 0, 100_000).await.expect("it reads") {
+                if let Event::BudgetReserved { amounts, .. } = entry.event {
+                    biggest = biggest.max(amounts.tokens);
+                }
+            }
+        }
+        for AccountRow { account, standing, caps } in rows {
+            let limit = if account.day.is_some() { Some(day_tokens) } else { caps.tokens };
+            let limit = limit.map_or(i64::MAX / 2, |limit| limit + standing.added.tokens);
+            let taken = standing.spent.tokens + standing.reserved.tokens;
+            assert!(taken <= limit + biggest, "{account:?}: {taken} of {limit}, requests take {biggest}");
+        }
     }
 
     /// What is counted in budgets is what the journals say, whoever was killed in between; nothing stays reserved.

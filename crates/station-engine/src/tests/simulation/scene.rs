@@ -21,8 +21,40 @@ use tempfile::TempDir;
 /// A run may take so long; none of the schedules is that long, but for a jump of the clock.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
+/// What runs may spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stakes {
+    /// So much that nobody is kept waiting; but every request goes through the ledger.
+    High,
+    /// Each run so much, of which it needs more, and is given it.
+    Run,
+    /// All runs of the day so much, of which they need more, and are given it.
+    Day,
+}
+
+/// Two or three requests of a run, by what is reserved for each.
+pub(super) const RUN_TOKENS: i64 = 10_000;
+
+/// What all runs of the day begin with.
+pub(super) const DAY_TOKENS: i64 = 15_000;
+
+impl Stakes {
+    pub(super) fn of(seed: u64) -> Self {
+        match seed % 3 {
+            0 => Self::High,
+            1 => Self::Run,
+            _ => Self::Day,
+        }
+    }
+
+    fn of_run(self) -> i64 {
+        if self == Self::Run { RUN_TOKENS } else { i64::MAX / 2 }
+    }
+}
+
 pub(super) struct Scene {
     pub(super) store: Store,
+    pub(super) stakes: Stakes,
     pub(super) environment: EnvironmentId,
     pub(super) agents: Vec<AgentId>,
     pub(super) wall: Arc<AtomicI64>,
@@ -32,7 +64,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) async fn new() -> Self {
+    pub(super) async fn new(stakes: Stakes) -> Self {
         // Without a disk to wait for; durability itself is not played here, `kill.rs` of `stn` has real processes.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
         let wall = Arc::new(AtomicI64::new(1_700_000_000_000_000));
@@ -46,7 +78,7 @@ impl Scene {
         };
         let store = Store::open_on_this_thread(options).await.expect("an empty store opens");
         let (environment, agents) = fill(&store).await;
-        Self { store, environment, agents, wall, boot, key, folder }
+        Self { store, stakes, environment, agents, wall, boot, key, folder }
     }
 
     pub(super) fn now(&self) -> Micros {
@@ -82,9 +114,8 @@ impl Scene {
             processes_max: Config::PROCESSES_MAX,
             idle_close: Config::IDLE_CLOSE,
             discovery_ttl: Config::DISCOVERY_TTL,
-            // Far away: every request goes through the ledger, and none is kept waiting.
             limits: Limits {
-                run: Caps { tokens: Some(i64::MAX / 2), ..Caps::default() },
+                run: Caps { tokens: Some(self.stakes.of_run()), ..Caps::default() },
                 day: Caps::default(),
             },
             prices: Default::default(),

@@ -1,17 +1,19 @@
 //! The scheduler: one step at a time, each chosen by the dice.
 
 use super::rules::Rules;
-use super::scene::Scene;
+use super::scene::{DAY_TOKENS, RUN_TOKENS, Scene, Stakes};
 use super::world::{Dice, Shared};
 use crate::drive::Left;
 use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
+use crate::spend::{self, Raise};
 use crate::{Station, Watch, worker};
 use futures::future::BoxFuture;
 use futures::task::noop_waker;
+use station_core::budget::{Account, Amounts, Caps, Limit, Period, Scope};
 use station_core::run::Status;
 use station_core::{Caller, Concurrency, Fence, Kind, Result, RunId};
-use station_store::{NewRun, Owner, Run, RunFilter, Say, Settlement, Wanted};
+use station_store::{Claim, NewRun, Owner, Run, RunFilter, Say, SetLimit, Settlement, Wanted};
 use std::collections::BTreeMap;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -77,13 +79,15 @@ pub(super) struct Schedule {
     n_processes: u32,
     /// A process is gone after one of so many polls: often in some schedules, seldom in others.
     crash_every: u64,
+    /// What all runs of a day may spend, where that is limited.
+    day_tokens: i64,
     rules: Rules,
     report: Report,
 }
 
 impl Schedule {
     pub(super) async fn new(seed: u64) -> Self {
-        let (scene, world) = (Scene::new().await, Shared::new(seed));
+        let (scene, world) = (Scene::new(Stakes::of(seed)).await, Shared::new(seed));
         let mut schedule = Self {
             dice: Dice::new(seed),
             rules: Rules::new(&scene.store, &world),
@@ -93,8 +97,12 @@ impl Schedule {
             drove: BTreeMap::new(),
             n_processes: 0,
             crash_every: 2 + seed % 12,
+            day_tokens: 0,
             report: Report::default(),
         };
+        if schedule.scene.stakes == Stakes::Day {
+            schedule.allow_today(DAY_TOKENS).await;
+        }
         for _ in 0..WORKERS {
             schedule.start_process();
         }
@@ -105,6 +113,7 @@ impl Schedule {
         for _ in 0..STEPS {
             self.step().await;
         }
+        self.rules.check_spending(self.day_tokens, self.scene.now()).await;
         self.world.lock().calm = true;
         self.processes.iter_mut().for_each(|process| process.frozen_until = 0);
         for _ in 0..CALM_STEPS_MAX {
@@ -151,9 +160,7 @@ impl Schedule {
             82..88 => self.time_passes().await,
             88..90 => self.enqueue().await,
             90..98 => self.people().await,
-            98 => {
-                self.scene.store.expire_approvals(self.scene.now()).await.expect("the store works");
-            }
+            98 => self.look_at_the_clock().await,
             _ => self.cancel_one().await,
         }
     }
@@ -166,6 +173,7 @@ impl Schedule {
         }
         tokio::task::yield_now().await;
         self.people().await;
+        self.look_at_the_clock().await;
         self.claim().await;
         self.scene.pass(Duration::from_millis(500)).await;
     }
@@ -213,18 +221,36 @@ impl Schedule {
         if process_of.frozen_until > self.report.steps {
             return;
         }
-        let (number, station) = (process_of.number, process_of.station.clone());
-        let owner =
-            Owner { worker: format!("worker-{number}"), host: "here".to_owned(), pid: number, pid_start: 1 };
+        let (owner, station) = (self.owner(process), process_of.station.clone());
         let wanted = Wanted { n: 4, at_once: Concurrency::UNLIMITED };
         let asked_at = station.since_boot();
         let claimed = self.scene.store.claim_next(&owner, millis(LEASE), &wanted, self.scene.now()).await;
         for (run, fence) in claimed.expect("the store works") {
-            let before = self.before(run.id);
-            self.drove.insert(run.id, number);
-            let driver = self.driver(&station, run, fence, asked_at, before);
-            self.processes[process].drivers.push(driver);
+            self.take_up(process, run, fence, (asked_at, None));
         }
+    }
+
+    fn owner(&self, process: usize) -> Owner {
+        let number = self.processes[process].number;
+        Owner { worker: format!("worker-{number}"), host: "here".to_owned(), pid: number, pid_start: 1 }
+    }
+
+    /// `process` drives a run that it has claimed.
+    fn take_up(
+        &mut self,
+        process: usize,
+        run: Run,
+        fence: Fence,
+        (asked_at, raise): (Duration, Option<Raise>),
+    ) {
+        let before = self.before(run.id);
+        let (number, station) = (self.processes[process].number, self.processes[process].station.clone());
+        self.drove.insert(run.id, number);
+        let id = run.id;
+        let lease = Lease::new(&station, id, fence, asked_at, before);
+        let signals = Signals::default().resumed(self.scene.now()).raising(raise);
+        let future = async move { worker::drive_claimed(&station, &run, &lease, &signals).await };
+        self.processes[process].drivers.push(Driver { run: id, future: Box::pin(future) });
     }
 
     /// Whether who drove the run last is known to be gone.
@@ -234,21 +260,6 @@ impl Schedule {
             .get(&run)
             .is_some_and(|number| self.processes.iter().all(|process| process.number != *number));
         if gone { Before::Gone } else { Before::Unsure }
-    }
-
-    fn driver(
-        &self,
-        station: &Station,
-        run: Run,
-        fence: Fence,
-        asked_at: Duration,
-        before: Before,
-    ) -> Driver {
-        let (id, station) = (run.id, station.clone());
-        let lease = Lease::new(&station, id, fence, asked_at, before);
-        let signals = Signals::default().resumed(self.scene.now());
-        let future = async move { worker::drive_claimed(&station, &run, &lease, &signals).await };
-        Driver { run: id, future: Box::pin(future) }
     }
 
     async fn time_passes(&mut self) {
@@ -291,6 +302,13 @@ impl Schedule {
         self.scene.store.enqueue(&new, None, self.scene.now()).await.expect("the store works");
     }
 
+    /// What a worker does now and then.
+    async fn look_at_the_clock(&self) {
+        let (store, now) = (&self.scene.store, self.scene.now());
+        store.expire_approvals(now).await.expect("the store works");
+        store.free_due(now).await.expect("the store works");
+    }
+
     /// People decide what waits for them, truthfully.
     async fn people(&mut self) {
         let (store, now) = (self.scene.store.clone(), self.scene.now());
@@ -308,6 +326,11 @@ impl Schedule {
         let waiting = RunFilter { status: Some(Status::Waiting), ..RunFilter::default() };
         for run in store.runs(&waiting, 50).await.expect("the store works") {
             let journal = store.journal(run.id, 0, 10_000).await.expect("it reads");
+            if let Some((account, _)) = spend::reached(&journal)
+                && self.dice.roll(3) == 0
+            {
+                self.give_more(account).await;
+            }
             let station = &self.processes[0].station;
             for effect in station.unsettled(&journal).await.expect("it folds") {
                 let Some(done) = self.world.outcome(effect) else { continue };
@@ -317,6 +340,44 @@ impl Schedule {
                 assert!(settled.is_ok() || settled.is_err_and(|error| error.kind() == Kind::Conflict));
             }
         }
+    }
+
+    /// A person adds to what is spent.
+    async fn give_more(&mut self, account: Account) {
+        self.rules.check_spending(self.day_tokens, self.scene.now()).await;
+        match account {
+            Account { scope: Scope::Run(run), day: None } => self.raise(run).await,
+            _ => self.allow_today(self.day_tokens + DAY_TOKENS).await,
+        }
+    }
+
+    async fn allow_today(&mut self, tokens: i64) {
+        self.day_tokens = tokens;
+        let limit = Limit {
+            scope: Scope::Installation,
+            period: Period::Day,
+            caps: Caps { tokens: Some(tokens), ..Caps::default() },
+            name: String::new(),
+            source: "set by hand".to_owned(),
+        };
+        let set = SetLimit { limit, by: "ann".to_owned(), at: self.scene.now() };
+        self.scene.store.set_limit(&set).await.expect("the store works");
+    }
+
+    /// What `stn runs resume --add` does: whoever is free drives the run on.
+    async fn raise(&mut self, run: RunId) {
+        let process = self.dice.pick(self.processes.len());
+        if self.processes[process].frozen_until > self.report.steps {
+            return;
+        }
+        let (owner, station) = (self.owner(process), self.processes[process].station.clone());
+        let (asked_at, now) = (station.since_boot(), self.scene.now());
+        let claim = self.scene.store.claim(run, &owner, millis(LEASE), None, now).await;
+        let Claim::Claimed { fence, .. } = claim.expect("the store works") else { return };
+        let run = self.scene.store.run(run).await.expect("the store works").expect("it is there");
+        let added = Amounts { tokens: RUN_TOKENS, ..Amounts::default() };
+        let raise = Raise { run: run.id, by: "ann".to_owned(), added };
+        self.take_up(process, run, fence, (asked_at, Some(raise)));
     }
 
     async fn cancel_one(&mut self) {

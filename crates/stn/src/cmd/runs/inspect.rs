@@ -149,9 +149,7 @@ fn hints(details: &RunDetails) -> Vec<String> {
     }
     if details.interrupted || matches!(run.status, Status::Queued | Status::Waiting) {
         let root = run.parent.filter(|_| !run.status.is_final()).unwrap_or(run.id);
-        let add =
-            if run.waiting_on.as_deref().is_some_and(waits::is_budget) { " --add tokens=…" } else { "" };
-        hints.push(format!("drive it on with `stn runs resume {root}{add}`"));
+        hints.push(format!("drive it on with `stn runs resume {root}`"));
     }
     if let Some(child) = details.children.first() {
         hints.push(format!("look at a sub-agent's run with `stn runs inspect {}`", child.id));
