@@ -75,6 +75,7 @@ fn park(run: station_core::RunId, fence: station_core::Fence) -> Append {
             waiting_on: Some("approval of `post` of `book`".to_owned()),
             waiting_since: Some(NOW),
             waits_for_children: false,
+            is_stopping: false,
             model: None,
             steps: 1,
             tool_calls: 0,

@@ -305,6 +305,7 @@ fn update(
         waiting_on,
         waiting_since,
         waits_for_children,
+        is_stopping: machine.is_stopping(),
         model: machine.model().map(ToString::to_string),
         steps: machine.steps(),
         tool_calls: machine.calls_sent(),

@@ -55,6 +55,8 @@ pub struct RunUpdate {
     /// Whether it waits for its children. It is queued instead where none of them is still to end, and the last that
     /// ends puts it back in the queue.
     pub waits_for_children: bool,
+    /// Whether its driver has heard that it is to end: the wish does not call it back then, and it waits for the rest.
+    pub is_stopping: bool,
     /// The model that answered last; `None` leaves what was said before, as for the next three.
     pub model: Option<String>,
     /// Model turns taken.
@@ -244,7 +246,7 @@ async fn wake(conn: &mut Conn, run: RunId, row: &RunUpdate) -> Result<()> {
     // yet, the next one does.
     const ITSELF: &str =
         "update agent_runs set status = 'queued', waiting_on = null, waits_for_children = 0, lease_until = null
-        where id = $1 and status = 'waiting' and (cancel_requested_at is not null
+        where id = $1 and status = 'waiting' and ((cancel_requested_at is not null and $2 = 0)
             or exists (select 1 from approvals p where p.run_id = agent_runs.id and p.heard = 0
                 and p.status in ('approved', 'denied', 'timed_out'))
             or exists (select 1 from settlements t where t.run_id = agent_runs.id and t.heard = 0)
@@ -259,7 +261,9 @@ async fn wake(conn: &mut Conn, run: RunId, row: &RunUpdate) -> Result<()> {
     let queued = match row.status {
         Status::Running => return Ok(()),
         Status::Queued => true,
-        Status::Waiting => conn.exec(ITSELF, vec![run.0.into()]).await? > 0,
+        Status::Waiting => {
+            conn.exec(ITSELF, vec![run.0.into(), i64::from(row.is_stopping).into()]).await? > 0
+        }
         Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => {
             let ended_at = row.ended_at.map(|at| at.0);
             conn.exec(PARENT, vec![run.0.into(), ended_at.into()]).await? > 0

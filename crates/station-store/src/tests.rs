@@ -243,6 +243,7 @@ async fn runs_of_the_first_schema_wait_only_for_what_is_still_to_end() {
                 waiting_on: None,
                 waiting_since: None,
                 waits_for_children: false,
+                is_stopping: false,
                 model: None,
                 steps: 0,
                 tool_calls: 0,

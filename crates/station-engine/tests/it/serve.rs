@@ -132,6 +132,33 @@ async fn a_cancelled_run_ends_also_when_nobody_had_it() {
 }
 
 #[tokio::test]
+async fn a_cancelled_coordinator_lets_its_sub_agents_end_first_on_the_only_slot() {
+    for at_once in
+        [Concurrency::UNLIMITED, Concurrency { environment_max: Some(1), ..Concurrency::UNLIMITED }]
+    {
+        let home = Home::new();
+        home.server("default", "fake", &[], &[])
+            .agent("default", "boss", "model: script/one\nagents: [helper]")
+            .agent("default", "helper", "model: script/one\ntools: [echo]\nstation: {limits: {tokens: 1}}");
+        let script = Script::from_fn(|request| match request.tools[0].spec.name.as_str() {
+            "echo" => calls([("echo", json!({"text": "a"}))]),
+            _ => calls([("__agent_helper", json!({"task": "a"}))]),
+        });
+        let open = home.open(script).await;
+        open.sync("default").await;
+        let parked = open.run("boss", "look around").await;
+        assert_eq!(parked.run.status, Status::Waiting, "{}", outline(&parked));
+        open.station.cancel_run(&Caller::local(), parked.run.id).await.expect("it has not ended");
+        let one_slot = Serve { workers: 1, at_once, ..serving() };
+        let ids = [parked.run.id, parked.children[0].id];
+        let ended = serve_until(&one_slot, &open, &ids, |details| details.run.status.is_final()).await;
+        let adopted = outline(&ended[0]).matches("adopted").count();
+        assert!(adopted <= 3, "{}", outline(&ended[0]));
+        open.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_person_and_a_worker_share_a_store() {
     let home = Home::new();
     home.agent("default", "boss", "model: script/one\nagents: [helper]").agent(

@@ -186,6 +186,7 @@ pub(crate) fn update(status: Status) -> RunUpdate {
         waiting_on: None,
         waiting_since: None,
         waits_for_children: false,
+        is_stopping: false,
         model: None,
         steps: 0,
         tool_calls: 0,
