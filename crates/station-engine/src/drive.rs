@@ -9,7 +9,7 @@
 use crate::Station;
 use crate::call::On;
 use crate::hear::hear;
-use crate::journal::{Journal, Standing};
+use crate::journal::{Journal, Standing, TRY_AGAIN_AFTER, is_hiccup};
 use crate::lease::{Before, Lease};
 use crate::pace::Paced;
 use crate::perform::{Seat, Started, perform};
@@ -18,15 +18,20 @@ use crate::reading::is_for_a_person;
 use crate::signals::Signals;
 use crate::spend::{self, Begun, Spending};
 use crate::variables::Brought;
+use crate::worker::NEWER;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use station_core::run::{Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, Waiting, Why};
-use station_core::{Error, Micros, ModelRef, Result, RunId};
+use station_core::{Error, Kind, Micros, ModelRef, Result, RunId};
 use station_store::Run;
 use std::time::Duration;
 
 /// Entries read from the store at a time.
 const PAGE: u32 = 1_000;
+
+/// Times in a row that the store may be away before a run is let go of; each write besides is tried for as long as the lease
+/// lasts. With [`TRY_AGAIN_AFTER`] between them half a minute: a failover of PostgreSQL.
+const HICCUPS_MAX: u32 = 120;
 
 /// Where a run stands when its driver lets go of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +63,15 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     if let Some(by) = &run.cancel_requested_by {
         signals.cancel(by);
     }
-    let entries = read(station, run.id).await?;
+    let entries = match read(station, run.id).await {
+        // During a rolling update there is a version that knows what this one does not.
+        Err(error) if error.kind() == Kind::Conflict => {
+            let on = format!("{NEWER}{error}");
+            station.store().let_go(run.id, lease.fence(), Some(&on), station.now()).await?;
+            return Ok(Left::Parked);
+        }
+        read => read?,
+    };
     let last_seq = entries.last().map_or(0, |entry| entry.seq);
     let mut journal = Journal::new(station, run, lease.fence(), last_seq);
     let (fence, worker) = (lease.fence(), station.config().worker.clone());
@@ -128,44 +141,64 @@ pub(crate) struct Drive<'a> {
 }
 
 impl Drive<'_> {
+    /// Goes on until the run is let go of. A store that is away for a moment ends nothing: what happened is committed first
+    /// when it is back, so that an answer that is here is never lost.
     async fn go(&mut self) -> Result<Left> {
+        let mut hiccups = 0;
         loop {
-            self.heed_stop();
-            match self.machine.next() {
-                Next::End(outcome) => {
-                    let event = self.machine.apply(Event::RunEnded { outcome: outcome.clone() });
-                    self.journal.add(event);
-                    self.flush(Standing::Ended(outcome)).await?;
-                    return Ok(Left::Ended);
-                }
-                Next::Do(_) if self.signals.is_draining() => {
-                    self.flush(Standing::Queued).await?;
-                    return Ok(Left::Released);
-                }
-                Next::Do(todos) => {
-                    if self.pace(&todos).await? == Paced::Stopped {
-                        continue;
-                    }
-                    let started = match self.begin_within_budget(todos).await? {
-                        Begun::Out(started) => started,
-                        // All were refused, or wait for a person: what comes next commits it.
-                        Begun::Nothing => continue,
-                        Begun::Parked(left) => return Ok(left),
-                    };
+            match self.step().await {
+                Ok(Some(left)) => return Ok(left),
+                Ok(None) => hiccups = 0,
+                Err(error) if is_hiccup(&error) && hiccups < HICCUPS_MAX => {
                     self.lease.check()?;
-                    self.perform(started).await?;
+                    tracing::warn!(run = %self.run.id, %error, "the store could not be read; trying again");
+                    hiccups += 1;
+                    tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                    self.flush(Standing::Running).await?;
                 }
-                Next::Park(Waiting::Children(_)) => return self.park().await,
-                Next::Park(Waiting::Approval(effects)) => {
-                    let on = format!("approval of {}", self.machine.in_words(&effects));
-                    return self.park_for_a_person(on).await;
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Does what is next. Where the run stands, if it was let go of.
+    async fn step(&mut self) -> Result<Option<Left>> {
+        self.heed_stop();
+        match self.machine.next() {
+            Next::End(outcome) => {
+                let event = self.machine.apply(Event::RunEnded { outcome: outcome.clone() });
+                self.journal.add(event);
+                self.flush(Standing::Ended(outcome)).await?;
+                Ok(Some(Left::Ended))
+            }
+            Next::Do(_) if self.signals.is_draining() => {
+                self.flush(Standing::Queued).await?;
+                Ok(Some(Left::Released))
+            }
+            Next::Do(todos) => {
+                if self.pace(&todos).await? == Paced::Stopped {
+                    return Ok(None);
                 }
-                Next::Park(Waiting::Person(effects)) => {
-                    let calls = self.machine.in_words(&effects);
-                    return self
-                        .park_for_a_person(format!("a person: the outcome of {calls} is unknown"))
-                        .await;
+                match self.begin_within_budget(todos).await? {
+                    Begun::Out(started) => {
+                        self.lease.check()?;
+                        self.perform(started).await?;
+                        Ok(None)
+                    }
+                    // All were refused, or wait for a person: what comes next commits it.
+                    Begun::Nothing => Ok(None),
+                    Begun::Parked(left) => Ok(Some(left)),
                 }
+            }
+            Next::Park(Waiting::Children(_)) => self.park().await.map(Some),
+            Next::Park(Waiting::Approval(effects)) => {
+                let on = format!("approval of {}", self.machine.in_words(&effects));
+                self.park_for_a_person(on).await.map(Some)
+            }
+            Next::Park(Waiting::Person(effects)) => {
+                let calls = self.machine.in_words(&effects);
+                let on = format!("a person: the outcome of {calls} is unknown");
+                self.park_for_a_person(on).await.map(Some)
             }
         }
     }

@@ -13,7 +13,7 @@ use station_store::{Append, Appended, Charge, Ledger, NewApproval, NewRun, Refus
 use std::time::Duration;
 
 /// Between two tries to write to a store that is away: a failover of PostgreSQL takes seconds.
-const TRY_AGAIN_AFTER: Duration = Duration::from_millis(250);
+pub(crate) const TRY_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// The open end of one run's journal.
 pub(crate) struct Journal {
@@ -91,6 +91,11 @@ pub(crate) enum Standing {
     /// Parked for something that is no run: what it waits for, in words.
     Parked(String),
     Ended(station_core::run::Outcome),
+}
+
+/// Whether the store is away, or overloaded, for a moment.
+pub(crate) fn is_hiccup(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Busy | Kind::Upstream)
 }
 
 impl Journal {
@@ -219,7 +224,7 @@ impl Journal {
         let store = self.station.store();
         let mut appended = store.append(append.clone()).await;
         while let Err(error) = &appended
-            && matches!(error.kind(), Kind::Busy | Kind::Upstream)
+            && is_hiccup(error)
             && lease.check().is_ok()
         {
             tracing::warn!(run = %self.run, %error, "the journal could not be written; trying again");

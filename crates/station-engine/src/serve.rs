@@ -68,6 +68,8 @@ impl Station {
         let mut driving: JoinSet<()> = JoinSet::new();
         let mut wakes = self.store().wakes();
         let mut look = tokio::time::interval(LOOK_EVERY);
+        // What an older Station could not read may be known to this one.
+        self.store().call_back(worker::NEWER, self.now()).await?;
         // First those whose Station is known to be gone: of them most is known.
         self.look(&work, &mut driving).await?;
         // tracked: waited for below; it ends with `stop`.

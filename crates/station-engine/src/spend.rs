@@ -103,18 +103,27 @@ impl Drive<'_> {
         }
     }
 
-    /// Begins what is to do, in one commit with the room it takes; parks the run where there is none.
+    /// Begins what is to do, in one commit with the room it takes; parks the run where there is none. After an error
+    /// nothing of it has happened.
     pub(crate) async fn begin_within_budget(&mut self, todos: Vec<Todo>) -> Result<Begun> {
         let claims = self.claims(Read::Recent).await?;
-        let before = (!claims.is_empty()).then(|| (self.machine.clone(), self.journal.mark()));
-        let mut started = self.begin(todos).await?;
+        let (machine, mark) = (self.machine.clone(), self.journal.mark());
+        let begun = self.begin(todos).await;
+        let mut started = match begun {
+            Ok(started) => started,
+            Err(error) => {
+                self.machine = machine;
+                self.journal.retract(&mark);
+                return Err(error);
+            }
+        };
         if started.is_empty() && self.machine.children().is_empty() {
             return Ok(Begun::Nothing);
         }
-        let Some((machine, mark)) = before else {
+        if claims.is_empty() {
             self.flush(Standing::Running).await?;
             return Ok(Begun::Out(started));
-        };
+        }
         let refused = match self.reserve(&claims, &mut started, mark.seq()) {
             Err(sentence) => Some(Refused::Unpriced(sentence)),
             Ok(()) => {
@@ -232,12 +241,25 @@ impl Drive<'_> {
             Refused::NoRoom(refusal) => self.wait_for_room(&limits, &refusal, now),
         };
         self.flush(Standing::Parked(words)).await?;
-        // Who changed the limits between the refusal and the parking did not see that this run waits.
-        if fresh != claims || self.claims(Read::Now).await? != fresh {
-            self.station.store().free_run(self.run.id, self.station.now()).await?;
-            return Ok(Left::Crowded);
+        // Who changed the limits between the refusal and the parking did not see that this run waits. It is let go of by
+        // now, so what fails from here on is not its driver's to try again.
+        match self.is_still_kept(claims, &fresh).await {
+            Ok(true) => Ok(left),
+            Ok(false) => Ok(Left::Crowded),
+            Err(error) => {
+                tracing::warn!(run = %self.run.id, %error, "limits could not be read again; the run waits for its time");
+                Ok(left)
+            }
         }
-        Ok(left)
+    }
+
+    /// Whether the limits that keep the run are as they were; otherwise it is put back in the queue.
+    async fn is_still_kept(&self, claims: &[Claim], fresh: &[Claim]) -> Result<bool> {
+        if fresh == claims && self.claims(Read::Now).await? == fresh {
+            return Ok(true);
+        }
+        self.station.store().free_run(self.run.id, self.station.now()).await?;
+        Ok(false)
     }
 
     fn wait_for_price(&mut self, claims: &[Claim], sentence: &str) -> (String, Left) {

@@ -5,6 +5,7 @@
 
 use crate::Station;
 use crate::drive::{Left, drive};
+use crate::journal::is_hiccup;
 use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
 use futures::future::{BoxFuture, FutureExt as _};
@@ -124,12 +125,30 @@ pub(crate) async fn drive_claimed(
     if !matches!(left, Ok(Left::Waiting(_) | Left::Parked)) {
         station.pool().end_run(run.id).await;
     }
+    if let Err(error) = &left {
+        let_go(station, run.id, lease, error).await;
+    }
     if matches!(left, Ok(Left::Ended))
         && let Err(error) = station.discover_changed(run.environment).await
     {
         tracing::warn!(run = %run.id, %error, "changed tools were not listed anew");
     }
     left
+}
+
+/// What a run waits for whose journal this version cannot read.
+pub(crate) const NEWER: &str = "a newer Station: ";
+
+/// Gives a run back that could not be driven on. Where the store was away, or this driver too slow, the next who claims it
+/// tries again; anything else would only happen again, and waits for a person.
+async fn let_go(station: &Station, run: RunId, lease: &Lease, error: &Error) {
+    let is_late = lease.check().is_err();
+    let on = (!is_late && !is_hiccup(error))
+        .then(|| format!("a person, because it could not be driven on: {error}"));
+    let gone = station.store().let_go(run, lease.fence(), on.as_deref(), station.now()).await;
+    if let Err(error) = gone {
+        tracing::debug!(%run, %error, "its lease was not given back; it lapses");
+    }
 }
 
 /// What became of a claim by id.

@@ -1,8 +1,9 @@
-//! What a run waits for while its driver has nothing else to write.
+//! What a run waits for while its driver has nothing else to write, and a driver that cannot go on.
 
 use crate::Store;
 use crate::db::storable;
 use crate::turns::Reach;
+use station_core::run::Status;
 use station_core::{Fence, Micros, Result, RunId};
 
 impl Store {
@@ -19,6 +20,59 @@ impl Store {
             Box::pin(async move {
                 let values = vec![run.0.into(), fence.0.into(), on.as_str().into(), since.0.into()];
                 conn.exec(SQL, values).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Lets go of a run whose driver cannot go on: parked for what `on` says, or back in the queue. `false` where the run
+    /// has another driver by now, or was let go of already.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn let_go(&self, run: RunId, fence: Fence, on: Option<&str>, now: Micros) -> Result<bool> {
+        const SQL: &str =
+            "update agent_runs set status = $3, waiting_on = $4, waiting_since = $5, lease_until = null
+            where id = $1 and fence = $2 and status = 'running'";
+        let input = (run, fence, on.map(storable), now);
+        self.write_reaching(Reach::Run(run), input, |conn, (run, fence, on, now)| {
+            Box::pin(async move {
+                let status = if on.is_some() { Status::Waiting } else { Status::Queued };
+                let values = vec![
+                    run.0.into(),
+                    fence.0.into(),
+                    status.as_str().into(),
+                    on.as_deref().into(),
+                    now.0.into(),
+                ];
+                let is_gone = conn.exec(SQL, values).await? > 0;
+                conn.news().freed |= is_gone;
+                conn.news().queued |= is_gone && on.is_none();
+                Ok(is_gone)
+            })
+        })
+        .await
+    }
+
+    /// Puts runs back in the queue that are parked for what begins with `on`; how many.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn call_back(&self, on: &'static str, now: Micros) -> Result<u64> {
+        const WAIT: &str = "select count(*) from agent_runs where status = 'waiting' and waiting_on like $1";
+        const SQL: &str = "update agent_runs set status = 'queued', waiting_on = null, waiting_since = $2,
+                waits_for_children = 0
+            where status = 'waiting' and waiting_on like $1";
+        let pattern = format!("{on}%");
+        let row = self.read().await?.row(WAIT, vec![pattern.as_str().into()]).await?;
+        if row.map(|mut row| row.int()).transpose()?.unwrap_or(0) == 0 {
+            return Ok(0);
+        }
+        self.write_reaching(Reach::Queue, (pattern, now), |conn, (pattern, now)| {
+            Box::pin(async move {
+                let n = conn.exec(SQL, vec![pattern.as_str().into(), now.0.into()]).await?;
+                conn.news().queued |= n > 0;
+                Ok(n)
             })
         })
         .await

@@ -36,7 +36,8 @@ set -e
     -c max_connections=200 -c shared_buffers=32MB >>"$DIR/log" 2>&1 </dev/null &
 server=$!
 cat >/dev/null || true
-kill -QUIT $server || true
+# Whoever runs by now: a test may have stopped and started it.
+"$BIN/pg_ctl" -D "$DIR/data" -m immediate stop >>"$DIR/log" 2>&1 || true
 wait $server || true
 rm -rf "$DIR"
 "#;
@@ -60,6 +61,42 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// A cluster of one test's own, which it may stop.
+    ///
+    /// # Panics
+    /// As [`cluster`].
+    #[must_use]
+    pub fn own() -> Self {
+        Self::start()
+    }
+
+    /// Ends the server at once, as a crash would, and every connection with it.
+    ///
+    /// # Panics
+    /// Where it does not end.
+    pub fn crash(&self) {
+        self.control(&["-m", "immediate", "stop"]);
+    }
+
+    /// Starts it again after [`Cluster::crash`].
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start_again(&self) {
+        let options = format!("-k {} -c listen_addresses= -c fsync=off", self.folder.display());
+        self.control(&["-o", &options, "-w", "start"]);
+    }
+
+    fn control(&self, args: &[&str]) {
+        let mut command = as_unprivileged(&self.folder);
+        command.arg(self.bin.join("pg_ctl")).arg("-D").arg(self.folder.join("data"));
+        command.arg("-l").arg(self.folder.join("log")).args(args).current_dir("/");
+        // Not a pipe: the server would inherit it and keep its reader waiting.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let done = command.status().expect("pg_ctl can be run");
+        assert!(done.success(), "pg_ctl {args:?} failed; see {}/log", self.folder.display());
+    }
+
     fn start() -> Self {
         let bin = binaries();
         let folder = folder();

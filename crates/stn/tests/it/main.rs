@@ -9,6 +9,7 @@ mod agent;
 mod approvals;
 mod at_rest;
 mod audit;
+mod away;
 mod budget;
 mod config;
 mod context;
