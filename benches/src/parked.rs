@@ -58,7 +58,8 @@ pub async fn make(home: &Home, n: usize) -> Duration {
 }
 
 fn park(run: station_core::RunId, fence: station_core::Fence) -> Append {
-    let event = Event::Adopted { fence, worker: "bench".to_owned(), deadline: None, alone: false };
+    let event =
+        Event::Adopted { fence, worker: "bench".to_owned(), deadline: None, alone: false, process: None };
     Append {
         run,
         fence,

@@ -6,7 +6,6 @@
 //! pool's `send_call`.
 
 use crate::Station;
-use crate::lease::Lease;
 use crate::pool::{Outgoing, Reach};
 use crate::reading::{Reading, is_for_a_person};
 use crate::rights::{Allowed, Rights};
@@ -190,12 +189,17 @@ fn permit(
     }
 }
 
-/// Sends an admitted call whose effect id is committed, and says what became of it. Never sends twice.
-pub(crate) async fn send(station: &Station, permit: Permit, id: EffectId, lease: &Lease) -> Event {
+/// Sends an admitted call whose effect id is committed, and says what became of it. Never sends twice. `may_send` is asked
+/// when the connection is there, right before the request is written.
+pub(crate) async fn send(
+    station: &Station,
+    permit: Permit,
+    id: EffectId,
+    may_send: &(dyn Fn() -> Result<()> + Sync),
+) -> Event {
     let started = Instant::now();
     let Permit { run, reach, tool, arguments, .. } = permit;
-    // Asked when the connection is there, right before the request is written.
-    let may_send = || lease.check().map_err(|error| error.sentence().to_owned());
+    let may_send = || may_send().map_err(|error| error.sentence().to_owned());
     let outgoing = Outgoing { run: Some(run), tool: &tool, arguments, effect: id, may_send: &may_send };
     let end = station.pool().send_call(&reach, outgoing).await;
     let ms = crate::lease::millis(started.elapsed());

@@ -10,21 +10,21 @@ use crate::Station;
 use crate::call::On;
 use crate::hear::hear;
 use crate::journal::{Journal, Standing, TRY_AGAIN_AFTER, is_hiccup};
-use crate::lease::{Before, Lease};
+use crate::lease::{Before, Lease, millis};
 use crate::pace::Paced;
-use crate::perform::{Seat, Started, perform};
+use crate::perform::{Seat, Started, Written, perform};
 use crate::prepare::{self, Start};
 use crate::reading::is_for_a_person;
 use crate::signals::Signals;
 use crate::spend::{self, Begun, Spending};
 use crate::variables::Brought;
-use crate::worker::NEWER;
+use crate::worker::{self, NEWER};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use station_core::run::{Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, Waiting, Why};
 use station_core::{Error, Kind, Micros, ModelRef, Result, RunId};
 use station_store::Run;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Entries read from the store at a time.
 const PAGE: u32 = 1_000;
@@ -75,16 +75,21 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     let last_seq = entries.last().map_or(0, |entry| entry.seq);
     let mut journal = Journal::new(station, run, lease.fence(), last_seq);
     let (fence, worker) = (lease.fence(), station.config().worker.clone());
-    let alone = lease.before() == Before::Gone;
+    let process = Some(worker::own_process(station)?);
     let brought = Brought::with(station, run.id).await?;
 
     let mut machine = if let Some(mut machine) = prepare::refold(station, &entries).await? {
         let resumed_at = signals.resumed_at().max(run.resumed_at);
         let deadline = later_deadline(station, &machine, &entries, resumed_at);
-        journal.add(machine.apply(Event::Adopted { fence, worker, deadline, alone }));
+        let alone = match lease.before() {
+            Before::Gone => true,
+            // Only what is out depends on it.
+            Before::Unsure => !machine.calls_out().is_empty() && worker::outlived(&entries).await,
+        };
+        journal.add(machine.apply(Event::Adopted { fence, worker, deadline, alone, process }));
         machine
     } else {
-        let adopted = Event::Adopted { fence, worker, deadline: None, alone };
+        let adopted = Event::Adopted { fence, worker, deadline: None, alone: false, process };
         match prepare::prepare(station, run, &brought).await {
             Ok(start) => begin(station, &mut journal, start, adopted),
             Err(error) if is_for_a_person(&error) => return refuse(journal, adopted, &error, lease).await,
@@ -149,8 +154,7 @@ impl Drive<'_> {
             match self.step().await {
                 Ok(Some(left)) => return Ok(left),
                 Ok(None) => hiccups = 0,
-                Err(error) if is_hiccup(&error) && hiccups < HICCUPS_MAX => {
-                    self.lease.check()?;
+                Err(error) if is_hiccup(&error) && hiccups < HICCUPS_MAX && self.lease.check().is_ok() => {
                     tracing::warn!(run = %self.run.id, %error, "the store could not be read; trying again");
                     hiccups += 1;
                     tokio::time::sleep(TRY_AGAIN_AFTER).await;
@@ -227,33 +231,45 @@ impl Drive<'_> {
     /// Waits for everything that is out, appending each answer as it arrives.
     async fn perform(&mut self, started: Vec<Started>) -> Result<()> {
         let prepared = self.machine.prepared().clone();
+        let written = Written::default();
         let seat = Seat {
             run: self.run.id,
             depth: self.run.depth,
             agent: &self.run.agent_name,
             prepared: &prepared,
             lease: self.lease,
+            written: &written,
         };
-        let only_asks = started.iter().all(|started| matches!(started, Started::Ask { .. }));
+        let began = Instant::now();
         let mut out: FuturesUnordered<_> =
             started.into_iter().map(|started| perform(self.station, &seat, started)).collect();
         let deadline = tokio::time::sleep(self.time_left());
-        let (drained, signals) = (self.signals.drained(only_asks), self.signals);
+        let signals = self.signals;
+        let drained = async {
+            signals.draining().await;
+            tokio::time::sleep(signals.drain_for()).await;
+        };
         tokio::pin!(deadline, drained);
+        let mut is_told = false;
         let given_up = loop {
             tokio::select! {
                 biased;
                 () = signals.cancelled() => break GivenUp::Cancelled,
                 () = &mut deadline => break GivenUp::Deadline,
+                () = signals.draining(), if !is_told => is_told = true,
                 () = &mut drained => break GivenUp::Drained,
                 event = out.next() => match event {
                     None => return Ok(()),
                     Some(event) => self.arrived(event, out.is_empty()).await?,
                 },
             }
+            // What is asked again, or never was sent, is not waited for.
+            if is_told && !self.machine.calls_out().iter().any(|id| written.has(*id)) {
+                break GivenUp::Drained;
+            }
         };
         drop(out);
-        self.give_up(given_up);
+        self.give_up(given_up, &written, millis(began.elapsed()));
         Ok(())
     }
 
@@ -272,7 +288,7 @@ impl Drive<'_> {
     }
 
     /// Appends what becomes of effects that are out and are not waited for any longer.
-    fn give_up(&mut self, given_up: GivenUp) {
+    fn give_up(&mut self, given_up: GivenUp, written: &Written, ms: u64) {
         let (why, sentence) = match given_up {
             GivenUp::Cancelled => (Why::Stopped, "the run was cancelled"),
             GivenUp::Deadline => (Why::Stopped, "the run's time was over"),
@@ -285,8 +301,13 @@ impl Drive<'_> {
             GivenUp::Drained => {}
         }
         for id in self.machine.calls_out() {
-            let unknown = Event::OutcomeUnknown { id, why, sentence: sentence.to_owned(), ms: 0 };
-            self.journal.add(self.machine.apply(unknown));
+            let sentence = sentence.to_owned();
+            let left = if written.has(id) {
+                Event::OutcomeUnknown { id, why, sentence, ms }
+            } else {
+                Event::NotSent { id, sentence, ms }
+            };
+            self.journal.add(self.machine.apply(left));
         }
         self.charge_lost();
     }

@@ -75,7 +75,7 @@ impl Drive<'_> {
         tokio::select! {
             biased;
             () = signals.cancelled() => Ok(Paced::Stopped),
-            () = signals.drained(true) => Ok(Paced::Stopped),
+            () = signals.draining() => Ok(Paced::Stopped),
             () = tokio::time::sleep(left.min(wait)) => {
                 Ok(if left > wait { Paced::Go } else { Paced::Stopped })
             }

@@ -6,7 +6,9 @@ use crate::{Live, Seen, Station, results, waiting};
 use station_core::run::{AskFailure, Event, Reading, Settings};
 use station_core::{EffectId, Message, ModelRef, RunId};
 use station_llm::{Delta, Repeat, Request};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -39,7 +41,10 @@ pub(crate) async fn perform(station: &Station, on: &Seat<'_>, started: Started) 
             settings.max_output_tokens = max_output.or(settings.max_output_tokens);
             ask(station, on, id, &model, (&messages, &settings, repeat)).await
         }
-        Started::Call { id, permit } => call::send(station, *permit, id, on.lease).await,
+        Started::Call { id, permit } => {
+            let may_send = || on.lease.check().map(|()| on.written.note(id));
+            call::send(station, *permit, id, &may_send).await
+        }
         Started::Read { id, reading } => results::read(station, id, &reading).await,
     }
 }
@@ -51,6 +56,22 @@ pub(crate) struct Seat<'a> {
     pub(crate) agent: &'a str,
     pub(crate) prepared: &'a station_core::run::Prepared,
     pub(crate) lease: &'a Lease,
+    pub(crate) written: &'a Written,
+}
+
+/// Calls that were given to a connection: of these alone the outcome can be unknown. Until then a call waits for a process,
+/// for its server to start, or for its turn there.
+#[derive(Debug, Default)]
+pub(crate) struct Written(Mutex<BTreeSet<EffectId>>);
+
+impl Written {
+    fn note(&self, id: EffectId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    pub(crate) fn has(&self, id: EffectId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
 }
 
 async fn ask(

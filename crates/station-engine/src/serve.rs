@@ -13,6 +13,7 @@ use station_core::run::Status;
 use station_core::{Concurrency, Kind, Micros, ModelMax, Result};
 use station_store::{Run, RunFilter, Wanted};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +65,7 @@ impl Station {
 
     async fn work(&self, serve: &Serve, stop: &CancellationToken) -> Result<()> {
         let serve = Serve { at_once: self.by_full_names(&serve.at_once), ..serve.clone() };
-        let work = Work { serve, stop: stop.clone(), since: self.now() };
+        let work = Work { serve, stop: stop.clone(), since: self.now(), is_behind: AtomicBool::new(false) };
         let mut driving: JoinSet<()> = JoinSet::new();
         let mut wakes = self.store().wakes();
         let mut look = tokio::time::interval(LOOK_EVERY);
@@ -80,7 +81,12 @@ impl Station {
                 () = wakes.next() => self.take(&work, &mut driving).await,
                 Some(done) = driving.join_next(), if !driving.is_empty() => {
                     report(done);
-                    self.take(&work, &mut driving).await
+                    // Those whose driver is gone come before the queue, as long as there are some: their leases run.
+                    if work.is_behind.load(Ordering::Relaxed) {
+                        self.look(&work, &mut driving).await
+                    } else {
+                        self.take(&work, &mut driving).await
+                    }
                 }
                 _ = look.tick() => self.look(&work, &mut driving).await,
             };
@@ -119,9 +125,14 @@ impl Station {
     async fn look(&self, work: &Work, driving: &mut JoinSet<()>) -> Result<()> {
         self.store().free_due(self.now()).await?;
         let filter = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
+        work.is_behind.store(false, Ordering::Relaxed);
         for run in self.store().runs(&filter, LOOKED_AT_MAX).await? {
-            if work.free(driving) == 0 || !run.lease.as_ref().is_some_and(worker::is_dead) {
+            if !run.lease.as_ref().is_some_and(worker::is_dead) {
                 continue;
+            }
+            if work.free(driving) == 0 {
+                work.is_behind.store(true, Ordering::Relaxed);
+                break;
             }
             match worker::claim(self, run.id).await {
                 Ok(Ours::Claimed(claimed)) => {
@@ -176,6 +187,8 @@ struct Work {
     serve: Serve,
     stop: CancellationToken,
     since: Micros,
+    /// There are runs of processes that are gone, and no slot was free for them when it was looked last.
+    is_behind: AtomicBool,
 }
 
 impl Work {

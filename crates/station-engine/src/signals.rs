@@ -76,12 +76,13 @@ impl Signals {
         self.drain.is_cancelled()
     }
 
-    /// Waits until effects that are out must be given up: at once for a request to a model, which is asked again, and
-    /// after the time for draining for a call, which may not be.
-    pub(crate) async fn drained(&self, only_asks: bool) {
+    /// Waits until the process is about to end.
+    pub(crate) async fn draining(&self) {
         self.drain.cancelled().await;
-        if !only_asks {
-            tokio::time::sleep(self.drain_for).await;
-        }
+    }
+
+    /// How long calls that are out are waited for then. Requests to a model are dropped at once: they are asked again.
+    pub(crate) fn drain_for(&self) -> Duration {
+        self.drain_for
     }
 }

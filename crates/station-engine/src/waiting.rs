@@ -19,6 +19,7 @@ impl Outstanding {
             | Event::AskFailed { id, .. }
             | Event::Returned { id, .. }
             | Event::OutcomeUnknown { id, .. }
+            | Event::NotSent { id, .. }
             | Event::ChildEnded { id, .. } => self.0.retain(|(out, ..)| out != id),
             Event::Adopted { .. }
             | Event::RunStarted(_)

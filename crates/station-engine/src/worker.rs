@@ -9,10 +9,11 @@ use crate::journal::is_hiccup;
 use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
 use futures::future::{BoxFuture, FutureExt as _};
-use station_core::run::Status;
+use station_core::run::{DriverProcess, Entry, Event, Status};
 use station_core::{Error, Kind, Result, RunId};
 use station_mcp::Process;
 use station_store::{Claim, LeaseInfo, Owner, Run};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How often a run that another worker has is looked at, beside the wake-ups.
@@ -186,7 +187,7 @@ pub(crate) async fn claim(station: &Station, id: RunId) -> Result<Ours> {
 /// Whether the process that holds `lease` ran on this host, among processes that we can see, and is gone: it was
 /// killed, so nobody needs to wait for the lease to lapse.
 pub(crate) fn is_dead(lease: &LeaseInfo) -> bool {
-    host() == Some(lease.owner.host.clone()) && process_of(&lease.owner).is_gone()
+    host() == Some(lease.owner.host.as_str()) && process_of(&lease.owner).is_gone()
 }
 
 fn process_of(owner: &Owner) -> Process {
@@ -218,16 +219,56 @@ async fn outlive_children(owner: &Owner) -> Result<()> {
     }
 }
 
+/// Whether the process that drove a run last, by its journal, ran on this host and is gone with all of its children: then
+/// what it sent is at work nowhere any more. Asked of the journal, because the row names who drives now.
+pub(crate) async fn outlived(journal: &[Entry]) -> bool {
+    let last = journal.iter().rev().find_map(|entry| match &entry.event {
+        Event::Adopted { process, worker, .. } => Some((process.as_ref()?, worker)),
+        _ => None,
+    });
+    let Some((process, worker)) = last.filter(|(process, _)| host() == Some(process.host.as_str())) else {
+        return false;
+    };
+    let owner = Owner {
+        worker: worker.clone(),
+        host: process.host.clone(),
+        pid: process.pid,
+        pid_start: process.pid_start,
+    };
+    process_of(&owner).is_gone() && outlive_children(&owner).await.is_ok()
+}
+
+/// This process, as a journal names it.
+pub(crate) fn own_process(station: &Station) -> Result<DriverProcess> {
+    let Owner { host, pid, pid_start, .. } = owner(station)?;
+    Ok(DriverProcess { host, pid, pid_start })
+}
+
 pub(crate) fn owner(station: &Station) -> Result<Owner> {
-    let own = Process::own().ok_or_else(|| Error::internal("reading our own entry in /proc", "not there"))?;
+    let own = own().ok_or_else(|| Error::internal("reading our own entry in /proc", "not there"))?;
     let host = host().ok_or_else(|| Error::internal("reading the boot id", "not there"))?;
-    Ok(Owner { worker: station.config().worker.clone(), host, pid: own.pid, pid_start: own.start })
+    Ok(Owner {
+        worker: station.config().worker.clone(),
+        host: host.to_owned(),
+        pid: own.pid,
+        pid_start: own.start,
+    })
+}
+
+/// Asked once: neither changes while the process lives.
+fn own() -> Option<Process> {
+    static OWN: OnceLock<Option<Process>> = OnceLock::new();
+    *OWN.get_or_init(Process::own)
 }
 
 /// One boot of one host, and one namespace of process ids in it: a process id means nothing beyond these. Two containers
 /// of one host share the boot and not the processes.
-fn host() -> Option<String> {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(format!("{} {}", boot.trim(), namespace.display()))
+fn host() -> Option<&'static str> {
+    static HOST: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+        Some(format!("{} {}", boot.trim(), namespace.display()))
+    };
+    HOST.get_or_init(read).as_deref()
 }

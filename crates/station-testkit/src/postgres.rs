@@ -172,6 +172,18 @@ impl Cluster {
         self.run(database_of(url), sql)
     }
 
+    /// Makes `body` the whole journal of a run that was not driven yet, or takes it away again.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn set_journal(&self, url: &str, run: i64, body: Option<&str>) {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/sql/set_journal.sql");
+        let mut command = self.psql("");
+        command.env("PGDATABASE", database_of(url)).args(["-v", &format!("run={run}")]);
+        command.args(["-v", &format!("body={}", body.unwrap_or_default()), "-f", file]);
+        assert!(command.status().expect("psql can be run").success(), "the journal could not be set");
+    }
+
     /// A dump of the database of `url`, schema and rows: what whoever can read it sees.
     ///
     /// # Panics

@@ -100,6 +100,7 @@ impl Machine {
                 let given = Given { id: *id, basis: basis.clone() };
                 self.change_slot(*slot, |slot| slot.state = State::Awaiting { given });
             }
+            Event::NotSent { id, .. } => self.change(*id, |slot| slot.state = slot.state.after_not_sent()),
             Event::EffectApproved { id, .. } => self.change(*id, Slot::approve),
             Event::EffectDenied { id, by, reason } => {
                 self.change(*id, |slot| slot.state = State::error(denied(by.as_deref(), reason)));

@@ -54,7 +54,13 @@ impl Run {
             self.journal.push(started);
         }
         self.returns(id(101), "r");
-        self.add(Event::Adopted { fence: Fence(2), worker: "w2".to_owned(), deadline: None, alone });
+        self.add(Event::Adopted {
+            fence: Fence(2),
+            worker: "w2".to_owned(),
+            deadline: None,
+            alone,
+            process: None,
+        });
         id(100)
     }
 

@@ -22,6 +22,17 @@ pub struct Entry {
     pub event: Event,
 }
 
+/// A process that drives runs, as it can be found again on its host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriverProcess {
+    /// One boot of one host, and one namespace of process ids in it.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started, as the kernel counts, so that a reused id is not taken for it.
+    pub pid_start: u64,
+}
+
 /// What happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -41,6 +52,9 @@ pub enum Event {
         /// work nowhere any more.
         #[serde(default, skip_serializing_if = "is_false")]
         alone: bool,
+        /// The process that drives: who adopts the run next asks whether it is gone. Journals before version 4 lack it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        process: Option<DriverProcess>,
     },
     /// The run's inputs are settled.
     RunStarted(Box<Inputs>),
@@ -125,6 +139,16 @@ pub enum Event {
         #[serde(default)]
         sentence: String,
         /// How long it was waited for.
+        ms: u64,
+    },
+    /// A call that was about to be sent never was: it waited for its server when its driver let go of it. It is sent by whoever
+    /// goes on, under the id it has.
+    NotSent {
+        /// The call, or the look for one.
+        id: EffectId,
+        /// What it waited for, for people.
+        sentence: String,
+        /// How long.
         ms: u64,
     },
     /// A call waits for a person: planned, not sent.

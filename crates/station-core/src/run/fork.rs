@@ -182,6 +182,7 @@ mod tests {
                 worker: "w".to_owned(),
                 deadline: None,
                 alone: true,
+                process: None,
             });
             assert!(matches!(fork.next(), Next::Do(todos) if matches!(todos[..], [Todo::Ask { .. }])));
         }

@@ -101,6 +101,7 @@ impl Machine {
             Event::Returned { .. }
             | Event::Refused { .. }
             | Event::OutcomeUnknown { .. }
+            | Event::NotSent { .. }
             | Event::EffectPlanned { .. }
             | Event::EffectApproved { .. }
             | Event::EffectDenied { .. }

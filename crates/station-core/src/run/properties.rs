@@ -152,7 +152,11 @@ impl Written {
                 return self.run.add(event);
             }
         };
-        self.run.add(Event::OutcomeUnknown { id, why, sentence: String::new(), ms: 0 });
+        let (sentence, ms) = (String::new(), 0);
+        self.run.add(match choices.pick(4) {
+            3 => Event::NotSent { id, sentence, ms },
+            _ => Event::OutcomeUnknown { id, why, sentence, ms },
+        });
     }
 
     fn decide(&mut self, id: EffectId, choices: &mut Choices) {
@@ -215,7 +219,7 @@ proptest! {
         for end in 0..=journal.len() {
             let mut machine = fold(&journal[..end], &written.run);
             drop((machine.next(), machine.messages()));
-            machine.fold(&Event::Adopted { fence: crate::Fence(9), worker: "w".to_owned(), deadline: None, alone: false });
+            machine.fold(&Event::Adopted { fence: crate::Fence(9), worker: "w".to_owned(), deadline: None, alone: false, process: None });
             drop(machine.next());
             if let Next::Do(todos) = machine.next()
                 && todos.iter().any(|todo| matches!(todo, Todo::Ask { .. }))

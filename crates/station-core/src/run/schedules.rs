@@ -97,6 +97,7 @@ impl World {
                     worker: "w".to_owned(),
                     deadline: None,
                     alone,
+                    process: None,
                 });
             }
             let picked = usize::try_from(dice.roll(out.len() as u64)).expect("a small number");

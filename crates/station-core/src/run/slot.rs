@@ -150,6 +150,17 @@ impl State {
         }
     }
 
+    /// Where a call stands that turned out never to have left.
+    pub(super) fn after_not_sent(&self) -> Self {
+        match self {
+            Self::Out { id, attempt, .. } => {
+                Self::Planned { again: Some(Again { id: *id, attempt: *attempt + 1, absent: true }) }
+            }
+            Self::Looking { lost, looks, .. } => Self::Doubtful { lost: lost.clone(), looks: *looks },
+            _ => self.clone(),
+        }
+    }
+
     /// Where a call stands after a look for it came back.
     pub(super) fn after_look(&self, answer: LookAnswer<'_>, policy: UnknownPolicy) -> Self {
         let Self::Looking { lost, .. } = self else { return self.clone() };

@@ -114,7 +114,13 @@ impl Run {
             above: Vec::new(),
         };
         let mut run = Self { machine: Machine::new(prepared), journal: Vec::new(), ids: 0 };
-        run.add(Event::Adopted { fence: Fence(1), worker: "w".to_owned(), deadline: None, alone: false });
+        run.add(Event::Adopted {
+            fence: Fence(1),
+            worker: "w".to_owned(),
+            deadline: None,
+            alone: false,
+            process: None,
+        });
         run.add(Event::RunStarted(Box::new(inputs)));
         run
     }
@@ -161,7 +167,13 @@ impl Run {
     }
 
     pub(super) fn adopt(&mut self) {
-        self.add(Event::Adopted { fence: Fence(2), worker: "w2".to_owned(), deadline: None, alone: false });
+        self.add(Event::Adopted {
+            fence: Fence(2),
+            worker: "w2".to_owned(),
+            deadline: None,
+            alone: false,
+            process: None,
+        });
     }
 
     /// What the model is told of the call in `slot` of the last turn.

@@ -117,6 +117,7 @@ fn word(event: &Event) -> &'static str {
         Event::Returned { .. } => "returned",
         Event::Refused { .. } => "refused",
         Event::OutcomeUnknown { .. } => "outcome_unknown",
+        Event::NotSent { .. } => "not_sent",
         Event::EffectPlanned { .. } => "effect_planned",
         Event::EffectApproved { .. } => "effect_approved",
         Event::EffectDenied { .. } => "effect_denied",
@@ -134,7 +135,7 @@ fn word(event: &Event) -> &'static str {
 }
 
 /// All of [`word`].
-const WORDS: [&str; 23] = [
+const WORDS: [&str; 24] = [
     "adopted",
     "run_started",
     "effect_started",
@@ -145,6 +146,7 @@ const WORDS: [&str; 23] = [
     "returned",
     "refused",
     "outcome_unknown",
+    "not_sent",
     "effect_planned",
     "effect_approved",
     "effect_denied",

@@ -201,6 +201,7 @@ pub(crate) fn outline(details: &RunDetails) -> String {
             }
             Event::Refused { sentence, .. } => format!("refused: {sentence}"),
             Event::OutcomeUnknown { why, .. } => format!("unknown {why:?}"),
+            Event::NotSent { sentence, .. } => format!("not sent: {sentence}"),
             Event::ChildEnded { status, text, .. } => format!("child {} {text:?}", status.as_str()),
             Event::BudgetReserved { .. } => "reserved".to_owned(),
             Event::BudgetSettled { lost, .. } => format!("settled{}", if *lost { ", lost" } else { "" }),

@@ -99,7 +99,7 @@ async fn a_worker_that_stops_leaves_nothing_running() {
     let is_out = |details: &RunDetails| {
         let last =
             if details.run.agent_name == "thinker" { "ask script/one\n" } else { "call fake/hang #1\n" };
-        outline(details).ends_with(last)
+        outline(details).ends_with(last) && home.log("default", "fake").len() == 1
     };
     serve_until(&serving(), &open, &ids, is_out).await;
     for id in &ids {
@@ -113,6 +113,35 @@ async fn a_worker_that_stops_leaves_nothing_running() {
     assert_eq!(ended[0].run.answer.as_deref(), Some("went on"), "{}", outline(&ended[0]));
     assert!(outline(&ended[0]).contains("unknown Interrupted"), "{}", outline(&ended[0]));
     assert_eq!(home.log("default", "fake").len(), 1, "the call was sent once");
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_call_that_waited_for_its_turn_when_the_worker_stopped_is_not_unknown() {
+    let home = Home::new();
+    let log = home.path("default.fake.log").display().to_string();
+    let server = json!({"mcpServers": {"fake": {
+        "command": station_testkit::fake_server::binary(),
+        "args": ["--log", log],
+        "station": {"concurrency": 1},
+    }}});
+    home.write("environments/default/mcp-servers/fake.json", &server.to_string());
+    home.agent("default", "worker", "model: script/one\ntools: [hang, write]");
+    let script = Script::from_fn(|request| match request.messages.last() {
+        Some(station_core::Message::Tool { .. }) => reply("went on"),
+        _ => calls([("hang", json!({})), ("write", json!({"text": "a"}))]),
+    });
+    let open = home.open(script).await;
+    open.sync("default").await;
+    let ids = queue(&open, "worker", 1).await;
+    let is_out = |_: &RunDetails| home.log("default", "fake").len() == 1;
+    serve_until(&serving(), &open, &ids, is_out).await;
+    let told = outline(&open.show(ids[0]).await);
+    assert!(told.contains("unknown Interrupted\nnot sent: this Station was stopped"), "{told}");
+    let ended = serve_until(&serving(), &open, &ids, |details| details.run.status.is_final()).await;
+    assert_eq!(ended[0].run.answer.as_deref(), Some("went on"), "{}", outline(&ended[0]));
+    let sent: Vec<_> = home.log("default", "fake").iter().map(|line| line["tool"].clone()).collect();
+    assert_eq!(sent, ["hang", "write"], "{}", outline(&ended[0]));
     open.close().await;
 }
 

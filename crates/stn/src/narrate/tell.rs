@@ -121,6 +121,7 @@ impl Narrator {
                 let name = self.name(*id);
                 self.unknown(&name, *why, sentence, *ms)
             }
+            Event::NotSent { id, sentence, ms } => vec![self.not_sent(*id, sentence, *ms)],
             Event::EffectPlanned { id, slot, server, tool, basis } => {
                 let text = format!("? {server}/{tool} waits for an approval ({})", basis.rule);
                 self.planned(*id, *slot, tool, text)
@@ -306,6 +307,10 @@ impl Narrator {
             (Detail::Some | Detail::Full, Some(summary)) => self.with_text(head, ":", summary),
             (Detail::Brief, _) | (_, None) => vec![head],
         }
+    }
+
+    fn not_sent(&mut self, id: EffectId, sentence: &str, ms: u64) -> Line {
+        plain(format!("{} was not sent within {}: {sentence}", self.name(id), duration(ms)))
     }
 
     fn unknown(&self, name: &str, why: Why, sentence: &str, ms: u64) -> Vec<Line> {

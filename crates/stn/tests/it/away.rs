@@ -8,8 +8,7 @@ use station_testkit::postgres::Cluster;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-fn home(cluster: &Cluster, url: &str, model: &OpenAi) -> Home {
-    assert_eq!(cluster.query(url, "select 1"), "1");
+fn home(url: &str, model: &OpenAi) -> Home {
     let home = Home::with_fake()
         .set("STATION_DATABASE", url)
         .set("STN_AI_PROVIDER", "openai")
@@ -33,7 +32,7 @@ fn an_answer_that_arrives_while_the_database_is_away_is_not_lost() {
         }
         _ => openai::reply("Done."),
     });
-    let home = home(&cluster, &url, &model);
+    let home = home(&url, &model);
     home.stn(&["agent", "run", "worker", "say hello", "--quiet"]).is(&expect![[r#"
         Done.
     "#]]);
@@ -45,13 +44,9 @@ fn a_journal_of_a_newer_station_waits_for_one_and_is_not_claimed_for_ever() {
     let cluster = Cluster::own();
     let url = cluster.database();
     let model = OpenAi::from_fn(|_| openai::reply("Done."));
-    let home = home(&cluster, &url, &model);
+    let home = home(&url, &model);
     home.stn(&["agent", "run", "worker", "say hello", "--detach", "--quiet"]).done();
-    cluster.query(
-        &url,
-        r#"insert into station.run_events (run_id, seq, at, body) values (1, 1, 1, '{"event":"from_the_future"}');
-            update station.agent_runs set journal_seq = 1 where id = 1"#,
-    );
+    cluster.set_journal(&url, 1, Some(r#"{"event":"from_the_future"}"#));
     let run = || home.json(&["runs", "list"])["runs"][0].clone();
     let mut served = home.start(&["serve", "--quiet"]);
     until("it waits", || run()["status"] == "waiting");
@@ -59,10 +54,7 @@ fn a_journal_of_a_newer_station_waits_for_one_and_is_not_claimed_for_ever() {
     home.said(served);
     let waits = "a newer Station: entry 1 of run 1 is not known to this version of Station";
     assert_eq!(run()["waiting_on"], waits);
-    cluster.query(
-        &url,
-        "delete from station.run_events; update station.agent_runs set journal_seq = 0 where id = 1",
-    );
+    cluster.set_journal(&url, 1, None);
     let mut served = home.start(&["serve", "--quiet"]);
     until("a Station that can read it drives it on", || run()["status"] == "completed");
     served.kill().unwrap();

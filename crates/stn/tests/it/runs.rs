@@ -159,6 +159,9 @@ fn interrupted(home: &Home, signal: &str) -> (Option<i32>, String) {
     while !all.contains("-> fake/hang") {
         assert_ne!(stderr.read_line(&mut all).unwrap(), 0, "it ended before: {all}");
     }
+    // Said when it is committed; out when the server has it.
+    let log = home.path().join("calls.log");
+    until("the call has arrived", || std::fs::metadata(&log).is_ok_and(|log| log.len() > 0));
     let killed = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(killed.unwrap().success());
     stderr.read_to_string(&mut all).unwrap();
@@ -171,10 +174,12 @@ fn waiting() -> (OpenAi, Home) {
             seen.body["messages"].as_array().unwrap().iter().filter(|it| it["role"] == "tool").count();
         if n_results == 0 { openai::calls([("hang", "{}")]) } else { openai::reply("It went on.") }
     });
-    let home = Home::with_fake()
+    let home = Home::with_init()
         .set("STN_AI_PROVIDER", "openai")
         .set("STN_AI_MODEL", "stand-in-1")
         .set("STN_AI_BASE_URL", &model.base_url());
+    home.server("default", "fake", &["--log", home.path().join("calls.log").to_str().unwrap()]);
+    home.stn(&["sync", "--quiet"]).done();
     home.agent("default", "waiter", "tools: [__hang]\n");
     (model, home)
 }
