@@ -2,7 +2,7 @@
 
 use crate::{Station, prepare};
 use station_core::{Caller, EffectId, Error, Result, Right, RunId};
-use station_store::{Approval, AuditEntry, Run, Say, Settlement, StandingApproval};
+use station_store::{Approval, AuditEntry, AuditFault, AuditHead, Run, Say, Settlement, StandingApproval};
 
 /// What a person says became of a call whose outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,11 +117,11 @@ impl Station {
         self.store().audit(before, limit).await
     }
 
-    /// Goes through the audit's whole chain; `None` where it holds, else the place of the first row that breaks it.
+    /// Goes through the audit's whole chain: its newest row where it holds, else what is wrong with it.
     ///
     /// # Errors
     /// The store's.
-    pub async fn check_audit(&self, _by: &Caller) -> Result<Option<i64>> {
+    pub async fn check_audit(&self, _by: &Caller) -> Result<Result<AuditHead, AuditFault>> {
         self.store().check_audit().await
     }
 }

@@ -75,7 +75,8 @@ pub use servers::ServerDetails;
 pub use station::Station;
 pub use station_llm::{Config as ModelConfig, Models};
 pub use station_store::{
-    Approval, AuditEntry, Key, Location, Prunable, Pruned, Run, RunFilter, StandingApproval,
+    Approval, AuditEntry, AuditFault, AuditHead, Key, Location, Prunable, Pruned, Run, RunFilter,
+    StandingApproval,
 };
 pub use sync::{SyncOptions, SyncReport};
 pub use workspace::Workspace;

@@ -7,6 +7,7 @@
 use crate::audit::{self, Deed};
 use crate::db::{Conn, Row, storable, unreadable};
 use crate::queue::requeue;
+use crate::seal::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
@@ -159,10 +160,10 @@ impl Store {
     /// `NotFound`; `Conflict` where it was decided already, or is over.
     pub async fn decide(&self, id: i64, say: Say, actor: &str, now: Micros) -> Result<()> {
         let run = self.approval(id).await?.run;
-        let input = (id, run, say, storable(actor), now);
+        let input = (self.shared_context(), id, run, say, storable(actor), now);
         let decided = self
-            .write_reaching(Reach::Audit(Some(run)), input, |conn, (id, run, say, actor, now)| {
-                Box::pin(decide(conn, *id, *run, say, actor, *now))
+            .write_reaching(Reach::Audit(Some(run)), input, |conn, (context, id, run, say, actor, now)| {
+                Box::pin(decide(conn, &context.sealer, (*id, *run), say, actor, *now))
             })
             .await?;
         if decided { Ok(()) } else { Err(over(&self.approval(id).await?)) }
@@ -211,7 +212,14 @@ impl Store {
     }
 }
 
-async fn decide(conn: &mut Conn, id: i64, run: RunId, say: &Say, actor: &str, now: Micros) -> Result<bool> {
+async fn decide(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    (id, run): (i64, RunId),
+    say: &Say,
+    actor: &str,
+    now: Micros,
+) -> Result<bool> {
     const SQL: &str = "update approvals set status = $2, decided_at = $3, decided_by = $4, reason = $5
         where id = $1 and status = 'pending' and (expires_at is null or expires_at > $3)";
     const ALWAYS: &str = "insert into standing_approvals
@@ -244,7 +252,7 @@ async fn decide(conn: &mut Conn, id: i64, run: RunId, say: &Say, actor: &str, no
     let subject = format!("approval {id}");
     let deed =
         Deed { at: now, actor: actor.to_owned(), action: say.action(), subject, detail: detail.to_string() };
-    audit::append(conn, &deed).await?;
+    audit::append(conn, sealer, &deed).await?;
     Ok(true)
 }
 

@@ -1,14 +1,16 @@
 //! The audit: who decided what, when, kept as a chain.
 //!
 //! Each row holds the hash of the one before it, so a row that was changed, moved or taken out breaks the chain from
-//! there on ([`Store::check_audit`] finds the place). It proves nothing against somebody who rewrites all of it; for
-//! that the newest hash must be kept elsewhere. **Invariant:** [`append`] is the only writer, its caller holds the
+//! there on ([`Store::check_audit`] finds the place). Where the chain ends is kept beside it, sealed, so that its end
+//! cannot be cut off either by somebody who has no key. It proves nothing against who puts back an older copy of both, or
+//! has the key; for that place and hash of the newest row must be noted elsewhere. **Invariant:** [`append`] is the only writer, its caller holds the
 //! audit's turn (`Reach::Audit`), and it stands in the transaction of what it tells.
 
 use crate::db::{Conn, Row, storable, unreadable};
+use crate::seal::{Place, Sealer};
 use crate::{ROWS_MAX, Store};
 use sha2::{Digest as _, Sha256};
-use station_core::{Micros, Result};
+use station_core::{Micros, Result, Secret};
 
 /// What is put into the audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +47,33 @@ pub struct AuditEntry {
     pub hash: String,
 }
 
+/// The newest row of the audit: whoever notes it elsewhere sees later whether it is still there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditHead {
+    /// Its place; 0 where there is none.
+    pub seq: i64,
+    /// Its hash; empty where there is none.
+    pub hash: String,
+}
+
+/// Why the audit is not whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditFault {
+    /// At this place a row was changed, put in or taken out.
+    Row(i64),
+    /// Its end was cut off.
+    Cut {
+        /// The place of the newest row.
+        kept: i64,
+        /// The place of the newest row that is there.
+        found: i64,
+    },
+    /// Where it ends is not known any more: that was changed or taken out.
+    Head,
+    /// This was decided, and the audit does not tell of it.
+    Untold(String),
+}
+
 impl AuditEntry {
     fn expected_hash(&self) -> String {
         let (seq, at) = (self.seq.to_string(), self.at.0.to_string());
@@ -70,39 +99,124 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// Goes through the whole chain. `None` where it holds, else the place of the first row that does not continue it.
+    /// Goes through the whole chain, to its end as it is kept, and looks for decisions that are not in it.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn check_audit(&self) -> Result<Option<i64>> {
+    pub async fn check_audit(&self) -> Result<Result<AuditHead, AuditFault>> {
+        let mut at = AuditHead::default();
+        loop {
+            // Before the rows: those of decisions made meanwhile are then beyond it, and are looked at again.
+            let Some(head) = self.audit_head().await? else { return Ok(Err(AuditFault::Head)) };
+            let before = at.seq;
+            if let Some(fault) = self.walk_audit(&mut at).await? {
+                return Ok(Err(fault));
+            }
+            if at.seq < head.seq {
+                return Ok(Err(AuditFault::Cut { kept: head.seq, found: at.seq }));
+            }
+            if at.seq > head.seq && at.seq > before {
+                continue;
+            }
+            if at != head {
+                return Ok(Err(AuditFault::Row(head.seq.saturating_add(1).min(at.seq))));
+            }
+            return Ok(self.untold().await?.map_or(Ok(head), |subject| Err(AuditFault::Untold(subject))));
+        }
+    }
+
+    /// Goes on from `at` to the last row; the first one that does not continue the chain.
+    async fn walk_audit(&self, at: &mut AuditHead) -> Result<Option<AuditFault>> {
         const SQL: &str = "select seq, at, actor, action, subject, detail, previous, hash from audit
             where seq > $1 order by seq limit $2";
-        let (mut seq, mut hash) = (0, String::new());
         loop {
-            let rows = self.read().await?.rows(SQL, vec![seq.into(), ROWS_MAX.into()]).await?;
+            let rows = self.read().await?.rows(SQL, vec![at.seq.into(), ROWS_MAX.into()]).await?;
             if rows.is_empty() {
                 return Ok(None);
             }
             for row in rows {
                 let entry = read(row)?;
-                if entry.seq != seq + 1 || entry.previous != hash || entry.hash != entry.expected_hash() {
-                    return Ok(Some(seq + 1));
+                if entry.seq != at.seq + 1 || entry.previous != at.hash || entry.hash != entry.expected_hash()
+                {
+                    return Ok(Some(AuditFault::Row(at.seq + 1)));
                 }
-                (seq, hash) = (entry.seq, entry.hash);
+                *at = AuditHead { seq: entry.seq, hash: entry.hash };
             }
         }
     }
+
+    /// The kept end of the chain; `None` where it is not one that was kept.
+    async fn audit_head(&self) -> Result<Option<AuditHead>> {
+        let row = self.read().await?.row(HEAD, Vec::new()).await?;
+        row.map_or(Ok(None), |row| open_head(row, &self.context().sealer))
+    }
+
+    /// A decision that the audit does not tell of. Expiry is no decision of anybody, and older Stations did not tell it.
+    async fn untold(&self) -> Result<Option<String>> {
+        const SQL: &str = "select 'approval ' || cast(id as text) from approvals
+            where (status in ('approved', 'denied') or decided_by is not null)
+                and ('approval ' || cast(id as text), coalesce(decided_by, ''),
+                    case status when 'denied' then 'deny' else 'approve' end)
+                not in (select subject, actor, substr(action, 1, 7) from audit)
+            union all select 'standing approval ' || cast(id as text) from standing_approvals
+            where revoked_at is not null and ('standing approval ' || cast(id as text), coalesce(revoked_by, ''))
+                not in (select subject, actor from audit where action = 'revoke_approval')
+            union all select 'effect ' || effect_id from settlements
+            where ('effect ' || effect_id, settled_by)
+                not in (select subject, actor from audit where action = 'settle_effect')
+            order by 1 limit 1";
+        self.read().await?.row(SQL, Vec::new()).await?.map(|mut row| row.text()).transpose()
+    }
 }
 
-/// Continues the chain.
-pub(crate) async fn append(conn: &mut Conn, deed: &Deed) -> Result<()> {
+/// What a row names as the one before it where the end of the chain is lost: the hash of none.
+const LOST: &str = "lost";
+
+const HEAD: &str = "select head from audit_head where id = 1";
+
+const HEAD_PLACE: Place<'static> = Place { table: "audit_head", column: "head", row: &["1"] };
+
+/// Keeps the end of the chain as it is found: of a store that is made, or kept none until now.
+pub(crate) async fn begin(conn: &mut Conn, sealer: &Sealer) -> Result<()> {
+    let (seq, hash) = last(conn).await?;
+    keep(conn, sealer, &AuditHead { seq, hash }).await
+}
+
+async fn keep(conn: &mut Conn, sealer: &Sealer, head: &AuditHead) -> Result<()> {
+    const SQL: &str = "insert into audit_head (id, head) values (1, $1)
+        on conflict (id) do update set head = excluded.head";
+    let sealed = sealer.seal(HEAD_PLACE, &Secret::new(format!("{} {}", head.seq, head.hash)))?;
+    conn.exec(SQL, vec![sealed.into()]).await.map(drop)
+}
+
+fn open_head(mut row: Row, sealer: &Sealer) -> Result<Option<AuditHead>> {
+    let Ok(head) = sealer.open(HEAD_PLACE, &row.bytes()?) else { return Ok(None) };
+    let head = head
+        .expose()
+        .split_once(' ')
+        .and_then(|(seq, hash)| Some(AuditHead { seq: seq.parse().ok()?, hash: hash.to_owned() }));
+    Ok(head)
+}
+
+async fn last(conn: &mut Conn) -> Result<(i64, String)> {
     const LAST: &str = "select seq, hash from audit order by seq desc limit 1";
-    const SQL: &str = "insert into audit (seq, at, actor, action, subject, detail, previous, hash)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let (seq, previous) = match conn.row(LAST, Vec::new()).await? {
+    Ok(match conn.row(LAST, Vec::new()).await? {
         Some(mut row) => (row.int()?, row.text()?),
         None => (0, String::new()),
+    })
+}
+
+/// Continues the chain from its kept end. Where rows and end do not fit together, what is appended does not fit either: a
+/// decision is not held up by that, and no later one mends it.
+pub(crate) async fn append(conn: &mut Conn, sealer: &Sealer, deed: &Deed) -> Result<()> {
+    const SQL: &str = "insert into audit (seq, at, actor, action, subject, detail, previous, hash)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let head = match conn.row(HEAD, Vec::new()).await? {
+        Some(row) => open_head(row, sealer)?,
+        None => None,
     };
+    let seq = last(conn).await?.0.max(head.as_ref().map_or(0, |head| head.seq));
+    let previous = head.map_or_else(|| LOST.to_owned(), |head| head.hash);
     let mut entry = AuditEntry {
         seq: seq.checked_add(1).ok_or_else(|| unreadable("an audit without end"))?,
         at: deed.at,
@@ -114,6 +228,7 @@ pub(crate) async fn append(conn: &mut Conn, deed: &Deed) -> Result<()> {
         hash: String::new(),
     };
     entry.hash = entry.expected_hash();
+    keep(conn, sealer, &AuditHead { seq: entry.seq, hash: entry.hash.clone() }).await?;
     let values = vec![
         entry.seq.into(),
         entry.at.0.into(),

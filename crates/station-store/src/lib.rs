@@ -49,7 +49,7 @@ mod writer;
 
 pub use agents::SubAgent;
 pub use approvals::{Approval, NewApproval, Say};
-pub use audit::AuditEntry;
+pub use audit::{AuditEntry, AuditFault, AuditHead};
 pub use budgets::{AccountRow, SetLimit};
 pub use cancel::Cancelled;
 pub use claim::{Claim, Renewed};

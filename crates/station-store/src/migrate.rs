@@ -4,9 +4,11 @@
 //! for the lock and then finds the work done. To add one: a file of the next number in both folders, one row below.
 
 use crate::Key;
+use crate::audit;
 use crate::connect::Target;
 use crate::db::{Blocking, Conn};
 use crate::failure::Failure;
+use crate::seal::Sealer;
 use station_core::{Error, Result};
 
 struct Migration {
@@ -14,7 +16,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -47,10 +49,17 @@ const MIGRATIONS: [Migration; 8] = [
         sqlite: include_str!("../migrations/sqlite/0008_retention.sql"),
         postgres: include_str!("../migrations/postgres/0008_retention.sql"),
     },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0009_audit_head.sql"),
+        postgres: include_str!("../migrations/postgres/0009_audit_head.sql"),
+    },
 ];
 
 /// The schema this version knows.
 const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// The migration that keeps the head of the audit. What was there before is taken as it is found, this once.
+const AUDIT_HEAD: usize = 9;
 
 /// Any number, as long as no other program's advisory lock in the same database has it: "station" in ASCII.
 const LOCK: i64 = 0x0073_7461_7469_6f6e;
@@ -155,6 +164,9 @@ async fn migrate(conn: &mut Conn, key: &Key) -> Result<()> {
     let done = usize::try_from(found.map_or(0, |found| found.version)).unwrap_or(0);
     for migration in &MIGRATIONS[done..] {
         conn.script(if conn.is_sqlite() { migration.sqlite } else { migration.postgres }).await?;
+    }
+    if done < AUDIT_HEAD {
+        audit::begin(conn, &Sealer::new(key)).await?;
     }
     const RECORD: &str = "insert into store (id, version, key_id) values (1, $1, $2)
         on conflict (id) do update set version = excluded.version";

@@ -4,6 +4,7 @@ use crate::approvals::{effect, lock_run};
 use crate::audit::{self, Deed};
 use crate::db::{Conn, storable};
 use crate::queue::requeue;
+use crate::seal::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
@@ -29,9 +30,10 @@ impl Store {
     /// `Conflict` where it was settled already, or its run does not wait.
     pub async fn settle(&self, run: RunId, settlement: Settlement, now: Micros) -> Result<()> {
         let effect = settlement.effect;
+        let input = (self.shared_context(), run, settlement, now);
         let settled = self
-            .write_reaching(Reach::Audit(Some(run)), (run, settlement, now), |conn, (run, it, now)| {
-                Box::pin(settle(conn, *run, it, *now))
+            .write_reaching(Reach::Audit(Some(run)), input, |conn, (context, run, it, now)| {
+                Box::pin(settle(conn, &context.sealer, *run, it, *now))
             })
             .await?;
         if settled { Ok(()) } else { Err(Error::conflict(format!("effect `{effect}` was settled already"))) }
@@ -54,7 +56,7 @@ impl Store {
     }
 }
 
-async fn settle(conn: &mut Conn, run: RunId, it: &Settlement, now: Micros) -> Result<bool> {
+async fn settle(conn: &mut Conn, sealer: &Sealer, run: RunId, it: &Settlement, now: Micros) -> Result<bool> {
     const SQL: &str = "insert into settlements (effect_id, run_id, done, note, settled_at, settled_by)
         values ($1, $2, $3, $4, $5, $6) on conflict (effect_id) do update set done = excluded.done,
             note = excluded.note, settled_at = excluded.settled_at, settled_by = excluded.settled_by, heard = 0
@@ -80,6 +82,6 @@ async fn settle(conn: &mut Conn, run: RunId, it: &Settlement, now: Micros) -> Re
     let detail = json!({"run": run.0, "done": it.done, "note": it.note}).to_string();
     let subject = format!("effect {}", it.effect);
     let deed = Deed { at: now, actor: it.by.clone(), action: "settle_effect", subject, detail };
-    audit::append(conn, &deed).await?;
+    audit::append(conn, sealer, &deed).await?;
     Ok(true)
 }

@@ -2,6 +2,7 @@
 
 use crate::audit::{self, Deed};
 use crate::db::{Conn, storable};
+use crate::seal::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
@@ -87,10 +88,10 @@ impl Store {
     /// # Errors
     /// `NotFound` where there is none of this number that holds.
     pub async fn revoke_standing_approval(&self, id: i64, actor: &str, now: Micros) -> Result<()> {
-        let input = (id, storable(actor), now);
+        let input = (self.shared_context(), id, storable(actor), now);
         let revoked = self
-            .write_reaching(Reach::Audit(None), input, |conn, (id, actor, now)| {
-                Box::pin(revoke(conn, *id, actor, *now))
+            .write_reaching(Reach::Audit(None), input, |conn, (context, id, actor, now)| {
+                Box::pin(revoke(conn, &context.sealer, *id, actor, *now))
             })
             .await?;
         let missing = || {
@@ -101,7 +102,7 @@ impl Store {
     }
 }
 
-async fn revoke(conn: &mut Conn, id: i64, actor: &str, now: Micros) -> Result<bool> {
+async fn revoke(conn: &mut Conn, sealer: &Sealer, id: i64, actor: &str, now: Micros) -> Result<bool> {
     const SQL: &str = "update standing_approvals set revoked_at = $2, revoked_by = $3
         where id = $1 and revoked_at is null returning tool, approval_id";
     let Some(mut row) = conn.row(SQL, vec![id.into(), now.0.into(), actor.into()]).await? else {
@@ -110,7 +111,7 @@ async fn revoke(conn: &mut Conn, id: i64, actor: &str, now: Micros) -> Result<bo
     let detail = json!({"tool": row.text()?, "approval": row.int()?}).to_string();
     let subject = format!("standing approval {id}");
     let deed = Deed { at: now, actor: actor.to_owned(), action: "revoke_approval", subject, detail };
-    audit::append(conn, &deed).await?;
+    audit::append(conn, sealer, &deed).await?;
     Ok(true)
 }
 

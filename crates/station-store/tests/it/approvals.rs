@@ -8,7 +8,8 @@ use station_core::approval::{Approved, Basis, Decided, Decision, Level, Rule};
 use station_core::run::Status;
 use station_core::{BlobHash, EffectId, Fence, Kind, Micros, RunId, ServerId};
 use station_store::{
-    Append, Appended, Location, NewApproval, PruneCursor, RunUpdate, Say, Settlement, Store, Wanted,
+    Append, Appended, AuditFault, AuditHead, Location, NewApproval, PruneCursor, RunUpdate, Say, Settlement,
+    Store, Wanted,
 };
 use station_testkit::postgres::cluster;
 
@@ -217,7 +218,7 @@ async fn every_decision_is_a_link_of_one_chain() {
         assert_eq!((audit[0].seq, audit[0].actor.as_str(), audit[0].action.as_str()), (20, "ann", "approve"));
         assert!(audit[0].detail.contains("delete_all"), "{}", audit[0].detail);
         assert_eq!(audit[0].previous, audit[1].hash);
-        assert_eq!(store.check_audit().await.unwrap(), None);
+        assert_eq!(store.check_audit().await.unwrap().unwrap().seq, 20);
     })
     .await;
 }
@@ -232,15 +233,59 @@ async fn a_changed_row_of_the_audit_is_found() {
         store.decide(id, Say::Once, "ann", LATER).await.unwrap();
     }
     let Location::Postgres(url) = &home.location else { panic!("a PostgreSQL home") };
-    for (sql, place) in [
-        ("update station.audit set actor = 'bob' where seq = 2", Some(2)),
+    for (sql, fault) in [
+        ("update station.audit set actor = 'bob' where seq = 2", Some(AuditFault::Row(2))),
         ("update station.audit set actor = 'ann' where seq = 2", None),
-        ("delete from station.audit where seq = 1", Some(1)),
+        ("delete from station.audit where seq = 1", Some(AuditFault::Row(1))),
     ] {
         cluster().query(url.expose(), sql);
-        assert_eq!(store.check_audit().await.unwrap(), place, "{sql}");
+        assert_eq!(store.check_audit().await.unwrap().err(), fault, "{sql}");
     }
     store.close().await;
+}
+
+#[tokio::test]
+async fn an_audit_whose_last_rows_were_deleted_is_not_called_whole() {
+    for (sql, faults) in [
+        (
+            "delete from station.audit where seq = 3",
+            [AuditFault::Cut { kept: 3, found: 2 }, AuditFault::Row(3)],
+        ),
+        ("delete from station.audit", [AuditFault::Cut { kept: 3, found: 0 }, AuditFault::Row(1)]),
+        ("delete from station.audit; delete from station.audit_head", [AuditFault::Head, AuditFault::Row(1)]),
+        (
+            "insert into station.audit select 4, at, actor, action, subject, detail, hash, hash
+                from station.audit where seq = 3",
+            [AuditFault::Row(4), AuditFault::Row(4)],
+        ),
+        (
+            "update station.approvals set status = 'approved', decided_by = 'bob' where id = 4",
+            [AuditFault::Untold("approval 4".to_owned()), AuditFault::Untold("approval 4".to_owned())],
+        ),
+        (
+            "update station.approvals set status = 'denied' where id = 2",
+            [AuditFault::Untold("approval 2".to_owned()), AuditFault::Untold("approval 2".to_owned())],
+        ),
+    ] {
+        let home = Home::new(Engine::Postgres);
+        let store = home.open().await;
+        let scene = Scene::new(&store).await;
+        scene.park(&store, 1, (1..=5).map(|n| scene.asking(n, None)).collect()).await;
+        for id in 1..=3 {
+            store.decide(id, Say::Once, "ann", LATER).await.unwrap();
+        }
+        let audit = store.audit(None, 1).await.unwrap();
+        let head = AuditHead { seq: 3, hash: audit[0].hash.clone() };
+        assert_eq!(store.check_audit().await.unwrap(), Ok(head));
+        let Location::Postgres(url) = &home.location else { panic!("a PostgreSQL home") };
+        cluster().query(url.expose(), sql);
+        let [now, later] = faults;
+        assert_eq!(store.check_audit().await.unwrap(), Err(now), "{sql}");
+        // A later decision is kept, and mends nothing.
+        store.decide(5, Say::Once, "ann", LATER).await.unwrap();
+        assert_eq!(store.check_audit().await.unwrap(), Err(later), "{sql}, and on");
+        store.close().await;
+    }
 }
 
 #[tokio::test]

@@ -16,5 +16,8 @@ fn decisions_are_kept_with_who_made_them() {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
     assert_eq!(entry["actor"], user, "the user of the operating system");
     assert_eq!((&entry["detail"]["tool"], &entry["detail"]["reason"]), (&json!("post"), &json!("no")));
-    scene.home.stn(&["audit", "verify"]).done();
+    let whole = scene.home.json(&["audit", "verify"]);
+    assert_eq!((&whole["head"]["seq"], &whole["head"]["hash"]), (&json!(1), &entry["hash"]), "{whole}");
+    let told = scene.home.stn(&["audit", "verify"]).done().stderr.clone();
+    assert!(told.contains(&format!("1 {}", entry["hash"].as_str().unwrap())), "{told}");
 }

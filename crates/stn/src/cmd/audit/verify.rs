@@ -5,10 +5,13 @@ use crate::out::Tone;
 use crate::session::Session;
 use serde_json::json;
 use station_core::Error;
+use station_engine::AuditFault;
 
 /// Check that no decision was changed or taken out
 ///
-/// Each row of the audit names the hash of the one before. Ends with 1 where the chain is broken, and says where.
+/// Each row of the audit names the hash of the one before, where the chain ends is kept sealed, and each decision has its row.
+/// Ends with 1 where that does not hold, and says where. Prints place and hash of the newest row: noted elsewhere, they show
+/// that nobody put an older copy of everything back.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -16,20 +19,35 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
             .with(async |station| {
-                if let Some(seq) = station.check_audit(&session.by).await? {
-                    return Err(Error::conflict(format!(
-                        "the audit is broken at {seq}: a row was changed or taken out"
-                    ))
-                    .with_hint("compare it with a backup; nothing before it was touched")
-                    .into());
-                }
+                let head = station.check_audit(&session.by).await?.map_err(broken)?;
                 if session.out.is_json() {
-                    session.out.json(&json!({ "whole": true }))?;
+                    let told = json!({ "seq": head.seq, "hash": head.hash });
+                    session.out.json(&json!({ "whole": true, "head": told }))?;
                 } else {
                     session.out.note(Tone::Good, "The audit is whole.");
+                    if head.seq > 0 {
+                        session
+                            .out
+                            .note(Tone::Plain, &format!("Its newest row is {} {}", head.seq, head.hash));
+                        session.out.hint("note it elsewhere: it shows later that no older copy was put back");
+                    }
                 }
                 Ok(Code::Done)
             })
             .await
     }
+}
+
+fn broken(fault: AuditFault) -> Error {
+    let what = match fault {
+        AuditFault::Row(seq) => {
+            format!("the audit is broken at {seq}: a row was changed, put in or taken out")
+        }
+        AuditFault::Cut { kept, found } => {
+            format!("the end of the audit was cut off: it went on to {kept}, and the last row is {found}")
+        }
+        AuditFault::Head => "where the audit ends is not known: that was changed or taken out".to_owned(),
+        AuditFault::Untold(subject) => format!("{subject} was decided, and the audit does not tell of it"),
+    };
+    Error::conflict(what).with_hint("compare it with a backup")
 }
