@@ -6,7 +6,7 @@ use crate::cmd::{
 use crate::error::{self, Code, Result};
 use crate::out::{self, Form, Out};
 use crate::reference;
-use crate::session::Session;
+use crate::session::{Faults, Session};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use station_core::Error;
 use std::path::{Path, PathBuf};
@@ -114,7 +114,8 @@ impl Command {
             out.answer(&reference::markdown(Cli::command()))?;
             return Ok(Code::Done);
         }
-        let session = Session::new(out, config)?;
+        let faults = if matches!(self, Self::Serve(_)) { Faults::Logged } else { Faults::Untold };
+        let session = Session::new(out, config, faults)?;
         if let Self::Config(command) = self {
             return command.run(&session);
         }

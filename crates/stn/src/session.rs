@@ -19,6 +19,15 @@ pub(crate) struct Session<'a> {
     pub(crate) by: Caller,
 }
 
+/// Where faults are seen that end no command, while no level is set for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Faults {
+    /// Nowhere: whoever waits for the command hears what it comes to.
+    Untold,
+    /// In the log: nobody waits for a worker.
+    Logged,
+}
+
 /// Whether the files of a store that was just made are applied before the command uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fresh {
@@ -31,9 +40,9 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Where settings cannot be found or understood.
-    pub(crate) fn new(out: &'a Out, config: Option<&Path>) -> Result<Self> {
+    pub(crate) fn new(out: &'a Out, config: Option<&Path>, faults: Faults) -> Result<Self> {
         let settings = Settings::load(config, Environment::read())?;
-        log(&settings);
+        log(&settings, faults);
         Ok(Self { out, settings, by: Caller::local().named(os_user()) })
     }
 
@@ -215,8 +224,12 @@ pub(crate) fn make_folder(folder: &Path) -> Result<()> {
 }
 
 /// Sets up the log, where one is wanted. A bare level is ours: other libraries then say only what worries them.
-fn log(settings: &Settings) {
-    let default = settings.config.debug.filter(|debug| *debug).map(|_| "debug");
+fn log(settings: &Settings, faults: Faults) {
+    let default = match (settings.config.debug, faults) {
+        (Some(true), _) => Some("debug"),
+        (_, Faults::Logged) => Some("warn"),
+        (_, Faults::Untold) => None,
+    };
     let Some(level) = settings.environment.get("STN_LOG_LEVEL").or(default) else { return };
     let level = level.to_ascii_lowercase();
     let is_bare = level.chars().all(|c| c.is_ascii_alphanumeric());

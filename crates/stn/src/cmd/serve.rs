@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// store. Ctrl-C or SIGTERM stops it: nothing new is begun, requests to models are dropped and asked again by the next
 /// worker, calls that are out are waited for as long as `execution.drain_s` says, and no run is left as running. Server
 /// files may ask for variables of this process's environment only where `env_passthrough` or STN_ENV_PASSTHROUGH names
-/// them.
+/// them. Faults are told on stderr; STN_LOG_LEVEL (error, warn, info, debug) says how much.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Runs driven at a time, instead of `execution.workers`

@@ -75,3 +75,17 @@ fn a_worker_takes_up_what_a_killed_one_left() {
     let told = home.stn(&["runs", "inspect", "1"]).stdout;
     assert!(told.contains("hang was out: its outcome is unknown"), "{told}");
 }
+
+#[test]
+fn a_fault_is_told_by_a_worker_whose_log_nobody_set_up() {
+    let home = Home::with_fake();
+    let config = home.read("config.yaml");
+    home.write("config.yaml", &format!("{config}execution: {{model_max: {{\"nobody/nothing\": 1}}}}\n"));
+    home.agent("default", "reader", "model: offline\ntools: [read]\n");
+    home.stn(&["agent", "run", "reader", "read notes.txt", "--detach", "--quiet"]).done();
+    let served = home.start(&["serve"]);
+    until("the run has ended", || status(&home, "1") == "completed");
+    kill(Pid::from_raw(i32::try_from(served.id()).unwrap()), Signal::SIGINT).unwrap();
+    let said = home.said(served);
+    assert!(said.stderr.contains("WARN") && said.stderr.contains("nobody/nothing"), "{}", said.shown());
+}
