@@ -8,7 +8,12 @@ use crate::{AgentRef, Station, worker};
 use station_core::run::Status;
 use station_core::{Caller, Error, Kind, Result, RunId};
 use station_store::Run;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// How long the drivers of cancelled runs are given to end them: what they wait for they need not wait for any more.
+const ENDED_WITHIN: Duration = Duration::from_secs(2);
+const ENDED_LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// From where a run is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +82,45 @@ impl Station {
         }
     }
 
+    /// Sees a run that somebody asked to end, and its sub-agents', to their end: those that nobody drives are ended here,
+    /// whatever workers are there, and the others' drivers are given a moment.
+    ///
+    /// # Errors
+    /// `NotFound`; the store's.
+    pub async fn end_cancelled(&self, _by: &Caller, id: RunRef) -> Result<Run> {
+        let until = self.since_boot() + ENDED_WITHIN;
+        loop {
+            let mut wakes = self.store().wakes();
+            let mut n_open = 0_u32;
+            for relative in self.store().family(id).await? {
+                if relative.status.is_final() {
+                    continue;
+                }
+                n_open += 1;
+                // Who asked is on its row.
+                let signals = Signals::of_worker(CancellationToken::new(), Duration::ZERO);
+                match self.run(relative.id).await? {
+                    run if run.cancel_requested_by.is_none() => n_open -= 1,
+                    run if run.status == Status::Queued || self.is_interrupted(&run) => {
+                        match worker::work_off(self, run.id, &signals, Held::Refuse).await {
+                            Ok(_) => n_open -= 1,
+                            // Another was faster.
+                            Err(error) if error.kind() == Kind::Busy => {}
+                            Err(error) => return Err(error),
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            let left = until.saturating_sub(self.since_boot());
+            if n_open == 0 || left.is_zero() {
+                return self.run(id).await;
+            }
+            // Whether it was woken or has waited, it looks again.
+            drop(tokio::time::timeout(left.min(ENDED_LOOK_EVERY), wakes.next()).await);
+        }
+    }
+
     /// Whether a worker that is there goes on with a run by itself: it, or a sub-agent's, is queued, or its process is gone.
     /// Not where it is driven, or parked until a person acts.
     ///
@@ -112,7 +156,7 @@ impl Station {
             task: run.task.clone(),
             model: request.model,
             max_steps: request.max_steps,
-            timeout: request.timeout_ms.map(std::time::Duration::from_millis),
+            timeout: request.timeout_ms.map(Duration::from_millis),
             limits: request.caps,
             variables: self.store().run_variables(id).await?,
             carried: self.store().carried_variables(id).await?,

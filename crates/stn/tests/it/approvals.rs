@@ -243,3 +243,24 @@ fn a_person_settles_what_nobody_else_can_know() {
         scene.home.stn(&["runs", "settle", "1", end, outcome]).exits(1);
     }
 }
+
+#[test]
+fn a_run_that_waits_for_a_yes_is_cancelled_although_no_worker_is_there() {
+    let scene = Scene::new(&json!({"approve": ["po*"]}), posts).agent("");
+    scene.home.agent("default", "boss", "model: offline\nagents: [clerk]\n");
+    scene.home.stn(&["agent", "run", "clerk", "post it"]).exits(5);
+    scene.home.stn(&["runs", "cancel", "1"]).done();
+    assert_eq!(scene.inspect("1")["run"]["status"], "cancelled");
+    assert_eq!(scene.home.json(&["approvals", "list"])["count"], 0);
+    assert_eq!(scene.posted(), 0);
+
+    // With the run that waits for it.
+    scene.home.stn(&["agent", "run", "boss", "Let clerk post it", "--model", "offline"]).exits(5);
+    let said = scene.home.stn(&["runs", "cancel", "2"]);
+    said.done();
+    assert!(said.stderr.contains("run 2 was cancelled"), "{}", said.shown());
+    for run in ["2", "3"] {
+        assert_eq!(scene.inspect(run)["run"]["status"], "cancelled", "run {run}");
+    }
+    assert_eq!(scene.home.json(&["approvals", "list"])["count"], 0);
+}
