@@ -68,7 +68,7 @@ pub use follow::Followed;
 pub use forks::Fork;
 pub use hand::From;
 pub use keys::{KeyPlace, KeyStatus, Keys, set_aside_go_database};
-pub use local::LocalSocket;
+pub use local::Sockets;
 pub use runs::{Driver, NewRun, RunDetails, RunRef};
 pub use serve::Serve;
 pub use servers::ServerDetails;

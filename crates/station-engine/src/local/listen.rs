@@ -5,16 +5,18 @@ use super::wire::{self, Ask, Reading, Request, Said, VERSION};
 use crate::{Live, Seen, Station, Watch};
 use station_core::RunId;
 use station_store::{Location, Wake};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Connections at a time: each command of a person has one, for as long as it follows a run.
@@ -36,9 +38,28 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Runs of which a follower's connection knows whether they belong to what it follows; then it forgets them.
 const KNOWN_MAX: usize = 10_000;
 
+/// Between two looks whether a socket that another worker has is free by now.
+const TAKEN_LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Where a worker is reached: a socket in each folder in which others look for one. Whoever calls may see another
+/// environment than the worker (cron, ssh), and so look in another folder first.
+#[derive(Debug)]
+pub struct Sockets {
+    name: String,
+    doors: Vec<Door>,
+    unavailable: Option<String>,
+}
+
+/// One folder, and the socket in it where it is ours.
+#[derive(Debug)]
+struct Door {
+    folder: PathBuf,
+    socket: Option<LocalSocket>,
+}
+
 /// The open socket of a worker; it is taken away when this is dropped.
 #[derive(Debug)]
-pub struct LocalSocket {
+struct LocalSocket {
     listener: UnixListener,
     path: PathBuf,
     number: u64,
@@ -54,23 +75,34 @@ struct Ends {
 }
 
 impl Station {
-    /// Opens the socket over which other commands reach this worker; `None` on PostgreSQL, where they need none.
-    ///
-    /// # Errors
-    /// Why it is not available, in words: it is a convenience, and the worker works without.
-    pub async fn open_socket(&self) -> Result<Option<LocalSocket>, String> {
-        let Location::Sqlite(database) = &self.config().location else { return Ok(None) };
-        let name =
-            place::socket_name(database).map_err(|cause| format!("the database is not found: {cause}"))?;
+    /// Opens the sockets over which other commands reach this worker; none on PostgreSQL, where they need none.
+    pub async fn open_sockets(&self) -> Sockets {
+        let Location::Sqlite(database) = &self.config().location else { return Sockets::none(None) };
+        let name = match place::socket_name(database) {
+            Ok(name) => name,
+            Err(cause) => return Sockets::none(Some(format!("the database is not found: {cause}"))),
+        };
         let mut reasons = Vec::new();
+        let mut doors = Vec::new();
         for folder in &self.config().socket_folders {
-            match open(folder, &name).await {
-                Ok(socket) => return Ok(Some(socket)),
-                Err(Unavailable::Taken) => return Err("another worker of this store has it".to_owned()),
-                Err(Unavailable::Unusable(reason)) => reasons.push(reason),
-            }
+            let socket = match open(folder, &name).await {
+                Ok(socket) => Some(socket),
+                Err(Unavailable::Taken) => {
+                    reasons.push("another worker of this store has it".to_owned());
+                    None
+                }
+                Err(Unavailable::Unusable(reason)) => {
+                    reasons.push(reason);
+                    None
+                }
+            };
+            doors.push(Door { folder: folder.clone(), socket });
         }
-        Err(if reasons.is_empty() { "there is no folder for it".to_owned() } else { reasons.join("; ") })
+        reasons.dedup();
+        let is_shut = doors.iter().all(|door| door.socket.is_none());
+        let reason =
+            if doors.is_empty() { "there is no folder for it".to_owned() } else { reasons.join("; ") };
+        Sockets { name, doors, unavailable: is_shut.then_some(reason) }
     }
 }
 
@@ -122,25 +154,86 @@ impl Drop for LocalSocket {
     }
 }
 
-impl LocalSocket {
+impl Sockets {
+    fn none(unavailable: Option<String>) -> Self {
+        Self { name: String::new(), doors: Vec::new(), unavailable }
+    }
+
+    /// Why none is open, in words: they are a convenience, and a worker works without.
+    #[must_use]
+    pub fn unavailable(&self) -> Option<&str> {
+        self.unavailable.as_deref()
+    }
+
     /// Answers until `end` is cancelled. When `stop` is, it says that the worker takes nothing up any more; followers
-    /// hear to the end what becomes of their runs.
+    /// hear to the end what becomes of their runs. A socket that could not be opened is tried again: whoever had it may
+    /// be gone.
     pub async fn answer(self, station: &Station, stop: CancellationToken, end: CancellationToken) {
         let ends = Ends { stop, end };
+        let Self { name, doors, .. } = self;
+        let answering = doors.into_iter().map(|door| door.answer(station, &name, &ends));
+        futures::future::join_all(answering).await;
+    }
+}
+
+impl Door {
+    async fn answer(mut self, station: &Station, name: &str, ends: &Ends) {
+        loop {
+            if let Some(socket) = self.socket.take() {
+                return socket.answer(station, ends).await;
+            }
+            tokio::select! {
+                () = ends.end.cancelled() => return,
+                () = tokio::time::sleep(TAKEN_LOOK_EVERY) => {}
+            }
+            if !ends.stop.is_cancelled() {
+                self.socket = open(&self.folder, name).await.ok();
+            }
+        }
+    }
+}
+
+/// A connection that is answered.
+struct Attended {
+    task: AbortHandle,
+    /// Whether it has said what for.
+    asked: Arc<AtomicBool>,
+}
+
+/// Makes room for one more connection: who has said nothing yet waits longest. `false` where all have.
+fn make_room(attended: &mut VecDeque<Attended>) -> bool {
+    attended.retain(|it| !it.task.is_finished());
+    if attended.len() < CONNECTIONS_MAX {
+        return true;
+    }
+    let idle = attended.iter().position(|it| !it.asked.load(Ordering::Relaxed));
+    let idle = idle.and_then(|at| attended.remove(at));
+    idle.is_some_and(|it| {
+        it.task.abort();
+        true
+    })
+}
+
+impl LocalSocket {
+    async fn answer(self, station: &Station, ends: &Ends) {
         let mut answering = JoinSet::new();
+        let mut attended: VecDeque<Attended> = VecDeque::new();
         loop {
             tokio::select! {
                 () = ends.end.cancelled() => break,
                 Some(_) = answering.join_next(), if !answering.is_empty() => {}
-                accepted = self.listener.accept(), if answering.len() < CONNECTIONS_MAX => match accepted {
-                    Ok((stream, _)) => {
-                        let (station, ends) = (station.clone(), ends.clone());
-                        answering.spawn(async move {
-                            if let Err(cause) = attend(&station, stream, &ends).await {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) if make_room(&mut attended) => {
+                        let asked = Arc::new(AtomicBool::new(false));
+                        let (station, ends, told) = (station.clone(), ends.clone(), Arc::clone(&asked));
+                        let task = answering.spawn(async move {
+                            if let Err(cause) = attend(&station, stream, &ends, &told).await {
                                 tracing::debug!(%cause, "a connection over the socket ended");
                             }
                         });
+                        attended.push_back(Attended { task, asked });
                     }
+                    Ok((stream, _)) => turn_away(stream),
                     // Such as too many open files: it passes, and the store is looked at meanwhile.
                     Err(cause) => {
                         tracing::warn!(%cause, "a connection over the socket was not accepted");
@@ -153,7 +246,22 @@ impl LocalSocket {
     }
 }
 
-async fn attend(station: &Station, stream: UnixStream, ends: &Ends) -> io::Result<()> {
+/// Says that there is no room, without waiting for anybody.
+fn turn_away(stream: UnixStream) {
+    let sentence = format!("{CONNECTIONS_MAX} commands are listened to already");
+    let said = serde_json::to_vec(&Said::Refused { sentence }).unwrap_or_default();
+    let told = stream.into_std().and_then(|mut stream| stream.write_all(&[said.as_slice(), b"\n"].concat()));
+    if let Err(cause) = told {
+        tracing::debug!(%cause, "somebody was turned away without a word");
+    }
+}
+
+async fn attend(
+    station: &Station,
+    stream: UnixStream,
+    ends: &Ends,
+    asked_for: &AtomicBool,
+) -> io::Result<()> {
     if !place::is_ours(&stream.peer_cred()) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
@@ -170,6 +278,7 @@ async fn attend(station: &Station, stream: UnixStream, ends: &Ends) -> io::Resul
         Ok(Request { v, .. }) => return refuse(&mut write, &format!("version {v} is not spoken here")).await,
         Err(_) => return refuse(&mut write, "that is no request").await,
     };
+    asked_for.store(true, Ordering::Relaxed);
     match ask {
         Ask::Wake => station.store().wake(Wake::Work),
         Ask::Cancel => station.store().wake(Wake::Cancel),

@@ -14,5 +14,5 @@ mod place;
 mod wire;
 
 pub(crate) use dial::Line;
-pub use listen::LocalSocket;
+pub use listen::Sockets;
 pub(crate) use wire::{Ask, Said};

@@ -30,15 +30,12 @@ impl Args {
                 let stop = CancellationToken::new();
                 // Before anybody is told that it works.
                 let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-                let socket = match station.open_socket().await {
-                    Ok(socket) => socket,
-                    Err(reason) => {
-                        let told =
-                            format!("Without a socket ({reason}): other commands are heard a second later.");
-                        session.out.note(Tone::Plain, &told);
-                        None
-                    }
-                };
+                let sockets = station.open_sockets().await;
+                if let Some(reason) = sockets.unavailable() {
+                    let told =
+                        format!("Without a socket ({reason}): other commands are heard a second later.");
+                    session.out.note(Tone::Plain, &told);
+                }
                 session.out.note(Tone::Good, &format!("Working with {} slots; Ctrl-C stops.", serve.workers));
                 let end = CancellationToken::new();
                 let (served, (), ()) = tokio::join!(
@@ -49,11 +46,7 @@ impl Args {
                         end.cancel();
                         served
                     },
-                    async {
-                        if let Some(socket) = socket {
-                            socket.answer(station, stop.clone(), end.clone()).await;
-                        }
-                    },
+                    sockets.answer(station, stop.clone(), end.clone()),
                     told_to_stop(session, signals, &stop),
                 );
                 served?;

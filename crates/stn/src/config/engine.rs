@@ -81,13 +81,17 @@ impl Settings {
         }
     }
 
-    /// Where the socket of a worker may lie: the session's own folder, else one of ours in the temporary folder.
+    /// Where the socket of a worker may lie: the session's own folder and one of ours in the temporary folder. A worker
+    /// opens one in each: whoever calls may be without a session (cron, ssh), and looks then where sessions have it.
     fn socket_folders(&self) -> Vec<PathBuf> {
-        let of_session = self.environment.get("XDG_RUNTIME_DIR").map(Path::new);
-        let of_session = of_session.filter(|path| path.is_absolute()).map(|path| path.join("station"));
+        let uid = nix::unistd::geteuid();
+        let of_session = self.environment.get("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let of_session = of_session.filter(|path| path.is_absolute());
+        let of_session = of_session.unwrap_or_else(|| PathBuf::from(format!("/run/user/{uid}")));
         let temporary = Path::new(self.environment.get("TMPDIR").unwrap_or("/tmp"));
-        let ours = format!("station-{}", nix::unistd::geteuid());
-        of_session.into_iter().chain([temporary.join(ours)]).collect()
+        let is_there = of_session.is_dir();
+        let ours = temporary.join(format!("station-{uid}"));
+        is_there.then(|| of_session.join("station")).into_iter().chain([ours]).collect()
     }
 
     /// Names of a worker's environment that server files may ask for.

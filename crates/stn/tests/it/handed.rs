@@ -13,7 +13,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr};
+use std::process::{Child, ChildStderr, Stdio};
 use std::time::{Duration, Instant};
 
 /// Far below the ten seconds after which a worker renews its leases, and learns of wishes that way.
@@ -390,11 +390,38 @@ fn garbage_on_the_socket_harms_nobody() {
     second.process.signal(Signal::SIGTERM);
     second.end(&home).done();
     assert_eq!(socket(&home), path);
-    // Many that connect and say nothing keep nobody out for long.
+    // Many that connect and say nothing keep nobody out.
     let silent: Vec<UnixStream> = (0..100).filter_map(|_| UnixStream::connect(&path).ok()).collect();
+    let said = home.stn(&["agent", "run", "reader", "read x"]);
+    assert!(said.done().stderr.contains("Handed run"), "{}", said.shown());
     drop(silent);
-    home.stn(&["agent", "run", "reader", "read x"]).done();
     worker.stop(&home);
+}
+
+#[test]
+fn a_command_without_the_session_of_the_worker_reaches_it() {
+    let (_model, home) = scene(Engine::Sqlite);
+    let worker = serve(&home);
+    // As cron calls it.
+    let mut command = home.command(&["agent", "run", "reader", "read x"]);
+    command.env_remove("XDG_RUNTIME_DIR").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let said = home.said(command.spawn().unwrap());
+    assert!(said.done().stderr.contains("Handed run"), "{}", said.shown());
+    worker.stop(&home);
+}
+
+#[test]
+fn a_second_worker_is_reached_when_the_first_was_killed() {
+    let (_model, home) = scene(Engine::Sqlite);
+    let worker = serve(&home);
+    let second = start_until(&home, &["serve"], "Working with");
+    worker.process.signal(Signal::SIGKILL);
+    drop(worker);
+    until("the second has the socket", || {
+        home.stn(&["agent", "run", "reader", "read x"]).stderr.contains("Handed run")
+    });
+    second.process.signal(Signal::SIGTERM);
+    second.end(&home).done();
 }
 
 #[test]
@@ -402,9 +429,7 @@ fn without_a_place_for_its_socket_a_worker_works_all_the_same() {
     let (_model, home) = scene(Engine::Sqlite);
     std::fs::write(home.path().join("run/station"), "in the way").unwrap();
     let temporary = home.path().join("tmp");
-    std::fs::create_dir(&temporary).unwrap();
     std::os::unix::fs::symlink("/", temporary.join(format!("station-{}", nix::unistd::geteuid()))).unwrap();
-    let home = home.set("TMPDIR", temporary.to_str().unwrap());
     home.stn(&["agent", "run", "reader", "read x", "--detach", "--quiet"]).done();
     let served = start_until(&home, &["serve"], "Working with");
     until("it has ended", || home.json(&["runs", "inspect", "1"])["run"]["status"] == "completed");

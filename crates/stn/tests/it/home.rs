@@ -36,8 +36,11 @@ impl Home {
         let folder = tempfile::tempdir().unwrap();
         let of_session = folder.path().join("run");
         std::fs::create_dir(&of_session).unwrap();
+        let temporary = folder.path().join("tmp");
+        std::fs::create_dir(&temporary).unwrap();
         Self { folder, variables: Vec::new() }
             .set("PATH", &path)
+            .set("TMPDIR", temporary.to_str().unwrap())
             .set("XDG_RUNTIME_DIR", of_session.to_str().unwrap())
     }
 
