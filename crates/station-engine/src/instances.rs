@@ -26,7 +26,8 @@ impl Station {
             }
             Location::Postgres(_) => {
                 let instances = self.store().instances(crate::lease::millis(GONE_AFTER)).await?;
-                Ok(instances.into_iter().map(|instance| instance.worker).collect())
+                let there = instances.into_iter().filter(|instance| !worker::is_gone(&instance.owner));
+                Ok(there.map(|instance| instance.owner.worker).collect())
             }
         }
     }
@@ -47,9 +48,11 @@ impl Station {
         if matches!(self.config().location, Location::Sqlite(_)) {
             return;
         }
-        let host = worker::owner(self).map(|owner| owner.host).unwrap_or_default();
-        let (id, worker) = (Clock::effect_id().to_string(), self.config().worker.clone());
-        let instance = Instance { id, worker, host, started_at: self.now() };
+        let owner = match worker::owner(self) {
+            Ok(owner) => owner,
+            Err(error) => return tracing::error!(%error, "others do not see that this worker is there"),
+        };
+        let instance = Instance { id: Clock::effect_id().to_string(), owner, started_at: self.now() };
         while !stop.is_cancelled() {
             if let Err(error) = self.store().renew_instance(&instance).await {
                 tracing::warn!(%error, "others may not see that this worker is there");

@@ -187,7 +187,12 @@ pub(crate) async fn claim(station: &Station, id: RunId) -> Result<Ours> {
 /// Whether the process that holds `lease` ran on this host, among processes that we can see, and is gone: it was
 /// killed, so nobody needs to wait for the lease to lapse.
 pub(crate) fn is_dead(lease: &LeaseInfo) -> bool {
-    host() == Some(lease.owner.host.as_str()) && process_of(&lease.owner).is_gone()
+    is_gone(&lease.owner)
+}
+
+/// Whether a process of this host, among those that we can see, is gone. Of what is not known it is not said.
+pub(crate) fn is_gone(owner: &Owner) -> bool {
+    owner.pid != 0 && host() == Some(owner.host.as_str()) && process_of(owner).is_gone()
 }
 
 fn process_of(owner: &Owner) -> Process {

@@ -4,7 +4,7 @@
 //! of life: whoever queues a run learns from it that somebody will take it up. Measured by the lease clock, as leases.
 
 use crate::db::Conn;
-use crate::lease::micros_of;
+use crate::lease::{Owner, micros_of};
 use crate::{Context, Store};
 use station_core::{Micros, Result};
 use std::sync::Arc;
@@ -20,10 +20,8 @@ const INSTANCES_MAX: i64 = 1_000;
 pub struct Instance {
     /// Its own, made when it starts.
     pub id: String,
-    /// Its name, for people.
-    pub worker: String,
-    /// The machine it runs on.
-    pub host: String,
+    /// Its process; of number 0 where an older Station said that it is there.
+    pub owner: Owner,
     /// When it started.
     pub started_at: Micros,
 }
@@ -57,7 +55,8 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn instances(&self, within_ms: u64) -> Result<Vec<Instance>> {
-        const SQL: &str = "select id, worker, host, started_at from instances where seen_boot = $2
+        const SQL: &str = "select id, worker, host, coalesce(pid, 0), coalesce(pid_start, 0), started_at
+            from instances where seen_boot = $2
                 and seen_at > coalesce(cast($1 as bigint), (select now from lease_clock)) - cast($3 as bigint)
             order by started_at, id limit $4";
         let mut values = self.context().lease_values()?;
@@ -66,24 +65,28 @@ impl Store {
         rows.into_iter()
             .map(|mut row| {
                 let (id, worker, host) = (row.text()?, row.text()?, row.text()?);
-                Ok(Instance { id, worker, host, started_at: Micros(row.int()?) })
+                let owner = Owner { worker, host, pid: row.count()?, pid_start: row.count()? };
+                Ok(Instance { id, owner, started_at: Micros(row.int()?) })
             })
             .collect()
     }
 }
 
 async fn renew(conn: &mut Conn, context: &Arc<Context>, instance: &Instance) -> Result<()> {
-    const SEEN: &str = "insert into instances (id, worker, host, started_at, seen_at, seen_boot)
-        values ($3, $4, $5, $6, coalesce(cast($1 as bigint), (select now from lease_clock)), $2)
+    const SEEN: &str =
+        "insert into instances (id, worker, host, started_at, pid, pid_start, seen_at, seen_boot)
+        values ($3, $4, $5, $6, $7, $8, coalesce(cast($1 as bigint), (select now from lease_clock)), $2)
         on conflict (id) do update set seen_at = excluded.seen_at, seen_boot = excluded.seen_boot";
     const FORGET: &str = "delete from instances where seen_boot <> $2
         or seen_at <= coalesce(cast($1 as bigint), (select now from lease_clock)) - cast($3 as bigint)";
     let mut values = context.lease_values()?;
     values.extend([
         instance.id.as_str().into(),
-        instance.worker.as_str().into(),
-        instance.host.as_str().into(),
+        instance.owner.worker.as_str().into(),
+        instance.owner.host.as_str().into(),
         instance.started_at.0.into(),
+        i64::from(instance.owner.pid).into(),
+        i64::try_from(instance.owner.pid_start).unwrap_or(0).into(),
     ]);
     conn.exec(SEEN, values).await?;
     let mut values = context.lease_values()?;

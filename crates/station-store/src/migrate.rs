@@ -16,7 +16,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -52,6 +52,10 @@ const MIGRATIONS: [Migration; 9] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0009_audit_head.sql"),
         postgres: include_str!("../migrations/postgres/0009_audit_head.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0010_instance_process.sql"),
+        postgres: include_str!("../migrations/postgres/0010_instance_process.sql"),
     },
 ];
 

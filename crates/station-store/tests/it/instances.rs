@@ -2,13 +2,12 @@
 
 use crate::fixture::{NOW, on_both};
 use station_core::Micros;
-use station_store::{Instance, Store};
+use station_store::{Instance, Owner, Store};
 
 fn instance(id: &str, after: i64) -> Instance {
     Instance {
         id: id.to_owned(),
-        worker: format!("worker {id}"),
-        host: "here".to_owned(),
+        owner: Owner { worker: format!("worker {id}"), host: "here".to_owned(), pid: 7, pid_start: 1_234 },
         started_at: Micros(NOW.0 + after),
     }
 }

@@ -442,3 +442,13 @@ fn without_a_place_for_its_socket_a_worker_works_all_the_same() {
         Stopping: nothing new is begun; calls that are out are waited for.
     "#]]);
 }
+
+#[test]
+fn nothing_is_handed_to_a_worker_that_was_killed_a_moment_ago() {
+    let (_model, home) = scene(Engine::Postgres);
+    let mut worker = serve(&home);
+    worker.process.signal(Signal::SIGKILL);
+    worker.process.end(&home);
+    let said = home.stn(&["agent", "run", "reader", "read x"]);
+    assert!(!said.done().stderr.contains("Handed run"), "{}", said.shown());
+}
