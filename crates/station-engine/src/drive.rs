@@ -180,8 +180,10 @@ impl Drive<'_> {
                 Ok(Some(Left::Released))
             }
             Next::Do(todos) => {
-                if self.pace(&todos).await? == Paced::Stopped {
-                    return Ok(None);
+                match self.pace(&todos).await? {
+                    Paced::Go => {}
+                    Paced::Stopped => return Ok(None),
+                    Paced::Parked => return Ok(Some(Left::Parked)),
                 }
                 match self.begin_within_budget(todos).await? {
                     Begun::Out(started) => {

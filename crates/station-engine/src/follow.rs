@@ -158,7 +158,8 @@ impl Station {
         }
         let of = |status: Status| family.iter().filter(move |it| it.status == status);
         let n_queued = of(Status::Queued).count();
-        if n_queued + of(Status::Running).count() == 0 {
+        let n_coming = of(Status::Waiting).filter(|it| it.comes_back).count();
+        if n_queued + of(Status::Running).count() + n_coming == 0 {
             return Ok(Some(Followed::Parked));
         }
         if told.checked.is_some_and(|at| at.elapsed() < CHECK_EVERY) {

@@ -2,8 +2,9 @@
 //!
 //! Waited for before the gate and before `EffectStarted`: nothing is said to be sent while it only waits, and rights are
 //! asked when the turn has come. The buckets are this process's own: several instances share a provider's limit by having
-//! each a part of it configured. A wait is shown in the run's row, holds its slot, and ends with a cancel, the end of the
-//! run's time or of this process.
+//! each a part of it configured. A wait is shown in the run's row, and ends with a cancel, the end of the run's time or of
+//! this process. A long one parks a run that a worker drives, so that it keeps no slot from others; its turn is kept for it
+//! here, and it is in the queue again when that has come.
 
 use crate::Seen;
 use crate::drive::Drive;
@@ -12,17 +13,35 @@ use crate::lease::millis;
 use station_core::file::config::RateLimits;
 use station_core::rate::Bucket;
 use station_core::run::{Target, Todo};
-use station_core::{EnvironmentId, ModelRef, Result, budget, plural};
+use station_core::{EnvironmentId, ModelRef, Result, RunId, Usage, budget, plural};
+use station_store::Wait;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A shorter wait than this is over before anybody could look.
 const SHOWN_FROM: Duration = Duration::from_millis(500);
 
-/// The buckets of this process: one per configured rate, and per environment for a server's.
+/// A longer wait than this gives the slot to others: parking and coming back cost two commits and a claim.
+const PARKED_FROM: Duration = Duration::from_secs(3);
+
+/// A turn that nobody came back for is forgotten so long after it came: its run has ended, or is driven elsewhere.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+/// The buckets of this process: one per configured rate, and per environment for a server's; and the turns of parked runs.
 #[derive(Debug, Default)]
-pub(crate) struct Rates(Mutex<HashMap<Key, Bucket>>);
+pub(crate) struct Rates {
+    buckets: Mutex<HashMap<Key, Bucket>>,
+    kept: Mutex<HashMap<RunId, Kept>>,
+}
+
+/// A turn that a parked run waits for.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// When it comes, since boot.
+    at: Duration,
+    on: String,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
@@ -44,14 +63,61 @@ pub(crate) enum Paced {
     Go,
     /// Something happened that the run has to heed first.
     Stopped,
+    /// It comes later, and the run was let go of until then.
+    Parked,
 }
 
 impl Rates {
     /// Takes `n` at `now`, since boot.
     fn take(&self, now: Duration, key: Key, per_min: u32, n: u64) -> Duration {
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.entry(key).or_insert_with(|| Bucket::new(per_min));
         Duration::from_millis(bucket.take(n, millis(now)))
+    }
+
+    /// Takes a turn for one request to a model, and says how long to wait for it.
+    pub(crate) fn request(
+        &self,
+        limits: &RateLimits,
+        model: &ModelRef,
+        usage: &Usage,
+        now: Duration,
+    ) -> Duration {
+        self.turn_at_provider(limits, model, now, || usage.clone()).map_or(Duration::ZERO, |turn| turn.wait)
+    }
+
+    fn turn_at_provider(
+        &self,
+        limits: &RateLimits,
+        model: &ModelRef,
+        now: Duration,
+        usage: impl FnOnce() -> Usage,
+    ) -> Option<Turn> {
+        let provider = &model.provider;
+        let limit = limits.providers.get(provider)?;
+        let requests = limit.requests_per_min.map(|per_min| Turn {
+            wait: self.take(now, Key::Requests(provider.clone()), per_min, 1),
+            on: format!("rate limit of provider `{provider}`: {} a minute", plural(per_min, "request")),
+        });
+        let tokens = limit.tokens_per_min.map(|per_min| {
+            let usage = usage();
+            let n = usage.input.saturating_add(usage.output);
+            Turn {
+                wait: self.take(now, Key::Tokens(provider.clone()), per_min, n),
+                on: format!("rate limit of provider `{provider}`: {} a minute", plural(per_min, "token")),
+            }
+        });
+        requests.into_iter().chain(tokens).max_by_key(|turn| turn.wait)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<RunId, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, run: RunId, kept: Kept, now: Duration) {
+        let mut all = self.kept();
+        all.retain(|_, kept| now.saturating_sub(kept.at) < FORGOTTEN_AFTER);
+        all.insert(run, kept);
     }
 }
 
@@ -62,16 +128,32 @@ impl Drive<'_> {
         if limits.providers.is_empty() && limits.servers.is_empty() {
             return Ok(Paced::Go);
         }
-        let turns = todos.iter().filter_map(|todo| self.turn(limits, todo));
-        let Some(Turn { wait, on }) = turns.max_by_key(|turn| turn.wait).filter(|turn| !turn.wait.is_zero())
-        else {
+        let now = self.station.since_boot();
+        let kept = self.station.rates().kept().remove(&self.run.id);
+        let turn = match kept {
+            Some(Kept { at, on }) => Some(Turn { wait: at.saturating_sub(now), on }),
+            None => todos.iter().filter_map(|todo| self.turn(limits, todo)).max_by_key(|turn| turn.wait),
+        };
+        let Some(Turn { wait, on }) = turn.filter(|turn| !turn.wait.is_zero()) else {
             return Ok(Paced::Go);
         };
+        let (left, signals) = (self.time_left(), self.signals);
+        let is_parked = wait >= PARKED_FROM && signals.is_in_slot() && signals.cancelled_by().is_none();
         if wait >= SHOWN_FROM {
-            self.flush(Standing::Paced(on.clone())).await?;
+            let wakes_at = self.station.now().plus_ms(millis(left.min(wait)));
+            let standing = if is_parked {
+                self.journal.wait(Wait::Until(wakes_at));
+                self.station.rates().keep(self.run.id, Kept { at: now + wait, on: on.clone() }, now);
+                Standing::Parked(on.clone())
+            } else {
+                Standing::Paced(on.clone())
+            };
+            self.flush(standing).await?;
             self.journal.tell(Seen::Paced { on, wait });
         }
-        let (left, signals) = (self.time_left(), self.signals);
+        if is_parked {
+            return Ok(Paced::Parked);
+        }
         tokio::select! {
             biased;
             () = signals.cancelled() => Ok(Paced::Stopped),
@@ -94,22 +176,8 @@ impl Drive<'_> {
     }
 
     fn turn_at_provider(&self, limits: &RateLimits, model: &ModelRef) -> Option<Turn> {
-        let provider = &model.provider;
-        let limit = limits.providers.get(provider)?;
-        let (rates, now) = (self.station.rates(), self.station.since_boot());
-        let requests = limit.requests_per_min.map(|per_min| Turn {
-            wait: rates.take(now, Key::Requests(provider.clone()), per_min, 1),
-            on: format!("rate limit of provider `{provider}`: {} a minute", plural(per_min, "request")),
-        });
-        let tokens = limit.tokens_per_min.map(|per_min| {
-            let usage = budget::estimate(&self.machine.messages(), self.machine.prepared());
-            let n = usage.input.saturating_add(usage.output);
-            Turn {
-                wait: rates.take(now, Key::Tokens(provider.clone()), per_min, n),
-                on: format!("rate limit of provider `{provider}`: {} a minute", plural(per_min, "token")),
-            }
-        });
-        requests.into_iter().chain(tokens).max_by_key(|turn| turn.wait)
+        let usage = || budget::estimate(&self.machine.messages(), self.machine.prepared());
+        self.station.rates().turn_at_provider(limits, model, self.station.since_boot(), usage)
     }
 
     fn turn_at_server(&self, limits: &RateLimits, server: &str) -> Option<Turn> {

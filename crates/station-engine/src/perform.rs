@@ -4,7 +4,7 @@ use crate::call::{self, Permit};
 use crate::lease::{Lease, millis};
 use crate::{Live, Seen, Station, results, waiting};
 use station_core::run::{AskFailure, Event, Reading, Settings};
-use station_core::{EffectId, Message, ModelRef, RunId};
+use station_core::{EffectId, Message, ModelRef, RunId, budget};
 use station_llm::{Delta, Repeat, Request};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -100,10 +100,15 @@ async fn ask(
         };
         station.bus().tell(Live { run: on.run, depth: on.depth, agent: on.agent.to_owned(), seen });
     };
+    let turn = || {
+        let limits = &station.config().rate_limits;
+        let usage = budget::estimate(messages, prepared);
+        station.rates().request(limits, model, &usage, station.since_boot())
+    };
     let started = Instant::now();
     let answer = tokio::select! {
         biased;
-        answer = station.models().ask(model, &request, &tell) => answer,
+        answer = station.models().ask_in_turn(model, &request, &turn, &tell) => answer,
         never = note_retries(station, on, model, heard) => match never {},
     };
     let ms = millis(started.elapsed());

@@ -16,6 +16,8 @@ pub(crate) struct Signals {
     by: Arc<OnceLock<String>>,
     drain: CancellationToken,
     drain_for: Duration,
+    /// It holds a slot that others wait for.
+    in_slot: bool,
     resumed_at: Option<Micros>,
     raise: Arc<Mutex<Option<Raise>>>,
 }
@@ -31,7 +33,7 @@ impl Signals {
     /// For a run that a worker drives: when `drain` is cancelled, calls that are out are waited for as long as
     /// `drain_for`, and then the run is let go of.
     pub(crate) fn of_worker(drain: CancellationToken, drain_for: Duration) -> Self {
-        Self { drain, drain_for, ..Self::default() }
+        Self { drain, drain_for, in_slot: true, ..Self::default() }
     }
 
     /// As of a run that is driven on after an interruption, from `now` on.
@@ -69,6 +71,11 @@ impl Signals {
     /// Waits until somebody asks for the end of the run.
     pub(crate) async fn cancelled(&self) {
         self.cancel.cancelled().await;
+    }
+
+    /// Whether the run holds a slot of a worker, for which others wait.
+    pub(crate) fn is_in_slot(&self) -> bool {
+        self.in_slot
     }
 
     /// Whether the process is about to end.

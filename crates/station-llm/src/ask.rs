@@ -185,6 +185,20 @@ impl Models {
         request: &Request<'_>,
         on_delta: &(dyn Fn(Delta) + Send + Sync),
     ) -> Result<Answer, AskError> {
+        self.ask_in_turn(model, request, &|| Duration::ZERO, on_delta).await
+    }
+
+    /// As [`Models::ask`], where each repetition takes its turn: `turn` says how long to wait for it.
+    ///
+    /// # Errors
+    /// As [`Models::ask`].
+    pub async fn ask_in_turn(
+        &self,
+        model: &ModelRef,
+        request: &Request<'_>,
+        turn: &(dyn Fn() -> Duration + Send + Sync),
+        on_delta: &(dyn Fn(Delta) + Send + Sync),
+    ) -> Result<Answer, AskError> {
         let route = self.route(model).map_err(|error| AskError {
             failure: AskFailure::Rejected,
             sentence: error.sentence().to_owned(),
@@ -209,6 +223,7 @@ impl Models {
             let again = failed.again && request.repeat.allows(failed.error.failure);
             let wait = if again { waits.next() } else { None };
             let wait = wait.map(|wait| failed.after.unwrap_or(wait)).filter(|wait| *wait <= WAIT_MAX);
+            let wait = wait.map(|wait| wait.max(turn()));
             let Some(after) = wait else {
                 self.cooling.failed(model, failed.error.failure, failed.after);
                 return Err(failed.error);

@@ -17,6 +17,8 @@ pub struct Relative {
     pub depth: u32,
     /// Where it stands.
     pub status: Status,
+    /// Whether it is parked and comes back by itself in a moment: it waits for its turn, or for others to settle.
+    pub comes_back: bool,
     /// The last place of its journal.
     pub journal_seq: i64,
 }
@@ -29,7 +31,9 @@ impl Store {
     pub async fn family(&self, run: RunId) -> Result<Vec<Relative>> {
         const SQL: &str = "with recursive tree (id) as (select id from agent_runs where id = $1
                 union all select child.id from agent_runs child join tree on child.parent_id = tree.id)
-            select r.id, a.name, r.depth, r.status, r.journal_seq
+            select r.id, a.name, r.depth, r.status, r.journal_seq,
+                cast(exists (select 1 from budget_waits w where w.run_id = r.id
+                    and (w.scope = 'turn' or w.crowded = 1)) as integer)
             from tree join agent_runs r on r.id = tree.id join agents a on a.id = r.agent_id
             order by r.id limit $2";
         let rows = self.read().await?.rows(SQL, vec![run.0.into(), ROWS_MAX.into()]).await?;
@@ -44,5 +48,6 @@ fn read(mut row: Row) -> Result<Relative> {
         depth: row.count()?,
         status: read_status(&row.text()?)?,
         journal_seq: row.int()?,
+        comes_back: row.int()? == 1,
     })
 }

@@ -54,6 +54,8 @@ pub enum Wait {
         /// When it looks again by itself.
         wakes_at: Option<Micros>,
     },
+    /// Until then, for no account: for its turn at something that may not be asked so often.
+    Until(Micros),
 }
 
 /// Why an append was refused: nothing of it was written.
@@ -150,6 +152,11 @@ pub(crate) async fn settle_wait(conn: &mut Conn, run: RunId, wait: &Wait, at: Mi
     match wait {
         Wait::Keep => Ok(()),
         Wait::Leave => conn.exec(LEAVE, vec![run.0.into()]).await.map(drop),
+        Wait::Until(wakes_at) => {
+            let mut values = vec![TURN.into(), 0.into(), NO_DAY.into()];
+            values.extend([run.0.into(), 0.into(), wakes_at.0.into()]);
+            conn.exec(PARK, values).await.map(drop)
+        }
         Wait::Park { charge, crowded, wakes_at } => {
             let mut values = key(charge.account).to_vec();
             values.extend([run.0.into(), i64::from(*crowded).into(), wakes_at.map(|at| at.0).into()]);
@@ -207,6 +214,9 @@ pub(crate) async fn free(conn: &mut Conn, run: RunId, at: Micros) -> Result<()> 
 pub(crate) fn key(account: Account) -> [Value; 3] {
     [account.scope.as_str().into(), account.scope.id().into(), account.day.unwrap_or(NO_DAY).into()]
 }
+
+/// In place of an account's scope: its run waits for its turn.
+const TURN: &str = "turn";
 
 /// The day of an account that is not by day.
 pub(crate) const NO_DAY: i64 = -1;

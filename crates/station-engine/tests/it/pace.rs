@@ -5,7 +5,7 @@ use serde_json::json;
 use station_core::file::config::{ProviderRate, RateLimits};
 use station_core::run::Status;
 use station_core::{Caller, RunId};
-use station_engine::{Config, NewRun, Seen, Serve};
+use station_engine::{Config, Followed, NewRun, Seen, Serve};
 use station_llm::Script;
 use station_llm::script::{calls, reply};
 use std::time::{Duration, Instant};
@@ -89,8 +89,37 @@ async fn the_end_of_a_runs_time_and_of_its_worker_end_the_wait() {
     });
     served.expect("the store works");
     let details = open.show(left).await;
-    assert_eq!((details.run.status, details.run.waiting_on), (Status::Queued, None));
+    let on = "rate limit of provider `script`: 1 request a minute".to_owned();
+    assert_eq!((details.run.status, details.run.waiting_on), (Status::Waiting, Some(on)));
     open.station.cancel_run(&Caller::local(), left).await.expect("it has not ended");
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_its_turn_keeps_no_slot_from_others() {
+    let home = home();
+    home.agent("default", "other", "model: offline");
+    let open = home.open_with(slow(&home), script()).await;
+    open.sync("default").await;
+    let (slow, stop) = (start(&open, None).await, CancellationToken::new());
+    let serve = Serve {
+        workers: 1,
+        drain_for: Duration::from_secs(600),
+        at_once: station_core::Concurrency::UNLIMITED,
+    };
+    let (served, ()) = tokio::join!(open.station.serve(&serve, stop.clone()), async {
+        paced(&open).await;
+        let new = NewRun { task: "x".to_owned(), ..NewRun::default() };
+        let other = open.start("default", "other", new).await.id;
+        let followed = open.station.follow_run(&Caller::local(), other).await;
+        assert_eq!(followed.expect("the store works"), Followed::Ended);
+        stop.cancel();
+    });
+    served.expect("the store works");
+    assert_eq!(open.show(slow).await.run.status, Status::Waiting);
+    open.station.cancel_run(&Caller::local(), slow).await.expect("it has not ended");
+    let ended = open.station.end_cancelled(&Caller::local(), slow).await.expect("the store works");
+    assert_eq!(ended.status, Status::Cancelled);
     open.close().await;
 }
 

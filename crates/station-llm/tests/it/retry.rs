@@ -1,8 +1,8 @@
 //! What is asked again, how often, and what is left alone afterwards.
 
 use crate::stage::{ask, config, conversation, model};
-use station_core::run::AskFailure;
-use station_llm::{Config, Delta, Models};
+use station_core::run::{AskFailure, Settings};
+use station_llm::{Config, Delta, Models, Repeat, Request};
 use station_testkit::openai::{
     OpenAi, Turn, bad_key, empty, error_in_stream, overflow, rate_limited, reply, status,
 };
@@ -66,4 +66,28 @@ async fn a_long_retry_after_is_not_waited_for_but_cools_the_model() {
 async fn a_used_up_quota_is_not_asked_again() {
     let quota = error_in_stream("insufficient_quota", "You exceeded your current quota");
     check(vec![quota, reply("too late")], Err(AskFailure::RateLimited), 1, true).await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_again_takes_its_turn_again() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let stand_in = OpenAi::start(vec![rate_limited("0"), reply("fine now")]);
+    let models = Models::new(Config { retries: 2, ..config(&stand_in) });
+    let settings = Settings::default();
+    let messages = conversation();
+    let request = Request {
+        messages: &messages,
+        tools: &[],
+        settings: &settings,
+        output_schema: None,
+        repeat: Repeat::Any,
+    };
+    let (turn, waits) = (Duration::from_millis(120), std::sync::Mutex::new(Vec::new()));
+    let on_delta = |delta| {
+        if let Delta::Retry { after, .. } = delta {
+            waits.lock().unwrap().push(after);
+        }
+    };
+    models.ask_in_turn(&model(), &request, &|| turn, &on_delta).await.unwrap();
+    assert_eq!(*waits.lock().unwrap(), [turn]);
 }
