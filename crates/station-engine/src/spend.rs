@@ -11,11 +11,14 @@ use crate::journal::Standing;
 use crate::lease::millis;
 use crate::perform::Started;
 use station_core::budget::{
-    self, Account, Amounts, Ancestor, CROWDED_FOR_MS, Caps, Claim, Limit, Measure, OUTPUT_TOKENS, Room,
+    self, Account, Amounts, Ancestor, CROWDED_FOR_MS, Caps, Claim, Limit, Measure, Measured, OUTPUT_TOKENS,
+    Room,
 };
 use station_core::run::{Effect, Entry, Event, Machine, Status, Todo};
-use station_core::{Answer, Micros, Result, RunId, Usage};
+use station_core::{Answer, Micros, ModelRef, Result, RunId, Usage};
 use station_store::{Charge, Refusal, Run, Wait};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What somebody adds to a run's own limits.
@@ -27,6 +30,26 @@ pub(crate) struct Raise {
     pub(crate) added: Amounts,
 }
 
+/// What this process has measured of models. Not kept: after a start the first request to each goes alone again.
+#[derive(Debug, Default)]
+pub(crate) struct Measures(Mutex<HashMap<ModelRef, Measured>>);
+
+impl Measures {
+    fn of(&self, model: &ModelRef) -> Option<Measured> {
+        self.lock().get(model).copied()
+    }
+
+    fn note(&self, model: &ModelRef, estimate: &Usage, usage: &Usage) {
+        let mut all = self.lock();
+        let measured = Measured::after(all.get(model).copied(), estimate, usage);
+        all.insert(model.clone(), measured);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ModelRef, Measured>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What a driver knows of its run's budgets.
 pub(crate) struct Spending {
     /// Limits kept with the run.
@@ -35,8 +58,10 @@ pub(crate) struct Spending {
     line: Vec<Ancestor>,
     /// Since when driven time was not counted, since boot.
     since: Duration,
-    /// What the request that is out was estimated to take.
+    /// What the request that is out was estimated to take, by its bytes.
     estimate: Usage,
+    /// Limits set by hand were not read yet by this driver.
+    is_first: bool,
     /// The journal says already that the run waits for room, and nothing was sent since.
     is_told: bool,
 }
@@ -51,6 +76,7 @@ impl Spending {
             line: std::iter::once(own).chain(above).collect(),
             since: station.since_boot(),
             estimate: Usage::default(),
+            is_first: true,
             is_told: reached(journal).is_some(),
         }
     }
@@ -106,7 +132,9 @@ impl Drive<'_> {
     /// Begins what is to do, in one commit with the room it takes; parks the run where there is none. After an error
     /// nothing of it has happened.
     pub(crate) async fn begin_within_budget(&mut self, todos: Vec<Todo>) -> Result<Begun> {
-        let claims = self.claims(Read::Recent).await?;
+        // One that was set before a run began holds for all of it.
+        let read = if std::mem::take(&mut self.spending.is_first) { Read::Now } else { Read::Recent };
+        let claims = self.claims(read).await?;
         let (machine, mark) = (self.machine.clone(), self.journal.mark());
         let begun = self.begin(todos).await;
         let mut started = match begun {
@@ -142,9 +170,9 @@ impl Drive<'_> {
     pub(crate) fn settle(&mut self, event: &Event) {
         let Some(reserved) = self.machine.reservation().cloned() else { return };
         let spent = match event {
-            Event::Answered { id, answer, .. } if *id == reserved.id => self.cost(answer, reserved.amounts),
+            Event::Answered { id, answer, .. } if *id == reserved.id => self.cost(answer, reserved.expected),
             Event::AskFailed { id, failure, .. } if *id == reserved.id => {
-                budget::charged_for(*failure, reserved.amounts)
+                budget::charged_for(*failure, reserved.expected)
             }
             _ => return,
         };
@@ -156,8 +184,8 @@ impl Drive<'_> {
     /// Counts a reservation whose answer will not be seen as if all of it were spent.
     pub(crate) fn charge_lost(&mut self) {
         let Some(reserved) = self.machine.reservation().cloned() else { return };
-        self.charge(&reserved.accounts, reserved.amounts.negated(), reserved.amounts);
-        let (id, spent) = (reserved.id, reserved.amounts);
+        self.charge(&reserved.accounts, reserved.amounts.negated(), reserved.expected);
+        let (id, spent) = (reserved.id, reserved.expected);
         let event = self.machine.apply(Event::BudgetSettled { id, spent, lost: true });
         self.journal.add(event);
     }
@@ -165,6 +193,9 @@ impl Drive<'_> {
     /// What `answer` cost; a provider that counts no tokens is believed to have taken what was estimated.
     fn cost(&self, answer: &Answer, reserved: Amounts) -> Amounts {
         let usage = budget::usage_of(answer, self.spending.estimate);
+        if let Some(model) = self.machine.model() {
+            self.station.measures().note(model, &self.spending.estimate, &usage);
+        }
         let price = self.machine.model().and_then(|model| self.station.config().prices.cost(model, &usage));
         let tokens = i64::try_from(usage.input.saturating_add(usage.output)).unwrap_or(i64::MAX);
         Amounts { tokens, micro_usd: price.unwrap_or(reserved.micro_usd), ..Amounts::default() }
@@ -195,7 +226,9 @@ impl Drive<'_> {
         let mut reserve = Amounts::default();
         for it in started {
             let Started::Ask { id, model, messages, max_output } = it else { continue };
-            let usage = budget::estimate(messages, self.machine.prepared());
+            let estimate = budget::estimate(messages, self.machine.prepared());
+            let measured = self.station.measures().of(model);
+            let usage = measured.map_or(estimate, |measured| measured.scaled(&estimate));
             let prices = &self.station.config().prices;
             let is_paid = budget::is_limited_in(claims, Measure::Usd);
             let price = match prices.missing(model).filter(|_| is_paid) {
@@ -207,10 +240,12 @@ impl Drive<'_> {
                 *max_output = Some(written.unwrap_or(OUTPUT_TOKENS));
             }
             let tokens = i64::try_from(usage.input.saturating_add(usage.output)).unwrap_or(i64::MAX);
-            reserve = Amounts { tokens, micro_usd: price, ..Amounts::default() };
-            self.spending.estimate = usage;
+            let expected = Amounts { tokens, micro_usd: price, ..Amounts::default() };
+            reserve = if measured.is_some() { expected } else { budget::held_alone(claims, expected) };
+            self.spending.estimate = estimate;
             let accounts = claims.iter().map(|claim| claim.account).collect();
-            let event = Event::BudgetReserved { id: *id, accounts, amounts: reserve };
+            let expected = (expected != reserve).then_some(expected);
+            let event = Event::BudgetReserved { id: *id, accounts, amounts: reserve, expected };
             let event = self.machine.apply(event);
             self.journal.add(event);
         }

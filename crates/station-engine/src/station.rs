@@ -6,6 +6,7 @@ use crate::driving::Driving;
 use crate::pace::Rates;
 use crate::pool::Pool;
 use crate::reading::Readings;
+use crate::spend::Measures;
 use crate::{Config, Watch};
 use station_core::{Micros, Result};
 use station_llm::Models;
@@ -29,6 +30,7 @@ struct Inner {
     driving: Driving,
     by_hand: ByHand,
     rates: Rates,
+    measures: Measures,
 }
 
 impl Station {
@@ -60,7 +62,8 @@ impl Station {
     pub(crate) fn of(config: Config, store: Store, models: Models, pool: Pool) -> Self {
         let (bus, readings) = (Bus::default(), Readings::default());
         let (driving, by_hand, rates) = (Driving::default(), ByHand::default(), Rates::default());
-        let inner = Inner { config, store, models, pool, bus, readings, driving, by_hand, rates };
+        let measures = Measures::default();
+        let inner = Inner { config, store, models, pool, bus, readings, driving, by_hand, rates, measures };
         Self { inner: Arc::new(inner) }
     }
 
@@ -122,6 +125,10 @@ impl Station {
 
     pub(crate) fn rates(&self) -> &Rates {
         &self.inner.rates
+    }
+
+    pub(crate) fn measures(&self) -> &Measures {
+        &self.inner.measures
     }
 
     pub(crate) fn now(&self) -> Micros {

@@ -10,6 +10,7 @@
 mod amount;
 mod claim;
 mod estimate;
+mod measured;
 mod price;
 #[cfg(test)]
 mod tests;
@@ -21,4 +22,5 @@ pub use claim::{
     day_end, day_of, is_limited_in, room, sentence,
 };
 pub use estimate::{OUTPUT_TOKENS, charged_for, estimate, usage_of};
+pub use measured::{Measured, held_alone};
 pub use price::{Price, Prices};

@@ -225,6 +225,9 @@ pub enum Event {
         accounts: Vec<Account>,
         /// How much, in each of them.
         amounts: Amounts,
+        /// What it counts as where its answer is not seen, where more is held: of a model that was never measured.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected: Option<Amounts>,
     },
     /// A reservation became what the request cost; in the commit of its answer.
     BudgetSettled {

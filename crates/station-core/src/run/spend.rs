@@ -13,6 +13,8 @@ pub struct Reservation {
     pub accounts: Vec<Account>,
     /// How much, in each of them.
     pub amounts: Amounts,
+    /// What it counts as where its answer is not seen.
+    pub expected: Amounts,
 }
 
 impl Machine {
@@ -24,8 +26,9 @@ impl Machine {
 
     pub(super) fn fold_budget(&mut self, event: &Event) {
         match event {
-            Event::BudgetReserved { id, accounts, amounts } => {
-                self.reserved = Some(Reservation { id: *id, accounts: accounts.clone(), amounts: *amounts });
+            Event::BudgetReserved { id, accounts, amounts, expected } => {
+                let (accounts, expected) = (accounts.clone(), expected.unwrap_or(*amounts));
+                self.reserved = Some(Reservation { id: *id, accounts, amounts: *amounts, expected });
             }
             Event::BudgetSettled { .. } => self.reserved = None,
             _ => {}

@@ -5,10 +5,10 @@ use expect_test::expect;
 use serde_json::json;
 use station_core::budget::{Amounts, Caps, Limits, Measure, Period, Price, Prices, Scope};
 use station_core::run::{Event, Status};
-use station_core::{Caller, Concurrency, Message, RunId};
+use station_core::{Answer, Caller, Concurrency, Message, RunId, Stop, Usage};
 use station_engine::{BudgetRef, Clock, Config, NewRun, RunDetails, Seen, Serve};
 use station_llm::Script;
-use station_llm::script::{calls, reply};
+use station_llm::script::{answers, calls, reply};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -426,6 +426,40 @@ async fn runs_that_find_a_budget_full_of_reservations_take_turns() {
     for id in ids {
         assert_eq!(open.show(id).await.run.status, Status::Completed);
     }
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_counts_far_more_than_was_estimated_is_not_asked_by_all_at_once() {
+    let home = Home::new();
+    home.agent("default", "worker", "model: script/one\nconfig: {max_tokens: 10}");
+    let config = Config { limits: Limits { run: Caps::default(), day: tokens(20_000) }, ..home.config() };
+    let script = Script::from_fn(|_| {
+        answers(Answer {
+            text: "done".to_owned(),
+            calls: Vec::new(),
+            stop: Stop::End,
+            usage: Usage { input: 3_100, output: 10, ..Usage::default() },
+            model: "script".to_owned(),
+        })
+        .after(Duration::from_millis(20))
+    });
+    let open = home.open_with(config, script).await;
+    open.sync("default").await;
+    let mut ids = Vec::new();
+    for n in 0..40 {
+        let new = NewRun { task: format!("task {n}"), ..NewRun::default() };
+        ids.push(open.start("default", "worker", new).await.id);
+    }
+    // What is settled wakes who waits in the same commit, so when all have ended or wait there is no room.
+    serve_until(&open, &ids, |details| matches!(details.run.status, Status::Completed | Status::Waiting))
+        .await;
+    let mut all = 0;
+    for id in ids {
+        let usage = open.show(id).await.run.usage;
+        all += usage.input + usage.output;
+    }
+    assert!((20_000..20_000 + 3_110).contains(&all), "{all}");
     open.close().await;
 }
 
