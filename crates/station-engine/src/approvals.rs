@@ -14,11 +14,13 @@ pub enum Settled {
 }
 
 impl Station {
-    /// Calls that wait for a person, oldest first, at most `limit`; `all`: decided ones as well, newest first.
+    /// Calls that wait for a person, oldest first, at most `limit`; `all`: decided ones as well, newest first. Questions
+    /// whose time is over are ended first: no worker may be there.
     ///
     /// # Errors
     /// The store's.
     pub async fn list_approvals(&self, _by: &Caller, which: Which, limit: u32) -> Result<Vec<Approval>> {
+        self.store().expire_approvals(self.now()).await?;
         match which {
             Which::Pending => self.store().pending_approvals(limit).await,
             Which::All => self.store().approvals(limit).await,

@@ -158,6 +158,7 @@ impl Station {
             max_steps: request.max_steps,
             timeout: request.timeout_ms.map(Duration::from_millis),
             limits: request.caps,
+            priority: run.priority,
             variables: self.store().run_variables(id).await?,
             carried: self.store().carried_variables(id).await?,
             driver,

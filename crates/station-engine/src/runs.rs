@@ -36,6 +36,8 @@ pub struct NewRun {
     pub carried: BTreeMap<String, Secret>,
     /// What it may spend, with its sub-agents; it can only tighten other limits.
     pub limits: Caps,
+    /// Of runs that wait for a worker, those with a higher number go first; its sub-agents' too.
+    pub priority: i64,
     /// Who is to drive it.
     pub driver: Driver,
 }
@@ -123,7 +125,7 @@ impl Station {
             carried,
             parent: None,
             depth: 0,
-            priority: 0,
+            priority: new.priority,
         };
         let queue_max = match new.driver {
             Driver::Caller => None,
@@ -164,6 +166,8 @@ impl Station {
         added: Amounts,
         stop: CancellationToken,
     ) -> Result<Run> {
+        // What timed out is heard by whoever drives the run on.
+        self.store().expire_approvals(self.now()).await?;
         let run = self.run(id).await?;
         if run.status.is_final() {
             let sentence = format!("run {id} has ended as {} and cannot be resumed", run.status.as_str());

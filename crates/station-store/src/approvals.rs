@@ -101,6 +101,9 @@ impl Say {
     }
 }
 
+/// Who lets a question time out, in the audit: it was the clock.
+const NOBODY: &str = "nobody";
+
 macro_rules! select_approvals {
     ($rest:literal) => {
         concat!(
@@ -180,8 +183,9 @@ impl Store {
         let n = due.len();
         for mut row in due {
             let (id, run) = (row.int()?, RunId(row.int()?));
-            self.write_reaching(Reach::Run(run), (id, run, now), |conn, (id, run, now)| {
-                Box::pin(expire(conn, *id, *run, *now))
+            let input = (self.shared_context(), id, run, now);
+            self.write_reaching(Reach::Audit(Some(run)), input, |conn, (context, id, run, now)| {
+                Box::pin(expire(conn, &context.sealer, (*id, *run), *now))
             })
             .await?;
         }
@@ -256,12 +260,15 @@ async fn decide(
     Ok(true)
 }
 
-async fn expire(conn: &mut Conn, id: i64, run: RunId, now: Micros) -> Result<()> {
+async fn expire(conn: &mut Conn, sealer: &Sealer, (id, run): (i64, RunId), now: Micros) -> Result<()> {
     const SQL: &str = "update approvals set status = 'timed_out', decided_at = $2
         where id = $1 and status = 'pending' and expires_at <= $2";
     lock_run(conn, run).await?;
     if conn.exec(SQL, vec![id.into(), now.0.into()]).await? > 0 {
         requeue(conn, run, now).await?;
+        let (actor, subject) = (NOBODY.to_owned(), format!("approval {id}"));
+        let detail = json!({ "run": run.0 }).to_string();
+        audit::append(conn, sealer, &Deed { at: now, actor, action: "time_out", subject, detail }).await?;
     }
     Ok(())
 }

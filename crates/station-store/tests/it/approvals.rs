@@ -127,6 +127,7 @@ async fn a_question_ends_with_its_time_or_with_its_run() {
         scene.park(&store, 1, asks).await;
         assert_eq!(store.expire_approvals(NOW).await.unwrap(), 0);
         assert_eq!(store.expire_approvals(LATER).await.unwrap(), 1);
+        assert_eq!(store.audit(None, 1).await.unwrap()[0].action, "time_out");
         assert_eq!(scene.status(&store).await, Status::Queued);
         assert_eq!(store.decisions(scene.run).await.unwrap()[0].decision, Decision::TimedOut);
         let error = store.decide(1, Say::Once, "ann", LATER).await.unwrap_err();

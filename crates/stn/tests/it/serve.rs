@@ -89,3 +89,39 @@ fn a_fault_is_told_by_a_worker_whose_log_nobody_set_up() {
     let said = home.said(served);
     assert!(said.stderr.contains("WARN") && said.stderr.contains("nobody/nothing"), "{}", said.shown());
 }
+
+#[test]
+fn a_run_with_a_higher_priority_goes_first() {
+    let home = Home::with_init();
+    home.agent("default", "talker", "model: offline\n");
+    home.stn(&["agent", "run", "talker", "one", "--detach", "--quiet", "--priority", "-5"]).done();
+    home.stn(&["agent", "run", "talker", "two", "--detach", "--quiet", "--priority=7"]).done();
+    home.stn(&["agent", "run", "talker", "three", "--detach", "--quiet", "--priority", "101"]).exits(2);
+    let served = home.start(&["serve", "--workers", "1"]);
+    until("both have ended", || status(&home, "1") == "completed" && status(&home, "2") == "completed");
+    kill(Pid::from_raw(i32::try_from(served.id()).unwrap()), Signal::SIGINT).unwrap();
+    home.said(served).done();
+    let started =
+        |run: &str| home.json(&["runs", "inspect", run])["run"]["started_at"].as_str().unwrap().to_owned();
+    assert!(started("2") < started("1"));
+}
+
+#[test]
+fn a_second_ctrl_c_ends_a_worker_that_waits_for_a_call() {
+    let home = Home::with_fake();
+    home.agent("default", "waiter", "model: offline\ntools: [hang]\n");
+    home.stn(&["agent", "run", "waiter", "hang now", "--detach", "--quiet"]).done();
+    let served = home.start(&["serve"]);
+    until("the call is out", || home.stn(&["runs", "inspect", "1"]).stdout.contains("-> fake/hang"));
+    let began = std::time::Instant::now();
+    let interrupt = || kill(Pid::from_raw(i32::try_from(served.id()).unwrap()), Signal::SIGINT);
+    interrupt().unwrap();
+    // The first one was heard: nothing new is taken up.
+    until("it stops", || {
+        let queued = home.stn(&["agent", "run", "waiter", "hang now", "--detach"]);
+        !queued.stderr.contains("Handed") && !queued.stderr.contains("drives it")
+    });
+    interrupt().unwrap();
+    home.said(served).exits(130);
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+}

@@ -45,6 +45,10 @@ pub(crate) struct Args {
     /// Set a variable of prompt or servers for this run; may be given several times
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
     variables: Vec<(String, Secret)>,
+    /// Among queued runs, those with a higher number go first: -100 to 100
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i64).range(-100..=100))]
+    priority: i64,
     /// Leave changed files and servers alone: run with what is stored
     #[arg(long)]
     no_sync: bool,
@@ -68,6 +72,7 @@ impl Args {
             timeout: self.timeout,
             limits: caps(&self.limits),
             variables: self.variables.into_iter().collect(),
+            priority: self.priority,
             ..NewRun::default()
         };
         let tell = if self.tail { Tell::Text } else { Tell::Events };

@@ -4,7 +4,7 @@ use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
 use station_core::{Error, RunId};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Record a run as a case that `stn test` replays
 ///
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 pub(crate) struct Args {
     /// The run's id
     run: RunId,
-    /// Write it here instead of to stdout, e.g. environments/default/tests/triage.case.json
+    /// Write it here instead of to stdout, making folders as needed, e.g. environments/default/tests/triage.case.json
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -31,7 +31,10 @@ impl Args {
                 };
                 let text = serde_json::to_string_pretty(&case)
                     .map_err(|cause| Error::internal("writing a case", cause))?;
-                std::fs::write(path, text + "\n").map_err(|cause| {
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let written =
+                    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text + "\n"));
+                written.map_err(|cause| {
                     let sentence = format!("{} cannot be written: {}", path.display(), cause.kind());
                     Error::invalid(sentence).with_cause(cause)
                 })?;
