@@ -83,7 +83,7 @@ impl Rates {
         usage: &Usage,
         now: Duration,
     ) -> Duration {
-        self.turn_at_provider(limits, model, now, || usage.clone()).map_or(Duration::ZERO, |turn| turn.wait)
+        self.turn_at_provider(limits, model, now, || *usage).map_or(Duration::ZERO, |turn| turn.wait)
     }
 
     fn turn_at_provider(
