@@ -56,7 +56,8 @@ impl Rights {
             return Err(Error::invalid(format!(
                 "the environment's rules cannot be read: {}",
                 sentences.join("; ")
-            )));
+            ))
+            .with_hint("mend `environment.yml` and `stn sync`: until then nothing runs here"));
         };
         let (rules, limits): (ToolRules, Limits) = (rules.rules, rules.limits);
         let unlinked = grants.iter().filter(|it| it.tool.is_none()).map(|it| it.written.clone()).collect();

@@ -169,7 +169,7 @@ impl Station {
         let value_of = |name: &str| values.get(name).map(|value| value.expose().to_owned());
         let known = if undiscovered { sync::Discovery::Partial } else { sync::Discovery::Complete };
         let mut plan = sync::plan(files, &stored, &catalog, &previous, known, removals, &value_of);
-        plan.spare(&folder.unreadable);
+        plan.spare(&folder.unreadable, &stored);
         plan.problems.extend(folder.problems.iter().cloned());
         let changed = changed_servers(&plan, &stored);
         let variables =

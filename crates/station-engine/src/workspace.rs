@@ -5,6 +5,7 @@
 //! problem of that file, never its removal.
 
 use crate::FolderLock;
+use station_core::file::passed::{self, Within};
 use station_core::file::{Position, Problem, Severity, edit};
 use station_core::sync::{Files, Text};
 use station_core::{AgentName, BlobHash, EnvironmentName, Error, Result, Secret};
@@ -66,15 +67,34 @@ impl Workspace {
     /// # Errors
     /// Where the folder cannot be read. A missing one holds none.
     pub fn environment_names(&self) -> Result<Vec<EnvironmentName>> {
-        let folder = self.environments_folder();
-        let mut names = BTreeSet::new();
-        for entry in list(&folder)? {
-            if entry.is_dir() {
-                let name = entry.file_name().and_then(|name| name.to_str()).map(EnvironmentName::parse);
-                names.extend(name.and_then(Result::ok));
-            }
+        Ok(self.environment_folders()?.into_iter().filter_map(Result::ok).collect())
+    }
+
+    /// What there is to say of folders that would be environments if they had a name that can be one.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn passed_over(&self) -> Result<Vec<Problem>> {
+        Ok(self.environment_folders()?.into_iter().filter_map(Result::err).collect())
+    }
+
+    fn environment_folders(&self) -> Result<Vec<Result<EnvironmentName, Problem>>> {
+        let mut found = Vec::new();
+        for entry in list(&self.environments_folder())?.into_iter().filter(|entry| entry.is_dir()) {
+            let name = entry.file_name().map(std::ffi::OsStr::to_string_lossy).unwrap_or_default();
+            let name = match entry.file_name().and_then(|name| name.to_str()) {
+                Some(name) => EnvironmentName::parse(name),
+                None => Err(Error::invalid(format!("`{name}` is not UTF-8"))),
+            };
+            found.push(name.map_err(|error| Problem {
+                severity: Severity::Warning,
+                path: entry.strip_prefix(&self.root).unwrap_or(&entry).display().to_string(),
+                at: None,
+                sentence: format!("this folder is passed over: {}", error.sentence()),
+                hint: error.hints().first().cloned(),
+            }));
         }
-        Ok(names.into_iter().collect())
+        Ok(found)
     }
 
     /// The workspace's id: from config.yaml, or made now and appended there, or derived where that file cannot be
@@ -149,6 +169,7 @@ impl Workspace {
             }
         }
         let mut agents = BTreeMap::new();
+        reader.pass_over(&folder)?;
         for path in list(&folder.join("agents"))? {
             if let Some(name) = stem(&path, ".prompt").filter(|_| reader.is_file(&path, ".prompt")) {
                 agents.extend(reader.read(&path, &name).map(|text| (name, text)));
@@ -264,26 +285,57 @@ impl Reader<'_> {
     /// file and not its removal. `ending` is what its name in the store does without.
     fn is_file(&mut self, path: &Path, ending: &str) -> bool {
         match fs::metadata(path) {
-            Ok(found) => found.is_file(),
+            Ok(found) if found.is_file() => true,
+            // A folder, a pipe or a device of that name is not a file that was deleted.
+            Ok(_) => {
+                if let Some(name) = stem(path, ending) {
+                    self.unreadable.insert(name);
+                    self.error(
+                        path,
+                        "this has the name of a definition, but it is no regular file".to_owned(),
+                    );
+                }
+                false
+            }
             Err(_) if fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) => {
                 false
             }
             Err(error) => {
                 if let Some(name) = stem(path, ending) {
                     self.unreadable.insert(name);
-                    let (path, sentence) =
-                        (self.shown(path), format!("the file cannot be read: {}", error.kind()));
-                    self.problems.push(Problem {
-                        severity: Severity::Error,
-                        path,
-                        at: None,
-                        sentence,
-                        hint: None,
-                    });
+                    self.error(path, format!("the file cannot be read: {}", error.kind()));
                 }
                 false
             }
         }
+    }
+
+    /// Names what lies in an environment's folder, looks like a definition, and is none by its name.
+    fn pass_over(&mut self, folder: &Path) -> Result<()> {
+        use Within::{Agents, Environment, Servers};
+        let parts = [(Environment, folder.to_owned(), ".json"), (Agents, folder.join("agents"), ".prompt")];
+        for (within, part, ending) in
+            parts.into_iter().chain([(Servers, folder.join("mcp-servers"), ".json")])
+        {
+            if !part.is_dir() {
+                continue;
+            }
+            for path in list(&part)?.iter().filter(|path| !ends_with(path, ending)) {
+                match path.file_name().and_then(|name| name.to_str()) {
+                    Some(name) => {
+                        let shown = self.shown(path);
+                        self.problems.extend(passed::over(within, name, path.is_dir(), &shown));
+                    }
+                    None => self.problem(path, "this is passed over: its name is not UTF-8"),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn error(&mut self, path: &Path, sentence: String) {
+        let path = self.shown(path);
+        self.problems.push(Problem { severity: Severity::Error, path, at: None, sentence, hint: None });
     }
 
     fn problem(&mut self, path: &Path, sentence: &str) {

@@ -8,6 +8,7 @@ pub mod config;
 pub mod edit;
 mod json;
 mod limits;
+pub mod passed;
 mod picoschema;
 pub mod prompt;
 pub mod render;

@@ -16,11 +16,19 @@ pub struct EnvironmentRules {
     pub limits: Limits,
 }
 
+/// What the store keeps in place of rules whose file is there and could not be read at all. It is no rules: who reads it
+/// is refused, as by a text that is no YAML.
+pub const UNREAD: &str = "# environment.yml is there and could not be read\n? [";
+
 /// Reads the rules. A file without any is fine; an unknown key is kept and named.
 #[must_use]
 pub fn read(text: &str, path: &str) -> (Option<EnvironmentRules>, Vec<Problem>) {
     let mut sheet = Sheet::new(text, path);
     let mut environment = EnvironmentRules::default();
+    if text == UNREAD {
+        sheet.error(0, "the file is there, but it could not be read");
+        return sheet.finish(environment);
+    }
     match yaml::parse(sheet.text) {
         Err(fault) => sheet.fault(fault),
         Ok(None) => {}

@@ -96,6 +96,7 @@ fn plan_rules(plan: &mut Plan, view: &View<'_>) {
     let (rules, problems) = rules::read(text.body.expose(), &text.path);
     plan.problems.extend(problems);
     if rules.is_none() {
+        keep_unruly(plan, stored, text.body.expose());
         return;
     }
     if text.body.expose() == stored {
@@ -103,6 +104,16 @@ fn plan_rules(plan: &mut Plan, view: &View<'_>) {
     } else {
         plan.changes.push(Change::SetRules { source: text.body.expose().to_owned() });
     }
+}
+
+/// Rules that were read before stay in force. Where there were none, the text that cannot be read takes their place, and
+/// each reader of it refuses: nothing may run as if the file said nothing.
+pub(super) fn keep_unruly(plan: &mut Plan, stored: &str, text: &str) {
+    let holds = !stored.trim().is_empty() && rules::read(stored, "environment.yml").0.is_some();
+    if holds || stored == text {
+        return;
+    }
+    plan.changes.push(Change::SetRules { source: text.to_owned() });
 }
 
 /// Plans the variables, and tells the values that hold afterwards.

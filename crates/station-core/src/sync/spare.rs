@@ -1,12 +1,15 @@
 //! Keeps what the store has of files that are there but could not be read.
 
-use super::{Change, Plan};
+use super::plan::keep_unruly;
+use super::{Change, Plan, Stored};
+use crate::file::rules;
 use std::collections::BTreeSet;
 
 impl Plan {
     /// Takes back removals of what `unreadable` files define: agent and config names, and `variables.yml` and
-    /// `environment.yml` by their file names. A file that cannot be read is not a file that was deleted.
-    pub fn spare(&mut self, unreadable: &BTreeSet<String>) {
+    /// `environment.yml` by their file names. A file that cannot be read is not a file that was deleted;
+    /// and where no rules were known before, one of rules closes the environment.
+    pub fn spare(&mut self, unreadable: &BTreeSet<String>, stored: &Stored) {
         let is = |name: &str| unreadable.contains(name);
         self.changes.retain(|change| match change {
             Change::RemoveAgent { name, .. } | Change::RemoveConfig { name, .. } => !is(name),
@@ -17,6 +20,9 @@ impl Plan {
             | Change::PutConfig { .. }
             | Change::PutAgent(_) => true,
         });
+        if is("environment.yml") && !stored.foreign {
+            keep_unruly(self, &stored.rules, rules::UNREAD);
+        }
     }
 }
 
@@ -30,7 +36,14 @@ mod tests {
         let agent = |name: &str| Change::RemoveAgent { id: AgentId(1), name: name.to_owned() };
         let variable = || Change::RemoveVariable { name: "A".to_owned() };
         let mut plan = Plan { changes: vec![agent("kept"), agent("gone"), variable()], ..Plan::default() };
-        plan.spare(&["kept".to_owned(), "variables.yml".to_owned()].into());
+        plan.spare(&["kept".to_owned(), "variables.yml".to_owned()].into(), &Stored::default());
         assert_eq!(plan.changes, [agent("gone")]);
+        let rules = |source: &str| Change::SetRules { source: source.to_owned() };
+        for (stored, expected) in [("", vec![rules(rules::UNREAD)]), ("tools: {deny: [x]}", Vec::new())] {
+            let stored = Stored { rules: stored.to_owned(), ..Stored::default() };
+            let mut plan = Plan::default();
+            plan.spare(&["environment.yml".to_owned()].into(), &stored);
+            assert_eq!(plan.changes, expected);
+        }
     }
 }

@@ -38,7 +38,12 @@ impl Args {
     async fn sync(&self, session: &Session<'_>, station: &Station, options: SyncOptions) -> Result {
         let names = match &self.env {
             Some(name) => vec![name.clone()],
-            None => station.workspace_environments()?,
+            None => {
+                for problem in session.settings.workspace().passed_over()? {
+                    problems::tell(session.out, &session.settings.root(), &problem);
+                }
+                station.workspace_environments()?
+            }
         };
         let mut reports = Vec::new();
         for name in &names {

@@ -132,3 +132,37 @@ fn a_missing_folder_is_an_error_and_never_a_removal() {
     "#]]);
     assert_eq!(home.json(&["agent", "list"])["count"], 1);
 }
+
+#[test]
+fn rules_that_cannot_be_read_let_nothing_run() {
+    let home = Home::with_init();
+    let log = home.path().join("calls.log");
+    home.server("default", "fake", &["--log", log.to_str().unwrap()]);
+    home.agent("default", "reader", "model: offline\ntools: [echo]\n");
+    home.write("environments/default/environment.yml", "tools:\n  deny: [\"*\"\n");
+    let said = home.stn(&["agent", "run", "reader", "echo \"hi\""]);
+    said.exits(3);
+    assert!(
+        said.shown().contains("the environment's rules cannot be read: environment.yml"),
+        "{}",
+        said.shown()
+    );
+    assert_eq!(std::fs::read_to_string(&log).unwrap_or_default(), "", "no call reached the server");
+    // A pipe or a folder of that name closes it as well.
+    let other = Home::with_init();
+    other.server("default", "fake", &[]);
+    other.agent("default", "reader", "model: offline\ntools: [echo]\n");
+    std::fs::create_dir_all(other.config("environments/default/environment.yml")).unwrap();
+    let said = other.stn(&["agent", "run", "reader", "echo \"hi\""]);
+    said.exits(3);
+    other.write("environments/default/agents/shout.PROMPT", "x");
+    std::fs::create_dir_all(other.config("environments/a b")).unwrap();
+    let said = other.stn(&["sync"]).shown();
+    for expected in [
+        "environments/default/environment.yml: this has the name of a definition, but it is no regular file",
+        "agents/shout.PROMPT: this file is passed over and has no effect: it should be `shout.prompt`",
+        "environments/a b: this folder is passed over: `a b` cannot be the name of an environment",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+}

@@ -251,3 +251,16 @@ fn no_plan_shows_a_value() {
     assert!(!format!("{:?}", scene.plan()).contains("canary"));
     assert_eq!(scene.applied().stored.variables["A"].expose(), "canary-1");
 }
+
+#[test]
+fn rules_that_could_never_be_read_take_the_place_of_none() {
+    let broken = "tools: {deny: [a}\n";
+    let told = ["Error environment.yml:1:15: this is not YAML: mismatched bracket '[' closed by '}'"];
+    let new = scene(&[("environment.yml", broken)]);
+    new.check(&["create environment", &format!("rules {broken:?}")], &told);
+    // Again nothing to change, and what is mended counts.
+    let stored = scene(&[("environment.yml", broken)]).applied();
+    stored.check(&[], &told);
+    let mended = stored.with_files(&[("environment.yml", "description: a\n")]);
+    mended.check(&["rules \"description: a\\n\""], &[]);
+}
