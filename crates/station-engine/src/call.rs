@@ -36,6 +36,8 @@ pub(crate) struct Permit {
     reach: Reach,
     tool: String,
     arguments: Map<String, Value>,
+    /// It was out before, and nothing proves that it did not take effect.
+    in_doubt: bool,
     /// What is kept of it with its `EffectStarted`.
     pub(crate) terms: Terms,
 }
@@ -66,6 +68,26 @@ pub(crate) struct Wish<'a> {
 /// # Errors
 /// What the store says where rights cannot be read.
 pub(crate) async fn admit(station: &Station, on: &On, wish: Wish<'_>) -> Result<Admission> {
+    // What was out before may have taken effect, whatever keeps it from being sent once more.
+    let in_doubt = wish.again.is_some_and(|again| !again.absent);
+    Ok(match judge(station, on, wish).await? {
+        Admission::Granted(mut permit) => {
+            permit.in_doubt = in_doubt;
+            Admission::Granted(permit)
+        }
+        Admission::Refused(sentence) if in_doubt => Admission::Refused(unrepeated(&sentence)),
+        other => other,
+    })
+}
+
+/// What the model is told of a call that was out before and is not sent again.
+fn unrepeated(sentence: &str) -> String {
+    format!(
+        "the outcome of this call is unknown: it was out when Station was interrupted and may have taken effect. It is not repeated: {sentence}"
+    )
+}
+
+async fn judge(station: &Station, on: &On, wish: Wish<'_>) -> Result<Admission> {
     let (reading, server, server_name, tool) = match find(station, on, wish.granted).await? {
         Ok(found) => found,
         Err(sentence) => return Ok(Admission::Refused(sentence)),
@@ -79,9 +101,7 @@ pub(crate) async fn admit(station: &Station, on: &On, wish: Wish<'_>) -> Result<
     };
     let repeatable = now.verdict.read_only || now.verdict.idempotent;
     if wish.again.is_some_and(|again| !again.absent) && !repeatable {
-        return Ok(Admission::Refused(format!(
-            "the outcome of `{tool}` is unknown: it was out when Station was interrupted, and may not be repeated any more"
-        )));
+        return Ok(Admission::Refused(format!("`{tool}` may not be sent twice any more")));
     }
     let approved = match &now.verdict.approval {
         None => None,
@@ -183,6 +203,7 @@ fn permit(
             reach: reach.clone(),
             tool: tool.to_owned(),
             arguments,
+            in_doubt: false,
             terms,
         })),
         Err(sentence) => Admission::Refused(sentence),
@@ -198,7 +219,7 @@ pub(crate) async fn send(
     may_send: &(dyn Fn() -> Result<()> + Sync),
 ) -> Event {
     let started = Instant::now();
-    let Permit { run, reach, tool, arguments, .. } = permit;
+    let Permit { run, reach, tool, arguments, in_doubt, .. } = permit;
     let may_send = || may_send().map_err(|error| error.sentence().to_owned());
     let outgoing = Outgoing { run: Some(run), tool: &tool, arguments, effect: id, may_send: &may_send };
     let end = station.pool().send_call(&reach, outgoing).await;
@@ -209,7 +230,11 @@ pub(crate) async fn send(
         }
         CallEnd::NotSent { sentence } => Event::Returned {
             id,
-            text: format!("`{tool}` was not called: {sentence}"),
+            text: if in_doubt {
+                unrepeated(&sentence)
+            } else {
+                format!("`{tool}` was not called: {sentence}")
+            },
             structured: None,
             is_error: true,
             cut_bytes: 0,

@@ -172,6 +172,36 @@ fn a_kill_inside_a_tool_call() {
 }
 
 #[test]
+fn a_call_that_was_out_is_not_told_as_never_called() {
+    for spoil in [
+        |home: &Home| home.agent("default", "worker", "tools: [__echo]\n"),
+        |home: &Home| home.write("environments/default/environment.yml", "tools: {deny: [slow]}\n"),
+        |home: &Home| {
+            let path = home.config("environments/default/mcp-servers/fake.json");
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(&path, text.replace("\"args\"", "\"env\": {\"A\": \"{{ .GONE }}\"}, \"args\""))
+                .unwrap();
+        },
+    ] {
+        let scene = Scene::new(Engine::Sqlite, |seen, gate| match results(seen).len() {
+            0 => openai::calls([("slow", &json!({ "ms": 0, "file": gate }).to_string())]),
+            _ => openai::reply("It went on."),
+        });
+        let scene = scene.agent("worker", "tools: [__slow]\n");
+        let child = scene.home.start(&["agent", "run", "worker", "work"]);
+        until("the call is out", || scene.log().len() == 1);
+        scene.kill(child);
+        spoil(&scene.home);
+        scene.home.stn(&["sync", "--no-discover"]);
+        scene.home.stn(&["runs", "resume", "1"]).done();
+        let told = results(&scene.model.requests()[1]).remove(0);
+        assert!(told.contains("outcome of this call is unknown"), "{told}");
+        assert!(told.contains("may have taken effect"), "{told}");
+        assert_eq!(scene.log().len(), 1, "it was not sent again");
+    }
+}
+
+#[test]
 fn a_kill_while_sub_agents_are_in_tool_calls() {
     for engine in BOTH {
         let scene = Scene::new(engine, |seen, gate| {
