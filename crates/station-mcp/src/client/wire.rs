@@ -23,6 +23,16 @@ use tokio_util::sync::CancellationToken;
 /// Bytes of one line, which is one message. A tool that returns more than this returns a file, not an answer.
 const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Lines without a message that may follow one another: a server that logs on stdout says a few per call, one that
+/// floods its stdout says thousands per second and would take the whole runtime with it.
+const NOISE_LINES_MAX: u64 = 10_000;
+
+/// Bytes of such lines, for a server that floods with long ones.
+const NOISE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// After so many lines without a message others get their turn, also where the pipe is never empty.
+const NOISE_PER_TURN: u64 = 64;
+
 /// The key under which an effect's id travels with its call.
 pub(super) const EFFECT_KEY: &str = "station/effect-id";
 
@@ -98,6 +108,7 @@ impl Drop for Ticket {
 pub(super) struct Wire {
     server: String,
     input: Lines,
+    noise: Noise,
     /// Messages of a batch that were read and not yet handed out.
     ready: VecDeque<ServerJsonRpcMessage>,
     output: Arc<tokio::sync::Mutex<Option<ChildStdin>>>,
@@ -119,6 +130,7 @@ impl Wire {
         Self {
             server: server.to_owned(),
             input: Lines { pipe: BufReader::new(streams.stdout), line: Vec::new() },
+            noise: Noise::default(),
             ready: VecDeque::new(),
             output: Arc::new(tokio::sync::Mutex::new(Some(streams.stdin))),
             closing: CancellationToken::new(),
@@ -185,7 +197,18 @@ impl Transport<RoleClient> for Wire {
                 }
             }
             match self.input.next().await {
-                Ok(Some(line)) => self.ready.extend(messages(&line)),
+                Ok(Some(line)) => {
+                    self.ready.extend(messages(&line));
+                    if !self.noise.hear(&line, !self.ready.is_empty()) {
+                        let sentence = "floods its stdout with what is no message of the protocol";
+                        self.traffic.give_up(sentence.to_owned());
+                        tracing::warn!(server = %self.server, sentence, "the connection to a server is given up");
+                        return None;
+                    }
+                    if self.noise.is_turn() {
+                        tokio::task::yield_now().await;
+                    }
+                }
                 Ok(None) => return None,
                 Err(error) => {
                     if error.kind() == io::ErrorKind::InvalidData {
@@ -281,6 +304,30 @@ impl Lines {
     }
 }
 
+/// What was heard since the last message.
+#[derive(Default)]
+struct Noise {
+    lines: u64,
+    bytes: u64,
+}
+
+impl Noise {
+    /// Counts a line. Whether the connection may go on.
+    fn hear(&mut self, line: &[u8], is_message: bool) -> bool {
+        if is_message {
+            *self = Self::default();
+            return true;
+        }
+        self.lines += 1;
+        self.bytes += u64::try_from(line.len()).unwrap_or(u64::MAX);
+        self.lines <= NOISE_LINES_MAX && self.bytes <= NOISE_BYTES_MAX
+    }
+
+    fn is_turn(&self) -> bool {
+        self.lines % NOISE_PER_TURN == NOISE_PER_TURN - 1
+    }
+}
+
 /// The messages in a line: mostly one, several in a batch, none where the line is not of the protocol.
 fn messages(line: &[u8]) -> Vec<ServerJsonRpcMessage> {
     let line = line.trim_ascii();
@@ -348,6 +395,19 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":3,"error":"odd"}"#,
             &[r#"{"jsonrpc":"2.0","id":3,"error":{"code":-32603,"message":"the answer could not be read"}}"#],
         );
+    }
+
+    #[test]
+    fn noise_is_survived_and_a_flood_is_not() {
+        let mut noise = Noise::default();
+        assert!((0..NOISE_LINES_MAX).all(|_| noise.hear(b"y\n", false)));
+        assert!(noise.hear(b"{}", true), "a message begins it anew");
+        assert!((0..NOISE_LINES_MAX).all(|_| noise.hear(b"y\n", false)));
+        assert!(!noise.hear(b"y\n", false));
+        let long = vec![b'y'; 1024 * 1024];
+        let mut noise = Noise::default();
+        assert!((0..16).all(|_| noise.hear(&long, false)));
+        assert!(!noise.hear(&long, false));
     }
 
     #[test]

@@ -105,6 +105,11 @@ async fn a_server_that_cannot_be_connected_to_says_why() {
         &["fatal: this server was told to end at once"],
     )
     .await;
+    let mut flood = command("yes");
+    if let Definition::Stdio { args, .. } = &mut flood.launch.definition {
+        args.clear();
+    }
+    check(flood, "server `fake` floods its stdout with what is no message of the protocol", &[]).await;
     let mut silent = Scene::new(&["--silent"]);
     silent.launch.connect_timeout = Duration::from_millis(300);
     check(silent, "server `fake` did not answer within 300ms", &[]).await;
