@@ -5,7 +5,7 @@
 
 use crate::FolderLock;
 use station_core::{Error, Result, Secret};
-use station_store::{FileState, Key, LeaseClock, Location, Options, Store, inspect};
+use station_store::{FileState, Key, LeaseClock, Location, Options, Store, inspect, is_go_database};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -249,17 +249,19 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-/// Renames the Go program's database out of the way of ours, never deleting it.
+/// Renames the Go program's database out of the way of ours, never deleting it. That of any other program is left where
+/// it is; opening it says so.
 ///
 /// # Errors
-/// Where a file is there that is not a database, or cannot be renamed.
+/// Where a file is there that cannot be read, or cannot be renamed.
 pub fn set_aside_go_database(path: &Path) -> Result<Option<PathBuf>> {
-    if inspect(path)? != FileState::Plain {
+    let is_go = || Ok::<_, Error>(inspect(path)? == FileState::Plain && is_go_database(path));
+    if !is_go()? {
         return Ok(None);
     }
     let _lock = path.parent().map(FolderLock::wait);
     // Another process may have renamed it while this one waited, and what is there now is ours.
-    if inspect(path)? != FileState::Plain {
+    if !is_go()? {
         return Ok(None);
     }
     let mut aside = path.with_file_name("station.go.db");

@@ -64,10 +64,10 @@ fn prepare_sqlite(path: &Path, key: &Key) -> Result<Target> {
     match inspect(path)? {
         FileState::Plain => {
             return Err(Error::conflict(format!(
-                "`{}` is an unencrypted SQLite database, as the Go program made them",
+                "`{}` is the database of another program: unencrypted SQLite",
                 path.display()
             ))
-            .with_hint("move it aside and start again; nothing was changed"));
+            .with_hint("nothing was changed; name another path in STATION_DATABASE or `database_url`, or move it aside"));
         }
         FileState::Missing => create(path)?,
         FileState::Opaque => {}

@@ -1,5 +1,6 @@
 //! What lies at a path before anybody opens it as a database.
 
+use rusqlite::OpenFlags;
 use station_core::{Error, Result};
 use std::io::Read as _;
 use std::path::Path;
@@ -12,7 +13,7 @@ const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
 pub enum FileState {
     /// There is nothing, or an empty file: a store can be made here.
     Missing,
-    /// An unencrypted SQLite database: the Go program's.
+    /// An unencrypted SQLite database: the Go program's, or that of some other program.
     Plain,
     /// Bytes without a header: ours, if the key opens it.
     Opaque,
@@ -38,7 +39,62 @@ pub fn inspect(path: &Path) -> Result<FileState> {
     })
 }
 
+/// Tables that every database of the Go program has.
+const GO_TABLES: [&str; 4] = ["agents", "agent_runs", "environments", "mcp_servers"];
+
+/// Whether the unencrypted SQLite database at `path` is the Go program's: by its name, `station.db`, or by its tables.
+/// Changes nothing, also no file beside it.
+#[must_use]
+pub fn is_go_database(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "station.db") || has_tables(path).unwrap_or(false)
+}
+
+fn has_tables(path: &Path) -> rusqlite::Result<bool> {
+    const SQL: &str = "select count(*) from sqlite_master where type = 'table' and name = ?1";
+    // `immutable`: SQLite then makes neither a WAL nor a lock beside a file that is somebody else's.
+    let shown: String =
+        path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let conn = rusqlite::Connection::open_with_flags(format!("file:{shown}?immutable=1"), flags)?;
+    for table in GO_TABLES {
+        if conn.query_row(SQL, [table], |row| row.get::<_, i64>(0))? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn unreadable(path: &Path) -> Error {
     Error::conflict(format!("the database `{}` cannot be read", path.display()))
         .with_hint("it must be a file that the user that runs Station may read and write")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_go_programs_database_is_told_by_name_or_by_tables() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |name: &str, tables: &[&str], expected: bool| {
+            let path = folder.path().join(name);
+            let conn = rusqlite::Connection::open(&path).unwrap();
+            for table in tables {
+                conn.execute_batch(&format!("create table {table} (x)")).unwrap();
+            }
+            drop(conn);
+            let before = std::fs::read_dir(folder.path()).unwrap().count();
+            assert_eq!(is_go_database(&path), expected, "{name}");
+            assert_eq!(
+                std::fs::read_dir(folder.path()).unwrap().count(),
+                before,
+                "nothing is made beside it"
+            );
+        };
+        check("app.sqlite", &["agents", "environments"], false);
+        check("a b?c#d%.db", &GO_TABLES, true);
+        check("station.db", &["notes"], true);
+        std::fs::write(folder.path().join("junk"), "SQLite format 3\0junk").unwrap();
+        assert!(!is_go_database(&folder.path().join("junk")));
+    }
 }

@@ -55,7 +55,7 @@ pub use cancel::Cancelled;
 pub use claim::{Claim, Renewed};
 pub use family::Relative;
 pub use fork::NewFork;
-pub use inspect::{FileState, inspect};
+pub use inspect::{FileState, inspect, is_go_database};
 pub use instances::Instance;
 pub use journal::{Append, Appended, RunUpdate};
 pub use key::Key;

@@ -36,7 +36,7 @@ async fn a_file_that_is_no_store_of_ours_is_refused_and_left_as_it_is() {
     let plain = [b"SQLite format 3\0".as_slice(), &noise].concat();
     let shown = path.display();
     let not_ours = format!("`{shown}` cannot be opened: wrong key, or not a Station database");
-    let go = format!("`{shown}` is an unencrypted SQLite database, as the Go program made them");
+    let go = format!("`{shown}` is the database of another program: unencrypted SQLite");
     for (name, bytes, key, kind, sentence) in [
         ("wrong key", &ours, Key::generate().unwrap(), Kind::Invalid, &not_ours),
         ("garbage", &noise, key.clone(), Kind::Invalid, &not_ours),

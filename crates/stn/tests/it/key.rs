@@ -114,3 +114,31 @@ fn a_key_of_the_environment_or_of_the_configuration_works() {
         hint: the key is in config.yaml, which people commit: move it with `stn key set`
     "#]]);
 }
+
+#[test]
+fn the_database_of_another_program_stays_where_it_is() {
+    let home = Home::new();
+    home.write("app.sqlite", "SQLite format 3\0and what some other program keeps");
+    let path = home.config("app.sqlite");
+    let before = std::fs::read(&path).unwrap();
+    let home = home.set("STATION_DATABASE", path.to_str().unwrap());
+    home.stn(&["agent", "list"]).is(&expect![[r#"
+        --- stderr
+        error: `$HOME/.config/station/app.sqlite` is the database of another program: unencrypted SQLite
+        hint: nothing was changed; name another path in STATION_DATABASE or `database_url`, or move it aside
+        --- exit 1
+    "#]]);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    let left: Vec<_> =
+        std::fs::read_dir(home.config("")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 1, "neither a key nor a renamed file: {left:?}");
+    // The Go program's own is renamed, whatever it is called.
+    let old = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/old-home/station.db");
+    std::fs::copy(old, &path).unwrap();
+    let said = home.stn(&["agent", "list"]);
+    assert!(
+        said.done().stderr.contains("is a database of the Go program: it is kept as"),
+        "{}",
+        said.shown()
+    );
+}
