@@ -67,6 +67,16 @@ pub fn bare(written: &str) -> &str {
     written.strip_prefix("__").filter(|rest| !rest.is_empty()).unwrap_or(written)
 }
 
+/// Which of `servers` an agent with a grant `written` has use for, where nothing stands behind it yet: the one whose
+/// name it begins with, else each, since any may offer it.
+#[must_use]
+pub fn may_come_from<'a>(written: &str, servers: &[&'a str]) -> Vec<&'a str> {
+    let name = bare(written);
+    let named = |server: &&&str| name.strip_prefix(**server).is_some_and(|rest| rest.starts_with("__"));
+    let exact: Vec<&str> = servers.iter().filter(named).copied().collect();
+    if exact.is_empty() { servers.to_vec() } else { exact }
+}
+
 fn qualified(tool: &Tool) -> String {
     format!("{}__{}", tool.server_name, tool.name)
 }
@@ -197,6 +207,20 @@ mod tests {
             .map(|link| link.tool.map(|id| id.0))
             .collect();
         assert_eq!(ids, expected, "{written}");
+    }
+
+    #[test]
+    fn a_grant_asks_of_the_server_it_names() {
+        for (written, expected) in [
+            ("g__echo", vec!["g"]),
+            ("__g__echo", vec!["g"]),
+            ("g__*", vec!["g"]),
+            ("echo", vec!["g", "slow"]),
+            ("*", vec!["g", "slow"]),
+            ("gone__echo", vec!["g", "slow"]),
+        ] {
+            assert_eq!(may_come_from(written, &["g", "slow"]), expected, "{written}");
+        }
     }
 
     #[test]

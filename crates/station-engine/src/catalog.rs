@@ -11,7 +11,8 @@ use futures::{FutureExt as _, StreamExt as _};
 use station_core::grant::{self, Link};
 use station_core::sync::Grant;
 use station_core::{
-    AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Result, RunId, Server, ToolId,
+    Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Result, RunId, Server, ServerId,
+    ToolId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -65,26 +66,59 @@ impl Station {
         }
         let values = Values::read(self, environment.id, BTreeMap::new()).await?;
         // Boxed, because the compiler cannot see that a stream of such closures may move between threads.
-        let asked: Vec<BoxFuture<'_, Result<Discovered>>> =
-            servers.iter().map(|server| self.discover_one(server, &values).boxed()).collect();
-        let found: Vec<Result<Discovered>> =
-            futures::stream::iter(asked).buffered(SIDE_BY_SIDE).collect().await;
-        let servers = found.into_iter().collect::<Result<_>>()?;
+        let asked: Vec<BoxFuture<'_, (usize, Result<Discovered>)>> = servers
+            .iter()
+            .enumerate()
+            .map(|(at, server)| self.discover_one(server, &values).map(move |found| (at, found)).boxed())
+            .collect();
+        // A slow one keeps its own place alone, not those of the servers behind it.
+        let mut found: Vec<(usize, Result<Discovered>)> =
+            futures::stream::iter(asked).buffer_unordered(SIDE_BY_SIDE).collect().await;
+        found.sort_by_key(|(at, _)| *at);
+        let servers = found.into_iter().map(|(_, found)| found).collect::<Result<_>>()?;
         Ok(Discovery { servers, warnings: self.link_grants(environment).await? })
     }
 
     /// Discovers what a run of `environment` would otherwise have to do without: servers never listed, and those
     /// listed longer ago than `discovery.ttl`. One that failed is left alone for a while: a run must not wait each time
     /// for a server that is down.
-    pub(crate) async fn discover_stale(&self, environment: &Environment) -> Result<Discovery> {
+    pub(crate) async fn discover_stale(
+        &self,
+        environment: &Environment,
+        has_use: &(dyn Fn(&Server) -> bool + Sync),
+    ) -> Result<Discovery> {
         let ttl_ms = crate::lease::millis(self.config().discovery_ttl);
         let retry_ms = crate::lease::millis(RETRY_AFTER).min(ttl_ms);
         let now = self.now();
         self.discover(environment, &|server| {
             let resting = server.problem_at.is_some_and(|at| now.ms_since(at) < retry_ms);
-            !resting && server.discovered_at.is_none_or(|at| now.ms_since(at) > ttl_ms)
+            !resting && has_use(server) && server.discovered_at.is_none_or(|at| now.ms_since(at) > ttl_ms)
         })
         .await
+    }
+
+    /// The servers that a run of `agent` and of the agents below it has use for, by their grants.
+    pub(crate) async fn servers_of(&self, agent: &Agent) -> Result<BTreeSet<ServerId>> {
+        let servers = self.store().servers(Some(agent.environment)).await?;
+        let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+        let catalog = self.store().catalog(agent.environment).await?;
+        let (mut found, mut seen, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![agent.id]);
+        while let Some(agent) = open.pop() {
+            if !seen.insert(agent) {
+                continue;
+            }
+            for grant in self.store().grants(agent).await? {
+                let tool = catalog.iter().find(|tool| Some(tool.id) == grant.tool);
+                found.extend(tool.map(|tool| tool.server));
+                // A pattern means whatever is offered: what is known of it is never all.
+                if tool.is_none() || grant.written.contains('*') {
+                    let may = grant::may_come_from(&grant.written, &names);
+                    found.extend(servers.iter().filter(|it| may.contains(&it.name.as_str())).map(|it| it.id));
+                }
+            }
+            open.extend(self.store().sub_agents(agent).await?.into_iter().filter_map(|below| below.agent));
+        }
+        Ok(found)
     }
 
     /// Lists anew what said, since it was last listed, that its lists have changed.

@@ -34,7 +34,7 @@ pub struct Config {
     pub run_timeout: Duration,
     /// Time one tool call may take where its server's file does not say.
     pub call_timeout: Duration,
-    /// Time a server may take to start and list its tools.
+    /// Time a server may take to start and list its tools where its file does not say.
     pub connect_timeout: Duration,
     /// Bytes of one tool result that are kept where its server's file does not say.
     pub output_bytes_max: u64,
@@ -70,7 +70,7 @@ impl Config {
     pub const RUN_TIMEOUT: Duration = Duration::from_secs(600);
     /// Most tool calls answer within seconds; a build or a query may take a minute.
     pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
-    /// `npx` may have to fetch a package first.
+    /// `discovery.timeout`: `npx` may have to fetch a package first.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
     /// What is beyond it is lost; a model that is told the first part of it can narrow its call.
     pub const OUTPUT_BYTES_MAX: u64 = 1 << 20;

@@ -9,7 +9,7 @@ use crate::variables::Values;
 use crate::workspace::FolderRead;
 use station_core::file::Problem;
 use station_core::sync::{self, Change, Plan, Removals, changed_servers};
-use station_core::{Caller, Environment, EnvironmentName, Error, Result, Server, ToolId};
+use station_core::{Agent, Caller, Environment, EnvironmentName, Error, Result, Server, ToolId};
 use std::collections::BTreeMap;
 
 /// How a sync is to be done.
@@ -98,8 +98,8 @@ impl Station {
         Ok(names)
     }
 
-    /// Applies what has changed in the files of an environment before something of it is used. Removes nothing; an
-    /// environment without a folder is left as the store has it.
+    /// Applies what has changed in the files of an environment before something of it is used. Removes nothing, connects
+    /// to nothing; an environment without a folder is left as the store has it.
     ///
     /// # Errors
     /// The store's; broken files are given back and change nothing.
@@ -108,16 +108,28 @@ impl Station {
         Ok(plan.problems)
     }
 
-    /// Discovers servers that were never listed, or long ago, before an agent of the environment runs. What fails is
-    /// told to watchers and in the run's warnings.
+    /// Discovers servers that were never listed, or long ago. What fails is told to watchers.
     ///
     /// # Errors
     /// The store's.
     pub async fn refresh_catalog(&self, name: &EnvironmentName) -> Result<Discovery> {
         match self.store().environment(name.as_str()).await? {
-            Some(environment) => self.discover_stale(&environment).await,
+            Some(environment) => self.discover_stale(&environment, &|_| true).await,
             None => Ok(Discovery::default()),
         }
+    }
+
+    /// As [`Station::refresh_catalog`], before `agent` runs: only servers that it, or an agent below it, has use for, so
+    /// that no run waits for a server that it would not call. What fails is told in the run's warnings, too.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn refresh_catalog_of(&self, agent: &Agent) -> Result<Discovery> {
+        let Some(environment) = self.store().environment_by_id(agent.environment).await? else {
+            return Ok(Discovery::default());
+        };
+        let servers = self.servers_of(agent).await?;
+        self.discover_stale(&environment, &|server| servers.contains(&server.id)).await
     }
 
     pub(crate) async fn apply_files(&self, name: &EnvironmentName, source: Source) -> Result<Option<Plan>> {
@@ -132,9 +144,6 @@ impl Station {
         let planned = self.plan(&folder, Removals::Keep).await?;
         let environment = self.apply(name, &folder, &planned.plan).await?;
         self.remember(&environment, &planned.plan, Some(fingerprint)).await?;
-        if !planned.changed.is_empty() {
-            self.discover(&environment, &|server| planned.changed.contains(&server.name)).await?;
-        }
         Ok(Some(planned.plan))
     }
 

@@ -229,7 +229,7 @@ impl Pool {
         let Opened { connection, place: _place } = self.connection(&slot, reach).await?;
         // Read before listing: what changes meanwhile is a change since.
         let told = *connection.list_changed().borrow();
-        let listed = connection.list(self.shared.launch.connect_timeout).await;
+        let listed = connection.list(self.connect_timeout(reach)).await;
         slot.touch();
         slot.open.lock().await.listed = told;
         listed.map_err(|error| said(&error, &reach.definition))
@@ -336,7 +336,7 @@ impl Pool {
 
     /// Room for one more process: a free place, or the one of the connection that was idle longest.
     async fn process(&self, reach: &Reach) -> Result<OwnedSemaphorePermit, String> {
-        let found = tokio::time::timeout(self.shared.launch.connect_timeout, async {
+        let found = tokio::time::timeout(self.connect_timeout(reach), async {
             loop {
                 let released = self.shared.released.notified();
                 let processes = Arc::clone(&self.shared.processes);
@@ -370,6 +370,11 @@ impl Pool {
         self.shared.close_where(pick).await;
     }
 
+    /// Time the server may take to start and to list what it offers.
+    fn connect_timeout(&self, reach: &Reach) -> Duration {
+        reach.settings.timeout_s.map_or(self.shared.launch.connect_timeout, Duration::from_secs)
+    }
+
     fn launch(&self, reach: &Reach) -> Launch {
         let base = &self.shared.launch;
         Launch {
@@ -380,7 +385,7 @@ impl Pool {
             child_env: base.child_env.clone(),
             folder: base.folder.clone(),
             era: reach.era,
-            connect_timeout: base.connect_timeout,
+            connect_timeout: self.connect_timeout(reach),
             output_bytes_max: reach.settings.output_bytes_max.unwrap_or(self.shared.output_bytes_max),
         }
     }

@@ -120,7 +120,7 @@ impl Settings {
             clock: Clock::System,
             run_timeout: ms(config.execution.timeout_ms, Config::RUN_TIMEOUT),
             call_timeout: Config::CALL_TIMEOUT,
-            connect_timeout: Config::CONNECT_TIMEOUT,
+            connect_timeout: ms(config.discovery.timeout_ms, Config::CONNECT_TIMEOUT),
             output_bytes_max: Config::OUTPUT_BYTES_MAX,
             result_bytes_max: config.context.result_bytes_max.unwrap_or(Config::RESULT_BYTES_MAX),
             processes_max: config

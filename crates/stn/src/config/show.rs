@@ -147,6 +147,7 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         span("pool.idle_close", config.pool.idle_close_ms, Config::IDLE_CLOSE),
         bytes("context.result_bytes_max", config.context.result_bytes_max, Config::RESULT_BYTES_MAX),
         span("discovery.ttl", config.discovery.ttl_ms, Config::DISCOVERY_TTL),
+        span("discovery.timeout", config.discovery.timeout_ms, Config::CONNECT_TIMEOUT),
         span("approvals.timeout", config.approvals.timeout_ms, Config::APPROVAL_TIMEOUT),
         told("limits.run", config.limits.run.shown()),
         told("limits.day", config.limits.day.shown()),

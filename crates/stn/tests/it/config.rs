@@ -45,6 +45,7 @@ fn every_setting_says_where_it_comes_from() {
         pool.idle_close [span]  default
         context.result_bytes_max  65536  default
         discovery.ttl [span]  default
+        discovery.timeout [span]  default
         approvals.timeout [span]  default
         limits.run  -
         limits.day  -

@@ -2,6 +2,7 @@
 
 use crate::home::Home;
 use expect_test::expect;
+use serde_json::Value;
 
 #[test]
 fn servers_and_tools_as_they_were_found_last() {
@@ -49,4 +50,24 @@ fn servers_and_tools_as_they_were_found_last() {
     assert_eq!(home.json(&["mcp", "tools"])["count"], 15);
     let server = &home.json(&["mcp", "status"])["servers"][0];
     assert_eq!((&server["name"], &server["state"]), (&"broken".into(), &"failed".into()));
+}
+
+#[test]
+fn a_silent_server_keeps_no_run_waiting_that_does_not_use_it() {
+    let home = Home::with_init();
+    home.server("default", "g", &[]);
+    // It would be waited for far longer than this test may take.
+    home.server("default", "a-silent", &["--silent"]);
+    home.agent("default", "user", "model: offline\ntools: [g__echo]\n");
+    let said = home.stn(&["agent", "run", "user", "echo \"hi\""]);
+    assert!(said.done().stdout.contains("hi"), "{}", said.shown());
+    let servers = home.json(&["mcp", "list"]);
+    let silent = servers["servers"].as_array().unwrap().iter().find(|it| it["name"] == "a-silent").unwrap();
+    assert_eq!(silent["discovered_at"], Value::Null, "nobody asked it: {silent}");
+    // Its own file says how long it may take to list its tools.
+    let path = "environments/default/mcp-servers/a-silent.json";
+    let text = home.read(path).replace("\"args\"", "\"station\": {\"timeout_s\": 1}, \"args\"");
+    home.write(path, &text);
+    let said = home.stn(&["sync"]).shown();
+    assert!(said.contains("`a-silent` did not answer within 1s"), "{said}");
 }

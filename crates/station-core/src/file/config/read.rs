@@ -106,6 +106,8 @@ pub struct Pool {
 pub struct Discovery {
     /// How long a server's list of tools is believed.
     pub ttl_ms: Option<u64>,
+    /// How long a server may take to start and to list what it offers, where its own file does not say.
+    pub timeout_ms: Option<u64>,
 }
 
 /// The key `approvals`.
@@ -225,19 +227,14 @@ impl Config {
             match what.as_str() {
                 "execution.workers" => self.execution.workers = sheet.number(node, &what, 1),
                 "execution.queue" => self.execution.queue = sheet.number(node, &what, 0),
-                "execution.timeout" => {
-                    let timeout_ms = duration(sheet, node, &what);
-                    if timeout_ms == Some(0) {
-                        sheet.error(node.at, format!("`{what}` must be longer than nothing"));
-                    }
-                    self.execution.timeout_ms = timeout_ms;
-                }
+                "execution.timeout" => self.execution.timeout_ms = limit(sheet, node, &what),
                 "execution.drain_s" => {
                     self.execution.drain_s = duration(sheet, node, &what).map(|ms| ms.div_ceil(1000));
                 }
                 "pool.processes_max" => self.pool.processes_max = sheet.number(node, &what, 1),
                 "pool.idle_close" => self.pool.idle_close_ms = duration(sheet, node, &what),
                 "discovery.ttl" => self.discovery.ttl_ms = duration(sheet, node, &what),
+                "discovery.timeout" => self.discovery.timeout_ms = limit(sheet, node, &what),
                 "approvals.timeout" => self.approvals.timeout_ms = duration(sheet, node, &what),
                 "context.windows" => self.context.windows = windows(sheet, node),
                 "context.result_bytes_max" => self.context.result_bytes_max = sheet.number(node, &what, 1),
@@ -248,6 +245,15 @@ impl Config {
         }
         true
     }
+}
+
+/// A duration in which something must be possible.
+fn limit(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Option<u64> {
+    let timeout_ms = duration(sheet, node, what);
+    if timeout_ms == Some(0) {
+        sheet.error(node.at, format!("`{what}` must be longer than nothing"));
+    }
+    timeout_ms
 }
 
 /// The Go program writes `key: ""` for what is not set.

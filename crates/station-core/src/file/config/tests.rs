@@ -47,7 +47,7 @@ fn every_key_is_understood() {
         "ai_api_key: ${KEY}\nai_base_url: http://x/v1\nworkspace: /w\nworkspace_id: abc\nfiles: readonly\n\
          models: {gpt-4o-mini: anthropic/claude, x: y}\nenv_passthrough: [A, B]\nchild_env: [HTTPS_PROXY]\n\
          execution: {workers: 5, queue: 10, timeout: 10m, drain_s: 25}\npool: {processes_max: 7, idle_close: 90s}\n\
-         discovery: {ttl: 1h30m}\napprovals: {timeout: 7d}\nruns: {keep_days: 30, colour: red}\n\
+         discovery: {ttl: 1h30m, timeout: 20s}\napprovals: {timeout: 7d}\nruns: {keep_days: 30, colour: red}\n\
          context: {result_bytes_max: 9000, windows: {\"gpt-4o*\": 64000, own: 500}}\n",
         "",
     );
@@ -66,7 +66,7 @@ fn every_key_is_understood() {
     };
     assert_eq!(config.execution, execution);
     assert_eq!(config.pool, Pool { processes_max: Some(7), idle_close_ms: Some(90_000) });
-    assert_eq!(config.discovery.ttl_ms, Some(5_400_000));
+    assert_eq!(config.discovery, Discovery { ttl_ms: Some(5_400_000), timeout_ms: Some(20_000) });
     assert_eq!(config.approvals.timeout_ms, Some(7 * 86_400_000));
     assert_eq!((config.runs.keep_days, config.context.result_bytes_max), (Some(30), Some(9_000)));
     assert_eq!(config.context.windows, [("gpt-4o*".to_owned(), 64_000), ("own".to_owned(), 500)].into());

@@ -166,13 +166,9 @@ async fn bring_up_to_date(
     let doing = format!("bringing environment `{environment}` up to date");
     let work = async {
         let problems = station.apply_changed_files(environment).await?;
-        let has_use = match station.show_agent(&session.by, agent).await {
-            Ok(details) => !details.tools.is_empty() || !details.prompt.agents.is_empty(),
-            // Starting the run says what is wrong.
-            Err(_) => false,
-        };
-        if has_use {
-            station.refresh_catalog(environment).await?;
+        // Where it cannot be shown, starting the run says what is wrong.
+        if let Ok(details) = station.show_agent(&session.by, agent).await {
+            station.refresh_catalog_of(&details.agent).await?;
         }
         Ok::<_, station_core::Error>(problems)
     };
