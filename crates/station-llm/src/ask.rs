@@ -14,6 +14,12 @@ use std::time::Duration;
 /// run's next model is asked instead.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// Longest wait for all repetitions of a request together.
+const WAITS_MAX: Duration = Duration::from_secs(120);
+
+/// The same where another model can be asked instead.
+const SWITCH_AFTER: Duration = Duration::from_secs(5);
+
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -43,6 +49,25 @@ pub enum Repeat {
 impl Repeat {
     fn allows(self, failure: AskFailure) -> bool {
         self == Self::Any || !matches!(failure, AskFailure::Truncated | AskFailure::Garbled)
+    }
+}
+
+/// How long may be waited, for all repetitions of one request together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Patience {
+    /// The run has no other model to ask.
+    #[default]
+    Long,
+    /// It has: whoever waits longer than a few seconds for this one would have had an answer from that one.
+    Short,
+}
+
+impl Patience {
+    fn wait_max(self) -> Duration {
+        match self {
+            Self::Long => WAITS_MAX,
+            Self::Short => SWITCH_AFTER,
+        }
     }
 }
 
@@ -185,7 +210,7 @@ impl Models {
         request: &Request<'_>,
         on_delta: &(dyn Fn(Delta) + Send + Sync),
     ) -> Result<Answer, AskError> {
-        self.ask_in_turn(model, request, &|| Duration::ZERO, on_delta).await
+        self.ask_within(model, request, Patience::Long, &|| Duration::ZERO, on_delta).await
     }
 
     /// As [`Models::ask`], where each repetition takes its turn: `turn` says how long to wait for it.
@@ -196,6 +221,21 @@ impl Models {
         &self,
         model: &ModelRef,
         request: &Request<'_>,
+        turn: &(dyn Fn() -> Duration + Send + Sync),
+        on_delta: &(dyn Fn(Delta) + Send + Sync),
+    ) -> Result<Answer, AskError> {
+        self.ask_within(model, request, Patience::Long, turn, on_delta).await
+    }
+
+    /// As [`Models::ask_in_turn`], waiting no longer between repetitions than `patience` has it.
+    ///
+    /// # Errors
+    /// As [`Models::ask`].
+    pub async fn ask_within(
+        &self,
+        model: &ModelRef,
+        request: &Request<'_>,
+        patience: Patience,
         turn: &(dyn Fn() -> Duration + Send + Sync),
         on_delta: &(dyn Fn(Delta) + Send + Sync),
     ) -> Result<Answer, AskError> {
@@ -210,7 +250,7 @@ impl Models {
             .with_max_times(usize::try_from(self.config.retries).unwrap_or(usize::MAX))
             .with_jitter()
             .build();
-        let mut attempt = 1;
+        let (mut attempt, mut left) = (1, patience.wait_max());
         loop {
             let failed = match self.attempt(&route, model, request, on_delta).await {
                 Ok(answer) => {
@@ -222,13 +262,15 @@ impl Models {
             tracing::debug!(%model, attempt, failure = ?failed.error.failure, "a model did not answer");
             let again = failed.again && request.repeat.allows(failed.error.failure);
             let wait = if again { waits.next() } else { None };
-            let wait = wait.map(|wait| failed.after.unwrap_or(wait)).filter(|wait| *wait <= WAIT_MAX);
+            let wait =
+                wait.map(|wait| failed.after.unwrap_or(wait)).filter(|wait| *wait <= WAIT_MAX.min(left));
             let wait = wait.map(|wait| wait.max(turn()));
             let Some(after) = wait else {
                 self.cooling.failed(model, failed.error.failure, failed.after);
                 return Err(failed.error);
             };
             attempt += 1;
+            left = left.saturating_sub(after);
             let AskError { failure, sentence: reason, .. } = failed.error;
             on_delta(Delta::Retry { attempt, after, failure, reason });
             tokio::time::sleep(after).await;

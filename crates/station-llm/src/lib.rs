@@ -19,11 +19,12 @@ mod config;
 mod cooling;
 mod offline;
 mod openai;
+mod retry_after;
 pub mod script;
 mod sse;
 mod transport;
 
-pub use ask::{AskError, Delta, Models, Repeat, Request};
+pub use ask::{AskError, Delta, Models, Patience, Repeat, Request};
 pub use choose::Choices;
 pub use config::Config;
 pub use script::Script;

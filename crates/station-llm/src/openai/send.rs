@@ -7,7 +7,7 @@ use crate::choose::Endpoint;
 use crate::sse::{Reader, TooLong};
 use crate::transport::Transport;
 use crate::{Delta, Request};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode};
 use station_core::Answer;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(crate) async fn ask(
     let response = send(endpoint, asked, idle, transport).await?;
     let status = response.status();
     if status != StatusCode::OK {
-        let after = retry_after(response.headers());
+        let after = crate::retry_after::retry_after(response.headers());
         // A refusal whose body does not come is a refusal all the same.
         let body = whole_body(endpoint, response, idle, REFUSAL_BYTES_MAX).await.unwrap_or_default();
         return Err(failure::of_status(endpoint, status.as_u16(), &body, after));
@@ -151,13 +151,4 @@ async fn whole_body(
     }
     body.truncate(limit);
     Ok(String::from_utf8_lossy(&body).into_owned())
-}
-
-/// `retry-after-ms`, or `Retry-After` in seconds. Its other form, a date, would need a clock that agrees with the
-/// provider's: the usual wait is taken instead.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |value: Option<&HeaderValue>| value?.to_str().ok()?.trim().parse::<f64>().ok();
-    let ms = number(headers.get("retry-after-ms")).map(|ms| ms / 1000.0);
-    let seconds = ms.or_else(|| number(headers.get(RETRY_AFTER)))?;
-    Duration::try_from_secs_f64(seconds).ok()
 }

@@ -1,8 +1,8 @@
 //! What is asked again, how often, and what is left alone afterwards.
 
-use crate::stage::{ask, config, conversation, model};
+use crate::stage::{ask, ask_within, config, conversation, model};
 use station_core::run::{AskFailure, Settings};
-use station_llm::{Config, Delta, Models, Repeat, Request};
+use station_llm::{Config, Delta, Models, Patience, Repeat, Request};
 use station_testkit::openai::{
     OpenAi, Turn, bad_key, empty, error_in_stream, overflow, rate_limited, reply, status,
 };
@@ -90,4 +90,15 @@ async fn a_request_that_is_sent_again_takes_its_turn_again() {
     };
     models.ask_in_turn(&model(), &request, &|| turn, &on_delta).await.unwrap();
     assert_eq!(*waits.lock().unwrap(), [turn]);
+}
+
+#[tokio::test]
+async fn a_fallback_is_not_kept_waiting_by_a_long_retry_after() {
+    // A run without another model waits it out: it is within what is waited for.
+    let stand_in = OpenAi::start(vec![rate_limited("20"), reply("too late")]);
+    let models = Models::new(Config { retries: 2, ..config(&stand_in) });
+    let asked = ask_within(&models, &conversation(), Patience::Short).await;
+    assert_eq!(asked.outcome.unwrap_err().failure, AskFailure::RateLimited);
+    assert_eq!((stand_in.requests().len(), asked.deltas), (1, Vec::new()));
+    assert!(models.cooling(&model()).is_some());
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use station_core::run::{GrantedTool, Settings, Target};
 use station_core::{Answer, Message, ModelRef, Secret, ServerId, ToolSpec};
-use station_llm::{AskError, Config, Delta, Models, Repeat, Request};
+use station_llm::{AskError, Config, Delta, Models, Patience, Repeat, Request};
 use station_testkit::openai::OpenAi;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -67,6 +67,14 @@ impl Asked {
 }
 
 pub(crate) async fn ask(models: &Models, messages: &[Message], schema: Option<&Value>) -> Asked {
+    asked(models, messages, schema, Patience::Long).await
+}
+
+pub(crate) async fn ask_within(models: &Models, messages: &[Message], patience: Patience) -> Asked {
+    asked(models, messages, None, patience).await
+}
+
+async fn asked(models: &Models, messages: &[Message], schema: Option<&Value>, patience: Patience) -> Asked {
     // What `main` does in the product. A lost race means that another test did it: as good.
     drop(rustls::crypto::ring::default_provider().install_default());
     let tools = [tool("get_time", json!({"type": "object"})), tool("read", json!({}))];
@@ -74,7 +82,8 @@ pub(crate) async fn ask(models: &Models, messages: &[Message], schema: Option<&V
     let request =
         Request { messages, tools: &tools, settings: &settings, output_schema: schema, repeat: Repeat::Any };
     let deltas = Mutex::new(Vec::new());
-    let outcome = models.ask(&model(), &request, &|delta| deltas.lock().unwrap().push(delta)).await;
+    let outcome =
+        models.ask_within(&model(), &request, patience, &|| Duration::ZERO, &|delta| deltas.lock().unwrap().push(delta)).await;
     if let Err(error) = &outcome {
         let shown = format!("{error} {:?} {error:?}", error.hint);
         assert!(!shown.contains(KEY) && !shown.contains("sk-"), "a key is shown: {shown}");

@@ -1,0 +1,79 @@
+//! How long a provider wants to be left alone: `Retry-After` (RFC 9110 §10.2.3), as seconds or as a date, and the
+//! milliseconds that OpenAI sends beside it.
+//!
+//! A date is read against the answer's own `Date`, so that a clock that is wrong here makes no wait of hours.
+
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// What `headers` ask for, if anything.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let number = |value: Option<&str>| value?.parse::<f64>().ok();
+    let ms = number(text(HeaderName::from_static("retry-after-ms"))).map(|ms| ms / 1000.0);
+    if let Some(seconds) = ms.or_else(|| number(text(RETRY_AFTER))) {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let until = seconds_of(text(RETRY_AFTER)?)?;
+    let now = text(DATE)
+        .and_then(seconds_of)
+        .or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs()))?;
+    // A date that is over says: now.
+    Some(Duration::from_secs(until.saturating_sub(now)))
+}
+
+/// Seconds since 1970 of an IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`: the one form that is still sent (§5.6.7).
+fn seconds_of(date: &str) -> Option<u64> {
+    let words: Vec<&str> = date.split_ascii_whitespace().collect();
+    let [_, day, month, year, time, "GMT"] = words[..] else { return None };
+    let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
+    let month = u64::try_from(MONTHS.iter().position(|name| *name == month)?).ok()? + 1;
+    let clock: Vec<u64> = time.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let [hours, minutes, seconds] = clock[..] else { return None };
+    if !(1970..=9999).contains(&year)
+        || !(1..=31).contains(&day)
+        || hours > 23
+        || minutes > 59
+        || seconds > 60
+    {
+        return None;
+    }
+    // Days by the civil calendar, with the year begun in March so that a leap day is its last.
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+    Some((days - 719_468) * 86_400 + hours * 3_600 + minutes * 60 + seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_a_number_or_a_date() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(seconds_of(date), Some(784_111_777));
+        assert_eq!(seconds_of("Tue, 29 Feb 2000 00:00:00 GMT"), Some(951_782_400));
+        assert_eq!(seconds_of("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
+        for (headers, expected) in [
+            (vec![("retry-after", "7")], Some(7_000)),
+            (vec![("retry-after", "0.5")], Some(500)),
+            (vec![("retry-after", "7"), ("retry-after-ms", "250")], Some(250)),
+            (vec![("retry-after", "Sun, 06 Nov 1994 08:49:57 GMT"), ("date", date)], Some(20_000)),
+            (vec![("retry-after", "Sun, 06 Nov 1994 08:49:07 GMT"), ("date", date)], Some(0)),
+            (vec![("retry-after", date)], Some(0)),
+            (vec![("retry-after", "Sunday, 06-Nov-94 08:49:37 GMT")], None),
+            (vec![("retry-after", "soon")], None),
+            (vec![("retry-after", "-1")], None),
+            (vec![], None),
+        ] {
+            let map: HeaderMap = headers
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+                .collect();
+            assert_eq!(retry_after(&map).map(|wait| wait.as_millis()), expected, "{headers:?}");
+        }
+    }
+}
