@@ -12,7 +12,7 @@ use crate::hear::hear;
 use crate::journal::{Journal, Standing, TRY_AGAIN_AFTER, is_hiccup};
 use crate::lease::{Before, Lease, millis};
 use crate::pace::Paced;
-use crate::perform::{Seat, Started, Written, perform};
+use crate::perform::{Performed, Seat, Started, Written, perform};
 use crate::prepare::{self, Start};
 use crate::reading::is_for_a_person;
 use crate::signals::Signals;
@@ -23,6 +23,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use station_core::run::{Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, Waiting, Why};
 use station_core::{Error, Kind, Micros, ModelRef, Result, RunId};
+use station_llm::Patience;
 use station_store::Run;
 use std::time::{Duration, Instant};
 
@@ -241,6 +242,7 @@ impl Drive<'_> {
             prepared: &prepared,
             lease: self.lease,
             written: &written,
+            patience: if self.machine.has_fallback() { Patience::Short } else { Patience::Long },
         };
         let began = Instant::now();
         let mut out: FuturesUnordered<_> =
@@ -262,7 +264,7 @@ impl Drive<'_> {
                 () = &mut drained => break GivenUp::Drained,
                 event = out.next() => match event {
                     None => return Ok(()),
-                    Some(event) => self.arrived(event, out.is_empty()).await?,
+                    Some(performed) => self.arrived(performed, out.is_empty()).await?,
                 },
             }
             // What is asked again, or never was sent, is not waited for.
@@ -276,11 +278,19 @@ impl Drive<'_> {
     }
 
     /// Appends an answer. While siblings are still out it is committed at once; otherwise the next start does it.
-    async fn arrived(&mut self, event: Event, is_last: bool) -> Result<()> {
-        let (event, whole) = self.machine.shorten(event);
+    async fn arrived(&mut self, performed: Performed, is_last: bool) -> Result<()> {
+        for event in performed.before {
+            self.journal.add(self.machine.apply(event));
+        }
+        let (event, whole) = self.machine.shorten(performed.end);
         self.journal.keep(whole);
         self.settle(&event);
+        let is_answer = matches!(event, Event::Answered { .. });
         self.journal.add(self.machine.apply(event));
+        // Calls that cannot be made at all are answered by the machine itself; the journal says so.
+        for (slot, sentence) in self.machine.answered_here().into_iter().filter(|_| is_answer) {
+            self.journal.add(self.machine.apply(Event::Refused { slot, sentence }));
+        }
         let cooling = |model: &ModelRef| self.station.models().cooling(model).is_some();
         let mended = self.machine.compaction_after_overflow().or_else(|| self.machine.fallback(&cooling));
         if let Some(mended) = mended {

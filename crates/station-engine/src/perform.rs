@@ -5,7 +5,7 @@ use crate::lease::{Lease, millis};
 use crate::{Live, Seen, Station, results, waiting};
 use station_core::run::{AskFailure, Event, Reading, Settings};
 use station_core::{EffectId, Message, ModelRef, RunId, budget};
-use station_llm::{Delta, Repeat, Request};
+use station_llm::{Delta, Patience, Repeat, Request};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
@@ -31,8 +31,21 @@ pub(crate) enum Started {
     },
 }
 
+/// What became of an effect, and what happened on the way to it.
+pub(crate) struct Performed {
+    /// Repetitions of a request to a model.
+    pub(crate) before: Vec<Event>,
+    pub(crate) end: Event,
+}
+
+impl From<Event> for Performed {
+    fn from(end: Event) -> Self {
+        Self { before: Vec::new(), end }
+    }
+}
+
 /// Performs one effect of a run.
-pub(crate) async fn perform(station: &Station, on: &Seat<'_>, started: Started) -> Event {
+pub(crate) async fn perform(station: &Station, on: &Seat<'_>, started: Started) -> Performed {
     match started {
         Started::Ask { id, model, messages, max_output } => {
             // A budget made room for one answer.
@@ -43,9 +56,9 @@ pub(crate) async fn perform(station: &Station, on: &Seat<'_>, started: Started) 
         }
         Started::Call { id, permit } => {
             let may_send = || on.lease.check().map(|()| on.written.note(id));
-            call::send(station, *permit, id, &may_send).await
+            call::send(station, *permit, id, &may_send).await.into()
         }
-        Started::Read { id, reading } => results::read(station, id, &reading).await,
+        Started::Read { id, reading } => results::read(station, id, &reading).await.into(),
     }
 }
 
@@ -57,6 +70,8 @@ pub(crate) struct Seat<'a> {
     pub(crate) prepared: &'a station_core::run::Prepared,
     pub(crate) lease: &'a Lease,
     pub(crate) written: &'a Written,
+    /// How long one model is waited for before the next of the list is asked.
+    pub(crate) patience: Patience,
 }
 
 /// Calls that were given to a connection: of these alone the outcome can be unknown. Until then a call waits for a process,
@@ -80,7 +95,7 @@ async fn ask(
     id: EffectId,
     model: &ModelRef,
     (messages, settings, repeat): (&[Message], &Settings, Repeat),
-) -> Event {
+) -> Performed {
     let prepared = on.prepared;
     let request = Request {
         messages,
@@ -90,11 +105,15 @@ async fn ask(
         repeat,
     };
     let (retries, heard) = watch::channel(None);
+    let repeated = Mutex::new(Vec::new());
     let tell = |delta: Delta| {
         let seen = match delta {
             Delta::Text(text) => Seen::Text(text),
             Delta::Retry { attempt, after, failure, reason } => {
                 retries.send_replace(Some((failure, after)));
+                let (sentence, wait_ms) = (reason.clone(), millis(after));
+                let event = Event::AskRetried { id, attempt, failure, sentence, wait_ms };
+                repeated.lock().expect("no holder of this lock can panic").push(event);
                 Seen::Retry { attempt, after, reason }
             }
         };
@@ -108,16 +127,18 @@ async fn ask(
     let started = Instant::now();
     let answer = tokio::select! {
         biased;
-        answer = station.models().ask_in_turn(model, &request, &turn, &tell) => answer,
+        answer = station.models().ask_within(model, &request, on.patience, &turn, &tell) => answer,
         never = note_retries(station, on, model, heard) => match never {},
     };
     let ms = millis(started.elapsed());
-    match answer {
+    let end = match answer {
         Ok(answer) => Event::Answered { id, answer, ms },
         Err(error) => {
             Event::AskFailed { id, failure: error.failure, sentence: error.sentence, hint: error.hint, ms }
         }
-    }
+    };
+    let before = std::mem::take(&mut *repeated.lock().expect("no holder of this lock can panic"));
+    Performed { before, end }
 }
 
 /// A wait shorter than this is over before anybody looks: it is worth no write.

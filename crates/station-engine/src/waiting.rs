@@ -23,6 +23,7 @@ impl Outstanding {
             | Event::ChildEnded { id, .. } => self.0.retain(|(out, ..)| out != id),
             Event::Adopted { .. }
             | Event::RunStarted(_)
+            | Event::AskRetried { .. }
             | Event::ModelSwitched { .. }
             | Event::Compacted(_)
             | Event::Refused { .. }

@@ -69,6 +69,18 @@ impl Machine {
         self.turns.last().map(Turn::unsettled).unwrap_or_default()
     }
 
+    /// Calls of the current turn that are answered already, and with what. Right after a model's answer these are the
+    /// ones that cannot be made: of a tool that does not exist, with arguments that are no JSON.
+    #[must_use]
+    pub fn answered_here(&self) -> Vec<(usize, String)> {
+        let slots = self.turns.last().map(|turn| turn.slots.as_slice()).unwrap_or_default();
+        let done = slots.iter().enumerate().filter_map(|(at, slot)| match &slot.state {
+            State::Done { text, is_error: true, .. } => Some((at, text.clone())),
+            _ => None,
+        });
+        done.collect()
+    }
+
     /// Calls of the current turn, for people: "`write` of `fs`, `read` of `fs`".
     #[must_use]
     pub fn in_words(&self, effects: &[EffectId]) -> String {

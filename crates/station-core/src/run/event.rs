@@ -88,6 +88,20 @@ pub enum Event {
         /// How long it took.
         ms: u64,
     },
+    /// A request to a model failed and was sent again, under the same id. Written together with what became of it, so
+    /// it costs no commit.
+    AskRetried {
+        /// The request.
+        id: EffectId,
+        /// Which attempt began: 2 for the first repetition.
+        attempt: u32,
+        /// The sort of failure.
+        failure: AskFailure,
+        /// The public sentence of what failed.
+        sentence: String,
+        /// How long was waited before it.
+        wait_ms: u64,
+    },
     /// The run goes on with another model of its list.
     ModelSwitched {
         /// Index into the list.

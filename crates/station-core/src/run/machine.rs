@@ -93,6 +93,8 @@ impl Machine {
                 self.failed =
                     Some(Failed { failure: *failure, sentence: sentence.clone(), hint: hint.clone() });
             }
+            // What became of the request is told by the event behind it.
+            Event::AskRetried { .. } => {}
             Event::ModelSwitched { to, .. } => {
                 self.failed = None;
                 self.choice = *to;
@@ -321,6 +323,12 @@ impl Machine {
             return false;
         };
         recent.windows(2).all(|pair| pair[0].same_as(&pair[1]))
+    }
+
+    /// Whether another model of its list can be asked where the one at hand fails.
+    #[must_use]
+    pub fn has_fallback(&self) -> bool {
+        self.inputs.as_ref().is_some_and(|inputs| self.able_after(inputs, self.choice, &|_| false).is_some())
     }
 
     fn able(&self, choice: &super::ModelChoice) -> bool {

@@ -194,6 +194,7 @@ pub(crate) fn outline(details: &RunDetails) -> String {
                 format!("answered {:?}, {} calls", answer.text, answer.calls.len())
             }
             Event::AskFailed { failure, .. } => format!("ask failed {failure:?}"),
+            Event::AskRetried { attempt, failure, .. } => format!("retry {attempt} after {failure:?}"),
             Event::ModelSwitched { to_model, .. } => format!("switched to {to_model}"),
             Event::Compacted(compaction) => format!("compacted, {:?}", compaction.reason),
             Event::Returned { text, is_error, .. } => {

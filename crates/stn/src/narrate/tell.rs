@@ -104,6 +104,9 @@ impl Narrator {
                     failure_word(*failure)
                 ))]
             }
+            Event::AskRetried { attempt, failure, sentence, wait_ms, .. } => {
+                self.retried(*attempt, *failure, sentence, *wait_ms)
+            }
             Event::ModelSwitched { from_model, to_model, reason, .. } => {
                 vec![bad(format!("switched from {from_model} to {to_model}: {reason}"))]
             }
@@ -114,8 +117,14 @@ impl Narrator {
                 self.returned(&name, text, *is_error, &length, *ms)
             }
             Event::Refused { slot, sentence } => {
-                let name = self.calls.get(*slot).map_or("a tool", |call| call.name.as_str());
-                vec![bad(format!("x {name} was not called: {sentence}"))]
+                let call = self.calls.get(*slot);
+                let name = call.map_or("a tool", |call| call.name.as_str());
+                let arguments = call.map(|call| call.arguments.as_str()).unwrap_or_default();
+                let text = format!("x {name} was not called: {sentence}; it was to be given");
+                match arguments {
+                    "" | "{}" => vec![bad(format!("x {name} was not called: {sentence}"))],
+                    arguments => self.with_text(bad(text), "", arguments),
+                }
             }
             Event::OutcomeUnknown { id, why, sentence, ms } => {
                 let name = self.name(*id);
@@ -156,6 +165,15 @@ impl Narrator {
             Event::DeadlinePassed => vec![bad("its time is over".to_owned())],
             Event::RunEnded { outcome } => self.ended(outcome),
         }
+    }
+
+    /// While it happens a retry is told when its wait begins.
+    fn retried(&self, attempt: u32, failure: AskFailure, sentence: &str, wait_ms: u64) -> Vec<Line> {
+        if self.detail == Detail::Brief {
+            return Vec::new();
+        }
+        let (wait, word) = (duration(wait_ms), failure_word(failure));
+        vec![bad(format!("model asked again after {wait} (attempt {attempt}, {word}): {sentence}"))]
     }
 
     fn budget(&self, event: &Event) -> Vec<Line> {

@@ -281,3 +281,46 @@ fn old_runs_are_removed_when_somebody_says_so() {
         Removed 1 run, and 3 stored bodies with them.
     "#]]);
 }
+
+#[test]
+fn what_was_asked_again_and_what_could_not_be_called_is_in_the_journal() {
+    let model = OpenAi::start(vec![
+        openai::status(503, "busy"),
+        openai::calls([("nothing_like_it", r#"{"a": 1}"#), ("echo", "{not json"), ("echo", r#"{"text": "x"}"#)]),
+        openai::reply("Done."),
+    ]);
+    let home = Home::with_fake()
+        .set("STN_AI_PROVIDER", "openai")
+        .set("STN_AI_MODEL", "stand-in-1")
+        .set("STN_AI_BASE_URL", &model.base_url())
+        .set("STN_AI_API_KEY", "a-key");
+    home.agent("default", "worker", "model: stand-in-1\ntools: [__echo]\n");
+    home.stn(&["agent", "run", "worker", "work", "--quiet"]).done();
+    home.stn(&["runs", "inspect", "1"]).is(&expect![[r#"
+        Run 1 of `worker` in `default`: completed
+          task  work
+          model  openai/stand-in-1
+          created  [time] UTC
+
+        [span]  taken up by [worker]
+        [span]  run 1 of `worker` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 1 word)
+        [span]  model asked again after [span] (attempt 2, unavailable): model `openai/stand-in-1` answered 503: busy
+        [span]  turn 1: 3 calls (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+        [span]  x nothing_like_it was not called: there is no tool `nothing_like_it`; there are: echo, read_result; it was to be given {"a": 1}
+        [span]  x echo was not called: the arguments are not valid JSON (key must be a string at line 1 column 2); call again with valid JSON; it was to be given {not json
+        [span]  -> fake/echo {"text": "x"}
+        [span]  <- echo: 1 byte in [span]: x
+        [span]  turn 2: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+
+        run 1 completed in [span] (2 steps, 1 tool call, 200 tokens in (128 cached), 40 out)
+          Done.
+    "#]]);
+    let journal = home.json(&["runs", "inspect", "1"])["journal"].clone();
+    let of = |name: &str| -> Vec<serde_json::Value> {
+        let events = journal.as_array().unwrap().iter().map(|entry| entry["event"].clone());
+        events.filter(|event| event["event"] == name).collect()
+    };
+    let retried = of("ask_retried");
+    assert_eq!((retried.len(), &retried[0]["attempt"]), (1, &serde_json::json!(2)), "{retried:?}");
+    assert_eq!(of("refused").len(), 2, "{journal:#}");
+}
