@@ -16,6 +16,9 @@ use std::path::Path;
 /// The provider and model that are written where none is given.
 const OFFLINE: &str = "offline";
 
+/// Providers that are known by name.
+const PROVIDERS: [&str; 5] = ["openai", "anthropic", "gemini", "ollama", OFFLINE];
+
 /// Set Station up: configuration, key, database, and the environment `default`
 ///
 /// What is there already stays as it is. Without `--provider` the built-in offline model is written: it works by rules
@@ -44,12 +47,34 @@ impl Args {
         if is_new && !given && !self.yes && std::io::stdin().is_terminal() && !session.out.is_json() {
             self.ask(session)?;
         }
+        self.check()?;
         make_folder(&settings.folder)?;
         let mut made: Vec<String> = self.configure(settings)?.into_iter().collect();
         // With what was just written.
         let session = Session { out: session.out, settings: reread(settings)?, by: session.by.clone() };
         made.extend(set_up(&session).await?);
         tell(&session, &made)
+    }
+
+    /// Refuses what no run could use, before anything is written.
+    fn check(&self) -> Result<()> {
+        if let Some(url) = &self.base_url {
+            let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            if !rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '[')) {
+                return Err(Error::invalid(format!("`{url}` is no address of a provider"))
+                    .with_hint("it looks like http://127.0.0.1:8000/v1")
+                    .into());
+            }
+        }
+        match &self.provider {
+            Some(provider) if self.base_url.is_none() && !PROVIDERS.contains(&provider.as_str()) => {
+                Err(Error::invalid(format!("there is no provider `{provider}`"))
+                    .with_hint(format!("it is one of {}", PROVIDERS.join(", ")))
+                    .with_hint("one that speaks like OpenAI has an address: add `--base-url URL`")
+                    .into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes config.yaml; gives back what was made. Another command may be at it, so it is read again under the lock.

@@ -67,3 +67,17 @@ fn what_others_wrote_stays() {
         .unwrap();
     assert!(rest.starts_with("workspace_id: "), "{rest}");
 }
+
+#[test]
+fn what_no_run_could_use_is_refused_before_anything_is_written() {
+    for (args, sentence) in [
+        (["--provider", "nosuch"], "there is no provider `nosuch`"),
+        (["--base-url", "notaurl"], "`notaurl` is no address of a provider"),
+        (["--base-url", "http://"], "`http://` is no address of a provider"),
+    ] {
+        let home = Home::new();
+        let said = home.stn(&["init", "--yes", args[0], args[1]]);
+        assert!(said.exits(1).stderr.contains(sentence), "{}", said.shown());
+        assert!(!home.config("").exists());
+    }
+}
