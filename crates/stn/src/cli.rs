@@ -114,6 +114,13 @@ impl Command {
             out.answer(&reference::markdown(Cli::command()))?;
             return Ok(Code::Done);
         }
+        let makes_home = matches!(self, Self::Init(_) | Self::Demo(_));
+        if let Some(path) = config.filter(|path| !makes_home && !path.exists()) {
+            let sentence = format!("--config names {}, and there is nothing", path.display());
+            return Err(Error::not_found(sentence)
+                .with_hint("name a config.yaml or its folder; `stn --config PATH init` makes one there")
+                .into());
+        }
         let faults = if matches!(self, Self::Serve(_)) { Faults::Logged } else { Faults::Untold };
         let session = Session::new(out, config, faults)?;
         if let Self::Config(command) = self {

@@ -82,8 +82,11 @@ async fn asked(models: &Models, messages: &[Message], schema: Option<&Value>, pa
     let request =
         Request { messages, tools: &tools, settings: &settings, output_schema: schema, repeat: Repeat::Any };
     let deltas = Mutex::new(Vec::new());
-    let outcome =
-        models.ask_within(&model(), &request, patience, &|| Duration::ZERO, &|delta| deltas.lock().unwrap().push(delta)).await;
+    let outcome = models
+        .ask_within(&model(), &request, patience, &|| Duration::ZERO, &|delta| {
+            deltas.lock().unwrap().push(delta)
+        })
+        .await;
     if let Err(error) = &outcome {
         let shown = format!("{error} {:?} {error:?}", error.hint);
         assert!(!shown.contains(KEY) && !shown.contains("sk-"), "a key is shown: {shown}");

@@ -90,3 +90,15 @@ fn the_folder_is_chosen_by_flag_then_environment() {
     }
     assert!(!home.config("").exists());
 }
+
+#[test]
+fn a_mistyped_configuration_makes_no_home() {
+    let home = Home::new();
+    for path in ["nowhere", "nowhere/config.yaml"] {
+        for args in [["agent", "list"], ["config", "show"]] {
+            let said = home.stn(&["--config", path, args[0], args[1]]);
+            assert!(said.exits(1).stderr.contains("and there is nothing"), "{}", said.shown());
+        }
+        assert!(!home.path().join("nowhere").exists());
+    }
+}

@@ -286,7 +286,11 @@ fn old_runs_are_removed_when_somebody_says_so() {
 fn what_was_asked_again_and_what_could_not_be_called_is_in_the_journal() {
     let model = OpenAi::start(vec![
         openai::status(503, "busy"),
-        openai::calls([("nothing_like_it", r#"{"a": 1}"#), ("echo", "{not json"), ("echo", r#"{"text": "x"}"#)]),
+        openai::calls([
+            ("nothing_like_it", r#"{"a": 1}"#),
+            ("echo", "{not json"),
+            ("echo", r#"{"text": "x"}"#),
+        ]),
         openai::reply("Done."),
     ]);
     let home = Home::with_fake()
