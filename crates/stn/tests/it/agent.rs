@@ -270,3 +270,11 @@ fn variables_are_given_with_the_run_and_never_shown() {
     assert!(!said.stderr.contains("s3cret-guest"), "{}", said.stderr);
     home.stn(&["agent", "run", "greeter", "greet", "--var", "who"]).exits(2);
 }
+
+#[test]
+fn the_first_command_of_all_may_make_an_agent() {
+    let home = Home::new();
+    let said = home.stn(&["agent", "create", "name", "description", "--domain", "devops"]);
+    assert!(said.done().stderr.contains("Made environment `default`"), "{}", said.shown());
+    assert_eq!(home.json(&["agent", "list"])["count"], 1);
+}

@@ -63,8 +63,22 @@ impl Args {
     }
 }
 
+/// In a home that nobody has set up, `default` is made: the first command that somebody types may be this one.
+async fn make_default(session: &Session<'_>, station: &Station, name: &EnvironmentName) -> Result<()> {
+    let is_first = station.list_environments(&session.by).await?.is_empty();
+    let has_folder = session.settings.workspace().environment_folder(name).is_dir();
+    if !is_first || has_folder || *name != EnvironmentName::default() {
+        return Ok(());
+    }
+    let made = station.create_environment(&session.by, name, "").await?;
+    let folder = made.folder.map(|folder| format!(": {}", folder.display())).unwrap_or_default();
+    session.out.note(Tone::Plain, &format!("Made environment `{name}`{folder}"));
+    Ok(())
+}
+
 async fn create(session: &Session<'_>, station: &Station, new: NewAgent) -> Result {
     let environment = new.environment.clone();
+    make_default(session, station, &environment).await?;
     let ranked = new.tools.is_none();
     let doing = format!("asking the servers of `{environment}` for their tools");
     // The choice is only as good as what is known of the servers.
