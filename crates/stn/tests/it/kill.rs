@@ -129,6 +129,7 @@ fn a_kill_inside_a_tool_call() {
         scene.kill(child);
 
         assert_eq!(scene.statuses(), ["worker interrupted"]);
+        assert_eq!(scene.home.json(&["runs", "list", "--status", "interrupted"])["count"], 1);
         let inspected = scene.home.stn(&["runs", "inspect", "1"]).shown();
         assert!(inspected.starts_with("Run 1 of `worker` in `default`: interrupted\n"), "{inspected}");
         assert!(inspected.contains("hang was out when Station went away"), "{inspected}");

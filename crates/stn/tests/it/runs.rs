@@ -214,14 +214,13 @@ fn a_killed_run_shows_interrupted_and_goes_on() {
     assert_eq!(code, None, "{stderr}");
     home.stn(&["runs", "list"]).is(&expect![[r#"
         ID  AGENT  ENVIRONMENT  STATUS  STARTED (UTC)  TOOK  WAITS ON  TASK
-        1  waiter  default  interrupted  [time]  tool `hang` of `fake` since [time]  wait
+        1  waiter  default  interrupted  [time]  wait
     "#]]);
     home.stn(&["runs", "inspect", "1"]).is(&expect![[r#"
         Run 1 of `waiter` in `default`: interrupted
           task  wait
           model  openai/stand-in-1
           created  [time] UTC
-          waits on tool `hang` of `fake` since [time]
 
         [span]  taken up by [worker]
         [span]  run 1 of `waiter` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 1 word)

@@ -102,7 +102,7 @@ fn header(run: &Run, interrupted: bool, detail: Detail, now: Micros) -> Vec<(Ton
         run.forked_from.map(|from| format!("run {}, step {}", from.run, from.step)).unwrap_or_default(),
     );
     row("parent", run.parent.map(|parent| format!("run {parent}")).unwrap_or_default());
-    row("waits on", wait(run, now).unwrap_or_default());
+    row("waits on", wait(run, now).filter(|_| !interrupted).unwrap_or_default());
     lines
 }
 

@@ -17,9 +17,10 @@ pub(crate) struct Args {
     /// Only runs in this environment; also the environment of the agent's name
     #[arg(long, value_name = "NAME", value_parser = environment_name)]
     env: Option<EnvironmentName>,
-    /// Only runs with this status: queued, running, waiting, completed, failed, cancelled or timed_out
+    /// Only runs with this status: queued, running, waiting, completed, failed, cancelled or timed_out;
+    /// interrupted: running, as far as is recorded, while its process is gone
     #[arg(long, value_parser = status)]
-    status: Option<Status>,
+    status: Option<Wanted>,
     /// Only runs that have not ended: each says what it waits on
     #[arg(long, conflicts_with = "status")]
     waiting: bool,
@@ -36,8 +37,16 @@ impl Args {
         session
             .with(async |station| {
                 let filter = self.filter(session, station).await?;
-                let runs = station.list_runs(&session.by, &filter, self.limit).await?;
                 let interrupted = |run: &Run| station.is_interrupted(run);
+                let runs = match self.status {
+                    Some(Wanted::Interrupted) => {
+                        let mut runs = station.list_runs(&session.by, &filter, RUNNING_MAX).await?;
+                        runs.retain(&interrupted);
+                        runs.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
+                        runs
+                    }
+                    _ => station.list_runs(&session.by, &filter, self.limit).await?,
+                };
                 if session.out.is_json() {
                     let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
                     let budgets = station.run_budgets(&ids).await?;
@@ -76,7 +85,11 @@ impl Args {
             None => None,
             Some(text) => Some(self.agent(session, station, text).await?),
         };
-        Ok(RunFilter { agent, environment, status: self.status, open: self.waiting, before: self.before })
+        let status = self.status.map(|wanted| match wanted {
+            Wanted::Recorded(status) => status,
+            Wanted::Interrupted => Status::Running,
+        });
+        Ok(RunFilter { agent, environment, status, open: self.waiting, before: self.before })
     }
 
     async fn agent(&self, session: &Session<'_>, station: &Station, text: &str) -> Result<AgentId> {
@@ -114,14 +127,28 @@ fn row(run: &Run, interrupted: bool, now: Micros) -> [String; 8] {
         if interrupted { "interrupted".to_owned() } else { run.status.as_str().to_owned() },
         moment(run.started_at.unwrap_or(run.created_at)),
         span.unwrap_or_default(),
-        wait(run, now).unwrap_or_default(),
+        // Nobody waits any more where nobody drives.
+        wait(run, now).filter(|_| !interrupted).unwrap_or_default(),
         cut(&run.task, 50),
     ]
 }
 
-fn status(word: &str) -> Result<Status, String> {
-    Status::from_word(word).ok_or_else(|| {
+/// Runs that are recorded as running, looked through for those whose process is gone.
+const RUNNING_MAX: u32 = 1_000;
+
+/// A status as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Recorded(Status),
+    Interrupted,
+}
+
+fn status(word: &str) -> Result<Wanted, String> {
+    if word == "interrupted" {
+        return Ok(Wanted::Interrupted);
+    }
+    Status::from_word(word).map(Wanted::Recorded).ok_or_else(|| {
         let words: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
-        format!("it is one of {}", words.join(", "))
+        format!("it is one of {}, interrupted", words.join(", "))
     })
 }
