@@ -9,7 +9,7 @@ use crate::variables::Values;
 use crate::workspace::FolderRead;
 use station_core::file::Problem;
 use station_core::sync::{self, Change, Plan, Removals, changed_servers};
-use station_core::{Agent, Caller, Environment, EnvironmentName, Error, Result, Server, ToolId};
+use station_core::{Agent, Caller, Environment, EnvironmentName, Error, Origin, Result, Server, ToolId};
 use std::collections::BTreeMap;
 
 /// How a sync is to be done.
@@ -98,6 +98,29 @@ impl Station {
         Ok(names)
     }
 
+    /// Environments of this workspace that the store has and whose folders are gone: an error, never a removal.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn lost_environments(&self) -> Result<Vec<EnvironmentName>> {
+        let mut lost = Vec::new();
+        for environment in self.store().environments().await? {
+            if self.has_lost_folder(&environment).await? {
+                lost.push(environment.name);
+            }
+        }
+        Ok(lost)
+    }
+
+    async fn has_lost_folder(&self, environment: &Environment) -> Result<bool> {
+        if environment.origin != Origin::File
+            || self.config().workspace.environment_folder(&environment.name).is_dir()
+        {
+            return Ok(false);
+        }
+        Ok(!self.store().stored(&environment.name, &self.known_workspace_id()).await?.foreign)
+    }
+
     /// Applies what has changed in the files of an environment before something of it is used. Removes nothing, connects
     /// to nothing; an environment without a folder is left as the store has it.
     ///
@@ -133,7 +156,19 @@ impl Station {
     }
 
     pub(crate) async fn apply_files(&self, name: &EnvironmentName, source: Source) -> Result<Option<Plan>> {
-        let Some(fingerprint) = self.config().workspace.fingerprint(name)? else { return Ok(None) };
+        let Some(fingerprint) = self.config().workspace.fingerprint(name)? else {
+            let environment = self.store().environment(name.as_str()).await?;
+            if let Some(environment) = environment
+                && self.has_lost_folder(&environment).await?
+            {
+                let folder = self.config().workspace.environment_folder(name);
+                let sentence = format!("environment `{name}` has lost its folder {}", folder.display());
+                return Err(Error::not_found(sentence).with_hint(
+                    "what is stored of it stays: bring the folder back, or run with `--no-sync`",
+                ));
+            }
+            return Ok(None);
+        };
         if source == Source::IfChanged
             && let Some(environment) = self.store().environment(name.as_str()).await?
             && self.store().files_seen(environment.id).await?.as_deref() == Some(&fingerprint)

@@ -61,7 +61,19 @@ impl Args {
             let reports: Vec<wire::SyncReport> = reports.iter().map(wire::SyncReport::from).collect();
             session.out.json(&wire::list("environments", &reports))?;
         }
-        Ok(if reports.iter().all(is_whole) { Code::Done } else { Code::Partial })
+        let lost = if self.env.is_none() { station.lost_environments().await? } else { Vec::new() };
+        for name in &lost {
+            let folder = session.settings.workspace().environment_folder(name);
+            session.out.note(
+                Tone::Bad,
+                &format!("error: environment `{name}` has lost its folder {}", folder.display()),
+            );
+            session.out.hint(&format!(
+                "what is stored of it stays: bring the folder back, or make an empty one with `mkdir -p {}`",
+                folder.display()
+            ));
+        }
+        Ok(if lost.is_empty() && reports.iter().all(is_whole) { Code::Done } else { Code::Partial })
     }
 }
 

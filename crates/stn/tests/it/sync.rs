@@ -166,3 +166,16 @@ fn rules_that_cannot_be_read_let_nothing_run() {
         assert!(said.contains(expected), "{expected}\n{said}");
     }
 }
+
+#[test]
+fn a_folder_that_is_gone_is_an_error_where_others_are_there() {
+    let home = Home::with_init();
+    home.agent("bb", "worker", "model: offline\n");
+    home.stn(&["sync"]).done();
+    std::fs::remove_dir_all(home.config("environments/bb")).unwrap();
+    let said = home.stn(&["sync"]);
+    assert!(said.exits(4).stderr.contains("environment `bb` has lost its folder"), "{}", said.shown());
+    let said = home.stn(&["agent", "run", "worker", "x", "--env", "bb"]);
+    assert!(said.exits(1).stderr.contains("environment `bb` has lost its folder"), "{}", said.shown());
+    home.stn(&["agent", "run", "worker", "x", "--env", "bb", "--no-sync"]).done();
+}
