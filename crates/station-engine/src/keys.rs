@@ -5,7 +5,10 @@
 
 use crate::FolderLock;
 use station_core::{Error, Result, Secret};
-use station_store::{FileState, Key, LeaseClock, Location, Options, Store, inspect, is_go_database};
+use station_store::{
+    FileState, Key, LeaseClock, Location, Options, Store, inspect, is_go_database, is_there,
+    of_another_program,
+};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -42,6 +45,8 @@ pub struct KeyStatus {
     pub id: Option<String>,
     /// Whether it opens the store: `None` where there is no key or no store yet.
     pub opens: Option<std::result::Result<(), String>>,
+    /// There is a database and no key for it: none is made then.
+    pub locked_out: bool,
 }
 
 impl Keys {
@@ -81,7 +86,7 @@ impl Keys {
     ///
     /// # Errors
     /// As [`Keys::find`]; `Conflict` where a database exists and no key does.
-    pub fn find_or_make(&self, location: &Location) -> Result<(Key, KeyPlace, bool)> {
+    pub async fn find_or_make(&self, location: &Location) -> Result<(Key, KeyPlace, bool)> {
         if let Some((key, place)) = self.find()? {
             return Ok((key, place, false));
         }
@@ -90,7 +95,7 @@ impl Keys {
         if let Some((key, place)) = self.find()? {
             return Ok((key, place, false));
         }
-        let key = self.make(location)?;
+        let key = self.make(location).await?;
         Ok((key, KeyPlace::File(self.path()), true))
     }
 
@@ -98,12 +103,12 @@ impl Keys {
     ///
     /// # Errors
     /// `Conflict` where a key or a database of ours exists.
-    pub fn generate(&self, location: &Location) -> Result<Key> {
+    pub async fn generate(&self, location: &Location) -> Result<Key> {
         if let Some((_, place)) = self.find()? {
             return Err(Error::conflict(format!("there is a key already: {place}"))
                 .with_hint("a second key would open nothing; `stn key status` shows the first"));
         }
-        self.make(location)
+        self.make(location).await
     }
 
     /// Keeps `key` in the key file, if it opens the database that is there.
@@ -112,16 +117,18 @@ impl Keys {
     /// `Conflict` where it does not, or where another key opens it already.
     pub async fn set(&self, key: &Key, location: &Location) -> Result<()> {
         if let Some((found, place)) = self.find()? {
-            if found.id() == key.id() {
+            // In the environment or in config.yaml it is not kept yet.
+            if found.id() == key.id() && matches!(place, KeyPlace::File(_)) {
                 return Ok(());
             }
-            if exists(location)? && try_open(&found, location).await.is_ok() {
+            if found.id() != key.id() && is_there(location).await? && try_open(&found, location).await.is_ok()
+            {
                 return Err(Error::conflict(format!(
                     "the key in use ({place}) opens the database, this one is another"
                 )));
             }
         }
-        if exists(location)? {
+        if is_there(location).await? {
             try_open(key, location).await?;
         }
         self.write(key, true)
@@ -133,14 +140,16 @@ impl Keys {
     /// As [`Keys::find`].
     pub async fn status(&self, location: &Location) -> Result<KeyStatus> {
         let Some((key, place)) = self.find()? else {
-            return Ok(KeyStatus { place: None, id: None, opens: None });
+            // A database that cannot be asked is not one that is missing.
+            let is_there = is_there(location).await.unwrap_or(true);
+            return Ok(KeyStatus { place: None, id: None, opens: None, locked_out: is_there });
         };
-        let opens = if exists(location)? {
+        let opens = if is_there(location).await? {
             Some(try_open(&key, location).await.map_err(|error| error.sentence().to_owned()))
         } else {
             None
         };
-        Ok(KeyStatus { place: Some(place), id: Some(key.id()), opens })
+        Ok(KeyStatus { place: Some(place), id: Some(key.id()), opens, locked_out: false })
     }
 
     /// The key file.
@@ -149,19 +158,24 @@ impl Keys {
         self.folder.join("station.key")
     }
 
-    fn make(&self, location: &Location) -> Result<Key> {
+    async fn make(&self, location: &Location) -> Result<Key> {
         if let Location::Sqlite(path) = location
-            && inspect(path)? == FileState::Opaque
+            && inspect(path)? == FileState::Plain
+            && !is_go_database(path)
         {
-            return Err(Error::conflict(format!(
-                "{} exists, and no key is configured to open it",
-                path.display()
-            ))
-            .with_hint(format!(
-                "put its key into {} with `stn key set`, or into STATION_ENCRYPTION_KEY",
-                self.path().display()
-            ))
-            .with_hint("a new key would not open it, so none was made"));
+            return Err(of_another_program(path));
+        }
+        if is_there(location).await? {
+            let what = match location {
+                Location::Sqlite(path) => path.display().to_string(),
+                Location::Postgres(_) => "the database in PostgreSQL".to_owned(),
+            };
+            return Err(Error::conflict(format!("{what} exists, and no key is configured to open it"))
+                .with_hint(format!(
+                    "put its key into {} with `stn key set`, or into STATION_ENCRYPTION_KEY",
+                    self.path().display()
+                ))
+                .with_hint("a new key would not open it, so none was made"));
         }
         let key = Key::generate()?;
         self.write(&key, false)?;
@@ -220,16 +234,9 @@ impl KeyPlace {
             }
             Self::Environment(_) => None,
             Self::Config => {
-                Some("the key is in config.yaml, which people commit: move it with `stn key set`".to_owned())
+                Some("the key is in config.yaml, which people commit: move it with `stn key set`, then take that line out".to_owned())
             }
         }
-    }
-}
-
-fn exists(location: &Location) -> Result<bool> {
-    match location {
-        Location::Sqlite(path) => Ok(inspect(path)? == FileState::Opaque),
-        Location::Postgres(_) => Ok(true),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::db::{Blocking, Conn};
 use crate::failure::{self, Cause};
-use crate::inspect::{FileState, inspect};
+use crate::inspect::{FileState, inspect, of_another_program};
 use crate::{Key, Location, sqlite};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
@@ -62,13 +62,7 @@ async fn open_elsewhere(options: sqlite::Options) -> Result<rusqlite::Connection
 
 fn prepare_sqlite(path: &Path, key: &Key) -> Result<Target> {
     match inspect(path)? {
-        FileState::Plain => {
-            return Err(Error::conflict(format!(
-                "`{}` is the database of another program: unencrypted SQLite",
-                path.display()
-            ))
-            .with_hint("nothing was changed; name another path in STATION_DATABASE or `database_url`, or move it aside"));
-        }
+        FileState::Plain => return Err(of_another_program(path)),
         FileState::Missing => create(path)?,
         FileState::Opaque => {}
     }
@@ -92,7 +86,7 @@ fn create(path: &Path) -> Result<()> {
     })
 }
 
-fn prepare_postgres(url: &str) -> Result<Target> {
+pub(crate) fn prepare_postgres(url: &str) -> Result<Target> {
     // The driver's own error may quote the URL, and with it the password: it is dropped on purpose.
     let options = PgConnectOptions::from_str(url).map_err(|_| {
         Error::invalid("the database URL cannot be read")

@@ -29,6 +29,8 @@ impl std::error::Error for Cause {}
 pub(crate) enum Failure {
     /// The key does not open the file, or the file is something else.
     NotOurs,
+    /// The file is ours, and a part of it is broken or missing.
+    Damaged,
     /// The disk, or the quota, is full.
     Full,
     /// Another process holds the lock for longer than we wait.
@@ -76,6 +78,9 @@ impl Failure {
         match code & 0xff {
             // It could not make the file of its shared memory longer.
             10 if code >> 8 == 19 => Self::Full,
+            // A page that should be there is not: the file was cut.
+            10 if code >> 8 == 2 => Self::Damaged,
+            11 => Self::Damaged,
             10 => Self::Disk,
             5 | 6 => Self::Locked,
             3 | 8 | 14 => Self::ReadOnly,
@@ -145,6 +150,9 @@ fn sentence(place: &str, failure: Failure) -> Option<Error> {
             Error::invalid(format!("`{place}` cannot be opened: wrong key, or not a Station database"))
                 .with_hint("nothing was changed; `stn key status` shows which key is used")
         }
+        Failure::Damaged => Error::conflict(format!("the database `{place}` is damaged: a part of it is missing or broken"))
+            .with_hint("copy it and its -wal file away first, then bring back a backup; nothing more was changed")
+            .with_hint("definitions come from your files: an empty place and `stn sync` make a new one, without the runs"),
         Failure::Full => Error::new(Kind::Busy, format!("no space is left for the database `{place}`"))
             .with_hint("nothing was damaged; free some space and try again"),
         Failure::Locked => {

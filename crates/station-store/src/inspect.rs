@@ -49,6 +49,15 @@ pub fn is_go_database(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "station.db") || has_tables(path).unwrap_or(false)
 }
 
+/// The refusal of a database at `path` that is neither ours nor the Go program's.
+#[must_use]
+pub fn of_another_program(path: &Path) -> Error {
+    Error::conflict(format!("`{}` is the database of another program: unencrypted SQLite", path.display()))
+        .with_hint(
+            "nothing was changed; name another path in STATION_DATABASE or `database_url`, or move it aside",
+        )
+}
+
 fn has_tables(path: &Path) -> rusqlite::Result<bool> {
     const SQL: &str = "select count(*) from sqlite_master where type = 'table' and name = ?1";
     // `immutable`: SQLite then makes neither a WAL nor a lock beside a file that is somebody else's.

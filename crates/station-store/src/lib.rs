@@ -55,7 +55,7 @@ pub use cancel::Cancelled;
 pub use claim::{Claim, Renewed};
 pub use family::Relative;
 pub use fork::NewFork;
-pub use inspect::{FileState, inspect, is_go_database};
+pub use inspect::{FileState, inspect, is_go_database, of_another_program};
 pub use instances::Instance;
 pub use journal::{Append, Appended, RunUpdate};
 pub use key::Key;
@@ -92,6 +92,18 @@ pub enum Location {
     Sqlite(PathBuf),
     /// A `postgres://` URL; it may hold a password.
     Postgres(Secret),
+}
+
+/// Whether a store of ours may be at `location`: a file that is no plain database, or our table in PostgreSQL. Makes
+/// nothing, and needs no key.
+///
+/// # Errors
+/// Where that cannot be found out: then nobody may act as if there were none.
+pub async fn is_there(location: &Location) -> Result<bool> {
+    match location {
+        Location::Sqlite(path) => Ok(inspect(path)? == FileState::Opaque),
+        Location::Postgres(url) => migrate::is_there(&connect::prepare_postgres(url.expose())?).await,
+    }
 }
 
 /// What it takes to open a store.

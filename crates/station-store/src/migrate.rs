@@ -93,6 +93,13 @@ pub(crate) async fn open(target: &Target, key: &Key) -> Result<Conn> {
     Ok(conn)
 }
 
+/// Whether a store is there, whatever its key. Asks and makes nothing.
+pub(crate) async fn is_there(target: &Target) -> Result<bool> {
+    const SQL: &str = "select 1 from pg_tables where schemaname = 'station' and tablename = 'store'";
+    let mut conn = connect_patiently(target).await?;
+    Ok(conn.row(SQL, Vec::new()).await?.is_some())
+}
+
 async fn connect_patiently(target: &Target) -> Result<Conn> {
     for _ in 1..OPEN_ATTEMPTS {
         match target.connect(Blocking::of_readers()).await {

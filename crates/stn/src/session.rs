@@ -110,10 +110,16 @@ impl<'a> Session<'a> {
         let (location, _) = self.settings.location()?;
         make_folder(&self.settings.folder)?;
         let is_new = self.make_way(&location)?;
-        let (key, place, made) = self.settings.keys().find_or_make(&location)?;
+        let was_emptied = is_empty_file(&location);
+        let (key, place, made) = self.settings.keys().find_or_make(&location).await?;
         if made {
             self.out.note(Tone::Plain, &format!("Made a new encryption key: {place}"));
             self.out.hint("back it up: without it nobody can open the database, and it is kept nowhere else");
+        }
+        if was_emptied && !made {
+            self.out
+                .warning("the database was an empty file although there is a key: a new one is made in it");
+            self.out.hint("if it held runs, stop here and bring back a backup of it");
         }
         let config = Config { passthrough, ..self.settings.engine(location, key) };
         let station = Station::open(config).await?;
@@ -181,6 +187,13 @@ pub(crate) fn environment_name(text: &str) -> Result<EnvironmentName, String> {
 /// The environment named with `--env`, or the default one.
 pub(crate) fn environment(named: Option<&EnvironmentName>) -> EnvironmentName {
     named.cloned().unwrap_or_default()
+}
+
+fn is_empty_file(location: &Location) -> bool {
+    match location {
+        Location::Sqlite(path) => fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0),
+        Location::Postgres(_) => false,
+    }
 }
 
 /// Whether a database is there that a key of ours may open.

@@ -111,8 +111,49 @@ fn a_key_of_the_environment_or_of_the_configuration_works() {
         Key [id] in encryption_key in config.yaml
           there is no database yet
         --- stderr
-        hint: the key is in config.yaml, which people commit: move it with `stn key set`
+        hint: the key is in config.yaml, which people commit: move it with `stn key set`, then take that line out
     "#]]);
+    other.stn_reading(&["key", "set"], OTHER).is(&expect![[r#"
+        Key [id] is in use: $HOME/.config/station/station.key
+        --- stderr
+        hint: the key file wins: take `encryption_key` out of config.yaml now
+    "#]]);
+    assert_eq!(other.read("station.key").trim(), OTHER);
+}
+
+#[test]
+fn a_key_on_the_command_line_is_not_repeated() {
+    let home = Home::new();
+    for args in [vec!["key", "set", OTHER], vec!["key", "set", OTHER, "--json"]] {
+        let said = home.stn(&args);
+        assert!(!said.exits(2).shown().contains("ab12cd34"), "{}", said.shown());
+    }
+}
+
+#[test]
+fn no_key_is_said_to_be_made_where_a_database_is() {
+    let home = Home::with_init();
+    std::fs::remove_file(home.config("station.key")).unwrap();
+    home.stn(&["key", "status"]).is(&expect![[r#"
+        No key is configured.
+        --- stderr
+        hint: there is a database: give its key with `stn key set`, or in STATION_ENCRYPTION_KEY
+        hint: a new key would not open it, so none is made
+    "#]]);
+    let server = station_testkit::postgres::cluster().database();
+    let home = Home::new().set("STATION_DATABASE", &server);
+    home.stn(&["key", "status"]).done();
+    home.stn(&["init", "--yes"]).done();
+    std::fs::remove_file(home.config("station.key")).unwrap();
+    for args in [["agent", "list"], ["key", "generate"]] {
+        let said = home.stn(&args);
+        assert!(
+            said.exits(1).stderr.contains("exists, and no key is configured to open it"),
+            "{}",
+            said.shown()
+        );
+        assert!(!home.config("station.key").exists(), "{args:?}");
+    }
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn the_first_five_commands_work_or_say_what_is_missing() {
         --- stderr
         $HOME/.config/station/station.db is a database of the Go program: it is kept as $HOME/.config/station/station.go.db.
         hint: agents, servers and variables come from your files; runs of the Go program stay in that file
-        hint: the key is in config.yaml, which people commit: move it with `stn key set`
+        hint: the key is in config.yaml, which people commit: move it with `stn key set`, then take that line out
         Read the files of environment `default`.
         Read the files of environment `staging`.
     "#]]);

@@ -12,11 +12,11 @@ use serde_json::json;
 pub(crate) struct Args {}
 
 impl Args {
-    pub(crate) fn run(self, session: &Session<'_>) -> Result {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let (location, _) = session.settings.location()?;
         let keys = session.settings.keys();
         make_folder(&session.settings.folder)?;
-        let key = keys.generate(&location)?;
+        let key = keys.generate(&location).await?;
         let path = keys.path().display().to_string();
         if session.out.is_json() {
             session.out.json(&json!({ "key": { "id": key.id(), "place": path } }))?;

@@ -18,7 +18,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         match self {
-            Self::Generate(args) => args.run(session),
+            Self::Generate(args) => args.run(session).await,
             Self::Set(args) => args.run(session).await,
             Self::Status(args) => args.run(session).await,
         }

@@ -1,6 +1,6 @@
 //! `stn key set`
 
-use crate::error::{Code, Result};
+use crate::error::{Code, Result, tell};
 use crate::out::Tone;
 use crate::session::{Session, make_folder};
 use serde_json::json;
@@ -21,10 +21,22 @@ pub(crate) struct Args {
     /// Read the key from this file
     #[arg(long, value_name = "FILE")]
     from_file: Option<PathBuf>,
+    /// A key typed here is refused, and not repeated.
+    #[arg(hide = true, num_args = 0.., allow_hyphen_values = true)]
+    typed: Vec<std::ffi::OsString>,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        if !self.typed.is_empty() {
+            let sentence =
+                "a key is not given on the command line, where other users and the shell's history see it";
+            let error = Error::invalid(sentence)
+                .with_hint("`stn key set < FILE`, or `stn key set --from-file FILE`")
+                .with_hint("if what you typed is a key in use, take it out of the shell's history");
+            tell(session.out, &error.into());
+            return Ok(Code::Usage);
+        }
         let key = Key::from_hex(self.read()?.expose())?;
         let (location, _) = session.settings.location()?;
         let keys = session.settings.keys();
@@ -36,6 +48,9 @@ impl Args {
             return Ok(Code::Done);
         }
         session.out.lines(&[(Tone::Good, format!("Key {} is in use: {place}", key.id()))])?;
+        if session.settings.config.encryption_key.is_some() {
+            session.out.hint("the key file wins: take `encryption_key` out of config.yaml now");
+        }
         Ok(Code::Done)
     }
 

@@ -32,7 +32,12 @@ impl Args {
         if let Some(hint) = hint {
             session.out.hint(&hint);
         }
-        if status.place.is_none() {
+        if status.locked_out {
+            session
+                .out
+                .hint("there is a database: give its key with `stn key set`, or in STATION_ENCRYPTION_KEY");
+            session.out.hint("a new key would not open it, so none is made");
+        } else if status.place.is_none() {
             session.out.hint("`stn init` makes one, or the first command that needs the database does");
         }
         Ok(code)
