@@ -116,16 +116,7 @@ impl Narrator {
                 let length = length(text, *cut_bytes, whole.as_ref());
                 self.returned(&name, text, *is_error, &length, *ms)
             }
-            Event::Refused { slot, sentence } => {
-                let call = self.calls.get(*slot);
-                let name = call.map_or("a tool", |call| call.name.as_str());
-                let arguments = call.map(|call| call.arguments.as_str()).unwrap_or_default();
-                let text = format!("x {name} was not called: {sentence}; it was to be given");
-                match arguments {
-                    "" | "{}" => vec![bad(format!("x {name} was not called: {sentence}"))],
-                    arguments => self.with_text(bad(text), "", arguments),
-                }
-            }
+            Event::Refused { slot, sentence } => self.refused(*slot, sentence),
             Event::OutcomeUnknown { id, why, sentence, ms } => {
                 let name = self.name(*id);
                 self.unknown(&name, *why, sentence, *ms)
@@ -164,6 +155,16 @@ impl Narrator {
             Event::CancelRequested { by } => vec![bad(format!("asked to stop by {by}"))],
             Event::DeadlinePassed => vec![bad("its time is over".to_owned())],
             Event::RunEnded { outcome } => self.ended(outcome),
+        }
+    }
+
+    fn refused(&self, slot: usize, sentence: &str) -> Vec<Line> {
+        let call = self.calls.get(slot);
+        let name = call.map_or("a tool", |call| call.name.as_str());
+        let text = format!("x {name} was not called: {sentence}");
+        match call.map(|call| call.arguments.as_str()) {
+            None | Some("" | "{}") => vec![bad(text)],
+            Some(arguments) => self.with_text(bad(format!("{text}; it was to be given")), "", arguments),
         }
     }
 
