@@ -136,7 +136,7 @@ fn word(event: &Event) -> &'static str {
 }
 
 /// All of [`word`].
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 25] = [
     "adopted",
     "run_started",
     "effect_started",
