@@ -140,6 +140,7 @@ impl Journal {
                 is_error: false,
                 cut_bytes: 0,
                 whole: None,
+                images: Vec::new(),
                 ms: 1,
             };
             let append = Append {

@@ -31,7 +31,7 @@ pub mod verify;
 
 pub use agent::{Agent, AgentName, Origin};
 pub use caller::{Caller, Right};
-pub use chat::{Answer, Message, ModelRef, Stop, ToolCall, ToolSpec, Usage};
+pub use chat::{Answer, Image, Message, ModelRef, Part, Stop, Thinking, Thought, ToolCall, ToolSpec, Usage};
 pub use concurrency::{Concurrency, ModelMax};
 pub use environment::{Environment, EnvironmentName};
 pub use error::{Error, Kind, Result};

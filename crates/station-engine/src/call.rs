@@ -225,8 +225,8 @@ pub(crate) async fn send(
     let end = station.pool().send_call(&reach, outgoing).await;
     let ms = crate::lease::millis(started.elapsed());
     match end {
-        CallEnd::Returned { text, structured, is_error, cut_bytes } => {
-            Event::Returned { id, text, structured, is_error, cut_bytes, whole: None, ms }
+        CallEnd::Returned { text, structured, is_error, cut_bytes, images } => {
+            Event::Returned { id, text, structured, is_error, cut_bytes, whole: None, images, ms }
         }
         CallEnd::NotSent { sentence } => Event::Returned {
             id,
@@ -239,6 +239,7 @@ pub(crate) async fn send(
             is_error: true,
             cut_bytes: 0,
             whole: None,
+            images: Vec::new(),
             ms,
         },
         CallEnd::Unknown { why, sentence } => {

@@ -237,7 +237,7 @@ impl Record {
     fn is_of_run(&self, messages: &[Message], n: usize) -> bool {
         let Some(last) = n.checked_sub(1).and_then(|last| self.steps.get(last)) else { return true };
         let said = messages.iter().rev().find_map(|message| match message {
-            Message::Assistant { text, calls } => Some((text, calls)),
+            Message::Assistant { text, calls, .. } => Some((text, calls)),
             _ => None,
         });
         said.is_some_and(|(text, calls)| *text == last.answer.text && *calls == last.answer.calls)
@@ -282,7 +282,8 @@ fn played(record: &Arc<Record>) -> Played {
                 station_mcp::CallEnd::Unknown { why: Why::ConnectionLost, sentence: text }
             }
             Some(Call { text, is_error, .. }) => {
-                station_mcp::CallEnd::Returned { text, structured: None, is_error, cut_bytes: 0 }
+                let (structured, images) = (None, Vec::new());
+                station_mcp::CallEnd::Returned { text, structured, is_error, cut_bytes: 0, images }
             }
             None => {
                 station_mcp::CallEnd::NotSent { sentence: "the record has no result of this call".to_owned() }

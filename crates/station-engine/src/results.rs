@@ -24,5 +24,6 @@ pub(crate) async fn read(station: &Station, id: EffectId, reading: &Reading) -> 
     let is_error = told.is_err();
     let (Ok(text) | Err(text)) = told;
     let ms = millis(started.elapsed());
-    Event::Returned { id, text, structured: None, is_error, cut_bytes: 0, whole: None, ms }
+    let (structured, images) = (None, Vec::new());
+    Event::Returned { id, text, structured, is_error, cut_bytes: 0, whole: None, images, ms }
 }

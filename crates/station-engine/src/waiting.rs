@@ -98,6 +98,7 @@ mod tests {
             is_error: false,
             cut_bytes: 0,
             whole: None,
+            images: Vec::new(),
             ms: 0,
         };
         let ask = Effect::Ask { choice: 0, model };

@@ -73,7 +73,7 @@ pub fn fails(failure: AskFailure) -> Turn {
 fn answer(text: String, calls: Vec<ToolCall>) -> Turn {
     let model = String::from("script");
     Turn {
-        said: Said::Answer(Answer { text, calls, stop: Stop::End, usage: USAGE, model }),
+        said: Said::Answer(Answer { text, calls, thinking: None, stop: Stop::End, usage: USAGE, model }),
         latency: Duration::ZERO,
     }
 }
@@ -268,12 +268,14 @@ mod tests {
                             arguments: String::new(),
                         })
                         .collect(),
+                    thinking: None,
                 },
                 Some((_, id)) => Message::Tool {
                     call: id.to_owned(),
                     name: String::from("t"),
                     text: String::new(),
                     is_error: false,
+                    images: Vec::new(),
                 },
             })
             .collect();

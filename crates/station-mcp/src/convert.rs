@@ -6,12 +6,13 @@
 use crate::CallEnd;
 use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
 use serde_json::Value;
-use station_core::Annotations;
 use station_core::discovery::{DiscoveredPrompt, DiscoveredResource, DiscoveredTool};
+use station_core::{Annotations, Image};
 
 /// What a tool call returned, within `bytes_max`.
 pub(crate) fn result(result: CallToolResult, bytes_max: u64) -> CallEnd {
-    let blocks: Vec<String> = result.content.iter().map(block).collect();
+    let mut images = Images::within(bytes_max);
+    let blocks: Vec<String> = result.content.iter().map(|it| block(it, &mut images)).collect();
     let text = match &result.structured_content {
         Some(structured) if blocks.is_empty() => structured.to_string(),
         _ => blocks.join("\n"),
@@ -25,19 +26,52 @@ pub(crate) fn result(result: CallToolResult, bytes_max: u64) -> CallEnd {
         }
         kept
     });
-    CallEnd::Returned { text, structured, is_error: result.is_error.unwrap_or(false), cut_bytes }
+    let is_error = result.is_error.unwrap_or(false);
+    CallEnd::Returned { text, structured, is_error, cut_bytes, images: images.kept }
 }
 
 /// What a server says in place of a result, within `bytes_max`.
 pub(crate) fn error(text: String, bytes_max: u64) -> CallEnd {
     let (text, cut_bytes) = cut(text, bytes_max);
-    CallEnd::Returned { text, structured: None, is_error: true, cut_bytes }
+    CallEnd::Returned { text, structured: None, is_error: true, cut_bytes, images: Vec::new() }
+}
+
+/// Images that go to the model beside the text.
+struct Images {
+    kept: Vec<Image>,
+    left: usize,
+}
+
+impl Images {
+    /// All images of a result together are as long as its text may be.
+    fn within(bytes_max: u64) -> Self {
+        Self { kept: Vec::new(), left: usize::try_from(bytes_max).unwrap_or(usize::MAX) }
+    }
+
+    /// Keeps an image if models take such; whether it did.
+    fn keep(&mut self, mime: &str, base64: &str) -> bool {
+        let mime = mime.to_ascii_lowercase();
+        let is_base64 = base64.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+        let fits = !base64.is_empty()
+            && is_base64
+            && base64.len() <= self.left.min(Image::CHARS_MAX)
+            && self.kept.len() < Image::COUNT_MAX
+            && Image::MIMES.contains(&mime.as_str());
+        if fits {
+            self.left -= base64.len();
+            self.kept.push(Image { mime, data: base64.to_owned() });
+        }
+        fits
+    }
 }
 
 /// One block of a result as text.
-fn block(block: &ContentBlock) -> String {
+fn block(block: &ContentBlock, images: &mut Images) -> String {
     match block {
         ContentBlock::Text(text) => text.text.clone(),
+        ContentBlock::Image(image) if images.keep(&image.mime_type, &image.data) => {
+            format!("[image {}, {} bytes]", image.mime_type, bytes_of(&image.data))
+        }
         ContentBlock::Image(image) => not_shown("image", Some(&image.mime_type), &image.data),
         ContentBlock::Audio(audio) => not_shown("audio", Some(&audio.mime_type), &audio.data),
         ContentBlock::ResourceLink(link) => match &link.description {
@@ -56,10 +90,15 @@ fn block(block: &ContentBlock) -> String {
 }
 
 fn not_shown(what: &str, mime: Option<&str>, base64: &str) -> String {
-    let padding = base64.bytes().rev().take_while(|byte| *byte == b'=').count();
-    let bytes = (base64.len() * 3 / 4).saturating_sub(padding);
+    let bytes = bytes_of(base64);
     let mime = mime.map_or_else(String::new, |mime| format!(" {mime}"));
     format!("[{what}{mime}, {bytes} bytes, not shown]")
+}
+
+/// How many bytes `base64` stands for.
+fn bytes_of(base64: &str) -> usize {
+    let padding = base64.bytes().rev().take_while(|byte| *byte == b'=').count();
+    (base64.len() * 3 / 4).saturating_sub(padding)
 }
 
 /// The first `bytes_max` bytes of `text`, at a character's boundary, with a note on the rest; and how long that is.
@@ -148,8 +187,13 @@ mod tests {
     fn a_result_is_text_within_its_limit() {
         let check = |answer: Value, bytes_max: u64, text: &str, structured: Option<Value>, cut_bytes: u64| {
             let answer: CallToolResult = serde_json::from_value(answer).unwrap();
-            let expected =
-                CallEnd::Returned { text: text.to_owned(), structured, is_error: false, cut_bytes };
+            let expected = CallEnd::Returned {
+                text: text.to_owned(),
+                structured,
+                is_error: false,
+                cut_bytes,
+                images: Vec::new(),
+            };
             assert_eq!(result(answer, bytes_max), expected);
         };
         let text = |text: &str| json!({ "content": [{ "type": "text", "text": text }] });
@@ -174,6 +218,24 @@ mod tests {
             None,
             0,
         );
+    }
+
+    #[test]
+    fn images_that_models_take_are_kept_beside_the_text() {
+        let check = |mime: &str, data: &str, bytes_max: u64, expected: &str| {
+            let answer = json!({ "content": [{ "type": "image", "mimeType": mime, "data": data }] });
+            let end = result(serde_json::from_value(answer).unwrap(), bytes_max);
+            let CallEnd::Returned { text, images, .. } = end else { panic!("{end:?}") };
+            let kept: String = images.iter().map(|it| format!(" + {} {}", it.mime, it.data)).collect();
+            assert_eq!(text + &kept, expected, "{mime} {data}");
+        };
+        check("image/png", "AAA=", 100, "[image image/png, 2 bytes] + image/png AAA=");
+        check("Image/JPEG", "AAAA", 100, "[image Image/JPEG, 3 bytes] + image/jpeg AAAA");
+        check("image/svg+xml", "AAAA", 100, "[image image/svg+xml, 3 bytes, not shown]");
+        check("image/png", "no base64!", 100, "[image image/png, 7 bytes, not shown]");
+        check("image/png", "", 100, "[image image/png, 0 bytes, not shown]");
+        let long = "A".repeat(104);
+        check("image/png", &long, 100, "[image image/png, 78 bytes, not shown]");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Amounts;
 use crate::run::{AskFailure, Prepared};
-use crate::{Answer, Message, Usage};
+use crate::{Answer, Image, Message, Usage};
 
 /// Bytes of one token, on the low side: English has four, code and other scripts fewer.
 const BYTES_PER_TOKEN: u64 = 3;
@@ -32,11 +32,15 @@ pub fn estimate(messages: &[Message], prepared: &Prepared) -> Usage {
 fn message_bytes(message: &Message) -> u64 {
     let text = match message {
         Message::System { text } | Message::User { text } => text.len(),
-        Message::Assistant { text, calls } => {
+        Message::Assistant { text, calls, thinking } => {
             let calls = calls.iter().map(|call| call.id.len() + call.name.len() + call.arguments.len());
-            text.len() + calls.sum::<usize>()
+            let thoughts = thinking.iter().flat_map(|it| &it.thoughts).map(|it| it.block.to_string().len());
+            text.len() + calls.sum::<usize>() + thoughts.sum::<usize>()
         }
-        Message::Tool { call, name, text, .. } => call.len() + name.len() + text.len(),
+        Message::Tool { call, name, text, images, .. } => {
+            let seen = images.len() as u64 * Image::TOKENS * BYTES_PER_TOKEN;
+            return seen + (call.len() + name.len() + text.len()) as u64 + FRAME_BYTES;
+        }
     };
     text as u64 + FRAME_BYTES
 }

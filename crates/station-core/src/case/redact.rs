@@ -19,7 +19,7 @@ pub fn redact<'a>(case: &mut Case, secrets: impl IntoIterator<Item = &'a str>) {
     out(&mut case.inputs.system);
     case.inputs.opening.iter_mut().for_each(|message| match message {
         Message::System { text } | Message::User { text } | Message::Tool { text, .. } => out(text),
-        Message::Assistant { text, calls } => {
+        Message::Assistant { text, calls, .. } => {
             out(text);
             calls.iter_mut().for_each(|call| out(&mut call.arguments));
         }
@@ -30,6 +30,8 @@ pub fn redact<'a>(case: &mut Case, secrets: impl IntoIterator<Item = &'a str>) {
     }
     for step in &mut case.steps {
         out(&mut step.answer.text);
+        // It is for its provider alone, whom no replay asks, and nobody can search it for values.
+        step.answer.thinking = None;
         step.answer.calls.iter_mut().for_each(|call| out(&mut call.arguments));
         for call in &mut step.calls {
             out(&mut call.text);

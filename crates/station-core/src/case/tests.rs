@@ -17,7 +17,14 @@ fn answer(text: &str, calls: &[(&str, Value)]) -> Answer {
         arguments: arguments.to_string(),
     };
     let calls = calls.iter().enumerate().map(call).collect();
-    Answer { text: text.to_owned(), calls, stop: Stop::End, usage: Usage::default(), model: "m".to_owned() }
+    Answer {
+        text: text.to_owned(),
+        calls,
+        thinking: None,
+        stop: Stop::End,
+        usage: Usage::default(),
+        model: "m".to_owned(),
+    }
 }
 
 fn made(name: &str, target: Option<Target>, arguments: &Value, end: MadeEnd, text: &str) -> Made {

@@ -5,7 +5,7 @@ use super::turn::Turn;
 use super::{Effect, Event, Given, Machine, OwnTool, Status, Target, Todo, UnknownPolicy, Whole, Why};
 use crate::approval::Basis;
 use crate::verify::LookAnswer;
-use crate::{EffectId, Micros};
+use crate::{EffectId, Image, Micros};
 
 impl Machine {
     /// The event that says `todo` is about to be sent, folded. `fresh` is the id of a new effect; a call that was
@@ -98,10 +98,10 @@ impl Machine {
     /// Folds what happened to a call.
     pub(super) fn fold_call(&mut self, event: &Event) {
         match event {
-            Event::Returned { id, text, structured, is_error, whole, cut_bytes, .. } => {
+            Event::Returned { id, text, structured, is_error, whole, cut_bytes, images, .. } => {
                 let (structured, is_cut) = (structured.as_ref(), *cut_bytes > 0 || whole.is_some());
                 let answer = LookAnswer { text, structured, is_error: *is_error, is_cut };
-                self.returned(*id, answer, whole.as_ref());
+                self.returned(*id, answer, whole.as_ref(), images);
             }
             Event::Refused { slot, sentence } => {
                 let policy = self.policy();
@@ -129,7 +129,8 @@ impl Machine {
             }
             Event::ChildEnded { id, status, text, whole, .. } => {
                 let (text, is_error, whole) = (text.clone(), *status != Status::Completed, whole.clone());
-                self.change(*id, |slot| slot.state = State::Done { text, is_error, whole });
+                let images = Vec::new();
+                self.change(*id, |slot| slot.state = State::Done { text, is_error, whole, images });
             }
             _ => {}
         }
@@ -171,7 +172,7 @@ impl Machine {
         self.change_slot(slot, |slot| slot.state = state);
     }
 
-    fn returned(&mut self, id: EffectId, answer: LookAnswer<'_>, whole: Option<&Whole>) {
+    fn returned(&mut self, id: EffectId, answer: LookAnswer<'_>, whole: Option<&Whole>, images: &[Image]) {
         let policy = self.policy();
         self.change(id, |slot| {
             slot.state = match &slot.state {
@@ -180,6 +181,7 @@ impl Machine {
                     text: answer.text.to_owned(),
                     is_error: answer.is_error,
                     whole: whole.cloned(),
+                    images: images.to_vec(),
                 },
             };
         });

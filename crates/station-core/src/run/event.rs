@@ -7,7 +7,7 @@
 use super::{AskFailure, Compaction, Effect, Inputs, Outcome, Status, Whole, Why};
 use crate::approval::Basis;
 use crate::budget::{Account, Amounts};
-use crate::{Answer, EffectId, Fence, Micros, ModelRef, RunId};
+use crate::{Answer, EffectId, Fence, Image, Micros, ModelRef, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -133,6 +133,9 @@ pub enum Event {
         /// The whole result, where `text` is only its beginning and its end.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         whole: Option<Whole>,
+        /// Images that it returned besides the text, which names them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<Image>,
         /// How long it took.
         ms: u64,
     },

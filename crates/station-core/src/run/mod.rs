@@ -29,7 +29,9 @@ mod turn;
 pub use compaction::{Compaction, CompactionReason, Cut, window};
 pub use effect::{AskFailure, Effect, UnknownPolicy, Why};
 pub use event::{DriverProcess, Entry, Event};
-pub use inputs::{Context, GrantedTool, Inputs, ModelChoice, OwnTool, Prepared, Settings, StepLimit, Target};
+pub use inputs::{
+    Context, Effort, GrantedTool, Inputs, ModelChoice, OwnTool, Prepared, Settings, StepLimit, Target,
+};
 pub use limits::{DEPTH_MAX, STEPS_MAX, step_limit};
 pub use machine::Machine;
 pub use next::{Again, Given, Next, Terms, Todo, Waiting};

@@ -146,8 +146,16 @@ impl Written {
             n => {
                 let text = format!("result {} ", n % 3).repeat(if n == 8 { 200 } else { 1 });
                 let (structured, ms) = (None, 0);
-                let event =
-                    Event::Returned { id, text, structured, is_error: false, cut_bytes: 0, whole: None, ms };
+                let event = Event::Returned {
+                    id,
+                    text,
+                    structured,
+                    is_error: false,
+                    cut_bytes: 0,
+                    whole: None,
+                    images: Vec::new(),
+                    ms,
+                };
                 let (event, _) = self.run.machine.shorten(event);
                 return self.run.add(event);
             }

@@ -5,7 +5,7 @@
 
 use super::{Again, DEPTH_MAX, Given, GrantedTool, Target, UnknownPolicy, Whole, Why};
 use crate::verify::{Found, Look, LookAnswer};
-use crate::{EffectId, ToolCall, grant};
+use crate::{EffectId, Image, ToolCall, grant};
 use serde_json::{Map, Value};
 
 /// Most calls of one turn that are made; the rest is answered as too many. Providers allow more, people mean fewer.
@@ -50,7 +50,7 @@ pub(super) enum State {
     /// A sub-agent's run was enqueued.
     Spawned { id: EffectId },
     /// Answered, one way or another.
-    Done { text: String, is_error: bool, whole: Option<Whole> },
+    Done { text: String, is_error: bool, whole: Option<Whole>, images: Vec<Image> },
 }
 
 /// A call whose answer was lost.
@@ -99,19 +99,22 @@ impl Slot {
 
 impl State {
     pub(super) fn done(text: impl Into<String>) -> Self {
-        Self::Done { text: text.into(), is_error: false, whole: None }
+        Self::Done { text: text.into(), is_error: false, whole: None, images: Vec::new() }
     }
 
     pub(super) fn error(text: impl Into<String>) -> Self {
-        Self::Done { text: text.into(), is_error: true, whole: None }
+        Self::Done { text: text.into(), is_error: true, whole: None, images: Vec::new() }
     }
 
     /// The same wherever in the run it stands: the handle of a long result names its place.
     pub(super) fn of_no_place(&self) -> Self {
         match self {
-            Self::Done { whole: Some(whole), is_error, .. } => {
-                Self::Done { text: whole.blob.to_string(), is_error: *is_error, whole: None }
-            }
+            Self::Done { whole: Some(whole), is_error, images, .. } => Self::Done {
+                text: whole.blob.to_string(),
+                is_error: *is_error,
+                whole: None,
+                images: images.clone(),
+            },
             other => other.clone(),
         }
     }

@@ -69,7 +69,7 @@ pub fn steps_taken(prepared: &Prepared, journal: &[Entry]) -> Vec<Taken> {
         let (call, slot) = (&machine.turns[turn].answer.calls[at], &machine.turns[turn].slots[at]);
         let id = sent.get(&(turn + 1, at));
         let (text, is_error, whole) = match &slot.state {
-            State::Done { text, is_error, whole } => (text.clone(), *is_error, whole.clone()),
+            State::Done { text, is_error, whole, .. } => (text.clone(), *is_error, whole.clone()),
             _ => (String::new(), true, None),
         };
         let end = match (&slot.state, id) {

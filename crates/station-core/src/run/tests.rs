@@ -52,6 +52,7 @@ pub(super) fn answer(text: &str, calls: &[(&str, Value)]) -> Answer {
                 arguments: arguments.as_str().map_or_else(|| arguments.to_string(), str::to_owned),
             })
             .collect(),
+        thinking: None,
         stop: Stop::End,
         usage: Usage { input: 10, output: 2, ..Usage::default() },
         model: "m".to_owned(),
@@ -162,6 +163,7 @@ impl Run {
             is_error: false,
             cut_bytes: 0,
             whole: None,
+            images: Vec::new(),
             ms: 1,
         });
     }

@@ -39,16 +39,23 @@ impl Turn {
         if let Some(text) = &self.note {
             messages.push(Message::User { text: text.clone() });
         }
-        messages
-            .push(Message::Assistant { text: self.answer.text.clone(), calls: self.answer.calls.clone() });
+        let Answer { text, calls, thinking, .. } = self.answer.clone();
+        messages.push(Message::Assistant { text, calls, thinking });
         for (at, (call, slot)) in (1..).zip(self.answer.calls.iter().zip(&self.slots)) {
-            if let State::Done { text, is_error, whole } = &slot.state {
+            if let State::Done { text, is_error, whole, images } = &slot.state {
                 let bytes = whole.as_ref().map_or(text.len() as u64, |whole| whole.bytes);
+                let mut told = telling.tell(text, &format!("r{n}.{at}"), bytes, reader);
+                let shows = telling == Telling::Whole;
+                if !shows && !images.is_empty() {
+                    told.push_str("\n[Station: its images are left out to save room]");
+                }
+                let images = if shows { images.clone() } else { Vec::new() };
                 messages.push(Message::Tool {
                     call: call.id.clone(),
                     name: call.name.clone(),
-                    text: telling.tell(text, &format!("r{n}.{at}"), bytes, reader),
+                    text: told,
                     is_error: *is_error,
+                    images,
                 });
             }
         }

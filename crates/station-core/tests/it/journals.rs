@@ -65,16 +65,19 @@ fn told(machine: &Machine) -> String {
         let (role, said) = match message {
             Message::System { text } => ("system", text),
             Message::User { text } => ("user", text),
-            Message::Assistant { text, calls } => {
+            Message::Assistant { text, calls, thinking } => {
                 let calls: Vec<String> = calls
                     .iter()
                     .map(|call| format!("{} {} {}", call.id, call.name, call.arguments))
                     .collect();
-                ("assistant", format!("{text:?} {calls:?}"))
+                let thoughts = thinking.iter().flat_map(|it| &it.thoughts);
+                let thoughts: String = thoughts.map(|it| format!(" thought {}", it.block)).collect();
+                ("assistant", format!("{text:?} {calls:?}{thoughts}"))
             }
-            Message::Tool { call, name, text, is_error } => {
+            Message::Tool { call, name, text, is_error, images } => {
                 let error = if is_error { " error" } else { "" };
-                ("tool", format!("{call} {name}{error}: {text}"))
+                let images: String = images.iter().map(|it| format!(" {} {}", it.mime, it.data)).collect();
+                ("tool", format!("{call} {name}{error}: {text}{images}"))
             }
         };
         writeln!(text, "{role}: {}", said.replace('\n', "\n    ")).expect("a text takes all");

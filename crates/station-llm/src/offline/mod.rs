@@ -49,7 +49,7 @@ pub(crate) fn answer(request: &Request<'_>) -> Answer {
         output: words(&text) + calls.iter().map(|call| 1 + words(&call.arguments)).sum::<u64>(),
         ..Usage::default()
     };
-    Answer { text, calls, stop: Stop::End, usage, model: OFFLINE.to_owned() }
+    Answer { text, calls, thinking: None, stop: Stop::End, usage, model: OFFLINE.to_owned() }
 }
 
 /// There are no tokens here; words are near enough to show that long conversations cost more.
@@ -60,7 +60,7 @@ fn words(text: &str) -> u64 {
 fn words_of(message: &Message) -> u64 {
     match message {
         Message::System { text } | Message::User { text } | Message::Tool { text, .. } => words(text),
-        Message::Assistant { text, calls } => {
+        Message::Assistant { text, calls, .. } => {
             words(text) + calls.iter().map(|call| 1 + words(&call.arguments)).sum::<u64>()
         }
     }

@@ -91,7 +91,7 @@ fn findings<'a>(rest: &'a [Message], tools: &'a [GrantedTool]) -> Vec<Finding<'a
     for message in rest {
         match message {
             Message::Assistant { calls, .. } => open = calls,
-            Message::Tool { call, name, text, is_error } => {
+            Message::Tool { call, name, text, is_error, .. } => {
                 let asked = open.iter().find(|open| open.id == *call);
                 let tool = tools.iter().find(|tool| tool.spec.name == *name);
                 findings.push(Finding {

@@ -106,7 +106,7 @@ impl Assembly {
             return Err(failure::garbled(endpoint, "gave an empty answer"));
         }
         let model = self.model.unwrap_or_else(|| endpoint.model.model.clone());
-        Ok(Answer { text, calls: whole(self.calls), stop, usage: self.usage, model })
+        Ok(Answer { text, calls: whole(self.calls), thinking: None, stop, usage: self.usage, model })
     }
 
     fn note(&mut self, chunk: &Value) {

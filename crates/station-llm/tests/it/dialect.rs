@@ -40,7 +40,14 @@ async fn an_answer_is_the_same_however_it_is_sent() {
     for (row, shape) in shapes.iter().enumerate() {
         let said = answer(shape(reply(text))).await;
         let model = "stand-in-1".to_owned();
-        let whole = Answer { text: text.to_owned(), calls: Vec::new(), stop: Stop::End, usage: USAGE, model };
+        let whole = Answer {
+            text: text.to_owned(),
+            calls: Vec::new(),
+            thinking: None,
+            stop: Stop::End,
+            usage: USAGE,
+            model,
+        };
         assert_eq!(said, whole, "shape {row}");
         let wanted = answer(shape(calls(parallel))).await;
         assert_eq!((wanted.calls, wanted.usage), (expected.clone(), USAGE), "shape {row}");
@@ -122,9 +129,10 @@ async fn what_is_sent() {
         name: "read".to_owned(),
         text: text.to_owned(),
         is_error,
+        images: Vec::new(),
     };
     let mut messages = conversation();
-    messages.push(Message::Assistant { text: String::new(), calls: vec![call, broken] });
+    messages.push(Message::Assistant { text: String::new(), calls: vec![call, broken], thinking: None });
     messages.push(result("c1", "42 lines", false));
     messages.push(result("c2", "no JSON", true));
     let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"],

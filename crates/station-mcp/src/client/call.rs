@@ -6,8 +6,8 @@ use crate::convert;
 use rmcp::ServiceError;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, RequestMetaObject};
 use serde_json::{Map, Value};
-use station_core::EffectId;
 use station_core::run::Why;
+use station_core::{EffectId, Image};
 use std::time::Duration;
 
 /// How many of the server's last lines are told when it broke off in the middle of a call.
@@ -26,6 +26,8 @@ pub enum CallEnd {
         is_error: bool,
         /// Bytes of the result that were left out.
         cut_bytes: u64,
+        /// Its images, each named by the text: of the sorts and sizes that models take, and no more.
+        images: Vec<Image>,
     },
     /// Nothing was written, because the connection was closed or took nothing in all the time there was: it may be
     /// renewed, and the call sent.

@@ -4,13 +4,13 @@ use crate::{PATIENCE, Scene, call, effect, lines, nothing, object, text, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use station_core::Definition;
 use station_core::run::Why;
+use station_core::{Definition, Image};
 use station_mcp::{CallEnd, Connection};
 use std::time::Duration;
 
 fn returned(text: &str, is_error: bool) -> CallEnd {
-    CallEnd::Returned { text: text.to_owned(), structured: None, is_error, cut_bytes: 0 }
+    CallEnd::Returned { text: text.to_owned(), structured: None, is_error, cut_bytes: 0, images: Vec::new() }
 }
 
 #[tokio::test]
@@ -29,10 +29,14 @@ async fn answers_become_text() {
         check(
             "mixed",
             nothing(),
-            returned(
-                "see\n[image image/png, 3 bytes, not shown]\n[resource fake://one]\ninside\n[resource fake://two two]",
-                false,
-            ),
+            CallEnd::Returned {
+                text: "see\n[image image/png, 3 bytes]\n[resource fake://one]\ninside\n[resource fake://two two]"
+                    .to_owned(),
+                structured: None,
+                is_error: false,
+                cut_bytes: 0,
+                images: vec![Image { mime: "image/png".to_owned(), data: "AAAA".to_owned() }],
+            },
         )
         .await;
         check(
@@ -43,6 +47,7 @@ async fn answers_become_text() {
                 structured: Some(json!({ "value": "v" })),
                 is_error: false,
                 cut_bytes: 0,
+                images: Vec::new(),
             },
         )
         .await;
@@ -54,6 +59,7 @@ async fn answers_become_text() {
                 structured: None,
                 is_error: false,
                 cut_bytes: 4000,
+                images: Vec::new(),
             },
         )
         .await;
@@ -68,7 +74,10 @@ async fn an_error_is_cut_like_a_result() {
     let connection = scene.connect().await;
     let end = call(&connection, &"x".repeat(1000), nothing()).await;
     let text = "Unknown tool: xxxxxx\n[cut: 994 more bytes]".to_owned();
-    assert_eq!(end, CallEnd::Returned { text, structured: None, is_error: true, cut_bytes: 994 });
+    assert_eq!(
+        end,
+        CallEnd::Returned { text, structured: None, is_error: true, cut_bytes: 994, images: Vec::new() }
+    );
     connection.close().await;
 }
 

@@ -5,7 +5,7 @@ use crate::budget::Limits;
 use crate::file::sheet::{Fault, Sheet};
 use crate::file::tree::{Member, Node, Value as Tree};
 use crate::file::{Position, Problem, picoschema, render, yaml};
-use crate::run::{STEPS_MAX, Settings, UnknownPolicy};
+use crate::run::{Effort, STEPS_MAX, Settings, UnknownPolicy};
 use crate::schema;
 use croner::parser::{CronParser, Seconds};
 use serde_json::{Map, Value};
@@ -208,6 +208,9 @@ fn take_config(sheet: &mut Sheet<'_>, node: &Node, settings: &mut Settings) {
             "top_p" | "topP" => settings.top_p = float(sheet, node, &what),
             "max_tokens" | "maxTokens" | "max_output_tokens" | "maxOutputTokens" => {
                 settings.max_output_tokens = sheet.number(node, &what, 1);
+            }
+            "reasoning_effort" | "reasoningEffort" | "effort" => {
+                settings.effort = sheet.value(node, &what, "`low`, `medium` or `high`", Effort::of);
             }
             "stop" | "stop_sequences" | "stopSequences" => settings.stop = sheet.texts(node, &what),
             _ => sheet.without_effect(member.at, &what),

@@ -2,7 +2,7 @@
 
 use super::{Prompt, Schedule, read};
 use crate::file::Problem;
-use crate::run::{Settings, UnknownPolicy};
+use crate::run::{Effort, Settings, UnknownPolicy};
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
@@ -140,13 +140,14 @@ fn every_key_has_its_value() {
     );
     check("x: &t [a, b]\ntools: *t\n", &Prompt { tools: strings(&["a", "b"]), ..none.clone() });
     check(
-        "config: {temperature: 0.2, topP: 1, maxOutputTokens: 100, stopSequences: [END], topK: 4}\n",
+        "config: {temperature: 0.2, topP: 1, maxOutputTokens: 100, stopSequences: [END], topK: 4, reasoning_effort: high}\n",
         &Prompt {
             settings: Settings {
                 temperature: Some(0.2),
                 top_p: Some(1.0),
                 max_output_tokens: Some(100),
                 stop: strings(&["END"]),
+                effort: Some(Effort::High),
             },
             ..none.clone()
         },

@@ -197,7 +197,9 @@ fn cut(text: &str, mark: char) -> (String, Vec<Message>) {
         match role {
             Role::System => system.push(text),
             Role::User => turns.push(Message::User { text: text.to_owned() }),
-            Role::Assistant => turns.push(Message::Assistant { text: text.to_owned(), calls: Vec::new() }),
+            Role::Assistant => {
+                turns.push(Message::Assistant { text: text.to_owned(), calls: Vec::new(), thinking: None });
+            }
         }
     }
     (system.join("\n\n"), turns)

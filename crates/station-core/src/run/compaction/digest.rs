@@ -85,7 +85,7 @@ fn lines_of(n: usize, turn: &Turn) -> Vec<String> {
     for (at, (call, slot)) in turn.answer.calls.iter().zip(&turn.slots).enumerate() {
         let arguments = cut(&call.arguments, ARGUMENTS_CHARS);
         let result = match &slot.state {
-            State::Done { text, is_error, whole } => {
+            State::Done { text, is_error, whole, .. } => {
                 let bytes = whole.as_ref().map_or(text.len() as u64, |whole| whole.bytes);
                 let failed = if *is_error { "failed, " } else { "" };
                 format!("{failed}{bytes} bytes, beginning {:?}", first(text, BEGAN_CHARS))

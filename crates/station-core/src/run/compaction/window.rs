@@ -5,7 +5,7 @@
 //! request had corrects it upwards, and a refusal for its length is answered by a harder compaction.
 
 use crate::run::Prepared;
-use crate::{Message, ModelRef, tool};
+use crate::{Image, Message, ModelRef, Thinking, tool};
 use std::collections::BTreeMap;
 
 /// Tokens of families of models, by the beginning of their names: of several that fit, the longest holds.
@@ -82,13 +82,18 @@ pub(super) fn of_text(text: &str) -> u64 {
 pub(super) fn of_messages(messages: &[Message]) -> u64 {
     let of = |message: &Message| match message {
         Message::System { text } | Message::User { text } => of_text(text),
-        Message::Assistant { text, calls } => {
+        Message::Assistant { text, calls, thinking } => {
             let calls = calls.iter().map(|call| of_text(&call.name) + of_text(&call.arguments) + PER_MESSAGE);
-            of_text(text) + calls.sum::<u64>()
+            of_text(text) + calls.sum::<u64>() + thinking.as_ref().map_or(0, of_thinking)
         }
-        Message::Tool { text, .. } => of_text(text),
+        Message::Tool { text, images, .. } => of_text(text) + images.len() as u64 * Image::TOKENS,
     };
     messages.iter().map(|message| of(message) + PER_MESSAGE).sum()
+}
+
+/// Tokens of what was thought: sealed or not, it is read again with each request.
+fn of_thinking(thinking: &Thinking) -> u64 {
+    thinking.thoughts.iter().map(|thought| of_text(&thought.block.to_string())).sum()
 }
 
 /// Tokens of what goes with every request beside the conversation: tools and output schema.

@@ -34,11 +34,11 @@ impl Machine {
     #[must_use]
     pub fn shorten(&self, event: Event) -> (Event, Option<Body>) {
         match event {
-            Event::Returned { id, text, structured, is_error, cut_bytes, whole: None, ms } => {
+            Event::Returned { id, text, structured, is_error, cut_bytes, whole: None, images, ms } => {
                 let (text, structured) = self.with_structured(id, text, structured);
                 let (text, kept) = self.fit(id, text);
                 let (whole, body) = kept.unzip();
-                (Event::Returned { id, text, structured, is_error, cut_bytes, whole, ms }, body)
+                (Event::Returned { id, text, structured, is_error, cut_bytes, whole, images, ms }, body)
             }
             Event::ChildEnded { id, run, status, text, whole: None, ms } => {
                 let (text, kept) = self.fit(id, text);

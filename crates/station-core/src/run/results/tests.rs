@@ -20,6 +20,7 @@ fn returned(text: &str, structured: Option<Value>) -> (Run, Event, Option<Vec<u8
         is_error: false,
         cut_bytes: 0,
         whole: None,
+        images: Vec::new(),
         ms: 1,
     };
     let (event, kept) = run.machine.shorten(event);
@@ -99,8 +100,16 @@ fn the_same_long_result_again_and_again_ends_the_run() {
         run.answers(answer("", &[("read", json!({}))]));
         let id = run.start()[0];
         let text = "same ".repeat(1_000);
-        let event =
-            Event::Returned { id, text, structured: None, is_error: false, cut_bytes: 0, whole: None, ms: 1 };
+        let event = Event::Returned {
+            id,
+            text,
+            structured: None,
+            is_error: false,
+            cut_bytes: 0,
+            whole: None,
+            images: Vec::new(),
+            ms: 1,
+        };
         let (event, _) = run.machine.shorten(event);
         run.add(event);
     }

@@ -139,7 +139,13 @@ impl Shared {
             }
             _ => {
                 let text = "it did not work".to_owned();
-                return CallEnd::Returned { text, structured: None, is_error: true, cut_bytes: 0 };
+                return CallEnd::Returned {
+                    text,
+                    structured: None,
+                    is_error: true,
+                    cut_bytes: 0,
+                    images: Vec::new(),
+                };
             }
         }
         answer(json!({ "ok": true }))
@@ -185,6 +191,7 @@ fn answer(structured: Value) -> CallEnd {
         structured: Some(structured),
         is_error: false,
         cut_bytes: 0,
+        images: Vec::new(),
     }
 }
 

@@ -173,7 +173,7 @@ pub(super) fn run(task: &str, tools: &[GrantedTool], schema: Option<&Value>) -> 
             said.calls.iter().map(|call| format!("{} {}", call.name, call.arguments)).collect();
         turns.push(shown.join("\n  | "));
         let calls = said.calls.clone();
-        messages.push(Message::Assistant { text: said.text, calls: said.calls });
+        messages.push(Message::Assistant { text: said.text, calls: said.calls, thinking: None });
         for call in calls {
             let granted =
                 tools.iter().find(|tool| tool.spec.name == call.name).expect("it calls what it has");
@@ -181,7 +181,13 @@ pub(super) fn run(task: &str, tools: &[GrantedTool], schema: Option<&Value>) -> 
             let result = perform(&call.name, &serde_json::from_str(&call.arguments).expect("JSON"));
             let is_error = result.is_err();
             let text = result.unwrap_or_else(|error| error);
-            messages.push(Message::Tool { call: call.id, name: call.name, text, is_error });
+            messages.push(Message::Tool {
+                call: call.id,
+                name: call.name,
+                text,
+                is_error,
+                images: Vec::new(),
+            });
         }
     }
     panic!("it never ends: {turns:#?}");
