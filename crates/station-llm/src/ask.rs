@@ -3,7 +3,7 @@
 use crate::choose::Route;
 use crate::cooling::Cooling;
 use crate::transport::Transport;
-use crate::{Config, Script, offline, openai};
+use crate::{Config, Script, offline, send};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use serde_json::Value;
 use station_core::run::{AskFailure, GrantedTool, Settings};
@@ -285,10 +285,9 @@ impl Models {
         on_delta: &(dyn Fn(Delta) + Send + Sync),
     ) -> Result<Answer, Failed> {
         match route {
-            Route::OpenAi(endpoint) => {
+            Route::Remote(endpoint) => {
                 let limit = self.config.request_timeout;
-                let asked =
-                    openai::ask(endpoint, request, self.config.idle_timeout, &self.transport, on_delta);
+                let asked = send::ask(endpoint, request, self.config.idle_timeout, &self.transport, on_delta);
                 tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| {
                     let sentence = format!("model `{model}` did not finish its answer within {limit:?}");
                     Err(Failed::new(AskFailure::TimedOut, sentence))

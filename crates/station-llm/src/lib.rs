@@ -6,22 +6,35 @@
 //! names and schemas.
 //!
 //! - `choose` turns what people write into models, `ask` asks one and retries.
-//! - `openai` is OpenAI's chat dialect, which most servers speak; `sse` reads its stream.
+//! - `dialect` is the enum of languages. One folder each: `openai` (chat, which most servers speak), `responses`,
+//!   `anthropic`, `gemini`, `ollama`. What they share: `send` sends and reads, `sse` and `lines` cut streams into events,
+//!   `draft` gathers an answer, `history` makes a conversation fit, `strict` knows schemas, `failure` names failures.
 //! - `offline` is the built-in planner without network; `script` is the provider of tests and benches.
 //!
-//! To add a provider: a file for its dialect, a variant of `choose::Route`, a row in `choose::PROVIDERS`.
+//! To add a provider: a row in `choose::provider`, and a dialect where it speaks none of these.
 //!
 //! **Invariant:** nothing here reads the environment, and no connection goes anywhere but to the provider named.
 
+mod anthropic;
 mod ask;
 mod choose;
 mod config;
 mod cooling;
+mod dialect;
+mod draft;
+mod failure;
+mod gemini;
+mod history;
+mod lines;
 mod offline;
+mod ollama;
 mod openai;
+mod responses;
 mod retry_after;
 pub mod script;
+mod send;
 mod sse;
+mod strict;
 mod transport;
 
 pub use ask::{AskError, Delta, Models, Patience, Repeat, Request};

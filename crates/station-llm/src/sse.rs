@@ -4,7 +4,7 @@
 //! `data` is kept: the dialects name no events that their data does not name as well.
 
 /// Longest event. A whole answer is smaller; more is not an answer.
-const EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// An event is longer than any answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Reader {
     }
 }
 
-fn text(bytes: Vec<u8>) -> String {
+pub(crate) fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 

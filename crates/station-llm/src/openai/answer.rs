@@ -4,57 +4,28 @@
 //! may come early or late, `[DONE]` may be missing after a finish reason. It is strict about the end: an answer
 //! without any sign that it is whole is truncated.
 
-use super::failure;
-use crate::ask::Failed;
 use crate::choose::Endpoint;
+use crate::draft::{Draft, Piece, arguments, list, tokens};
+use crate::failure::{self, Failed};
 use serde_json::Value;
-use station_core::{Answer, Stop, ToolCall, Usage};
-use std::collections::BTreeSet;
-
-/// Most bytes of one answer, calls included: far above any model's output limit.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Most calls in one turn: more is a model gone wrong.
-const CALLS_MAX: usize = 128;
-/// Most tokens that an answer can say it cost: far beyond every window, and small enough that sums stay sums.
-const TOKENS_MAX: u64 = 1 << 32;
+use station_core::{Answer, Stop, Usage};
 
 /// What came so far.
 #[derive(Debug, Default)]
-pub(crate) struct Assembly {
-    text: String,
-    refusal: String,
-    calls: Vec<Piece>,
+pub(crate) struct Reading {
+    draft: Draft,
     finish: Option<String>,
     done: bool,
-    usage: Usage,
-    model: Option<String>,
-    bytes: usize,
 }
 
-#[derive(Debug)]
-struct Piece {
-    index: Option<u64>,
-    id: String,
-    name: String,
-    arguments: String,
-}
-
-impl Assembly {
+impl Reading {
     /// Takes the data of one event; returns the text it adds.
     pub(crate) fn take(&mut self, endpoint: &Endpoint, data: &str) -> Result<Option<String>, Failed> {
         if data.trim() == "[DONE]" {
             self.done = true;
             return Ok(None);
         }
-        if data.trim().is_empty() {
-            return Ok(None);
-        }
-        self.bytes += data.len();
-        if self.bytes > ANSWER_BYTES_MAX {
-            return Err(failure::garbled(endpoint, "answered more than any answer is long").for_good());
-        }
-        let chunk: Value = serde_json::from_str(data)
-            .map_err(|_| failure::garbled(endpoint, "sent something that is not JSON"))?;
+        let chunk = self.draft.read(endpoint, data)?;
         if let Some(error) = chunk.get("error").filter(|error| !error.is_null()) {
             return Err(failure::of_stream(endpoint, error));
         }
@@ -66,18 +37,12 @@ impl Assembly {
         // A server that does not stream sends `message` where others send `delta`.
         let delta = if choice["delta"].is_object() { &choice["delta"] } else { &choice["message"] };
         if let Some(refusal) = delta["refusal"].as_str() {
-            self.refusal.push_str(refusal);
+            self.draft.refusal.push_str(refusal);
         }
-        for call in delta["tool_calls"].as_array().map_or(&[] as &[Value], Vec::as_slice) {
-            self.take_call(call);
-            if self.calls.len() > CALLS_MAX {
-                let what = format!("wants more than {CALLS_MAX} calls in one turn");
-                return Err(failure::garbled(endpoint, &what).for_good());
-            }
+        for call in list(&delta["tool_calls"]) {
+            self.take_call(endpoint, call)?;
         }
-        let text = content(&delta["content"]);
-        self.text.push_str(&text);
-        Ok((!text.is_empty()).then_some(text))
+        Ok(self.draft.say(&content(&delta["content"])))
     }
 
     /// Whether the answer is whole: nothing but usage can follow.
@@ -100,51 +65,38 @@ impl Assembly {
             None if !self.done => return Err(failure::truncated(endpoint)),
             None => Stop::End,
         };
-        let refused = !self.refusal.is_empty() && self.text.is_empty() && self.calls.is_empty();
-        let (stop, text) = if refused { (Stop::Refused, self.refusal) } else { (stop, self.text) };
-        if text.is_empty() && self.calls.is_empty() && stop == Stop::End {
-            return Err(failure::garbled(endpoint, "gave an empty answer"));
-        }
-        let model = self.model.unwrap_or_else(|| endpoint.model.model.clone());
-        Ok(Answer { text, calls: whole(self.calls), thinking: None, stop, usage: self.usage, model })
+        self.draft.finish(endpoint, stop)
     }
 
     fn note(&mut self, chunk: &Value) {
-        if let Some(model) = chunk["model"].as_str().filter(|model| !model.is_empty()) {
-            self.model = Some(model.to_owned());
-        }
+        self.draft.named(&chunk["model"]);
         let usage = if chunk["usage"].is_object() { &chunk["usage"] } else { &chunk["x_groq"]["usage"] };
         if usage.is_object() {
-            let count = |value: &Value| value.as_u64().unwrap_or_default().min(TOKENS_MAX);
-            let cached = count(&usage["prompt_tokens_details"]["cached_tokens"]);
-            self.usage = Usage {
-                input: count(&usage["prompt_tokens"]),
-                output: count(&usage["completion_tokens"]),
+            let cached = tokens(&usage["prompt_tokens_details"]["cached_tokens"]);
+            self.draft.usage = Usage {
+                input: tokens(&usage["prompt_tokens"]),
+                output: tokens(&usage["completion_tokens"]),
                 // DeepSeek's word for the same.
-                cached: cached.max(count(&usage["prompt_cache_hit_tokens"])),
-                reasoning: count(&usage["completion_tokens_details"]["reasoning_tokens"]),
+                cached: cached.max(tokens(&usage["prompt_cache_hit_tokens"])),
+                reasoning: tokens(&usage["completion_tokens_details"]["reasoning_tokens"]),
             };
         }
     }
 
     /// A fragment belongs to the call of its index; without one, to the last. An id that differs from that call's
     /// begins another: some servers number every parallel call 0.
-    fn take_call(&mut self, fragment: &Value) {
-        let index = fragment["index"].as_u64();
+    fn take_call(&mut self, endpoint: &Endpoint, fragment: &Value) -> Result<(), Failed> {
+        let key = fragment["index"].as_u64();
         let id = fragment["id"].as_str().unwrap_or_default();
         let name = fragment["function"]["name"].as_str().unwrap_or_default();
-        let arguments = match &fragment["function"]["arguments"] {
-            Value::String(text) => text.clone(),
-            Value::Null => String::new(),
-            // Ollama has sent the object itself.
-            other => other.to_string(),
-        };
-        let known = match index {
-            Some(_) => self.calls.iter_mut().rev().find(|piece| piece.index == index),
-            None => self.calls.last_mut(),
+        // Ollama has sent the object itself.
+        let arguments = arguments(&fragment["function"]["arguments"]);
+        let known = match key {
+            Some(key) => self.draft.call(key),
+            None => self.draft.calls.last_mut(),
         };
         let is_more = |piece: &Piece| id.is_empty() || piece.id.is_empty() || piece.id == id;
-        match known.filter(|piece| is_more(piece) && (index.is_some() || name.is_empty())) {
+        match known.filter(|piece| is_more(piece) && (key.is_some() || name.is_empty())) {
             Some(piece) => {
                 if piece.id.is_empty() {
                     id.clone_into(&mut piece.id);
@@ -153,28 +105,14 @@ impl Assembly {
                     name.clone_into(&mut piece.name);
                 }
                 piece.arguments.push_str(&arguments);
+                Ok(())
             }
             None => {
-                self.calls.push(Piece { index, id: id.to_owned(), name: name.to_owned(), arguments });
+                let piece = Piece { key, id: id.to_owned(), name: name.to_owned(), arguments };
+                self.draft.begin(endpoint, piece)
             }
         }
     }
-}
-
-/// The calls in the order in which they began, each with an id of its own.
-fn whole(pieces: Vec<Piece>) -> Vec<ToolCall> {
-    let mut taken = BTreeSet::new();
-    pieces
-        .into_iter()
-        .enumerate()
-        .map(|(at, Piece { id, name, arguments, .. })| {
-            let mut id = if id.is_empty() { format!("call_{at}") } else { id };
-            while !taken.insert(id.clone()) {
-                id = format!("{id}_{at}");
-            }
-            ToolCall { id, name, arguments }
-        })
-        .collect()
 }
 
 /// Content is a text, or with some servers a list of parts.

@@ -1,14 +1,14 @@
 //! OpenAI's chat dialect (`POST …/chat/completions`, streamed), which most servers and gateways speak.
 //!
-//! - `request` writes the body, `send` sends it and reads the stream, `answer` puts the pieces together, `failure`
-//!   says what a refusal means.
+//! - `request` writes the body, `answer` puts the pieces of the stream together.
 //!
-//! Written by hand and not behind a client library, because the library lost what the journal keeps: see
-//! docs/decisions/0002-openai-dialect.md.
+//! What the models of OpenAI take is here too, since its other dialect, `responses`, reaches the same ones.
+//! Reference: <https://platform.openai.com/docs/api-reference/chat>. Why it is ours: docs/decisions/0002-openai-dialect.md.
 
 mod answer;
-mod failure;
+mod model;
 mod request;
-mod send;
 
-pub(crate) use send::ask;
+pub(crate) use answer::Reading;
+pub(crate) use model::{reasons, sees};
+pub(crate) use request::body;

@@ -72,6 +72,39 @@ fn a_bare_name_goes_to_the_configured_provider_if_it_has_an_address() {
 }
 
 #[test]
+fn each_provider_by_its_name() {
+    check("ANTHROPIC_API_KEY", "claude-sonnet-4-5", expect!["anthropic/claude-sonnet-4-5"]);
+    check("GEMINI_API_KEY", "gemini-2.5-pro", expect!["gemini/gemini-2.5-pro"]);
+    check("GOOGLE_API_KEY", "google/gemini-2.5-pro", expect!["gemini/gemini-2.5-pro"]);
+    check("provider=google key model=gemini-2.5-pro", "", expect!["gemini/gemini-2.5-pro"]);
+    check("provider=google key model=google/gemini-2.5-pro", "", expect!["gemini/gemini-2.5-pro"]);
+    check("OPENAI_API_KEY", "openai-responses/gpt-5", expect!["openai-responses/gpt-5"]);
+    // Who configured OpenAI's other dialect means it for bare names too, and for no full ones.
+    check(
+        "OPENAI_API_KEY provider=openai-responses model=gpt-5",
+        "gpt-4o",
+        expect!["openai-responses/gpt-4o"],
+    );
+    check("OPENAI_API_KEY provider=openai-responses model=gpt-5", "openai/gpt-4o", expect!["openai/gpt-4o"]);
+    check(
+        "provider=openai-responses model=gpt-5",
+        "",
+        expect![[r#"
+            error: model `openai-responses/gpt-5` needs a key: `OPENAI_API_KEY` or `STN_AI_API_KEY` is not set
+            hint: set `OPENAI_API_KEY` or `STN_AI_API_KEY`
+            hint: or map the name to a model you have, in config.yaml: `models: {gpt-5: <provider>/<model>}`"#]],
+    );
+    check(
+        "",
+        "google/gemini-2.5-pro",
+        expect![[r#"
+            error: model `gemini/gemini-2.5-pro` needs a key: `GEMINI_API_KEY` or `GOOGLE_API_KEY` is not set
+            hint: set `GEMINI_API_KEY` or `GOOGLE_API_KEY`
+            hint: or map the name to a model you have, in config.yaml: `models: {gemini-2.5-pro: <provider>/<model>}`"#]],
+    );
+}
+
+#[test]
 fn the_map_comes_first() {
     check("OPENAI_API_KEY map:gpt-4o-mini=openai/gpt-5", "gpt-4o-mini", expect!["openai/gpt-5"]);
     check("OPENAI_API_KEY map:gpt-4o-mini=openai/gpt-5", "openai/gpt-4o-mini", expect!["openai/gpt-5"]);
@@ -127,17 +160,17 @@ fn what_is_missing_is_named() {
         "",
         "claude-sonnet",
         expect![[r#"
-        error: provider `anthropic` is not supported yet without an OpenAI-compatible address
-        hint: set `STN_AI_PROVIDER=anthropic` and `STN_AI_BASE_URL` to its OpenAI-compatible address
-        hint: or map the name to a model you have, in config.yaml: `models: {<name>: openai/<model>}`"#]],
+            error: model `anthropic/claude-sonnet` needs a key: `ANTHROPIC_API_KEY` is not set
+            hint: set `ANTHROPIC_API_KEY`
+            hint: or map the name to a model you have, in config.yaml: `models: {claude-sonnet: <provider>/<model>}`"#]],
     );
     check(
         "",
         "mistral/large",
         expect![[r#"
-        error: provider `mistral` is not known
-        hint: known are openai, ollama and offline; others by `STN_AI_PROVIDER` and `STN_AI_BASE_URL`
-        hint: or map the name in config.yaml: `models: {<name>: <provider>/<model>}`"#]],
+            error: provider `mistral` is not known
+            hint: known are openai, openai-responses, anthropic, gemini, ollama, offline; others by `STN_AI_PROVIDER` and `STN_AI_BASE_URL`
+            hint: or map the name in config.yaml: `models: {<name>: <provider>/<model>}`"#]],
     );
     check(
         "",
@@ -183,9 +216,9 @@ fn of_several_what_cannot_be_used_is_skipped_with_its_reason() {
         "OPENAI_API_KEY",
         "claude-sonnet gpt-4o offline",
         expect![[r#"
-        openai/gpt-4o
-        offline
-        skipped claude-sonnet: provider `anthropic` is not supported yet without an OpenAI-compatible address"#]],
+            openai/gpt-4o
+            offline
+            skipped claude-sonnet: model `anthropic/claude-sonnet` needs a key: `ANTHROPIC_API_KEY` is not set"#]],
     );
     check(
         "",

@@ -6,8 +6,11 @@
     reason = "a test that cannot go on panics, and `Expect` is written in place"
 )]
 
+mod aimock;
 mod choose;
+mod conversation;
 mod dialect;
+mod dialects;
 mod failures;
 mod retry;
 mod scripted;

@@ -67,23 +67,67 @@ impl Asked {
 }
 
 pub(crate) async fn ask(models: &Models, messages: &[Message], schema: Option<&Value>) -> Asked {
-    asked(models, messages, schema, Patience::Long).await
+    ask_with(models, &model(), messages, schema, &settings()).await
 }
 
 pub(crate) async fn ask_within(models: &Models, messages: &[Message], patience: Patience) -> Asked {
-    asked(models, messages, None, patience).await
+    asked(models, &model(), messages, (None, &settings()), patience).await
 }
 
-async fn asked(models: &Models, messages: &[Message], schema: Option<&Value>, patience: Patience) -> Asked {
+fn settings() -> Settings {
+    Settings { temperature: Some(0.5), max_output_tokens: Some(99), ..Settings::default() }
+}
+
+/// One model of each dialect: provider word, and a name that takes everything that the dialect has.
+pub(crate) const MODELS: [(&str, &str); 5] = [
+    ("openai", "gpt-4o-mini"),
+    ("openai-responses", "gpt-5"),
+    ("anthropic", "claude-sonnet-4-5"),
+    ("gemini", "gemini-3-pro-preview"),
+    ("ollama", "qwen3"),
+];
+
+pub(crate) fn at(provider: &str, model: &str) -> ModelRef {
+    ModelRef { provider: provider.to_owned(), model: model.to_owned() }
+}
+
+/// Models of which `provider` is at `url`, a stand-in's address without a path.
+pub(crate) fn at_url(provider: &str, url: &str) -> Config {
+    let path = if provider.starts_with("openai") { "/v1" } else { "" };
+    Config {
+        provider: Some(provider.to_owned()),
+        api_key: Some(Secret::new(KEY)),
+        base_url: Some(format!("{url}{path}")),
+        retries: 0,
+        backoff: Duration::from_millis(1),
+        ..Config::default()
+    }
+}
+
+pub(crate) async fn ask_with(
+    models: &Models,
+    model: &ModelRef,
+    messages: &[Message],
+    schema: Option<&Value>,
+    settings: &Settings,
+) -> Asked {
+    asked(models, model, messages, (schema, settings), Patience::Long).await
+}
+
+async fn asked(
+    models: &Models,
+    model: &ModelRef,
+    messages: &[Message],
+    (schema, settings): (Option<&Value>, &Settings),
+    patience: Patience,
+) -> Asked {
     // What `main` does in the product. A lost race means that another test did it: as good.
     drop(rustls::crypto::ring::default_provider().install_default());
     let tools = [tool("get_time", json!({"type": "object"})), tool("read", json!({}))];
-    let settings = Settings { temperature: Some(0.5), max_output_tokens: Some(99), ..Settings::default() };
-    let request =
-        Request { messages, tools: &tools, settings: &settings, output_schema: schema, repeat: Repeat::Any };
+    let request = Request { messages, tools: &tools, settings, output_schema: schema, repeat: Repeat::Any };
     let deltas = Mutex::new(Vec::new());
     let outcome = models
-        .ask_within(&model(), &request, patience, &|| Duration::ZERO, &|delta| {
+        .ask_within(model, &request, patience, &|| Duration::ZERO, &|delta| {
             deltas.lock().unwrap().push(delta)
         })
         .await;

@@ -1,6 +1,6 @@
 //! HTTP/1.1 by hand, a thread per connection: a client library's bugs are not found by a server that shares them.
 
-use super::judge;
+use super::judge::{self, Verdict};
 use super::turn::{Answer, End, Turn, status};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
@@ -61,7 +61,13 @@ impl OpenAi {
     /// What belongs into `STN_AI_BASE_URL`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("{}/v1", self.url())
+    }
+
+    /// The same without a path, as providers of other dialects are named.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Every request so far, in order.
@@ -148,11 +154,12 @@ fn converse(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
 }
 
 fn choose(shared: &Shared, seen: &Seen) -> Turn {
-    if seen.method != "POST" || !seen.path.ends_with("/chat/completions") {
-        return status(404, &format!("Invalid URL ({} {})", seen.method, seen.path));
-    }
-    if let Some(refusal) = judge::refusal(&seen.body) {
-        return status(400, &refusal);
+    match judge::judge(&seen.method, &seen.path, &seen.body) {
+        Verdict::Good => {}
+        Verdict::Refused(refusal) => return status(400, &refusal),
+        Verdict::NoSuchAddress => {
+            return status(404, &format!("Invalid URL ({} {})", seen.method, seen.path));
+        }
     }
     match &shared.choose {
         Some(choose) => choose(seen),
@@ -194,13 +201,21 @@ fn answer(mut stream: &TcpStream, turn: &Turn, seen: &Seen) -> io::Result<bool> 
             let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
             send_whole(stream, *status, "application/json", &extra, body)
         }
-        Answer::Raw { content_type, body } => send_whole(stream, 200, content_type, "", body),
+        Answer::Raw { content_type, body } if turn.is_whole() => {
+            send_whole(stream, 200, content_type, "", body)
+        }
         Answer::Message { .. } if seen.body["stream"] != true => {
             send_whole(stream, 200, "application/json", "", &turn.whole().to_string())
         }
-        Answer::Message { .. } | Answer::ErrorInStream(_) => {
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\
-                Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
+        Answer::Message { .. } | Answer::ErrorInStream(_) | Answer::Raw { .. } => {
+            let kind = match &turn.answer {
+                Answer::Raw { content_type, .. } => content_type.as_str(),
+                _ => "text/event-stream; charset=utf-8",
+            };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\
+                Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
+            );
             stream.write_all(head.as_bytes())?;
             for piece in turn.pieces(seen.body["stream_options"]["include_usage"] == true) {
                 // One write per piece, so that it also arrives as one.

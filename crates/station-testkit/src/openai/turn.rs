@@ -112,6 +112,13 @@ pub fn raw(content_type: &str, body: &str) -> Turn {
     Turn::new(Answer::Raw { content_type: content_type.to_owned(), body: body.to_owned() })
 }
 
+/// A refusal with any body.
+#[must_use]
+pub fn refused(status: u16, headers: &[(&str, &str)], body: &str) -> Turn {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Turn::new(Answer::Status { status, headers, body: body.to_owned() })
+}
+
 fn refusal(status: u16, message: &str, kind: &str, code: &Value) -> Turn {
     let body = json!({"error": {"message": message, "type": kind, "param": null, "code": code}}).to_string();
     Turn::new(Answer::Status { status, headers: Vec::new(), body })
@@ -193,7 +200,8 @@ impl Turn {
             Answer::ErrorInStream(error) => {
                 vec![chunk(&json!({"role": "assistant", "content": ""}), None), error.to_string()]
             }
-            Answer::Raw { .. } | Answer::Status { .. } => Vec::new(),
+            Answer::Raw { body, .. } => return self.cut_up(body),
+            Answer::Status { .. } => Vec::new(),
         };
         match self.end {
             End::Cut | End::Stall => events.truncate(events.len().div_ceil(2).max(1)),
@@ -219,6 +227,21 @@ impl Turn {
             return whole;
         }
         whole.concat().chunks(self.piece_bytes).map(<[u8]>::to_vec).collect()
+    }
+
+    /// Whether it is sent at once, with its length.
+    pub(super) fn is_whole(&self) -> bool {
+        self.piece_bytes == usize::MAX && self.end == End::Done
+    }
+
+    /// `body` in pieces, and only its first half where it is not to end.
+    fn cut_up(&self, body: &str) -> Vec<Vec<u8>> {
+        let bytes = match self.end {
+            End::Cut | End::Stall => &body.as_bytes()[..body.len() / 2],
+            End::Silence => &[],
+            End::Done | End::WithoutDone => body.as_bytes(),
+        };
+        bytes.chunks(self.piece_bytes).map(<[u8]>::to_vec).collect()
     }
 
     /// The answer where no stream is asked for.

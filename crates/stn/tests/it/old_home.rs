@@ -197,9 +197,9 @@ fn a_name_that_old_files_use_can_be_mapped() {
     home.stn(&["agent", "run", "plain", "anything"]).is(&expect![[r#"
         --- stderr
         run 2 failed in [span] (0 steps, 0 tool calls)
-        error: run 2 failed: provider `gemini` is not supported yet without an OpenAI-compatible address
-        hint: set `STN_AI_PROVIDER=gemini` and `STN_AI_BASE_URL` to its OpenAI-compatible address
-        hint: or map the name to a model you have, in config.yaml: `models: {<name>: openai/<model>}`
+        error: run 2 failed: model `gemini/gemini-2.5-flash` needs a key: `GEMINI_API_KEY` or `GOOGLE_API_KEY` or `STN_AI_API_KEY` is not set
+        hint: set `GEMINI_API_KEY` or `GOOGLE_API_KEY` or `STN_AI_API_KEY`
+        hint: or map the name to a model you have, in config.yaml: `models: {gemini-2.5-flash: <provider>/<model>}`
         hint: see what happened with `stn runs inspect 2`
         --- exit 3
     "#]]);

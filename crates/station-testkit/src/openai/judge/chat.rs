@@ -1,5 +1,6 @@
-//! What the real provider would refuse in a request, in its words.
+//! What OpenAI would refuse in a request in its chat dialect, in its words.
 
+use super::list;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -62,8 +63,4 @@ fn messages(body: &Value) -> Option<String> {
         "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'."
             .to_owned()
     })
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }

@@ -1,13 +1,12 @@
 //! Sends one request and reads its answer as it comes.
 
-use super::answer::Assembly;
-use super::{failure, request};
-use crate::ask::Failed;
 use crate::choose::Endpoint;
-use crate::sse::{Reader, TooLong};
+use crate::dialect::Dialect;
+use crate::failure::{self, Failed};
+use crate::sse::TooLong;
 use crate::transport::Transport;
 use crate::{Delta, Request};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode};
 use station_core::Answer;
 use std::time::Duration;
@@ -41,7 +40,10 @@ pub(crate) async fn ask(
     }
     if kind.starts_with("text/html") {
         return Err(failure::garbled(endpoint, "answered with a web page")
-            .with_hint("check `STN_AI_BASE_URL`; it usually ends in /v1")
+            .with_hint(match endpoint.dialect {
+                Dialect::Chat | Dialect::Responses => "check `STN_AI_BASE_URL`; it usually ends in /v1",
+                Dialect::Anthropic | Dialect::Gemini | Dialect::Ollama => "check `STN_AI_BASE_URL`",
+            })
             .for_good());
     }
     read_stream(endpoint, response, idle, on_delta).await
@@ -53,20 +55,24 @@ async fn send(
     idle: Duration,
     transport: &Transport,
 ) -> Result<Response, Failed> {
-    let body = request::body(endpoint, asked).to_string();
+    let body = endpoint.dialect.body(endpoint, asked).to_string();
     let mut builder = transport
         .client(&endpoint.url)?
         .post(&endpoint.url)
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "text/event-stream")
         .body(body);
+    for (name, value) in endpoint.dialect.headers() {
+        builder = builder.header(*name, *value);
+    }
     if let Some(key) = &endpoint.key {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose().trim())).map_err(|_| {
+        let (name, before) = endpoint.dialect.key_header();
+        let mut value = HeaderValue::try_from(format!("{before}{}", key.expose().trim())).map_err(|_| {
             failure::of_status(endpoint, 401, "", None)
                 .with_hint(format!("{} has characters that no key has", endpoint.key_variables))
         })?;
         value.set_sensitive(true);
-        builder = builder.header(AUTHORIZATION, value);
+        builder = builder.header(name, value);
     }
     match timeout(idle, builder.send()).await {
         Err(_) => Err(failure::silent(endpoint, idle)),
@@ -84,12 +90,12 @@ async fn read_stream(
     idle: Duration,
     on_delta: &(dyn Fn(Delta) + Send + Sync),
 ) -> Result<Answer, Failed> {
-    let mut reader = Reader::default();
-    let mut assembly = Assembly::default();
-    while !assembly.is_done() {
+    let mut frames = endpoint.dialect.frames();
+    let mut reading = endpoint.dialect.reading();
+    while !reading.is_done() {
         let chunk = match timeout(idle, response.chunk()).await {
             // Only the usage is missing: not worth the answer.
-            Err(_) if assembly.is_whole() => break,
+            Err(_) if reading.is_whole() => break,
             Err(_) => return Err(failure::silent(endpoint, idle)),
             Ok(Ok(Some(chunk))) => chunk,
             Ok(Ok(None)) => break,
@@ -98,20 +104,20 @@ async fn read_stream(
                 break;
             }
         };
-        let events = reader
+        let events = frames
             .push(&chunk)
             .map_err(|TooLong| failure::garbled(endpoint, "sent an endless event").for_good())?;
         for event in events {
-            tell(assembly.take(endpoint, &event)?, on_delta);
+            tell(reading.take(endpoint, &event)?, on_delta);
         }
     }
-    if !assembly.is_whole()
-        && let Some(event) = reader.finish()
+    if !reading.is_whole()
+        && let Some(event) = frames.finish()
     {
         // Half an event is a truncated answer, not a garbled one.
-        tell(assembly.take(endpoint, &event).map_err(|_| failure::truncated(endpoint))?, on_delta);
+        tell(reading.take(endpoint, &event).map_err(|_| failure::truncated(endpoint))?, on_delta);
     }
-    assembly.finish(endpoint)
+    reading.finish(endpoint)
 }
 
 fn finish_whole(
@@ -119,12 +125,12 @@ fn finish_whole(
     body: &str,
     on_delta: &(dyn Fn(Delta) + Send + Sync),
 ) -> Result<Answer, Failed> {
-    let mut assembly = Assembly::default();
-    tell(assembly.take(endpoint, body)?, on_delta);
-    if !assembly.is_whole() {
+    let mut reading = endpoint.dialect.reading();
+    tell(reading.take(endpoint, body)?, on_delta);
+    if !reading.is_whole() {
         return Err(failure::garbled(endpoint, "sent JSON that is not an answer"));
     }
-    assembly.finish(endpoint)
+    reading.finish(endpoint)
 }
 
 fn tell(text: Option<String>, on_delta: &(dyn Fn(Delta) + Send + Sync)) {

@@ -1,8 +1,9 @@
-//! What a refusal means, and how it is told. **Invariant:** no key is in a sentence: a wrong key's answer is not
+//! What a refusal means, in whichever dialect it is told, and how it is told. **Invariant:** no key is in a sentence: a wrong key's answer is not
 //! repeated at all, and other messages are searched for it.
 
-use crate::ask::Failed;
+pub(crate) use crate::ask::Failed;
 use crate::choose::Endpoint;
+use crate::dialect::Dialect;
 use serde_json::Value;
 use station_core::run::AskFailure;
 use std::time::Duration;
@@ -22,11 +23,20 @@ const OVERFLOW: &[&str] = &[
     "too many tokens",
     "reduce the length",
     "exceeds the maximum number of tokens",
+    "exceed context limit",
 ];
+
+/// Words by which Google says that a key is not one; the status is that of any mistake.
+const NO_KEY: &[&str] = &["API_KEY_INVALID", "API key not valid"];
+
+/// Words by which providers say that waiting a while does not help: an account without money, a quota of the day.
+const USED_UP: &[&str] = &["insufficient_quota", "credit balance is too low", "PerDay"];
 
 /// What the status `status` with `body` means.
 pub(crate) fn of_status(endpoint: &Endpoint, status: u16, body: &str, after: Option<Duration>) -> Failed {
     let told = told(endpoint, body);
+    let after = after.or_else(|| retry_delay(body));
+    let says = |words: &[&str]| words.iter().any(|word| body.contains(word));
     let model = &endpoint.model;
     let with_reason = |what: &str| {
         if told.is_empty() {
@@ -37,16 +47,16 @@ pub(crate) fn of_status(endpoint: &Endpoint, status: u16, body: &str, after: Opt
     };
     match status {
         401 | 403 => bad_key(endpoint, status),
-        _ if (400..500).contains(&status) && (status == 413 || is_overflow(body)) => overflow(endpoint),
-        404 => Failed::new(AskFailure::Rejected, with_reason("there is no such model or address")).with_hint(
-            "check the model's name in `model:`, `ai_model` or `models:` of config.yaml, and `STN_AI_BASE_URL`",
-        ),
-        408 => Failed::new(AskFailure::TimedOut, with_reason("it took too long")).with_after(after),
-        429 if body.contains("insufficient_quota") => {
+        400 if says(NO_KEY) => bad_key(endpoint, status),
+        400 | 429 if says(USED_UP) => {
             Failed::new(AskFailure::RateLimited, with_reason("the account's quota is used up"))
                 .with_hint("check the plan and billing of the account the key belongs to")
                 .for_good()
         }
+        _ if (400..500).contains(&status) && (status == 413 || is_overflow(body)) => overflow(endpoint),
+        404 => Failed::new(AskFailure::Rejected, with_reason("there is no such model or address"))
+            .with_hint(missing(endpoint)),
+        408 => Failed::new(AskFailure::TimedOut, with_reason("it took too long")).with_after(after),
         429 => Failed::new(AskFailure::RateLimited, with_reason("too many requests")).with_after(after),
         500.. => Failed::new(AskFailure::Unavailable, with_reason("it is not available")).with_after(after),
         300..=399 => Failed::new(AskFailure::Rejected, with_reason("it points to another address"))
@@ -64,7 +74,7 @@ pub(crate) fn of_stream(endpoint: &Endpoint, error: &Value) -> Failed {
     if let Some(status @ 400..600) = status {
         return of_status(endpoint, u16::try_from(status).unwrap_or(500), &body, None);
     }
-    if says(&["rate_limit", "quota"]) {
+    if says(&["rate_limit", "quota", "resource_exhausted"]) {
         return of_status(endpoint, 429, &body, None);
     }
     if says(&["invalid_api_key", "authentication", "permission"]) {
@@ -74,7 +84,7 @@ pub(crate) fn of_stream(endpoint: &Endpoint, error: &Value) -> Failed {
         return overflow(endpoint);
     }
     let model = &endpoint.model;
-    if says(&["invalid_request"]) {
+    if says(&["invalid_request", "invalid_prompt"]) {
         let sentence = format!("model `{model}` refused the request: {}", told(endpoint, &body));
         return Failed::new(AskFailure::Rejected, sentence);
     }
@@ -104,8 +114,37 @@ pub(crate) fn unreachable(endpoint: &Endpoint) -> Failed {
     let host = endpoint.url.split('/').nth(2).unwrap_or_default();
     // A name and password in the address are secrets.
     let host = host.rsplit('@').next().unwrap_or_default();
+    let hint = match endpoint.dialect {
+        Dialect::Ollama => "start it with `ollama serve`, or set `OLLAMA_HOST` to where it listens",
+        Dialect::Chat | Dialect::Responses | Dialect::Anthropic | Dialect::Gemini => {
+            "check the network, and `STN_AI_BASE_URL` if it is set"
+        }
+    };
     Failed::new(AskFailure::Unreachable, format!("model `{}` cannot be reached at `{host}`", endpoint.model))
-        .with_hint("check the network, and `STN_AI_BASE_URL` if it is set")
+        .with_hint(hint)
+}
+
+/// What to try where there is no such model or address.
+fn missing(endpoint: &Endpoint) -> String {
+    match endpoint.dialect {
+        Dialect::Ollama => format!(
+            "get the model with `ollama pull {}`, or name one that `ollama list` shows",
+            endpoint.model.model
+        ),
+        Dialect::Chat | Dialect::Responses | Dialect::Anthropic | Dialect::Gemini => {
+            "check the model's name in `model:`, `ai_model` or `models:` of config.yaml, and `STN_AI_BASE_URL`"
+                .to_owned()
+        }
+    }
+}
+
+/// How long Google wants to be left alone: a `retryDelay` among the details of the error, in seconds.
+fn retry_delay(body: &str) -> Option<Duration> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let body = body.get(0).unwrap_or(&body);
+    let details = body["error"]["details"].as_array()?;
+    let delay = details.iter().find_map(|detail| detail["retryDelay"].as_str())?;
+    Duration::try_from_secs_f64(delay.strip_suffix('s')?.parse().ok()?).ok()
 }
 
 fn bad_key(endpoint: &Endpoint, status: u16) -> Failed {
@@ -138,7 +177,7 @@ fn told(endpoint: &Endpoint, body: &str) -> String {
         Some(value) => {
             // Some gateways wrap the object in a list.
             let value = value.get(0).unwrap_or(value);
-            [&value["error"]["message"], &value["message"], &value["error"], &value["detail"]]
+            [&value["error"]["message"], &value["message"], &value["error"], &value["detail"], value]
                 .into_iter()
                 .find_map(Value::as_str)
                 .unwrap_or_default()
@@ -150,7 +189,10 @@ fn told(endpoint: &Endpoint, body: &str) -> String {
         Some(key) if !key.expose().is_empty() => message.replace(key.expose(), "…"),
         _ => message.to_owned(),
     };
-    let is_key = |word: &str| word.trim_start_matches(|c: char| !c.is_alphanumeric()).starts_with("sk-");
+    let is_key = |word: &str| {
+        let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
+        ["sk-", "AIza"].iter().any(|prefix| word.starts_with(prefix))
+    };
     let words: Vec<&str> =
         hidden.split_whitespace().map(|word| if is_key(word) { "…" } else { word }).collect();
     let line: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
