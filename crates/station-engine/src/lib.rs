@@ -29,6 +29,7 @@ mod journal;
 mod keys;
 mod lease;
 mod local;
+mod models;
 mod pace;
 mod perform;
 mod pool;
@@ -69,11 +70,14 @@ pub use forks::Fork;
 pub use hand::From;
 pub use keys::{KeyPlace, KeyStatus, Keys, set_aside_go_database};
 pub use local::Sockets;
+pub use models::{Answered, Known, KnownModel, ModelList, ModelTest};
 pub use runs::{Driver, NewRun, RunDetails, RunRef};
 pub use serve::Serve;
 pub use servers::ServerDetails;
 pub use station::Station;
-pub use station_llm::{Config as ModelConfig, Models};
+pub use station_llm::{
+    AskError, Caching, Config as ModelConfig, Held, KeyState, Models, NamedBy, Offer, Supports,
+};
 pub use station_store::{
     Approval, AuditEntry, AuditFault, AuditHead, Key, Location, Prunable, Pruned, Run, RunFilter,
     StandingApproval,

@@ -44,11 +44,17 @@ pub enum Repeat {
     /// Only where nothing was written for it: an answer that was cut off has cost as much as a whole one, and a budget
     /// has made room for one.
     Unbilled,
+    /// After none: what is asked is whether it answers.
+    Never,
 }
 
 impl Repeat {
     fn allows(self, failure: AskFailure) -> bool {
-        self == Self::Any || !matches!(failure, AskFailure::Truncated | AskFailure::Garbled)
+        match self {
+            Self::Any => true,
+            Self::Unbilled => !matches!(failure, AskFailure::Truncated | AskFailure::Garbled),
+            Self::Never => false,
+        }
     }
 }
 
@@ -99,6 +105,15 @@ pub struct AskError {
     pub sentence: String,
     /// What to try.
     pub hint: Option<String>,
+}
+
+impl AskError {
+    /// The whole answer did not come in time.
+    #[must_use]
+    pub fn too_slow(model: &ModelRef, limit: Duration) -> Self {
+        let sentence = format!("model `{model}` did not finish its answer within {limit:?}");
+        Self { failure: AskFailure::TimedOut, sentence, hint: None }
+    }
 }
 
 /// One attempt failed.
@@ -289,8 +304,8 @@ impl Models {
                 let limit = self.config.request_timeout;
                 let asked = send::ask(endpoint, request, self.config.idle_timeout, &self.transport, on_delta);
                 tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| {
-                    let sentence = format!("model `{model}` did not finish its answer within {limit:?}");
-                    Err(Failed::new(AskFailure::TimedOut, sentence))
+                    let AskError { failure, sentence, .. } = AskError::too_slow(model, limit);
+                    Err(Failed::new(failure, sentence))
                 })
             }
             Route::Offline => {

@@ -26,6 +26,17 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
+    /// Its name, for people.
+    pub(crate) fn shown(self) -> &'static str {
+        match self {
+            Self::Chat => "OpenAI chat",
+            Self::Responses => "OpenAI Responses",
+            Self::Anthropic => "Anthropic Messages",
+            Self::Gemini => "Gemini",
+            Self::Ollama => "Ollama",
+        }
+    }
+
     /// The address of a request at the provider's `base`.
     pub(crate) fn url(self, base: &str, model: &str) -> String {
         match self {

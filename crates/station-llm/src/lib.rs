@@ -5,7 +5,7 @@
 //! another model (the run machine decides that, so that it is in the journal) and anything about tools but their
 //! names and schemas.
 //!
-//! - `choose` turns what people write into models, `ask` asks one and retries.
+//! - `choose` turns what people write into models, `ask` asks one and retries, `offer` lists what there is to ask.
 //! - `dialect` is the enum of languages. One folder each: `openai` (chat, which most servers speak), `responses`,
 //!   `anthropic`, `gemini`, `ollama`. What they share: `send` sends and reads, `sse` and `lines` cut streams into events,
 //!   `draft` gathers an answer, `history` makes a conversation fit, `strict` knows schemas, `failure` names failures.
@@ -26,6 +26,7 @@ mod failure;
 mod gemini;
 mod history;
 mod lines;
+mod offer;
 mod offline;
 mod ollama;
 mod openai;
@@ -40,4 +41,5 @@ mod transport;
 pub use ask::{AskError, Delta, Models, Patience, Repeat, Request};
 pub use choose::Choices;
 pub use config::Config;
+pub use offer::{Caching, Held, KeyState, Named, NamedBy, Offer, Supports};
 pub use script::Script;

@@ -1,7 +1,7 @@
 //! What can be typed, and the way from there to a command.
 
 use crate::cmd::{
-    agent, approvals, audit, budget, config, demo, env, init, key, mcp, runs, serve, sync, test,
+    agent, approvals, audit, budget, config, demo, env, init, key, mcp, model, runs, serve, sync, test,
 };
 use crate::error::{self, Code, Result};
 use crate::out::{self, Form, Out};
@@ -85,6 +85,8 @@ enum Command {
     #[command(subcommand)]
     Mcp(mcp::Command),
     #[command(subcommand)]
+    Model(model::Command),
+    #[command(subcommand)]
     Key(key::Command),
     #[command(subcommand)]
     Config(config::Command),
@@ -152,6 +154,7 @@ impl Command {
             Self::Env(command) => command.run(session).await,
             Self::Budget(command) => command.run(session).await,
             Self::Mcp(command) => command.run(session).await,
+            Self::Model(command) => command.run(session).await,
             Self::Key(command) => command.run(session).await,
             Self::Config(command) => command.run(session),
             Self::Reference => Ok(Code::Done),

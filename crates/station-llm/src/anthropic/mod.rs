@@ -9,4 +9,5 @@ mod model;
 mod request;
 
 pub(crate) use answer::Reading;
+pub(crate) use model::{takes_schema, thinks_at_all};
 pub(crate) use request::body;

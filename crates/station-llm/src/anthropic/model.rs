@@ -36,6 +36,11 @@ pub(super) fn thinks(model: &str, settings: &Settings) -> Option<Thinks> {
     })
 }
 
+/// Whether `model` thinks where it is told to.
+pub(crate) fn thinks_at_all(model: &str) -> bool {
+    version(model, "claude").is_none_or(|version| version >= (3, 7))
+}
+
 /// Tokens that `model` may write where nobody says: the dialect wants a number. All of a generation can write so much.
 pub(super) fn output_tokens(model: &str, thinks: Option<Thinks>) -> u32 {
     let answer = match version(model, "claude") {
@@ -57,7 +62,7 @@ pub(super) fn samples(model: &str) -> bool {
 }
 
 /// Whether `model` can be held to a schema.
-pub(super) fn takes_schema(model: &str) -> bool {
+pub(crate) fn takes_schema(model: &str) -> bool {
     version(model, "claude").is_none_or(|version| version >= (4, 5))
 }
 

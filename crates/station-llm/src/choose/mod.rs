@@ -10,7 +10,7 @@ mod provider;
 mod route;
 mod sentences;
 
-pub(crate) use provider::{OFFLINE, SCRIPT};
+pub(crate) use provider::{OFFLINE, PROVIDERS, SCRIPT, at};
 pub(crate) use route::{Endpoint, Route};
 
 use station_core::run::ModelChoice;

@@ -1,8 +1,8 @@
 //! From names as people write them to models at providers.
 
-use super::provider::{self, OFFLINE, OPENAI, RESPONSES, SCRIPT, at, told_by_prefix};
+use super::Choices;
+use super::provider::{self, OFFLINE, OPENAI, OPENAI_URL, RESPONSES, SCRIPT, at, told_by_prefix};
 use super::sentences::{nothing_configured, unknown_provider};
-use super::{Choices, Route};
 use crate::Models;
 use station_core::run::{ModelChoice, window};
 use station_core::{Error, ModelRef, Result};
@@ -52,22 +52,21 @@ impl Models {
     }
 
     fn choice(&self, model: &ModelRef) -> Result<ModelChoice> {
-        let native = match self.route(model)? {
-            Route::Remote(endpoint) => endpoint.native,
-            Route::Offline | Route::Script(_) => false,
-        };
+        self.route(model)?;
+        let (tools, schema) = self.abilities(model);
+        Ok(ModelChoice { tools, schema, window: window(model, &self.config.windows), model: model.clone() })
+    }
+
+    /// Whether `model` can call tools, and whether it can be held to a schema in some way.
+    pub(crate) fn abilities(&self, model: &ModelRef) -> (bool, bool) {
+        let native = self.base(&model.provider).is_ok_and(|(_, base)| base == OPENAI_URL);
         let lacks = |prefixes: &[&str]| native && starts_with_any(&model.model, prefixes);
         let is_first_gpt_4 = native && model.model == "gpt-4";
-        Ok(ModelChoice {
-            tools: !lacks(WITHOUT_TOOLS),
-            schema: !lacks(WITHOUT_SCHEMA) && !is_first_gpt_4,
-            window: window(model, &self.config.windows),
-            model: model.clone(),
-        })
+        (!lacks(WITHOUT_TOOLS), !lacks(WITHOUT_SCHEMA) && !is_first_gpt_4)
     }
 
     /// The configured model, by `models:` as any other.
-    fn configured(&self) -> Result<ModelRef> {
+    pub(crate) fn configured(&self) -> Result<ModelRef> {
         let config = &self.config;
         match (config.provider.as_deref(), config.model.as_deref()) {
             (Some(written), Some(model)) => {
@@ -148,7 +147,7 @@ impl Models {
 
     /// The provider that owns `api_key` and `base_url`: the one named, else the configured model's; an address
     /// without any is OpenAI's dialect, so it goes by that word.
-    pub(super) fn configured_provider(&self) -> Option<&str> {
+    pub(crate) fn configured_provider(&self) -> Option<&str> {
         let config = &self.config;
         let named = config.provider.as_deref().map(str::trim).filter(|word| !word.is_empty());
         named

@@ -27,6 +27,8 @@ pub(crate) struct Provider {
     prefixes: &'static [&'static str],
     /// The variables its key is looked for in.
     pub(crate) keys: &'static [&'static str],
+    /// A model that every account has, to see whether a key is good; `None` where no name is sure.
+    pub(crate) usual: Option<&'static str>,
     /// Where it is and what it speaks; `None` for what is in this process.
     pub(crate) place: Option<Place>,
 }
@@ -48,6 +50,7 @@ pub(crate) const PROVIDERS: &[Provider] = &[
         alias: None,
         prefixes: &["gpt-", "chatgpt", "o1", "o3", "o4"],
         keys: &["OPENAI_API_KEY"],
+        usual: Some("gpt-4o-mini"),
         place: place(Dialect::Chat, OPENAI_URL),
     },
     Provider {
@@ -55,6 +58,8 @@ pub(crate) const PROVIDERS: &[Provider] = &[
         alias: None,
         prefixes: &[],
         keys: &["OPENAI_API_KEY"],
+        // The same account as that of `openai`.
+        usual: None,
         place: place(Dialect::Responses, OPENAI_URL),
     },
     Provider {
@@ -62,6 +67,7 @@ pub(crate) const PROVIDERS: &[Provider] = &[
         alias: None,
         prefixes: &["claude"],
         keys: &["ANTHROPIC_API_KEY"],
+        usual: Some("claude-haiku-4-5"),
         place: place(Dialect::Anthropic, "https://api.anthropic.com/v1"),
     },
     Provider {
@@ -69,6 +75,7 @@ pub(crate) const PROVIDERS: &[Provider] = &[
         alias: Some("google"),
         prefixes: &["gemini"],
         keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+        usual: Some("gemini-2.5-flash"),
         place: place(Dialect::Gemini, "https://generativelanguage.googleapis.com/v1beta"),
     },
     Provider {
@@ -76,10 +83,11 @@ pub(crate) const PROVIDERS: &[Provider] = &[
         alias: None,
         prefixes: &[],
         keys: &[],
+        usual: None,
         place: place(Dialect::Ollama, OLLAMA_URL),
     },
-    Provider { word: OFFLINE, alias: None, prefixes: &[], keys: &[], place: None },
-    Provider { word: SCRIPT, alias: None, prefixes: &[], keys: &[], place: None },
+    Provider { word: OFFLINE, alias: None, prefixes: &[], keys: &[], usual: None, place: None },
+    Provider { word: SCRIPT, alias: None, prefixes: &[], keys: &[], usual: None, place: None },
 ];
 
 /// The model `model` of `provider`.

@@ -7,6 +7,9 @@ use crate::{Models, Script};
 use station_core::run::window;
 use station_core::{ModelRef, Result, Secret};
 
+/// The variable that holds the configured provider's key, whichever that is.
+const OWN_KEY: &str = "STN_AI_API_KEY";
+
 /// How a model is reached.
 #[derive(Debug)]
 pub(crate) enum Route<'a> {
@@ -101,7 +104,7 @@ impl Models {
         let own = self.config.api_key.as_ref().filter(|_| self.configured_provider() == Some(word));
         let variables = provider::named(word).map_or(&[] as &[&str], |provider| provider.keys);
         let found = variables.iter().find_map(|name| Some((*name, self.config.keys.get(*name)?)));
-        let found = own.map(|key| ("STN_AI_API_KEY", key)).or(found);
+        let found = own.map(|key| (OWN_KEY, key)).or(found);
         found.filter(|(_, key)| !key.expose().trim().is_empty())
     }
 
@@ -109,16 +112,18 @@ impl Models {
         self.found_key(word).map(|(_, key)| key.clone())
     }
 
-    /// "`OPENAI_API_KEY` or `STN_AI_API_KEY`": only what would be used for `word`.
-    pub(crate) fn key_variables(&self, word: &str) -> String {
-        let mut names: Vec<String> = provider::named(word)
-            .map_or(&[] as &[&str], |provider| provider.keys)
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect();
+    /// The variables that the key of `word` is looked for in: only those that would be used for it.
+    pub(crate) fn key_names(&self, word: &str) -> Vec<&'static str> {
+        let mut names = provider::named(word).map_or_else(Vec::new, |provider| provider.keys.to_vec());
         if names.is_empty() || self.configured_provider() == Some(word) {
-            names.push(String::from("`STN_AI_API_KEY`"));
+            names.push(OWN_KEY);
         }
+        names
+    }
+
+    /// The same for people: "`OPENAI_API_KEY` or `STN_AI_API_KEY`".
+    fn key_variables(&self, word: &str) -> String {
+        let names: Vec<String> = self.key_names(word).iter().map(|name| format!("`{name}`")).collect();
         names.join(" or ")
     }
 }

@@ -11,8 +11,13 @@ pub(super) fn is_third(model: &str) -> bool {
 }
 
 /// Whether `model` can be held to a schema, with tools or without.
-pub(super) fn takes_schema(model: &str, has_tools: bool) -> bool {
+pub(crate) fn takes_schema(model: &str, has_tools: bool) -> bool {
     is_third(model) || (!has_tools && version(model, "gemini") >= Some((2, 5)))
+}
+
+/// Whether `model` thinks.
+pub(crate) fn thinks_at_all(model: &str) -> bool {
+    version(model, "gemini").is_none_or(|version| version >= (2, 5))
 }
 
 /// How `model` is told to think; `None` where it cannot be told.

@@ -8,13 +8,17 @@ use crate::session::{Session, make_folder};
 use serde_json::json;
 use station_core::file::edit::append_key;
 use station_core::{EnvironmentName, Error, Kind};
-use station_engine::{FolderLock, Station};
+use station_engine::{FolderLock, KeyState, Models, Station};
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// The provider and model that are written where none is given.
 const OFFLINE: &str = "offline";
+/// The provider that needs a server and a download, and no key.
+const OLLAMA: &str = "ollama";
+/// The variable that holds the configured provider's key, whichever that is: the provider's own is the better hint.
+const ANY_KEY: &str = "STN_AI_API_KEY";
 
 /// Providers that are known by name.
 const PROVIDERS: [&str; 5] = ["openai", "anthropic", "gemini", "ollama", OFFLINE];
@@ -22,16 +26,16 @@ const PROVIDERS: [&str; 5] = ["openai", "anthropic", "gemini", "ollama", OFFLINE
 /// Set Station up: configuration, key, database, and the environment `default`
 ///
 /// What is there already stays as it is. Without `--provider` the built-in offline model is written: it works by rules
-/// and without a network, for first steps. Keys are not written: set OPENAI_API_KEY or the like.
+/// and without a network, for first steps. Keys are not written: set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The model provider, e.g. openai, ollama or offline
+    /// The model provider: openai, openai-responses, anthropic, gemini, ollama or offline; or a name of your own with --base-url
     #[arg(long)]
     provider: Option<String>,
-    /// The model where an agent names none, e.g. gpt-4o-mini
+    /// The model where an agent names none, e.g. gpt-4o-mini or claude-sonnet-4-5
     #[arg(long)]
     model: Option<String>,
-    /// The address of an OpenAI-compatible provider, e.g. http://127.0.0.1:8000/v1
+    /// The address of the provider, or of one that is OpenAI-compatible, e.g. http://127.0.0.1:8000/v1
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
     /// Ask nothing
@@ -108,12 +112,14 @@ impl Args {
     }
 
     fn ask(&mut self, session: &Session<'_>) -> Result<()> {
-        let provider =
-            question(session, "Model provider (openai, ollama, …; empty: the built-in offline model):")?;
+        let provider = question(
+            session,
+            "Model provider (openai, anthropic, gemini, ollama, …; empty: the built-in offline model):",
+        )?;
         if provider.is_empty() || provider == OFFLINE {
             return Ok(());
         }
-        let model = question(session, "Model (e.g. gpt-4o-mini):")?;
+        let model = question(session, "Model (e.g. gpt-4o-mini, claude-sonnet-4-5, gemini-2.5-flash):")?;
         self.provider = Some(provider);
         self.model = Some(model).filter(|model| !model.is_empty());
         Ok(())
@@ -231,20 +237,39 @@ fn tell(session: &Session<'_>, made: &[String]) -> Result {
     Ok(Code::Done)
 }
 
+/// What is still to be done before the configured model answers.
 fn hints(session: &Session<'_>, provider: Option<&str>) {
     let out = session.out;
-    let variable = match provider {
-        Some("openai") => Some("OPENAI_API_KEY"),
-        Some("anthropic") => Some("ANTHROPIC_API_KEY"),
-        Some("gemini") => Some("GEMINI_API_KEY"),
-        _ => None,
-    };
     if provider == Some(OFFLINE) {
         out.note(Tone::Plain, "The model is `offline`: built-in rules without a network, for first steps.");
         out.hint("for a real model change `ai_provider` and `ai_model` in config.yaml");
     }
-    if let Some(variable) = variable.filter(|name| session.settings.environment.get(name).is_none()) {
-        out.hint(&format!("set {variable}: it is read from the environment"));
+    let models = Models::new(session.settings.models());
+    let configured = models.offers().into_iter().find(|offer| offer.configured);
+    match configured.map(|offer| (offer.key, models.choices(&[]))) {
+        Some((KeyState::Missing(mut variables), _)) => {
+            variables.retain(|name| name != ANY_KEY);
+            out.hint(&format!("set {}: it is read from the environment", variables.join(" or ")));
+        }
+        Some((KeyState::NotNeeded, Ok(_))) if session.settings.models().base_url.is_some() => {
+            out.hint(&format!("if that address wants a key, set {ANY_KEY}: it is read from the environment"));
+        }
+        Some((_, Err(error))) => {
+            out.note(Tone::Bad, &format!("The model cannot be asked yet: {error}."));
+            error.hints().iter().for_each(|hint| out.hint(hint));
+        }
+        Some((_, Ok(choices))) if choices.usable.iter().any(|it| it.model.provider == OLLAMA) => {
+            let model = choices.usable.first().map(|it| it.model.model.as_str()).unwrap_or_default();
+            out.hint(&format!(
+                "Ollama must be running (`ollama serve`) and have the model: `ollama pull {model}`"
+            ));
+        }
+        Some((_, Ok(_))) | None => {}
+    }
+    if session.settings.models().model.is_none() {
+        out.hint("name a model: `ai_model` in config.yaml, or `model:` in the agent's file");
+    } else if provider.is_some_and(|provider| provider != OFFLINE) {
+        out.hint("see whether it answers with `stn model test`");
     }
     out.hint("make an agent with `stn agent create NAME DESCRIPTION`, or see one at work with `stn demo`");
 }

@@ -13,6 +13,7 @@ pub(crate) mod env;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod mcp;
+pub(crate) mod model;
 pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod sync;

@@ -2,12 +2,12 @@
 
 use super::measure::{cut, cut_lines, duration, moment, size, tokens};
 use crate::out::Tone;
-use station_core::plural;
 use station_core::run::fork::ForkedFrom;
 use station_core::run::{
     AskFailure, Compaction, CompactionReason, Effect, Entry, Event, Inputs, Outcome, Status, Whole, Why,
 };
 use station_core::{Answer, EffectId, RunId, ToolCall};
+use station_core::{Image, plural};
 use std::collections::HashMap;
 
 /// How much of arguments and results is told.
@@ -111,9 +111,9 @@ impl Narrator {
                 vec![bad(format!("switched from {from_model} to {to_model}: {reason}"))]
             }
             Event::Compacted(compaction) => self.compacted(compaction),
-            Event::Returned { id, text, is_error, cut_bytes, whole, ms, .. } => {
+            Event::Returned { id, text, is_error, cut_bytes, whole, images, ms, .. } => {
                 let name = self.name(*id);
-                let length = length(text, *cut_bytes, whole.as_ref());
+                let length = length(text, *cut_bytes, whole.as_ref()).with(images);
                 self.returned(&name, text, *is_error, &length, *ms)
             }
             Event::Refused { slot, sentence } => self.refused(*slot, sentence),
@@ -396,6 +396,15 @@ impl Narrator {
 struct Length {
     bytes: String,
     more: String,
+}
+
+impl Length {
+    fn with(mut self, images: &[Image]) -> Self {
+        if !images.is_empty() {
+            self.more += &format!(", {}", plural(images.len(), "image"));
+        }
+        self
+    }
 }
 
 fn length(text: &str, cut_bytes: u64, whole: Option<&Whole>) -> Length {

@@ -1,7 +1,7 @@
 //! `stn init`
 
 use crate::home::Home;
-use expect_test::expect;
+use expect_test::{Expect, expect};
 use std::os::unix::fs::PermissionsExt as _;
 
 #[test]
@@ -42,7 +42,8 @@ fn a_provider_is_written_once_and_never_changed() {
         --- stderr
         Made a new encryption key: $HOME/.config/station/station.key
         hint: back it up: without it nobody can open the database, and it is kept nowhere else
-        hint: set OPENAI_API_KEY: it is read from the environment
+        hint: if that address wants a key, set STN_AI_API_KEY: it is read from the environment
+        hint: see whether it answers with `stn model test`
         hint: make an agent with `stn agent create NAME DESCRIPTION`, or see one at work with `stn demo`
     "#]]);
     home.stn(&["init", "--provider", "ollama"]).is(&expect![[r#"
@@ -54,6 +55,47 @@ fn a_provider_is_written_once_and_never_changed() {
     home.stn(&args).is(&expect![[r#"
         Station is set up already in $HOME/.config/station; nothing was changed.
     "#]]);
+}
+
+#[test]
+fn each_provider_says_what_it_still_needs() {
+    let check = |args: &[&str], expected: Expect| {
+        let home = Home::new();
+        let said = home.stn(&[&["init", "--provider"], args].concat());
+        let told = said.stderr.lines().filter(|line| !line.contains("key: ") && !line.contains("stn "));
+        let told: Vec<&str> = told.filter(|line| !line.contains("back it up")).collect();
+        expected.assert_eq(&told.join("\n"));
+    };
+    check(
+        &["openai", "--model", "gpt-4o-mini"],
+        expect!["hint: set OPENAI_API_KEY: it is read from the environment"],
+    );
+    check(
+        &["openai-responses", "--model", "gpt-5"],
+        expect!["hint: set OPENAI_API_KEY: it is read from the environment"],
+    );
+    check(
+        &["anthropic", "--model", "claude-sonnet-4-5"],
+        expect!["hint: set ANTHROPIC_API_KEY: it is read from the environment"],
+    );
+    check(
+        &["google", "--model", "gemini-2.5-flash"],
+        expect!["hint: set GEMINI_API_KEY or GOOGLE_API_KEY: it is read from the environment"],
+    );
+    check(
+        &["ollama", "--model", "qwen3"],
+        expect!["hint: Ollama must be running (`ollama serve`) and have the model: `ollama pull qwen3`"],
+    );
+    check(&["anthropic"], expect![[r#"
+        hint: set ANTHROPIC_API_KEY: it is read from the environment
+        hint: name a model: `ai_model` in config.yaml, or `model:` in the agent's file"#]]);
+    check(
+        &["mistral", "--model", "large"],
+        expect![[r#"
+        The model cannot be asked yet: provider `mistral` is not known.
+        hint: known are openai, openai-responses, anthropic, gemini, ollama, offline; others by `STN_AI_PROVIDER` and `STN_AI_BASE_URL`
+        hint: or map the name in config.yaml: `models: {<name>: <provider>/<model>}`"#]],
+    );
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod key;
 mod kill;
 mod many;
 mod mcp;
+mod model;
 mod network;
 mod old_home;
 mod runs;

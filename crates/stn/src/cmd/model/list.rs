@@ -1,0 +1,81 @@
+//! `stn model list`
+
+use super::{key, supports};
+use crate::error::{Code, Result};
+use crate::session::Session;
+use serde_json::json;
+use station_core::budget;
+use station_server::wire::{self, Model, Provider};
+
+/// Show providers with the state of their keys, and names with the models they mean
+///
+/// Nobody is asked. Names are the configured model and those that `models:` in config.yaml maps; with each stand the tokens
+/// that the model reads at most, its price by the table `prices`, and what it takes: tools, a schema for its answer, images in
+/// results of tools, thinking, caching.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        session
+            .with(async |station| {
+                let list = station.list_models(&session.by);
+                let providers: Vec<Provider> = list.providers.iter().map(Provider::from).collect();
+                let models: Vec<Model> = list.models.iter().map(Model::from).collect();
+                tell(session, &providers, &models)
+            })
+            .await
+    }
+}
+
+fn tell(session: &Session<'_>, providers: &[Provider], models: &[Model]) -> Result {
+    let out = session.out;
+    if out.is_json() {
+        let mut document = wire::list("models", models);
+        document["providers"] = json!(providers);
+        out.json(&document)?;
+        return Ok(Code::Done);
+    }
+    let header = ["PROVIDER", "SPEAKS", "KEY", "ADDRESS"];
+    out.table(header, providers.iter().map(provider_row).collect())?;
+    if models.is_empty() {
+        out.hint("no model is configured: `stn init --provider anthropic --model claude-sonnet-4-5`, or `model:` in an agent's file");
+        return Ok(Code::Done);
+    }
+    out.answer("")?;
+    let header = ["NAME", "MODEL", "KEY", "WINDOW", "PRICE", "SUPPORTS"];
+    out.table(header, models.iter().map(model_row).collect())?;
+    for error in models.iter().filter_map(|model| model.error.as_ref()) {
+        error.hints.first().into_iter().for_each(|hint| out.hint(hint));
+    }
+    out.hint("`stn model test` asks one model of each provider that is set up");
+    Ok(Code::Done)
+}
+
+fn provider_row(provider: &Provider) -> [String; 4] {
+    let mark = if provider.configured { " (configured)" } else { "" };
+    [
+        format!("{}{mark}", provider.provider),
+        provider.dialect.to_owned(),
+        key(&provider.key),
+        provider.address.clone(),
+    ]
+}
+
+fn model_row(model: &Model) -> [String; 6] {
+    let mark = if model.named_by == "configured" { " (configured)" } else { "" };
+    let problem = model.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
+    let window = model.supports.map(|it| it.window.map_or_else(|| "all".to_owned(), |it| it.to_string()));
+    let price = model.price.as_ref().map(|price| {
+        let shown = budget::Price::shown;
+        format!("{} in, {} out {}", shown(price.input), shown(price.output), price.currency)
+    });
+    [
+        format!("{}{mark}", model.name),
+        model.model.clone().unwrap_or(problem),
+        model.key.as_ref().map(key).unwrap_or_default(),
+        window.unwrap_or_default(),
+        price.unwrap_or_default(),
+        model.supports.as_ref().map(supports).unwrap_or_default(),
+    ]
+}

@@ -1,0 +1,62 @@
+//! `stn model test`
+
+use super::supports;
+use crate::error::{Code, Result};
+use crate::session::Session;
+use station_server::wire::{self, TestedModel};
+use std::time::Duration;
+
+/// Ask models once, and show whether and how fast they answer
+///
+/// Without names one model of each provider that is set up is asked: the configured one, else the first that `models:` in
+/// config.yaml names, else a small one that every account has. Each costs a few tokens and counts against no budget. Exit
+/// code 1 where one did not answer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Models as an agent's file would name them
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Seconds to wait for each answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
+    timeout_s: u64,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        session
+            .with(async |station| {
+                let within = Duration::from_secs(self.timeout_s);
+                let tests = station.test_models(&session.by, &self.names, within).await?;
+                let tests: Vec<TestedModel> = tests.iter().map(TestedModel::from).collect();
+                tell(session, &tests)
+            })
+            .await
+    }
+}
+
+fn tell(session: &Session<'_>, tests: &[TestedModel]) -> Result {
+    let out = session.out;
+    if out.is_json() {
+        out.json(&wire::list("models", tests))?;
+    } else {
+        let header = ["MODEL", "ANSWER", "TOOK", "SUPPORTS"];
+        out.table(header, tests.iter().map(row).collect())?;
+        let mut hints: Vec<&String> = tests.iter().filter_map(|test| test.hint.as_ref()).collect();
+        hints.dedup();
+        hints.into_iter().for_each(|hint| out.hint(hint));
+    }
+    Ok(if tests.iter().all(|test| test.ok) { Code::Done } else { Code::Failed })
+}
+
+fn row(test: &TestedModel) -> [String; 4] {
+    let answer = match (&test.message, &test.answered_by) {
+        (Some(message), _) => format!("failed: {message}"),
+        (None, by) => format!("ok, from {}", by.as_deref().unwrap_or_default()),
+    };
+    [
+        test.model.clone().unwrap_or_else(|| test.name.clone()),
+        answer,
+        format!("{} ms", test.took_ms),
+        test.supports.as_ref().map(supports).unwrap_or_default(),
+    ]
+}

@@ -1,0 +1,151 @@
+//! `stn model …`, and runs that ask models of several providers.
+
+use crate::home::Home;
+use expect_test::expect;
+use serde_json::{Value, json};
+use station_testkit::aimock::Aimock;
+use station_testkit::openai::{OpenAi, Seen, Turn, raw, refused};
+
+/// A home with Anthropic configured at `anthropic` and Ollama at `ollama`, and names for both.
+fn home(anthropic: &str, ollama: &str) -> Home {
+    let home = Home::with_fake().set("ANTHROPIC_API_KEY", "sk-ant-secret").set("OLLAMA_HOST", ollama);
+    let known = home.read("config.yaml");
+    let known: String =
+        known.lines().filter(|line| !line.starts_with("ai_")).map(|line| format!("{line}\n")).collect();
+    home.write(
+        "config.yaml",
+        &format!(
+            "{known}ai_provider: anthropic\nai_model: claude-sonnet-4-5\nai_base_url: {anthropic}\n\
+            models:\n  gpt-4o-mini: ollama/qwen3\n  smart: google/gemini-2.5-pro\n\
+            prices:\n  anthropic/*: {{input: 3, output: 15, cached: 0.3, date: 2026-11-01, source: the price list}}\n"
+        ),
+    );
+    home
+}
+
+#[test]
+fn what_there_is_to_ask_is_listed_without_asking() {
+    let home = home("http://127.0.0.1:9", "box:1");
+    home.stn(&["model", "list"]).is(&expect![[r#"
+        PROVIDER  SPEAKS  KEY  ADDRESS
+        anthropic (configured)  Anthropic Messages  ANTHROPIC_API_KEY is set  http://127.0.0.1:9/v1
+        openai  OpenAI chat  missing: OPENAI_API_KEY  https://api.openai.com/v1
+        openai-responses  OpenAI Responses  missing: OPENAI_API_KEY  https://api.openai.com/v1
+        gemini  Gemini  missing: GEMINI_API_KEY or GOOGLE_API_KEY  https://generativelanguage.googleapis.com/v1beta
+        ollama  Ollama  needs none  http://box:1
+        offline  rules  needs none
+
+        NAME  MODEL  KEY  WINDOW  PRICE  SUPPORTS
+        claude-sonnet-4-5 (configured)  anthropic/claude-sonnet-4-5  ANTHROPIC_API_KEY is set  200000  3.00 in, 15.00 out USD  tools, schema, images, thinking, caching (marked)
+        gpt-4o-mini  ollama/qwen3  needs none  8192  tools, schema (without tools), thinking, caching
+        smart  gemini/gemini-2.5-pro  missing: GEMINI_API_KEY or GOOGLE_API_KEY  1048576  tools, schema (without tools), images, thinking, caching
+        --- stderr
+        hint: `stn model test` asks one model of each provider that is set up
+    "#]]);
+    let listed = home.json(&["model", "list"]);
+    let smart = listed["models"].as_array().unwrap().iter().find(|row| row["name"] == "smart").unwrap();
+    assert_eq!(smart["key"], json!({"state": "missing", "variables": ["GEMINI_API_KEY", "GOOGLE_API_KEY"]}));
+    assert_eq!(smart["supports"]["schema"], "without_tools");
+    assert!(!listed.to_string().contains("sk-ant-secret"), "no key is shown");
+}
+
+#[test]
+fn each_provider_that_is_set_up_is_asked_once() {
+    let aimock =
+        Aimock::start(&json!([{"match": {"userMessage": "ready"}, "response": {"content": "ready"}}]));
+    let home = home(aimock.url(), aimock.url());
+    home.stn(&["model", "test"]).is(&expect![[r#"
+        MODEL  ANSWER  TOOK  SUPPORTS
+        anthropic/claude-sonnet-4-5  ok, from claude-sonnet-4-5 [span]  tools, schema, images, thinking, caching (marked)
+        ollama/qwen3  ok, from qwen3 [span]  tools, schema (without tools), thinking, caching
+        gemini/gemini-2.5-pro  failed: model `gemini/gemini-2.5-pro` needs a key: `GEMINI_API_KEY` or `GOOGLE_API_KEY` is not set [span]  tools, schema (without tools), images, thinking, caching
+        --- stderr
+        hint: set `GEMINI_API_KEY` or `GOOGLE_API_KEY`
+        --- exit 1
+    "#]]);
+    home.stn(&["model", "test", "gpt-4o-mini"]).is(&expect![[r#"
+        MODEL  ANSWER  TOOK  SUPPORTS
+        ollama/qwen3  ok, from qwen3 [span]  tools, schema (without tools), thinking, caching
+    "#]]);
+    let tested = home.json(&["model", "test"]);
+    let rows: Vec<(&str, bool)> = tested["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["model"].as_str().unwrap(), row["ok"].as_bool().unwrap()))
+        .collect();
+    assert_eq!(
+        rows,
+        [("anthropic/claude-sonnet-4-5", true), ("ollama/qwen3", true), ("gemini/gemini-2.5-pro", false)]
+    );
+}
+
+#[test]
+fn nothing_to_test_says_what_to_set() {
+    let home = Home::new();
+    home.write("config.yaml", "");
+    home.stn(&["sync", "--quiet"]);
+    home.stn(&["model", "test"]).is(&expect![[r#"
+        --- stderr
+        error: no model is configured
+        hint: set `STN_AI_PROVIDER` and `STN_AI_MODEL`, or `model:` in the agent's file, e.g. openai/gpt-4o-mini
+        hint: for first steps without a provider: `--model offline`, Station's built-in rules
+        --- exit 1
+    "#]]);
+}
+
+fn sse(events: &[Value]) -> Turn {
+    let text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    raw("text/event-stream", &text)
+}
+
+/// Claude thinks and wants an image, then is busy for longer than anybody waits.
+fn claude(seen: &Seen) -> Turn {
+    if seen.body["messages"].as_array().unwrap().len() > 1 {
+        let busy = r#"{"type":"error","error":{"type":"rate_limit_error","message":"Too many"}}"#;
+        return refused(429, &[("Retry-After", "120")], busy);
+    }
+    let start = |index: u64, block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
+    sse(&[
+        json!({"type": "message_start", "message": {"model": "claude-x", "usage": {"input_tokens": 100}}}),
+        start(0, json!({"type": "thinking", "thinking": "hm", "signature": "c2ln"})),
+        json!({"type": "content_block_stop", "index": 0}),
+        start(1, json!({"type": "tool_use", "id": "toolu_1", "name": "mixed", "input": {}})),
+        json!({"type": "content_block_stop", "index": 1}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 20}}),
+        json!({"type": "message_stop"}),
+    ])
+}
+
+#[test]
+fn a_run_that_one_provider_began_goes_on_at_another() {
+    let anthropic = OpenAi::from_fn(claude);
+    let line = json!({"model": "qwen-x", "message": {"role": "assistant", "content": "A picture."}, "done": true,
+        "done_reason": "stop", "prompt_eval_count": 50, "eval_count": 5});
+    let ollama = OpenAi::start(vec![raw("application/x-ndjson", &format!("{line}\n"))]);
+    let home = home(&anthropic.url(), &ollama.url());
+    home.agent("default", "seer", "model: [claude-sonnet-4-5, gpt-4o-mini]\ntools: [__mixed]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    home.stn(&["agent", "run", "seer", "what do you see"]).is(&expect![[r#"
+        A picture.
+        --- stderr
+        run 1 of `seer` in `default`: model anthropic/claude-sonnet-4-5, then ollama/qwen3, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 4 words)
+          turn 1: 1 call (claude-x, [span], 100 tokens in, 20 out)
+          -> fake/mixed
+          <- mixed: 85 bytes in [span], 1 image
+          model failed after [span] (rate limited): model `anthropic/claude-sonnet-4-5` answered 429: Too many
+          switched from anthropic/claude-sonnet-4-5 to ollama/qwen3: model `anthropic/claude-sonnet-4-5` answered 429: Too many
+          turn 2: answer (qwen-x, [span], 50 tokens in, 5 out)
+        run 1 completed in [span] (2 steps, 1 tool call, 150 tokens in, 25 out)
+    "#]]);
+    let again = &anthropic.requests()[1].body["messages"];
+    assert_eq!(again[1]["content"][0], json!({"type": "thinking", "thinking": "hm", "signature": "c2ln"}));
+    assert_eq!(again[2]["content"][0]["content"][1]["source"]["data"], "AAAA", "{again}");
+    let [seen] = &ollama.requests()[..] else { panic!("one request") };
+    let body = seen.body.to_string();
+    assert!(!body.contains("c2ln") && body.contains("is shown no images"), "{body}");
+    assert_eq!(seen.body["options"]["num_ctx"], 8_192);
+    // The journal keeps both, and a run that is looked at shows neither a thought nor an image's bytes by accident.
+    let inspected = home.stn(&["runs", "inspect", "1"]);
+    assert!(!inspected.stdout.contains("c2ln") && !inspected.stdout.contains("AAAA"), "{}", inspected.stdout);
+}
