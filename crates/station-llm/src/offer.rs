@@ -173,7 +173,9 @@ impl Models {
         let held = |holds: bool| if holds { Held::Always } else { Held::Never };
         match self.base(&model.provider).map(|(dialect, _)| dialect) {
             Err(_) => all(held(schema), false, false, Caching::None),
-            Ok(Dialect::Chat) => all(held(schema), false, false, Caching::Automatic),
+            Ok(Dialect::Chat) => {
+                all(held(schema), self.is_openai(model) && openai::sees(name), false, Caching::Automatic)
+            }
             Ok(Dialect::Responses) => {
                 all(held(schema), openai::sees(name), openai::reasons(name), Caching::Automatic)
             }

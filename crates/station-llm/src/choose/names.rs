@@ -57,9 +57,14 @@ impl Models {
         Ok(ModelChoice { tools, schema, window: window(model, &self.config.windows), model: model.clone() })
     }
 
+    /// Whether `model` is at OpenAI itself.
+    pub(crate) fn is_openai(&self, model: &ModelRef) -> bool {
+        self.base(&model.provider).is_ok_and(|(_, base)| base == OPENAI_URL)
+    }
+
     /// Whether `model` can call tools, and whether it can be held to a schema in some way.
     pub(crate) fn abilities(&self, model: &ModelRef) -> (bool, bool) {
-        let native = self.base(&model.provider).is_ok_and(|(_, base)| base == OPENAI_URL);
+        let native = self.is_openai(model);
         let lacks = |prefixes: &[&str]| native && starts_with_any(&model.model, prefixes);
         let is_first_gpt_4 = native && model.model == "gpt-4";
         (!lacks(WITHOUT_TOOLS), !lacks(WITHOUT_SCHEMA) && !is_first_gpt_4)

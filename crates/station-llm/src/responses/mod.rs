@@ -1,6 +1,6 @@
 //! OpenAI's Responses dialect (`POST …/responses`, streamed): chosen by the provider word `openai-responses`.
 //!
-//! It is what chat lacks: thoughts of thinking models go back to them, sealed, and results of tools may hold images.
+//! It has what chat lacks: thoughts of thinking models go back to them, sealed, and results of tools hold their images.
 //! Nothing is stored at the provider (`store: false`); each request holds the whole conversation, as with every dialect.
 //! Reference: <https://platform.openai.com/docs/api-reference/responses> and `…/responses-streaming`.
 

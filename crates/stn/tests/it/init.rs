@@ -86,9 +86,12 @@ fn each_provider_says_what_it_still_needs() {
         &["ollama", "--model", "qwen3"],
         expect!["hint: Ollama must be running (`ollama serve`) and have the model: `ollama pull qwen3`"],
     );
-    check(&["anthropic"], expect![[r#"
+    check(
+        &["anthropic"],
+        expect![[r#"
         hint: set ANTHROPIC_API_KEY: it is read from the environment
-        hint: name a model: `ai_model` in config.yaml, or `model:` in the agent's file"#]]);
+        hint: name a model: `ai_model` in config.yaml, or `model:` in the agent's file"#]],
+    );
     check(
         &["mistral", "--model", "large"],
         expect![[r#"
