@@ -437,6 +437,7 @@ async fn a_provider_that_counts_far_more_than_was_estimated_is_not_asked_by_all_
     let script = Script::from_fn(|_| {
         answers(Answer {
             text: "done".to_owned(),
+            thinking: None,
             calls: Vec::new(),
             stop: Stop::End,
             usage: Usage { input: 3_100, output: 10, ..Usage::default() },
