@@ -128,7 +128,7 @@ async fn asked(
     let deltas = Mutex::new(Vec::new());
     let outcome = models
         .ask_within(model, &request, patience, &|| Duration::ZERO, &|delta| {
-            deltas.lock().unwrap().push(delta)
+            deltas.lock().unwrap().push(delta);
         })
         .await;
     if let Err(error) = &outcome {
