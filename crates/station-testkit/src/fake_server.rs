@@ -5,9 +5,19 @@
 //! of `src/bin/fake-mcp-server/main.rs`.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long the fake server may take to listen, on a loaded machine.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A file of its own for each server's port.
+static PORT_FILES: AtomicUsize = AtomicUsize::new(0);
 
 /// The fake MCP server's program.
 ///
@@ -68,4 +78,65 @@ fn newest(path: &Path) -> Option<SystemTime> {
 
 fn modified(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).and_then(|found| found.modified()).ok()
+}
+
+/// The fake MCP server over HTTP, ended when this is dropped.
+#[derive(Debug)]
+pub struct Remote {
+    child: Child,
+    port: u16,
+}
+
+impl Remote {
+    /// Starts it with `options`; its files are in `folder`.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started, or does not listen in good time.
+    #[must_use]
+    pub fn start(folder: &Path, options: &[String]) -> Self {
+        let file = folder.join(format!("port-{}", PORT_FILES.fetch_add(1, Ordering::Relaxed)));
+        let child = Command::new(binary())
+            .arg("--http")
+            .arg(&file)
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the fake server can be started");
+        let mut remote = Self { child, port: 0 };
+        let deadline = Instant::now() + START_TIMEOUT;
+        while remote.port == 0 {
+            assert!(Instant::now() < deadline, "the fake server does not listen");
+            match std::fs::read_to_string(&file).ok().and_then(|port| port.parse().ok()) {
+                Some(port) => remote.port = port,
+                None => std::thread::park_timeout(LOOK),
+            }
+        }
+        remote
+    }
+
+    /// Where it is, with `path`.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Ends it at once, as a machine that loses its power.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be ended.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        // It may be dead already; either way nothing is left.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
 }

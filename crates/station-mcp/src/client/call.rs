@@ -1,7 +1,7 @@
 //! A tool call: sent once, and honest about what is known of it afterwards.
 
 use super::Connection;
-use super::wire::EFFECT_KEY;
+use super::traffic::EFFECT_KEY;
 use crate::convert;
 use rmcp::ServiceError;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, RequestMetaObject};
@@ -62,13 +62,22 @@ impl Connection {
         let mut meta = RequestMetaObject::new();
         meta.0.0.insert(EFFECT_KEY.to_owned(), Value::String(effect));
         params.meta = Some(meta);
-        match tokio::time::timeout(timeout, self.inner.peer.call_tool_once(params)).await {
+        let answer = tokio::time::timeout(timeout, self.inner.peer.call_tool_once(params)).await;
+        let settled = ticket.withdraw();
+        if let Some(words) = settled.lost {
+            let sentence = format!("server `{}` {words}", self.inner.server);
+            return match settled.begun {
+                true => CallEnd::Unknown { why: Why::ConnectionLost, sentence },
+                false => CallEnd::NotSent { sentence },
+            };
+        }
+        match answer {
             Ok(Ok(response)) => self.answered(response),
             Ok(Err(ServiceError::McpError(error))) => {
                 convert::error(error.message.into_owned(), self.inner.output_bytes_max)
             }
             Ok(Err(ServiceError::TransportSend(_) | ServiceError::TransportClosed)) => {
-                if ticket.withdraw() {
+                if settled.begun {
                     self.lost().await
                 } else {
                     CallEnd::NotSent { sentence: self.closed_sentence().await }
@@ -78,7 +87,7 @@ impl Connection {
                 tracing::debug!(server = %self.inner.server, %error, "a call's answer was not understood");
                 self.failed("the server's answer is not the result of a tool call")
             }
-            Err(_) if ticket.withdraw() => CallEnd::Unknown {
+            Err(_) if settled.begun => CallEnd::Unknown {
                 why: Why::TimedOut,
                 sentence: format!("server `{}` did not answer within {timeout:?}", self.inner.server),
             },

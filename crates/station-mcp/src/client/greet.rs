@@ -3,15 +3,17 @@
 //! A server whose era is not known is probed with `server/discover`; an old one answers that with an error and is
 //! greeted by the handshake on the same connection, a silent one after rmcp's fixed ten seconds. What no probe can
 //! cover needs a fresh process: old servers that end at a request they do not know, and servers that changed their era
-//! since they were last seen. One second try is made, never a third; [`Greeting::instead`] says which.
+//! since they were last seen. One second try is made, never a third; [`Greeting::instead`] says which. How a remote
+//! server is greeted stands in [`super::remote`].
 
 use super::handler::{self, Handler};
-use super::wire::{Traffic, Wire};
-use super::{ConnectError, Connection, Inner, Launch, stdio};
+use super::traffic::Traffic;
+use super::wire::Wire;
+use super::{Carrier, ConnectError, Connection, Inner, Launch, remote, stdio};
 use rmcp::RoleClient;
 use rmcp::model::ProtocolVersion;
 use rmcp::service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, RunningService};
-use station_core::Era;
+use station_core::{Definition, Era};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -19,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// A way to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Greeting {
+pub(super) enum Greeting {
     /// Discover, and the handshake where that is refused or not answered.
     Probe,
     /// The handshake alone.
@@ -30,7 +32,7 @@ enum Greeting {
 
 /// How a greeting failed, as far as it matters for what is tried next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
+pub(super) enum Failure {
     /// The server could not be started, or there is no time left.
     Final,
     /// It ended, or closed its output, without an answer.
@@ -42,7 +44,7 @@ enum Failure {
 }
 
 impl Greeting {
-    fn first(seen: Option<Era>) -> Self {
+    pub(super) fn first(seen: Option<Era>) -> Self {
         match seen {
             Some(Era::Legacy) => Self::Handshake,
             // Discover is the first thing a probe says: a modern server loses nothing.
@@ -51,7 +53,7 @@ impl Greeting {
     }
 
     /// What is worth a fresh process after `failure`.
-    fn instead(self, failure: Failure) -> Option<Self> {
+    pub(super) fn instead(self, failure: Failure) -> Option<Self> {
         match (self, failure) {
             // Old servers end at a request they do not know.
             (Self::Probe, Failure::HungUp) => Some(Self::Handshake),
@@ -65,7 +67,7 @@ impl Greeting {
         }
     }
 
-    fn lifecycle(self) -> ClientLifecycleMode {
+    pub(super) fn lifecycle(self) -> ClientLifecycleMode {
         let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
         match self {
             Self::Probe => ClientLifecycleMode::Auto {
@@ -80,6 +82,9 @@ impl Greeting {
 
 pub(super) async fn connect(launch: &Launch) -> Result<Connection, ConnectError> {
     let deadline = Instant::now() + launch.connect_timeout;
+    if let Definition::Http { url, headers, .. } = &launch.definition {
+        return remote::connect(launch, url, headers, deadline).await;
+    }
     let first = Greeting::first(launch.era);
     let (error, failure) = match attempt(launch, first, deadline).await {
         Ok(connection) => return Ok(connection),
@@ -106,7 +111,10 @@ async fn attempt(
     let greeted = Handler::new(changed.clone()).serve_with_lifecycle(wire, greeting.lifecycle());
     let (told, failure) = match tokio::time::timeout_at(deadline, greeted).await {
         Ok(Ok(service)) => match known_version(&service) {
-            Some(version) => return Ok(connected(launch, child, service, &version, changed, traffic)),
+            Some(version) => {
+                let carrier = Carrier::Child(child);
+                return Ok(connected(launch, carrier, service, &version, changed, traffic));
+            }
             None => {
                 ("speaks a version of the protocol that Station does not know".to_owned(), Failure::Final)
             }
@@ -121,14 +129,14 @@ async fn attempt(
 }
 
 /// The version that was agreed upon. rmcp takes whatever an old server answers; we take what we know.
-fn known_version(service: &RunningService<RoleClient, Handler>) -> Option<ProtocolVersion> {
+pub(super) fn known_version(service: &RunningService<RoleClient, Handler>) -> Option<ProtocolVersion> {
     let version = service.peer().peer_info()?.protocol_version.clone();
     ProtocolVersion::KNOWN_VERSIONS.contains(&version).then_some(version)
 }
 
-fn connected(
+pub(super) fn connected(
     launch: &Launch,
-    child: stdio::Child,
+    carrier: Carrier,
     service: RunningService<RoleClient, Handler>,
     version: &ProtocolVersion,
     changed: watch::Sender<u64>,
@@ -153,7 +161,7 @@ fn connected(
         traffic,
         _listener: listener,
         service: Mutex::new(Some(service)),
-        child,
+        carrier,
     };
     Connection { inner: Arc::new(inner) }
 }
@@ -179,7 +187,7 @@ async fn explain(
     }
 }
 
-fn failure(error: &ClientInitializeError) -> Failure {
+pub(super) fn failure(error: &ClientInitializeError) -> Failure {
     match error {
         ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. } => {
             Failure::HungUp
@@ -194,7 +202,7 @@ fn failure(error: &ClientInitializeError) -> Failure {
 }
 
 /// What the server answered, as the rest of a sentence.
-fn refusal(error: &ClientInitializeError) -> String {
+pub(super) fn refusal(error: &ClientInitializeError) -> String {
     match error {
         ClientInitializeError::JsonRpcError(answer) => {
             format!("refused the connection: {} ({})", answer.message, answer.code.0)

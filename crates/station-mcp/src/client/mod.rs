@@ -1,4 +1,4 @@
-//! The client: a server is started, greeted in the era it speaks, and then listed and called.
+//! The client: a server is started or reached, greeted in the era it speaks, and then listed and called.
 //!
 //! [`connect`] gives a [`Connection`], a cheap handle to a running server; the server lives as long as one of its
 //! handles does, and no longer. A connection is never renewed here and a call never sent twice: whoever holds the pool
@@ -7,10 +7,14 @@
 mod call;
 mod greet;
 mod handler;
+mod http;
 mod list;
+mod messages;
 mod ping;
+mod remote;
 mod stderr;
 mod stdio;
+mod traffic;
 mod wire;
 
 use crate::Process;
@@ -96,13 +100,19 @@ struct Inner {
     output_bytes_max: u64,
     peer: Peer<RoleClient>,
     changed: watch::Sender<u64>,
-    traffic: Arc<wire::Traffic>,
+    traffic: Arc<traffic::Traffic>,
     /// Follows the lists of a modern server, which tells changes only to those who listen.
     _listener: Option<AbortOnDropHandle<()>>,
     /// Taken by `close`; dropping it ends the protocol and closes the server's stdin.
     service: Mutex<Option<RunningService<RoleClient, Handler>>>,
     /// Last, so that stdin closes before the shim is told to kill.
-    child: stdio::Child,
+    carrier: Carrier,
+}
+
+/// What a connection goes over.
+enum Carrier {
+    Child(stdio::Child),
+    Remote(remote::Remote),
 }
 
 /// Starts the server and greets it.
@@ -121,22 +131,28 @@ impl Connection {
         self.inner.era
     }
 
-    /// The shim's process; `None` where it was gone before it could be looked at.
+    /// The shim's process; `None` for a remote server, and where it was gone before it could be looked at.
     #[must_use]
     pub fn process(&self) -> Option<Process> {
-        self.inner.child.process()
+        match &self.inner.carrier {
+            Carrier::Child(child) => child.process(),
+            Carrier::Remote(_) => None,
+        }
     }
 
     /// Whether nothing can be sent any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.inner.peer.is_transport_closed()
+        self.inner.peer.is_transport_closed() || self.inner.traffic.is_over()
     }
 
-    /// The last lines the server wrote to stderr.
+    /// The last lines the server wrote to stderr; none where it is remote.
     #[must_use]
     pub fn stderr(&self) -> Vec<String> {
-        self.inner.child.stderr()
+        match &self.inner.carrier {
+            Carrier::Child(child) => child.stderr(),
+            Carrier::Remote(_) => Vec::new(),
+        }
     }
 
     /// A number that grows whenever the server says that its tools, resources or prompts have changed.
@@ -146,7 +162,8 @@ impl Connection {
     }
 
     /// Ends the server: its stdin is closed, and when it has not ended after a grace time, it is killed with all it
-    /// started. Calls in flight end as unknown. Closing twice is closing once.
+    /// started. A remote one is told that its session is over. Calls in flight end as unknown. Closing twice is closing
+    /// once.
     pub async fn close(&self) {
         let service = self.inner.service.lock().expect("nobody panics while holding the service").take();
         if let Some(mut service) = service
@@ -154,17 +171,21 @@ impl Connection {
         {
             tracing::warn!(server = %self.inner.server, %error, "the protocol's task failed");
         }
-        self.inner.child.end().await;
+        match &self.inner.carrier {
+            Carrier::Child(child) => child.end().await,
+            Carrier::Remote(remote) => remote.end().await,
+        }
     }
 
     /// What is known about why the connection broke, as the rest of a sentence that begins with the server's name.
     async fn breakage(&self) -> String {
         match self.inner.traffic.fault() {
             Some(fault) => fault,
-            None => match self.inner.child.ending().await {
-                Some(ending) => ending.words,
-                None => "closed the connection".to_owned(),
-            },
+            None => match &self.inner.carrier {
+                Carrier::Child(child) => child.ending().await.map(|ending| ending.words),
+                Carrier::Remote(_) => None,
+            }
+            .unwrap_or_else(|| "closed the connection".to_owned()),
         }
     }
 }

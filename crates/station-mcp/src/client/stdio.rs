@@ -55,7 +55,7 @@ pub(super) struct Streams {
 pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
     let Definition::Stdio { command, args, env, cwd, .. } = &launch.definition else {
         return Err(ConnectError::plain(format!(
-            "server `{}`: remote servers over HTTP are not supported yet",
+            "server `{}` is no program that could be started",
             launch.server
         )));
     };

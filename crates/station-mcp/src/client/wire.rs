@@ -5,23 +5,18 @@
 //! handshake has begun is not taken for the handshake's answer. Servers that print text on stdout are survived: what
 //! is not JSON is passed over.
 
+use super::messages::{BYTES_MAX, messages};
 use super::stdio::Streams;
+use super::traffic::{EFFECT_KEY, Traffic};
 use rmcp::RoleClient;
-use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, JsonRpcMessage, RequestId,
-    ServerJsonRpcMessage,
-};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, RequestId, ServerJsonRpcMessage};
 use rmcp::transport::Transport;
-use serde_json::Value;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio_util::sync::CancellationToken;
-
-/// Bytes of one line, which is one message. A tool that returns more than this returns a file, not an answer.
-const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Lines without a message that may follow one another: a server that logs on stdout says a few per call, one that
 /// floods its stdout says thousands per second and would take the whole runtime with it.
@@ -32,77 +27,6 @@ const NOISE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// After so many lines without a message others get their turn, also where the pipe is never empty.
 const NOISE_PER_TURN: u64 = 64;
-
-/// The key under which an effect's id travels with its call.
-pub(super) const EFFECT_KEY: &str = "station/effect-id";
-
-/// What is known about the traffic of one connection, shared with those who wait for answers.
-#[derive(Debug, Default)]
-pub(super) struct Traffic {
-    calls: Mutex<HashMap<String, Stage>>,
-    fault: Mutex<Option<String>>,
-}
-
-/// How far the writing of a call has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Nothing of it was written.
-    Waiting,
-    /// Its line was begun, or is done.
-    Begun,
-}
-
-/// A tool call that may be written as long as this exists.
-pub(super) struct Ticket {
-    traffic: Arc<Traffic>,
-    effect: String,
-}
-
-impl Traffic {
-    /// Lets the call with this effect id be written.
-    pub(super) fn admit(self: &Arc<Self>, effect: &str) -> Ticket {
-        self.calls().insert(effect.to_owned(), Stage::Waiting);
-        Ticket { traffic: Arc::clone(self), effect: effect.to_owned() }
-    }
-
-    /// Why the connection was given up, where that was our decision.
-    pub(super) fn fault(&self) -> Option<String> {
-        self.fault.lock().expect("nobody panics while holding the fault").clone()
-    }
-
-    fn give_up(&self, sentence: String) {
-        *self.fault.lock().expect("nobody panics while holding the fault") = Some(sentence);
-    }
-
-    /// Whether the line may be begun; from now on it counts as begun.
-    fn begin(&self, effect: &str) -> bool {
-        self.calls().get_mut(effect).map(|stage| *stage = Stage::Begun).is_some()
-    }
-
-    /// Takes `begin` back: not one byte was accepted.
-    fn unbegin(&self, effect: &str) {
-        if let Some(stage) = self.calls().get_mut(effect) {
-            *stage = Stage::Waiting;
-        }
-    }
-
-    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<String, Stage>> {
-        self.calls.lock().expect("nobody panics while holding the calls")
-    }
-}
-
-impl Ticket {
-    /// Ends the permission to write. Whether anything was written is settled with that.
-    pub(super) fn withdraw(self) -> bool {
-        self.traffic.calls().remove(&self.effect) == Some(Stage::Begun)
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.traffic.calls().remove(&self.effect);
-    }
-}
 
 /// The transport.
 pub(super) struct Wire {
@@ -212,7 +136,7 @@ impl Transport<RoleClient> for Wire {
                 Ok(None) => return None,
                 Err(error) => {
                     if error.kind() == io::ErrorKind::InvalidData {
-                        let limit = LINE_BYTES_MAX / (1024 * 1024);
+                        let limit = BYTES_MAX / (1024 * 1024);
                         self.traffic.give_up(format!("sent a line longer than {limit} MiB"));
                     }
                     tracing::warn!(server = %self.server, %error, "the connection to a server is given up");
@@ -292,7 +216,7 @@ impl Lines {
             }
             let end = piece.iter().position(|byte| *byte == b'\n');
             let taken = end.map_or(piece.len(), |end| end + 1);
-            if self.line.len() + taken > LINE_BYTES_MAX {
+            if self.line.len() + taken > BYTES_MAX {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long"));
             }
             self.line.extend_from_slice(&piece[..taken]);
@@ -328,74 +252,9 @@ impl Noise {
     }
 }
 
-/// The messages in a line: mostly one, several in a batch, none where the line is not of the protocol.
-fn messages(line: &[u8]) -> Vec<ServerJsonRpcMessage> {
-    let line = line.trim_ascii();
-    if !matches!(line.first(), Some(b'{' | b'[')) {
-        if !line.is_empty() {
-            tracing::debug!(bytes = line.len(), "a server printed text among its messages");
-        }
-        return Vec::new();
-    }
-    if let Ok(message) = serde_json::from_slice(line) {
-        return vec![message];
-    }
-    match serde_json::from_slice(line) {
-        Ok(Value::Array(batch)) => batch.into_iter().filter_map(message).collect(),
-        Ok(value) => message(value).into_iter().collect(),
-        Err(_) => Vec::new(),
-    }
-}
-
-/// One message; an answer that cannot be understood becomes an error answer, so that nobody waits for it in vain.
-fn message(value: Value) -> Option<ServerJsonRpcMessage> {
-    let id = value.get("id").cloned();
-    let is_answer =
-        value.get("method").is_none() && (value.get("result").is_some() || value.get("error").is_some());
-    match serde_json::from_value(value) {
-        Ok(message) => Some(message),
-        Err(error) if is_answer => {
-            let id = serde_json::from_value::<RequestId>(id?).ok()?;
-            tracing::debug!(%error, "a server's answer could not be read");
-            let data = ErrorData::new(ErrorCode::INTERNAL_ERROR, "the answer could not be read", None);
-            Some(JsonRpcMessage::error(data, Some(id)))
-        }
-        Err(error) => {
-            tracing::debug!(%error, "a server's message could not be read");
-            None
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_holds_messages_or_is_passed_over() {
-        let check = |line: &str, expected: &[&str]| {
-            let found: Vec<String> = messages(line.as_bytes())
-                .iter()
-                .map(|message| serde_json::to_string(message).unwrap())
-                .collect();
-            assert_eq!(found, expected, "{line}");
-        };
-        check("Server running on stdio\n", &[]);
-        check("\r\n", &[]);
-        check("{not json\n", &[]);
-        check(
-            "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\r\n",
-            &[r#"{"jsonrpc":"2.0","id":1,"result":{}}"#],
-        );
-        check(
-            r#"[{"jsonrpc":"2.0","id":1,"result":{}},7,{"jsonrpc":"2.0","id":2,"result":{}}]"#,
-            &[r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#],
-        );
-        check(
-            r#"{"jsonrpc":"2.0","id":3,"error":"odd"}"#,
-            &[r#"{"jsonrpc":"2.0","id":3,"error":{"code":-32603,"message":"the answer could not be read"}}"#],
-        );
-    }
 
     #[test]
     fn noise_is_survived_and_a_flood_is_not() {
@@ -408,24 +267,6 @@ mod tests {
         let mut noise = Noise::default();
         assert!((0..16).all(|_| noise.hear(&long, false)));
         assert!(!noise.hear(&long, false));
-    }
-
-    #[test]
-    fn a_call_is_written_only_under_its_ticket() {
-        let traffic = Arc::new(Traffic::default());
-        assert!(!traffic.begin("a"), "nobody asked for it");
-        let ticket = traffic.admit("a");
-        assert!(!ticket.withdraw(), "nothing was written");
-        assert!(!traffic.begin("a"), "it was withdrawn");
-        let ticket = traffic.admit("a");
-        assert!(traffic.begin("a"));
-        traffic.unbegin("a");
-        assert!(!ticket.withdraw(), "the write took nothing");
-        let ticket = traffic.admit("a");
-        assert!(traffic.begin("a"));
-        assert!(ticket.withdraw(), "from here on the outcome is unknown");
-        drop(traffic.admit("a"));
-        assert!(!traffic.begin("a"), "a dropped call is not written");
     }
 
     #[test]

@@ -114,14 +114,6 @@ async fn a_server_that_cannot_be_connected_to_says_why() {
     silent.launch.connect_timeout = Duration::from_millis(300);
     check(silent, "server `fake` did not answer within 300ms", &[]).await;
 
-    let mut remote = Scene::new(&[]);
-    remote.launch.definition = Definition::Http {
-        url: "https://example.org/mcp".to_owned(),
-        headers: BTreeMap::new(),
-        filled: Vec::new(),
-    };
-    check(remote, "server `fake`: remote servers over HTTP are not supported yet", &[]).await;
-
     let mut astray = Scene::new(&[]);
     astray.launch.folder = "/nowhere".into();
     check(astray, "server `fake`: its folder `/nowhere` does not exist", &[]).await;

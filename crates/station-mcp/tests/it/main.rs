@@ -4,8 +4,10 @@
 
 mod calls;
 mod ends;
+mod everything;
 mod greetings;
 mod lists;
+mod remote;
 
 use serde_json::{Map, Value, json};
 use station_core::{Definition, EffectId, Era};

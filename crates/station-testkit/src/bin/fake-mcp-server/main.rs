@@ -1,4 +1,4 @@
-//! A fake MCP server over stdio, for tests: plain JSON lines and threads, no rmcp, so that it judges our client
+//! A fake MCP server over stdio and HTTP, for tests: plain text and threads, no rmcp, so that it judges our client
 //! independently. It speaks both eras, logs every call before it acts, and misbehaves on demand.
 //!
 //! Options:
@@ -14,7 +14,17 @@
 //! - `--grandchildren`: starts three processes that sleep: a plain child, a new session, an orphan of a double fork
 //! - `--pids FILE`: the server and its grandchildren append their numbers to it
 //! - `--list-changed-after-call`: one tool more after each call, and says so
+//!
+//! Over HTTP, on a port of the system's choice, until stdin closes:
+//!
+//! - `--http FILE`: serves `/mcp` and writes the port there; `--reply-sse`: answers are streams of events
+//! - `--old-http`: `/sse` and `/messages` of 2024-11-05 instead; `--strays`: names an address of another origin
+//! - `--sessions`: the older era needs one; `--forget FILE`: when that file is there all are forgotten, and it goes
+//! - `--cut`: streams that answer calls are cut in their middle, and a GET with the last event's id gives the rest
+//! - `--need-header NAME=VALUE`: 401 without it; `--redirect-to URL`: 307 for all that does not begin with `/moved`
 
+mod hostile;
+mod http;
 mod ledger;
 mod offspring;
 mod options;

@@ -38,6 +38,15 @@ pub(crate) struct Options {
     pub(crate) dies_at_probe: bool,
     pub(crate) grandchildren: bool,
     pub(crate) list_changed_after_call: bool,
+    pub(crate) http: Option<PathBuf>,
+    pub(crate) reply_sse: bool,
+    pub(crate) old_http: bool,
+    pub(crate) strays: bool,
+    pub(crate) sessions: bool,
+    pub(crate) forget: Option<PathBuf>,
+    pub(crate) cut: bool,
+    pub(crate) need_header: Option<String>,
+    pub(crate) redirect_to: Option<String>,
 }
 
 impl Options {
@@ -58,6 +67,15 @@ impl Options {
             dies_at_probe: false,
             grandchildren: false,
             list_changed_after_call: false,
+            http: None,
+            reply_sse: false,
+            old_http: false,
+            strays: false,
+            sessions: false,
+            forget: None,
+            cut: false,
+            need_header: None,
+            redirect_to: None,
         };
         let mut args = args.iter();
         while let Some(option) = args.next() {
@@ -79,6 +97,11 @@ impl Options {
             "--dies-at-probe" => &mut self.dies_at_probe,
             "--grandchildren" => &mut self.grandchildren,
             "--list-changed-after-call" => &mut self.list_changed_after_call,
+            "--reply-sse" => &mut self.reply_sse,
+            "--old-http" => &mut self.old_http,
+            "--strays" => &mut self.strays,
+            "--sessions" => &mut self.sessions,
+            "--cut" => &mut self.cut,
             _ => return false,
         };
         *flag = true;
@@ -101,6 +124,10 @@ impl Options {
             "--ledger" => self.ledger = Some(value.into()),
             "--trace" => self.trace = Some(value.into()),
             "--pids" => self.pids = Some(value.into()),
+            "--http" => self.http = Some(value.into()),
+            "--forget" => self.forget = Some(value.into()),
+            "--need-header" => self.need_header = Some(value.to_owned()),
+            "--redirect-to" => self.redirect_to = Some(value.to_owned()),
             "--tools" => self.tools = value.parse().map_err(|_| wrong())?,
             "--exit-at-start" => self.exit_at_start = Some(value.parse().map_err(|_| wrong())?),
             _ => return Err(format!("`{option}` is unknown")),

@@ -1,7 +1,7 @@
 //! The protocol, as far as a tool server needs it: both eras, lists, calls, changes.
 
 use crate::options::Options;
-use crate::{append, complain, die, tools};
+use crate::{append, complain, die, http, tools};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{BufRead as _, Write as _};
@@ -35,6 +35,7 @@ pub(crate) struct Server {
     /// Requests of ours, by id, that wait for the client's answer.
     asked: Mutex<HashMap<usize, mpsc::SyncSender<Value>>>,
     next_id: AtomicUsize,
+    pub(crate) web: http::Web,
 }
 
 /// Reads messages until stdin closes.
@@ -46,7 +47,12 @@ pub(crate) fn serve(options: Options) {
         listeners: Mutex::default(),
         asked: Mutex::default(),
         next_id: AtomicUsize::new(1),
+        web: http::Web::default(),
     });
+    if let Some(file) = server.options.http.clone() {
+        http::serve(&server, &file);
+        return;
+    }
     if server.options.noise {
         server.print("Starting up, please wait ...\n\n[info] {not json}\n");
     }
@@ -70,8 +76,19 @@ pub(crate) fn serve(options: Options) {
 
 impl Server {
     fn receive(self: &Arc<Self>, message: Value) {
+        if message["method"] != "tools/call" {
+            self.receive_here(&message);
+            return;
+        }
+        // Calls take their time, and must not keep each other waiting.
+        let server = Arc::clone(self);
+        std::thread::spawn(move || server.receive_here(&message));
+    }
+
+    /// Acts on a message on this thread.
+    pub(crate) fn receive_here(self: &Arc<Self>, message: &Value) {
         let Some(method) = message["method"].as_str() else {
-            self.answered(&message);
+            self.answered(message);
             return;
         };
         if message.get("id").is_none() {
@@ -81,20 +98,16 @@ impl Server {
             return;
         }
         if method != "tools/call" {
-            let answer = self.answer(method, &message);
-            self.reply(&message, answer);
+            let answer = self.answer(method, message);
+            self.reply(message, answer);
             return;
         }
-        // Calls take their time, and must not keep each other waiting.
-        let server = Arc::clone(self);
-        std::thread::spawn(move || {
-            let answer = server.check(&message).and_then(|()| tools::call(&server, &message));
-            server.reply(&message, answer);
-            if server.options.list_changed_after_call {
-                server.more_tools.fetch_add(1, Ordering::SeqCst);
-                server.tell_changed();
-            }
-        });
+        let answer = self.check(message).and_then(|()| tools::call(self, message));
+        self.reply(message, answer);
+        if self.options.list_changed_after_call {
+            self.more_tools.fetch_add(1, Ordering::SeqCst);
+            self.tell_changed();
+        }
     }
 
     fn answer(&self, method: &str, message: &Value) -> Result<Value, Refusal> {
@@ -189,6 +202,13 @@ impl Server {
 
     fn tell_changed(&self) {
         let method = "notifications/tools/list_changed";
+        if self.options.http.is_some() {
+            let listeners = self.listeners.lock().expect("no thread panics");
+            let params =
+                listeners.last().map_or(json!({}), |id| json!({ "_meta": { SUBSCRIPTION_KEY: id } }));
+            http::tell(self, &json!({ "jsonrpc": "2.0", "method": method, "params": params }));
+            return;
+        }
         if *self.initialized.lock().expect("no thread panics") {
             self.send(&json!({ "jsonrpc": "2.0", "method": method }));
         }
@@ -227,7 +247,7 @@ impl Server {
                 self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
             }
             Ok(mut result) => {
-                if is_modern(message) {
+                if is_modern(message) && result["resultType"].is_null() {
                     result["resultType"] = json!("complete");
                 }
                 self.send(&json!({ "jsonrpc": "2.0", "id": id, "result": result }));
@@ -239,7 +259,10 @@ impl Server {
         }
     }
 
-    fn send(&self, message: &Value) {
+    pub(crate) fn send(&self, message: &Value) {
+        if http::send(self, message) || self.options.http.is_some() {
+            return;
+        }
         if self.options.noise {
             self.print("[info] about to answer\n");
         }
@@ -248,13 +271,17 @@ impl Server {
 
     /// Prints to stdout; a client that has gone is not our problem.
     pub(crate) fn print(&self, text: &str) {
+        self.print_bytes(text.as_bytes());
+    }
+
+    pub(crate) fn print_bytes(&self, bytes: &[u8]) {
         let mut out = std::io::stdout().lock();
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
             complain("nobody reads");
         }
     }
 }
 
-fn is_modern(message: &Value) -> bool {
+pub(crate) fn is_modern(message: &Value) -> bool {
     message["params"]["_meta"][VERSION_KEY] == MODERN_VERSION
 }

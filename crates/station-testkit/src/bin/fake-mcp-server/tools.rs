@@ -1,7 +1,7 @@
 //! The tools of the fake server.
 
 use crate::protocol::{INVALID_PARAMS, Refusal, Server};
-use crate::{append, die, ledger};
+use crate::{append, die, hostile, http, ledger};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ enum Hints {
     None,
 }
 
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 21] = [
     ("echo", &[("text", "string")], Hints::ReadOnly),
     ("read", &[("path", "string")], Hints::ReadOnly),
     ("write", &[("text", "string")], Hints::Writes),
@@ -36,11 +36,18 @@ const ROWS: [Row; 15] = [
     ("pid", &[], Hints::ReadOnly),
     ("structured", &[("value", "string")], Hints::ReadOnly),
     ("mixed", &[], Hints::ReadOnly),
-    ("ask", &[], Hints::ReadOnly),
+    ("ask", &[("method", "string")], Hints::ReadOnly),
+    ("status", &[("code", "integer")], Hints::Writes),
+    ("twice", &[], Hints::ReadOnly),
+    ("flood", &[("count", "integer"), ("method", "string")], Hints::ReadOnly),
+    ("garbled", &[], Hints::ReadOnly),
+    ("picture", &[("bytes", "integer")], Hints::ReadOnly),
+    ("input", &[], Hints::ReadOnly),
 ];
 
 /// Parameters that may be left out.
-const OPTIONAL: [(&str, &str); 4] = [("read", "path"), ("slow", "file"), ("hang", "file"), ("hang", "mute")];
+const OPTIONAL: [(&str, &str); 5] =
+    [("ask", "method"), ("read", "path"), ("slow", "file"), ("hang", "file"), ("hang", "mute")];
 
 impl Hints {
     fn annotations(&self) -> Value {
@@ -97,11 +104,11 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
     if let Some(book) = &server.options.ledger {
         match tool {
             "post" | "post_once" => {
-                hang(word("before"));
+                hang(server, word("before"));
                 let effect = &params["_meta"]["station/effect-id"];
                 let text_of = word("text").ok_or_else(|| missing("text"))?;
                 ledger::post(book, effect, text_of, tool == "post_once");
-                hang(word("after"));
+                hang(server, word("after"));
                 return Ok(text("posted"));
             }
             "posted" => {
@@ -123,13 +130,13 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
         "fail" => Ok(json!({ "content": [{ "type": "text", "text": "it did not work" }], "isError": true })),
         "slow" => {
             rest(Duration::from_millis(number("ms").unwrap_or(0)));
-            hang(word("file"));
+            hang(server, word("file"));
             Ok(text("slept"))
         }
         "hang" => {
             // While it is held nothing can be answered, whatever is asked.
             let _mute = arguments["mute"].as_bool().unwrap_or(false).then(|| std::io::stdout().lock());
-            hang(Some(word("file").unwrap_or("/nowhere/nothing")));
+            hang(server, Some(word("file").unwrap_or("/nowhere/nothing")));
             Ok(text("freed"))
         }
         "env" => {
@@ -145,17 +152,31 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
         "pid" => Ok(text(&std::process::id().to_string())),
         "structured" => Ok(json!({ "content": [], "structuredContent": { "value": arguments["value"] } })),
         "mixed" => Ok(mixed()),
-        "ask" => Ok(text(
-            &server.ask("sampling/createMessage", &json!({ "messages": [], "maxTokens": 1 })).to_string(),
-        )),
+        "ask" => {
+            let method = word("method").unwrap_or("sampling/createMessage");
+            let params = match method {
+                "sampling/createMessage" => json!({ "messages": [], "maxTokens": 1 }),
+                "elicitation/create" => json!({
+                    "message": "your name?", "requestedSchema": { "type": "object", "properties": {} },
+                }),
+                _ => json!({}),
+            };
+            Ok(text(&server.ask(method, &params).to_string()))
+        }
         name if name.starts_with("tool_") => Ok(text(name)),
-        name => Err(Refusal(INVALID_PARAMS, format!("Unknown tool: {name}"), Value::Null)),
+        _ => hostile::call(server, message),
     }
 }
 
-/// Waits until the file exists; does not wait where there is none to wait for.
-fn hang(file: Option<&str>) {
+/// Waits until the file exists; does not wait where there is none to wait for, nor for a client that has gone.
+fn hang(server: &Server, file: Option<&str>) {
     while file.is_some_and(|file| !Path::new(file).exists()) {
+        if http::hung_up() {
+            if let Some(trace) = &server.options.trace {
+                append(trace, &json!({ "method": "(hung up)" }).to_string());
+            }
+            return;
+        }
         std::thread::park_timeout(LOOK);
     }
 }
@@ -173,7 +194,7 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| "(not set)".to_owned())
 }
 
-fn text(text: &str) -> Value {
+pub(crate) fn text(text: &str) -> Value {
     json!({ "content": [{ "type": "text", "text": text }] })
 }
 

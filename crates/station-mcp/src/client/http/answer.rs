@@ -1,0 +1,149 @@
+//! What a response means: its kind, its body within limits, and what a refusal says about the request.
+
+use super::outgoing::Kind;
+use super::target::explain;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Response, StatusCode};
+use rmcp::model::{ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage};
+use serde_json::Value;
+
+/// What a status that is no success says about a request.
+#[derive(Debug, PartialEq)]
+pub(super) enum Refusal {
+    /// The server itself answered, with an error of the protocol.
+    Answered(ErrorData),
+    /// It was not taken, so it was not carried out.
+    Declined {
+        /// As the rest of a sentence that begins with the server's name.
+        words: String,
+        /// Whether a server that speaks only the old transport answers so.
+        may_be_old: bool,
+    },
+    /// Nobody can say what became of it.
+    Lost(String),
+}
+
+/// Sorts a refusal. A status of the 4xx says that the request was not carried out, except those that say that time
+/// ran out; one of the 5xx may be a gateway's, behind which the server goes on working.
+pub(super) fn refusal(status: StatusCode, had_session: bool, kind: &Kind, body: &[u8]) -> Refusal {
+    if let Some(error) = error_in(body) {
+        return Refusal::Answered(error);
+    }
+    // 499 is what some proxies say where somebody hung up.
+    let time_ran_out = matches!(status.as_u16(), 408 | 499);
+    if !status.is_client_error() || time_ran_out {
+        return Refusal::Lost(format!("{} and no result", words(status)));
+    }
+    let hint = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ": check the `headers` of its entry",
+        StatusCode::NOT_FOUND if had_session => {
+            ": its session had ended, and the request was not carried out; a new session is opened for the next one"
+        }
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => ": check the `url` of its entry",
+        StatusCode::TOO_MANY_REQUESTS => ": it takes no more requests for now",
+        _ => "",
+    };
+    let greets = matches!(kind, Kind::Initialize { .. } | Kind::Discover { .. });
+    let may_be_old = greets
+        && matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+    Refusal::Declined { words: format!("{}{hint}", words(status)), may_be_old }
+}
+
+/// A status, as the rest of a sentence that begins with the server's name.
+pub(super) fn words(status: StatusCode) -> String {
+    format!("answered HTTP {status}").trim_end().to_owned()
+}
+
+/// The error of the protocol in a body, whatever request it says it is for: what refuses a request before it is read
+/// cannot name it.
+fn error_in(body: &[u8]) -> Option<ErrorData> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    serde_json::from_value(value.get("error")?.clone()).ok()
+}
+
+/// The type of a body, without parameters; empty where it is not told.
+pub(super) fn kind(response: &Response) -> String {
+    let told = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    told.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The whole body, refused where it is longer than `bytes_max`.
+pub(super) async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= bytes_max => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => {
+                return Err(format!("sent an answer longer than {} MiB", bytes_max / (1024 * 1024)));
+            }
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(explain(&error)),
+        }
+    }
+}
+
+/// Whether `message` is the answer to `id`.
+pub(super) fn answers(message: &ServerJsonRpcMessage, id: &RequestId) -> bool {
+    match message {
+        JsonRpcMessage::Response(response) => response.id == *id,
+        JsonRpcMessage::Error(error) => error.id.as_ref() == Some(id),
+        JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_whether_the_request_was_carried_out() {
+        let call = || Kind::Call { id: RequestId::Number(1), effect: "e".to_owned() };
+        let hello = || Kind::Initialize { id: RequestId::Number(1) };
+        let check = |status: u16, had_session: bool, kind: Kind, body: &str, expected: &str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            let said = match refusal(status, had_session, &kind, body.as_bytes()) {
+                Refusal::Answered(error) => format!("answered: {}", error.message),
+                Refusal::Declined { words, may_be_old } => {
+                    format!("declined{}: {words}", if may_be_old { " (old?)" } else { "" })
+                }
+                Refusal::Lost(words) => format!("lost: {words}"),
+            };
+            assert_eq!(said, expected, "{status}");
+        };
+        let error = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"not initialized"}}"#;
+        check(400, false, call(), error, "answered: not initialized");
+        check(500, false, call(), error, "answered: not initialized");
+        check(
+            404,
+            true,
+            call(),
+            "Session not found",
+            "declined: answered HTTP 404 Not Found: its session had ended, and the request was not carried out; a new session is opened for the next one",
+        );
+        check(
+            401,
+            false,
+            hello(),
+            "",
+            "declined: answered HTTP 401 Unauthorized: check the `headers` of its entry",
+        );
+        check(
+            405,
+            false,
+            hello(),
+            "",
+            "declined (old?): answered HTTP 405 Method Not Allowed: check the `url` of its entry",
+        );
+        check(
+            404,
+            false,
+            call(),
+            "{}",
+            "declined: answered HTTP 404 Not Found: check the `url` of its entry",
+        );
+        check(413, false, call(), "", "declined: answered HTTP 413 Payload Too Large");
+        check(408, false, call(), "", "lost: answered HTTP 408 Request Timeout and no result");
+        check(502, false, call(), "<html>", "lost: answered HTTP 502 Bad Gateway and no result");
+        check(503, false, hello(), "", "lost: answered HTTP 503 Service Unavailable and no result");
+    }
+}

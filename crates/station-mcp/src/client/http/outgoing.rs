@@ -1,0 +1,196 @@
+//! One message as it is posted: its bytes, and what headers and the bookkeeping need to know of it.
+
+use super::super::traffic::EFFECT_KEY;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
+use serde_json::Value;
+use std::io;
+
+/// The first version in which headers say what a body holds (SEP-2243), and in which there are no sessions.
+pub(super) const MODERN: &str = "2026-07-28";
+
+pub(super) const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD_HEADER: HeaderName = HeaderName::from_static("mcp-method");
+const NAME_HEADER: HeaderName = HeaderName::from_static("mcp-name");
+
+/// Where a request says which version it is of.
+const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
+
+/// A message on its way.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) body: Vec<u8>,
+    pub(super) kind: Kind,
+    /// The version that it says it is of: modern requests do.
+    version: Option<String>,
+    method: Option<String>,
+    name: Option<String>,
+}
+
+/// What a message is, as far as it matters to how it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A tool call: posted once, whatever happens.
+    Call { id: RequestId, effect: String },
+    /// `server/discover`.
+    Discover { id: RequestId },
+    /// `initialize`.
+    Initialize { id: RequestId },
+    /// Another request.
+    Request { id: RequestId },
+    /// Nobody waits for that request any more.
+    Cancelled { id: Option<RequestId> },
+    /// The handshake is done.
+    Initialized,
+    /// Another notification, or an answer to what the server asked.
+    Note,
+}
+
+impl Outgoing {
+    pub(super) fn of(message: &ClientJsonRpcMessage) -> io::Result<Self> {
+        let value = serde_json::to_value(message)?;
+        let word = |value: &Value| value.as_str().map(str::to_owned);
+        let params = &value["params"];
+        let method = word(&value["method"]);
+        let id = match message {
+            JsonRpcMessage::Request(request) => Some(request.id.clone()),
+            _ => None,
+        };
+        let kind = match (method.as_deref(), id) {
+            (Some("tools/call"), Some(id)) => match word(&params["_meta"][EFFECT_KEY]) {
+                Some(effect) => Kind::Call { id, effect },
+                None => Kind::Request { id },
+            },
+            (Some("server/discover"), Some(id)) => Kind::Discover { id },
+            (Some("initialize"), Some(id)) => Kind::Initialize { id },
+            (_, Some(id)) => Kind::Request { id },
+            (Some("notifications/cancelled"), None) => {
+                Kind::Cancelled { id: serde_json::from_value(params["requestId"].clone()).ok() }
+            }
+            (Some("notifications/initialized"), None) => Kind::Initialized,
+            _ => Kind::Note,
+        };
+        let named =
+            if method.as_deref() == Some("resources/read") { &params["uri"] } else { &params["name"] };
+        let is_named = matches!(method.as_deref(), Some("tools/call" | "prompts/get" | "resources/read"));
+        Ok(Self {
+            kind,
+            version: word(&params["_meta"][VERSION_KEY]),
+            name: word(named).filter(|_| is_named),
+            method,
+            body: serde_json::to_vec(&value)?,
+        })
+    }
+
+    /// The request that waits for an answer.
+    pub(super) fn id(&self) -> Option<&RequestId> {
+        match &self.kind {
+            Kind::Call { id, .. }
+            | Kind::Discover { id }
+            | Kind::Initialize { id }
+            | Kind::Request { id } => Some(id),
+            Kind::Cancelled { .. } | Kind::Initialized | Kind::Note => None,
+        }
+    }
+
+    /// The effect of a tool call.
+    pub(super) fn effect(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Call { effect, .. } => Some(effect),
+            _ => None,
+        }
+    }
+
+    /// Whether it is of the era without sessions.
+    pub(super) fn is_modern(&self) -> bool {
+        self.version.as_deref().is_some_and(|version| version >= MODERN)
+    }
+
+    /// The headers that say what the body says. `agreed` is the version of the handshake.
+    pub(super) fn headers(&self, agreed: Option<&HeaderValue>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let own = self.version.as_deref().and_then(|version| HeaderValue::from_str(version).ok());
+        if let Some(version) = own.or_else(|| agreed.cloned()) {
+            headers.insert(VERSION_HEADER, version);
+        }
+        if self.is_modern() {
+            for (header, word) in [(METHOD_HEADER, &self.method), (NAME_HEADER, &self.name)] {
+                if let Some(value) = word.as_deref().and_then(|word| HeaderValue::try_from(fit(word)).ok()) {
+                    headers.insert(header, value);
+                }
+            }
+        }
+        headers
+    }
+}
+
+/// `word` as the value of a header: as it is where that is possible, else in Base64 between marks.
+fn fit(word: &str) -> String {
+    let is_plain = word.chars().all(|c| (' '..='~').contains(&c)) && word.trim() == word;
+    let is_marked = word.starts_with("=?base64?") && word.ends_with("?=");
+    if is_plain && !is_marked {
+        return word.to_owned();
+    }
+    format!("=?base64?{}?=", BASE64_STANDARD.encode(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn outgoing(message: Value) -> Outgoing {
+        Outgoing::of(&serde_json::from_value(message).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn headers_say_what_the_body_says() {
+        let check = |version: Option<&str>, tool: &str, expected: &[(&str, &str)]| {
+            let mut meta = json!({ EFFECT_KEY: "e" });
+            if let Some(version) = version {
+                meta[VERSION_KEY] = json!(version);
+            }
+            let params = json!({ "name": tool, "arguments": {}, "_meta": meta });
+            let out =
+                outgoing(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }));
+            let headers = out.headers(Some(&HeaderValue::from_static("2025-11-25")));
+            let mut found: Vec<(&str, &str)> =
+                headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+            found.sort_unstable();
+            assert_eq!(found, expected);
+            assert_eq!(out.effect(), Some("e"));
+        };
+        check(None, "echo", &[("mcp-protocol-version", "2025-11-25")]);
+        check(
+            Some("2026-07-28"),
+            "echo",
+            &[("mcp-method", "tools/call"), ("mcp-name", "echo"), ("mcp-protocol-version", "2026-07-28")],
+        );
+        check(
+            Some("2026-07-28"),
+            "größe",
+            &[
+                ("mcp-method", "tools/call"),
+                ("mcp-name", "=?base64?Z3LDtsOfZQ==?="),
+                ("mcp-protocol-version", "2026-07-28"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_message_is_known_for_what_it_is() {
+        let id = RequestId::Number(7);
+        for (message, kind) in [
+            (json!({"jsonrpc": "2.0", "id": 7, "method": "ping"}), Kind::Request { id: id.clone() }),
+            (
+                json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}),
+                Kind::Cancelled { id: Some(id) },
+            ),
+            (json!({"jsonrpc": "2.0", "method": "notifications/initialized"}), Kind::Initialized),
+        ] {
+            assert_eq!(outgoing(message.clone()).kind, kind, "{message}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Tools that answer as no server should, or as few do.
+
+use crate::http;
+use crate::protocol::{INVALID_PARAMS, Refusal, Server};
+use crate::tools::text;
+use serde_json::{Value, json};
+
+pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
+    let arguments = &message["params"]["arguments"];
+    let word = |name: &str| arguments[name].as_str();
+    let number = |name: &str| arguments[name].as_u64();
+    match message["params"]["name"].as_str().unwrap_or_default() {
+        // Over HTTP the answer is a bare status; 0 is no answer at all.
+        "status" => {
+            http::answer_with_status(number("code").and_then(|code| u16::try_from(code).ok()).unwrap_or(0));
+            Err(Refusal(INVALID_PARAMS, "only over HTTP".to_owned(), Value::Null))
+        }
+        "twice" => {
+            for id in [&json!("nobody-asked"), &message["id"], &message["id"]] {
+                let result =
+                    json!({ "content": [{ "type": "text", "text": "first" }], "resultType": "complete" });
+                server.send(&json!({ "jsonrpc": "2.0", "id": id, "result": result }));
+            }
+            Ok(text("second"))
+        }
+        "flood" => {
+            let method = word("method").unwrap_or("notifications/progress");
+            for n in 0..number("count").unwrap_or(0) {
+                let params = json!({ "progressToken": 1, "progress": n, "level": "info", "data": "drop" });
+                server.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
+            }
+            Ok(text("flooded"))
+        }
+        // An answer that is not UTF-8, and text before it that is none either.
+        "garbled" => {
+            let answer =
+                json!({ "jsonrpc": "2.0", "id": message["id"], "result": text("bad §") }).to_string();
+            let broken: Vec<u8> =
+                answer.chars().flat_map(|c| if c == '§' { vec![0xff] } else { vec![c as u8] }).collect();
+            server.print_bytes(&[b"\xfe\xff not text\n", &broken[..], b"\n"].concat());
+            Ok(text("after"))
+        }
+        "picture" => {
+            let bytes = usize::try_from(number("bytes").unwrap_or(3)).unwrap_or(3);
+            let data = "AAAA".repeat(bytes / 3);
+            Ok(json!({ "content": [
+                { "type": "text", "text": "a picture" },
+                { "type": "image", "mimeType": "image/png", "data": data },
+            ] }))
+        }
+        "input" => Ok(json!({
+            "resultType": "input_required",
+            "inputRequests": { "who": { "method": "elicitation/create", "params": {
+                "message": "who?", "requestedSchema": { "type": "object", "properties": {} },
+            } } },
+            "requestState": "s",
+        })),
+        name => Err(Refusal(INVALID_PARAMS, format!("Unknown tool: {name}"), Value::Null)),
+    }
+}
