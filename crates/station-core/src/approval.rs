@@ -1,11 +1,12 @@
 //! Approvals: what a person is asked for, and what their yes is good for.
 //!
-//! A yes holds for what was shown and for nothing else: it is bound to the arguments, to the tool as it was defined,
-//! and to the rule that asked. If one of them changes it is void, and the question is put anew. A standing yes
-//! ("always") holds for every call of one tool by one agent, as long as the tool's definition stays what it was.
+//! A yes holds for what was shown and for nothing else: it is bound to the arguments, to the tool as it was defined, to
+//! where its server is, and to the rule that asked. If one of them changes it is void, and the question is put anew. A
+//! standing yes ("always") holds for every call of one tool by one agent, as long as the tool's definition and its
+//! server's place stay what they were.
 
-use crate::tool::canonical_json;
-use crate::{BlobHash, EffectId};
+use crate::tool::{canonical_json, definition_hash};
+use crate::{BlobHash, Definition, EffectId, Tool};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -15,7 +16,7 @@ use std::fmt;
 pub struct Basis {
     /// Hash of the arguments as canonical JSON (RFC 8785).
     pub arguments: BlobHash,
-    /// Hash of the tool's definition: [`crate::tool::definition_hash`].
+    /// Hash of the tool's definition and of the way to its server: [`definition`].
     pub definition: String,
     /// The rule that asked.
     pub rule: Rule,
@@ -83,6 +84,14 @@ pub struct Decided {
     pub by: String,
 }
 
+/// What a yes for `tool` is bound to: what it promises, and where its server is reached. A tool of the same name and
+/// words elsewhere is another tool.
+#[must_use]
+pub fn definition(tool: &Tool, server: &Definition) -> String {
+    let both = format!("{} {}", definition_hash(tool), server.way());
+    BlobHash::of(both.as_bytes()).to_string()
+}
+
 impl Basis {
     /// The basis of one call.
     #[must_use]
@@ -97,7 +106,7 @@ impl Basis {
         if self.arguments != given.arguments {
             Some("its arguments changed")
         } else if self.definition != given.definition {
-            Some("the tool's definition changed")
+            Some("the tool's definition, or where its server is, changed")
         } else if self.rule != given.rule {
             Some("another rule asks for it")
         } else {
@@ -143,7 +152,7 @@ mod tests {
             (basis(&json!({"n": 1}), "v1", "delete_*"), Some("its arguments changed")),
             (
                 basis(&json!({"path": "/tmp/a", "n": 1}), "v2", "delete_*"),
-                Some("the tool's definition changed"),
+                Some("the tool's definition, or where its server is, changed"),
             ),
             (basis(&json!({"path": "/tmp/a", "n": 1}), "v1", "*"), Some("another rule asks for it")),
         ] {

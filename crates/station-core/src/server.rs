@@ -1,7 +1,9 @@
 //! MCP servers: how one is reached, and what Station is told to do with it.
 
+use crate::tool::canonical_json;
 use crate::verify::VerifyRule;
-use crate::{EnvironmentId, Micros, Redaction, Secret, ServerId};
+use crate::{BlobHash, EnvironmentId, Micros, Redaction, Secret, ServerId};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -31,10 +33,12 @@ pub struct Server {
     pub problem_at: Option<Micros>,
 }
 
-/// How a server is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// How a server is reached. A word of the journal, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Transport {
     /// A child process speaking over its standard streams.
+    #[default]
     Stdio,
     /// A remote server over streamable HTTP.
     Http,
@@ -47,6 +51,16 @@ impl Transport {
         match self {
             Self::Stdio => "stdio",
             Self::Http => "http",
+        }
+    }
+
+    /// Whether it is a child of ours: then what it was given is at work no more when it is gone. A remote server may
+    /// go on with a call long after whoever sent it.
+    #[must_use]
+    pub fn ends_with_us(&self) -> bool {
+        match self {
+            Self::Stdio => true,
+            Self::Http => false,
         }
     }
 }
@@ -131,6 +145,23 @@ impl Definition {
         Redaction::of(declared.values().map(String::as_str).chain(filled.iter().map(Secret::expose)))
     }
 
+    /// What an approval is bound to of it, beside the tool: the program and its arguments, or the address. Values of
+    /// variables are not in it, except that the host of an address counts as it is: that is where the call goes.
+    #[must_use]
+    pub fn way(&self) -> BlobHash {
+        let redaction = self.redaction();
+        let parts = match self {
+            Self::Stdio { command, args, cwd, .. } => {
+                let args: Vec<String> = args.iter().map(|arg| redaction.apply(arg)).collect();
+                serde_json::json!({ "command": command, "args": args, "cwd": cwd })
+            }
+            Self::Http { url, .. } => {
+                serde_json::json!({ "host": host(url), "url": redaction.apply(url) })
+            }
+        };
+        BlobHash::of(canonical_json(&parts).as_bytes())
+    }
+
     /// One unambiguous byte string of the whole definition, secrets included: what the pool's key is made from.
     #[must_use]
     pub fn fingerprint(&self) -> Vec<u8> {
@@ -151,6 +182,14 @@ impl Definition {
             .flat_map(|part| [part.len().to_string().as_bytes(), b":", part.as_bytes()].concat())
             .collect()
     }
+}
+
+/// Scheme, host and port of `url` as written, without the user that may stand before them.
+fn host(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}").to_ascii_lowercase()
 }
 
 impl fmt::Debug for Definition {
@@ -214,4 +253,54 @@ pub struct ToolRules {
     pub idempotent: Vec<String>,
     /// How it is found out whether a call of these took effect, by pattern, in file order.
     pub verify: Vec<(String, VerifyRule)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stdio(command: &str, args: &[&str], secret: &str) -> Definition {
+        Definition::Stdio {
+            command: command.to_owned(),
+            args: args.iter().map(ToString::to_string).collect(),
+            env: BTreeMap::from([("TOKEN".to_owned(), secret.to_owned())]),
+            cwd: None,
+            filled: vec![Secret::new(secret)],
+        }
+    }
+
+    fn http(url: &str, secret: &str) -> Definition {
+        Definition::Http {
+            url: url.to_owned(),
+            headers: BTreeMap::from([("Authorization".to_owned(), secret.to_owned())]),
+            filled: vec![Secret::new(secret)],
+        }
+    }
+
+    #[test]
+    fn a_way_is_where_a_call_goes_and_no_secret() {
+        let base = stdio("npx", &["-y", "server", "--key=sk-long-one"], "sk-long-one");
+        for (other, same) in [
+            (stdio("npx", &["-y", "server", "--key=sk-long-two"], "sk-long-two"), true),
+            (stdio("npx", &["-y", "other", "--key=sk-long-one"], "sk-long-one"), false),
+            (stdio("evil", &["-y", "server", "--key=sk-long-one"], "sk-long-one"), false),
+        ] {
+            assert_eq!(base.way() == other.way(), same, "{other:?}");
+        }
+        let base = http("https://mcp.example.com/mcp?key=sk-long-one", "sk-long-one");
+        for (other, same) in [
+            (http("https://mcp.example.com/mcp?key=sk-long-two", "sk-long-two"), true),
+            (http("https://mcp.example.com/other?key=sk-long-one", "sk-long-one"), false),
+            (http("http://mcp.example.com/mcp?key=sk-long-one", "sk-long-one"), false),
+            (http("https://mcp.example.com:8443/mcp?key=sk-long-one", "sk-long-one"), false),
+            (http("https://mcp.example.com@evil.example/mcp?key=sk-long-one", "sk-long-one"), false),
+        ] {
+            assert_eq!(base.way() == other.way(), same, "{other:?}");
+        }
+        // A host out of a variable is where the call goes all the same.
+        assert_ne!(
+            http("https://one.example/", "one.example").way(),
+            http("https://two.example/", "two.example").way()
+        );
+    }
 }

@@ -8,13 +8,12 @@
 use crate::Station;
 use crate::pool::{Outgoing, Reach};
 use crate::reading::{Reading, is_for_a_person};
-use crate::rights::{Allowed, Rights};
+use crate::rights::Allowed;
 use crate::variables::Brought;
 use serde_json::{Map, Value};
-use station_core::approval::{Approved, Basis};
+use station_core::approval::{self, Approved, Basis};
 use station_core::grant::Denied;
 use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
-use station_core::tool::definition_hash;
 use station_core::verify::Look;
 use station_core::{AgentId, EffectId, Result, RunId, ServerId};
 use station_mcp::CallEnd;
@@ -103,10 +102,15 @@ async fn judge(station: &Station, on: &On, wish: Wish<'_>) -> Result<Admission> 
     if wish.again.is_some_and(|again| !again.absent) && !repeatable {
         return Ok(Admission::Refused(format!("`{tool}` may not be sent twice any more")));
     }
+    let reach = match reading.rights.reach(server) {
+        Ok(reach) => reach,
+        Err(sentence) => return Ok(Admission::Refused(sentence)),
+    };
     let approved = match &now.verdict.approval {
         None => None,
         Some(rule) => {
-            let basis = Basis::new(&wish.arguments, definition_hash(&now.tool), rule.clone());
+            let definition = approval::definition(&now.tool, &reach.definition);
+            let basis = Basis::new(&wish.arguments, definition, rule.clone());
             match yes(station, on, now, wish.given, &basis).await? {
                 Some(approved) => Some(approved),
                 None => return Ok(Admission::Asks(basis)),
@@ -115,8 +119,8 @@ async fn judge(station: &Station, on: &On, wish: Wish<'_>) -> Result<Admission> 
     };
     let look = now.look.as_ref().and_then(|look| look.as_ref().ok());
     let look = look.map(|rule| rule.look(wish.id, &wish.arguments));
-    let terms = Terms { repeatable, approved, look };
-    Ok(permit(on, &reading.rights, server, tool, wish.arguments, terms))
+    let terms = Terms { repeatable, approved, look, transport: reach.definition.transport() };
+    Ok(permit(on, reach, tool, wish.arguments, terms))
 }
 
 /// Asks whether a look for a call of `granted` may be sent now.
@@ -144,8 +148,13 @@ pub(crate) async fn admit_look(
             look.tool
         )));
     }
-    let terms = Terms { repeatable: true, approved: None, look: None };
-    Ok(permit(on, &reading.rights, server, &look.tool, look.arguments.clone(), terms))
+    let reach = match reading.rights.reach(server) {
+        Ok(reach) => reach,
+        Err(sentence) => return Ok(Admission::Refused(sentence)),
+    };
+    let transport = reach.definition.transport();
+    let terms = Terms { repeatable: true, approved: None, look: None, transport };
+    Ok(permit(on, reach, &look.tool, look.arguments.clone(), terms))
 }
 
 type Found<'a> = (Arc<Reading>, ServerId, &'a str, &'a str);
@@ -189,25 +198,9 @@ async fn yes(
     Ok(standing.map(|id| Approved::Always { id }))
 }
 
-fn permit(
-    on: &On,
-    rights: &Rights,
-    server: ServerId,
-    tool: &str,
-    arguments: Map<String, Value>,
-    terms: Terms,
-) -> Admission {
-    match rights.reach(server) {
-        Ok(reach) => Admission::Granted(Box::new(Permit {
-            run: on.run,
-            reach: reach.clone(),
-            tool: tool.to_owned(),
-            arguments,
-            in_doubt: false,
-            terms,
-        })),
-        Err(sentence) => Admission::Refused(sentence),
-    }
+fn permit(on: &On, reach: &Reach, tool: &str, arguments: Map<String, Value>, terms: Terms) -> Admission {
+    let (run, reach, tool) = (on.run, reach.clone(), tool.to_owned());
+    Admission::Granted(Box::new(Permit { run, reach, tool, arguments, in_doubt: false, terms }))
 }
 
 /// Sends an admitted call whose effect id is committed, and says what became of it. Never sends twice. `may_send` is asked

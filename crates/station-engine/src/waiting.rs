@@ -87,6 +87,7 @@ mod tests {
             attempt: 1,
             approved: None,
             look: None,
+            transport: station_core::Transport::Stdio,
         };
         let model = ModelRef { provider: "p".to_owned(), model: "m".to_owned() };
         let spawn =

@@ -24,6 +24,7 @@ impl Machine {
                     attempt: again.map_or(1, |again| again.attempt),
                     approved: terms.approved.clone(),
                     look: terms.look.clone().map(Box::new),
+                    transport: terms.transport,
                 }
             }
             Todo::Verify { slot, of, tool, look } => {
@@ -153,9 +154,9 @@ impl Machine {
                 self.asking = Some(id);
                 return;
             }
-            Effect::Call { slot, repeatable, attempt, look, .. } => {
-                let look = look.as_deref().cloned();
-                let state = State::Out { id, repeatable: *repeatable, attempt: *attempt, look };
+            Effect::Call { slot, repeatable, attempt, look, transport, .. } => {
+                let (look, transport) = (look.as_deref().cloned(), *transport);
+                let state = State::Out { id, repeatable: *repeatable, attempt: *attempt, look, transport };
                 (*slot, state, *attempt == 1)
             }
             Effect::Verify { slot, .. } => {

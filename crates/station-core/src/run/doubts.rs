@@ -4,7 +4,7 @@ use super::tests::{Run, answer, id};
 use super::*;
 use crate::approval::{Approved, Basis, Level, Rule};
 use crate::verify::Look;
-use crate::{BlobHash, EffectId, Fence};
+use crate::{BlobHash, EffectId, Fence, Transport};
 use serde_json::{Map, json};
 
 fn basis(definition: &str) -> Basis {
@@ -43,10 +43,15 @@ impl Run {
 
     /// Sends the first call, whose answer is lost when the next driver takes over.
     fn lose_first(&mut self, look: Option<&Look>, alone: bool) -> EffectId {
+        self.lose_first_of(Transport::Stdio, look, alone)
+    }
+
+    fn lose_first_of(&mut self, transport: Transport, look: Option<&Look>, alone: bool) -> EffectId {
         let mut todos = todos(self);
         for todo in &mut todos {
             if let Todo::Call { terms, slot: 0, .. } = todo {
                 terms.look = look.cloned();
+                terms.transport = transport;
             }
         }
         for (n, todo) in (100..).zip(&todos) {
@@ -128,15 +133,20 @@ fn a_void_yes_is_asked_for_anew() {
 
 #[test]
 fn what_a_look_finds_decides() {
-    for (text, alone, policy, expected) in [
-        ("found it", true, UnknownPolicy::Tell, "took effect"),
-        ("found it", false, UnknownPolicy::Park, "took effect"),
-        ("nothing", true, UnknownPolicy::Tell, "sent again"),
-        ("nothing", false, UnknownPolicy::Tell, "may still be at work"),
-        ("nothing", false, UnknownPolicy::Park, "a person"),
+    use Transport::{Http, Stdio};
+    for (text, transport, alone, policy, expected) in [
+        ("found it", Stdio, true, UnknownPolicy::Tell, "took effect"),
+        ("found it", Stdio, false, UnknownPolicy::Park, "took effect"),
+        ("nothing", Stdio, true, UnknownPolicy::Tell, "sent again"),
+        ("nothing", Stdio, false, UnknownPolicy::Tell, "may still be at work"),
+        ("nothing", Stdio, false, UnknownPolicy::Park, "a person"),
+        // No end of a process of ours is the end of what a remote server does.
+        ("found it", Http, true, UnknownPolicy::Tell, "took effect"),
+        ("nothing", Http, true, UnknownPolicy::Tell, "may still be at work"),
+        ("nothing", Http, true, UnknownPolicy::Park, "a person"),
     ] {
         let mut run = calling(policy);
-        let lost = run.lose_first(Some(&look()), alone);
+        let lost = run.lose_first_of(transport, Some(&look()), alone);
         let looking = run.looks();
         run.returns(looking, text);
         match run.machine.next() {

@@ -4,7 +4,7 @@
 
 use crate::approval::Approved;
 use crate::verify::Look;
-use crate::{AgentId, EffectId, ModelRef};
+use crate::{AgentId, EffectId, ModelRef, Transport};
 use serde::{Deserialize, Serialize};
 
 /// Something that reaches out of the run.
@@ -36,6 +36,10 @@ pub enum Effect {
         /// How it is found out whether it took effect, should its answer be lost.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         look: Option<Box<Look>>,
+        /// How its server was reached: what a remote one was given may be at work when its sender is long gone.
+        /// Journals without it are of times in which every server was a child.
+        #[serde(default, skip_serializing_if = "Transport::ends_with_us")]
+        transport: Transport,
     },
     /// A call that only looks: whether an earlier call, whose answer was lost, took effect.
     Verify {

@@ -48,8 +48,8 @@ pub enum Event {
         /// not count.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         deadline: Option<Micros>,
-        /// Whether the driver before, and with it the children it had, is known to be gone: then what it sent is at
-        /// work nowhere any more.
+        /// Whether the driver before, and with it the children it had, is known to be gone: then what it sent to them is
+        /// at work nowhere any more. Says nothing about remote servers.
         #[serde(default, skip_serializing_if = "is_false")]
         alone: bool,
         /// The process that drives: who adopts the run next asks whether it is gone. Journals before version 4 lack it.

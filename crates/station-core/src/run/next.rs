@@ -3,7 +3,7 @@
 use super::{GrantedTool, Outcome};
 use crate::approval::{Approved, Basis};
 use crate::verify::Look;
-use crate::{AgentId, EffectId, ModelRef};
+use crate::{AgentId, EffectId, ModelRef, Transport};
 use serde_json::{Map, Value};
 
 /// What to do next.
@@ -86,6 +86,8 @@ pub struct Terms {
     pub approved: Option<Approved>,
     /// How it is found out whether it took effect.
     pub look: Option<Look>,
+    /// How its server is reached.
+    pub transport: Transport,
 }
 
 /// A call that was out before and is sent again, under the id that it had.

@@ -5,7 +5,7 @@
 
 use super::{Again, DEPTH_MAX, Given, GrantedTool, Target, UnknownPolicy, Whole, Why};
 use crate::verify::{Found, Look, LookAnswer};
-use crate::{EffectId, Image, ToolCall, grant};
+use crate::{EffectId, Image, ToolCall, Transport, grant};
 use serde_json::{Map, Value};
 
 /// Most calls of one turn that are made; the rest is answered as too many. Providers allow more, people mean fewer.
@@ -40,7 +40,7 @@ pub(super) enum State {
     /// Waits for a person's yes.
     Awaiting { given: Given },
     /// Sent.
-    Out { id: EffectId, repeatable: bool, attempt: u32, look: Option<Look> },
+    Out { id: EffectId, repeatable: bool, attempt: u32, look: Option<Look>, transport: Transport },
     /// Its answer was lost, and a look is to tell what became of it. `looks` were made in vain.
     Doubtful { lost: Lost, looks: u32 },
     /// The look is out.
@@ -130,10 +130,12 @@ impl State {
 
     /// Where a call stands after its answer, or that of a look for it, was lost. It is sent again only if that is
     /// harmless and nobody asked the run to stop. A time-out is not repeated: waiting as long again is the model's
-    /// decision. `gone`: what it was given to is known to be at work no more.
+    /// decision. `gone`: every child that it could have been given to is known to be at work no more; a remote server
+    /// is no child.
     pub(super) fn after_unknown(&self, why: Why, gone: bool, policy: UnknownPolicy) -> Self {
         match self {
-            Self::Out { id, repeatable, attempt, look } => {
+            Self::Out { id, repeatable, attempt, look, transport } => {
+                let gone = gone && transport.ends_with_us();
                 let lost = Lost { id: *id, attempt: *attempt, look: look.clone(), why, gone };
                 match why {
                     Why::Interrupted | Why::ConnectionLost if *repeatable && lost.may_be_sent_again() => {

@@ -431,6 +431,7 @@ fn a_cut_off_call_that_is_out_already_has_a_result() {
             attempt: 1,
             approved: None,
             look: None,
+            transport: crate::Transport::Stdio,
         };
         run.add(Event::EffectStarted { id: id(50), effect });
         run.adopt();

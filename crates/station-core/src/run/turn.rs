@@ -6,7 +6,7 @@
 use super::compaction::Telling;
 use super::slot::{Slot, State, task_of};
 use super::{Again, GrantedTool, OwnTool, Target, Terms, Todo, Waiting};
-use crate::{Answer, EffectId, Message, Stop};
+use crate::{Answer, EffectId, Message, Stop, Transport};
 use serde_json::{Map, Value};
 
 /// What the model answered in one turn, and where each of its calls stands.
@@ -139,7 +139,7 @@ fn planned(slot: usize, it: &Slot, tool: &GrantedTool, again: Option<Again>) -> 
         arguments: it.arguments.clone(),
         again,
         given: it.given.clone().map(Box::new),
-        terms: Box::new(Terms { repeatable, approved: None, look: None }),
+        terms: Box::new(Terms { repeatable, approved: None, look: None, transport: Transport::Stdio }),
     };
     match &tool.target {
         Target::Tool { read_only, idempotent, .. } => call(*read_only || *idempotent),

@@ -27,6 +27,7 @@ mod mcp;
 mod model;
 mod network;
 mod old_home;
+mod remote;
 mod runs;
 mod serve;
 mod streams;

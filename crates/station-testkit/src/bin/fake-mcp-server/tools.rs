@@ -104,11 +104,11 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
     if let Some(book) = &server.options.ledger {
         match tool {
             "post" | "post_once" => {
-                hang(server, word("before"));
+                hang(None, word("before"));
                 let effect = &params["_meta"]["station/effect-id"];
                 let text_of = word("text").ok_or_else(|| missing("text"))?;
                 ledger::post(book, effect, text_of, tool == "post_once");
-                hang(server, word("after"));
+                hang(None, word("after"));
                 return Ok(text("posted"));
             }
             "posted" => {
@@ -130,13 +130,13 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
         "fail" => Ok(json!({ "content": [{ "type": "text", "text": "it did not work" }], "isError": true })),
         "slow" => {
             rest(Duration::from_millis(number("ms").unwrap_or(0)));
-            hang(server, word("file"));
+            hang(Some(server), word("file"));
             Ok(text("slept"))
         }
         "hang" => {
             // While it is held nothing can be answered, whatever is asked.
             let _mute = arguments["mute"].as_bool().unwrap_or(false).then(|| std::io::stdout().lock());
-            hang(server, Some(word("file").unwrap_or("/nowhere/nothing")));
+            hang(Some(server), Some(word("file").unwrap_or("/nowhere/nothing")));
             Ok(text("freed"))
         }
         "env" => {
@@ -168,10 +168,13 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
     }
 }
 
-/// Waits until the file exists; does not wait where there is none to wait for, nor for a client that has gone.
-fn hang(server: &Server, file: Option<&str>) {
+/// Waits until the file exists; does not wait where there is none to wait for, nor, where `server` is given, for a
+/// client that has gone.
+fn hang(server: Option<&Server>, file: Option<&str>) {
     while file.is_some_and(|file| !Path::new(file).exists()) {
-        if http::hung_up() {
+        if let Some(server) = server
+            && http::hung_up()
+        {
             if let Some(trace) = &server.options.trace {
                 append(trace, &json!({ "method": "(hung up)" }).to_string());
             }

@@ -1,0 +1,174 @@
+//! Remote servers through the real `stn`: found, listed, called, lost, and never trusted further than they were shown.
+
+use crate::approvals::posts;
+use crate::home::Home;
+use crate::watch::{effects, log, until};
+use expect_test::expect;
+use serde_json::{Value, json};
+use station_testkit::fake_server::Remote;
+use station_testkit::openai::{self, OpenAi, Seen, Turn};
+use std::path::{Path, PathBuf};
+
+const KEY: &str = "sk-remote-key-0001";
+
+/// A home whose server `book` is remote and keeps a ledger, beside a local one, `desk`.
+struct Scene {
+    home: Home,
+    far: Remote,
+    _model: OpenAi,
+}
+
+impl Scene {
+    fn new(tools: &Value, choose: impl Fn(&Seen, &Path) -> Turn + Send + Sync + 'static) -> Self {
+        let home = Home::new();
+        let gate = home.path().join("gate");
+        let model = OpenAi::from_fn(move |seen| choose(seen, &gate));
+        let home = home
+            .set("STN_AI_PROVIDER", "openai")
+            .set("STN_AI_MODEL", "stand-in-1")
+            .set("STN_AI_BASE_URL", &model.base_url())
+            .set("STN_AI_API_KEY", "a-key");
+        home.stn(&["init", "--yes"]).done();
+        let far = far(&home, "book");
+        let scene = Self { home, far, _model: model };
+        scene.home.write("environments/default/variables.yml", &format!("KEY: {KEY}\n"));
+        scene.book(&scene.far, tools);
+        scene.home.agent("default", "clerk", "tools: [__post, __echo]\n");
+        scene
+    }
+
+    /// Writes the server's file: `far`, with these rules over its tools.
+    fn book(&self, far: &Remote, tools: &Value) {
+        let entry = json!({
+            "url": far.url("/mcp"),
+            "headers": { "X-Key": "{{ .KEY }}" },
+            "station": { "tools": tools },
+        });
+        let file = json!({ "mcpServers": { "book": entry } });
+        self.home.write("environments/default/mcp-servers/book.json", &file.to_string());
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn sent(&self, server: &str, tool: &str) -> usize {
+        effects(&log(&self.file(&format!("{server}.calls.jsonl"))), tool).len()
+    }
+
+    fn posted(&self, server: &str) -> usize {
+        log(&self.file(&format!("{server}.ledger.jsonl"))).len()
+    }
+
+    fn journal(&self, run: &str) -> String {
+        self.home.json(&["runs", "inspect", run])["journal"].to_string()
+    }
+}
+
+/// A remote ledger that wants the key.
+fn far(home: &Home, name: &str) -> Remote {
+    let file = |kind: &str| home.path().join(format!("{name}.{kind}.jsonl")).display().to_string();
+    let options = [
+        ["--log".to_owned(), file("calls")],
+        ["--ledger".to_owned(), file("ledger")],
+        ["--need-header".to_owned(), format!("X-Key={KEY}")],
+    ];
+    Remote::start(home.path(), &options.concat())
+}
+
+#[test]
+fn a_remote_server_is_found_listed_and_called_and_its_end_is_seen() {
+    let mut scene = Scene::new(&json!({}), posts);
+    scene.home.server("default", "desk", &["--log", "/dev/null"]);
+    scene.home.stn(&["sync"]).done();
+    scene.home.stn(&["mcp", "list"]).is(&expect![[r#"
+        ID  ENVIRONMENT  SERVER  FILE  TRANSPORT  TOOLS
+        1  default  book  book.json  http  24
+        2  default  desk  desk.json  stdio  21
+    "#]]);
+    scene.home.stn(&["mcp", "status"]).is(&expect![[r#"
+        default/book: ok, 24 tools, modern protocol, asked [time]
+        default/desk: ok, 21 tools, modern protocol, asked [time]
+    "#]]);
+    let tools = scene.home.stn(&["mcp", "tools", "book", "--search", "ledger post"]).done().shown();
+    assert!(tools.contains("book  post  writes  The ledger's tool `post`."), "{tools}");
+
+    let said = scene.home.stn(&["agent", "run", "clerk", "post it"]);
+    said.done();
+    assert_eq!(said.stdout, "I was told: posted\n");
+    assert_eq!((scene.sent("book", "post"), scene.posted("book")), (1, 1));
+    let (shown, journal) = (said.shown(), scene.journal("1"));
+    assert!(!shown.contains(KEY) && !journal.contains(KEY), "{shown}");
+    assert!(journal.contains(r#""transport":"http""#), "{journal}");
+
+    // It goes away: its tools stay known, its state says why and since when, and its sibling works.
+    scene.far.kill();
+    let said = scene.home.stn(&["agent", "run", "clerk", "post it"]);
+    said.done();
+    assert!(
+        said.stdout.contains("`post` was not called: server `book` cannot be reached"),
+        "{}",
+        said.stdout
+    );
+    let status = scene.home.stn(&["mcp", "status"]);
+    assert!(
+        status.stdout.contains("(24 tools known from before): server `book` cannot be reached"),
+        "{}",
+        status.shown()
+    );
+    assert!(status.stdout.contains("default/desk: ok, 21 tools"), "{}", status.shown());
+}
+
+/// Posts what waits for the gate before it happens, then says what came of it.
+fn posts_behind_a_gate(seen: &Seen, gate: &Path) -> Turn {
+    let told = |message: &&Value| message["role"] == "tool";
+    match seen.body["messages"].as_array().unwrap().iter().rfind(told) {
+        None => {
+            let arguments = json!({ "text": "hello", "before": gate }).to_string();
+            openai::calls([("post", arguments.as_str())])
+        }
+        Some(result) => openai::reply(&format!("I was told: {}", result["content"].as_str().unwrap())),
+    }
+}
+
+#[test]
+fn what_a_remote_server_may_still_be_doing_is_not_sent_again() {
+    let verify = json!({"verify": {"post": {"tool": "posted", "args": {"effect": "$effect_id"}}}});
+    let scene = Scene::new(&verify, posts_behind_a_gate);
+    let mut child = scene.home.start(&["agent", "run", "clerk", "post it"]);
+    until("the call is out", || scene.sent("book", "post") == 1);
+    child.kill().unwrap();
+    scene.home.said(child);
+    // The look finds nothing yet, and the Station before this one is gone; but the server is not.
+    let said = scene.home.stn(&["runs", "resume", "1"]);
+    said.done();
+    assert!(
+        said.stdout.contains("`posted` did not find its effect, but it may still be at work"),
+        "{}",
+        said.shown()
+    );
+    assert_eq!((scene.sent("book", "post"), scene.sent("book", "posted"), scene.posted("book")), (1, 1, 0));
+    std::fs::write(scene.file("gate"), "").unwrap();
+    until("the effect", || scene.posted("book") == 1);
+    assert!(scene.journal("1").contains(r#""alone":true"#));
+}
+
+#[test]
+fn a_yes_does_not_hold_where_the_server_is_another_one() {
+    let scene = Scene::new(&json!({"approve": ["post"]}), posts);
+    let other = far(&scene.home, "other");
+    scene.home.stn(&["agent", "run", "clerk", "post it"]).exits(5);
+    scene.home.stn(&["approvals", "approve", "1", "--always"]).done();
+    // The same file, the same tool, the same words: elsewhere.
+    scene.book(&other, &json!({"approve": ["post"]}));
+    scene.home.stn(&["sync"]).done();
+    let said = scene.home.stn(&["runs", "resume", "1"]);
+    said.exits(5);
+    assert!(scene.journal("1").contains("or where its server is, changed"), "{}", scene.journal("1"));
+    assert_eq!((scene.sent("book", "post"), scene.sent("other", "post")), (0, 0));
+    // Nor does the standing yes for later runs; back where it was given it does.
+    scene.home.stn(&["agent", "run", "clerk", "post it"]).exits(5);
+    scene.book(&scene.far, &json!({"approve": ["post"]}));
+    scene.home.stn(&["agent", "run", "clerk", "post it"]).done();
+    assert_eq!((scene.sent("book", "post"), scene.sent("other", "post")), (1, 0));
+}
