@@ -27,10 +27,12 @@ pub struct Server {
     pub era: Option<Era>,
     /// When its tools were last listed.
     pub discovered_at: Option<Micros>,
-    /// Why the last discovery failed; `None` when it worked or never ran.
+    /// Why it could not be listed, or not be reached, when that was tried last; `None` when it worked or was never tried.
     pub problem: Option<String>,
-    /// When it failed.
+    /// When that was.
     pub problem_at: Option<Micros>,
+    /// Since when every try has failed.
+    pub down_since: Option<Micros>,
 }
 
 /// How a server is reached. A word of the journal, too.

@@ -6,7 +6,7 @@
 //! pool's `send_call`.
 
 use crate::Station;
-use crate::pool::{Outgoing, Reach};
+use crate::pool::{Outgoing, Reach, Standing};
 use crate::reading::{Reading, is_for_a_person};
 use crate::rights::Allowed;
 use crate::variables::Brought;
@@ -216,6 +216,7 @@ pub(crate) async fn send(
     let may_send = || may_send().map_err(|error| error.sentence().to_owned());
     let outgoing = Outgoing { run: Some(run), tool: &tool, arguments, effect: id, may_send: &may_send };
     let end = station.pool().send_call(&reach, outgoing).await;
+    note_standing(station, &reach, run, &end).await;
     let ms = crate::lease::millis(started.elapsed());
     match end {
         CallEnd::Returned { text, structured, is_error, cut_bytes, images } => {
@@ -239,5 +240,22 @@ pub(crate) async fn send(
             tracing::warn!(%run, effect = %id, server = reach.name, %sentence, "the outcome of a call is unknown");
             Event::OutcomeUnknown { id, why, sentence, ms }
         }
+    }
+}
+
+/// Keeps in the catalog that a server went down, or came back, where that is news. Its failure is told already; that it
+/// could not be noted is worth a line in the log.
+async fn note_standing(station: &Station, reach: &Reach, run: RunId, end: &CallEnd) {
+    let noted = match (end, &reach.problem, station.pool().standing(reach, Some(run))) {
+        (CallEnd::NotSent { .. }, known, Standing::Down(why)) if known.as_ref() != Some(&why) => {
+            station.store().record_discovery_failure(reach.server, &why, station.now()).await
+        }
+        (CallEnd::Returned { .. }, Some(_), Standing::Up) => {
+            station.store().record_reached(reach.server).await
+        }
+        _ => Ok(()),
+    };
+    if let Err(error) = noted {
+        tracing::warn!(server = reach.name, %error, "how a server was found is not noted");
     }
 }

@@ -179,6 +179,7 @@ fn reach(server: &Server, definition: station_core::Definition, settings: Server
         definition,
         settings,
         era: server.era,
+        problem: server.problem.clone(),
     }
 }
 

@@ -123,7 +123,8 @@ pub(crate) async fn drive_claimed(
         left = drive(station, run, lease, signals) => left,
         lost = lease.keep(station, signals) => Err(lost),
     };
-    if !matches!(left, Ok(Left::Waiting(_) | Left::Parked)) {
+    // A run that waits for a person may do so for weeks: what is its own ends with its turn. Sub-agents are joined soon.
+    if !matches!(left, Ok(Left::Waiting(_))) {
         station.pool().end_run(run.id).await;
     }
     if let Err(error) = &left {

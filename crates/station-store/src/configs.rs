@@ -76,6 +76,8 @@ async fn put_server(
                 then mcp_servers.problem end,
             problem_at = case when mcp_servers.definition_hash = excluded.definition_hash
                 then mcp_servers.problem_at end,
+            down_since = case when mcp_servers.definition_hash = excluded.definition_hash
+                then mcp_servers.down_since end,
             definition_hash = excluded.definition_hash, removed_at = null";
     let variables = serde_json::to_string(&server.variables)
         .map_err(|cause| Error::internal("storing a server's variables", cause))?;

@@ -22,12 +22,13 @@ impl Store {
         .await
     }
 
-    /// Keeps why a discovery failed; the catalog stays as it is.
+    /// Keeps why a server could not be listed, or not be reached by a call; the catalog stays as it is.
     ///
     /// # Errors
     /// `NotFound` where there is no such server.
     pub async fn record_discovery_failure(&self, server: ServerId, problem: &str, now: Micros) -> Result<()> {
-        const SQL: &str = "update mcp_servers set problem = $2, problem_at = $3
+        const SQL: &str = "update mcp_servers set problem = $2, problem_at = $3,
+                down_since = coalesce(down_since, $3)
             where id = $1 and removed_at is null";
         self.write((server, storable(problem), now), |conn, (server, problem, now)| {
             Box::pin(async move {
@@ -39,9 +40,25 @@ impl Store {
     }
 }
 
+impl Store {
+    /// A server that was down has answered a call.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn record_reached(&self, server: ServerId) -> Result<()> {
+        const SQL: &str = "update mcp_servers set problem = null, problem_at = null, down_since = null
+            where id = $1 and problem is not null";
+        self.write(server, |conn, server| {
+            Box::pin(async move { conn.exec(SQL, vec![server.0.into()]).await.map(drop) })
+        })
+        .await
+    }
+}
+
 async fn record(conn: &mut Conn, server: ServerId, found: &Discovery, now: Micros) -> Result<()> {
-    const SQL: &str = "update mcp_servers set era = $2, discovered_at = $3, problem = null, problem_at = null, capabilities = $4,
-            instructions = $5
+    const SQL: &str =
+        "update mcp_servers set era = $2, discovered_at = $3, problem = null, problem_at = null,
+            down_since = null, capabilities = $4, instructions = $5
         where id = $1 and removed_at is null";
     let values = vec![
         server.0.into(),

@@ -16,7 +16,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -56,6 +56,10 @@ const MIGRATIONS: [Migration; 10] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0010_instance_process.sql"),
         postgres: include_str!("../migrations/postgres/0010_instance_process.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0011_down_since.sql"),
+        postgres: include_str!("../migrations/postgres/0011_down_since.sql"),
     },
 ];
 

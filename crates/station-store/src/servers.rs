@@ -42,7 +42,7 @@ impl Store {
     pub async fn servers(&self, env: Option<EnvironmentId>) -> Result<Vec<Server>> {
         const SQL: &str =
             "select s.id, s.environment_id, s.name, c.name, s.transport, s.definition_hash, s.era,
-                s.discovered_at, s.problem, s.problem_at
+                s.discovered_at, s.problem, s.problem_at, s.down_since
             from mcp_servers s join mcp_configs c on c.id = s.config_id
             join environments e on e.id = s.environment_id
             where s.removed_at is null and e.removed_at is null
@@ -59,7 +59,7 @@ impl Store {
     pub async fn server(&self, id: ServerId) -> Result<Option<Server>> {
         const SQL: &str =
             "select s.id, s.environment_id, s.name, c.name, s.transport, s.definition_hash, s.era,
-                s.discovered_at, s.problem, s.problem_at
+                s.discovered_at, s.problem, s.problem_at, s.down_since
             from mcp_servers s join mcp_configs c on c.id = s.config_id
             join environments e on e.id = s.environment_id
             where s.removed_at is null and e.removed_at is null and s.id = $1";
@@ -165,6 +165,7 @@ fn read_server(mut row: Row) -> Result<Server> {
         discovered_at: row.opt_int()?.map(Micros),
         problem: row.opt_text()?,
         problem_at: row.opt_int()?.map(Micros),
+        down_since: row.opt_int()?.map(Micros),
     })
 }
 

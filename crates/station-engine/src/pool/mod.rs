@@ -5,16 +5,19 @@
 //! connection starts at its first use, is reused, is renewed only before a request is written, and is closed when
 //! idle. What it is not: it decides nothing about who may call; `send_call` has one caller, the gate in `call`.
 
+mod place;
 mod slot;
 #[cfg(test)]
 mod tests;
 
 use crate::Config;
 use hmac::{KeyInit as _, Mac as _};
+use place::Bound;
 use slot::{Failed, Open, Opened, Slot};
 use station_core::discovery::Discovery;
 use station_core::{
     Definition, EffectId, EnvironmentId, Era, Error, Isolation, Result, RunId, ServerId, ServerSettings,
+    Transport,
 };
 use station_mcp::{CallEnd, ConnectError, Launch, Shim};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -22,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,6 +52,18 @@ pub(crate) struct Reach {
     pub(crate) definition: Definition,
     pub(crate) settings: ServerSettings,
     pub(crate) era: Option<Era>,
+    /// What is known of why it could not be reached last.
+    pub(crate) problem: Option<String>,
+}
+
+/// What the last try to use a server showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Up,
+    /// It cannot be reached, for this reason.
+    Down(String),
+    /// Nobody knows just now.
+    Unclear,
 }
 
 /// A call, ready to be sent.
@@ -68,8 +83,8 @@ pub(crate) struct Pool {
 struct Shared {
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
     secret: [u8; 32],
-    processes: Arc<Semaphore>,
-    processes_max: usize,
+    processes: Bound,
+    remotes: Bound,
     /// Told whenever a slot is let go of.
     released: Notify,
     launch: LaunchBase,
@@ -110,6 +125,7 @@ struct Key {
     environment: EnvironmentId,
     server: ServerId,
     configuration: [u8; 32],
+    transport: Transport,
     run: Option<RunId>,
 }
 
@@ -136,8 +152,8 @@ impl Pool {
         let shared = Shared {
             slots: Mutex::new(HashMap::new()),
             secret,
-            processes: Arc::new(Semaphore::new(config.processes_max)),
-            processes_max: config.processes_max,
+            processes: Bound::of_processes(config.processes_max),
+            remotes: Bound::of_remotes(),
             released: Notify::new(),
             launch: LaunchBase {
                 shim: config.shim.clone(),
@@ -235,6 +251,18 @@ impl Pool {
         listed.map_err(|error| said(&error, &reach.definition))
     }
 
+    /// How the server was found when it was used last, by whoever used it.
+    pub(crate) fn standing(&self, reach: &Reach, run: Option<RunId>) -> Standing {
+        let slot = self.slots().get(&self.key(reach, run)).map(Arc::clone);
+        let Some(slot) = slot else { return Standing::Unclear };
+        let Ok(open) = slot.open.try_lock() else { return Standing::Unclear };
+        match (&open.connection, &open.failed) {
+            (Some(opened), _) if !opened.connection.is_closed() => Standing::Up,
+            (None, Some(failed)) => Standing::Down(failed.sentence.clone()),
+            _ => Standing::Unclear,
+        }
+    }
+
     /// Servers of `environment` that said, since they were last listed, that their lists have changed.
     pub(crate) fn changed(&self, environment: EnvironmentId) -> BTreeSet<ServerId> {
         let slots = self.slots();
@@ -254,13 +282,18 @@ impl Pool {
         self.close_where(|_, _| true).await;
     }
 
-    fn slot(&self, reach: &Reach, run: Option<RunId>) -> Result<InUse> {
-        let key = Key {
+    fn key(&self, reach: &Reach, run: Option<RunId>) -> Key {
+        Key {
             environment: reach.environment,
             server: reach.server,
             configuration: self.configuration(&reach.definition),
+            transport: reach.definition.transport(),
             run: run.filter(|_| reach.settings.isolation == Isolation::Run),
-        };
+        }
+    }
+
+    fn slot(&self, reach: &Reach, run: Option<RunId>) -> Result<InUse> {
+        let key = self.key(reach, run);
         let mut slots = self.slots();
         if let Some(slot) = slots.get(&key) {
             return Ok(self.in_use(slot));
@@ -312,7 +345,7 @@ impl Pool {
         if let Some(failed) = open.failed.as_ref().filter(|failed| failed.retry_at > Instant::now()) {
             return Err(failed.sentence.clone());
         }
-        let result = match self.process(reach).await {
+        let result = match self.place(reach).await {
             Ok(place) => station_mcp::connect(self.launch(reach))
                 .await
                 .map(|connection| Opened { connection, place: Arc::new(place) })
@@ -332,38 +365,6 @@ impl Pool {
                 Err(sentence)
             }
         }
-    }
-
-    /// Room for one more process: a free place, or the one of the connection that was idle longest.
-    async fn process(&self, reach: &Reach) -> Result<OwnedSemaphorePermit, String> {
-        let found = tokio::time::timeout(self.connect_timeout(reach), async {
-            loop {
-                let released = self.shared.released.notified();
-                let processes = Arc::clone(&self.shared.processes);
-                if let Ok(permit) = processes.try_acquire_owned() {
-                    return permit;
-                }
-                match self.idlest() {
-                    Some(idlest) => self.close_where(|key, _| *key == idlest).await,
-                    None => released.await,
-                }
-            }
-        });
-        found.await.map_err(|_| {
-            format!(
-                "server `{}` was not started: all {} connections (`pool.processes_max`) are in use",
-                reach.name, self.shared.processes_max
-            )
-        })
-    }
-
-    /// The open connection that nobody uses and that was idle longest. What belongs to a run is used until that ends.
-    fn idlest(&self) -> Option<Key> {
-        let slots = self.slots();
-        let idle = slots
-            .iter()
-            .filter(|(key, slot)| key.run.is_none() && Arc::strong_count(slot) == 1 && slot.is_open());
-        idle.min_by_key(|(_, slot)| slot.used()).map(|(key, _)| key.clone())
     }
 
     async fn close_where(&self, pick: impl Fn(&Key, &Arc<Slot>) -> bool) {

@@ -1,10 +1,15 @@
 //! The place of one connection: whether it is open, whether it can be trusted, and when it was last used.
 
+use station_core::Transport;
 use station_mcp::Connection;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a remote connection is trusted that nobody used: a server that was restarted has forgotten its session, and a
+/// call is a poor way to learn that.
+const REMOTE_TRUST: Duration = Duration::from_secs(30);
 
 /// How long a server that did not answer a call may take to show that it is there: one that works answers at once, and
 /// who waits here has a call to make.
@@ -78,10 +83,16 @@ impl Slot {
 
     /// Whether `connection` can be used: it is open and, where that is in doubt, its server answers.
     pub(super) async fn is_alive(&self, connection: &Connection) -> bool {
-        if !connection.is_closed() && !self.doubted.load(Ordering::Relaxed) {
+        let stale = connection.transport() == Transport::Http && self.used().elapsed() > REMOTE_TRUST;
+        if connection.is_closed() {
+            self.doubted.store(false, Ordering::Relaxed);
+            return false;
+        }
+        if !self.doubted.load(Ordering::Relaxed) && !stale {
             return true;
         }
-        let answers = connection.answers(SIGN_OF_LIFE).await;
+        // A server that has forgotten the session answers, and closes the connection with that.
+        let answers = connection.answers(SIGN_OF_LIFE).await && !connection.is_closed();
         if !answers && !connection.is_closed() {
             tracing::warn!(?connection, "a server that answers nothing any more is given up");
         }

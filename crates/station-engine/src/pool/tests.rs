@@ -57,6 +57,7 @@ fn reach(folder: &Path) -> Reach {
         },
         settings: ServerSettings::default(),
         era: None,
+        problem: None,
     }
 }
 

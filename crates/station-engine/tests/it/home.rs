@@ -163,12 +163,16 @@ impl Open<'_> {
     }
 }
 
-/// Command lines of processes that name `folder`: our fake servers do, by their log.
+/// Command lines of processes that name `folder`: our fake servers do, by their log. Those that are reached over HTTP
+/// are nobody's children.
 fn children_in(folder: &Path) -> Vec<String> {
     let folder = folder.display().to_string();
     let processes = std::fs::read_dir("/proc").expect("there is /proc").flatten();
     let lines = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok());
-    lines.map(|line| line.replace('\0', " ")).filter(|line| line.contains(&folder)).collect()
+    lines
+        .map(|line| line.replace('\0', " "))
+        .filter(|line| line.contains(&folder) && !line.contains(" --http "))
+        .collect()
 }
 
 /// Names of a journal's events, with what matters of each.

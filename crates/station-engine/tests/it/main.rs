@@ -11,4 +11,5 @@ mod pool;
 mod retention;
 mod runs;
 mod serve;
+mod server_keys;
 mod sub_agents;

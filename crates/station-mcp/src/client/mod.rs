@@ -24,7 +24,7 @@ pub use call::CallEnd;
 use handler::Handler;
 use rmcp::RoleClient;
 use rmcp::service::{Peer, RunningService};
-use station_core::{Definition, Era};
+use station_core::{Definition, Era, Transport};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -129,6 +129,15 @@ impl Connection {
     #[must_use]
     pub fn era(&self) -> Era {
         self.inner.era
+    }
+
+    /// What it goes over.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        match &self.inner.carrier {
+            Carrier::Child(_) => Transport::Stdio,
+            Carrier::Remote(_) => Transport::Http,
+        }
     }
 
     /// The shim's process; `None` for a remote server, and where it was gone before it could be looked at.

@@ -10,7 +10,7 @@ async fn every_page_of_every_declared_list_is_read() {
         let connection = scene.connect().await;
         let found = connection.list(PATIENCE).await.unwrap();
         assert_eq!(found.era, connection.era());
-        assert_eq!(found.tools.len(), 251);
+        assert_eq!(found.tools.len(), 245);
         assert_eq!(found.tools.last().unwrap().name, "tool_0230");
         let write = found.tools.iter().find(|tool| tool.name == "write").unwrap();
         assert_eq!(write.description, "The fake tool `write`.");

@@ -20,7 +20,7 @@ pub struct Server {
     pub transport: &'static str,
     /// What is known of it.
     pub state: ServerState,
-    /// Why it could not be asked last time.
+    /// Why it could not be asked, or not be called, last time.
     pub problem: Option<String>,
     /// The protocol era it spoke last: `legacy` or `modern`.
     pub era: Option<&'static str>,
@@ -28,6 +28,8 @@ pub struct Server {
     pub discovered_at: Option<String>,
     /// When it could not be asked, where that is newer.
     pub problem_at: Option<String>,
+    /// Since when every try has failed.
+    pub down_since: Option<String>,
     /// Number of its tools.
     pub tools_count: usize,
 }
@@ -38,7 +40,7 @@ pub struct Server {
 pub enum ServerState {
     /// Its tools were listed.
     Ok,
-    /// It could not be asked last time.
+    /// It could not be asked, or not be called, last time.
     Failed,
     /// Nobody has asked it yet.
     NeverListed,
@@ -76,6 +78,7 @@ impl From<&ServerDetails> for Server {
             era: server.era.map(station_core::Era::as_str),
             discovered_at: server.discovered_at.map(|at| at.to_string()),
             problem_at: server.problem_at.map(|at| at.to_string()),
+            down_since: server.down_since.map(|at| at.to_string()),
             tools_count: details.tools.len(),
         }
     }

@@ -88,6 +88,16 @@ async fn a_tool_that_vanished_returns_with_its_id_and_a_failure_removes_nothing(
         assert_eq!(server.problem.as_deref(), Some("it ended: \u{fffd} code 1"));
         assert_eq!((server.era, server.discovered_at), (Some(Era::Legacy), Some(LATER)));
         assert_eq!(store.offered(ids[0]).await.unwrap().problem_at, Some(LATER));
+        // Down is since the first failure in a row, whatever came of the later ones.
+        let later = LATER.plus_ms(1_000);
+        store.record_discovery_failure(ids[0], "it ended again", later).await.unwrap();
+        let server = store.server(ids[0]).await.unwrap().unwrap();
+        assert_eq!((server.problem_at, server.down_since), (Some(later), Some(LATER)));
+        store.record_reached(ids[0]).await.unwrap();
+        let server = store.server(ids[0]).await.unwrap().unwrap();
+        assert_eq!((server.problem, server.problem_at, server.down_since), (None, None, None));
+        store.record_discovery_failure(ids[0], "and again", later).await.unwrap();
+        assert_eq!(store.server(ids[0]).await.unwrap().unwrap().down_since, Some(later));
 
         store.record_discovery(ids[0], &found(&["write", "read"]), LATER).await.unwrap();
         assert_eq!(store.catalog(env).await.unwrap()[0].id, write);

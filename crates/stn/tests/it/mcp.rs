@@ -32,7 +32,7 @@ fn servers_and_tools_as_they_were_found_last() {
         2  default  fake  fake.json  stdio  15
     "#]]);
     home.stn(&["mcp", "status"]).is(&expect![[r#"
-        default/broken: failed, asked [time]: server `broken` ended with exit code 3 before it answered; it said: fatal: this server was told to end at once
+        default/broken: failed since [time], asked [time]: server `broken` ended with exit code 3 before it answered; it said: fatal: this server was told to end at once
         default/fake: ok, 15 tools, modern protocol, asked [time]
         --- stderr
         hint: `stn sync` asks servers that were never listed or have changed

@@ -83,12 +83,12 @@ fn a_remote_server_is_found_listed_and_called_and_its_end_is_seen() {
     scene.home.stn(&["sync"]).done();
     scene.home.stn(&["mcp", "list"]).is(&expect![[r#"
         ID  ENVIRONMENT  SERVER  FILE  TRANSPORT  TOOLS
-        1  default  book  book.json  http  24
-        2  default  desk  desk.json  stdio  21
+        1  default  book  book.json  http  18
+        2  default  desk  desk.json  stdio  15
     "#]]);
     scene.home.stn(&["mcp", "status"]).is(&expect![[r#"
-        default/book: ok, 24 tools, modern protocol, asked [time]
-        default/desk: ok, 21 tools, modern protocol, asked [time]
+        default/book: ok, 18 tools, modern protocol, asked [time]
+        default/desk: ok, 15 tools, modern protocol, asked [time]
     "#]]);
     let tools = scene.home.stn(&["mcp", "tools", "book", "--search", "ledger post"]).done().shown();
     assert!(tools.contains("book  post  writes  The ledger's tool `post`."), "{tools}");
@@ -112,11 +112,11 @@ fn a_remote_server_is_found_listed_and_called_and_its_end_is_seen() {
     );
     let status = scene.home.stn(&["mcp", "status"]);
     assert!(
-        status.stdout.contains("(24 tools known from before): server `book` cannot be reached"),
+        status.stdout.contains("(18 tools known from before): server `book` cannot be reached"),
         "{}",
         status.shown()
     );
-    assert!(status.stdout.contains("default/desk: ok, 21 tools"), "{}", status.shown());
+    assert!(status.stdout.contains("default/desk: ok, 15 tools"), "{}", status.shown());
 }
 
 /// Posts what waits for the gate before it happens, then says what came of it.

@@ -218,7 +218,8 @@ impl Link {
             }
             Refusal::Declined { words, may_be_old } => {
                 self.note_trouble(Trouble { words: words.clone(), may_be_old, is_answer: false });
-                self.hand_out(in_place_of_answer(id.clone(), &words)).await;
+                let sentence = format!("server `{}` {words}", self.server);
+                self.hand_out(in_place_of_answer(id.clone(), &sentence)).await;
                 self.forget(id);
                 Ok(())
             }

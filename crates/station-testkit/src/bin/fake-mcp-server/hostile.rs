@@ -1,4 +1,4 @@
-//! Tools that answer as no server should, or as few do.
+//! Tools that answer as no server should, or as few do. They can be called and are not listed.
 
 use crate::http;
 use crate::protocol::{INVALID_PARAMS, Refusal, Server};

@@ -21,7 +21,7 @@ enum Hints {
     None,
 }
 
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 15] = [
     ("echo", &[("text", "string")], Hints::ReadOnly),
     ("read", &[("path", "string")], Hints::ReadOnly),
     ("write", &[("text", "string")], Hints::Writes),
@@ -37,12 +37,6 @@ const ROWS: [Row; 21] = [
     ("structured", &[("value", "string")], Hints::ReadOnly),
     ("mixed", &[], Hints::ReadOnly),
     ("ask", &[("method", "string")], Hints::ReadOnly),
-    ("status", &[("code", "integer")], Hints::Writes),
-    ("twice", &[], Hints::ReadOnly),
-    ("flood", &[("count", "integer"), ("method", "string")], Hints::ReadOnly),
-    ("garbled", &[], Hints::ReadOnly),
-    ("picture", &[("bytes", "integer")], Hints::ReadOnly),
-    ("input", &[], Hints::ReadOnly),
 ];
 
 /// Parameters that may be left out.

@@ -53,7 +53,8 @@ fn line(server: &wire::Server) -> (Tone, String) {
             } else {
                 String::new()
             };
-            (Tone::Bad, format!("{name}: failed{when}{kept}: {why}"))
+            let since = server.down_since.as_deref().map(|at| format!(" since {at}")).unwrap_or_default();
+            (Tone::Bad, format!("{name}: failed{since}{when}{kept}: {why}"))
         }
         ServerState::NeverListed => (Tone::Plain, format!("{name}: never listed")),
     }

@@ -1,0 +1,69 @@
+//! How many connections there may be: children are bounded by configuration, because each is a process; remote ones by a
+//! number of ours, because each is a socket. Neither takes the other's room.
+
+use super::{Key, Pool, Reach};
+use station_core::Transport;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Connections to remote servers at a time. Each is a socket or a few; half of what a process may open by default, so that
+/// a store and a worker's socket always find theirs.
+const REMOTES_MAX: usize = 256;
+
+/// Room for connections of one transport.
+pub(super) struct Bound {
+    places: Arc<Semaphore>,
+    /// What is said where there is none.
+    full: String,
+}
+
+impl Bound {
+    pub(super) fn of_processes(places: usize) -> Self {
+        let full = format!("all {places} connections (`pool.processes_max`) are in use");
+        Self { places: Arc::new(Semaphore::new(places)), full }
+    }
+
+    pub(super) fn of_remotes() -> Self {
+        let full = format!("all {REMOTES_MAX} connections to remote servers are in use");
+        Self { places: Arc::new(Semaphore::new(REMOTES_MAX)), full }
+    }
+}
+
+impl Pool {
+    /// Room for one more connection of the same transport: a free place, or the one of that which was idle longest.
+    pub(super) async fn place(&self, reach: &Reach) -> Result<OwnedSemaphorePermit, String> {
+        let transport = reach.definition.transport();
+        let bound = match transport {
+            Transport::Stdio => &self.shared.processes,
+            Transport::Http => &self.shared.remotes,
+        };
+        let found = tokio::time::timeout(self.connect_timeout(reach), async {
+            loop {
+                let released = self.shared.released.notified();
+                if let Ok(permit) = Arc::clone(&bound.places).try_acquire_owned() {
+                    return permit;
+                }
+                match self.idlest(transport) {
+                    Some(idlest) => self.close_where(|key, _| *key == idlest).await,
+                    None => released.await,
+                }
+            }
+        });
+        found.await.map_err(|_| {
+            let what = match transport {
+                Transport::Stdio => "started",
+                Transport::Http => "connected to",
+            };
+            format!("server `{}` was not {what}: {}", reach.name, bound.full)
+        })
+    }
+
+    /// The open connection that nobody uses and that was idle longest. What belongs to a run is used until that ends.
+    fn idlest(&self, transport: Transport) -> Option<Key> {
+        let slots = self.slots();
+        let idle = slots.iter().filter(|(key, slot)| {
+            key.transport == transport && key.run.is_none() && Arc::strong_count(slot) == 1 && slot.is_open()
+        });
+        idle.min_by_key(|(_, slot)| slot.used()).map(|(key, _)| key.clone())
+    }
+}

@@ -1,0 +1,315 @@
+//! Every key under `station` of a server's entry, the rules of the environment and those of the agent, for both
+//! transports: what a model is shown at the start of a run, and what a call meets that is made after the files changed.
+
+use crate::home::{Home, Open, outline};
+use serde_json::{Value, json};
+use station_core::Message;
+use station_core::run::{Effect, Event};
+use station_engine::{NewRun, RunDetails, Seen};
+use station_llm::Script;
+use station_llm::script::{calls, reply};
+use station_testkit::fake_server::{self, Remote};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    Stdio,
+    Http,
+}
+
+const BOTH: [Over; 2] = [Over::Stdio, Over::Http];
+
+/// A home with a server `fake`, whose files are written anew as a test goes on.
+struct Scene {
+    home: Home,
+    far: Option<Remote>,
+    options: Vec<String>,
+}
+
+impl Scene {
+    fn new(over: Over, options: &[&str]) -> Self {
+        // What `main` does in `stn`.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let home = Home::new();
+        let mut options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        for file in ["log", "trace", "ledger"] {
+            options.extend([format!("--{file}"), home.path(file).display().to_string()]);
+        }
+        let far = (over == Over::Http).then(|| Remote::start(&home.path(""), &options));
+        Self { home, far, options }
+    }
+
+    fn files(&self, station: &str, environment: &str, front: &str) {
+        let station: Value = serde_json::from_str(station).expect("a row's JSON");
+        let mut entry = match &self.far {
+            None => json!({ "command": fake_server::binary(), "args": self.options }),
+            Some(far) => json!({ "url": far.url("/mcp") }),
+        };
+        entry["station"] = station;
+        let file = json!({ "mcpServers": { "fake": entry } });
+        self.home.write("environments/default/mcp-servers/fake.json", &file.to_string());
+        self.home.write("environments/default/environment.yml", environment);
+        let front = format!("model: script/one\ntools: [hang, echo]\n{front}");
+        self.home.agent("default", "worker", &front);
+    }
+
+    fn lines(&self, file: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.home.path(file)).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+    }
+}
+
+/// Hangs until the files have changed, calls `echo`, and tells what came of that.
+fn hangs_then_echoes(gate: String) -> Script {
+    Script::from_fn(move |request| {
+        let results: Vec<&str> = request
+            .messages
+            .iter()
+            .filter_map(|message| match message {
+                Message::Tool { text, .. } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        match results[..] {
+            [] => calls([("hang", json!({ "file": gate }))]),
+            [_] => calls([("echo", json!({ "text": "echoed" }))]),
+            _ => reply(results[1]),
+        }
+    })
+}
+
+/// A run during which the files change as soon as its first call is out.
+async fn run_with_a_change(scene: &Scene, change: impl FnOnce()) -> RunDetails {
+    let gate = scene.home.path("gate");
+    let open = scene.home.open(hangs_then_echoes(gate.display().to_string())).await;
+    open.sync("default").await;
+    let run = open.start("default", "worker", NewRun { task: "t".to_owned(), ..NewRun::default() }).await;
+    let mut watch = open.station.watch();
+    let (worked, ()) = tokio::join!(open.station.work_off(run.id, CancellationToken::new()), async {
+        while let Some(Ok(live)) = watch.next().await {
+            if let Seen::Journal(entry) = live.seen
+                && matches!(entry.event, Event::EffectStarted { effect: Effect::Call { .. }, .. })
+            {
+                break;
+            }
+        }
+        change();
+        open.sync("default").await;
+        std::fs::write(&gate, "").expect("the folder can be written");
+    });
+    worked.expect("the store works");
+    let details = open.show(run.id).await;
+    open.close().await;
+    details
+}
+
+#[tokio::test]
+async fn rules_hold_at_list_and_at_call() {
+    const DENIED: &str = "refused: `echo` of `fake` is no longer allowed: it is denied there (`tools.deny`)";
+    const NOT_ALLOWED: &str = "refused: `echo` of `fake` is no longer allowed: it is not among the tools allowed there (`tools.allow`)";
+    const CLOSED: &str = "refused: `echo` of `fake` is no longer allowed: its server is not open to this agent (`allow_agents`)";
+    const RETURNED: &str = r#"returned "echoed""#;
+    const PLANNED: &str = "planned fake/echo";
+    // The server's key, the environment's file, the agent's front matter; what is offered, what a call comes to.
+    let rows = [
+        ("{}", "", "", "hang echo", RETURNED),
+        (r#"{"tools": {"deny": ["echo"]}}"#, "", "", "hang", DENIED),
+        (r#"{"tools": {"deny": ["fake__e*"]}}"#, "", "", "hang", DENIED),
+        (r#"{"tools": {"allow": ["hang"]}}"#, "", "", "hang", NOT_ALLOWED),
+        (r#"{"tools": {"allow": ["hang", "e?ho"]}}"#, "", "", "hang echo", RETURNED),
+        (r#"{"allow_agents": ["other*"]}"#, "", "", "", CLOSED),
+        (r#"{"allow_agents": ["other*", "work*"]}"#, "", "", "hang echo", RETURNED),
+        ("{}", "tools: {deny: [echo]}\n", "", "hang", DENIED),
+        ("{}", "tools: {allow: [hang]}\n", "", "hang", NOT_ALLOWED),
+        // The strictest level wins, wherever it is written.
+        (r#"{"tools": {"allow": ["echo", "hang"]}}"#, "tools: {deny: [echo]}\n", "", "hang", DENIED),
+        (r#"{"tools": {"deny": ["echo"]}}"#, "tools: {allow: [echo, hang]}\n", "", "hang", DENIED),
+        (r#"{"tools": {"approve": ["echo"]}}"#, "", "", "hang echo", PLANNED),
+        ("{}", "tools: {approve: [echo]}\n", "", "hang echo", PLANNED),
+        // An agent can only tighten.
+        ("{}", "", "station: {approve: [echo]}\n", "hang echo", PLANNED),
+        (r#"{"tools": {"deny": ["echo"]}}"#, "", "station: {approve: [echo]}\n", "hang", DENIED),
+    ];
+    for over in BOTH {
+        for (station, environment, front, offered, came) in rows {
+            let scene = Scene::new(over, &[]);
+            scene.files(station, environment, front);
+            let names = Script::from_fn(|request| {
+                let names: Vec<&str> = request.tools.iter().map(|tool| tool.spec.name.as_str()).collect();
+                reply(format!("offered: {}", names.join(" ").replace(" read_result", "")))
+            });
+            let open = scene.home.open(names).await;
+            open.sync("default").await;
+            let answer = open.run("worker", "x").await.run.answer;
+            assert_eq!(
+                answer,
+                Some(format!("offered: {offered}")),
+                "{over:?} {station} {environment} {front}"
+            );
+            open.close().await;
+
+            let scene = Scene::new(over, &[]);
+            scene.files("{}", "", "");
+            let details = run_with_a_change(&scene, || scene.files(station, environment, front)).await;
+            let outline = outline(&details);
+            assert!(outline.contains(came), "{over:?} {station} {environment} {front}: {outline}");
+            let sent = scene.lines("log").iter().filter(|line| line["tool"] == "echo").count();
+            assert_eq!(sent, usize::from(came == RETURNED), "{over:?} {station}");
+        }
+    }
+}
+
+async fn run_once(scene: &Scene, station: &str, tools: &str, script: Script) -> RunDetails {
+    scene.files(station, "", "");
+    scene.home.agent("default", "worker", &format!("model: script/one\ntools: [{tools}]"));
+    let open: Open<'_> = scene.home.open(script).await;
+    open.sync("default").await;
+    let details = open.run("worker", "x").await;
+    open.close().await;
+    details
+}
+
+#[tokio::test]
+async fn limits_of_a_server_hold_for_its_calls() {
+    for over in BOTH {
+        let scene = Scene::new(over, &[]);
+        let script = Script::new(vec![calls([("hang", json!({}))]), reply("done")]);
+        let details = run_once(&scene, r#"{"timeout_s": 1}"#, "hang", script).await;
+        assert!(outline(&details).contains("unknown TimedOut"), "{over:?}: {}", outline(&details));
+
+        let script = Script::new(vec![calls([("big", json!({ "bytes": 100_000 }))]), reply("done")]);
+        let details = run_once(&scene, r#"{"output_bytes_max": 2000}"#, "big", script).await;
+        let cut = outline(&details).contains("[cut: 98000 more bytes]");
+        assert!(cut, "{over:?}: {}", outline(&details));
+
+        // The first call ends when the second writes to the ledger: they need two places at a time.
+        for (concurrency, expected) in [(2, r#"returned "freed""#), (1, "unknown TimedOut")] {
+            let scene = Scene::new(over, &[]);
+            let ledger = scene.home.path("ledger");
+            let script = Script::new(vec![
+                calls([("hang", json!({ "file": ledger })), ("post", json!({ "text": "x" }))]),
+                reply("done"),
+            ]);
+            let station = format!(r#"{{"concurrency": {concurrency}, "timeout_s": 3}}"#);
+            let details = run_once(&scene, &station, "hang, post", script).await;
+            assert!(outline(&details).contains(expected), "{over:?} {concurrency}: {}", outline(&details));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_runs_where_its_file_says() {
+    let scene = Scene::new(Over::Stdio, &[]);
+    std::fs::create_dir(scene.home.path("work")).expect("a folder can be made");
+    let scene = Scene { options: vec!["--log".to_owned(), "here.log".to_owned()], ..scene };
+    let folder = scene.home.path("work").display().to_string();
+    let station = json!({ "cwd": folder }).to_string();
+    let script = Script::new(vec![calls([("echo", json!({ "text": "x" }))]), reply("done")]);
+    run_once(&scene, &station, "echo", script).await;
+    assert_eq!(scene.lines("work/here.log").len(), 1);
+}
+
+#[tokio::test]
+async fn runs_share_a_session_unless_they_are_isolated() {
+    for (station, sessions) in [("{}", 1), (r#"{"isolation": "run"}"#, 3)] {
+        let scene = Scene::new(Over::Http, &["--era", "legacy", "--sessions"]);
+        scene.files(station, "", "");
+        let script = Script::from_fn(|request| match request.messages.last() {
+            Some(Message::Tool { .. }) => reply("done"),
+            _ => calls([("echo", json!({ "text": "x" }))]),
+        });
+        let open = scene.home.open(script).await;
+        open.sync("default").await;
+        open.run("worker", "x").await;
+        open.run("worker", "y").await;
+        open.close().await;
+        // One for the listing; calls of runs that share use it, too.
+        let opened = scene.lines("trace").iter().filter(|line| line["method"] == "initialize").count();
+        assert_eq!(opened, sessions, "{station}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_a_person_keeps_no_server_of_its_own() {
+    let scene = Scene::new(Over::Stdio, &["--pids", "/dev/null"]);
+    scene.files(r#"{"isolation": "run", "tools": {"approve": ["echo"]}}"#, "", "");
+    scene.home.agent("default", "worker", "model: script/one\ntools: [pid, echo]");
+    let script = Script::new(vec![calls([("pid", json!({}))]), calls([("echo", json!({ "text": "x" }))])]);
+    let open = scene.home.open(script).await;
+    open.sync("default").await;
+    let details = open.run("worker", "x").await;
+    let outline = outline(&details);
+    let pid = outline.split("returned \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a number");
+    assert!(outline.contains("planned fake/echo"), "{outline}");
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "its server was closed");
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_goes_down_is_seen_with_its_reason_and_comes_back() {
+    let mut scene = Scene::new(Over::Http, &[]);
+    scene.files("{}", "", "");
+    let echo = || {
+        Script::from_fn(|request| match request.messages.last() {
+            Some(Message::Tool { text, .. }) => reply(text.clone()),
+            _ => calls([("echo", json!({ "text": "x" }))]),
+        })
+    };
+    let open = scene.home.open(echo()).await;
+    open.sync("default").await;
+    assert_eq!(open.run("worker", "x").await.run.answer.as_deref(), Some("x"));
+    scene.far.as_mut().expect("it is remote").kill();
+    let told = open.run("worker", "x").await.run.answer.expect("the run goes on");
+    assert!(told.contains("`echo` was not called: server `fake` cannot be reached"), "{told}");
+    let servers =
+        open.station.list_servers(&station_core::Caller::local(), None).await.expect("the store works");
+    let server = &servers[0].server;
+    assert!(server.problem.as_deref().is_some_and(|it| it.contains("cannot be reached")), "{server:?}");
+    assert!(server.down_since.is_some() && !servers[0].tools.is_empty(), "{server:?}");
+    open.close().await;
+
+    // Back at another address: it is listed anew, and up.
+    scene.far = Some(Remote::start(&scene.home.path(""), &scene.options));
+    scene.files("{}", "", "");
+    let open = scene.home.open(echo()).await;
+    open.sync("default").await;
+    assert_eq!(open.run("worker", "x").await.run.answer.as_deref(), Some("x"));
+    let servers =
+        open.station.list_servers(&station_core::Caller::local(), None).await.expect("the store works");
+    assert_eq!((&servers[0].server.problem, servers[0].server.down_since), (&None, None));
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_session_that_ended_is_opened_anew_and_the_refused_call_is_not_sent_again() {
+    let scene = Scene::new(Over::Http, &["--era", "legacy", "--sessions"]);
+    let forget = scene.home.path("forget");
+    let scene = Scene {
+        far: Some(Remote::start(
+            &scene.home.path(""),
+            &[&scene.options[..], &["--forget".to_owned(), forget.display().to_string()]].concat(),
+        )),
+        ..scene
+    };
+    scene.files("{}", "", "");
+    let script = Script::new(vec![
+        calls([("echo", json!({ "text": "x" }))]),
+        reply("one"),
+        calls([("echo", json!({ "text": "y" }))]),
+        calls([("echo", json!({ "text": "z" }))]),
+        reply("two"),
+    ]);
+    let open = scene.home.open(script).await;
+    open.sync("default").await;
+    open.run("worker", "x").await;
+    std::fs::write(&forget, "").expect("the folder can be written");
+    let outline = outline(&open.run("worker", "x").await);
+    assert!(
+        outline.contains("server `fake` answered HTTP 404 Not Found: its session had ended"),
+        "{outline}"
+    );
+    assert!(outline.contains(r#"returned "z""#), "{outline}");
+    let sent: Vec<Value> = scene.lines("log").iter().map(|line| line["arguments"]["text"].clone()).collect();
+    assert_eq!(sent, ["x", "z"]);
+    open.close().await;
+}
