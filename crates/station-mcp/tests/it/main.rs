@@ -6,6 +6,7 @@ mod calls;
 mod ends;
 mod everything;
 mod greetings;
+mod hostile;
 mod lists;
 mod remote;
 

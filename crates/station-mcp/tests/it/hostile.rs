@@ -1,0 +1,74 @@
+//! Servers over stdio that answer as no server should: each is survived, and what it did is told in words. Their like
+//! over HTTP are in [`crate::remote`].
+
+use crate::{Scene, call, nothing, text};
+use serde_json::{Value, json};
+use station_mcp::CallEnd;
+
+#[tokio::test]
+async fn an_answer_that_is_not_utf_8_is_shown_and_text_before_it_passed_over() {
+    for era in ["legacy", "modern"] {
+        let scene = Scene::new(&["--era", era, "--noise"]);
+        let connection = scene.connect().await;
+        assert_eq!(text(&connection, "garbled", nothing()).await, "bad \u{fffd}");
+        assert_eq!(text(&connection, "echo", json!({ "text": "on" })).await, "on");
+        connection.close().await;
+    }
+}
+
+#[tokio::test]
+async fn answers_that_nobody_asked_for_and_second_ones_are_passed_over() {
+    for era in ["legacy", "modern"] {
+        let scene = Scene::new(&["--era", era]);
+        let connection = scene.connect().await;
+        assert_eq!(text(&connection, "twice", nothing()).await, "first");
+        assert_eq!(text(&connection, "echo", json!({ "text": "on" })).await, "on");
+        connection.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_notifications_drowns_nobody() {
+    for era in ["legacy", "modern"] {
+        let scene = Scene::new(&["--era", era]);
+        let connection = scene.connect().await;
+        for method in
+            ["notifications/progress", "notifications/message", "notifications/tools/list_changed", "made/up"]
+        {
+            let flood = json!({ "count": 10_000, "method": method });
+            assert_eq!(text(&connection, "flood", flood).await, "flooded", "{method}");
+        }
+        assert_eq!(text(&connection, "echo", json!({ "text": "on" })).await, "on");
+        connection.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_asks_back_is_answered_politely() {
+    let scene = Scene::new(&["--era", "legacy"]);
+    let connection = scene.connect().await;
+    for (method, path, expected) in [
+        ("elicitation/create", "/result/action", json!("decline")),
+        ("roots/list", "/result/roots", json!([])),
+        ("something/else", "/error/code", json!(-32601)),
+    ] {
+        let told = text(&connection, "ask", json!({ "method": method })).await;
+        let answer: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(answer.pointer(path), Some(&expected), "{method}: {answer}");
+    }
+    connection.close().await;
+}
+
+/// In the modern era a server asks back with a result (SEP-2322); the call is not sent again with an answer.
+#[tokio::test]
+async fn a_call_that_wants_input_is_told_so_and_ends() {
+    let scene = Scene::new(&["--era", "modern"]);
+    let connection = scene.connect().await;
+    let end = call(&connection, "input", nothing()).await;
+    let CallEnd::Returned { text: told, is_error: true, .. } = end else { panic!("{end:?}") };
+    assert_eq!(
+        told,
+        "the tool asks for input from a person, which Station cannot give yet; it did not finish"
+    );
+    connection.close().await;
+}
