@@ -4,12 +4,17 @@
 //! the call was given to the server (only then is its outcome unknown), and why no answer will come, where the
 //! transport saw that.
 
+use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The key under which an effect's id travels with its call.
 pub(super) const EFFECT_KEY: &str = "station/effect-id";
+
+/// Questions of a server that are answered at a time. All are answered with a no, and one that asks more than this at once
+/// would have us work for it.
+const QUESTIONS_MAX: usize = 64;
 
 /// What is known about the traffic of one connection.
 #[derive(Debug, Default)]
@@ -17,6 +22,7 @@ pub(super) struct Traffic {
     calls: Mutex<HashMap<String, Sending>>,
     fault: Mutex<Option<String>>,
     is_over: AtomicBool,
+    questions: AtomicUsize,
 }
 
 /// A call on its way.
@@ -48,6 +54,24 @@ impl Traffic {
     pub(super) fn admit(self: &Arc<Self>, effect: &str) -> Ticket {
         self.calls().insert(effect.to_owned(), Sending::default());
         Ticket { traffic: Arc::clone(self), effect: effect.to_owned() }
+    }
+
+    /// Whether what the server sent is to be looked at: a question more than are answered at a time is passed over.
+    pub(super) fn heeds(&self, message: &ServerJsonRpcMessage) -> bool {
+        if !matches!(message, JsonRpcMessage::Request(_)) {
+            return true;
+        }
+        let more = |asked: usize| (asked < QUESTIONS_MAX).then_some(asked + 1);
+        self.questions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Notes what we send: an answer makes room for another question.
+    pub(super) fn note_sent(&self, message: &ClientJsonRpcMessage) {
+        if matches!(message, JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_)) {
+            let less = |asked: usize| asked.checked_sub(1);
+            // The error says that none was out, and there is nothing to make room for.
+            let _before = self.questions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
     }
 
     /// Why the connection was given up, where that was our decision.
@@ -111,6 +135,22 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn questions_are_answered_a_few_at_a_time() {
+        let traffic = Traffic::default();
+        let asked: ServerJsonRpcMessage =
+            serde_json::from_str(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).unwrap();
+        let told: ServerJsonRpcMessage =
+            serde_json::from_str(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#).unwrap();
+        let answered: ClientJsonRpcMessage =
+            serde_json::from_str(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#).unwrap();
+        traffic.note_sent(&answered);
+        assert!((0..QUESTIONS_MAX).all(|_| traffic.heeds(&asked)));
+        assert_eq!((traffic.heeds(&asked), traffic.heeds(&told)), (false, true));
+        traffic.note_sent(&answered);
+        assert_eq!((traffic.heeds(&asked), traffic.heeds(&asked)), (true, false));
+    }
 
     #[test]
     fn a_call_is_written_only_under_its_ticket() {

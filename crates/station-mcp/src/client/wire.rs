@@ -106,17 +106,19 @@ impl Transport<RoleClient> for Wire {
                 let output = output.as_mut().ok_or(io::ErrorKind::NotConnected)?;
                 write(output, &line, effect.as_deref(), &traffic).await
             };
-            tokio::select! {
+            let done = tokio::select! {
                 done = write => done,
                 () = closing.cancelled() => Err(io::ErrorKind::NotConnected.into()),
-            }
+            };
+            traffic.note_sent(&message);
+            done
         }
     }
 
     async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
         loop {
             while let Some(message) = self.ready.pop_front() {
-                if !self.probes.is_late(&message) {
+                if !self.probes.is_late(&message) && self.traffic.heeds(&message) {
                     return Some(message);
                 }
             }

@@ -28,13 +28,18 @@ async fn answers_that_nobody_asked_for_and_second_ones_are_passed_over() {
 }
 
 #[tokio::test]
-async fn a_flood_of_notifications_drowns_nobody() {
+async fn a_flood_of_notifications_and_questions_drowns_nobody() {
     for era in ["legacy", "modern"] {
         let scene = Scene::new(&["--era", era]);
         let connection = scene.connect().await;
-        for method in
-            ["notifications/progress", "notifications/message", "notifications/tools/list_changed", "made/up"]
-        {
+        for method in [
+            "notifications/progress",
+            "notifications/message",
+            "notifications/tools/list_changed",
+            "notifications/made/up",
+            "roots/list",
+            "made/up",
+        ] {
             let flood = json!({ "count": 10_000, "method": method });
             assert_eq!(text(&connection, "flood", flood).await, "flooded", "{method}");
         }

@@ -308,8 +308,12 @@ async fn a_remote_server_that_misbehaves_is_survived() {
         let far = Far::new(&["--era", era, "--reply-sse"]);
         let connection = far.connect().await;
         assert_eq!(text(&connection, "twice", nothing()).await, "first");
-        for method in ["notifications/progress", "notifications/message", "notifications/tools/list_changed"]
-        {
+        for method in [
+            "notifications/progress",
+            "notifications/message",
+            "notifications/tools/list_changed",
+            "roots/list",
+        ] {
             let flood = json!({ "count": 20_000, "method": method });
             assert_eq!(text(&connection, "flood", flood).await, "flooded", "{method}");
         }

@@ -169,6 +169,9 @@ impl Link {
         {
             self.state().agreed = HeaderValue::from_str(result.protocol_version.as_str()).ok();
         }
+        if !self.traffic.heeds(&message) {
+            return true;
+        }
         let sent = self.closing.run_until_cancelled(self.incoming.send(message)).await;
         sent.is_some_and(|sent| sent.is_ok())
     }

@@ -29,7 +29,11 @@ impl Transport<RoleClient> for Wire {
         message: ClientJsonRpcMessage,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         let link = Arc::clone(&self.link);
-        async move { link.send(&message).await }
+        async move {
+            let sent = Arc::clone(&link).send(&message).await;
+            link.traffic.note_sent(&message);
+            sent
+        }
     }
 
     async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {

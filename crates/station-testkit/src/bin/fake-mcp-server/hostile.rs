@@ -27,7 +27,12 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
             let method = word("method").unwrap_or("notifications/progress");
             for n in 0..number("count").unwrap_or(0) {
                 let params = json!({ "progressToken": 1, "progress": n, "level": "info", "data": "drop" });
-                server.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
+                let mut message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+                // What is no notification is a question, and nobody waits for its answer.
+                if !method.starts_with("notifications/") {
+                    message["id"] = json!(format!("flood-{n}"));
+                }
+                server.send(&message);
             }
             Ok(text("flooded"))
         }
