@@ -7,6 +7,9 @@ use reqwest::{Response, StatusCode};
 use rmcp::model::{ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage};
 use serde_json::Value;
 
+/// The code of the protocol's own SDKs for what is wrong with a request before anybody reads it.
+const TRANSPORT_FAULT: i32 = -32000;
+
 /// What a status that is no success says about a request.
 #[derive(Debug, PartialEq)]
 pub(super) enum Refusal {
@@ -47,6 +50,13 @@ pub(super) fn refusal(status: StatusCode, had_session: bool, kind: &Kind, body: 
     let may_be_old = greets
         && matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
     Refusal::Declined { words: format!("{}{hint}", words(status)), may_be_old }
+}
+
+/// Whether what a server says to a request with a session means that it does not know the session any more: 404 by the
+/// specification, and by widespread servers a 400 with the code that they use for faults of the transport.
+pub(super) fn ends_session(status: StatusCode, body: &[u8]) -> bool {
+    let is_transports = || error_in(body).is_some_and(|error| error.code.0 == TRANSPORT_FAULT);
+    status == StatusCode::NOT_FOUND || (status == StatusCode::BAD_REQUEST && is_transports())
 }
 
 /// A status, as the rest of a sentence that begins with the server's name.
@@ -94,6 +104,23 @@ pub(super) fn answers(message: &ServerJsonRpcMessage, id: &RequestId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_that_is_not_known_any_more_has_ended() {
+        let unknown =
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"No valid session ID"}}"#;
+        let invalid = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Unknown tool"}}"#;
+        for (status, body, ended) in [
+            (404, "", true),
+            (404, unknown, true),
+            (400, unknown, true),
+            (400, invalid, false),
+            (500, unknown, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(ends_session(status, body.as_bytes()), ended, "{status} {body}");
+        }
+    }
 
     #[test]
     fn a_refusal_says_whether_the_request_was_carried_out() {

@@ -201,7 +201,7 @@ impl Link {
         let body =
             if is_answer { answer::body(response, BYTES_MAX).await.unwrap_or_default() } else { Vec::new() };
         let had_session = self.state().session.is_some() && !outgoing.is_modern();
-        if had_session && status == StatusCode::NOT_FOUND {
+        if had_session && answer::ends_session(status, &body) {
             self.traffic.retire("ended its session".to_owned());
         }
         let Some(id) = outgoing.id() else {
