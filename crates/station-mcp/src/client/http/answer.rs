@@ -94,10 +94,15 @@ pub(super) async fn body(mut response: Response, bytes_max: usize) -> Result<Vec
 
 /// Whether `message` is the answer to `id`.
 pub(super) fn answers(message: &ServerJsonRpcMessage, id: &RequestId) -> bool {
+    answered(message) == Some(id)
+}
+
+/// The request that `message` answers.
+pub(super) fn answered(message: &ServerJsonRpcMessage) -> Option<&RequestId> {
     match message {
-        JsonRpcMessage::Response(response) => response.id == *id,
-        JsonRpcMessage::Error(error) => error.id.as_ref() == Some(id),
-        JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => false,
+        JsonRpcMessage::Response(response) => Some(&response.id),
+        JsonRpcMessage::Error(error) => error.id.as_ref(),
+        JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => None,
     }
 }
 

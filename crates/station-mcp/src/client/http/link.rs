@@ -22,8 +22,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(super) const SESSION_HEADER: &str = "mcp-session-id";
 
-/// One connection to a remote server.
-#[derive(Debug)]
+/// One connection to a remote server. It has no `Debug`, and nothing in it: headers and addresses hold secrets.
 pub(in super::super) struct Link {
     pub(super) server: String,
     pub(super) client: Client,
@@ -39,7 +38,6 @@ pub(in super::super) struct Link {
 }
 
 /// What changes.
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) url: Url,
     pub(super) session: Option<HeaderValue>,
@@ -195,6 +193,7 @@ impl Link {
         self.state().trouble = Some(trouble);
     }
 
+    /// A request is not out any more.
     pub(super) fn forget(&self, id: &RequestId) {
         self.state().out.remove(id);
     }

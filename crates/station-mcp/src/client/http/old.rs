@@ -5,7 +5,7 @@
 //! **Invariant:** the address it names is of the same origin: the headers of the entry are meant for no other.
 
 use super::super::messages::{BYTES_MAX, messages};
-use super::answer::{kind, words};
+use super::answer::{answered, kind, words};
 use super::exchange::same_origin;
 use super::link::{Link, Way};
 use super::sse::{Event, Reader};
@@ -69,6 +69,9 @@ impl Link {
         let mut events = early;
         let words = loop {
             for message in events.iter().flat_map(|event| messages(&event.data)) {
+                if let Some(id) = answered(&message) {
+                    self.forget(id);
+                }
                 self.hand_out(message).await;
             }
             match more(&mut response, &mut reader).await {

@@ -32,7 +32,6 @@ const RESERVED: [&str; 11] = [
 ];
 
 /// Where a server is. Made anew for each connection, so that no two environments share a socket.
-#[derive(Debug)]
 pub(in super::super) struct Target {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
