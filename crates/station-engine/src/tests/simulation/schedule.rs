@@ -326,7 +326,9 @@ impl Schedule {
         let waiting = RunFilter { status: Some(Status::Waiting), ..RunFilter::default() };
         for run in store.runs(&waiting, 50).await.expect("the store works") {
             let journal = store.journal(run.id, 0, 10_000).await.expect("it reads");
-            if let Some((account, _)) = spend::reached(&journal)
+            // Nobody adds to what is only reserved: that frees itself.
+            if let Some((account, sentence)) = spend::reached(&journal)
+                && sentence.contains("has spent")
                 && self.dice.roll(3) == 0
             {
                 self.give_more(account).await;
