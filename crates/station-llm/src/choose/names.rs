@@ -14,6 +14,19 @@ const WITHOUT_SCHEMA: &[&str] =
     &["gpt-3.5", "gpt-4-", "gpt-4o-2024-05-13", "o1-mini", "o1-preview", "chatgpt-4o"];
 
 impl Models {
+    /// Whether `word` names a provider that is built in: by its own name, or by the other one that people write.
+    #[must_use]
+    pub fn is_provider(word: &str) -> bool {
+        let word = super::provider::known_as(word);
+        word != super::SCRIPT && super::provider::named(word).is_some()
+    }
+
+    /// The providers that are built in, for people: `openai, …, offline`.
+    #[must_use]
+    pub fn providers() -> String {
+        super::provider::words()
+    }
+
     /// The models that an agent's list means, or the configured one where the list is empty. An entry of several
     /// that cannot be used is skipped, with its reason, as long as another can.
     ///

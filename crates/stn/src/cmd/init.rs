@@ -20,9 +20,6 @@ const OLLAMA: &str = "ollama";
 /// The variable that holds the configured provider's key, whichever that is: the provider's own is the better hint.
 const ANY_KEY: &str = "STN_AI_API_KEY";
 
-/// Providers that are known by name.
-const PROVIDERS: [&str; 5] = ["openai", "anthropic", "gemini", "ollama", OFFLINE];
-
 /// Set Station up: configuration, key, database, and the environment `default`
 ///
 /// What is there already stays as it is. Without `--provider` the built-in offline model is written: it works by rules
@@ -71,9 +68,9 @@ impl Args {
             }
         }
         match &self.provider {
-            Some(provider) if self.base_url.is_none() && !PROVIDERS.contains(&provider.as_str()) => {
+            Some(provider) if self.base_url.is_none() && !Models::is_provider(provider) => {
                 Err(Error::invalid(format!("there is no provider `{provider}`"))
-                    .with_hint(format!("it is one of {}", PROVIDERS.join(", ")))
+                    .with_hint(format!("it is one of {}", Models::providers()))
                     .with_hint("one that speaks like OpenAI has an address: add `--base-url URL`")
                     .into())
             }

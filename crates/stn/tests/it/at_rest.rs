@@ -52,7 +52,7 @@ fn home(database: Option<&str>) -> (Home, OpenAi) {
     let home = Home::new();
     let model = model(home.path().join("gate"));
     let temporary = home.path().join("tmp");
-    std::fs::create_dir(&temporary).unwrap();
+    std::fs::create_dir_all(&temporary).unwrap();
     let mut home = home
         .set("TMPDIR", temporary.to_str().unwrap())
         .set("STN_AI_PROVIDER", "openai")

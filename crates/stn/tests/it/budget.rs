@@ -171,10 +171,14 @@ fn a_request_that_was_killed_is_charged_as_it_was_reserved() {
     home.said(killed);
     let reserved =
         home.json(&["runs", "inspect", "1"])["run"]["budget"]["tokens"]["reserved"].as_i64().unwrap();
-    assert!(reserved > 4_096, "{reserved}");
+    // The first request to a model goes alone: what it takes is not known yet.
+    assert_eq!(reserved, 50_000);
     home.stn(&["runs", "resume", "1", "--quiet"]).done();
     let tokens = &home.json(&["runs", "inspect", "1"])["run"]["budget"]["tokens"];
-    assert_eq!((tokens["spent"].as_i64(), tokens["reserved"].as_i64()), (Some(reserved + 120), Some(0)));
+    // The one that was killed is charged at its estimate: its bytes, and all that its answer may take.
+    let spent = tokens["spent"].as_i64().unwrap();
+    assert!((4_096 + 120..4_400).contains(&spent), "{spent}");
+    assert_eq!(tokens["reserved"], 0);
 }
 
 #[test]

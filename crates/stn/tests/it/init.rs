@@ -95,9 +95,9 @@ fn each_provider_says_what_it_still_needs() {
     check(
         &["mistral", "--model", "large"],
         expect![[r#"
-        The model cannot be asked yet: provider `mistral` is not known.
-        hint: known are openai, openai-responses, anthropic, gemini, ollama, offline; others by `STN_AI_PROVIDER` and `STN_AI_BASE_URL`
-        hint: or map the name in config.yaml: `models: {<name>: <provider>/<model>}`"#]],
+            error: there is no provider `mistral`
+            hint: it is one of openai, openai-responses, anthropic, gemini, ollama, offline
+            hint: one that speaks like OpenAI has an address: add `--base-url URL`"#]],
     );
 }
 
