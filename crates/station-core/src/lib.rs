@@ -17,6 +17,7 @@ mod error;
 pub mod file;
 pub mod grant;
 mod id;
+pub mod near;
 mod plural;
 pub mod rank;
 pub mod rate;

@@ -41,16 +41,17 @@ pub fn new_agent(
         }
     }
     out.push_str("---\n");
-    if is_template(prompt) {
-        out.push_str(prompt);
-        if !prompt.ends_with('\n') {
-            out.push('\n');
-        }
-    } else {
-        out.push_str(&format!("{{{{role \"system\"}}}}\n{}\n\n", literal(prompt)));
-        out.push_str("{{role \"user\"}}\n{{userInput}}\n");
-    }
+    out.push_str(&body_of(prompt));
     out
+}
+
+/// A prompt as the body of a file.
+pub(super) fn body_of(prompt: &str) -> String {
+    if is_template(prompt) {
+        let end = if prompt.ends_with('\n') { "" } else { "\n" };
+        return format!("{prompt}{end}");
+    }
+    format!("{{{{role \"system\"}}}}\n{}\n\n{{{{role \"user\"}}}}\n{{{{userInput}}}}\n", literal(prompt))
 }
 
 fn is_template(prompt: &str) -> bool {

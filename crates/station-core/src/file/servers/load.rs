@@ -15,7 +15,7 @@ pub(super) struct Loaded {
 }
 
 /// The two names under which servers stand.
-pub(super) const SERVER_KEYS: [&str; 2] = ["mcpServers", "servers"];
+pub(in crate::file) const SERVER_KEYS: [&str; 2] = ["mcpServers", "servers"];
 
 /// Keys of a file that say something about it to people and other programs, and need no effect here.
 const QUIET: &[&str] = &[

@@ -13,3 +13,5 @@ mod tests;
 
 pub use read::{Declared, Entry, ServersFile, Use, looks_like, read};
 pub use resolve::{Missing, Unresolved, resolve};
+
+pub(super) use load::SERVER_KEYS as KEYS;

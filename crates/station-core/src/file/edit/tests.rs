@@ -1,6 +1,6 @@
 //! Edits, as rows.
 
-use super::{Field, set_field};
+use super::{Field, set_field, set_key, unset_field, unset_key};
 use crate::file::prompt::read;
 use proptest::prelude::*;
 
@@ -162,4 +162,70 @@ proptest! {
     fn no_text_panics(text in any::<String>(), key in "[a-c.]{0,4}") {
         drop(set_field(&format!("---\n{text}\n---\n"), &key, &Field::Text("x")));
     }
+}
+
+/// A whole YAML text before and after, with every line end and with and without a last one.
+#[track_caller]
+fn check_plain(before: &str, after: &str, edit: impl Fn(&str) -> Result<String, crate::file::Problem>) {
+    // A text of less than one line has no line end to go by.
+    let ends = if before.matches('\n').count() < 2 { &["\n"][..] } else { &["\n", "\r\n"] };
+    for end in ends {
+        let form = |text: &str| text.replace('\n', end);
+        assert_eq!(edit(&form(before)), Ok(form(after)), "{before:?}");
+        if let (Some(before), Some(after)) = (before.strip_suffix('\n'), after.strip_suffix('\n'))
+            && !before.is_empty()
+            && !after.is_empty()
+        {
+            assert_eq!(edit(&form(before)), Ok(form(after)), "{before:?} without a last line end");
+        }
+    }
+}
+
+#[test]
+fn a_key_of_a_plain_file_is_set_at_any_depth() {
+    for (before, path, after) in [
+        ("", &["a"][..], "a: new\n"),
+        ("# c\n", &["a"], "# c\na: new\n"),
+        ("a: old # c\nb: 1\n", &["a"], "a: new # c\nb: 1\n"),
+        ("x: 1\n", &["a", "b"], "x: 1\na:\n  b: new\n"),
+        ("a:\n  x: 1\ny: 1\n", &["a", "b"], "a:\n  x: 1\n  b: new\ny: 1\n"),
+        ("a:\n  x: 1\ny: 1\n", &["a", "b", "c"], "a:\n  x: 1\n  b:\n    c: new\ny: 1\n"),
+        ("a:\n  b:\n    c: 1 # d\n", &["a", "b", "c"], "a:\n  b:\n    c: new # d\n"),
+        ("a: {b: {}}\n", &["a", "b", "gpt-4.1"], "a: {b: {gpt-4.1: new}}\n"),
+        ("a: {}\n", &["a", "b", "*"], "a: {b: {\"*\": new}}\n"),
+        ("a:\n", &["a", "_B"], "a:\n  _B: new\n"),
+    ] {
+        check_plain(before, after, |text| set_key(text, path, &Field::Text("new")));
+    }
+    let digits = set_key("A: x\n", &["A"], &Field::Text("0123"));
+    assert_eq!(digits.as_deref(), Ok("A: \"0123\"\n"));
+    for text in ["- a\n", "a: 1\na: 2\n", "a: text\n", "a: [\n"] {
+        assert!(set_key(text, &["a", "b"], &Field::Text("new")).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_key_is_taken_out_and_nothing_else() {
+    for (before, path, after) in [
+        ("a: 1\n", &["a"][..], ""),
+        ("# c\na: 1 # d\n# e\nb: 2\n", &["a"], "# c\n# e\nb: 2\n"),
+        ("a: |\n  x\n  y\nb: 2\n", &["a"], "b: 2\n"),
+        ("a:\n- x\n- y\nb: 2\n", &["a"], "b: 2\n"),
+        ("a:\n  x: 1\n  y: 2 # c\nb: 2\n", &["a", "x"], "a:\n  y: 2 # c\nb: 2\n"),
+        ("a:\n  x: 1\nb: 2\n", &["a", "x"], "b: 2\n"),
+        ("b: 2\na:\n  x:\n    y: 1\n", &["a", "x", "y"], "b: 2\n"),
+        ("{a: 1, b: 2}\n", &["a"], "{b: 2}\n"),
+        ("{a: 1, b: 2 }\n", &["b"], "{a: 1 }\n"),
+        ("{a: 1}\n", &["a"], "{}\n"),
+        ("a: {x: 1}\nb: 2\n", &["a", "x"], "b: 2\n"),
+        ("a:\nb: 2\n", &["a"], "b: 2\n"),
+        ("b: 2\n", &["a"], "b: 2\n"),
+    ] {
+        check_plain(before, after, |text| unset_key(text, path));
+    }
+    for (text, key) in [("---\nmodel: &m a\nx: *m\n---\n", "model"), ("---\nx: [\n---\n", "model")] {
+        assert!(unset_field(text, key).is_err(), "{text:?}");
+    }
+    let text = "---\n# c\nmodel: a\nmax_steps: 3 # d\n---\n\nbody\n";
+    assert_eq!(unset_field(text, "model").as_deref(), Ok("---\n# c\nmax_steps: 3 # d\n---\n\nbody\n"));
 }
