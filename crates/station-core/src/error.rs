@@ -3,7 +3,9 @@
 //! An error is a public sentence (what is wrong, where, what to try) and, where something below failed, a private
 //! cause for the log. **Invariant:** the cause is never part of `Display`, so that no door can leak it.
 
+use crate::file::Position;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// Who must act: this decides HTTP status, exit code and the answer of a management tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,13 +59,21 @@ pub struct Error {
     sentence: String,
     hints: Vec<String>,
     retry_after_s: Option<u32>,
+    place: Option<Box<(PathBuf, Position)>>,
     cause: Option<Cause>,
 }
 
 impl Error {
     /// An error of `kind`; `sentence` is lower case, without a full stop, names in backticks.
     pub fn new(kind: Kind, sentence: impl Into<String>) -> Self {
-        Self { kind, sentence: sentence.into(), hints: Vec::new(), retry_after_s: None, cause: None }
+        Self {
+            kind,
+            sentence: sentence.into(),
+            hints: Vec::new(),
+            retry_after_s: None,
+            place: None,
+            cause: None,
+        }
     }
 
     /// The user's input is wrong.
@@ -103,6 +113,19 @@ impl Error {
     pub fn with_retry_after_s(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
         self
+    }
+
+    /// Says where in a file what is wrong stands, so that a door can show the line.
+    #[must_use]
+    pub fn with_place(mut self, file: PathBuf, at: Position) -> Self {
+        self.place = Some(Box::new((file, at)));
+        self
+    }
+
+    /// Where in a file what is wrong stands, where that is known.
+    #[must_use]
+    pub fn place(&self) -> Option<(&Path, Position)> {
+        self.place.as_deref().map(|(file, at)| (file.as_path(), *at))
     }
 
     /// Keeps the private cause for the log.

@@ -77,6 +77,12 @@ pub fn may_come_from<'a>(written: &str, servers: &[&'a str]) -> Vec<&'a str> {
     if exact.is_empty() { servers.to_vec() } else { exact }
 }
 
+/// The server that a written grant names, where it names one.
+#[must_use]
+pub fn server_of(written: &str) -> Option<&str> {
+    bare(written).split_once("__").map(|(server, _)| server).filter(|server| !server.is_empty())
+}
+
 fn qualified(tool: &Tool) -> String {
     format!("{}__{}", tool.server_name, tool.name)
 }

@@ -15,6 +15,22 @@ impl Micros {
         u64::try_from(self.0.saturating_sub(earlier.0) / 1_000).unwrap_or(0)
     }
 
+    /// A day, which begins in UTC, or a time with its offset (RFC 3339).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let at = text.parse::<jiff::Timestamp>().ok().or_else(|| {
+            let day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == 10)?;
+            Some(day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+        });
+        at.map(|at| Self(at.as_microsecond()))
+    }
+
+    /// The point `ms` milliseconds earlier.
+    #[must_use]
+    pub fn minus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000)))
+    }
+
     /// The point `ms` milliseconds later.
     #[must_use]
     pub fn plus_ms(self, ms: u64) -> Self {

@@ -1,6 +1,6 @@
 //! Tools: what a server offers, under which name a model sees it, and when its definition has changed.
 
-use crate::{ServerId, ToolId};
+use crate::{Error, Result, ServerId, ToolId, near};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,6 +169,35 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
+/// An argument that a person typed, as the tool's schema reads it: text where it takes text, JSON where it takes
+/// something else.
+///
+/// # Errors
+/// `Invalid` for a name that the schema does not take, and for text that is not what it takes.
+pub fn argument(schema: &Value, name: &str, text: &str) -> Result<Value> {
+    let properties = schema["properties"].as_object();
+    let property = properties.and_then(|properties| properties.get(name));
+    if property.is_none() && schema["additionalProperties"] == Value::Bool(false) {
+        let known: Vec<&str> = properties.into_iter().flat_map(|it| it.keys()).map(String::as_str).collect();
+        let there = if known.is_empty() {
+            "it takes none".to_owned()
+        } else {
+            format!("it takes {}", known.join(", "))
+        };
+        let hint = near::hint(name, known).unwrap_or(there);
+        return Err(Error::invalid(format!("the tool takes no argument `{name}`")).with_hint(hint));
+    }
+    let kind = property.map_or(&Value::Null, |property| &property["type"]);
+    let takes_text =
+        kind == "string" || kind.as_array().is_some_and(|kinds| kinds.iter().any(|it| it == "string"));
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) if !takes_text && (kind.is_null() || !value.is_string()) => Ok(value),
+        _ if takes_text || kind.is_null() => Ok(Value::from(text)),
+        _ => Err(Error::invalid(format!("argument `{name}` must be of type {kind}"))
+            .with_hint("write it as JSON, e.g. 3, true, [\"a\"] or {\"a\": 1}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +239,30 @@ mod tests {
             ("a*b*c", "aXbYbZ", false),
         ] {
             assert_eq!(matches(pattern, name), fits, "{pattern} on {name}");
+        }
+    }
+
+    #[test]
+    fn a_typed_argument_is_what_the_schema_takes() {
+        let schema = serde_json::json!({"properties": {
+            "path": {"type": "string"}, "n": {"type": "integer"}, "either": {"type": ["string", "null"]}, "any": {},
+        }, "additionalProperties": false});
+        for (name, text, expected) in [
+            ("path", "a.txt", "\"a.txt\""),
+            ("path", "12", "\"12\""),
+            ("either", "true", "\"true\""),
+            ("n", "12", "12"),
+            ("n", "twelve", "argument `n` must be of type \"integer\""),
+            ("any", "[1]", "[1]"),
+            ("any", "x", "\"x\""),
+            ("pth", "x", "the tool takes no argument `pth`; did you mean `path`?"),
+        ] {
+            let found = match argument(&schema, name, text) {
+                Ok(value) => value.to_string(),
+                Err(error) if name == "n" => error.to_string(),
+                Err(error) => format!("{error}; {}", error.hints().join("")),
+            };
+            assert_eq!(found, expected, "{name}={text}");
         }
     }
 }

@@ -1,21 +1,22 @@
 //! The gate: the only way in which a tool call leaves Station, for runs and for the gateway alike.
 //!
 //! `admit` asks whether the call may be sent now: grant, rules, approval, in this order, as they are at this moment;
-//! what it lets pass is a [`Permit`]. `send` takes a permit and an effect id that is already committed. A permit
+//! what it lets pass is a [`Permit`]. A person at a door comes through the same gate ([`admit_person`]): without a grant,
+//! because nobody gave them an agent's, but under the same rules of server and environment. `send` takes a permit and an effect id that is already committed. A permit
 //! cannot be made elsewhere, so nothing is sent that was not admitted. `xtask tidy` refuses any other caller of the
 //! pool's `send_call`.
 
 use crate::Station;
 use crate::pool::{Outgoing, Reach, Standing};
 use crate::reading::{Reading, is_for_a_person};
-use crate::rights::Allowed;
+use crate::rights::{self, Allowed};
 use crate::variables::Brought;
 use serde_json::{Map, Value};
 use station_core::approval::{self, Approved, Basis};
 use station_core::grant::Denied;
 use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
 use station_core::verify::Look;
-use station_core::{AgentId, EffectId, Result, RunId, ServerId};
+use station_core::{AgentId, EffectId, Error, Result, RunId, ServerId, Tool};
 use station_mcp::CallEnd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +32,8 @@ pub(crate) struct On {
 
 /// A call that may be sent.
 pub(crate) struct Permit {
-    run: RunId,
+    /// The run that calls; `None` for a person.
+    run: Option<RunId>,
     reach: Reach,
     tool: String,
     arguments: Map<String, Value>,
@@ -199,8 +201,56 @@ async fn yes(
 }
 
 fn permit(on: &On, reach: &Reach, tool: &str, arguments: Map<String, Value>, terms: Terms) -> Admission {
-    let (run, reach, tool) = (on.run, reach.clone(), tool.to_owned());
+    let (run, reach, tool) = (Some(on.run), reach.clone(), tool.to_owned());
     Admission::Granted(Box::new(Permit { run, reach, tool, arguments, in_doubt: false, terms }))
+}
+
+/// Whether a person says yes to a call that a rule makes wait for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// They were not asked yet.
+    Unasked,
+    /// They say yes to exactly this call.
+    Given,
+}
+
+/// Asks whether a person may have a call of `tool` sent now. `allow_agents` is about agents and does not concern them.
+///
+/// # Errors
+/// `Invalid` where rules cannot be read, or the server cannot be reached as it is configured.
+pub(crate) async fn admit_person(
+    station: &Station,
+    tool: &Tool,
+    arguments: Map<String, Value>,
+    consent: Consent,
+) -> Result<Admission> {
+    let (verdict, reach) = rights::of_person(station, tool).await?.map_err(Error::invalid)?;
+    if let Err(denied) = verdict.allowed {
+        let (name, server) = (&tool.name, &tool.server_name);
+        return Ok(Admission::Refused(format!(
+            "`{name}` of `{server}` may not be called: {}",
+            denied.reason()
+        )));
+    }
+    let approved = match verdict.approval {
+        None => None,
+        Some(rule) => {
+            let basis = Basis::new(&arguments, approval::definition(tool, &reach.definition), rule);
+            if consent == Consent::Unasked {
+                return Ok(Admission::Asks(basis));
+            }
+            Some(Approved::Once { basis })
+        }
+    };
+    let (repeatable, transport) = (verdict.read_only || verdict.idempotent, reach.definition.transport());
+    let terms = Terms { repeatable, approved, look: None, transport };
+    let tool = tool.name.clone();
+    Ok(Admission::Granted(Box::new(Permit { run: None, reach, tool, arguments, in_doubt: false, terms })))
+}
+
+/// Sends a call that a person asked for, and that the audit tells of already. Never sends twice.
+pub(crate) async fn send_for_person(station: &Station, permit: Permit, id: EffectId) -> CallEnd {
+    pass(station, permit, id, &|| Ok(())).await
 }
 
 /// Sends an admitted call whose effect id is committed, and says what became of it. Never sends twice. `may_send` is asked
@@ -212,10 +262,10 @@ pub(crate) async fn send(
     may_send: &(dyn Fn() -> Result<()> + Sync),
 ) -> Event {
     let started = Instant::now();
-    let Permit { run, reach, tool, arguments, in_doubt, .. } = permit;
+    let (run, in_doubt) = (permit.run, permit.in_doubt);
+    let (reach, tool) = (permit.reach.clone(), permit.tool.clone());
     let may_send = || may_send().map_err(|error| error.sentence().to_owned());
-    let outgoing = Outgoing { run: Some(run), tool: &tool, arguments, effect: id, may_send: &may_send };
-    let end = station.pool().send_call(&reach, outgoing).await;
+    let end = pass(station, permit, id, &may_send).await;
     note_standing(station, &reach, run, &end).await;
     let ms = crate::lease::millis(started.elapsed());
     match end {
@@ -237,7 +287,7 @@ pub(crate) async fn send(
             ms,
         },
         CallEnd::Unknown { why, sentence } => {
-            tracing::warn!(%run, effect = %id, server = reach.name, %sentence, "the outcome of a call is unknown");
+            tracing::warn!(?run, effect = %id, server = reach.name, %sentence, "the outcome of a call is unknown");
             Event::OutcomeUnknown { id, why, sentence, ms }
         }
     }
@@ -245,8 +295,8 @@ pub(crate) async fn send(
 
 /// Keeps in the catalog that a server went down, or came back, where that is news. Its failure is told already; that it
 /// could not be noted is worth a line in the log.
-async fn note_standing(station: &Station, reach: &Reach, run: RunId, end: &CallEnd) {
-    let noted = match (end, &reach.problem, station.pool().standing(reach, Some(run))) {
+async fn note_standing(station: &Station, reach: &Reach, run: Option<RunId>, end: &CallEnd) {
+    let noted = match (end, &reach.problem, station.pool().standing(reach, run)) {
         (CallEnd::NotSent { .. }, known, Standing::Down(why)) if known.as_ref() != Some(&why) => {
             station.store().record_discovery_failure(reach.server, &why, station.now()).await
         }
@@ -258,4 +308,15 @@ async fn note_standing(station: &Station, reach: &Reach, run: RunId, end: &CallE
     if let Err(error) = noted {
         tracing::warn!(server = reach.name, %error, "how a server was found is not noted");
     }
+}
+
+async fn pass(
+    station: &Station,
+    permit: Permit,
+    id: EffectId,
+    may_send: &(dyn Fn() -> Result<(), String> + Sync),
+) -> CallEnd {
+    let Permit { run, reach, tool, arguments, .. } = permit;
+    let outgoing = Outgoing { run, tool: &tool, arguments, effect: id, may_send };
+    station.pool().send_call(&reach, outgoing).await
 }

@@ -1,8 +1,52 @@
-//! Environments: list, create, find.
+//! Environments: list, show, create, describe, delete, find.
 
 use crate::Station;
-use station_core::{Caller, Environment, EnvironmentName, Error, Origin, Result};
+use crate::change::Thing;
+use station_core::file::edit::{Field, set_key};
+use station_core::{Caller, Environment, EnvironmentId, EnvironmentName, Error, Origin, Result, near};
+use station_store::RunFilter;
 use std::path::PathBuf;
+
+/// An environment as named by a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvironmentRef {
+    /// By id.
+    Id(EnvironmentId),
+    /// By name.
+    Name(EnvironmentName),
+}
+
+impl EnvironmentRef {
+    /// Reads what a person typed: digits are an id, anything else a name.
+    ///
+    /// # Errors
+    /// `Invalid` where it can be neither.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text.parse() {
+            Ok(id) if text.chars().all(|c| c.is_ascii_digit()) => Ok(Self::Id(EnvironmentId(id))),
+            _ => EnvironmentName::parse(text).map(Self::Name),
+        }
+    }
+}
+
+/// An environment with what is in it.
+#[derive(Clone, Debug)]
+pub struct EnvironmentDetails {
+    /// Its row.
+    pub environment: Environment,
+    /// Names of its agents.
+    pub agents: Vec<String>,
+    /// Names of its servers.
+    pub servers: Vec<String>,
+    /// Names of its variables.
+    pub variables: Vec<String>,
+    /// Its folder, where there is one here.
+    pub folder: Option<PathBuf>,
+    /// Files in that folder, relative to the workspace.
+    pub files: Vec<String>,
+    /// Its runs.
+    pub runs: u64,
+}
 
 /// An environment that was made.
 #[derive(Clone, Debug)]
@@ -36,13 +80,126 @@ impl Station {
             return Err(Error::conflict(format!("environment `{name}` exists already")));
         }
         let workspace = &self.config().workspace;
-        let (folder, origin, id) = if workspace.is_read_only() {
-            (None, Origin::Store, String::new())
-        } else {
+        let (folder, origin, id) = if workspace.takes_files(name) {
             (Some(workspace.create_environment(name)?), Origin::File, workspace.ensure_id()?)
+        } else {
+            (None, Origin::Store, String::new())
         };
         self.store().create_environment(name, description, origin, &id, self.now()).await?;
+        if folder.is_some() && !description.is_empty() {
+            self.describe_in_file(name, description).await?;
+        }
         Ok(NewEnvironment { environment: self.find_environment(name).await?, folder })
+    }
+
+    /// One environment with what is in it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn show_environment(&self, by: &Caller, of: &EnvironmentRef) -> Result<EnvironmentDetails> {
+        let environment = match of {
+            EnvironmentRef::Name(name) => self.find_environment(name).await?,
+            EnvironmentRef::Id(id) => self.environment_of_number(*id).await?,
+        };
+        let name = Some(&environment.name);
+        let agents = self.list_agents(by, name).await?;
+        let servers = self.store().servers(Some(environment.id)).await?;
+        let variables = self.store().variables(environment.id).await?;
+        let filter = RunFilter { environment: Some(environment.id), ..RunFilter::default() };
+        let folder = self.config().workspace.environment_folder(&environment.name);
+        Ok(EnvironmentDetails {
+            agents: agents.into_iter().map(|agent| agent.name.to_string()).collect(),
+            servers: servers.into_iter().map(|server| server.name).collect(),
+            variables: variables.into_keys().collect(),
+            files: self.config().workspace.files_of(&environment.name)?,
+            folder: folder.is_dir().then_some(folder),
+            runs: self.store().count_runs(&filter).await?,
+            environment,
+        })
+    }
+
+    /// A name may be a number too; a row of that number comes first.
+    async fn environment_of_number(&self, id: EnvironmentId) -> Result<Environment> {
+        let found = match self.store().environment_by_id(id).await? {
+            None => self.store().environment(&id.to_string()).await?,
+            found => found,
+        };
+        found.ok_or_else(|| {
+            Error::not_found(format!("environment {id} does not exist"))
+                .with_hint("`stn env list` shows them")
+        })
+    }
+
+    /// Describes an environment in one line: in its environment.yml, or in the store where it has no files.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where its files are managed elsewhere.
+    pub async fn update_environment(
+        &self,
+        by: &Caller,
+        of: &EnvironmentRef,
+        description: &str,
+    ) -> Result<EnvironmentDetails> {
+        let environment = self.show_environment(by, of).await?.environment;
+        match environment.origin {
+            Origin::File => self.describe_in_file(&environment.name, description).await?,
+            Origin::Store => {
+                self.store().describe_environment(environment.id, description, self.now()).await?;
+            }
+        }
+        self.show_environment(by, of).await
+    }
+
+    async fn describe_in_file(&self, name: &EnvironmentName, description: &str) -> Result<()> {
+        let describe = |text: Option<&str>| {
+            Ok(Some(set_key(text.unwrap_or_default(), &["description"], &Field::Text(description))?))
+        };
+        self.change_file(name, Thing::Rules, describe).await.map(drop)
+    }
+
+    /// What deleting an environment would do.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` for the default one, where runs have not ended, or where its files are managed elsewhere.
+    pub async fn plan_environment_deletion(
+        &self,
+        by: &Caller,
+        of: &EnvironmentRef,
+    ) -> Result<EnvironmentDetails> {
+        let details = self.show_environment(by, of).await?;
+        let Environment { id, name, origin, .. } = &details.environment;
+        if *name == EnvironmentName::default() {
+            let sentence = format!("environment `{name}` cannot be deleted: it is meant where none is named");
+            return Err(Error::conflict(sentence).with_hint(
+                "delete what is in it: `stn agent delete`, `stn mcp delete`, `stn variables unset`",
+            ));
+        }
+        let filter = RunFilter { environment: Some(*id), open: true, ..RunFilter::default() };
+        self.refuse_open(&format!("environment `{name}`"), self.store().count_runs(&filter).await?)?;
+        let workspace = &self.config().workspace;
+        if *origin == Origin::File && workspace.is_read_only() {
+            return Err(self.managed(name));
+        }
+        let stored = self.store().stored(name, &workspace.ensure_id()?).await?;
+        if *origin == Origin::File && stored.foreign {
+            let sentence = format!("environment `{name}` belongs to another workspace");
+            return Err(Error::conflict(sentence).with_hint("delete it from that workspace"));
+        }
+        Ok(details)
+    }
+
+    /// Deletes an environment: its folder with every file in it, its agents, servers and variables. Its row and its runs
+    /// stay; an environment of the same name has the same id again.
+    ///
+    /// # Errors
+    /// As [`Station::plan_environment_deletion`].
+    pub async fn delete_environment(&self, by: &Caller, of: &EnvironmentRef) -> Result<EnvironmentDetails> {
+        let gone = self.plan_environment_deletion(by, of).await?;
+        if gone.folder.is_some() && gone.environment.origin == Origin::File {
+            self.config().workspace.remove_environment(&gone.environment.name)?;
+        }
+        self.store().remove_environment(gone.environment.id, &by.name, self.now()).await?;
+        Ok(gone)
     }
 
     /// The environment of that name.
@@ -53,11 +210,14 @@ impl Station {
         if let Some(environment) = self.store().environment(name.as_str()).await? {
             return Ok(environment);
         }
-        let names: Vec<String> =
-            self.store().environments().await?.iter().map(|it| format!("`{}`", it.name)).collect();
+        let all = self.store().environments().await?;
+        let names: Vec<String> = all.iter().map(|it| format!("`{}`", it.name)).collect();
         let error = Error::not_found(format!("environment `{name}` does not exist"));
         if self.config().workspace.environment_folder(name).is_dir() {
             return Err(error.with_hint(format!("its folder is there: apply it with `stn sync {name}`")));
+        }
+        if let Some(hint) = near::hint(name.as_str(), all.iter().map(|it| it.name.as_str())) {
+            return Err(error.with_hint(hint));
         }
         let there = if names.is_empty() {
             "there are none yet".to_owned()

@@ -13,6 +13,7 @@ mod bus;
 mod call;
 mod carry;
 mod catalog;
+mod change;
 mod clock;
 mod config;
 mod demo;
@@ -42,6 +43,7 @@ mod retention;
 mod rights;
 mod runs;
 mod serve;
+mod server_files;
 mod servers;
 mod signals;
 mod spend;
@@ -50,20 +52,25 @@ mod sync;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod tool_calls;
 mod variables;
 mod waiting;
 mod worker;
 mod workspace;
 
-pub use agents::{AgentDetails, AgentRef, NewAgent, ReasonedTool};
+pub use agents::{
+    AgentDeletion, AgentDetails, AgentImport, AgentRef, AgentUpdate, Exported, Imported, Missing, NewAgent,
+    OnConflict, ReasonedTool,
+};
 pub use approvals::{Settled, Which, Yes};
 pub use budgets::{Budget, BudgetRef, RunBudget};
 pub use bus::{Live, Seen, Watch};
+pub use call::Consent;
 pub use catalog::{Discovered, Discovery};
 pub use clock::Clock;
 pub use config::{Config, Passthrough};
 pub use demo::{DemoServer, demo_files};
-pub use environments::NewEnvironment;
+pub use environments::{EnvironmentDetails, EnvironmentRef, NewEnvironment};
 pub use folder_lock::FolderLock;
 pub use follow::Followed;
 pub use forks::Fork;
@@ -73,7 +80,8 @@ pub use local::Sockets;
 pub use models::{Answered, Known, KnownModel, ModelList, ModelTest};
 pub use runs::{Driver, NewRun, RunDetails, RunRef};
 pub use serve::Serve;
-pub use servers::ServerDetails;
+pub use server_files::{AddedServer, NewServer, ServerDeletion};
+pub use servers::{ServerDetails, ServerRef, ServerView};
 pub use station::Station;
 pub use station_llm::{
     AskError, Caching, Config as ModelConfig, Held, KeyState, Models, NamedBy, Offer, Supports,
@@ -83,4 +91,6 @@ pub use station_store::{
     StandingApproval,
 };
 pub use sync::{SyncOptions, SyncReport};
+pub use tool_calls::{CalledTool, ToolCallEnd};
+pub use variables::Variable;
 pub use workspace::Workspace;

@@ -7,10 +7,11 @@ use crate::Station;
 use crate::pool::Reach;
 use crate::variables::Values;
 use station_core::budget::Limits;
+use station_core::file::rules::EnvironmentRules;
 use station_core::file::{rules, servers};
 use station_core::grant::{self, Verdict};
 use station_core::verify::VerifyRule;
-use station_core::{Agent, Error, Result, Server, ServerId, ServerSettings, Tool, ToolRules};
+use station_core::{Agent, EnvironmentId, Error, Result, Server, ServerId, ServerSettings, Tool, ToolRules};
 use std::collections::BTreeMap;
 
 /// An agent's tools as they are now.
@@ -50,15 +51,7 @@ impl Rights {
         let store = station.store();
         let grants = store.grants(agent.id).await?;
         let catalog = if grants.is_empty() { Vec::new() } else { store.catalog(agent.environment).await? };
-        let (rules, problems) = rules::read(&store.rules(agent.environment).await?, "environment.yml");
-        let Some(rules) = rules else {
-            let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            return Err(Error::invalid(format!(
-                "the environment's rules cannot be read: {}",
-                sentences.join("; ")
-            ))
-            .with_hint("mend `environment.yml` and `stn sync`: until then nothing runs here"));
-        };
+        let rules = rules_of(station, agent.environment).await?;
         let (rules, limits): (ToolRules, Limits) = (rules.rules, rules.limits);
         let unlinked = grants.iter().filter(|it| it.tool.is_none()).map(|it| it.written.clone()).collect();
         let mut granted: Vec<(String, Tool)> = Vec::new();
@@ -160,6 +153,33 @@ impl Known {
         };
         Ok(Self { settings, reach })
     }
+}
+
+/// The rules of an environment.
+///
+/// # Errors
+/// `Invalid` where they cannot be read: then nothing that they may close is open.
+async fn rules_of(station: &Station, environment: EnvironmentId) -> Result<EnvironmentRules> {
+    let (rules, problems) = rules::read(&station.store().rules(environment).await?, "environment.yml");
+    rules.ok_or_else(|| {
+        let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Error::invalid(format!("the environment's rules cannot be read: {}", sentences.join("; ")))
+            .with_hint("mend `environment.yml` and `stn sync`: until then nothing runs here")
+    })
+}
+
+/// What the rules of server and environment make of a tool for a person, and how its server is reached; or why it
+/// cannot be.
+pub(crate) async fn of_person(station: &Station, tool: &Tool) -> Result<Result<(Verdict, Reach), String>> {
+    let Some(server) = station.store().server(tool.server).await? else {
+        return Ok(Err(format!("server `{}` does not exist any more", tool.server_name)));
+    };
+    let rules = rules_of(station, server.environment).await?;
+    let values = Values::read(station, server.environment, BTreeMap::new()).await?;
+    let known = Known::read(station, &server, &values).await?;
+    let settings = ServerSettings { allow_agents: Vec::new(), ..known.settings };
+    let verdict = grant::judge(tool, "", &settings, &rules.rules, &[]);
+    Ok(known.reach.map(|reach| (verdict, reach)))
 }
 
 /// Resolves how one server is reached, for discovery.

@@ -1,7 +1,51 @@
 //! Servers and their tools, from the catalog: listing starts nothing.
 
 use crate::Station;
-use station_core::{Caller, Environment, EnvironmentName, Error, Result, Server, Tool};
+use crate::variables::Values;
+use station_core::{
+    Caller, Environment, EnvironmentName, Error, Result, Server, ServerId, ServerSettings, Tool, near,
+};
+use std::collections::BTreeMap;
+
+/// A server as named by a person: a number is global, a name belongs to an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerRef {
+    /// By id.
+    Id(ServerId),
+    /// By name.
+    Name {
+        /// The name.
+        name: String,
+        /// Its environment.
+        environment: EnvironmentName,
+    },
+}
+
+impl ServerRef {
+    /// Reads what a person typed: digits are an id, anything else a name.
+    #[must_use]
+    pub fn parse(text: &str, environment: EnvironmentName) -> Self {
+        match text.parse() {
+            Ok(id) if text.chars().all(|c| c.is_ascii_digit()) => Self::Id(ServerId(id)),
+            _ => Self::Name { name: text.to_owned(), environment },
+        }
+    }
+}
+
+/// One server with all that can be told of it without a secret.
+#[derive(Clone, Debug)]
+pub struct ServerView {
+    /// Its row, environment and tools.
+    pub details: ServerDetails,
+    /// Its file, relative to the workspace.
+    pub path: String,
+    /// Its `station` key.
+    pub settings: ServerSettings,
+    /// Variables that it asks for, and whether each has a value.
+    pub variables: Vec<(String, bool)>,
+    /// Agents with a grant of one of its tools.
+    pub granted_to: Vec<String>,
+}
 
 /// A server with its environment and what it offers.
 #[derive(Clone, Debug)]
@@ -39,6 +83,57 @@ impl Station {
         Ok(servers)
     }
 
+    /// One server.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn show_server(&self, _by: &Caller, server: &ServerRef) -> Result<ServerView> {
+        let details = self.find_server(server).await?;
+        let server = &details.server;
+        let config = self.store().config_source(server.id).await?;
+        let values = Values::read(self, details.environment.id, BTreeMap::new()).await?;
+        let shown = |name: &str| values.get(name).map(|value| value.expose().to_owned());
+        let (file, _) = station_core::file::servers::read(config.source.expose(), &config.path, &shown);
+        let entry = file.into_iter().flat_map(|file| file.entries).find(|entry| entry.name == server.name);
+        let mut granted_to = Vec::new();
+        for (agent, grants) in self.store().grants_by_agent(details.environment.id).await? {
+            let is_its = |id| details.tools.iter().any(|tool| tool.id == id);
+            if grants.iter().filter_map(|grant| grant.tool).any(is_its) {
+                granted_to.push(agent);
+            }
+        }
+        Ok(ServerView {
+            path: config.path,
+            settings: entry.map(|entry| entry.settings).unwrap_or_default(),
+            variables: self.asked_by(server, &values).await?,
+            granted_to,
+            details,
+        })
+    }
+
+    /// The server a person means.
+    ///
+    /// # Errors
+    /// `NotFound`, with the name that may be meant.
+    pub(crate) async fn find_server(&self, server: &ServerRef) -> Result<ServerDetails> {
+        let server = match server {
+            ServerRef::Id(id) => self.store().server(*id).await?.ok_or_else(|| {
+                Error::not_found(format!("server {id} does not exist")).with_hint("`stn mcp list` shows them")
+            })?,
+            ServerRef::Name { name, environment } => {
+                let environment = self.find_environment(environment).await?;
+                let servers = self.store().servers(Some(environment.id)).await?;
+                let found = servers.iter().find(|it| it.name == *name).cloned();
+                found.ok_or_else(|| no_server(name, &environment, &servers))?
+            }
+        };
+        let environment = self.store().environment_by_id(server.environment).await?;
+        let gone = || Error::not_found(format!("the environment of server `{}` is gone", server.name));
+        let catalog = self.store().catalog(server.environment).await?;
+        let tools = catalog.into_iter().filter(|tool| tool.server == server.id).collect();
+        Ok(ServerDetails { environment: environment.ok_or_else(gone)?, server, tools })
+    }
+
     /// Tools of an environment, of one of its servers, or those that a search finds, best first.
     ///
     /// # Errors
@@ -54,15 +149,7 @@ impl Station {
         if let Some(name) = server {
             let servers = self.store().servers(Some(environment.id)).await?;
             if servers.iter().all(|it| it.name != name) {
-                let names: Vec<String> = servers.iter().map(|it| format!("`{}`", it.name)).collect();
-                return Err(Error::not_found(format!(
-                    "server `{name}` does not exist in environment `{}`",
-                    environment.name
-                ))
-                .with_hint(format!(
-                    "there are {}",
-                    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-                )));
+                return Err(no_server(name, &environment, &servers));
             }
         }
         let catalog = self.store().catalog(environment.id).await?;
@@ -80,4 +167,12 @@ impl Station {
         let ranked = station_core::rank::rank(search, &documents);
         Ok(ranked.into_iter().filter(|it| it.score > 0.0).map(|it| tools[it.index].clone()).collect())
     }
+}
+
+pub(crate) fn no_server(name: &str, environment: &Environment, servers: &[Server]) -> Error {
+    let sentence = format!("server `{name}` does not exist in environment `{}`", environment.name);
+    let names: Vec<String> = servers.iter().map(|it| format!("`{}`", it.name)).collect();
+    let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let hint = near::hint(name, servers.iter().map(|it| it.name.as_str()));
+    Error::not_found(sentence).with_hint(hint.unwrap_or_else(|| format!("there are {there}")))
 }

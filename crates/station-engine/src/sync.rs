@@ -36,15 +36,6 @@ pub struct SyncReport {
     pub discovery: Discovery,
 }
 
-/// When the implicit apply reads files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Only where a file's size or time has changed since the last apply.
-    IfChanged,
-    /// Always.
-    Always,
-}
-
 impl Station {
     /// Brings the store in line with the files of one environment.
     ///
@@ -127,7 +118,7 @@ impl Station {
     /// # Errors
     /// The store's; broken files are given back and change nothing.
     pub async fn apply_changed_files(&self, name: &EnvironmentName) -> Result<Vec<Problem>> {
-        let Some(plan) = self.apply_files(name, Source::IfChanged).await? else { return Ok(Vec::new()) };
+        let Some(plan) = self.apply_files(name).await? else { return Ok(Vec::new()) };
         Ok(plan.problems)
     }
 
@@ -190,7 +181,7 @@ impl Station {
         Ok(planned.plan.problems)
     }
 
-    async fn plan(&self, folder: &FolderRead, removals: Removals) -> Result<Planned> {
+    pub(crate) async fn plan(&self, folder: &FolderRead, removals: Removals) -> Result<Planned> {
         let files = &folder.files;
         let stored = self.store().stored(&files.environment, &files.workspace_id).await?;
         let (mut catalog, mut undiscovered) = (Vec::new(), true);
@@ -222,8 +213,18 @@ impl Station {
     }
 
     async fn apply(&self, name: &EnvironmentName, folder: &FolderRead, plan: &Plan) -> Result<Environment> {
-        if !plan.is_empty() {
-            self.store().apply(name, &folder.files.workspace_id, &plan.changes, self.now()).await?;
+        self.apply_changes(name, folder, &plan.changes).await
+    }
+
+    /// Applies changes of a plan, all of them or none.
+    pub(crate) async fn apply_changes(
+        &self,
+        name: &EnvironmentName,
+        folder: &FolderRead,
+        changes: &[Change],
+    ) -> Result<Environment> {
+        if !changes.is_empty() {
+            self.store().apply(name, &folder.files.workspace_id, changes, self.now()).await?;
         }
         self.find_environment(name).await
     }
@@ -247,8 +248,8 @@ impl Station {
     }
 }
 
-struct Planned {
-    plan: Plan,
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
     changed: std::collections::BTreeSet<String>,
     variables: Vec<(String, Option<&'static str>)>,
 }

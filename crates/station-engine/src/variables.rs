@@ -3,10 +3,15 @@
 //! `--var`, then the process environment, of whoever queued the run and then of who drives it (only the names a template asks for, and never Station's own secrets), then
 //! `variables.yml`; defaults are the file's own and are applied by `core::file::servers`. Nothing here shows a value.
 
+use crate::change::Thing;
 use crate::{Config, Passthrough, Station};
-use station_core::file::servers::Unresolved;
-use station_core::{EnvironmentId, Result, RunId, Secret};
-use std::collections::BTreeMap;
+use station_core::file::edit::{Field, set_key, unset_key};
+use station_core::file::servers::{self, Unresolved};
+use station_core::file::variables::is_name;
+use station_core::{
+    Caller, EnvironmentId, EnvironmentName, Error, Origin, Result, RunId, Secret, Server, near,
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of Station's own secrets: `--var` and `variables.yml` may define these, the process environment may not.
 pub(crate) const OWN: [&str; 5] =
@@ -82,6 +87,11 @@ impl Values {
         }
     }
 
+    /// Whether a name is set in the process environment and does not get through to templates.
+    fn is_kept_back(&self, name: &str) -> bool {
+        self.process.contains_key(name) && self.of_process(name).is_none()
+    }
+
     /// Why a server cannot be started, in one sentence: every missing name with its place.
     pub(crate) fn explain(&self, server: &str, unresolved: &Unresolved) -> String {
         match unresolved {
@@ -90,9 +100,7 @@ impl Values {
                     .iter()
                     .map(|it| {
                         let place = format!("{}:{}:{}", it.path, it.at.line, it.at.column);
-                        let kept_back = self.process.contains_key(&it.variable)
-                            && self.of_process(&it.variable).is_none();
-                        let note = if kept_back {
+                        let note = if self.is_kept_back(&it.variable) {
                             ", set in the process environment but not passed through"
                         } else {
                             ""
@@ -117,5 +125,127 @@ impl Values {
         };
         let own = || self.process.get(name).filter(|_| open && !OWN.contains(&name));
         self.carried.get(name).or_else(own)
+    }
+}
+
+/// A variable of an environment, without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Where its value comes from, for a command at this terminal; `None` where nothing sets it.
+    pub from: Option<&'static str>,
+    /// Whether variables.yml, or the store, sets it.
+    pub stored: bool,
+    /// Servers that ask for it.
+    pub asked_by: Vec<String>,
+}
+
+impl Station {
+    /// The variables of an environment: those that are set, and those that its servers ask for. Values are not told.
+    ///
+    /// # Errors
+    /// `NotFound` where the environment does not exist.
+    pub async fn list_variables(&self, _by: &Caller, name: &EnvironmentName) -> Result<Vec<Variable>> {
+        let environment = self.find_environment(name).await?;
+        let values = Values::read(self, environment.id, BTreeMap::new()).await?;
+        let mut asked: BTreeMap<String, Vec<String>> =
+            values.stored.keys().map(|name| (name.clone(), Vec::new())).collect();
+        for server in self.store().servers(Some(environment.id)).await? {
+            for (variable, _) in self.asked_by(&server, &values).await? {
+                asked.entry(variable).or_default().push(server.name.clone());
+            }
+        }
+        let place = |name: &str| match (values.place(name), environment.origin) {
+            (Some("variables.yml"), Origin::Store) => Some("store"),
+            (place, _) => place,
+        };
+        let row = |(name, asked_by): (String, Vec<String>)| Variable {
+            from: place(&name),
+            stored: values.stored.contains_key(&name),
+            name,
+            asked_by,
+        };
+        Ok(asked.into_iter().map(row).collect())
+    }
+
+    /// Sets a variable of an environment: in its variables.yml, or in the store where it has no files.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for a name that no template can ask for; `Conflict` where files are managed elsewhere.
+    pub async fn set_variable(
+        &self,
+        _by: &Caller,
+        environment: &EnvironmentName,
+        name: &str,
+        value: &Secret,
+    ) -> Result<()> {
+        if !is_name(name) {
+            return Err(Error::invalid(format!("`{name}` cannot be the name of a variable"))
+                .with_hint("use letters, digits and `_`, not beginning with a digit"));
+        }
+        let found = self.find_environment(environment).await?;
+        if found.origin == Origin::Store {
+            return self.store().put_variable(found.id, name, Some(value), self.now()).await;
+        }
+        let set = |text: Option<&str>| {
+            Ok(Some(set_key(text.unwrap_or_default(), &[name], &Field::Text(value.expose()))?))
+        };
+        self.change_file(environment, Thing::Variables, set).await.map(drop)
+    }
+
+    /// Takes a variable out of an environment.
+    ///
+    /// # Errors
+    /// As [`Station::set_variable`]; `NotFound` where it is not set.
+    pub async fn unset_variable(
+        &self,
+        _by: &Caller,
+        environment: &EnvironmentName,
+        name: &str,
+    ) -> Result<()> {
+        let found = self.find_environment(environment).await?;
+        let known = self.store().variables(found.id).await?;
+        let missing = || {
+            let sentence = format!("variable `{name}` is not set in environment `{environment}`");
+            let hint = near::hint(name, known.keys().map(String::as_str));
+            Error::not_found(sentence)
+                .with_hint(hint.unwrap_or_else(|| "`stn variables list` shows them".to_owned()))
+        };
+        if found.origin == Origin::Store {
+            if !known.contains_key(name) {
+                return Err(missing());
+            }
+            return self.store().put_variable(found.id, name, None, self.now()).await;
+        }
+        let unset = |text: Option<&str>| {
+            let text = text.ok_or_else(missing)?;
+            let edited = unset_key(text, &[name])?;
+            if edited == text && !known.contains_key(name) { Err(missing().into()) } else { Ok(Some(edited)) }
+        };
+        self.change_file(environment, Thing::Variables, unset).await.map(drop)
+    }
+
+    /// The variables that a server's entry asks for, each with whether it has a value, a default counted.
+    pub(crate) async fn asked_by(&self, server: &Server, values: &Values) -> Result<Vec<(String, bool)>> {
+        let config = self.store().config_source(server.id).await?;
+        let shown = |name: &str| values.get(name).map(|value| value.expose().to_owned());
+        let (file, _) = servers::read(config.source.expose(), &config.path, &shown);
+        let entry = file.into_iter().flat_map(|file| file.entries).find(|entry| entry.name == server.name);
+        let value_of = |name: &str| values.get(name);
+        let resolved = servers::resolve(config.source.expose(), &config.path, &server.name, &value_of);
+        let missing: BTreeSet<String> = match resolved {
+            Err(Unresolved::Missing(missing)) => missing.into_iter().map(|it| it.variable).collect(),
+            _ => BTreeSet::new(),
+        };
+        let asked: BTreeSet<String> =
+            entry.into_iter().flat_map(|entry| entry.uses).map(|used| used.variable).collect();
+        Ok(asked.into_iter().map(|name| (name.clone(), !missing.contains(&name))).collect())
+    }
+
+    /// The variables that a server needs and that have no value.
+    pub(crate) async fn unset_variables(&self, server: &Server, values: &Values) -> Result<Vec<String>> {
+        let asked = self.asked_by(server, values).await?;
+        Ok(asked.into_iter().filter(|(_, has_value)| !has_value).map(|(name, _)| name).collect())
     }
 }

@@ -3,6 +3,7 @@
 use crate::db::{Conn, Row, unreadable};
 use crate::seal::{Place, Sealer};
 use crate::{Context, ROWS_MAX, Store};
+use station_core::file::rules;
 use station_core::{Environment, EnvironmentId, EnvironmentName, Error, Micros, Origin, Result, Secret};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,7 +69,7 @@ impl Store {
     /// # Errors
     /// `NotFound` where there is no such environment.
     pub async fn rules(&self, env: EnvironmentId) -> Result<String> {
-        rules(&mut *self.read().await?, env).await
+        rules_of(&mut *self.read().await?, env).await
     }
 
     /// Fingerprint of the files last applied, as [`Store::see_files`] kept it; `None` where none was.
@@ -93,6 +94,43 @@ impl Store {
             Box::pin(async move {
                 conn.exec(SQL, vec![env.0.into(), fingerprint.as_str().into()]).await?;
                 Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Describes an environment that has no files.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn describe_environment(&self, env: EnvironmentId, text: &str, now: Micros) -> Result<()> {
+        const SQL: &str = "update environments set description = $2, updated_at = $3 where id = $1";
+        self.write((env, text.to_owned(), now), |conn, (env, text, now)| {
+            Box::pin(async move {
+                conn.exec(SQL, vec![env.0.into(), text.as_str().into(), now.0.into()]).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Sets a variable of an environment that has no files, or takes it out.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn put_variable(
+        &self,
+        env: EnvironmentId,
+        name: &str,
+        value: Option<&Secret>,
+        now: Micros,
+    ) -> Result<()> {
+        let input = (self.shared_context(), env, name.to_owned(), value.cloned(), now);
+        self.write(input, |conn, (context, env, name, value, now)| {
+            Box::pin(async move {
+                match value {
+                    Some(value) => set_variable(conn, context, *env, (name.as_str(), value), *now).await,
+                    None => remove_variable(conn, *env, name).await,
+                }
             })
         })
         .await
@@ -156,15 +194,18 @@ pub(crate) async fn find(conn: &mut Conn, name: &EnvironmentName) -> Result<Opti
     row.map(|mut row| Ok(EnvironmentId(row.int()?))).transpose()
 }
 
-pub(crate) async fn rules(conn: &mut Conn, env: EnvironmentId) -> Result<String> {
+pub(crate) async fn rules_of(conn: &mut Conn, env: EnvironmentId) -> Result<String> {
     const SQL: &str = "select rules from environments where removed_at is null and id = $1";
     let row = conn.row(SQL, vec![env.0.into()]).await?;
     row.ok_or_else(|| Error::not_found(format!("environment {env} does not exist")))?.text()
 }
 
+/// The rules of an environment; a description in them is the row's from then on.
 pub(crate) async fn set_rules(conn: &mut Conn, env: EnvironmentId, source: &str, now: Micros) -> Result<()> {
-    const SQL: &str = "update environments set rules = $2, updated_at = $3 where id = $1";
-    conn.exec(SQL, vec![env.0.into(), source.into(), now.0.into()]).await.map(drop)
+    const SQL: &str = "update environments set rules = $2, updated_at = $3,
+        description = coalesce($4, description) where id = $1";
+    let description = rules::read(source, "").0.and_then(|rules| rules.description);
+    conn.exec(SQL, vec![env.0.into(), source.into(), now.0.into(), description.into()]).await.map(drop)
 }
 
 pub(crate) async fn variables(

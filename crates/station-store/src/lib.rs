@@ -33,6 +33,7 @@ mod postgres;
 mod prune;
 mod queue;
 mod reader;
+mod removal;
 mod runs;
 mod seal;
 mod servers;

@@ -130,6 +130,25 @@ pub struct RunFilter {
     pub open: bool,
     /// Older than this one: the next page.
     pub before: Option<RunId>,
+    /// Queued at this time or later.
+    pub since: Option<Micros>,
+    /// Queued before this time.
+    pub until: Option<Micros>,
+}
+
+impl RunFilter {
+    /// Its seven values, in the order in which statements ask for them.
+    fn values(&self) -> Vec<Value> {
+        vec![
+            self.agent.map(|id| id.0).into(),
+            self.environment.map(|id| id.0).into(),
+            self.status.map(Status::as_str).into(),
+            self.before.map(|id| id.0).into(),
+            i64::from(self.open).into(),
+            self.since.map(|at| at.0).into(),
+            self.until.map(|at| at.0).into(),
+        ]
+    }
 }
 
 /// Every statement that reads runs ends this list with its own conditions. `$1` is the lease clock, `$2` its boot.
@@ -176,18 +195,33 @@ impl Store {
                 and (cast($5 as text) is null or r.status = $5)
                 and (cast($6 as bigint) is null or r.id < $6)
                 and ($7 = 0 or r.status in ('queued', 'running', 'waiting'))
-            order by r.id desc limit $8"
+                and (cast($8 as bigint) is null or r.created_at >= $8)
+                and (cast($9 as bigint) is null or r.created_at < $9)
+            order by r.id desc limit $10"
         );
         let mut values = self.lease_values()?;
-        values.extend([
-            filter.agent.map(|id| id.0).into(),
-            filter.environment.map(|id| id.0).into(),
-            filter.status.map(Status::as_str).into(),
-            filter.before.map(|id| id.0).into(),
-            i64::from(filter.open).into(),
-            i64::from(limit).into(),
-        ]);
+        values.extend(filter.values());
+        values.push(i64::from(limit).into());
         self.read().await?.rows(SQL, values).await?.into_iter().map(read_run).collect()
+    }
+
+    /// How many runs there are.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn count_runs(&self, filter: &RunFilter) -> Result<u64> {
+        const SQL: &str = "select count(*) from agent_runs r
+            where (cast($1 as bigint) is null or r.agent_id = $1)
+                and (cast($2 as bigint) is null or r.environment_id = $2)
+                and (cast($3 as text) is null or r.status = $3)
+                and (cast($4 as bigint) is null or r.id < $4)
+                and ($5 = 0 or r.status in ('queued', 'running', 'waiting'))
+                and (cast($6 as bigint) is null or r.created_at >= $6)
+                and (cast($7 as bigint) is null or r.created_at < $7)";
+        match self.read().await?.row(SQL, filter.values()).await? {
+            Some(mut row) => row.count(),
+            None => Ok(0),
+        }
     }
 
     /// The runs that a run spawned, oldest first.

@@ -20,7 +20,7 @@ impl Store {
         Ok(Stored {
             environment: Some(id),
             foreign: environments::is_foreign(conn, id, workspace_id).await?,
-            rules: environments::rules(conn, id).await?,
+            rules: environments::rules_of(conn, id).await?,
             variables: environments::variables(conn, &self.context().sealer, id).await?,
             configs: configs::stored(conn, self.context(), id, workspace_id).await?,
             agents: stored_agents(conn, id, workspace_id).await?,

@@ -179,7 +179,7 @@ pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) 
             let mut hints = failure_hints(session, station, run.id).await?;
             hints.push(hint);
             let body = wire::ErrorBody { kind: "run", message, hints, retry_after_s: None };
-            out.error(&wire::Error { error: body });
+            out.error(&wire::Error { error: body }, &[]);
         }
         Status::Queued | Status::Running | Status::Waiting => {
             let on = wait(run, station.config().clock.now()).unwrap_or_else(|| "a person".to_owned());

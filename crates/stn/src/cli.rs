@@ -1,7 +1,8 @@
 //! What can be typed, and the way from there to a command.
 
 use crate::cmd::{
-    agent, approvals, audit, budget, config, demo, env, init, key, mcp, model, runs, serve, sync, test,
+    agent, approvals, audit, budget, completions, config, demo, env, init, key, mcp, model, runs, serve, sync,
+    test, variables,
 };
 use crate::error::{self, Code, Result};
 use crate::out::{self, Form, Out};
@@ -81,6 +82,8 @@ enum Command {
     #[command(subcommand)]
     Env(env::Command),
     #[command(subcommand)]
+    Variables(variables::Command),
+    #[command(subcommand)]
     Budget(budget::Command),
     #[command(subcommand)]
     Mcp(mcp::Command),
@@ -90,6 +93,7 @@ enum Command {
     Key(key::Command),
     #[command(subcommand)]
     Config(config::Command),
+    Completions(completions::Args),
     /// Print the manual as Markdown
     #[command(name = "__reference", hide = true)]
     Reference,
@@ -115,6 +119,9 @@ impl Command {
         if let Self::Reference = self {
             out.answer(&reference::markdown(Cli::command()))?;
             return Ok(Code::Done);
+        }
+        if let Self::Completions(args) = self {
+            return args.run(out);
         }
         let makes_home = matches!(self, Self::Init(_) | Self::Demo(_));
         if let Some(path) = config.filter(|path| !makes_home && !path.exists()) {
@@ -152,14 +159,20 @@ impl Command {
             Self::Approvals(command) => command.run(session).await,
             Self::Audit(command) => command.run(session).await,
             Self::Env(command) => command.run(session).await,
+            Self::Variables(command) => command.run(session).await,
             Self::Budget(command) => command.run(session).await,
             Self::Mcp(command) => command.run(session).await,
             Self::Model(command) => command.run(session).await,
             Self::Key(command) => command.run(session).await,
             Self::Config(command) => command.run(session),
-            Self::Reference => Ok(Code::Done),
+            Self::Completions(_) | Self::Reference => Ok(Code::Done),
         }
     }
+}
+
+/// The whole command line.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Help and version end well; anything else clap says is a usage error.

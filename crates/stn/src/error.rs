@@ -1,6 +1,7 @@
 //! What a command can end with: exit codes, and how a failure is told.
 
 use crate::out::Out;
+use crate::problems;
 use station_core::{Error, Kind};
 use station_server::wire;
 use std::process::ExitCode;
@@ -68,7 +69,8 @@ pub(crate) fn tell(out: &Out, failure: &Failure) -> Code {
     if error.kind() == Kind::Internal && !tracing::enabled!(tracing::Level::ERROR) {
         told.error.hints.push("run it again with STN_LOG_LEVEL=debug to see the cause".to_owned());
     }
-    out.error(&told);
+    let excerpt = error.place().and_then(|(file, at)| problems::excerpt(file, at));
+    out.error(&told, &excerpt.into_iter().flatten().collect::<Vec<_>>());
     code(error.kind())
 }
 

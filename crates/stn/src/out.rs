@@ -77,6 +77,11 @@ impl Out {
         self.to_stdout(&format!("{text}{end}"))
     }
 
+    /// Prints the text of a file as it is, with no line end added.
+    pub(crate) fn verbatim(&self, text: &str) -> Result<()> {
+        self.to_stdout(text)
+    }
+
     /// Prints lines for people, as they are.
     pub(crate) fn lines(&self, lines: &[(Tone, String)]) -> Result<()> {
         let text: String = lines.iter().map(|(tone, line)| painted(*tone, line) + "\n").collect();
@@ -117,8 +122,9 @@ impl Out {
         }
     }
 
-    /// A failure, with its hints: as text, or as the JSON of the API, on stderr in both forms.
-    pub(crate) fn error(&self, told: &wire::Error) {
+    /// A failure, with the lines that show its place and with its hints: as text, or as the JSON of the API, on stderr in
+    /// both forms.
+    pub(crate) fn error(&self, told: &wire::Error, excerpt: &[String]) {
         if self.is_json() {
             // The one failure of serializing is a map key that is not text, and there is none.
             let text = serde_json::to_string(told).unwrap_or_default();
@@ -126,6 +132,9 @@ impl Out {
             return;
         }
         let mut text = format!("{ERROR}error:{ERROR:#} {}\n", shown(&told.error.message));
+        for line in excerpt {
+            text += &format!("{QUIET}{}{QUIET:#}\n", shown(line));
+        }
         let again = told.error.retry_after_s.map(|seconds| format!("try again in {seconds} s"));
         for hint in told.error.hints.iter().chain(&again) {
             text += &format!("{HINT}hint:{HINT:#} {}\n", shown(hint));
@@ -205,7 +214,7 @@ pub(crate) fn usage(error: &clap::Error, form: Form) -> Result<()> {
             let plain = error.render().to_string();
             let message = plain.trim_start_matches("error: ").trim_end().to_owned();
             let body = wire::ErrorBody { kind: "usage", message, hints: Vec::new(), retry_after_s: None };
-            out.error(&wire::Error { error: body });
+            out.error(&wire::Error { error: body }, &[]);
         } else {
             write_stderr(&text);
         }

@@ -4,7 +4,7 @@
 //! server file only keys, punctuation and `{{ … }}` are, with everything else masked character for character.
 
 use crate::out::{Out, Tone};
-use station_core::file::{Problem, Severity};
+use station_core::file::{Position, Problem, Severity};
 use std::path::Path;
 
 /// Longest line that is shown; a longer one is data, not text that somebody typed.
@@ -21,7 +21,8 @@ pub(crate) fn tell(out: &Out, root: &Path, problem: &Problem) {
         Severity::Note => out.note(Tone::Quiet, &format!("note: {problem}")),
     }
     if problem.severity != Severity::Note {
-        for line in excerpt(root, problem).into_iter().flatten() {
+        let lines = problem.at.and_then(|at| excerpt(&root.join(&problem.path), at));
+        for line in lines.into_iter().flatten() {
             out.note(Tone::Quiet, &line);
         }
     }
@@ -30,11 +31,10 @@ pub(crate) fn tell(out: &Out, root: &Path, problem: &Problem) {
     }
 }
 
-/// The line a problem stands in, and a caret below it.
-fn excerpt(root: &Path, problem: &Problem) -> Option<[String; 2]> {
-    let at = problem.at?;
-    let kind = Kind::of(&problem.path)?;
-    let text = std::fs::read_to_string(root.join(&problem.path)).ok()?;
+/// The line that holds a place of a file, and a caret below it; `None` for a file whose lines may not be shown.
+pub(crate) fn excerpt(file: &Path, at: Position) -> Option<[String; 2]> {
+    let kind = Kind::of(file.to_str()?)?;
+    let text = std::fs::read_to_string(file).ok()?;
     let line = text.trim_start_matches('\u{feff}').lines().nth(at.line.checked_sub(1)?)?;
     if line.chars().count() > LINE_CHARS_MAX {
         return None;

@@ -35,6 +35,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("reqwest", &["station-llm", "station-mcp"]),
     ("axum", &["station-server"]),
     ("clap", &["stn"]),
+    ("clap_complete", &["stn"]),
     ("comfy-table", &["stn"]),
     ("indicatif", &["stn"]),
     ("tracing-subscriber", &["stn"]),

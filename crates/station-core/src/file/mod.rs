@@ -6,6 +6,7 @@
 mod concurrency;
 pub mod config;
 pub mod edit;
+pub mod exported;
 mod json;
 mod limits;
 pub mod passed;

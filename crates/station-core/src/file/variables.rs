@@ -57,7 +57,9 @@ fn value(sheet: &mut Sheet<'_>, key: &str, at: usize, node: &Node) -> Option<Sec
     Some(Secret::new(scalar.shown()))
 }
 
-fn is_name(key: &str) -> bool {
+/// Whether a template can ask for a variable of this name.
+#[must_use]
+pub fn is_name(key: &str) -> bool {
     key.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
         && key.chars().all(|c| c.is_alphanumeric() || c == '_')
 }

@@ -149,3 +149,23 @@ impl From<&station_engine::ReasonedTool> for ReasonedTool {
         Self { tool: chosen.tool.clone(), reason: chosen.reason.clone() }
     }
 }
+
+/// What an imported agent names that is not there.
+#[derive(Clone, Debug, Serialize)]
+pub struct Missing {
+    /// Grants that no tool stands behind.
+    pub tools: Vec<String>,
+    /// Servers.
+    pub servers: Vec<String>,
+    /// Agents that it may call.
+    pub agents: Vec<String>,
+    /// Variables without a value that its servers ask for.
+    pub variables: Vec<String>,
+}
+
+impl From<&station_engine::Missing> for Missing {
+    fn from(missing: &station_engine::Missing) -> Self {
+        let station_engine::Missing { tools, servers, agents, variables } = missing.clone();
+        Self { tools, servers, agents, variables }
+    }
+}

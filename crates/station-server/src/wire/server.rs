@@ -83,3 +83,57 @@ impl From<&ServerDetails> for Server {
         }
     }
 }
+
+/// A server with all that can be told of it without a secret.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerView {
+    /// The server.
+    pub server: Server,
+    /// Its file, relative to the workspace.
+    pub path: String,
+    /// `environment` or `run`: who shares a process of it.
+    pub isolation: &'static str,
+    /// Longest time of one call; `null` where the configured one holds.
+    pub timeout_ms: Option<u64>,
+    /// Calls at a time; `null` where the default holds.
+    pub concurrency: Option<u32>,
+    /// Agents that may use it, as patterns; empty for all.
+    pub allow_agents: Vec<String>,
+    /// Variables that it asks for.
+    pub variables: Vec<ServerVariable>,
+    /// Its tools.
+    pub tools: Vec<super::Tool>,
+    /// Agents with a grant of one of its tools.
+    pub granted_to: Vec<String>,
+}
+
+/// A variable that a server asks for.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerVariable {
+    /// Its name.
+    pub name: String,
+    /// Whether it has a value, a default counted.
+    pub has_value: bool,
+}
+
+impl From<&station_engine::ServerView> for ServerView {
+    fn from(view: &station_engine::ServerView) -> Self {
+        let settings = &view.settings;
+        let variable =
+            |(name, has_value): &(String, bool)| ServerVariable { name: name.clone(), has_value: *has_value };
+        Self {
+            server: Server::from(&view.details),
+            path: view.path.clone(),
+            isolation: match settings.isolation {
+                station_core::Isolation::Environment => "environment",
+                station_core::Isolation::Run => "run",
+            },
+            timeout_ms: settings.timeout_s.map(|s| s.saturating_mul(1_000)),
+            concurrency: settings.concurrency,
+            allow_agents: settings.allow_agents.clone(),
+            variables: view.variables.iter().map(variable).collect(),
+            tools: view.details.tools.iter().map(super::Tool::from).collect(),
+            granted_to: view.granted_to.clone(),
+        }
+    }
+}

@@ -50,3 +50,33 @@ impl From<&station_core::Tool> for Tool {
         }
     }
 }
+
+/// What a tool answered to a person.
+#[derive(Clone, Debug, Serialize)]
+pub struct CalledTool {
+    /// The id that the call carried; the audit names it too.
+    pub effect_id: String,
+    /// The result as text.
+    pub text: String,
+    /// The structured result.
+    pub structured: Option<Value>,
+    /// Whether the tool says that it failed.
+    pub is_error: bool,
+    /// Bytes of the result that were left out.
+    pub cut_bytes: u64,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
+impl From<&station_engine::CalledTool> for CalledTool {
+    fn from(called: &station_engine::CalledTool) -> Self {
+        Self {
+            effect_id: called.effect.to_string(),
+            text: called.text.clone(),
+            structured: called.structured.clone(),
+            is_error: called.is_error,
+            cut_bytes: called.cut_bytes,
+            took_ms: called.ms,
+        }
+    }
+}

@@ -47,3 +47,97 @@ fn read_only_files_make_an_environment_of_the_store() {
     "#]]);
     assert!(!home.config("environments/prod").exists());
 }
+
+#[test]
+fn an_environment_is_shown_described_and_deleted() {
+    let home = Home::with_init();
+    home.stn(&["env", "create", "prod", "--description", "Production"]).done();
+    home.agent("prod", "helper", "");
+    home.write("environments/prod/variables.yml", "TOKEN: s3cret\n");
+    home.write(
+        "environments/prod/environment.yml",
+        "# rules\ndescription: Production # of ours\ntools: {}\n",
+    );
+    home.stn(&["sync", "prod", "--quiet"]).done();
+    home.stn(&["env", "update", "2", "--description", "The real one"]).is(&expect![[r#"
+        Environment 2 `prod`
+          description  The real one
+          origin  file
+          folder  $HOME/.config/station/environments/prod
+          agents  helper
+          variables  TOKEN
+          runs  0 runs
+    "#]]);
+    assert_eq!(
+        home.read("environments/prod/environment.yml"),
+        "# rules\ndescription: \"The real one\" # of ours\ntools: {}\n"
+    );
+    home.stn(&["env", "get", "prdo"]).is(&expect![[r#"
+        --- stderr
+        error: environment `prdo` does not exist
+        hint: did you mean `prod`?
+        --- exit 1
+    "#]]);
+    home.stn(&["env", "delete", "prod"]).is(&expect![[r#"
+        --- stderr
+        Environment `prod` would go with
+          1 agent: helper
+          1 variable: TOKEN
+          the folder $HOME/.config/station/environments/prod with 3 files
+            environments/prod/agents/helper.prompt
+            environments/prod/environment.yml
+            environments/prod/variables.yml
+          0 runs would be kept.
+        error: nobody can be asked: delete environment `prod`?
+        hint: say yes with `--yes`
+        --- exit 1
+    "#]]);
+    assert!(home.config("environments/prod/agents/helper.prompt").exists());
+    home.stn(&["env", "delete", "prod", "--yes"]).is(&expect![[r#"
+        Deleted environment `prod`.
+        --- stderr
+        Environment `prod` would go with
+          1 agent: helper
+          1 variable: TOKEN
+          the folder $HOME/.config/station/environments/prod with 3 files
+            environments/prod/agents/helper.prompt
+            environments/prod/environment.yml
+            environments/prod/variables.yml
+          0 runs would be kept.
+    "#]]);
+    assert!(!home.config("environments/prod").exists());
+    assert_eq!(home.json(&["env", "list"])["count"], 1);
+    home.stn(&["env", "delete", "default", "--yes"]).is(&expect![[r#"
+        --- stderr
+        error: environment `default` cannot be deleted: it is meant where none is named
+        hint: delete what is in it: `stn agent delete`, `stn mcp delete`, `stn variables unset`
+        --- exit 1
+    "#]]);
+    // It comes back empty, with its id.
+    home.stn(&["env", "create", "prod"]).done();
+    let back = home.json(&["env", "get", "prod"]);
+    assert_eq!((&back["environment"]["id"], &back["agents"]), (&2.into(), &serde_json::json!([])));
+    assert_eq!(back["variables"], serde_json::json!([]));
+}
+
+#[test]
+fn an_environment_with_runs_that_have_not_ended_stays() {
+    let home = Home::with_init();
+    home.stn(&["env", "create", "prod"]).done();
+    home.agent("prod", "helper", "model: offline\n");
+    home.stn(&["sync", "prod", "--quiet"]).done();
+    home.stn(&["agent", "run", "helper", "wait", "--env", "prod", "--detach"]).done();
+    home.stn(&["env", "delete", "prod", "--yes"]).is(&expect![[r#"
+        --- stderr
+        error: environment `prod` has 1 run that has not ended
+        hint: `stn runs list --waiting` shows them; `stn runs cancel` ends one
+        --- exit 1
+    "#]]);
+    home.stn(&["agent", "delete", "helper", "--env", "prod", "--yes"]).is(&expect![[r#"
+        --- stderr
+        error: agent `helper` has 1 run that has not ended
+        hint: `stn runs list --waiting` shows them; `stn runs cancel` ends one
+        --- exit 1
+    "#]]);
+    assert!(home.config("environments/prod/agents/helper.prompt").exists());
+}

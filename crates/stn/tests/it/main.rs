@@ -6,11 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "these are tests, also where they help each other")]
 
 mod agent;
+mod agent_files;
 mod approvals;
 mod at_rest;
 mod audit;
 mod away;
 mod budget;
+mod completions;
 mod config;
 mod context;
 mod demo;
@@ -24,15 +26,18 @@ mod key;
 mod kill;
 mod many;
 mod mcp;
+mod mcp_files;
 mod model;
 mod network;
 mod old_home;
 mod remote;
 mod runs;
+mod runs_which;
 mod serve;
 mod streams;
 mod sync;
 mod test;
+mod variables;
 mod watch;
 
 use std::collections::BTreeSet;

@@ -1,10 +1,14 @@
 //! `stn agent …`
 
 mod create;
+mod delete;
+mod export;
 mod find;
+mod import;
 mod list;
 mod run;
 mod show;
+mod update;
 
 pub(crate) use run::{Handed, handed, run_agent, timeout, variable};
 
@@ -17,6 +21,10 @@ pub(crate) enum Command {
     Create(create::Args),
     List(list::Args),
     Show(show::Args),
+    Update(update::Args),
+    Delete(delete::Args),
+    Export(export::Args),
+    Import(import::Args),
     Run(run::Args),
 }
 
@@ -26,6 +34,10 @@ impl Command {
             Self::Create(args) => args.run(session).await,
             Self::List(args) => args.run(session).await,
             Self::Show(args) => args.run(session).await,
+            Self::Update(args) => args.run(session).await,
+            Self::Delete(args) => args.run(session).await,
+            Self::Export(args) => args.run(session).await,
+            Self::Import(args) => args.run(session).await,
             Self::Run(args) => args.run(session).await,
         }
     }

@@ -1,26 +1,41 @@
 //! `stn mcp …`
 
+mod add;
+mod call;
+mod delete;
 mod list;
+mod show;
 mod status;
+mod sync;
 mod tools;
 
 use crate::error::Result;
 use crate::session::Session;
 
-/// Look at MCP servers and their tools, as they were found last; nothing is started
+/// Add MCP servers, look at them and their tools, ask them anew, call their tools
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
+    Add(add::Args),
+    Show(show::Args),
     Tools(tools::Args),
     Status(status::Args),
+    Sync(sync::Args),
+    Call(call::Args),
+    Delete(delete::Args),
 }
 
 impl Command {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         match self {
             Self::List(args) => args.run(session).await,
+            Self::Add(args) => args.run(session).await,
+            Self::Show(args) => args.run(session).await,
             Self::Tools(args) => args.run(session).await,
             Self::Status(args) => args.run(session).await,
+            Self::Sync(args) => args.run(session).await,
+            Self::Call(args) => args.run(session).await,
+            Self::Delete(args) => args.run(session).await,
         }
     }
 }

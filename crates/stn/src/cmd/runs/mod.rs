@@ -1,6 +1,7 @@
 //! `stn runs …`
 
 mod cancel;
+mod export;
 mod follow;
 mod fork;
 mod inspect;
@@ -10,6 +11,7 @@ mod record;
 mod resume;
 mod retry;
 mod settle;
+mod which;
 
 use crate::error::Result;
 use crate::session::Session;
@@ -25,6 +27,7 @@ pub(crate) enum Command {
     Cancel(cancel::Args),
     Fork(fork::Args),
     Record(record::Args),
+    Export(export::Args),
     Settle(settle::Args),
     Prune(prune::Args),
 }
@@ -39,6 +42,7 @@ impl Command {
             Self::Retry(args) => args.run(session).await,
             Self::Cancel(args) => args.run(session).await,
             Self::Fork(args) => args.run(session).await,
+            Self::Export(args) => args.run(session).await,
             Self::Record(args) => args.run(session).await,
             Self::Settle(args) => args.run(session).await,
             Self::Prune(args) => args.run(session).await,

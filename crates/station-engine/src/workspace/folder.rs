@@ -1,9 +1,6 @@
-//! The folder where people keep agents and servers as files: reading an environment whole, writing one file safely.
-//!
-//! **Invariant:** a file is replaced by rename after fsync, so a reader and a crash see the old text or the new one.
-//! A missing environment folder is an error, never "everything was removed", and a file that cannot be read is a
-//! problem of that file, never its removal.
+//! Where files are, and one environment's folder read whole.
 
+use super::write::{Replace, fresh_id, unwritable, write};
 use crate::FolderLock;
 use station_core::file::passed::{self, Within};
 use station_core::file::{Position, Problem, Severity, edit};
@@ -12,7 +9,7 @@ use station_core::{AgentName, BlobHash, EnvironmentName, Error, Result, Secret};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Largest file that is read: definitions are text that people write.
@@ -22,7 +19,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Workspace {
     folder: PathBuf,
-    root: PathBuf,
+    pub(super) root: PathBuf,
     id: Option<String>,
     read_only: bool,
 }
@@ -253,7 +250,7 @@ impl Workspace {
         format!("agents/{name}.prompt")
     }
 
-    fn environments_folder(&self) -> PathBuf {
+    pub(super) fn environments_folder(&self) -> PathBuf {
         self.root.join("environments")
     }
 
@@ -366,7 +363,7 @@ fn read_text(path: &Path) -> Result<String, (Option<Position>, String)> {
 }
 
 /// Entries of `folder`, sorted by name; none where it is missing. Hidden ones are passed over.
-fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         // A link that leads nowhere is not an empty folder.
@@ -392,55 +389,8 @@ fn stem(path: &Path, ending: &str) -> Option<String> {
     path.file_name()?.to_str()?.strip_suffix(ending).map(str::to_owned)
 }
 
-/// Whether an existing file may be replaced.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Replace {
-    Allowed,
-    Refused,
-}
-
-/// Writes `text` beside `path`, syncs it, and puts it in place in one step.
-fn write(path: &Path, text: &str, replace: Replace) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
-    let temporary = folder.join(format!(".{name}.{}", fresh_id()?));
-    let result = (|| {
-        let mut file = fs::File::create_new(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        match replace {
-            Replace::Allowed => fs::rename(&temporary, path)?,
-            Replace::Refused => {
-                fs::hard_link(&temporary, path)?;
-                fs::remove_file(&temporary)?;
-            }
-        }
-        fs::File::open(folder)?.sync_all()
-    })();
-    result.map_err(|error: std::io::Error| {
-        drop(fs::remove_file(&temporary));
-        if error.kind() == ErrorKind::AlreadyExists {
-            return Error::conflict(format!("the file {} exists already", path.display()));
-        }
-        unwritable(path, error)
-    })
-}
-
-fn fresh_id() -> Result<String> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)
-        .map_err(|cause| Error::internal("asking the system for random bytes", cause))?;
-    Ok(hex::encode(bytes))
-}
-
 fn unreadable(path: &Path, error: std::io::Error) -> Error {
     Error::invalid(format!("{} cannot be read: {}", path.display(), error.kind())).with_cause(error)
-}
-
-fn unwritable(path: &Path, error: std::io::Error) -> Error {
-    Error::invalid(format!("{} cannot be written: {}", path.display(), error.kind()))
-        .with_cause(error)
-        .with_hint("check the folder's permissions and the free space")
 }
 
 /// The machine's own id; empty where it has none (machine-id(5)).

@@ -1,0 +1,168 @@
+//! Makes an agent, with tools chosen by ranking where none are named.
+
+use super::{AgentDetails, AgentRef};
+use crate::Station;
+use crate::change::Thing;
+use station_core::file::edit;
+use station_core::rank::{Document, rank};
+use station_core::{AgentName, Caller, EnvironmentName, Error, Result, Tool};
+
+/// Tools that `create_agent` chooses at most: more only make a model slower to choose right.
+const CHOSEN_MAX: usize = 8;
+
+/// A tool is chosen if it scores at least this share of the best one.
+const SCORE_SHARE: f64 = 0.35;
+
+/// An agent to be made.
+#[derive(Clone, Debug)]
+pub struct NewAgent {
+    /// Its name.
+    pub name: AgentName,
+    /// One line.
+    pub description: String,
+    /// Its environment.
+    pub environment: EnvironmentName,
+    /// Its instructions; made from the description where `None`.
+    pub prompt: Option<String>,
+    /// What it works in, e.g. `devops`: enters the ranking and is kept as a tag.
+    pub domain: Option<String>,
+    /// The model; the configured one where `None`.
+    pub model: Option<String>,
+    /// Its limit of steps; computed for each run where `None`.
+    pub max_steps: Option<i64>,
+    /// Its tools; chosen by ranking where `None`.
+    pub tools: Option<Vec<String>>,
+    /// Other agents it may call.
+    pub agents: Vec<String>,
+    /// When it is to run, as cron; kept in its file.
+    pub schedule: Option<String>,
+}
+
+/// A tool of a new agent, with the reason for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReasonedTool {
+    /// The grant as written.
+    pub tool: String,
+    /// Why it was chosen, in words.
+    pub reason: String,
+}
+
+impl Station {
+    /// Makes an agent: writes its file and applies it, or makes a row of the store where files are read-only.
+    ///
+    /// # Errors
+    /// `Conflict` where it exists; `NotFound` where the environment does not.
+    pub async fn create_agent(
+        &self,
+        by: &Caller,
+        new: NewAgent,
+    ) -> Result<(AgentDetails, Vec<ReasonedTool>)> {
+        let environment = self.find_environment(&new.environment).await?;
+        if !self.store().agents_named(new.name.as_str(), Some(environment.id)).await?.is_empty() {
+            return Err(Error::conflict(format!(
+                "agent `{}` exists already in environment `{}`",
+                new.name, environment.name
+            ))
+            .with_hint("choose another name, or edit its file"));
+        }
+        let catalog = self.store().catalog(environment.id).await?;
+        let reasons = match &new.tools {
+            Some(tools) => named(tools),
+            None => choose(&new, &catalog),
+        };
+        let source = source(&new, &reasons);
+        if self.config().workspace.takes_files(&environment.name) {
+            let exists = || Error::conflict(format!("agent `{}` has a file already", new.name));
+            self.change_file(&environment.name, Thing::Agent(new.name.as_str()), |before| match before {
+                Some(_) => {
+                    Err(exists().with_hint(format!("apply it with `stn sync {}`", new.environment)).into())
+                }
+                None => Ok(Some(source)),
+            })
+            .await?;
+        } else {
+            self.put_in_store(&environment, &new.name, source).await?;
+        }
+        let named = AgentRef::Name { name: new.name.to_string(), environment: Some(environment.name) };
+        Ok((self.show_agent(by, &named).await?, reasons))
+    }
+}
+
+fn named(tools: &[String]) -> Vec<ReasonedTool> {
+    tools.iter().map(|tool| ReasonedTool { tool: tool.clone(), reason: "named".to_owned() }).collect()
+}
+
+/// Chooses tools by ranking name, description and domain against the catalog.
+fn choose(new: &NewAgent, catalog: &[Tool]) -> Vec<ReasonedTool> {
+    let domain = new.domain.as_deref().unwrap_or_default();
+    let query =
+        format!("{} {} {domain} {}", new.name, new.description, new.prompt.as_deref().unwrap_or_default());
+    let documents: Vec<Document<'_>> = catalog
+        .iter()
+        .map(|tool| Document {
+            name: &tool.name,
+            description: &tool.description,
+            parameters: tool.input_schema["properties"]
+                .as_object()
+                .map(|it| it.keys().cloned().collect())
+                .unwrap_or_default(),
+        })
+        .collect();
+    let ranked = rank(&query, &documents);
+    let best = ranked.first().map_or(0.0, |first| first.score);
+    let chosen =
+        ranked.into_iter().take(CHOSEN_MAX).filter(|it| it.score > 0.0 && it.score >= best * SCORE_SHARE);
+    chosen
+        .map(|it| {
+            let tool = &catalog[it.index];
+            let unique = catalog.iter().filter(|other| other.name == tool.name).count() == 1;
+            let written = if unique {
+                format!("__{}", tool.name)
+            } else {
+                format!("{}__{}", tool.server_name, tool.name)
+            };
+            let by_domain = new
+                .domain
+                .as_deref()
+                .map(|domain| format!(" (domain `{domain}` was counted in)"))
+                .unwrap_or_default();
+            let reason =
+                format!("of server `{}`: matches {}{by_domain}", tool.server_name, it.matched.join(", "));
+            ReasonedTool { tool: written, reason }
+        })
+        .collect()
+}
+
+fn source(new: &NewAgent, reasons: &[ReasonedTool]) -> String {
+    let tools: Vec<String> = reasons.iter().map(|it| it.tool.clone()).collect();
+    let tags: Vec<String> = new.domain.iter().cloned().collect();
+    let prompt = new.prompt.clone().unwrap_or_else(|| {
+        let domain =
+            new.domain.as_deref().map(|domain| format!(" Your domain is {domain}.")).unwrap_or_default();
+        format!(
+            "You are {}.{domain} {}\n\nUse your tools to find out what you need to know, and do not guess. \
+             Answer in a few sentences, and say what you looked at.",
+            new.name,
+            new.description.trim_end_matches('.').to_owned() + "."
+        )
+    });
+    let text = edit::new_agent(
+        new.name.as_str(),
+        &new.description,
+        &tags,
+        new.model.as_deref(),
+        new.max_steps,
+        &tools,
+        &new.agents,
+        &prompt,
+    );
+    match &new.schedule {
+        None => text,
+        // The front matter's strings are quoted, so the first such line is the one that closes it.
+        Some(cron) => text.replacen(
+            "\n---\n",
+            &format!("\nschedule:\n  cron: {}\n---\n", serde_json::Value::from(cron.as_str())),
+            1,
+        ),
+    }
+}

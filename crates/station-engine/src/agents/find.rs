@@ -1,0 +1,141 @@
+//! Finds agents, lists them, shows one.
+
+use crate::Station;
+use crate::prepare::read_prompt;
+use crate::workspace::Workspace;
+use station_core::file::prompt::Prompt;
+use station_core::{Agent, AgentId, Caller, Environment, EnvironmentName, Error, Origin, Result, Tool, near};
+use std::path::PathBuf;
+
+/// An agent as named by a person: a number is global, a name belongs to an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentRef {
+    /// By id.
+    Id(AgentId),
+    /// By name; without an environment, `default` is meant.
+    Name {
+        /// The name.
+        name: String,
+        /// The environment named beside it.
+        environment: Option<EnvironmentName>,
+    },
+}
+
+impl AgentRef {
+    /// Reads what a person typed: digits are an id, anything else a name.
+    #[must_use]
+    pub fn parse(text: &str, environment: Option<EnvironmentName>) -> Self {
+        match text.parse() {
+            Ok(id) if text.chars().all(|c| c.is_ascii_digit()) => Self::Id(AgentId(id)),
+            _ => Self::Name { name: text.to_owned(), environment },
+        }
+    }
+}
+
+/// An agent with everything its definition says.
+#[derive(Clone, Debug)]
+pub struct AgentDetails {
+    /// Its row.
+    pub agent: Agent,
+    /// Its environment.
+    pub environment: Environment,
+    /// Its definition, read.
+    pub prompt: Prompt,
+    /// Its grants: as written, and the server and tool each means now.
+    pub tools: Vec<(String, Option<Tool>)>,
+    /// Its file; `None` for an agent of the store.
+    pub path: Option<PathBuf>,
+}
+
+impl Station {
+    /// Agents by environment and name.
+    ///
+    /// # Errors
+    /// `NotFound` where the environment does not exist.
+    pub async fn list_agents(
+        &self,
+        _by: &Caller,
+        environment: Option<&EnvironmentName>,
+    ) -> Result<Vec<Agent>> {
+        let environment = match environment {
+            Some(name) => Some(self.find_environment(name).await?.id),
+            None => None,
+        };
+        self.store().agents(environment).await
+    }
+
+    /// One agent with its definition and grants.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid` where its definition is broken.
+    pub async fn show_agent(&self, _by: &Caller, agent: &AgentRef) -> Result<AgentDetails> {
+        let agent = self.find_agent(agent).await?;
+        let environment = self.environment_of(&agent).await?;
+        let prompt = read_prompt(self, &agent).await?;
+        let catalog = self.store().catalog(agent.environment).await?;
+        let grants = self.store().grants(agent.id).await?;
+        let tools = grants
+            .into_iter()
+            .map(|it| {
+                let tool = catalog.iter().find(|tool| Some(tool.id) == it.tool).cloned();
+                (it.written, tool)
+            })
+            .collect();
+        let path = (agent.origin == Origin::File).then(|| {
+            self.config()
+                .workspace
+                .environment_folder(&environment.name)
+                .join(Workspace::agent_path(&agent.name))
+        });
+        Ok(AgentDetails { agent, environment, prompt, tools, path })
+    }
+
+    /// The agent a person means.
+    ///
+    /// # Errors
+    /// `NotFound`, with the environments that have one of that name.
+    pub(crate) async fn find_agent(&self, agent: &AgentRef) -> Result<Agent> {
+        match agent {
+            AgentRef::Id(id) => {
+                let found = self.store().agent(*id).await?;
+                found.ok_or_else(|| {
+                    Error::not_found(format!("agent {id} does not exist"))
+                        .with_hint("`stn agent list` shows them")
+                })
+            }
+            AgentRef::Name { name, environment } => {
+                let meant = environment.clone().unwrap_or_default();
+                if let Some(environment) = self.store().environment(meant.as_str()).await?
+                    && let Some(found) = self.store().agents_named(name, Some(environment.id)).await?.pop()
+                {
+                    return Ok(found);
+                }
+                Err(self.no_agent(name, &meant).await?)
+            }
+        }
+    }
+
+    pub(crate) async fn environment_of(&self, agent: &Agent) -> Result<Environment> {
+        let environment = self.store().environment_by_id(agent.environment).await?;
+        environment
+            .ok_or_else(|| Error::not_found(format!("the environment of agent `{}` is gone", agent.name)))
+    }
+
+    async fn no_agent(&self, name: &str, meant: &EnvironmentName) -> Result<Error> {
+        let error = Error::not_found(format!("agent `{name}` does not exist in environment `{meant}`"));
+        let mut elsewhere = Vec::new();
+        for agent in self.store().agents_named(name, None).await? {
+            elsewhere.push(format!("`--env {}`", self.environment_of(&agent).await?.name));
+        }
+        if !elsewhere.is_empty() {
+            return Ok(error.with_hint(format!("there is one elsewhere: {}", elsewhere.join(", "))));
+        }
+        let environment = self.store().environment(meant.as_str()).await?;
+        let agents = match environment {
+            Some(it) => self.store().agents(Some(it.id)).await?,
+            None => Vec::new(),
+        };
+        let hint = near::hint(name, agents.iter().map(|it| it.name.as_str()));
+        Ok(error.with_hint(hint.unwrap_or_else(|| "`stn agent list` shows them".to_owned())))
+    }
+}

@@ -1,0 +1,188 @@
+//! One file of an environment changed by a verb: planned first, then written, then applied.
+//!
+//! The plan is made of the folder as it would be, before anything is written, so a change that the plan refuses leaves
+//! no broken file behind; and it is the plan of this one thing alone, so that a verb never applies what somebody else
+//! is in the middle of writing. Between planning and writing the file must be as it was read.
+
+use crate::Station;
+use crate::workspace::FolderRead;
+use station_core::file::{Problem, Severity};
+use station_core::sync::{Change, Plan, Removals, Text};
+use station_core::{EnvironmentName, Error, Result, Secret};
+
+/// What a file of an environment's folder defines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Thing<'a> {
+    /// The agent of this name.
+    Agent(&'a str),
+    /// The server file of this name, without `.json`.
+    Config(&'a str),
+    /// `variables.yml`.
+    Variables,
+    /// `environment.yml`.
+    Rules,
+}
+
+/// Why an edit was not made.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The file as it is does not allow it.
+    Problem(Problem),
+    /// Something else is wrong.
+    Error(Error),
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// What came of a change.
+pub(crate) struct Changed {
+    /// The file, relative to the workspace.
+    pub(crate) path: String,
+    /// Notes and warnings about it.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Station {
+    /// The text of a file of an environment as it is now; `None` where there is none.
+    ///
+    /// # Errors
+    /// `NotFound` where the folder is missing; `Invalid` where the file cannot be read.
+    pub(crate) fn file_of(&self, environment: &EnvironmentName, thing: Thing<'_>) -> Result<Option<Text>> {
+        let workspace = &self.config().workspace;
+        let mut folder = workspace.read(environment, workspace.known_id())?;
+        let path = thing.path(environment, &folder);
+        if let Some(problem) = folder.problems.iter().find(|it| it.path == path && is_error(it)) {
+            return Err(self.refused_in(&path, problem));
+        }
+        Ok(thing.take(&mut folder))
+    }
+
+    /// Writes what `edit` makes of a file, `None` for its removal, and applies that.
+    ///
+    /// # Errors
+    /// Those of `edit`; `Conflict` where files are managed elsewhere, or this one changed meanwhile; `Invalid` where
+    /// what the file would say is refused, or it cannot be written. Then nothing has changed.
+    pub(crate) async fn change_file(
+        &self,
+        environment: &EnvironmentName,
+        thing: Thing<'_>,
+        edit: impl FnOnce(Option<&str>) -> Result<Option<String>, Refusal>,
+    ) -> Result<Changed> {
+        let workspace = &self.config().workspace;
+        if workspace.is_read_only() {
+            return Err(self.managed(environment));
+        }
+        let mut folder = workspace.read(environment, workspace.ensure_id()?)?;
+        let path = thing.path(environment, &folder);
+        if let Some(problem) = folder.problems.iter().find(|it| it.path == path && is_error(it)) {
+            return Err(self.refused_in(&path, problem));
+        }
+        let before = thing.take(&mut folder).map(|text| text.body.expose().to_owned());
+        let after = edit(before.as_deref()).map_err(|refusal| match refusal {
+            Refusal::Problem(problem) => self.refused_in(&path, &problem),
+            Refusal::Error(error) => error,
+        })?;
+        if let Some(after) = &after {
+            thing.put(&mut folder, Text { path: path.clone(), body: Secret::new(after.clone()) });
+        }
+        let Plan { changes, problems, .. } = self.plan(&folder, Removals::Apply).await?.plan;
+        let problems: Vec<Problem> = problems.into_iter().filter(|it| it.path == path).collect();
+        if let Some(problem) = problems.iter().find(|it| is_error(it)) {
+            return Err(refused(problem));
+        }
+        workspace.replace(&path, before.as_deref(), after.as_deref())?;
+        let changes: Vec<Change> = changes.into_iter().filter(|change| thing.is_changed_by(change)).collect();
+        self.apply_changes(environment, &folder, &changes).await?;
+        Ok(Changed { path, problems })
+    }
+
+    /// A problem of the file as it is on disk, with its place.
+    fn refused_in(&self, path: &str, problem: &Problem) -> Error {
+        let error = refused(&Problem { path: path.to_owned(), ..problem.clone() });
+        match problem.at {
+            Some(at) => error.with_place(self.config().workspace.path_of(path), at),
+            None => error,
+        }
+    }
+
+    /// Why something of a file is not changed here.
+    pub(crate) fn managed(&self, environment: &EnvironmentName) -> Error {
+        let folder = self.config().workspace.environment_folder(environment);
+        let sentence = format!("environment `{environment}` is managed by files in {}", folder.display());
+        Error::conflict(sentence).with_hint(
+            "config.yaml says `files: readonly`: change the files where they are kept, then `stn sync`",
+        )
+    }
+}
+
+impl Thing<'_> {
+    /// Where the file is, or would be, relative to the workspace.
+    fn path(self, environment: &EnvironmentName, folder: &FolderRead) -> String {
+        let within = |relative: &str| format!("environments/{environment}/{relative}");
+        match self {
+            Self::Agent(name) => within(&format!("agents/{name}.prompt")),
+            Self::Config(name) => match folder.files.configs.get(name) {
+                Some(text) => text.path.clone(),
+                None => within(&format!("mcp-servers/{name}.json")),
+            },
+            Self::Variables => within("variables.yml"),
+            Self::Rules => within("environment.yml"),
+        }
+    }
+
+    fn take(self, folder: &mut FolderRead) -> Option<Text> {
+        match self {
+            Self::Agent(name) => folder.files.agents.remove(name),
+            Self::Config(name) => folder.files.configs.remove(name),
+            Self::Variables => folder.files.variables.take(),
+            Self::Rules => folder.files.rules.take(),
+        }
+    }
+
+    fn put(self, folder: &mut FolderRead, text: Text) {
+        match self {
+            Self::Agent(name) => drop(folder.files.agents.insert(name.to_owned(), text)),
+            Self::Config(name) => drop(folder.files.configs.insert(name.to_owned(), text)),
+            Self::Variables => folder.files.variables = Some(text),
+            Self::Rules => folder.files.rules = Some(text),
+        }
+    }
+
+    fn is_changed_by(self, change: &Change) -> bool {
+        match (self, change) {
+            (_, Change::CreateEnvironment) => true,
+            (Self::Agent(name), Change::PutAgent(row)) => row.name.as_str() == name,
+            (Self::Agent(name), Change::RemoveAgent { name: other, .. })
+            | (
+                Self::Config(name),
+                Change::PutConfig { name: other, .. } | Change::RemoveConfig { name: other, .. },
+            ) => other == name,
+            (Self::Variables, Change::SetVariable { .. } | Change::RemoveVariable { .. })
+            | (Self::Rules, Change::SetRules { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+fn is_error(problem: &Problem) -> bool {
+    problem.severity == Severity::Error
+}
+
+/// A problem of a file as what a verb ends with.
+pub(crate) fn refused(problem: &Problem) -> Error {
+    let error = Error::invalid(problem.to_string());
+    match &problem.hint {
+        Some(hint) => error.with_hint(hint.clone()),
+        None => error,
+    }
+}

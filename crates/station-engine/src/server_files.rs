@@ -1,0 +1,153 @@
+//! Servers added to files and taken out of them, and asked anew.
+//!
+//! A server definition is code execution: adding one is an administrator's right, as soon as there are others.
+
+use crate::Station;
+use crate::catalog::Discovery;
+use crate::change::Thing;
+use crate::servers::ServerRef;
+use serde_json::{Value, json};
+use station_core::file::edit::{put_server, remove_server};
+use station_core::file::{Problem, servers};
+use station_core::{Caller, Environment, EnvironmentName, Error, Result, Server};
+
+/// A server to be added.
+#[derive(Clone, Debug)]
+pub struct NewServer {
+    /// Its name.
+    pub name: String,
+    /// Its environment.
+    pub environment: EnvironmentName,
+    /// Its entry in `mcpServers`, as it is written.
+    pub entry: Value,
+    /// The file it is put into, without `.json`; one of its own name where `None`.
+    pub file: Option<String>,
+}
+
+/// A server that was added.
+#[derive(Clone, Debug)]
+pub struct AddedServer {
+    /// Its row.
+    pub server: Server,
+    /// Its file, relative to the workspace.
+    pub path: String,
+    /// Notes and warnings about that file.
+    pub problems: Vec<Problem>,
+}
+
+/// What goes with a server, and what stays.
+#[derive(Clone, Debug)]
+pub struct ServerDeletion {
+    /// The server.
+    pub server: Server,
+    /// Its environment.
+    pub environment: Environment,
+    /// Its file, relative to the workspace.
+    pub path: String,
+    /// Whether the file goes too, because it defines nothing else.
+    pub file_goes: bool,
+    /// Number of its tools.
+    pub tools: usize,
+    /// Agents with a grant of one of its tools: the grants stay written, without a tool behind them.
+    pub granted_to: Vec<String>,
+}
+
+impl Station {
+    /// Adds a server: to a new file of its name, or behind the servers of another file.
+    ///
+    /// # Errors
+    /// `Conflict` where a server or file of that name exists, or files are managed elsewhere; `Invalid` where the entry
+    /// is refused. Then nothing has changed.
+    pub async fn add_server(&self, _by: &Caller, new: NewServer) -> Result<AddedServer> {
+        let environment = self.find_environment(&new.environment).await?;
+        let name = &new.name;
+        let servers = self.store().servers(Some(environment.id)).await?;
+        if servers.iter().any(|server| server.name == *name) {
+            let sentence = format!("server `{name}` exists already in environment `{}`", environment.name);
+            return Err(Error::conflict(sentence).with_hint("choose another name, or edit its file"));
+        }
+        let config = new.file.as_deref().unwrap_or(name);
+        check_file_name(config)?;
+        let add = |text: Option<&str>| match (text, &new.file) {
+            (None, None) => Ok(Some(fresh(name, &new.entry))),
+            (None, Some(file)) => Err(Error::not_found(format!("there is no server file `{file}.json`"))
+                .with_hint("leave `--file` out: the server gets a file of its own")
+                .into()),
+            (Some(text), _) => Ok(Some(put_server(text, name, &new.entry)?)),
+        };
+        let changed = self.change_file(&environment.name, Thing::Config(config), add).await?;
+        let named = ServerRef::Name { name: name.clone(), environment: environment.name };
+        let server = self.find_server(&named).await?.server;
+        Ok(AddedServer { server, path: changed.path, problems: changed.problems })
+    }
+
+    /// What deleting a server would do.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where its file is managed elsewhere.
+    pub async fn plan_server_deletion(&self, by: &Caller, server: &ServerRef) -> Result<ServerDeletion> {
+        let view = self.show_server(by, server).await?;
+        let (server, environment) = (view.details.server, view.details.environment);
+        if self.config().workspace.is_read_only() {
+            return Err(self.managed(&environment.name));
+        }
+        let file = self.file_of(&environment.name, Thing::Config(&server.config))?;
+        let file = file.ok_or_else(|| self.elsewhere("server", &server.name, &environment))?;
+        let (read, _) = servers::read(file.body.expose(), &file.path, &|_| None);
+        let others = read.iter().flat_map(|read| &read.entries).filter(|entry| entry.name != server.name);
+        Ok(ServerDeletion {
+            path: file.path,
+            file_goes: read.is_some() && others.count() == 0,
+            tools: view.details.tools.len(),
+            granted_to: view.granted_to,
+            server,
+            environment,
+        })
+    }
+
+    /// Deletes the server of exactly this name: takes its entry out of its file, and removes a file that defines
+    /// nothing else. Its row stays as removed; a server of the same name has the same id again.
+    ///
+    /// # Errors
+    /// As [`Station::plan_server_deletion`]; `Invalid` where the entry cannot be taken out alone.
+    pub async fn delete_server(&self, by: &Caller, server: &ServerRef) -> Result<ServerDeletion> {
+        let gone = self.plan_server_deletion(by, server).await?;
+        let take_out = |text: Option<&str>| match text {
+            Some(text) if !gone.file_goes => Ok(Some(remove_server(text, &gone.server.name)?)),
+            _ => Ok(None),
+        };
+        self.change_file(&gone.environment.name, Thing::Config(&gone.server.config), take_out).await?;
+        let subject = format!("server {}", gone.server.id);
+        let detail = json!({"name": gone.server.name, "environment": gone.environment.name.as_str()});
+        self.store().note_deed("delete_server", &subject, detail, &by.name, self.now()).await?;
+        Ok(gone)
+    }
+
+    /// Connects to one server and lists its tools anew.
+    ///
+    /// # Errors
+    /// `NotFound`; the server's own failure is in its row.
+    pub async fn discover_server(&self, _by: &Caller, server: &ServerRef) -> Result<Discovery> {
+        let found = self.find_server(server).await?;
+        self.discover(&found.environment, &|server| server.id == found.server.id).await
+    }
+}
+
+fn fresh(name: &str, entry: &Value) -> String {
+    let file = json!({ "mcpServers": { name: entry } });
+    // A value of ours always serializes.
+    serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
+}
+
+/// A server file's name stands in a path, and decides nothing else.
+fn check_file_name(name: &str) -> Result<()> {
+    let fits = !name.is_empty()
+        && !name.starts_with('.')
+        && !name.ends_with(".openapi")
+        && !name.chars().any(|c| c == '/' || c == '\\' || c.is_control());
+    if fits {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("`{name}` cannot be the name of a server file"))
+        .with_hint("put the server into another file with `--file`"))
+}

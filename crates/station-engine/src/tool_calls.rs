@@ -1,0 +1,108 @@
+//! Tools called by a person, without an agent and without a run.
+//!
+//! Through the gate like every call: rules are checked as they are now, a rule that makes a call wait for a person asks
+//! the one who is here, and the audit has a row before anything is sent.
+
+use crate::call::{self, Admission, Consent};
+use crate::servers::ServerRef;
+use crate::{Clock, Station};
+use serde_json::{Map, Value, json};
+use station_core::approval::Basis;
+use station_core::{BlobHash, Caller, EffectId, Error, Kind, Result, Right, Tool, near, plural};
+use station_mcp::CallEnd;
+use std::time::Instant;
+
+/// What a tool answered.
+#[derive(Clone, Debug)]
+pub struct CalledTool {
+    /// The id that the call carried.
+    pub effect: EffectId,
+    /// The result as text.
+    pub text: String,
+    /// The structured result, where there is one.
+    pub structured: Option<Value>,
+    /// Whether the tool says that it failed.
+    pub is_error: bool,
+    /// Bytes of the result that were left out.
+    pub cut_bytes: u64,
+    /// How long it took.
+    pub ms: u64,
+}
+
+/// How a call by a person goes on.
+#[derive(Clone, Debug)]
+pub enum ToolCallEnd {
+    /// It was sent and answered.
+    Called(CalledTool),
+    /// A rule makes this call wait for a person: call again with their consent.
+    Asks(Basis),
+}
+
+impl Station {
+    /// A tool of a server as the catalog has it.
+    ///
+    /// # Errors
+    /// `NotFound`, with the name that may be meant.
+    pub async fn show_tool(&self, _by: &Caller, server: &ServerRef, tool: &str) -> Result<Tool> {
+        let found = self.find_server(server).await?;
+        let named = found.tools.iter().find(|it| it.name == tool).cloned();
+        named.ok_or_else(|| {
+            let name = &found.server.name;
+            let error = Error::not_found(format!("server `{name}` offers no tool `{tool}`"));
+            let hint = near::hint(tool, found.tools.iter().map(|it| it.name.as_str()));
+            error.with_hint(hint.unwrap_or_else(|| match found.tools.len() {
+                0 => format!("none of its tools is known: ask it with `stn mcp sync {name}`"),
+                n => format!("`stn mcp tools {name}` shows its {}", plural(n, "tool")),
+            }))
+        })
+    }
+
+    /// Calls a tool for a person.
+    ///
+    /// # Errors
+    /// `NotFound`; `Forbidden` where a rule forbids the tool, or asks for a yes from somebody who may not give it;
+    /// `Upstream` where the server did not answer. What the tool itself calls an error is an answer.
+    pub async fn call_tool(
+        &self,
+        by: &Caller,
+        server: &ServerRef,
+        tool: &str,
+        arguments: Map<String, Value>,
+        consent: Consent,
+    ) -> Result<ToolCallEnd> {
+        let tool = self.show_tool(by, server, tool).await?;
+        let hash = BlobHash::of(Value::Object(arguments.clone()).to_string().as_bytes());
+        let permit = match call::admit_person(self, &tool, arguments, consent).await? {
+            Admission::Granted(permit) => permit,
+            Admission::Refused(sentence) => return Err(Error::new(Kind::Forbidden, sentence)),
+            Admission::Asks(basis) => {
+                by.require(Right::Approve)?;
+                return Ok(ToolCallEnd::Asks(basis));
+            }
+        };
+        if permit.terms.approved.is_some() {
+            by.require(Right::Approve)?;
+        }
+        let effect = Clock::effect_id();
+        let subject = format!("tool {}", tool.id);
+        let detail = json!({
+            "effect": effect.to_string(), "server": tool.server_name, "tool": tool.name, "arguments_hash": hash.as_str(),
+            "consent": consent == Consent::Given,
+        });
+        self.store().note_deed("call_tool", &subject, detail, &by.name, self.now()).await?;
+        let started = Instant::now();
+        match call::send_for_person(self, *permit, effect).await {
+            CallEnd::Returned { text, structured, is_error, cut_bytes, .. } => {
+                let ms = crate::lease::millis(started.elapsed());
+                Ok(ToolCallEnd::Called(CalledTool { effect, text, structured, is_error, cut_bytes, ms }))
+            }
+            CallEnd::NotSent { sentence } => {
+                Err(Error::upstream(format!("`{}` was not called: {sentence}", tool.name)))
+            }
+            CallEnd::Unknown { sentence, .. } => {
+                let sentence = format!("it is not known whether `{}` took effect: {sentence}", tool.name);
+                Err(Error::upstream(sentence).with_hint("look before you call it again"))
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `stn agent delete`
+
+use crate::error::{Code, Result};
+use crate::out::Tone;
+use crate::question::{Yes, confirm};
+use crate::session::{Session, environment_name};
+use serde_json::json;
+use station_core::{EnvironmentName, plural};
+use station_engine::{AgentDeletion, AgentRef};
+use station_server::wire;
+
+/// Delete an agent and its file
+///
+/// Its runs are kept. An agent of the same name that is made later has the same id.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its id or name
+    agent: String,
+    /// The environment of a name; an id needs none
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
+    env: Option<EnvironmentName>,
+    #[command(flatten)]
+    yes: Yes,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let agent = AgentRef::parse(&self.agent, self.env);
+        session
+            .with(async |station| {
+                let plan = station.plan_agent_deletion(&session.by, &agent).await?;
+                let name = &plan.agent.name;
+                confirm(session, &told(&plan), &format!("delete agent `{name}`?"), self.yes)?;
+                let gone = station.delete_agent(&session.by, &AgentRef::Id(plan.agent.id)).await?;
+                if session.out.is_json() {
+                    session.out.json(&json!({ "deleted": wire::Deletion::from(&gone) }))?;
+                } else {
+                    session.out.lines(&[(Tone::Good, format!("Deleted agent `{name}`."))])?;
+                }
+                Ok(Code::Done)
+            })
+            .await
+    }
+}
+
+fn told(plan: &AgentDeletion) -> Vec<String> {
+    let (agent, environment) = (&plan.agent, &plan.environment.name);
+    let mut lines =
+        vec![format!("Agent {} `{}` of environment `{environment}` would go.", agent.id, agent.name)];
+    lines.extend(plan.file.iter().map(|file| format!("  its file {file} would go too")));
+    if !plan.called_by.is_empty() {
+        lines.push(format!("  named by {}, which would work without it", plan.called_by.join(", ")));
+    }
+    lines.push(format!("  {} would be kept.", plural(plan.runs, "run")));
+    lines
+}

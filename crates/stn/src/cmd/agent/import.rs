@@ -1,0 +1,133 @@
+//! `stn agent import`
+
+use crate::error::{Code, Failure, Result};
+use crate::out::{Out, Tone};
+use crate::problems;
+use crate::question::{Yes, confirm};
+use crate::session::{Session, environment, environment_name};
+use serde_json::json;
+use station_core::{AgentName, EnvironmentName, Error, Kind};
+use station_engine::{AgentImport, Imported, Missing, OnConflict, Station};
+use station_server::wire;
+use std::io::{IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+
+/// Take in an agent from a file
+///
+/// Reads a `.prompt` file, which is kept byte for byte, or the JSON of an older export. What the agent names and this
+/// environment does not have (tools, servers, agents, variables) is listed; the agent is taken in all the same.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The file; - is standard input
+    file: PathBuf,
+    /// The environment it comes to [default: default]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
+    env: Option<EnvironmentName>,
+    /// Its name there, instead of its own
+    #[arg(long, value_name = "NAME")]
+    rename: Option<String>,
+    #[command(flatten)]
+    yes: Yes,
+}
+
+/// Largest file that is read, as in a workspace.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let import = AgentImport {
+            text: read(&self.file)?,
+            path: Some(self.file.clone()).filter(|file| file.as_os_str() != "-"),
+            environment: environment(self.env.as_ref()),
+            rename: self.rename.as_deref().map(AgentName::parse).transpose()?,
+            on_conflict: if self.yes.yes { OnConflict::Replace } else { OnConflict::Refuse },
+        };
+        session
+            .with(async |station| {
+                let imported = self.import(session, station, import).await?;
+                told(session, &imported)
+            })
+            .await
+    }
+
+    /// Imports, and asks where an agent of that name is there.
+    async fn import(
+        &self,
+        session: &Session<'_>,
+        station: &Station,
+        import: AgentImport,
+    ) -> Result<Imported> {
+        match station.import_agent(&session.by, import.clone()).await {
+            Err(error)
+                if error.kind() == Kind::Conflict
+                    && import.on_conflict == OnConflict::Refuse
+                    && std::io::stdin().is_terminal() =>
+            {
+                confirm(session, &[format!("{error}.")], "replace it?", self.yes)?;
+                let import = AgentImport { on_conflict: OnConflict::Replace, ..import };
+                Ok(station.import_agent(&session.by, import).await?)
+            }
+            done => Ok(done?),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    let shown =
+        if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
+    let mut bytes = Vec::new();
+    let limit = FILE_BYTES_MAX + 1;
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().take(limit).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes))
+    };
+    let refused = |sentence: String| Failure::Station(Error::invalid(sentence));
+    read.map_err(|cause| {
+        let sentence = format!("{shown} cannot be read: {}", cause.kind());
+        Failure::Station(Error::invalid(sentence).with_cause(cause))
+    })?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
+        return Err(refused(format!("{shown} is larger than 1 MiB, and no agent")));
+    }
+    String::from_utf8(bytes).map_err(|_| refused(format!("{shown} is not UTF-8")))
+}
+
+fn told(session: &Session<'_>, imported: &Imported) -> Result {
+    let agent = &imported.agent;
+    for problem in &imported.problems {
+        problems::tell(session.out, &session.settings.root(), problem);
+    }
+    if session.out.is_json() {
+        let row = wire::Agent::new(&agent.agent, agent.environment.name.as_str());
+        let path = agent.path.as_ref().map(|path| path.display().to_string());
+        session.out.json(
+            &json!({ "agent": row, "path": path, "missing": wire::Missing::from(&imported.missing) }),
+        )?;
+        return Ok(Code::Done);
+    }
+    let (id, name, environment) = (agent.agent.id, &agent.agent.name, &agent.environment.name);
+    let mut lines =
+        vec![(Tone::Good, format!("Imported agent {id} `{name}` into environment `{environment}`."))];
+    if let Some(path) = &agent.path {
+        lines.push((Tone::Plain, format!("  file   {}", path.display())));
+    }
+    session.out.lines(&lines)?;
+    tell_missing(session.out, &imported.missing);
+    Ok(Code::Done)
+}
+
+fn tell_missing(out: &Out, missing: &Missing) {
+    // Missing tools and agents are among the warnings about the file.
+    for (noun, names, hint) in [
+        ("server", &missing.servers, "add it with `stn mcp add`"),
+        ("variable", &missing.variables, "set it with `stn variables set`"),
+    ] {
+        for name in names {
+            out.warning(&format!("this environment has no {noun} `{name}`"));
+        }
+        if !names.is_empty() {
+            out.hint(hint);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `stn agent update`
+
+use crate::error::{Code, Result};
+use crate::out::Tone;
+use crate::problems;
+use crate::session::{Session, environment_name};
+use serde_json::json;
+use station_core::file::edit::{AgentEdit, Names, Unset};
+use station_core::{EnvironmentName, Error};
+use station_engine::AgentRef;
+use station_server::wire;
+
+/// Change fields of an agent
+///
+/// Only what is named changes; the rest of the agent's file stays byte for byte: comments, order, keys that Station does
+/// not know. An agent keeps its name: import it under another one with `stn agent import FILE --rename NAME`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its id or name
+    agent: String,
+    /// The environment of a name; an id needs none
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
+    env: Option<EnvironmentName>,
+    /// What it is for, in one line
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Its instructions, whole
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// Its model, e.g. openai/gpt-4o-mini
+    #[arg(long)]
+    model: Option<String>,
+    /// Most model turns of one run, 1 to 25
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=25))]
+    max_steps: Option<i64>,
+    /// Grant exactly these tools; may be given several times
+    #[arg(long = "tool", value_name = "TOOL")]
+    tools: Vec<String>,
+    /// Grant this tool too; may be given several times
+    #[arg(long, value_name = "TOOL")]
+    add_tool: Vec<String>,
+    /// Take this grant away, as it is written in the file; may be given several times
+    #[arg(long, value_name = "TOOL")]
+    remove_tool: Vec<String>,
+    /// Let it call exactly these agents; may be given several times
+    #[arg(long = "agent", value_name = "NAME")]
+    agents: Vec<String>,
+    /// Let it call this agent too; may be given several times
+    #[arg(long, value_name = "NAME")]
+    add_agent: Vec<String>,
+    /// Do not let it call this agent; may be given several times
+    #[arg(long, value_name = "NAME")]
+    remove_agent: Vec<String>,
+    /// Give it exactly these tags; may be given several times
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// When it is to run by itself, as cron with five or six fields; kept in its file, nothing fires it in this release
+    #[arg(long, value_name = "CRON")]
+    schedule: Option<String>,
+    /// Take this field out: model, max_steps, tools, agents, tags or schedule; may be given several times
+    #[arg(long, value_name = "FIELD", value_parser = unset)]
+    unset: Vec<Unset>,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let agent = AgentRef::parse(&self.agent, self.env.clone());
+        let edit = self.edit();
+        if edit.is_empty() {
+            return Err(Error::invalid("nothing is named that is to change")
+                .with_hint("e.g. `--model NAME` or `--add-tool TOOL`; `stn agent update --help` shows all")
+                .into());
+        }
+        session
+            .with(async |station| {
+                let updated = station.update_agent(&session.by, &agent, &edit).await?;
+                for problem in &updated.problems {
+                    problems::tell(session.out, &session.settings.root(), problem);
+                }
+                let details = &updated.agent;
+                if session.out.is_json() {
+                    let agent = wire::Agent::new(&details.agent, details.environment.name.as_str());
+                    let path = details.path.as_ref().map(|path| path.display().to_string());
+                    session.out.json(&json!({ "agent": agent, "path": path }))?;
+                } else {
+                    let (id, name) = (details.agent.id, &details.agent.name);
+                    let text =
+                        format!("Changed agent {id} `{name}` of environment `{}`.", details.environment.name);
+                    session.out.lines(&[(Tone::Good, text)])?;
+                }
+                Ok(Code::Done)
+            })
+            .await
+    }
+
+    fn edit(self) -> AgentEdit {
+        let exactly = |names: Vec<String>| Some(names).filter(|names| !names.is_empty());
+        AgentEdit {
+            description: self.description,
+            prompt: self.prompt,
+            model: self.model,
+            max_steps: self.max_steps,
+            tools: Names { be: exactly(self.tools), add: self.add_tool, remove: self.remove_tool },
+            agents: Names { be: exactly(self.agents), add: self.add_agent, remove: self.remove_agent },
+            tags: Names { be: exactly(self.tags), ..Names::default() },
+            schedule: self.schedule,
+            unset: self.unset,
+        }
+    }
+}
+
+fn unset(word: &str) -> Result<Unset, String> {
+    let found = Unset::ALL.iter().find(|(name, _)| *name == word.replace('-', "_"));
+    found.map(|(_, field)| *field).ok_or_else(|| {
+        let words: Vec<&str> = Unset::ALL.iter().map(|(name, _)| *name).collect();
+        format!("it is one of {}", words.join(", "))
+    })
+}

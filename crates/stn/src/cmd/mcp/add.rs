@@ -1,0 +1,134 @@
+//! `stn mcp add`
+
+use super::sync::told;
+use crate::error::{Code, Result};
+use crate::follow::{Tell, follow};
+use crate::out::Tone;
+use crate::problems;
+use crate::session::{Session, environment, environment_name};
+use serde_json::{Map, Value, json};
+use station_core::EnvironmentName;
+use station_engine::{NewServer, ServerRef, Station};
+use station_server::wire;
+
+/// Add an MCP server and ask it for its tools
+///
+/// Its definition is written into a file of its own in the environment's `mcp-servers/`, or with `--file` behind the
+/// servers of another file, whose other lines stay byte for byte. Everything behind the name is the program and its
+/// arguments: `stn mcp add github --env-var GITHUB_TOKEN='{{ .GITHUB_TOKEN }}' npx -- -y @modelcontextprotocol/server-github`.
+/// Write secrets as `{{ .NAME }}` and set them with `stn variables set NAME`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its name
+    name: String,
+    /// The program that is started here
+    #[arg(required_unless_present_any = ["url", "definition"], conflicts_with_all = ["url", "definition"])]
+    command: Option<String>,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// The URL of a server that runs elsewhere
+    #[arg(long, conflicts_with = "definition")]
+    url: Option<String>,
+    /// Its whole entry in `mcpServers` as JSON
+    #[arg(long, value_name = "JSON", value_parser = entry)]
+    definition: Option<Map<String, Value>>,
+    /// A variable of its process; may be given several times
+    #[arg(long = "env-var", value_name = "NAME=VALUE", value_parser = pair, conflicts_with_all = ["url", "definition"])]
+    variables: Vec<(String, String)>,
+    /// A header of every request; may be given several times
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = pair, requires = "url")]
+    headers: Vec<(String, String)>,
+    /// Put it into this server file, named without `.json`, instead of one of its own
+    #[arg(long, value_name = "NAME")]
+    file: Option<String>,
+    /// The environment [default: default]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
+    env: Option<EnvironmentName>,
+    /// Do not start it: its tools are listed later
+    #[arg(long)]
+    no_discover: bool,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let new = NewServer {
+            name: self.name.clone(),
+            environment: environment(self.env.as_ref()),
+            entry: self.entry(),
+            file: self.file.as_deref().map(|file| file.strip_suffix(".json").unwrap_or(file).to_owned()),
+        };
+        session.with(async |station| self.add(session, station, new).await).await
+    }
+
+    async fn add(&self, session: &Session<'_>, station: &Station, new: NewServer) -> Result {
+        let environment = new.environment.clone();
+        let added = station.add_server(&session.by, new).await?;
+        for problem in &added.problems {
+            problems::tell(session.out, &session.settings.root(), problem);
+        }
+        let server = ServerRef::Id(added.server.id);
+        if !session.out.is_json() {
+            let text =
+                format!("Added server {} `{}` to environment `{environment}`.", added.server.id, self.name);
+            session.out.lines(&[(Tone::Good, text), (Tone::Plain, format!("  file   {}", added.path))])?;
+        }
+        if self.no_discover {
+            if session.out.is_json() {
+                let view = station.show_server(&session.by, &server).await?;
+                session.out.json(&wire::ServerView::from(&view))?;
+            } else {
+                session
+                    .out
+                    .hint(&format!("list its tools with `stn mcp sync {} --env {environment}`", self.name));
+            }
+            return Ok(Code::Done);
+        }
+        let doing = format!("asking server `{}` for its tools", self.name);
+        let asked = station.discover_server(&session.by, &server);
+        let discovery = follow(session.out, station, Tell::Runs, &doing, asked).await?;
+        if session.out.is_json() {
+            let view = station.show_server(&session.by, &server).await?;
+            session.out.json(&wire::ServerView::from(&view))?;
+        }
+        told(session, &discovery)
+    }
+
+    fn entry(&self) -> Value {
+        if let Some(definition) = &self.definition {
+            return Value::Object(definition.clone());
+        }
+        let map = |pairs: &[(String, String)]| -> Value {
+            pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>().into()
+        };
+        let mut entry = Map::new();
+        if let Some(url) = &self.url {
+            entry.insert("url".to_owned(), json!(url));
+            if !self.headers.is_empty() {
+                entry.insert("headers".to_owned(), map(&self.headers));
+            }
+            return entry.into();
+        }
+        entry.insert("command".to_owned(), json!(self.command));
+        entry.insert("args".to_owned(), json!(self.args));
+        if !self.variables.is_empty() {
+            entry.insert("env".to_owned(), map(&self.variables));
+        }
+        entry.into()
+    }
+}
+
+fn entry(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(entry)) => Ok(entry),
+        Ok(_) => Err("write a JSON object like {\"command\": \"npx\"}".to_owned()),
+        Err(error) => Err(format!("this is not JSON: {error}")),
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}

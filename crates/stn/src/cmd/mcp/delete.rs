@@ -1,0 +1,64 @@
+//! `stn mcp delete`
+
+use crate::error::{Code, Result};
+use crate::out::Tone;
+use crate::question::{Yes, confirm};
+use crate::session::{Session, environment, environment_name};
+use serde_json::json;
+use station_core::{EnvironmentName, plural};
+use station_engine::{ServerDeletion, ServerRef};
+use station_server::wire;
+
+/// Delete a server: the one of exactly this name
+///
+/// Its entry is taken out of its file, whose other lines stay byte for byte; a file that defines nothing else goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its id or name
+    server: String,
+    /// The environment of a name [default: default]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
+    env: Option<EnvironmentName>,
+    #[command(flatten)]
+    yes: Yes,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let server = ServerRef::parse(&self.server, environment(self.env.as_ref()));
+        session
+            .with(async |station| {
+                let plan = station.plan_server_deletion(&session.by, &server).await?;
+                let name = &plan.server.name;
+                confirm(session, &told(&plan), &format!("delete server `{name}`?"), self.yes)?;
+                let gone = station.delete_server(&session.by, &ServerRef::Id(plan.server.id)).await?;
+                if session.out.is_json() {
+                    session.out.json(&json!({ "deleted": wire::Deletion::from(&gone) }))?;
+                } else {
+                    session.out.lines(&[(Tone::Good, format!("Deleted server `{name}`."))])?;
+                }
+                Ok(Code::Done)
+            })
+            .await
+    }
+}
+
+fn told(plan: &ServerDeletion) -> Vec<String> {
+    let (server, environment) = (&plan.server, &plan.environment.name);
+    let tools = plural(plan.tools, "tool");
+    let mut lines = vec![format!(
+        "Server {} `{}` of environment `{environment}` would go with {tools}.",
+        server.id, server.name
+    )];
+    lines.push(match plan.file_goes {
+        true => format!("  its file {} would go too", plan.path),
+        false => format!("  {} would stay with its other servers", plan.path),
+    });
+    if !plan.granted_to.is_empty() {
+        lines.push(format!(
+            "  used by {}, whose grants would have nothing behind them",
+            plan.granted_to.join(", ")
+        ));
+    }
+    lines
+}

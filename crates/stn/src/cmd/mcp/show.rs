@@ -1,0 +1,65 @@
+//! `stn mcp show`
+
+use crate::error::{Code, Result};
+use crate::out::{Tone, shown};
+use crate::session::{Session, environment, environment_name};
+use station_core::EnvironmentName;
+use station_engine::ServerRef;
+use station_server::wire;
+
+/// Show one server: its file, its settings, its variables, its tools, and who may use them
+///
+/// Its command line and its headers are not shown, because they may hold secrets: they are in its file.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its id or name
+    server: String,
+    /// The environment of a name [default: default]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
+    env: Option<EnvironmentName>,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let server = ServerRef::parse(&self.server, environment(self.env.as_ref()));
+        session
+            .with(async |station| {
+                let view = wire::ServerView::from(&station.show_server(&session.by, &server).await?);
+                if session.out.is_json() {
+                    session.out.json(&view)?;
+                } else {
+                    session.out.lines(&lines(&view))?;
+                }
+                Ok(Code::Done)
+            })
+            .await
+    }
+}
+
+fn lines(view: &wire::ServerView) -> Vec<(Tone, String)> {
+    let server = &view.server;
+    let head = format!("Server {} `{}` of environment `{}`", server.id, server.name, server.environment);
+    let mut lines = vec![(Tone::Plain, head)];
+    let mut row = |name: &str, value: String| {
+        if !value.is_empty() {
+            lines.push((Tone::Plain, format!("  {name:<12} {value}")));
+        }
+    };
+    row("file", view.path.clone());
+    row("transport", server.transport.to_owned());
+    row("state", server.state.as_str().replace('_', " "));
+    row("problem", shown(server.problem.as_deref().unwrap_or_default()));
+    row("listed", server.discovered_at.clone().unwrap_or_default());
+    row("isolation", view.isolation.to_owned());
+    row("time limit", view.timeout_ms.map(|ms| format!("{} s", ms / 1_000)).unwrap_or_default());
+    row("at a time", view.concurrency.map(|n| n.to_string()).unwrap_or_default());
+    row("for agents", view.allow_agents.join(", "));
+    let variables = view.variables.iter().map(|it| match it.has_value {
+        true => it.name.clone(),
+        false => format!("{} (no value)", it.name),
+    });
+    row("variables", variables.collect::<Vec<_>>().join(", "));
+    row("granted to", view.granted_to.join(", "));
+    row("tools", view.tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>().join(", "));
+    lines
+}

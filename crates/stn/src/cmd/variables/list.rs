@@ -1,0 +1,45 @@
+//! `stn variables list`
+
+use crate::error::{Code, Result};
+use crate::session::{Session, environment, environment_name};
+use station_core::EnvironmentName;
+use station_server::wire;
+
+/// List the variables of an environment: those that are set, and those that its servers ask for
+///
+/// Values are never shown, only where each comes from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The environment [default: default]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
+    env: Option<EnvironmentName>,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let environment = environment(self.env.as_ref());
+        session
+            .with(async |station| {
+                let variables = station.list_variables(&session.by, &environment).await?;
+                if session.out.is_json() {
+                    let rows: Vec<wire::EnvironmentVariable> =
+                        variables.iter().map(wire::EnvironmentVariable::from).collect();
+                    session.out.json(&wire::list("variables", &rows))?;
+                    return Ok(Code::Done);
+                }
+                let rows = variables.iter().map(|it| {
+                    let from = it.from.unwrap_or("not set");
+                    [it.name.clone(), from.to_owned(), it.asked_by.join(", ")]
+                });
+                session.out.table(["VARIABLE", "FROM", "ASKED FOR BY"], rows.collect())?;
+                if let Some(unset) = variables.iter().find(|it| it.from.is_none()) {
+                    session.out.hint(&format!(
+                        "a default in the server's file holds for what is not set; set it with `stn variables set {} --env {environment}`",
+                        unset.name
+                    ));
+                }
+                Ok(Code::Done)
+            })
+            .await
+    }
+}

@@ -1,0 +1,37 @@
+//! `stn variables unset`
+
+use crate::error::{Code, Result};
+use crate::out::Tone;
+use crate::session::{Session, environment, environment_name};
+use serde_json::json;
+use station_core::EnvironmentName;
+
+/// Take a variable out of an environment
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its name
+    variable: String,
+    /// The environment [default: default]
+    #[arg(long, value_name = "NAME", value_parser = environment_name)]
+    env: Option<EnvironmentName>,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let environment = environment(self.env.as_ref());
+        session
+            .with(async |station| {
+                station.unset_variable(&session.by, &environment, &self.variable).await?;
+                if session.out.is_json() {
+                    session.out.json(&json!({ "variable": {
+                        "name": self.variable, "environment": environment.as_str(), "stored": false,
+                    } }))?;
+                } else {
+                    let text = format!("Took `{}` out of environment `{environment}`.", self.variable);
+                    session.out.note(Tone::Good, &text);
+                }
+                Ok(Code::Done)
+            })
+            .await
+    }
+}

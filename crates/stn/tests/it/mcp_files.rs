@@ -1,0 +1,164 @@
+//! `stn mcp add|show|sync|call|delete`
+
+use crate::home::Home;
+use expect_test::expect;
+use station_testkit::fake_server;
+
+#[test]
+fn a_server_is_added_asked_and_deleted() {
+    let home = Home::with_init();
+    let fake = fake_server::binary().display().to_string();
+    home.stn(&["mcp", "add", "fake", &fake, "--", "--log", "/dev/null"]).is(&expect![[r#"
+        Added server 1 `fake` to environment `default`.
+          file  environments/default/mcp-servers/fake.json
+        fake: 15 tools in [span]
+    "#]]);
+    home.stn(&["mcp", "add", "fake", "other"]).is(&expect![[r#"
+        --- stderr
+        error: server `fake` exists already in environment `default`
+        hint: choose another name, or edit its file
+        --- exit 1
+    "#]]);
+    home.stn(&["mcp", "add", "web", "--url", "nowhere"]).is(&expect![[r#"
+        --- stderr
+        error: environments/default/mcp-servers/web.json:4:14: `web.url` must begin with `http://` or `https://`
+        --- exit 1
+    "#]]);
+    assert!(!home.config("environments/default/mcp-servers/web.json").exists());
+    home.stn(&[
+        "mcp",
+        "add",
+        "web",
+        "--url",
+        "https://h",
+        "--header",
+        "Authorization=Bearer {{ .TOKEN }}",
+        "--no-discover",
+    ])
+    .is(&expect![[r#"
+            Added server 2 `web` to environment `default`.
+              file  environments/default/mcp-servers/web.json
+            --- stderr
+            hint: list its tools with `stn mcp sync web --env default`
+        "#]]);
+    home.stn(&["mcp", "show", "web"]).is(&expect![[r#"
+        Server 2 `web` of environment `default`
+          file  environments/default/mcp-servers/web.json
+          transport  http
+          state  never listed
+          isolation  environment
+          variables  TOKEN (no value)
+    "#]]);
+    home.stn(&["mcp", "sync", "fkae"]).is(&expect![[r#"
+        --- stderr
+        error: server `fkae` does not exist in environment `default`
+        hint: did you mean `fake`?
+        --- exit 1
+    "#]]);
+    home.stn(&["mcp", "sync", "fake"]).is(&expect![[r#"
+        fake: 15 tools in [span]
+    "#]]);
+    home.stn(&["mcp", "sync"]).is(&expect![[r#"
+        fake: 15 tools in [span]
+        web: failed: server `web` cannot start: no value for `TOKEN` (environments/default/mcp-servers/web.json:6:34)
+        --- exit 4
+    "#]]);
+    home.stn(&["mcp", "delete", "web"]).is(&expect![[r#"
+        --- stderr
+        Server 2 `web` of environment `default` would go with 0 tools.
+          its file environments/default/mcp-servers/web.json would go too
+        error: nobody can be asked: delete server `web`?
+        hint: say yes with `--yes`
+        --- exit 1
+    "#]]);
+    home.stn(&["mcp", "delete", "web", "--yes"]).is(&expect![[r#"
+        Deleted server `web`.
+        --- stderr
+        Server 2 `web` of environment `default` would go with 0 tools.
+          its file environments/default/mcp-servers/web.json would go too
+    "#]]);
+    assert!(!home.config("environments/default/mcp-servers/web.json").exists());
+}
+
+/// The Go program deletes by substring.
+#[test]
+fn deleting_git_leaves_github() {
+    let home = Home::with_init();
+    let file = "environments/default/template.json";
+    home.write(
+        file,
+        "{\n  \"mcpServers\": {\n    \"github\": {\"command\": \"a\"},\n    \"git\": {\"command\": \"b\", \"args\": [{{ .N }}]},\n    \"gitlab\": {\"command\": \"c\"}\n  }, \"metadata\": {}\n}\n",
+    );
+    home.stn(&["sync", "--quiet", "--no-discover"]).done();
+    home.stn(&["mcp", "delete", "git", "--yes"]).is(&expect![[r#"
+        Deleted server `git`.
+        --- stderr
+        Server 2 `git` of environment `default` would go with 0 tools.
+          environments/default/template.json would stay with its other servers
+    "#]]);
+    assert_eq!(
+        home.read(file),
+        "{\n  \"mcpServers\": {\n    \"github\": {\"command\": \"a\"},\n    \"gitlab\": {\"command\": \"c\"}\n  }, \"metadata\": {}\n}\n"
+    );
+    home.stn(&["mcp", "list"]).is(&expect![[r#"
+        ID  ENVIRONMENT  SERVER  FILE  TRANSPORT  TOOLS
+        1  default  github  template.json  stdio  0
+        3  default  gitlab  template.json  stdio  0
+    "#]]);
+    home.stn(&["mcp", "add", "more", "x", "--file", "template", "--no-discover", "--quiet"]).done();
+    expect![[r#"
+        {
+          "mcpServers": {
+            "github": {"command": "a"},
+            "gitlab": {"command": "c"},
+            "more": {
+              "command": "x",
+              "args": []
+            }
+          }, "metadata": {}
+        }
+    "#]]
+    .assert_eq(&home.read(file));
+}
+
+#[test]
+fn a_tool_is_called_through_the_gate() {
+    let home = Home::with_fake();
+    home.stn(&["mcp", "call", "fake", "echo", "--arg", "text=hello"]).is(&expect![[r#"
+        hello
+    "#]]);
+    home.stn(&["mcp", "call", "fake", "ehco"]).is(&expect![[r#"
+        --- stderr
+        error: server `fake` offers no tool `ehco`
+        hint: did you mean `echo`?
+        --- exit 1
+    "#]]);
+    assert_eq!(home.json(&["mcp", "call", "1", "echo", "{\"text\": \"a\"}"])["is_error"], false);
+    home.write("environments/default/environment.yml", "tools: {deny: [echo], approve: [read]}\n");
+    home.stn(&["sync", "--quiet"]).done();
+    home.stn(&["mcp", "call", "fake", "echo", "--arg", "text=hello"]).is(&expect![[r#"
+        --- stderr
+        error: `echo` of `fake` may not be called: it is denied there (`tools.deny`)
+        --- exit 1
+    "#]]);
+    home.stn(&["mcp", "call", "fake", "read", "--arg", "path=a"]).is(&expect![[r#"
+        --- stderr
+        The rule `read` makes calls of `read` wait for a person.
+          read {"path":"a"}
+        error: nobody can be asked: call `read`?
+        hint: say yes with `--yes`
+        --- exit 1
+    "#]]);
+    home.stn(&["mcp", "call", "fake", "read", "--arg", "path=a", "--yes"]).is(&expect![[r#"
+        contents of a
+    "#]]);
+    home.stn(&["mcp", "call", "fake", "fail"]).is(&expect![[r#"
+        --- stderr
+        it did not work
+        --- exit 1
+    "#]]);
+    let audit = home.json(&["audit", "list"]);
+    assert_eq!(audit["count"], 4, "{audit:#}");
+    assert_eq!(audit["audit"][0]["action"], "call_tool", "{audit:#}");
+    home.stn(&["audit", "verify"]).done();
+}

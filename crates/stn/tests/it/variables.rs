@@ -1,0 +1,91 @@
+//! `stn variables …`
+
+use crate::home::Home;
+use expect_test::expect;
+
+const FILE: &str = "environments/default/variables.yml";
+
+#[test]
+fn values_are_set_and_never_shown() {
+    let home = Home::with_init();
+    home.write(FILE, "# ours\r\nHOST: example.org # kept\r\nPORT:   \"80\"\r\n");
+    home.write(
+        "environments/default/mcp-servers/web.json",
+        r#"{"mcpServers": {"web": {"command": "x", "args": ["{{ .HOST }}", "{{ .TOKEN }}"]}}}"#,
+    );
+    home.stn(&["sync", "--quiet", "--no-discover"]).done();
+    home.stn(&["variables", "set", "PORT=0123"]).is(&expect![[r#"
+        --- stderr
+        Set `PORT` in environment `default`.
+    "#]]);
+    home.stn_reading(&["variables", "set", "TOKEN"], "s3cret: #x\n").is(&expect![[r#"
+        --- stderr
+        Set `TOKEN` in environment `default`.
+    "#]]);
+    home.stn(&["variables", "list"]).is(&expect![[r#"
+        VARIABLE  FROM  ASKED FOR BY
+        HOST  variables.yml  web
+        PORT  variables.yml
+        TOKEN  variables.yml  web
+    "#]]);
+    assert_eq!(
+        home.read(FILE),
+        "# ours\r\nHOST: example.org # kept\r\nPORT:   \"0123\"\r\nTOKEN: \"s3cret: #x\"\r\n"
+    );
+    home.stn(&["variables", "unset", "PROT"]).is(&expect![[r#"
+        --- stderr
+        error: variable `PROT` is not set in environment `default`
+        hint: did you mean `PORT`?
+        --- exit 1
+    "#]]);
+    home.stn(&["variables", "unset", "PORT"]).is(&expect![[r#"
+        --- stderr
+        Took `PORT` out of environment `default`.
+    "#]]);
+    assert_eq!(home.read(FILE), "# ours\r\nHOST: example.org # kept\r\nTOKEN: \"s3cret: #x\"\r\n");
+    let listed = home.json(&["variables", "list"]);
+    assert_eq!(listed["count"], 2);
+    assert!(!listed.to_string().contains("s3cret"));
+    home.stn(&["variables", "set", "A-B=1"]).is(&expect![[r#"
+        --- stderr
+        error: `A-B` cannot be the name of a variable
+        hint: use letters, digits and `_`, not beginning with a digit
+        --- exit 1
+    "#]]);
+    home.stn(&["variables", "set", "EMPTY"]).is(&expect![[r#"
+        --- stderr
+        error: no value for `EMPTY` was given
+        hint: write `EMPTY=VALUE`, or give it on standard input; `EMPTY=` is an empty one
+        --- exit 1
+    "#]]);
+}
+
+#[test]
+fn a_broken_file_is_left_as_it_is() {
+    let home = Home::with_init();
+    home.write(FILE, "A: [\n");
+    home.stn(&["variables", "set", "B=1"]).is(&expect![[r#"
+        --- stderr
+        error: environments/default/variables.yml:1:4: this is not YAML: unclosed bracket '['
+        --- exit 1
+    "#]]);
+    assert_eq!(home.read(FILE), "A: [\n");
+}
+
+#[test]
+fn read_only_files_are_managed_elsewhere() {
+    let home = Home::with_init();
+    home.write("config.yaml", "files: readonly\nai_provider: offline\n");
+    home.stn(&["variables", "set", "B=1"]).is(&expect![[r#"
+        --- stderr
+        error: environment `default` is managed by files in $HOME/.config/station/environments/default
+        hint: config.yaml says `files: readonly`: change the files where they are kept, then `stn sync`
+        --- exit 1
+    "#]]);
+    home.stn(&["env", "create", "stored"]).done();
+    home.stn(&["variables", "set", "B=1", "--env", "stored"]).done();
+    home.stn(&["variables", "list", "--env", "stored"]).is(&expect![[r#"
+        VARIABLE  FROM  ASKED FOR BY
+        B  store
+    "#]]);
+}
