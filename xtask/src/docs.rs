@@ -1,13 +1,13 @@
-//! What is generated and committed: the manual of the command line.
+//! What is generated and committed: the manual of the command line, and the keys of config.yaml.
 //!
-//! The text comes from the program itself (`stn __reference`, made from the doc comments that `--help` shows), so this
-//! needs no library of stn's. `cargo xtask docs` writes it, `cargo xtask docs --check` compares.
+//! The texts come from the program itself (`stn __reference`, made from the doc comments that `--help` shows and from the
+//! table that the reader uses), so this needs no library of stn's. `cargo xtask docs` writes it, `cargo xtask docs --check` compares.
 
 use anyhow::{Context as _, Result, ensure};
 use std::process::Command;
 
-/// The generated file, relative to the root.
-const CLI: &str = "docs/reference/cli.md";
+/// The generated files, relative to the root, and what `stn __reference` calls them.
+const FILES: [(&str, &str); 2] = [("docs/reference/cli.md", "cli"), ("docs/reference/config.md", "config")];
 
 /// Whether the file is written or compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,30 +16,38 @@ pub(crate) enum Mode {
     Check,
 }
 
-/// Generates the manual. False if it differs and was only to be compared.
+/// Generates the references. False if one differs and was only to be compared.
 pub(crate) fn run(mode: Mode) -> Result<bool> {
+    let mut same = true;
+    for (file, of) in FILES {
+        same &= one(file, of, mode)?;
+    }
+    Ok(same)
+}
+
+fn one(file: &str, of: &str, mode: Mode) -> Result<bool> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let path = format!("{root}/{CLI}");
-    let text = generated(root)?;
+    let path = format!("{root}/{file}");
+    let text = generated(root, of)?;
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     if written == text {
-        println!("docs: {CLI} is up to date");
+        println!("docs: {file} is up to date");
         return Ok(true);
     }
     if mode == Mode::Check {
         let line = 1 + text.lines().zip(written.lines()).take_while(|(new, old)| new == old).count();
-        eprintln!("{CLI}:{line}: differs from what `stn` says: run `cargo xtask docs`");
+        eprintln!("{file}:{line}: differs from what `stn` says: run `cargo xtask docs`");
         return Ok(false);
     }
     std::fs::create_dir_all(format!("{root}/docs/reference"))?;
-    std::fs::write(&path, text).with_context(|| format!("writing {CLI}"))?;
-    println!("docs: wrote {CLI}");
+    std::fs::write(&path, text).with_context(|| format!("writing {file}"))?;
+    println!("docs: wrote {file}");
     Ok(true)
 }
 
-fn generated(root: &str) -> Result<String> {
+fn generated(root: &str, of: &str) -> Result<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--locked", "--package", "stn", "--", "__reference"])
+        .args(["run", "--quiet", "--locked", "--package", "stn", "--", "__reference", of])
         .current_dir(root)
         .output()
         .context("cannot run `stn`")?;

@@ -8,6 +8,7 @@
 mod client;
 mod convert;
 mod process;
+pub mod sandbox;
 pub mod shim;
 
 pub use client::{CallEnd, ConnectError, Connection, Launch, Shim, connect};

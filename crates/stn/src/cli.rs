@@ -1,8 +1,8 @@
 //! What can be typed, and the way from there to a command.
 
 use crate::cmd::{
-    agent, approvals, audit, budget, completions, config, demo, env, init, key, mcp, model, runs, serve, sync,
-    test, variables,
+    agent, approvals, audit, budget, completions, config, demo, doctor, env, init, key, mcp, model, runs, serve,
+    settings, sync, test, variables,
 };
 use crate::error::{self, Code, Result};
 use crate::out::{self, Form, Out};
@@ -67,6 +67,7 @@ enum Color {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Args),
+    Doctor(doctor::Args),
     Demo(demo::Args),
     Sync(sync::Args),
     #[command(subcommand)]
@@ -93,10 +94,16 @@ enum Command {
     Key(key::Command),
     #[command(subcommand)]
     Config(config::Command),
+    #[command(subcommand)]
+    Settings(settings::Command),
     Completions(completions::Args),
-    /// Print the manual as Markdown
+    /// Print a reference as Markdown
     #[command(name = "__reference", hide = true)]
-    Reference,
+    Reference {
+        /// Of the command line, or of config.yaml
+        #[arg(value_enum)]
+        of: reference::Of,
+    },
 }
 
 /// Reads the command line and does what it says.
@@ -116,12 +123,15 @@ pub(crate) fn run() -> Code {
 
 impl Command {
     fn run(self, out: &Out, config: Option<&Path>) -> Result {
-        if let Self::Reference = self {
-            out.answer(&reference::markdown(Cli::command()))?;
+        if let Self::Reference { of } = self {
+            out.answer(&of.markdown(Cli::command()))?;
             return Ok(Code::Done);
         }
         if let Self::Completions(args) = self {
             return args.run(out);
+        }
+        if let Self::Doctor(args) = self {
+            return in_runtime(args.run(out, config));
         }
         let makes_home = matches!(self, Self::Init(_) | Self::Demo(_));
         if let Some(path) = config.filter(|path| !makes_home && !path.exists()) {
@@ -132,19 +142,11 @@ impl Command {
         }
         let faults = if matches!(self, Self::Serve(_)) { Faults::Logged } else { Faults::Untold };
         let session = Session::new(out, config, faults)?;
-        if let Self::Config(command) = self {
-            return command.run(&session);
+        match self {
+            Self::Config(command) => command.run(&session),
+            Self::Settings(command) => command.run(&session),
+            other => in_runtime(other.go(&session)),
         }
-        // One thread: a command waits for models and tools far more than it computes, and starts sooner so.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|cause| Error::internal("starting the runtime", cause))?;
-        let done = runtime.block_on(self.go(&session));
-        // Its threads used OpenSSL, which takes itself down when the process exits: one that is still ending then
-        // crashes the process after its work was done.
-        runtime.shutdown_timeout(THREADS_END_MAX);
-        done
     }
 
     async fn go(self, session: &Session<'_>) -> Result {
@@ -165,9 +167,23 @@ impl Command {
             Self::Model(command) => command.run(session).await,
             Self::Key(command) => command.run(session).await,
             Self::Config(command) => command.run(session),
-            Self::Completions(_) | Self::Reference => Ok(Code::Done),
+            Self::Settings(command) => command.run(session),
+            Self::Doctor(_) | Self::Completions(_) | Self::Reference { .. } => Ok(Code::Done),
         }
     }
+}
+
+/// Does `work` on one thread: a command waits for models and tools far more than it computes, and starts sooner so.
+fn in_runtime(work: impl Future<Output = Result>) -> Result {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::internal("starting the runtime", cause))?;
+    let done = runtime.block_on(work);
+    // Its threads used OpenSSL, which takes itself down when the process exits: one that is still ending then
+    // crashes the process after its work was done.
+    runtime.shutdown_timeout(THREADS_END_MAX);
+    done
 }
 
 /// The whole command line.

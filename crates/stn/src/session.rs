@@ -104,9 +104,7 @@ impl<'a> Session<'a> {
     }
 
     async fn open(&self, fresh: Fresh, passthrough: Passthrough) -> Result<Station> {
-        // Installed here because a command that opens nothing (`stn --version`) should not pay for it. That one is
-        // installed already is as good.
-        drop(rustls::crypto::ring::default_provider().install_default());
+        install_tls();
         let (location, _) = self.settings.location()?;
         make_folder(&self.settings.folder)?;
         let is_new = self.make_way(&location)?;
@@ -164,6 +162,12 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Makes TLS possible. A command that opens nothing (`stn --version`) should not pay for it; that a provider is installed
+/// already is as good.
+pub(crate) fn install_tls() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
 /// Closes Station and gives `done` back. A second Ctrl-C does not wait: tool servers end with us anyway.
 async fn close<T>(station: Station, done: Result<T>) -> Result<T> {
     if !matches!(done, Err(Failure::Interrupted)) {
@@ -197,7 +201,7 @@ fn is_empty_file(location: &Location) -> bool {
 }
 
 /// Whether a database is there that a key of ours may open.
-fn is_ours(path: &Path) -> bool {
+pub(crate) fn is_ours(path: &Path) -> bool {
     use std::io::Read as _;
     let mut head = [0; 16];
     let read = fs::File::open(path).and_then(|mut file| file.read(&mut head));

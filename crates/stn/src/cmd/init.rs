@@ -149,25 +149,8 @@ fn write_config(settings: &Settings, keys: &[(&'static str, String)]) -> Result<
     }
     let text = std::fs::read_to_string(&settings.file).unwrap_or_default();
     let text = missing.iter().fold(text, |text, (key, value)| append_key(&text, key, value));
-    replace(&settings.file, &text)?;
+    settings.write(&text)?;
     Ok(missing.into_iter().map(|(key, _)| key).collect())
-}
-
-/// Writes beside `path`, then renames: a reader sees the old text or the new one.
-fn replace(path: &Path, text: &str) -> Result<()> {
-    let beside = path.with_extension(format!("yaml.{}", std::process::id()));
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&beside, path));
-    written.map_err(|cause| {
-        std::fs::remove_file(&beside).unwrap_or_default();
-        let sentence = format!("{} cannot be written: {}", path.display(), cause.kind());
-        Error::invalid(sentence).with_cause(cause).into()
-    })
 }
 
 fn reread(settings: &Settings) -> Result<Settings> {

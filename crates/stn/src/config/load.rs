@@ -62,6 +62,16 @@ impl Settings {
         Ok(Self { folder, folder_from, file, config, problems, environment })
     }
 
+    /// The settings of a place, as if its config.yaml said nothing.
+    ///
+    /// # Errors
+    /// `Invalid` where no place for it can be found.
+    pub(crate) fn at(flag: Option<&Path>, environment: Environment) -> Result<Self> {
+        let (folder, file, folder_from) = place(flag, &environment)?;
+        let (config, problems) = (config::Config::default(), Vec::new());
+        Ok(Self { folder, folder_from, file, config, problems, environment })
+    }
+
     /// A path as written in config.yaml: `~` is the home folder, a relative path begins at the configuration folder.
     pub(crate) fn path(&self, written: &str) -> PathBuf {
         self.folder.join(at_home(written, &self.environment))

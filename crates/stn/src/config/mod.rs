@@ -8,7 +8,8 @@ mod environment;
 mod load;
 mod models;
 mod show;
+mod write;
 
 pub(crate) use environment::Environment;
 pub(crate) use load::Settings;
-pub(crate) use show::settings;
+pub(crate) use show::{Setting, settings};

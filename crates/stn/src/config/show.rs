@@ -213,4 +213,27 @@ mod tests {
             assert_eq!(without_password(url), shown);
         }
     }
+
+    #[test]
+    fn defaults_are_those_of_the_reference() {
+        use crate::config::{Environment, Settings};
+        use station_core::file::config::{duration_ms, keys};
+        let of_home = Environment::of(&[("HOME", "/home/ann")]);
+        let rows = settings(&Settings::at(None, of_home).expect("there is a home"));
+        let mut n_compared = 0;
+        for row in rows.iter().filter(|row| row.from.as_deref() == Some("default")) {
+            let Some(key) = keys::KEYS.iter().find(|key| key.name == row.name) else { continue };
+            let value = row.value.clone().unwrap_or_default();
+            match key.shape {
+                keys::Shape::Number => assert_eq!(value, key.default, "{}", key.name),
+                keys::Shape::Duration => {
+                    let seconds = value.trim_end_matches(" s").parse::<u64>().ok().map(|s| s * 1_000);
+                    assert_eq!(seconds, duration_ms(key.default), "{}", key.name);
+                }
+                _ => continue,
+            }
+            n_compared += 1;
+        }
+        assert!(n_compared >= 7, "{n_compared}");
+    }
 }

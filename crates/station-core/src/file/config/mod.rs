@@ -3,6 +3,7 @@
 //! Files of the Go program hold many keys that mean nothing here. They are kept and named, never refused; only a key
 //! that is known and has a wrong value is an error.
 
+pub mod keys;
 mod prices;
 mod read;
 #[cfg(test)]

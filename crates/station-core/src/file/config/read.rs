@@ -1,5 +1,6 @@
 //! The keys of `config.yaml`.
 
+use super::keys;
 use super::prices::{self, RateLimits};
 use crate::budget::{Limits, Prices};
 use crate::file::sheet::Sheet;
@@ -136,10 +137,6 @@ pub struct Context {
 /// Fewer tokens than this hold no prompt, task and answer.
 const WINDOW_TOKENS_MIN: u64 = 500;
 
-/// Keys that are understood, but need a part of Station that this release does not have yet (the HTTP server,
-/// traces). A release that gives one of them effect takes it from this list.
-const WITHOUT_EFFECT: &[&str] = &["api_port", "mcp_port", "otel_endpoint"];
-
 /// Reads `config.yaml`. An empty file is fine.
 #[must_use]
 pub fn read(text: &str, path: &str) -> (Option<Config>, Vec<Problem>) {
@@ -162,6 +159,10 @@ impl Config {
     fn take(&mut self, sheet: &mut Sheet<'_>, member: &Member) {
         let (key, node) = (member.key.as_str(), &member.node);
         self.mark(key);
+        if !keys::is_known(key) {
+            self.unknown.push(key.to_owned());
+            return;
+        }
         // `key:` with nothing behind it says nothing, whatever the key is.
         if node.is_null() || self.take_text(sheet, key, node) || self.take_section(sheet, key, node) {
             return;
@@ -186,7 +187,7 @@ impl Config {
     }
 
     fn mark(&mut self, key: &str) {
-        if WITHOUT_EFFECT.contains(&key) {
+        if keys::WITHOUT_EFFECT.contains(&key) {
             self.without_effect.push(key.to_owned());
         }
     }
@@ -221,6 +222,10 @@ impl Config {
             let what = format!("{section}.{}", member.key);
             let node = &member.node;
             self.mark(&what);
+            if !keys::is_known(&what) {
+                self.unknown.push(what);
+                continue;
+            }
             if node.is_null() {
                 continue;
             }

@@ -2,19 +2,22 @@
 
 mod show;
 
+use crate::cmd::settings;
 use crate::error::Result;
 use crate::session::Session;
 
-/// Look at settings
+/// Look at config.yaml and change it
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Show(show::Args),
+    Set(settings::Set),
 }
 
 impl Command {
     pub(crate) fn run(self, session: &Session<'_>) -> Result {
         match self {
             Self::Show(args) => args.run(session),
+            Self::Set(args) => args.run(session),
         }
     }
 }

@@ -1,10 +1,8 @@
 //! `stn config show`
 
-use crate::config::settings;
-use crate::error::{Code, Result};
-use crate::problems;
+use crate::cmd::settings;
+use crate::error::Result;
 use crate::session::Session;
-use serde_json::json;
 
 /// Show every setting that holds, and where it comes from
 ///
@@ -14,33 +12,6 @@ pub(crate) struct Args {}
 
 impl Args {
     pub(crate) fn run(self, session: &Session<'_>) -> Result {
-        let rows = settings(&session.settings);
-        let config = &session.settings.config;
-        if session.out.is_json() {
-            session.out.json(&json!({
-                "settings": rows, "count": rows.len(), "unknown": config.unknown, "without_effect": config.without_effect,
-            }))?;
-            return Ok(Code::Done);
-        }
-        let table = rows
-            .into_iter()
-            .map(|row| [row.name, row.value.unwrap_or_else(|| "-".to_owned()), row.from.unwrap_or_default()]);
-        session.out.table(["SETTING", "VALUE", "FROM"], table.collect())?;
-        for problem in &session.settings.problems {
-            problems::tell(session.out, &session.settings.folder, problem);
-        }
-        if !config.unknown.is_empty() {
-            session.out.warning(&format!(
-                "config.yaml has keys that Station does not know; they are kept: {}",
-                config.unknown.join(", ")
-            ));
-        }
-        if !config.without_effect.is_empty() {
-            session.out.warning(&format!(
-                "config.yaml has keys without effect in this release: {}",
-                config.without_effect.join(", ")
-            ));
-        }
-        Ok(Code::Done)
+        settings::show(session)
     }
 }

@@ -1,0 +1,371 @@
+//! The keys of config.yaml as one table: what the reader knows, what `stn settings set` may write, and what the
+//! configuration reference says.
+//!
+//! **Invariant:** the reader takes no key that is not here, and each one here is taken (a test reads them all). To add a
+//! key: a row, and an arm in `read`.
+
+use crate::file::edit::{Field, set_key, unset_key};
+use crate::file::{Problem, Severity};
+use crate::{Error, Result, near};
+
+/// A key of config.yaml.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// From the root on, with dots.
+    pub name: &'static str,
+    /// What it takes.
+    pub shape: Shape,
+    /// What holds where it is not written; empty where nothing does.
+    pub default: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A text.
+    Text,
+    /// A text that is shown nowhere.
+    Secret,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// `30s`, `10m`, or a number of seconds.
+    Duration,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A list of names.
+    Names,
+    /// A map from names to values of one kind; the name may hold dots.
+    Map(&'static str),
+    /// A number, or a map from names to numbers.
+    NumberOrMap,
+    /// A map whose shape is told elsewhere; it is written by hand.
+    Block,
+    /// Written by another command.
+    Made(&'static str),
+}
+
+impl Shape {
+    /// What it takes, in words.
+    #[must_use]
+    pub fn shown(self) -> String {
+        match self {
+            Self::Text => "a text".to_owned(),
+            Self::Secret => "a text, never shown".to_owned(),
+            Self::Number => "a whole number".to_owned(),
+            Self::Flag => "`true` or `false`".to_owned(),
+            Self::Duration => "a duration like `30s`, `10m` or `1h30m`, or a number of seconds".to_owned(),
+            Self::Word(words) => {
+                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")
+            }
+            Self::Names => "a list of names".to_owned(),
+            Self::Map(of) => format!("a map from names to {of}"),
+            Self::NumberOrMap => "a whole number, or a map from names to whole numbers".to_owned(),
+            Self::Block => "a map, written by hand".to_owned(),
+            Self::Made(by) => format!("a text, written by `{by}`"),
+        }
+    }
+}
+
+const fn key(name: &'static str, shape: Shape, default: &'static str, about: &'static str) -> Key {
+    Key { name, shape, default, about }
+}
+
+/// Every key, in the order of the reference.
+pub const KEYS: &[Key] = &[
+    key(
+        "ai_provider",
+        Shape::Text,
+        "",
+        "The model provider: `openai`, `anthropic`, `gemini`, `ollama`, `offline`, or any name beside `ai_base_url`.",
+    ),
+    key("ai_model", Shape::Text, "", "The model where an agent names none."),
+    key(
+        "ai_api_key",
+        Shape::Secret,
+        "",
+        "The provider's key; `${NAME}` is replaced by that variable of the environment.",
+    ),
+    key("ai_base_url", Shape::Text, "", "The address of an OpenAI-compatible provider."),
+    key(
+        "models",
+        Shape::Map("models"),
+        "",
+        "Names of models as agents write them, to the models that are meant.",
+    ),
+    key(
+        "database_url",
+        Shape::Secret,
+        "`station.db` in the configuration folder",
+        "The database: a path, or `postgres://…`.",
+    ),
+    key("workspace", Shape::Text, "the configuration folder", "The folder that holds `environments/`."),
+    key(
+        "workspace_id",
+        Shape::Made("stn sync"),
+        "",
+        "Whose rows a sync may remove. Made by the first sync; keep it with the files.",
+    ),
+    key(
+        "files",
+        Shape::Word(&["readwrite", "readonly"]),
+        "`readwrite`",
+        "Whether commands may write into the workspace. With `readonly` what they make lives in the store alone.",
+    ),
+    key(
+        "encryption_key",
+        Shape::Made("stn key set"),
+        "",
+        "The store's key, 64 hexadecimal digits; better kept in the key file.",
+    ),
+    key("debug", Shape::Flag, "`false`", "Whether to log more."),
+    key(
+        "env_passthrough",
+        Shape::Names,
+        "",
+        "Variables of a worker's environment that server files may ask for.",
+    ),
+    key("child_env", Shape::Names, "", "Variables of the environment that every tool server gets."),
+    key("execution.workers", Shape::Number, "50", "Runs that a worker (`stn serve`) drives at a time."),
+    key("execution.queue", Shape::Number, "1000", "Runs that may wait in the queue."),
+    key(
+        "execution.timeout",
+        Shape::Duration,
+        "10m",
+        "Longest run, where neither its agent nor its caller says otherwise.",
+    ),
+    key(
+        "execution.drain_s",
+        Shape::Duration,
+        "25s",
+        "How long a worker that is told to stop waits for calls that are out.",
+    ),
+    key(
+        "execution.environment_max",
+        Shape::Number,
+        "",
+        "Runs of one environment at a time, over all workers.",
+    ),
+    key("execution.agent_max", Shape::Number, "", "Runs of one agent at a time, over all workers."),
+    key(
+        "execution.model_max",
+        Shape::NumberOrMap,
+        "",
+        "Runs with one model at a time, over all workers; one number for each, or numbers by model.",
+    ),
+    key("pool.processes_max", Shape::Number, "128", "Connections to tool servers at a time."),
+    key("pool.idle_close", Shape::Duration, "5m", "A connection that was not used for so long is closed."),
+    key("discovery.ttl", Shape::Duration, "24h", "A server's list of tools is believed for so long."),
+    key(
+        "approvals.timeout",
+        Shape::Duration,
+        "30d",
+        "How long a call waits for a person before it is answered as timed out; 0: for ever.",
+    ),
+    key(
+        "context.result_bytes_max",
+        Shape::Number,
+        "65536",
+        "Bytes of one tool result that stand in the conversation; the rest is read by handle.",
+    ),
+    key(
+        "context.windows",
+        Shape::Map("tokens"),
+        "",
+        "Names of models, also as patterns, to the tokens that they read at most.",
+    ),
+    key("limits.run", Shape::Map("limits"), "", "What one run may spend: `tokens`, `usd`, `calls`, `time`."),
+    key(
+        "limits.day",
+        Shape::Map("limits"),
+        "",
+        "What all runs of a day may spend: `tokens`, `usd`, `calls`, `time`.",
+    ),
+    key("prices", Shape::Block, "", "What models cost, for limits in money."),
+    key(
+        "rate_limits",
+        Shape::Block,
+        "",
+        "Requests and tokens per minute of a provider, calls per minute of a tool server.",
+    ),
+    key("runs.keep_days", Shape::Number, "", "Runs that ended longer ago are removed by a worker."),
+    key("api_port", Shape::Number, "", "The port of the HTTP API."),
+    key("mcp_port", Shape::Number, "", "The port of MCP over HTTP."),
+    key("otel_endpoint", Shape::Text, "", "Where traces go."),
+];
+
+/// Keys that are understood, but need a part of Station that this release does not have yet (the HTTP server,
+/// traces). A release that gives one of them effect takes it from this list.
+pub const WITHOUT_EFFECT: &[&str] = &["api_port", "mcp_port", "otel_endpoint"];
+
+/// Whether the table has this key, or one below it.
+pub(super) fn is_known(name: &str) -> bool {
+    KEYS.iter().any(|key| {
+        key.name == name || key.name.strip_prefix(name).is_some_and(|below| below.starts_with('.'))
+    })
+}
+
+/// The key that `name` is, or is below, with the name in its map.
+///
+/// # Errors
+/// `NotFound`, with the key that may be meant.
+pub fn find(name: &str) -> Result<(&'static Key, Option<&str>)> {
+    let below = |key: &Key| name.strip_prefix(key.name)?.strip_prefix('.').filter(|rest| !rest.is_empty());
+    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+        return Ok((key, None));
+    }
+    let takes_names = |key: &Key| matches!(key.shape, Shape::Map(_) | Shape::NumberOrMap | Shape::Block);
+    if let Some((key, rest)) =
+        KEYS.iter().filter(|key| takes_names(key)).find_map(|key| Some((key, below(key)?)))
+    {
+        return Ok((key, Some(rest)));
+    }
+    let hint = near::hint(name, KEYS.iter().map(|key| key.name));
+    Err(Error::not_found(format!("there is no setting `{name}`"))
+        .with_hint(hint.unwrap_or_else(|| "`stn settings list` shows them".to_owned())))
+}
+
+/// `text`, a config.yaml, with the setting `name` as `value` says; the rest stays byte for byte.
+///
+/// # Errors
+/// `NotFound` for an unknown setting; `Invalid` where the value does not fit, or the setting is written otherwise.
+pub fn set(text: &str, name: &str, value: &str) -> Result<String> {
+    let (key, below) = find(name)?;
+    let fitting = |problem: Problem| refused(&problem);
+    let not_here =
+        |how: &str| Err(Error::invalid(format!("`{name}` is not set this way")).with_hint(how.to_owned()));
+    let names: Vec<String> =
+        value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let number = value.trim().parse::<i64>().ok();
+    let field = match (key.shape, below) {
+        (Shape::Made(by), _) => return not_here(&format!("use `{by}`")),
+        (Shape::Block, _) => {
+            return not_here("write it into config.yaml by hand; docs/reference/config.md tells how");
+        }
+        (Shape::Map(_), None) => return not_here(&format!("name what is below it: `{name}.NAME`")),
+        (Shape::Names, _) => Field::List(&names),
+        (Shape::Flag, _) => Field::Flag(
+            value
+                .trim()
+                .parse()
+                .map_err(|_| Error::invalid(format!("`{name}` must be {}", key.shape.shown())))?,
+        ),
+        (Shape::Number | Shape::NumberOrMap | Shape::Duration | Shape::Map(_), _) => match number {
+            Some(number) => Field::Number(number),
+            None => Field::Text(value),
+        },
+        (Shape::Text | Shape::Secret | Shape::Word(_), _) => Field::Text(value),
+    };
+    let edited = set_key(text, &path(key, below), &field).map_err(fitting)?;
+    checked(edited)
+}
+
+/// `text`, a config.yaml, without the setting `name`: its default holds.
+///
+/// # Errors
+/// As [`set`].
+pub fn unset(text: &str, name: &str) -> Result<String> {
+    let (key, below) = find(name)?;
+    checked(unset_key(text, &path(key, below)).map_err(|problem| refused(&problem))?)
+}
+
+fn path<'n>(key: &'n Key, below: Option<&'n str>) -> Vec<&'n str> {
+    key.name.split('.').chain(below).collect()
+}
+
+fn checked(text: String) -> Result<String> {
+    let (_, problems) = super::read(&text, "");
+    match problems.iter().find(|problem| problem.severity == Severity::Error) {
+        // The place is one of a text that was not written.
+        Some(problem) => Err(refused(&Problem { at: None, ..problem.clone() })),
+        None => Ok(text),
+    }
+}
+
+fn refused(problem: &Problem) -> Error {
+    let error = Error::invalid(problem.to_string());
+    match &problem.hint {
+        Some(hint) => error.with_hint(hint.clone()),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value that each key takes.
+    fn sample(key: &Key) -> String {
+        match (key.name, key.shape) {
+            ("encryption_key", _) => "0".repeat(64),
+            ("limits.run" | "limits.day", _) => "{tokens: 5}".to_owned(),
+            ("prices", _) => "{m: {input: 1, output: 2}}".to_owned(),
+            ("rate_limits", _) => "{openai: {requests_per_min: 5}}".to_owned(),
+            ("context.windows", _) => "{m: 5000}".to_owned(),
+            (_, Shape::Number | Shape::NumberOrMap | Shape::Duration) => "5".to_owned(),
+            (_, Shape::Flag) => "true".to_owned(),
+            (_, Shape::Word(words)) => words[0].to_owned(),
+            (_, Shape::Names) => "[A]".to_owned(),
+            (_, Shape::Map(_)) => "{a: b}".to_owned(),
+            (_, Shape::Text | Shape::Secret | Shape::Block | Shape::Made(_)) => "x".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_reader_knows_every_row() {
+        for key in KEYS {
+            let indented = key.name.split('.').enumerate();
+            let lines: Vec<String> =
+                indented.map(|(depth, part)| format!("{}{part}:", "  ".repeat(depth))).collect();
+            let text = format!("{} {}\n", lines.join("\n"), sample(key));
+            let (config, problems) = super::super::read(&text, "");
+            assert_eq!(problems, [], "{text}");
+            let config = config.expect("it is sound");
+            assert_eq!(config.unknown, Vec::<String>::new(), "{text}");
+            assert_eq!(config.without_effect.is_empty(), !WITHOUT_EFFECT.contains(&key.name), "{text}");
+            assert_ne!(config, super::super::Config::default(), "{text} says nothing");
+        }
+    }
+
+    #[track_caller]
+    fn check(text: &str, name: &str, value: &str, expected: &str) {
+        let shown = match set(text, name, value) {
+            Ok(text) => text,
+            Err(error) => format!("{error}; {}", error.hints().join("; ")),
+        };
+        assert_eq!(shown, expected, "{name} = {value}");
+    }
+
+    #[test]
+    fn a_setting_is_written_where_it_stands() {
+        let text = "# ours\nai_model: a # b\nexecution: {workers: 4}\ntelemetry: {kept: 1}\n";
+        check(text, "ai_model", "gpt-4o", &text.replace("a # b", "gpt-4o # b"));
+        check(text, "execution.workers", "8", &text.replace('4', "8"));
+        check(text, "execution.timeout", "2m", &text.replace("4}", "4, timeout: \"2m\"}"));
+        check("", "context.windows.gpt-4.1", "9000", "context:\n  windows:\n    gpt-4.1: 9000\n");
+        check("", "models.fast", "openai/x", "models:\n  fast: openai/x\n");
+        check("", "child_env", "A, B", "child_env: [\"A\", \"B\"]\n");
+        check("", "debug", "true", "debug: true\n");
+        check("", "limits.run.usd", "2", "limits:\n  run:\n    usd: 2\n");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        check("", "ai_modle", "x", "there is no setting `ai_modle`; did you mean `ai_model`?");
+        check("", "execution.workers", "many", "`execution.workers` must be a whole number of 1 or more; ");
+        check("", "files", "maybe", "`files` must be `readwrite` or `readonly`; ");
+        check("", "models", "x", "`models` is not set this way; name what is below it: `models.NAME`");
+        check("", "encryption_key", "x", "`encryption_key` is not set this way; use `stn key set`");
+        check("ai_model: [\n", "ai_model", "x", "this is not YAML: unclosed bracket '['; ");
+    }
+
+    #[test]
+    fn a_setting_is_taken_out() {
+        let text = "ai_model: a\nexecution: {workers: 4}\n";
+        assert_eq!(unset(text, "execution.workers").expect("it is there"), "ai_model: a\n");
+        assert!(unset(text, "speed").is_err());
+    }
+}

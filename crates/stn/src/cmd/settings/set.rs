@@ -1,0 +1,79 @@
+//! `stn settings set`
+
+use crate::error::{Code, Result};
+use crate::out::Tone;
+use crate::session::{Session, make_folder};
+use serde_json::json;
+use station_core::Error;
+use station_core::file::config::keys::{self, Shape};
+use std::io::Read as _;
+
+/// Set a key of config.yaml
+///
+/// The rest of the file stays byte for byte: comments, order, keys that Station does not know. A key below another is
+/// written with dots: `execution.timeout`, `models.gpt-4o-mini`. A secret is better given on standard input:
+/// `stn settings set ai_api_key < key.txt`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its name, e.g. ai_model; docs/reference/config.md has all of them
+    name: String,
+    /// Its value; read from standard input if left out. Names of a list are separated by commas
+    #[arg(conflicts_with = "unset", allow_hyphen_values = true)]
+    value: Option<String>,
+    /// Take it out of config.yaml: its default holds
+    #[arg(long)]
+    unset: bool,
+}
+
+/// Longest value that is read.
+const VALUE_BYTES_MAX: u64 = 64 * 1024;
+
+impl Args {
+    pub(crate) fn run(self, session: &Session<'_>) -> Result {
+        let settings = &session.settings;
+        let (key, _) = keys::find(&self.name)?;
+        make_folder(&settings.folder)?;
+        if self.unset {
+            settings.change(|text| keys::unset(text, &self.name))?;
+        } else {
+            let value = match &self.value {
+                Some(value) => value.clone(),
+                None => typed(&self.name)?,
+            };
+            settings.change(|text| keys::set(text, &self.name, &value))?;
+        }
+        let file = settings.file.display();
+        if session.out.is_json() {
+            session.out.json(
+                &json!({ "setting": { "name": self.name, "set": !self.unset, "path": settings.file } }),
+            )?;
+            return Ok(Code::Done);
+        }
+        let text = match self.unset {
+            true => format!("Took `{}` out of {file}", self.name),
+            false => format!("Set `{}` in {file}", self.name),
+        };
+        session.out.note(Tone::Good, &text);
+        if keys::WITHOUT_EFFECT.contains(&key.name) {
+            session.out.warning(&format!("`{}` has no effect in this release", key.name));
+        }
+        if key.shape == Shape::Secret && self.value.is_some() {
+            session.out.hint("it stands in your shell's history now: give a secret on standard input");
+        }
+        Ok(Code::Done)
+    }
+}
+
+fn typed(name: &str) -> Result<String> {
+    let mut value = String::new();
+    std::io::stdin().take(VALUE_BYTES_MAX).read_to_string(&mut value).map_err(|cause| {
+        Error::invalid(format!("the value of `{name}` cannot be read: {}", cause.kind())).with_cause(cause)
+    })?;
+    let value = value.trim_end_matches(['\n', '\r']);
+    if value.is_empty() {
+        return Err(Error::invalid(format!("no value for `{name}` was given"))
+            .with_hint("give it behind the name or on standard input; `--unset` takes the setting out")
+            .into());
+    }
+    Ok(value.to_owned())
+}

@@ -1,0 +1,56 @@
+//! `stn settings …`, `stn config set`
+
+use crate::home::Home;
+use expect_test::expect;
+
+#[test]
+fn a_setting_is_read_and_written_and_the_rest_stays() {
+    let home = Home::new();
+    let text = "# ours\r\nai_provider: offline # b\r\nexecution: {workers: 4}\r\ntelemetry: {kept: 1}\r\n";
+    home.write("config.yaml", text);
+    home.stn(&["settings", "set", "ai_provider", "openai"]).is(&expect![[r#"
+        --- stderr
+        Set `ai_provider` in $HOME/.config/station/config.yaml
+    "#]]);
+    home.stn(&["config", "set", "execution.timeout", "2m"]).done();
+    home.stn_reading(&["settings", "set", "ai_api_key"], "sk-s3cret\n").done();
+    let expected = text.replace("offline # b", "openai # b").replace("4}", "4, timeout: \"2m\"}");
+    assert_eq!(home.read("config.yaml"), expected.clone() + "ai_api_key: sk-s3cret\r\n");
+    home.stn(&["settings", "get", "execution.workers"]).is(&expect![[r#"
+        4
+    "#]]);
+    home.stn(&["settings", "get", "ai_api_key"]).is(&expect![[r#"
+        set
+    "#]]);
+    home.stn(&["settings", "get", "ai_model"]).is(&expect![[r#"
+        --- stderr
+        error: `ai_model` is not set
+        hint: set it with `stn settings set ai_model VALUE`
+        --- exit 1
+    "#]]);
+    home.stn(&["settings", "get", "ai_modle"]).is(&expect![[r#"
+        --- stderr
+        error: there is no setting `ai_modle`
+        hint: did you mean `ai_model`?
+        --- exit 1
+    "#]]);
+    home.stn(&["settings", "set", "execution.workers", "none"]).is(&expect![[r#"
+        --- stderr
+        error: `execution.workers` must be a whole number of 1 or more
+        --- exit 1
+    "#]]);
+    home.stn(&["settings", "set", "api_port", "8585"]).is(&expect![[r#"
+        --- stderr
+        Set `api_port` in $HOME/.config/station/config.yaml
+        warning: `api_port` has no effect in this release
+    "#]]);
+    home.stn(&["settings", "set", "api_port", "--unset"]).is(&expect![[r#"
+        --- stderr
+        Took `api_port` out of $HOME/.config/station/config.yaml
+        warning: `api_port` has no effect in this release
+    "#]]);
+    home.stn(&["settings", "set", "ai_api_key", "--unset"]).done();
+    assert_eq!(home.read("config.yaml"), expected);
+    assert_eq!(home.json(&["settings", "list"]), home.json(&["config", "show"]));
+    assert!(!home.config("station.key").exists(), "settings make no store");
+}
