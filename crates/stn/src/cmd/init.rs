@@ -9,9 +9,7 @@ use serde_json::json;
 use station_core::file::edit::append_key;
 use station_core::{EnvironmentName, Error, Kind};
 use station_engine::{FolderLock, KeyState, Models, Station};
-use std::io::{IsTerminal as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::io::IsTerminal as _;
 
 /// The provider and model that are written where none is given.
 const OFFLINE: &str = "offline";

@@ -3,7 +3,7 @@
 use super::quote::line_end;
 use super::set::marked;
 use crate::file::Problem;
-use crate::file::servers::{self, Entry};
+use crate::file::servers;
 use crate::file::sheet::Fault;
 use crate::file::{json, template, tree};
 use std::ops::Range;
@@ -35,10 +35,7 @@ pub fn put_server(text: &str, name: &str, entry: &serde_json::Value) -> Result<S
             }
         };
         let new = if end == "\n" { new } else { new.replace("\r\n", "\n").replace('\n', end) };
-        let edited = format!("{}{new}{}", &text[..at], &text[at..]);
-        let others = |entries: &[Entry]| outline(entries, name);
-        let fits = |after: &[Entry]| after.iter().any(|entry| entry.name == name);
-        carried_out(text, edited, others, fits)
+        carried_out(text, format!("{}{new}{}", &text[..at], &text[at..]), name, Expected::Here)
     })
 }
 
@@ -53,31 +50,38 @@ pub fn remove_server(text: &str, name: &str) -> Result<String, Problem> {
             return Err(Fault::new(None, format!("server `{name}` is not in the file")));
         };
         let cut = members.cut(found);
-        let edited = format!("{}{}", &text[..cut.start], &text[cut.end..]);
-        let others = |entries: &[Entry]| outline(entries, name);
-        let fits = |after: &[Entry]| after.iter().all(|entry| entry.name != name);
-        carried_out(text, edited, others, fits)
+        carried_out(text, format!("{}{}", &text[..cut.start], &text[cut.end..]), name, Expected::Gone)
     })
 }
 
-/// The edited text, where it says the same of every other server, in the same order.
-fn carried_out(
-    before: &str,
-    edited: String,
-    others: impl Fn(&[Entry]) -> Vec<(String, String)>,
-    fits: impl Fn(&[Entry]) -> bool,
-) -> Result<String, Fault> {
-    let read = |text: &str| servers::read(text, "", &|_| None).0.map(|file| file.entries);
-    match (read(before), read(&edited)) {
-        (Some(was), Some(is)) if others(&was) == others(&is) && fits(&is) => Ok(edited),
-        _ => Err(Fault::new(None, "the file cannot be changed without changing other lines of it")
-            .with_hint("edit the file by hand")),
-    }
+/// Whether the edited text has the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Here,
+    Gone,
 }
 
-fn outline(entries: &[Entry], without: &str) -> Vec<(String, String)> {
-    let others = entries.iter().filter(|entry| entry.name != without);
-    others.map(|entry| (entry.name.clone(), entry.definition_hash.clone())).collect()
+/// The edited text, where every other server stands in it as before, whichever way its conditions go.
+fn carried_out(before: &str, edited: String, name: &str, expected: Expected) -> Result<String, Fault> {
+    let holds = |value: Option<&str>| {
+        let value_of = |_: &str| value.map(str::to_owned);
+        let outline = |text: &str| {
+            servers::read(text, "", &value_of).0?;
+            Some(Members::with(text, &value_of).ok()?.outline())
+        };
+        // A file that conditions break in one way is as broken as before.
+        let Some(mut was) = outline(before) else { return value.is_some() };
+        let Some(mut is) = outline(&edited) else { return false };
+        let is_here = is.iter().any(|(known, _)| known == name);
+        was.retain(|(known, _)| known != name);
+        is.retain(|(known, _)| known != name);
+        was == is && is_here == (expected == Expected::Here)
+    };
+    if holds(None) && holds(Some("1")) {
+        return Ok(edited);
+    }
+    Err(Fault::new(None, "the file cannot be changed without changing other lines of it")
+        .with_hint("edit the file by hand"))
 }
 
 fn quoted(name: &str) -> String {
@@ -95,7 +99,11 @@ struct Members<'a> {
 
 impl<'a> Members<'a> {
     fn of(text: &'a str) -> Result<Self, Fault> {
-        let rendered = template::render(text, &|_| None)?;
+        Self::with(text, &|_| None)
+    }
+
+    fn with(text: &'a str, value_of: &dyn Fn(&str) -> Option<String>) -> Result<Self, Fault> {
+        let rendered = template::render(text, value_of)?;
         let root = json::parse(&rendered, text)?;
         let map = servers::KEYS.iter().find_map(|key| root.get(key)).ok_or_else(|| {
             Fault::new(None, "the file defines no servers: it has neither `mcpServers` nor `servers`")
@@ -110,6 +118,12 @@ impl<'a> Members<'a> {
             names: members.iter().map(|member| member.key.clone()).collect(),
             all: members.iter().map(|member| member.at..member.node.end).collect(),
         })
+    }
+
+    /// Each entry with its text.
+    fn outline(&self) -> Vec<(String, String)> {
+        let text = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default().to_owned();
+        self.names.iter().cloned().zip(self.all.iter().map(text)).collect()
     }
 
     fn named(&self, name: &str) -> Option<Range<usize>> {
