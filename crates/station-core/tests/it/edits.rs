@@ -39,13 +39,15 @@ fn entries(text: &str) -> Vec<(String, String)> {
     file.entries.into_iter().map(|entry| (entry.name, hash(entry.definition_hash))).collect()
 }
 
-/// What an edit of an agent is to change in what is read.
-fn edits() -> Vec<(AgentEdit, fn(&mut Prompt))> {
+/// An edit of an agent, and what it is to change in what is read.
+type Row = (AgentEdit, fn(&mut Prompt));
+
+fn edits() -> Vec<Row> {
     let edit = AgentEdit::default;
     let names = |add: &str| Names { add: vec![add.to_owned()], ..Names::default() };
     vec![
         (AgentEdit { description: Some("new: # one".to_owned()), ..edit() }, |it| {
-            it.description = "new: # one".to_owned()
+            it.description = "new: # one".to_owned();
         }),
         (AgentEdit { max_steps: Some(3), ..edit() }, |it| it.max_steps = Some(3)),
         (AgentEdit { tools: names("__new"), ..edit() }, |it| it.tools.push("__new".to_owned())),
