@@ -159,6 +159,7 @@ pub const KEYS: &[Key] = &[
     key("pool.processes_max", Shape::Number, "128", "Connections to tool servers at a time."),
     key("pool.idle_close", Shape::Duration, "5m", "A connection that was not used for so long is closed."),
     key("discovery.ttl", Shape::Duration, "24h", "A server's list of tools is believed for so long."),
+    key("discovery.timeout", Shape::Duration, "60s", "How long a server may take to start and to list its tools."),
     key(
         "approvals.timeout",
         Shape::Duration,

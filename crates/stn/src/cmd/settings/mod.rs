@@ -1,6 +1,6 @@
 //! `stn settings …`
 //!
-//! A setting is a key of config.yaml, by the name it has there: see docs/decisions/0006. `stn config` says the same of the
+//! A setting is a key of config.yaml, by the name it has there: see docs/decisions/0008. `stn config` says the same of the
 //! whole file.
 
 mod get;
