@@ -146,7 +146,7 @@ impl Station {
         self.discover_stale(&environment, &|server| servers.contains(&server.id)).await
     }
 
-    pub(crate) async fn apply_files(&self, name: &EnvironmentName, source: Source) -> Result<Option<Plan>> {
+    async fn apply_files(&self, name: &EnvironmentName) -> Result<Option<Plan>> {
         let Some(fingerprint) = self.config().workspace.fingerprint(name)? else {
             let environment = self.store().environment(name.as_str()).await?;
             if let Some(environment) = environment
@@ -160,8 +160,7 @@ impl Station {
             }
             return Ok(None);
         };
-        if source == Source::IfChanged
-            && let Some(environment) = self.store().environment(name.as_str()).await?
+        if let Some(environment) = self.store().environment(name.as_str()).await?
             && self.store().files_seen(environment.id).await?.as_deref() == Some(&fingerprint)
         {
             return Ok(None);

@@ -52,7 +52,8 @@ impl<'a> Session<'a> {
     /// Each way in which a store cannot be opened has its own sentence; those of `work`.
     pub(crate) async fn with<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
         let station = self.open(Fresh::Apply, Passthrough::All).await?;
-        close(station.clone(), work(&station).await).await
+        // Boxed, here and below: what a command awaits, one in the other, is too deep for the compiler otherwise.
+        close(station.clone(), Box::pin(work(&station)).await).await
     }
 
     /// As [`Session::with`], for a worker: its environment is not the user's, so only names that are passed through
@@ -62,7 +63,7 @@ impl<'a> Session<'a> {
     /// As [`Session::with`].
     pub(crate) async fn with_serving<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
         let station = self.open(Fresh::Apply, self.settings.passed_through()).await?;
-        close(station.clone(), work(&station).await).await
+        close(station.clone(), Box::pin(work(&station)).await).await
     }
 
     /// As [`Session::with`], for commands that read files themselves.
@@ -71,7 +72,7 @@ impl<'a> Session<'a> {
     /// As [`Session::with`].
     pub(crate) async fn with_bare<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
         let station = self.open(Fresh::Leave, Passthrough::All).await?;
-        close(station.clone(), work(&station).await).await
+        close(station.clone(), Box::pin(work(&station)).await).await
     }
 
     /// As [`Session::with`], changing nothing: where there is no store yet, an empty one stands in for it that is
@@ -90,7 +91,7 @@ impl<'a> Session<'a> {
         }
         let (_folder, config) = self.stand_in()?;
         let station = Station::open(config).await?;
-        close(station.clone(), work(&station).await).await
+        close(station.clone(), Box::pin(work(&station)).await).await
     }
 
     /// What an engine on an empty store needs that is gone with the folder.
