@@ -1,8 +1,8 @@
 //! What can be typed, and the way from there to a command.
 
 use crate::cmd::{
-    agent, approvals, audit, budget, completions, config, demo, doctor, env, init, key, mcp, model, runs, serve,
-    settings, sync, test, variables,
+    agent, approvals, audit, budget, completions, config, demo, doctor, env, init, key, mcp, model, runs,
+    serve, settings, sync, test, variables,
 };
 use crate::error::{self, Code, Result};
 use crate::out::{self, Form, Out};

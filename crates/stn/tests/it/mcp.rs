@@ -71,3 +71,20 @@ fn a_silent_server_keeps_no_run_waiting_that_does_not_use_it() {
     let said = home.stn(&["sync"]).shown();
     assert!(said.contains("`a-silent` did not answer within 1s"), "{said}");
 }
+
+#[test]
+fn variables_named_like_a_providers_reach_a_server() {
+    // The Go program left names out by their beginnings.
+    let home = Home::with_init().set("GOOGLE_API_KEY", "from-the-process");
+    let seen = home.path().join("seen");
+    let spy = format!("printf '%s|%s' \"$GOOGLE\" \"$PAGER\" > '{}'; exec \"$0\"", seen.display());
+    let server = serde_json::json!({ "mcpServers": { "fake": {
+        "command": "sh",
+        "args": ["-c", spy, station_testkit::fake_server::binary()],
+        "env": { "GOOGLE": "{{ .GOOGLE_API_KEY }}", "PAGER": "{{ .PAGERDUTY_TOKEN }}" },
+    }}});
+    home.write("environments/default/mcp-servers/fake.json", &server.to_string());
+    home.write("environments/default/variables.yml", "PAGERDUTY_TOKEN: from-the-file\n");
+    home.stn(&["sync", "--quiet"]).done();
+    assert_eq!(std::fs::read_to_string(seen).unwrap(), "from-the-process|from-the-file");
+}

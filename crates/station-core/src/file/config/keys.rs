@@ -159,7 +159,12 @@ pub const KEYS: &[Key] = &[
     key("pool.processes_max", Shape::Number, "128", "Connections to tool servers at a time."),
     key("pool.idle_close", Shape::Duration, "5m", "A connection that was not used for so long is closed."),
     key("discovery.ttl", Shape::Duration, "24h", "A server's list of tools is believed for so long."),
-    key("discovery.timeout", Shape::Duration, "60s", "How long a server may take to start and to list its tools."),
+    key(
+        "discovery.timeout",
+        Shape::Duration,
+        "60s",
+        "How long a server may take to start and to list its tools.",
+    ),
     key(
         "approvals.timeout",
         Shape::Duration,
@@ -304,7 +309,7 @@ mod tests {
             ("encryption_key", _) => "0".repeat(64),
             ("limits.run" | "limits.day", _) => "{tokens: 5}".to_owned(),
             ("prices", _) => "{m: {input: 1, output: 2, date: 2026-11-01, source: a list}}".to_owned(),
-            ("rate_limits", _) => "{openai: {requests_per_min: 5}}".to_owned(),
+            ("rate_limits", _) => "{providers: {openai: {requests_per_min: 5}}}".to_owned(),
             ("context.windows", _) => "{m: 5000}".to_owned(),
             (_, Shape::Number | Shape::NumberOrMap | Shape::Duration) => "5".to_owned(),
             (_, Shape::Flag) => "true".to_owned(),
