@@ -25,6 +25,7 @@ use station_core::run::{Entry, Event, Failure, Machine, Next, Outcome, Prepared,
 use station_core::{Error, Kind, Micros, ModelRef, Result, RunId};
 use station_llm::Patience;
 use station_store::Run;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Entries read from the store at a time.
@@ -233,7 +234,7 @@ impl Drive<'_> {
 
     /// Waits for everything that is out, appending each answer as it arrives.
     async fn perform(&mut self, started: Vec<Started>) -> Result<()> {
-        let prepared = self.machine.prepared().clone();
+        let prepared = Arc::clone(self.machine.prepared());
         let written = Written::default();
         let seat = Seat {
             run: self.run.id,

@@ -12,6 +12,7 @@ use super::{
     AskFailure, Compaction, CompactionReason, Event, Failure, Inputs, Next, Outcome, Prepared, Todo, Waiting,
 };
 use crate::{Answer, EffectId, Micros, ModelRef, Stop, Usage, schema};
+use std::sync::Arc;
 
 /// Turns in a row with equal calls and equal results after which a run is stopped: twice can be a check that
 /// something changed, three times is a loop.
@@ -20,7 +21,8 @@ const REPETITIONS_MAX: usize = 3;
 /// A run's state, folded from its journal.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    prepared: Prepared,
+    /// Shared: a driver copies the machine before each step, and these are the run's largest part that never changes.
+    prepared: Arc<Prepared>,
     pub(super) inputs: Option<Inputs>,
     pub(super) turns: Vec<Turn>,
     choice: usize,
@@ -53,9 +55,9 @@ struct Failed {
 impl Machine {
     /// A run in which nothing has happened. `prepared` holds the bodies that `RunStarted` names by hash.
     #[must_use]
-    pub fn new(prepared: Prepared) -> Self {
+    pub fn new(prepared: impl Into<Arc<Prepared>>) -> Self {
         Self {
-            prepared,
+            prepared: prepared.into(),
             inputs: None,
             turns: Vec::new(),
             choice: 0,
@@ -184,7 +186,7 @@ impl Machine {
 
     /// The bodies behind the run's inputs.
     #[must_use]
-    pub fn prepared(&self) -> &Prepared {
+    pub fn prepared(&self) -> &Arc<Prepared> {
         &self.prepared
     }
 
