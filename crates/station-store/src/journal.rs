@@ -278,12 +278,12 @@ async fn wake(conn: &mut Conn, run: RunId, row: &RunUpdate) -> Result<()> {
 async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
     const TAKE: &str = "update agent_runs set journal_seq = $3
         where id = $1 and fence = $2 and journal_seq = $4";
-    const TAKE_AND_UPDATE: &str = "update agent_runs set journal_seq = $3, status = $5, waiting_on = $6,
-            model = coalesce($7, model), steps = $8, tool_calls = $9, tokens_input = $10, tokens_output = $11,
-            tokens_cached = $12, tokens_reasoning = $13, answer = coalesce($14, answer),
-            error = coalesce($15, error), ended_at = coalesce($16, ended_at),
-            lease_until = case when $17 = 1 then null else lease_until end, waits_for_children = $18,
-            waiting_since = $19
+    // The first eight values of a row are those of a run that goes on, see `progress_values`.
+    const TAKE_AND_UPDATE: &str = "update agent_runs set journal_seq = $3, waiting_on = $5, steps = $6,
+            tool_calls = $7, tokens_input = $8, tokens_output = $9, tokens_cached = $10, tokens_reasoning = $11,
+            waiting_since = $12, status = $13, model = coalesce($14, model), answer = coalesce($15, answer),
+            error = coalesce($16, error), ended_at = coalesce($17, ended_at),
+            lease_until = case when $18 = 1 then null else lease_until end, waits_for_children = $19
         where id = $1 and fence = $2 and journal_seq = $4";
     // Most appends of a run change no column that an index has: named, these would cost a page each, unchanged or not.
     const TAKE_AND_GO_ON: &str = "update agent_runs set journal_seq = $3, waiting_on = $5, steps = $6,
@@ -292,12 +292,11 @@ async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
         where id = $1 and fence = $2 and journal_seq = $4";
     // Without entries the end stays where it is, wherever that may be.
     const UPDATE: &str =
-        "update agent_runs set journal_seq = journal_seq + $3 + $4, status = $5, waiting_on = $6,
-            model = coalesce($7, model), steps = $8, tool_calls = $9, tokens_input = $10, tokens_output = $11,
-            tokens_cached = $12, tokens_reasoning = $13, answer = coalesce($14, answer),
-            error = coalesce($15, error), ended_at = coalesce($16, ended_at),
-            lease_until = case when $17 = 1 then null else lease_until end, waits_for_children = $18,
-            waiting_since = $19
+        "update agent_runs set journal_seq = journal_seq + $3 + $4, waiting_on = $5, steps = $6,
+            tool_calls = $7, tokens_input = $8, tokens_output = $9, tokens_cached = $10, tokens_reasoning = $11,
+            waiting_since = $12, status = $13, model = coalesce($14, model), answer = coalesce($15, answer),
+            error = coalesce($16, error), ended_at = coalesce($17, ended_at),
+            lease_until = case when $18 = 1 then null else lease_until end, waits_for_children = $19
         where id = $1 and fence = $2";
     const TOUCH: &str =
         "update agent_runs set journal_seq = journal_seq + $3 + $4 where id = $1 and fence = $2";
@@ -309,13 +308,14 @@ async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
     let sql = match (&append.row, append.entries.is_empty()) {
         (None, true) => TOUCH,
         (None, false) => TAKE,
-        (Some(row), false) if row.goes_on() => {
-            values.extend(progress_values(row));
-            TAKE_AND_GO_ON
-        }
         (Some(row), is_empty) => {
-            values.extend(update_values(row));
-            if is_empty { UPDATE } else { TAKE_AND_UPDATE }
+            values.extend(progress_values(row));
+            if row.goes_on() && !is_empty {
+                TAKE_AND_GO_ON
+            } else {
+                values.extend(standing_values(row));
+                if is_empty { UPDATE } else { TAKE_AND_UPDATE }
+            }
         }
     };
     Ok(conn.exec(sql, values).await? == 1)
@@ -335,23 +335,16 @@ fn progress_values(row: &RunUpdate) -> [Value; 8] {
     ]
 }
 
-fn update_values(row: &RunUpdate) -> [Value; 15] {
+/// What changes besides where it is let go of, ends, or goes on with another model.
+fn standing_values(row: &RunUpdate) -> [Value; 7] {
     [
         row.status.as_str().into(),
-        row.waiting_on.as_deref().map(storable).into(),
         row.model.as_deref().map(storable).into(),
-        i64::from(row.steps).into(),
-        i64::from(row.tool_calls).into(),
-        count(row.usage.input),
-        count(row.usage.output),
-        count(row.usage.cached),
-        count(row.usage.reasoning),
         row.answer.as_deref().map(storable).into(),
         row.error.as_deref().map(storable).into(),
         row.ended_at.map(|at| at.0).into(),
         i64::from(row.release).into(),
         i64::from(row.waits_for_children && row.status == Status::Waiting).into(),
-        row.waiting_since.map(|at| at.0).into(),
     ]
 }
 
