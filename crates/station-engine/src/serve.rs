@@ -13,7 +13,6 @@ use station_core::run::Status;
 use station_core::{Concurrency, Kind, Micros, ModelMax, Result};
 use station_store::{Run, RunFilter, Wanted};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -65,14 +64,14 @@ impl Station {
 
     async fn work(&self, serve: &Serve, stop: &CancellationToken) -> Result<()> {
         let serve = Serve { at_once: self.by_full_names(&serve.at_once), ..serve.clone() };
-        let work = Work { serve, stop: stop.clone(), since: self.now(), is_behind: AtomicBool::new(false) };
+        let mut work = Work { serve, stop: stop.clone(), since: self.now(), is_behind: false };
         let mut driving: JoinSet<()> = JoinSet::new();
         let mut wakes = self.store().wakes();
         let mut look = tokio::time::interval(LOOK_EVERY);
         // What an older Station could not read may be known to this one.
         self.store().call_back(worker::NEWER, self.now()).await?;
         // First those whose Station is known to be gone: of them most is known.
-        self.look(&work, &mut driving).await?;
+        self.look(&mut work, &mut driving).await?;
         // tracked: waited for below; it ends with `stop`.
         let retention = tokio::spawn(tasks::retention(self.clone(), stop.clone()));
         while !stop.is_cancelled() {
@@ -82,13 +81,13 @@ impl Station {
                 Some(done) = driving.join_next(), if !driving.is_empty() => {
                     report(done);
                     // Those whose driver is gone come before the queue, as long as there are some: their leases run.
-                    if work.is_behind.load(Ordering::Relaxed) {
-                        self.look(&work, &mut driving).await
+                    if work.is_behind {
+                        self.look(&mut work, &mut driving).await
                     } else {
                         self.take(&work, &mut driving).await
                     }
                 }
-                _ = look.tick() => self.look(&work, &mut driving).await,
+                _ = look.tick() => self.look(&mut work, &mut driving).await,
             };
             if let Err(error) = taken {
                 tracing::error!(%error, causes = ?error.causes(), "the queue could not be read; it is asked again");
@@ -122,16 +121,16 @@ impl Station {
 
     /// Ends questions that waited too long, and takes runs whose leases have lapsed, and those of processes of this host
     /// that are gone, for which nobody needs to wait so long.
-    async fn look(&self, work: &Work, driving: &mut JoinSet<()>) -> Result<()> {
+    async fn look(&self, work: &mut Work, driving: &mut JoinSet<()>) -> Result<()> {
         self.store().free_due(self.now()).await?;
         let filter = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
-        work.is_behind.store(false, Ordering::Relaxed);
+        work.is_behind = false;
         for run in self.store().runs(&filter, LOOKED_AT_MAX).await? {
             if !run.lease.as_ref().is_some_and(worker::is_dead) {
                 continue;
             }
             if work.free(driving) == 0 {
-                work.is_behind.store(true, Ordering::Relaxed);
+                work.is_behind = true;
                 break;
             }
             match worker::claim(self, run.id).await {
@@ -188,7 +187,7 @@ struct Work {
     stop: CancellationToken,
     since: Micros,
     /// There are runs of processes that are gone, and no slot was free for them when it was looked last.
-    is_behind: AtomicBool,
+    is_behind: bool,
 }
 
 impl Work {
