@@ -4,8 +4,7 @@ use crate::programs;
 use serde_json::json;
 use station_core::{Caller, EnvironmentName};
 use station_engine::{
-    AgentRef, Clock, Config, Key, Location, ModelConfig, Models, NewRun, Passthrough, Run, Station,
-    SyncOptions, SyncReport, Workspace,
+    AgentRef, Config, Key, Location, Models, NewRun, Run, Station, SyncOptions, SyncReport, Workspace,
 };
 use station_llm::Script;
 use std::collections::BTreeMap;
@@ -116,32 +115,15 @@ impl Home {
     /// Where the store cannot be opened.
     pub async fn open(&self, script: Script) -> Open {
         let folder = self.path().to_owned();
+        let workspace = Workspace::new(folder.clone(), folder.clone(), None, false);
+        let location = Location::Sqlite(folder.join("station.db"));
+        let key = Key::generate().expect("the system has random bytes");
         let config = Config {
-            workspace: Workspace::new(folder.clone(), folder.clone(), None, false),
-            location: Location::Sqlite(folder.join("station.db")),
-            key: Key::generate().expect("the system has random bytes"),
-            models: ModelConfig::default(),
-            process: BTreeMap::new(),
-            passthrough: Passthrough::All,
-            child_env: Vec::new(),
-            shim: programs::shim(),
-            clock: Clock::System,
             run_timeout: PATIENCE,
             call_timeout: PATIENCE,
             connect_timeout: PATIENCE,
-            output_bytes_max: Config::OUTPUT_BYTES_MAX,
-            result_bytes_max: Config::RESULT_BYTES_MAX,
-            processes_max: Config::PROCESSES_MAX,
-            idle_close: Config::IDLE_CLOSE,
-            discovery_ttl: Config::DISCOVERY_TTL,
-            limits: Default::default(),
-            prices: Default::default(),
-            rate_limits: Default::default(),
-            keep_days: None,
-            queue_max: Config::QUEUE_MAX,
-            approval_timeout: Some(Config::APPROVAL_TIMEOUT),
-            socket_folders: Vec::new(),
             worker: "bench".to_owned(),
+            ..Config::new(workspace, location, key, programs::shim())
         };
         let station = Station::open_with(config, Models::scripted(script)).await.expect("the store opens");
         Open { station }

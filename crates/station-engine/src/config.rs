@@ -86,6 +86,43 @@ impl Config {
     pub const APPROVAL_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
     /// `discovery.ttl`.
     pub const DISCOVERY_TTL: Duration = Duration::from_secs(24 * 3600);
+
+    /// What holds where nobody says anything else: the times and sizes above, no limits, no provider, no socket.
+    #[must_use]
+    pub fn new(
+        workspace: Workspace,
+        location: station_store::Location,
+        key: station_store::Key,
+        shim: station_mcp::Shim,
+    ) -> Self {
+        Self {
+            workspace,
+            location,
+            key,
+            models: station_llm::Config::default(),
+            process: BTreeMap::new(),
+            passthrough: Passthrough::All,
+            child_env: Vec::new(),
+            shim,
+            clock: Clock::System,
+            run_timeout: Self::RUN_TIMEOUT,
+            call_timeout: Self::CALL_TIMEOUT,
+            connect_timeout: Self::CONNECT_TIMEOUT,
+            output_bytes_max: Self::OUTPUT_BYTES_MAX,
+            result_bytes_max: Self::RESULT_BYTES_MAX,
+            processes_max: Self::PROCESSES_MAX,
+            idle_close: Self::IDLE_CLOSE,
+            discovery_ttl: Self::DISCOVERY_TTL,
+            queue_max: Self::QUEUE_MAX,
+            approval_timeout: Some(Self::APPROVAL_TIMEOUT),
+            socket_folders: Vec::new(),
+            limits: Limits::default(),
+            prices: Prices::default(),
+            rate_limits: RateLimits::default(),
+            keep_days: None,
+            worker: String::new(),
+        }
+    }
 }
 
 /// Which names of the process environment a template may ask for.

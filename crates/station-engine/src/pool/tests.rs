@@ -1,7 +1,7 @@
 //! What no run can show from outside: when the pool asks whether it may still send.
 
 use super::{Outgoing, Pool, Reach};
-use crate::{Clock, Config, Key, Location, ModelConfig, Passthrough, Workspace};
+use crate::{Config, Key, Location, Workspace};
 use station_core::{Definition, EffectId, EnvironmentId, ServerId, ServerSettings};
 use station_mcp::{CallEnd, Shim};
 use station_testkit::fake_server;
@@ -12,32 +12,15 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn config(folder: &Path) -> Config {
+    let workspace = Workspace::new(folder.to_owned(), folder.to_owned(), None, false);
+    let location = Location::Sqlite(folder.join("station.db"));
+    let shim = Shim { program: fake_server::shim(), args: vec![station_mcp::shim::ARGUMENT.to_owned()] };
     Config {
-        workspace: Workspace::new(folder.to_owned(), folder.to_owned(), None, false),
-        location: Location::Sqlite(folder.join("station.db")),
-        key: Key::generate().unwrap(),
-        models: ModelConfig::default(),
-        process: BTreeMap::new(),
-        passthrough: Passthrough::All,
-        child_env: Vec::new(),
-        shim: Shim { program: fake_server::shim(), args: vec![station_mcp::shim::ARGUMENT.to_owned()] },
-        clock: Clock::System,
         run_timeout: PATIENCE,
         call_timeout: PATIENCE,
         connect_timeout: PATIENCE,
-        output_bytes_max: Config::OUTPUT_BYTES_MAX,
-        result_bytes_max: Config::RESULT_BYTES_MAX,
-        processes_max: Config::PROCESSES_MAX,
-        idle_close: Config::IDLE_CLOSE,
-        discovery_ttl: Config::DISCOVERY_TTL,
-        limits: Default::default(),
-        prices: Default::default(),
-        rate_limits: Default::default(),
-        keep_days: None,
-        queue_max: Config::QUEUE_MAX,
-        approval_timeout: Some(Config::APPROVAL_TIMEOUT),
-        socket_folders: Vec::new(),
         worker: "test".to_owned(),
+        ..Config::new(workspace, location, Key::generate().unwrap(), shim)
     }
 }
 

@@ -4,8 +4,8 @@
 
 use station_core::{Caller, EnvironmentName, RunId};
 use station_engine::{
-    AgentRef, Clock, Config, Key, Location, Models, NewRun, Passthrough, Run, RunDetails, Station,
-    SyncOptions, SyncReport, Workspace,
+    AgentRef, Config, Key, Location, Models, NewRun, Run, RunDetails, Station, SyncOptions, SyncReport,
+    Workspace,
 };
 use station_llm::Script;
 use std::collections::BTreeMap;
@@ -68,35 +68,19 @@ impl Home {
 
     pub(crate) fn config(&self) -> Config {
         let folder = self.folder.path().to_owned();
+        let workspace = Workspace::new(folder.clone(), folder, None, false);
+        let location = Location::Sqlite(self.path("station.db"));
+        let shim = station_mcp::Shim {
+            program: station_testkit::fake_server::shim(),
+            args: vec!["__shim".to_owned()],
+        };
         Config {
-            workspace: Workspace::new(folder.clone(), folder, None, false),
-            location: Location::Sqlite(self.path("station.db")),
-            key: self.key.clone(),
-            models: models(),
-            process: BTreeMap::new(),
-            passthrough: Passthrough::All,
-            child_env: Vec::new(),
-            shim: station_mcp::Shim {
-                program: station_testkit::fake_server::shim(),
-                args: vec!["__shim".to_owned()],
-            },
-            clock: Clock::System,
             run_timeout: PATIENCE,
             call_timeout: PATIENCE,
             connect_timeout: PATIENCE,
-            output_bytes_max: Config::OUTPUT_BYTES_MAX,
-            result_bytes_max: Config::RESULT_BYTES_MAX,
-            processes_max: Config::PROCESSES_MAX,
-            idle_close: Config::IDLE_CLOSE,
-            discovery_ttl: Config::DISCOVERY_TTL,
-            limits: Default::default(),
-            prices: Default::default(),
-            rate_limits: Default::default(),
-            keep_days: None,
-            queue_max: Config::QUEUE_MAX,
-            approval_timeout: Some(Config::APPROVAL_TIMEOUT),
             socket_folders: vec![self.path("sockets")],
             worker: "test".to_owned(),
+            ..Config::new(workspace, location, self.key.clone(), shim)
         }
     }
 
@@ -112,10 +96,6 @@ impl Home {
         let station = Station::open_with(config, models).await.expect("the store opens in an empty folder");
         Open { station, home: self }
     }
-}
-
-fn models() -> station_engine::ModelConfig {
-    station_engine::ModelConfig::default()
 }
 
 /// A Station open on a home.

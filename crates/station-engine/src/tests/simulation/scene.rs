@@ -2,7 +2,7 @@
 
 use super::world::Shared;
 use crate::pool::Pool;
-use crate::{Clock, Config, Passthrough, Station, Workspace};
+use crate::{Clock, Config, Station, Workspace};
 use serde_json::json;
 use station_core::budget::{Caps, Limits};
 use station_core::discovery::{DiscoveredTool, Discovery};
@@ -96,35 +96,19 @@ impl Scene {
     /// A process that works on the store.
     pub(super) fn station(&self, world: &Shared, name: &str) -> Station {
         let folder = self.folder.path().to_owned();
+        let workspace = Workspace::new(folder.clone(), folder.clone(), None, false);
+        let location = Location::Sqlite(folder.join("station.db"));
+        let shim = station_mcp::Shim { program: folder, args: Vec::new() };
         let config = Config {
-            workspace: Workspace::new(folder.clone(), folder.clone(), None, false),
-            location: Location::Sqlite(folder.join("station.db")),
-            key: self.key.clone(),
-            models: station_llm::Config::default(),
-            process: BTreeMap::new(),
-            passthrough: Passthrough::All,
-            child_env: Vec::new(),
-            shim: station_mcp::Shim { program: folder.clone(), args: Vec::new() },
             clock: Clock::Simulated { wall: Arc::clone(&self.wall), boot: Arc::clone(&self.boot) },
             run_timeout: RUN_TIMEOUT,
-            call_timeout: Config::CALL_TIMEOUT,
-            connect_timeout: Config::CONNECT_TIMEOUT,
-            output_bytes_max: Config::OUTPUT_BYTES_MAX,
-            result_bytes_max: Config::RESULT_BYTES_MAX,
-            processes_max: Config::PROCESSES_MAX,
-            idle_close: Config::IDLE_CLOSE,
-            discovery_ttl: Config::DISCOVERY_TTL,
             limits: Limits {
                 run: Caps { tokens: Some(self.stakes.of_run()), ..Caps::default() },
                 day: Caps::default(),
             },
-            prices: Default::default(),
-            rate_limits: Default::default(),
-            keep_days: None,
-            queue_max: Config::QUEUE_MAX,
             approval_timeout: Some(Duration::from_secs(600)),
-            socket_folders: Vec::new(),
             worker: name.to_owned(),
+            ..Config::new(workspace, location, self.key.clone(), shim)
         };
         let pool = Pool::played(&config, world.tools()).expect("random bytes");
         Station::of(config, self.store.clone(), Models::scripted(world.model()), pool)
