@@ -2,11 +2,10 @@
 
 use crate::home::Home;
 use station_core::run::{Entry, Event, Status};
-use station_core::{Caller, Concurrency, Micros, Usage};
+use station_core::{Caller, Concurrency, Micros};
 use station_store::{
-    Append, Appended, Key, LeaseClock, Ledger, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted,
+    Append, Appended, Key, LeaseClock, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted,
 };
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Runs that are made, taken and parked at a time.
@@ -25,19 +24,7 @@ pub async fn make(home: &Home, n: usize) -> Duration {
     crate::process::time(&mut home.stn(&["sync"]));
     let store = open(home).await;
     let agent = store.agents_named("talker", None).await.expect("the store works").remove(0);
-    let new = NewRun {
-        agent: agent.id,
-        environment: agent.environment,
-        user: Caller::LOCAL_USER,
-        task: "say what is new".to_owned(),
-        request: "{}".to_owned(),
-        model: None,
-        variables: BTreeMap::new(),
-        carried: BTreeMap::new(),
-        parent: None,
-        depth: 0,
-        priority: 0,
-    };
+    let new = NewRun::new(agent.id, agent.environment, Caller::LOCAL_USER, "say what is new");
     let owner = Owner { worker: "bench".to_owned(), host: "here".to_owned(), pid: 1, pid_start: 1 };
     let wanted = Wanted { n: u32::try_from(BATCH).expect("a few hundred"), at_once: Concurrency::default() };
     let started = Instant::now();
@@ -61,31 +48,13 @@ fn park(run: station_core::RunId, fence: station_core::Fence) -> Append {
     let event =
         Event::Adopted { fence, worker: "bench".to_owned(), deadline: None, alone: false, process: None };
     Append {
-        run,
-        fence,
-        entries: vec![Entry { seq: 1, at: NOW, event }],
-        blobs: Vec::new(),
-        spawns: Vec::new(),
-        asks: Vec::new(),
-        uses: Vec::new(),
-        heard: Vec::new(),
-        voids: Vec::new(),
-        ledger: Ledger::default(),
         row: Some(RunUpdate {
-            status: Status::Waiting,
             waiting_on: Some("approval of `post` of `book`".to_owned()),
             waiting_since: Some(NOW),
-            waits_for_children: false,
-            is_stopping: false,
-            model: None,
             steps: 1,
-            tool_calls: 0,
-            usage: Usage::default(),
-            answer: None,
-            error: None,
-            ended_at: None,
-            release: true,
+            ..RunUpdate::new(Status::Waiting)
         }),
+        ..Append::new(run, fence, vec![Entry { seq: 1, at: NOW, event }])
     }
 }
 

@@ -6,7 +6,6 @@ use station_core::run::{Entry, Event};
 use station_core::sync::{AgentRow, Change};
 use station_core::{AgentName, Caller, EffectId, EnvironmentName, Fence, Micros, RunId};
 use station_store::{Append, Appended, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, Store};
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// The time of everything here: no figure depends on it.
@@ -106,19 +105,7 @@ impl Journal {
     async fn begin(store: &Store) -> Self {
         let agents = store.agents_named("worker", None).await.expect("the store works");
         let agent = agents.first().expect("the agent was made");
-        let new = NewRun {
-            agent: agent.id,
-            environment: agent.environment,
-            user: Caller::LOCAL_USER,
-            task: "append".to_owned(),
-            request: "{}".to_owned(),
-            model: None,
-            variables: BTreeMap::new(),
-            carried: BTreeMap::new(),
-            parent: None,
-            depth: 0,
-            priority: 0,
-        };
+        let new = NewRun::new(agent.id, agent.environment, Caller::LOCAL_USER, "append");
         let run = store.enqueue(&new, None, NOW).await.expect("the store works");
         let pid = std::process::id();
         let owner = Owner { worker: "bench".to_owned(), host: "here".to_owned(), pid, pid_start: 1 };
@@ -143,19 +130,7 @@ impl Journal {
                 images: Vec::new(),
                 ms: 1,
             };
-            let append = Append {
-                run: self.run,
-                fence: self.fence,
-                entries: vec![Entry { seq: self.seq, at: NOW, event }],
-                blobs: Vec::new(),
-                spawns: Vec::new(),
-                asks: Vec::new(),
-                uses: Vec::new(),
-                heard: Vec::new(),
-                voids: Vec::new(),
-                row: None,
-                ledger: Default::default(),
-            };
+            let append = Append::new(self.run, self.fence, vec![Entry { seq: self.seq, at: NOW, event }]);
             let started = Instant::now();
             let appended = store.append(append).await.expect("the store works");
             samples.add(started.elapsed());

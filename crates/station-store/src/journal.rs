@@ -43,6 +43,26 @@ pub struct Append {
     pub ledger: Ledger,
 }
 
+impl Append {
+    /// These entries and nothing beside them; the run's row says what it said.
+    #[must_use]
+    pub fn new(run: RunId, fence: Fence, entries: Vec<Entry>) -> Self {
+        Self {
+            run,
+            fence,
+            entries,
+            blobs: Vec::new(),
+            spawns: Vec::new(),
+            asks: Vec::new(),
+            uses: Vec::new(),
+            heard: Vec::new(),
+            voids: Vec::new(),
+            row: None,
+            ledger: Ledger::default(),
+        }
+    }
+}
+
 /// What a run's row says after an append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunUpdate {
@@ -76,6 +96,26 @@ pub struct RunUpdate {
 }
 
 impl RunUpdate {
+    /// Of a run that is let go of as `status`, of which there is nothing else to say.
+    #[must_use]
+    pub fn new(status: Status) -> Self {
+        Self {
+            status,
+            waiting_on: None,
+            waiting_since: None,
+            waits_for_children: false,
+            is_stopping: false,
+            model: None,
+            steps: 0,
+            tool_calls: 0,
+            usage: Usage::default(),
+            answer: None,
+            error: None,
+            ended_at: None,
+            release: true,
+        }
+    }
+
     /// Whether the run is driven on by the driver it has, with nothing to say but how far it has come. Its claim made it
     /// `running`, waiting for no children.
     fn goes_on(&self) -> bool {

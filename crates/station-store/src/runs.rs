@@ -39,6 +39,26 @@ pub struct NewRun {
     pub priority: i64,
 }
 
+impl NewRun {
+    /// A run without variables, model or parent, of the usual priority, of which nothing is asked beside its task.
+    #[must_use]
+    pub fn new(agent: AgentId, environment: EnvironmentId, user: UserId, task: impl Into<String>) -> Self {
+        Self {
+            agent,
+            environment,
+            user,
+            task: task.into(),
+            request: "{}".to_owned(),
+            model: None,
+            variables: BTreeMap::new(),
+            carried: BTreeMap::new(),
+            parent: None,
+            depth: 0,
+            priority: 0,
+        }
+    }
+}
+
 /// A run as a row; its journal is read by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {

@@ -9,9 +9,8 @@ use crate::{Append, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, Ru
 use station_core::run::{Entry, Event, Inputs, Status, StepLimit};
 use station_core::sync::{AgentRow, Change};
 use station_core::{
-    AgentName, BlobHash, Caller, Concurrency, EnvironmentName, Fence, Kind, Micros, RunId, Secret, Usage,
+    AgentName, BlobHash, Caller, Concurrency, EnvironmentName, Fence, Kind, Micros, RunId, Secret,
 };
-use std::collections::BTreeMap;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -49,19 +48,7 @@ async fn started(store: &Store) -> (RunId, Fence) {
     let changes = [Change::CreateEnvironment, Change::PutAgent(Box::new(row))];
     let environment = store.apply(&EnvironmentName::default(), "w", &changes, NOW).await.unwrap();
     let agent = store.agents(None).await.unwrap()[0].id;
-    let new = NewRun {
-        agent,
-        environment,
-        user: Caller::LOCAL_USER,
-        task: "task".to_owned(),
-        request: "{}".to_owned(),
-        model: None,
-        variables: BTreeMap::new(),
-        carried: BTreeMap::new(),
-        parent: None,
-        depth: 0,
-        priority: 0,
-    };
+    let new = NewRun::new(agent, environment, Caller::LOCAL_USER, "task");
     let run = store.enqueue(&new, None, NOW).await.unwrap();
     let owner = Owner { worker: "one".to_owned(), host: "here".to_owned(), pid: 1, pid_start: 1 };
     match store.claim(run, &owner, 1_000_000, None, NOW).await.unwrap() {
@@ -73,19 +60,7 @@ async fn started(store: &Store) -> (RunId, Fence) {
 fn append(run: RunId, fence: Fence, seq: i64) -> Append {
     let sentence = "x".repeat(10_000);
     let event = Event::Refused { slot: 0, sentence };
-    Append {
-        run,
-        fence,
-        entries: vec![Entry { seq, at: NOW, event }],
-        blobs: Vec::new(),
-        spawns: Vec::new(),
-        asks: Vec::new(),
-        uses: Vec::new(),
-        heard: Vec::new(),
-        voids: Vec::new(),
-        row: None,
-        ledger: Default::default(),
-    }
+    Append::new(run, fence, vec![Entry { seq, at: NOW, event }])
 }
 
 #[tokio::test]
@@ -165,17 +140,13 @@ async fn foreign_keys_hold_on_the_writers_connection() {
     orphan.spawns = vec![(
         station_core::EffectId(Default::default()),
         NewRun {
-            agent: station_core::AgentId(404),
-            environment: station_core::EnvironmentId(404),
-            user: Caller::LOCAL_USER,
-            task: String::new(),
-            request: String::new(),
-            model: None,
-            variables: BTreeMap::new(),
-            carried: BTreeMap::new(),
-            parent: None,
             depth: 1,
-            priority: 0,
+            ..NewRun::new(
+                station_core::AgentId(404),
+                station_core::EnvironmentId(404),
+                Caller::LOCAL_USER,
+                String::new(),
+            )
         },
     )];
     let error = store.append(orphan).await.unwrap_err();
@@ -238,21 +209,7 @@ async fn runs_of_the_first_schema_wait_only_for_what_is_still_to_end() {
         let claimed = store.claim_next(&owner, 1_000_000, &wanted, NOW).await.unwrap();
         assert_eq!(claimed.iter().map(|(run, _)| run.id.0).collect::<Vec<_>>(), expected);
         for (run, fence) in claimed {
-            let ended = RunUpdate {
-                status: Status::Completed,
-                waiting_on: None,
-                waiting_since: None,
-                waits_for_children: false,
-                is_stopping: false,
-                model: None,
-                steps: 0,
-                tool_calls: 0,
-                usage: Usage::default(),
-                answer: None,
-                error: None,
-                ended_at: None,
-                release: true,
-            };
+            let ended = RunUpdate::new(Status::Completed);
             let last = Append { entries: Vec::new(), row: Some(ended), ..append(run.id, fence, 1) };
             store.append(last).await.unwrap();
         }

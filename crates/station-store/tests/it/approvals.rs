@@ -1,8 +1,8 @@
 //! Questions to people: asked in the commit of the call that waits, decided once, and never slept through.
 
 use crate::fixture::{
-    Engine, Home, LEASE_MS, NOW, Seed, WORKSPACE, append, claimed, entry, env_name, on_both, owner,
-    put_config, seed, started, update,
+    Engine, Home, LEASE_MS, NOW, Seed, WORKSPACE, claimed, entry, env_name, on_both, owner, put_config, seed,
+    started,
 };
 use station_core::approval::{Approved, Basis, Decided, Decision, Level, Rule};
 use station_core::run::Status;
@@ -54,13 +54,13 @@ impl Scene {
 
     /// Appends `entry` number `seq`, with `change` made to what is appended.
     async fn append(&self, store: &Store, seq: i64, change: impl FnOnce(&mut Append)) -> Appended {
-        let mut input = append(self.run, self.fence, vec![entry(seq, "x")]);
+        let mut input = Append::new(self.run, self.fence, vec![entry(seq, "x")]);
         change(&mut input);
         store.append(input).await.unwrap()
     }
 
     async fn park(&self, store: &Store, seq: i64, asks: Vec<NewApproval>) {
-        let row = Some(update(Status::Waiting));
+        let row = Some(RunUpdate::new(Status::Waiting));
         self.append(store, seq, |it| (it.asks, it.row) = (asks, row)).await;
     }
 
@@ -135,7 +135,7 @@ async fn a_question_ends_with_its_time_or_with_its_run() {
 
         let fence = claimed(&store, scene.run, "two").await;
         let scene = Scene { fence, ..scene };
-        scene.append(&store, 2, |it| it.row = Some(update(Status::Cancelled))).await;
+        scene.append(&store, 2, |it| it.row = Some(RunUpdate::new(Status::Cancelled))).await;
         assert!(store.pending_approvals(10).await.unwrap().is_empty());
         let error = store.decide(2, Say::Once, "ann", LATER).await.unwrap_err();
         assert!(error.sentence().starts_with("approval 2 is void"), "{error}");
@@ -149,7 +149,7 @@ async fn nothing_is_sent_on_a_yes_that_was_not_given() {
         let scene = Scene::new(&store).await;
         scene.append(&store, 1, |it| it.asks = vec![scene.asking(1, None)]).await;
         let using = |it: &mut Append| it.uses = vec![(effect(1), Approved::Once { basis: basis("v1") })];
-        let mut input = append(scene.run, scene.fence, vec![entry(2, "x")]);
+        let mut input = Append::new(scene.run, scene.fence, vec![entry(2, "x")]);
         using(&mut input);
         assert_eq!(store.append(input).await.unwrap_err().kind(), Kind::Internal);
         store.decide(1, Say::Once, "ann", LATER).await.unwrap();
@@ -297,8 +297,8 @@ async fn a_run_from_which_a_standing_yes_stems_is_kept_as_long_as_that_holds() {
         let pending = store.pending_approvals(10).await.unwrap();
         store.decide(pending[0].id, Say::Always, "ann", NOW).await.unwrap();
         let fence = claimed(&store, scene.run, "two").await;
-        let row = RunUpdate { ended_at: Some(NOW), ..update(Status::Completed) };
-        store.append(Append { row: Some(row), ..append(scene.run, fence, Vec::new()) }).await.unwrap();
+        let row = RunUpdate { ended_at: Some(NOW), ..RunUpdate::new(Status::Completed) };
+        store.append(Append { row: Some(row), ..Append::new(scene.run, fence, Vec::new()) }).await.unwrap();
         let standing = store.standing_approvals().await.unwrap()[0].id;
         for (revoke, runs) in [(false, 0), (true, 1)] {
             if revoke {

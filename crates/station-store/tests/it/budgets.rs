@@ -1,6 +1,6 @@
 //! The ledger: room is made for all or nobody, what is refused leaves nothing behind, and who waits is woken.
 
-use crate::fixture::{NOW, Seed, append, claimed, done, entry, on_both, seed, started, update};
+use crate::fixture::{NOW, Seed, claimed, done, entry, on_both, seed, started};
 use station_core::budget::{Account, Amounts, Caps, Limit, Measure, Period, Room, Scope, Standing, room};
 use station_core::run::Status;
 use station_core::{Fence, Micros, RunId};
@@ -26,7 +26,7 @@ fn settle(account: Account, reserved: i64, spent: i64) -> Charge {
 
 fn charging(run: RunId, fence: Fence, seq: i64, charges: Vec<Charge>) -> Append {
     let ledger = Ledger { charges, wait: Wait::Keep };
-    Append { ledger, ..append(run, fence, vec![entry(seq, "x")]) }
+    Append { ledger, ..Append::new(run, fence, vec![entry(seq, "x")]) }
 }
 
 async fn standing(store: &Store, account: Account) -> Standing {
@@ -91,7 +91,7 @@ async fn a_thousand_requests_at_once_do_not_pass_a_limit() {
                         .unwrap()
                     {
                         Appended::Refused(_) => {
-                            store.append(append(run, fence, vec![entry(seq, "refused")])).await.unwrap();
+                            store.append(Append::new(run, fence, vec![entry(seq, "refused")])).await.unwrap();
                             0
                         }
                         _ => 1,
@@ -105,7 +105,7 @@ async fn a_thousand_requests_at_once_do_not_pass_a_limit() {
             assert!(reserved < limit.saturating_add(EACH), "{reserved} of {limit}");
             let (run, fence) = runs[0];
             let ledger = Ledger { charges: vec![settle(account, reserved, n * spent)], wait: Wait::Keep };
-            store.append(Append { ledger, ..append(run, fence, Vec::new()) }).await.unwrap();
+            store.append(Append { ledger, ..Append::new(run, fence, Vec::new()) }).await.unwrap();
             let spent = Standing { spent: tokens(n * spent), ..Standing::default() };
             assert_eq!(standing(&store, account).await, spent);
         }
@@ -157,10 +157,10 @@ async fn the_statement_decides_as_the_rule_does() {
 
 /// Parks a run that was refused `charge`.
 async fn park(store: &Store, run: RunId, fence: Fence, charge: Charge, wakes_at: Option<Micros>) {
-    let row = RunUpdate { waiting_on: Some("budget".to_owned()), ..update(Status::Waiting) };
+    let row = RunUpdate { waiting_on: Some("budget".to_owned()), ..RunUpdate::new(Status::Waiting) };
     let wait = Wait::Park { charge: Box::new(charge), crowded: wakes_at.is_some(), wakes_at };
     let ledger = Ledger { charges: Vec::new(), wait };
-    let input = Append { row: Some(row), ledger, ..append(run, fence, Vec::new()) };
+    let input = Append { row: Some(row), ledger, ..Append::new(run, fence, Vec::new()) };
     assert_eq!(store.append(input).await.unwrap(), done());
 }
 

@@ -1,17 +1,12 @@
 //! Where a test's store lives, and what most tests need in it.
 
-use station_core::run::{Entry, Event, Status};
+use station_core::run::{Entry, Event};
 use station_core::sync::{AgentRow, Change, Grant, ServerOutline};
 use station_core::{
     AgentId, AgentName, Caller, EnvironmentId, EnvironmentName, Fence, Micros, RunId, Secret, Transport,
-    Usage,
 };
-use station_store::{
-    Append, Appended, Claim, Key, LeaseClock, Ledger, Location, NewRun, Options, Owner, Renewed, RunUpdate,
-    Store,
-};
+use station_store::{Appended, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, Renewed, Store};
 use station_testkit::postgres::cluster;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tempfile::TempDir;
@@ -136,19 +131,7 @@ pub(crate) async fn seed(store: &Store) -> Seed {
 }
 
 pub(crate) fn new_run(seed: &Seed, task: &str) -> NewRun {
-    NewRun {
-        agent: seed.agent,
-        environment: seed.env,
-        user: Caller::LOCAL_USER,
-        task: task.to_owned(),
-        request: "{}".to_owned(),
-        model: None,
-        variables: BTreeMap::new(),
-        carried: BTreeMap::new(),
-        parent: None,
-        depth: 0,
-        priority: 0,
-    }
+    NewRun::new(seed.agent, seed.env, Caller::LOCAL_USER, task)
 }
 
 pub(crate) fn owner(worker: &str) -> Owner {
@@ -179,43 +162,8 @@ pub(crate) fn kept() -> Renewed {
     Renewed::Kept { cancel_requested_by: None }
 }
 
-/// A row of this status and nothing else.
-pub(crate) fn update(status: Status) -> RunUpdate {
-    RunUpdate {
-        status,
-        waiting_on: None,
-        waiting_since: None,
-        waits_for_children: false,
-        is_stopping: false,
-        model: None,
-        steps: 0,
-        tool_calls: 0,
-        usage: Usage::default(),
-        answer: None,
-        error: None,
-        ended_at: None,
-        release: true,
-    }
-}
-
 pub(crate) fn entry(seq: i64, text: &str) -> Entry {
     Entry { seq, at: Micros(NOW.0 + seq), event: Event::Refused { slot: 0, sentence: text.to_owned() } }
-}
-
-pub(crate) fn append(run: RunId, fence: Fence, entries: Vec<Entry>) -> Append {
-    Append {
-        run,
-        fence,
-        entries,
-        blobs: Vec::new(),
-        spawns: Vec::new(),
-        asks: Vec::new(),
-        uses: Vec::new(),
-        heard: Vec::new(),
-        voids: Vec::new(),
-        row: None,
-        ledger: Ledger::default(),
-    }
 }
 
 pub(crate) fn done() -> Appended {

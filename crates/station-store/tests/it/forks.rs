@@ -1,9 +1,9 @@
 //! Runs that begin with the journal of another one.
 
-use crate::fixture::{NOW, append, claimed, done, entry, new_run, on_both, seed, started};
+use crate::fixture::{NOW, claimed, done, entry, new_run, on_both, seed, started};
 use station_core::run::fork::ForkedFrom;
 use station_core::{BlobHash, Kind, RunId};
-use station_store::NewFork;
+use station_store::{Append, NewFork};
 
 #[tokio::test]
 async fn a_fork_has_its_history_and_goes_on_like_any_run() {
@@ -23,7 +23,7 @@ async fn a_fork_has_its_history_and_goes_on_like_any_run() {
         assert_eq!(store.journal(id, 0, 100).await.unwrap(), fork.entries);
         assert_eq!(store.blob(&BlobHash::of(&body)).await.unwrap(), body);
         let fence = claimed(&store, id, "one").await;
-        let more = append(id, fence, vec![entry(7, "history")]);
+        let more = Append::new(id, fence, vec![entry(7, "history")]);
         assert_eq!(store.append(more).await.unwrap(), done());
         assert_eq!(store.journal(id, 0, 100).await.unwrap().len(), 7);
         let plain = store.enqueue(&new_run(&seed, "new"), None, NOW).await.unwrap();

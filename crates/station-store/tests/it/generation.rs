@@ -1,12 +1,12 @@
 //! The number that says whether anything that was read is still so.
 
 use crate::fixture::{
-    NOW, WORKSPACE, agent_row, append, entry, env_name, on_both, put_agent, put_config, seed, started,
+    NOW, WORKSPACE, agent_row, entry, env_name, on_both, put_agent, put_config, seed, started,
 };
 use station_core::discovery::Discovery;
 use station_core::sync::{Change, Grant};
 use station_core::{Era, Secret};
-use station_store::Store;
+use station_store::{Append, Store};
 
 /// What moves the number, and what does not.
 async fn check(store: &Store, what: &str, counts: bool, change: impl AsyncFnOnce()) {
@@ -54,7 +54,7 @@ async fn every_change_of_a_definition_is_counted_and_a_run_is_not() {
 
         check(&store, "a run", false, async || {
             let (run, fence) = started(&store, &seed, "task").await;
-            store.append(append(run, fence, vec![entry(1, "one")])).await.unwrap();
+            store.append(Append::new(run, fence, vec![entry(1, "one")])).await.unwrap();
         })
         .await;
     })

@@ -1,6 +1,6 @@
 //! Appends: in order, without gaps, and many of them in one commit.
 
-use crate::fixture::{NOW, append, done, entry, new_run, on_both, seed, started};
+use crate::fixture::{NOW, done, entry, new_run, on_both, seed, started};
 use station_core::run::Entry;
 use station_core::{BlobHash, Fence, Kind, RunId};
 use station_store::{Append, Appended};
@@ -19,7 +19,7 @@ async fn a_journal_is_read_in_order_and_in_pages() {
             let next: Vec<Entry> = (from + 1..=from + n)
                 .map(|seq| entry(seq, texts[usize::try_from(seq).unwrap() % 5]))
                 .collect();
-            assert_eq!(store.append(append(run, fence, next.clone())).await.unwrap(), done());
+            assert_eq!(store.append(Append::new(run, fence, next.clone())).await.unwrap(), done());
             all.extend(next);
         }
         assert_eq!(store.journal(run, 0, 1_000).await.unwrap(), all);
@@ -35,17 +35,17 @@ async fn an_append_that_does_not_continue_the_journal_is_refused_whole() {
     on_both(async |_, store| {
         let seed = seed(&store).await;
         let (run, fence) = started(&store, &seed, "task").await;
-        store.append(append(run, fence, vec![entry(1, "one")])).await.unwrap();
+        store.append(Append::new(run, fence, vec![entry(1, "one")])).await.unwrap();
         for (name, entries) in [
             ("twice", vec![entry(1, "again")]),
             ("a hole before", vec![entry(3, "x")]),
             ("a hole inside", vec![entry(2, "x"), entry(4, "x")]),
         ] {
-            let error = store.append(append(run, fence, entries)).await.unwrap_err();
+            let error = store.append(Append::new(run, fence, entries)).await.unwrap_err();
             assert_eq!(error.kind(), Kind::Internal, "{name}");
         }
         assert_eq!(store.journal(run, 0, 10).await.unwrap(), [entry(1, "one")]);
-        let nowhere = store.append(append(RunId(404), Fence(1), vec![entry(1, "x")])).await.unwrap_err();
+        let nowhere = store.append(Append::new(RunId(404), Fence(1), vec![entry(1, "x")])).await.unwrap_err();
         assert_eq!((nowhere.kind(), nowhere.sentence()), (Kind::NotFound, "run 404 does not exist"));
     })
     .await;
@@ -61,7 +61,7 @@ async fn a_body_is_stored_once_and_found_by_its_hash() {
             let (run, fence) = started(&store, &seed, task).await;
             let input = Append {
                 blobs: vec![(hash.clone(), body.clone())],
-                ..append(run, fence, vec![entry(1, task)])
+                ..Append::new(run, fence, vec![entry(1, task)])
             };
             assert_eq!(store.append(input).await.unwrap(), done());
         }
@@ -88,7 +88,7 @@ async fn fifty_runs_share_commits_and_a_fenced_one_disturbs_nobody() {
             tasks.spawn(async move {
                 let mut outcomes = Vec::new();
                 for seq in 1..=4 {
-                    let input = append(run, fence, vec![entry(seq, &format!("run {n}"))]);
+                    let input = Append::new(run, fence, vec![entry(seq, &format!("run {n}"))]);
                     outcomes.push(store.append(input).await.unwrap());
                 }
                 (n, outcomes)
@@ -116,7 +116,7 @@ async fn a_write_that_fails_does_not_take_its_group_with_it() {
         broken.agent.0 = 404;
         let (failed, fine, queued) = tokio::join!(
             store.enqueue(&broken, None, NOW),
-            store.append(append(run, fence, vec![entry(1, "fine")])),
+            store.append(Append::new(run, fence, vec![entry(1, "fine")])),
             async { store.enqueue(&new_run(&seed, "also fine"), None, NOW).await },
         );
         assert_eq!(failed.unwrap_err().kind(), Kind::Internal, "a foreign key holds");

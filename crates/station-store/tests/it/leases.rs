@@ -1,19 +1,18 @@
 //! Who drives a run: one at a time, and a late one changes nothing.
 
 use crate::fixture::{
-    Engine, Home, LEASE_MS, NOW, append, claim_of, claimed, done, entry, kept, new_run, on_both, owner, seed,
-    started, update,
+    Engine, Home, LEASE_MS, NOW, claim_of, claimed, done, entry, kept, new_run, on_both, owner, seed, started,
 };
 use station_core::run::Status;
 use station_core::{Fence, Micros, RunId};
-use station_store::{Append, Appended, Claim, LeaseClock, LeaseInfo, Options, Renewed, Store};
+use station_store::{Append, Appended, Claim, LeaseClock, LeaseInfo, Options, Renewed, RunUpdate, Store};
 
 #[tokio::test]
 async fn a_run_has_one_driver_and_a_late_one_is_fenced() {
     on_both(async |home, store| {
         let seed = seed(&store).await;
         let (run, first) = started(&store, &seed, "task").await;
-        assert_eq!(store.append(append(run, first, vec![entry(1, "by one")])).await.unwrap(), done());
+        assert_eq!(store.append(Append::new(run, first, vec![entry(1, "by one")])).await.unwrap(), done());
 
         let held = LeaseInfo { owner: owner("one"), fence: first, lapsed: false };
         let refused = store.claim(run, &owner("two"), LEASE_MS, None, NOW).await.unwrap();
@@ -28,10 +27,10 @@ async fn a_run_has_one_driver_and_a_late_one_is_fenced() {
         assert_eq!(taken, claim_of(second.0));
         assert_eq!(store.run(run).await.unwrap().unwrap().started_at, Some(NOW), "it started once");
 
-        let late = append(run, first, vec![entry(2, "by one, too late")]);
+        let late = Append::new(run, first, vec![entry(2, "by one, too late")]);
         assert_eq!(store.append(late).await.unwrap(), Appended::Fenced);
         assert_eq!(store.renew(run, first, LEASE_MS).await.unwrap(), Renewed::Lost);
-        assert_eq!(store.append(append(run, second, vec![entry(2, "by two")])).await.unwrap(), done());
+        assert_eq!(store.append(Append::new(run, second, vec![entry(2, "by two")])).await.unwrap(), done());
         assert_eq!(store.journal(run, 0, 10).await.unwrap(), [entry(1, "by one"), entry(2, "by two")]);
     })
     .await;
@@ -76,7 +75,7 @@ async fn a_run_that_is_over_or_unknown_is_not_claimed() {
         assert_eq!(nobody, Claim::NotFound);
         for status in Status::ALL {
             let (run, fence) = started(&store, &seed, "task").await;
-            let last = Append { row: Some(update(status)), ..append(run, fence, Vec::new()) };
+            let last = Append { row: Some(RunUpdate::new(status)), ..Append::new(run, fence, Vec::new()) };
             assert_eq!(store.append(last).await.unwrap(), done());
             let claim = store.claim(run, &owner("two"), LEASE_MS, None, NOW).await.unwrap();
             let expected = if status.is_final() { Claim::Final(status) } else { claim_of(fence.0 + 1) };

@@ -1,6 +1,6 @@
 //! A run that waits for its children: queued again by the last that ends, whichever way they race.
 
-use crate::fixture::{LEASE_MS, NOW, Seed, append, claimed, new_run, on_both, owner, seed, started, update};
+use crate::fixture::{LEASE_MS, NOW, Seed, claimed, new_run, on_both, owner, seed, started};
 use station_core::run::Status;
 use station_core::{Concurrency, EffectId, Fence, RunId};
 use station_store::{Append, Appended, Cancelled, NewRun, RunUpdate, Store, Wanted};
@@ -10,7 +10,11 @@ fn effect(n: i64) -> EffectId {
 }
 
 fn parked() -> RunUpdate {
-    RunUpdate { waits_for_children: true, waiting_on: Some("children".to_owned()), ..update(Status::Waiting) }
+    RunUpdate {
+        waits_for_children: true,
+        waiting_on: Some("children".to_owned()),
+        ..RunUpdate::new(Status::Waiting)
+    }
 }
 
 /// Spawns `n` children in one append, and parks in it or not.
@@ -22,13 +26,13 @@ async fn spawned(
     row: Option<RunUpdate>,
 ) -> Vec<RunId> {
     let of = |n| (effect(parent.0 * 1_000 + n), NewRun { depth: 1, ..new_run(seed, "child") });
-    let input = Append { spawns: (0..n).map(of).collect(), row, ..append(parent, fence, Vec::new()) };
+    let input = Append { spawns: (0..n).map(of).collect(), row, ..Append::new(parent, fence, Vec::new()) };
     let Appended::Done { children } = store.append(input).await.unwrap() else { panic!("fenced") };
     children.into_iter().map(|(_, child)| child).collect()
 }
 
 async fn become_(store: &Store, run: RunId, fence: Fence, row: RunUpdate) {
-    let input = Append { row: Some(row), ..append(run, fence, Vec::new()) };
+    let input = Append { row: Some(row), ..Append::new(run, fence, Vec::new()) };
     assert_ne!(store.append(input).await.unwrap(), Appended::Fenced);
 }
 
@@ -49,7 +53,7 @@ async fn the_last_child_that_ends_wakes_its_parent() {
             let child =
                 children[usize::from(end != Status::Completed) + usize::from(end == Status::Cancelled)];
             let fence = claimed(&store, child, "one").await;
-            become_(&store, child, fence, update(end)).await;
+            become_(&store, child, fence, RunUpdate::new(end)).await;
         }
         assert_eq!(status(&store, parent.0).await, (Status::Queued, None));
         let claimed = store
@@ -69,8 +73,8 @@ async fn who_parks_after_its_children_ended_or_for_something_else_is_told_apart(
             (parked(), true, Status::Queued),
             (parked(), false, Status::Queued),
             // It waits for an approval, say: children are not what wakes it.
-            (update(Status::Waiting), true, Status::Waiting),
-            (update(Status::Waiting), false, Status::Waiting),
+            (RunUpdate::new(Status::Waiting), true, Status::Waiting),
+            (RunUpdate::new(Status::Waiting), false, Status::Waiting),
         ] {
             let parent = started(&store, &seed, "coordinate").await;
             let children = spawned(&store, &seed, parent, 1, None).await;
@@ -79,7 +83,7 @@ async fn who_parks_after_its_children_ended_or_for_something_else_is_told_apart(
                 become_(&store, parent.0, parent.1, row.clone()).await;
                 assert_eq!(status(&store, parent.0).await.0, Status::Waiting);
             }
-            become_(&store, children[0], fence, update(Status::Completed)).await;
+            become_(&store, children[0], fence, RunUpdate::new(Status::Completed)).await;
             if ends_first {
                 become_(&store, parent.0, parent.1, row.clone()).await;
             }
@@ -104,7 +108,11 @@ async fn no_wake_up_is_lost_between_two_instances() {
                 let children = spawned(&store, &seed, parent, 3, None).await;
                 let mut ends = vec![(parent.0, parent.1, parked())];
                 for child in children {
-                    ends.push((child, claimed(&store, child, "one").await, update(Status::Completed)));
+                    ends.push((
+                        child,
+                        claimed(&store, child, "one").await,
+                        RunUpdate::new(Status::Completed),
+                    ));
                 }
                 for (at, (run, fence, row)) in ends.into_iter().enumerate() {
                     let store = if (at + n) % 2 == 0 { store.clone() } else { other.clone() };
@@ -133,7 +141,7 @@ async fn a_wish_for_an_end_goes_down_the_tree_and_a_child_inherits_it_and_the_pr
         let grandchild = spawned(&store, &seed, middle, 1, Some(parked())).await[0];
         let busy = (children[1], claimed(&store, children[1], "one").await);
         let over = claimed(&store, children[2], "one").await;
-        become_(&store, children[2], over, update(Status::Completed)).await;
+        become_(&store, children[2], over, RunUpdate::new(Status::Completed)).await;
 
         assert_eq!(store.request_cancel(root.0, "ann", NOW).await.unwrap(), Cancelled::Queued);
         let late = spawned(&store, &seed, busy, 1, None).await[0];

@@ -1,8 +1,8 @@
 //! Two processes, one place.
 
-use crate::fixture::{NOW, append, done, entry, on_both, seed, started};
+use crate::fixture::{NOW, done, entry, on_both, seed, started};
 use station_core::{Origin, RunId};
-use station_store::Store;
+use station_store::{Append, Store};
 
 /// What a second process sees is what a second store sees: it has connections, a writer and locks of its own.
 #[tokio::test]
@@ -17,7 +17,7 @@ async fn two_stores_of_one_place_write_at_once_and_see_each_other() {
             let (store, reader) = (store.clone(), reader.clone());
             tasks.spawn(async move {
                 for seq in 1..=10 {
-                    let input = append(run, fence, vec![entry(seq, &format!("run {n}"))]);
+                    let input = Append::new(run, fence, vec![entry(seq, &format!("run {n}"))]);
                     assert_eq!(store.append(input).await.unwrap(), done());
                     assert_eq!(last(&reader, run, seq).await, format!("run {n}"));
                 }

@@ -1,6 +1,6 @@
 //! Retention: whole trees that ended long ago go, children first, and a body only with the last run that needs it.
 
-use crate::fixture::{NOW, Seed, append, claimed, done, entry, new_run, on_both, seed, started, update};
+use crate::fixture::{NOW, Seed, claimed, done, entry, new_run, on_both, seed, started};
 use station_core::run::Status;
 use station_core::run::fork::ForkedFrom;
 use station_core::{BlobHash, EffectId, Fence, Kind, Micros, RunId};
@@ -10,8 +10,8 @@ use station_store::{Append, Appended, NewFork, NewRun, Prunable, PruneCursor, Pr
 const LATER: Micros = Micros(NOW.0 + 1_000_000);
 
 async fn end(store: &Store, run: RunId, fence: Fence, at: Micros) {
-    let row = RunUpdate { ended_at: Some(at), ..update(Status::Completed) };
-    let input = Append { row: Some(row), ..append(run, fence, Vec::new()) };
+    let row = RunUpdate { ended_at: Some(at), ..RunUpdate::new(Status::Completed) };
+    let input = Append { row: Some(row), ..Append::new(run, fence, Vec::new()) };
     assert_eq!(store.append(input).await.unwrap(), done());
 }
 
@@ -19,7 +19,7 @@ async fn end(store: &Store, run: RunId, fence: Fence, at: Micros) {
 async fn with_blob(store: &Store, seed: &Seed, body: &[u8]) -> (RunId, Fence) {
     let (run, fence) = started(store, seed, "task").await;
     let blobs = vec![(BlobHash::of(body), body.to_vec())];
-    let input = Append { blobs, ..append(run, fence, vec![entry(1, "x")]) };
+    let input = Append { blobs, ..Append::new(run, fence, vec![entry(1, "x")]) };
     assert_eq!(store.append(input).await.unwrap(), done());
     (run, fence)
 }
@@ -27,7 +27,7 @@ async fn with_blob(store: &Store, seed: &Seed, body: &[u8]) -> (RunId, Fence) {
 async fn child(store: &Store, seed: &Seed, (parent, fence): (RunId, Fence), n: u128) -> RunId {
     let effect = EffectId(format!("{n:032x}").parse().unwrap());
     let spawns = vec![(effect, NewRun { depth: 1, ..new_run(seed, "child") })];
-    let appended = store.append(Append { spawns, ..append(parent, fence, Vec::new()) }).await.unwrap();
+    let appended = store.append(Append { spawns, ..Append::new(parent, fence, Vec::new()) }).await.unwrap();
     let Appended::Done { children } = appended else { panic!("fenced") };
     children[0].1
 }
@@ -157,7 +157,7 @@ async fn a_body_that_is_being_removed_is_not_lost_to_who_begins_to_need_it() {
                 let (store, body) = (store.clone(), body.clone());
                 beginning.spawn(async move {
                     let blobs = vec![(BlobHash::of(&body), body)];
-                    let input = Append { blobs, ..append(run, fence, vec![entry(1, "x")]) };
+                    let input = Append { blobs, ..Append::new(run, fence, vec![entry(1, "x")]) };
                     assert_eq!(store.append(input).await.unwrap(), done());
                     (run, fence)
                 });

@@ -1,8 +1,8 @@
 //! The queue: what is claimed, in which order, how much of it, and how it is refused.
 
 use crate::fixture::{
-    Home, LEASE_MS, NOW, Seed, WORKSPACE, agent_row, append, env_name, kept, new_run, on_both, owner,
-    put_agent, seed, started, update,
+    Home, LEASE_MS, NOW, Seed, WORKSPACE, agent_row, env_name, kept, new_run, on_both, owner, put_agent,
+    seed, started,
 };
 use station_core::run::Status;
 use station_core::sync::Change;
@@ -40,7 +40,7 @@ async fn tasks_of(store: &Store, wanted: Wanted) -> Vec<String> {
 }
 
 async fn end(store: &Store, run: RunId, fence: Fence) {
-    let last = Append { row: Some(update(Status::Completed)), ..append(run, fence, Vec::new()) };
+    let last = Append { row: Some(RunUpdate::new(Status::Completed)), ..Append::new(run, fence, Vec::new()) };
     assert_ne!(store.append(last).await.unwrap(), Appended::Fenced);
 }
 
@@ -171,8 +171,12 @@ async fn limits_of_models_hold_by_name_and_follow_a_fallback() {
         // One falls back: what it asks now counts.
         let all = store.runs(&Default::default(), 100).await.unwrap();
         let small = all.iter().find(|run| run.task == "x/small 0").unwrap();
-        let row = RunUpdate { model: Some("x/big".to_owned()), release: false, ..update(Status::Running) };
-        store.append(Append { row: Some(row), ..append(small.id, small.fence, Vec::new()) }).await.unwrap();
+        let row =
+            RunUpdate { model: Some("x/big".to_owned()), release: false, ..RunUpdate::new(Status::Running) };
+        store
+            .append(Append { row: Some(row), ..Append::new(small.id, small.fence, Vec::new()) })
+            .await
+            .unwrap();
         check(of(Some(2), &[]), &["x/small 2"]).await;
         check(of(Some(3), &[]), &["x/big 1", "x/small 3"]).await;
     })
@@ -223,7 +227,7 @@ async fn a_lapsed_run_is_queued_again_and_its_late_writer_refused() {
         assert!(claim(&store, "two", nothing).await.is_empty());
         let depth = QueueDepth { queued: 1, running: 1, ..QueueDepth::default() };
         assert_eq!(store.queue_depth().await.unwrap(), depth);
-        assert_eq!(store.append(append(lapsed, first, Vec::new())).await.unwrap(), Appended::Fenced);
+        assert_eq!(store.append(Append::new(lapsed, first, Vec::new())).await.unwrap(), Appended::Fenced);
         assert_eq!(store.renew(lapsed, first, LEASE_MS).await.unwrap(), Renewed::Lost);
 
         let [(run, second)] = &claim(&store, "two", ANY).await[..] else { panic!("it was queued") };
@@ -259,7 +263,7 @@ async fn a_full_queue_refuses_and_leaves_no_row() {
         store.enqueue(&new_run(&seed, "fits"), Some(10), NOW).await.unwrap();
         let spawns = vec![("0".repeat(31) + "1").parse().unwrap()];
         let spawns = spawns.into_iter().map(|effect| (effect, new_run(&seed, "child"))).collect();
-        store.append(Append { spawns, ..append(parent.id, *fence, Vec::new()) }).await.unwrap();
+        store.append(Append { spawns, ..Append::new(parent.id, *fence, Vec::new()) }).await.unwrap();
         assert_eq!(store.queue_depth().await.unwrap().queued, 11);
         assert!(store.enqueue(&new_run(&seed, "no"), Some(11), NOW).await.is_err());
         other.close().await;
@@ -329,7 +333,8 @@ async fn a_wish_for_an_end_reaches_whoever_can_end_the_run() {
         let renewed = store.renew(runs, fence, LEASE_MS).await.unwrap();
         assert_eq!(renewed, Renewed::Kept { cancel_requested_by: by.clone() });
         // It parks without having looked: it goes to the queue instead.
-        let park = Append { row: Some(update(Status::Waiting)), ..append(runs, fence, Vec::new()) };
+        let park =
+            Append { row: Some(RunUpdate::new(Status::Waiting)), ..Append::new(runs, fence, Vec::new()) };
         store.append(park).await.unwrap();
         assert_eq!(store.run(runs).await.unwrap().unwrap().status, Status::Queued);
         let claim = store.claim(runs, &owner("two"), LEASE_MS, None, Micros(NOW.0 + 1)).await.unwrap();
@@ -348,7 +353,10 @@ async fn parked_runs_are_not_claimed_and_not_counted_as_queued() {
         }
         for (run, fence) in claim(&store, "one", Wanted { n: 200, ..ANY }).await {
             let store = store.clone();
-            let park = Append { row: Some(update(Status::Waiting)), ..append(run.id, fence, Vec::new()) };
+            let park = Append {
+                row: Some(RunUpdate::new(Status::Waiting)),
+                ..Append::new(run.id, fence, Vec::new())
+            };
             tasks.spawn(async move { store.append(park).await.unwrap() });
         }
         tasks.join_all().await;

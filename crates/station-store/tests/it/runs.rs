@@ -1,8 +1,6 @@
 //! Runs as rows: queued, listed, updated with their journal, spawned once.
 
-use crate::fixture::{
-    LEASE_MS, NOW, append, claimed, done, entry, new_run, on_both, owner, seed, started, update,
-};
+use crate::fixture::{LEASE_MS, NOW, claimed, done, entry, new_run, on_both, owner, seed, started};
 use station_core::run::Status;
 use station_core::{Concurrency, EffectId, EnvironmentId, Micros, RunId, Secret, Usage};
 use station_store::{Append, Appended, NewRun, RunFilter, RunUpdate, Wanted};
@@ -46,7 +44,8 @@ async fn runs_are_listed_newest_first_by_filter_and_page() {
         }
         claimed(&store, ids[1], "one").await;
         let fence = claimed(&store, ids[0], "one").await;
-        let ended = Append { row: Some(update(Status::Failed)), ..append(ids[0], fence, Vec::new()) };
+        let ended =
+            Append { row: Some(RunUpdate::new(Status::Failed)), ..Append::new(ids[0], fence, Vec::new()) };
         store.append(ended).await.unwrap();
         let any = RunFilter::default();
         for (filter, limit, expected) in [
@@ -84,9 +83,9 @@ async fn what_a_run_waits_for_is_known_from_its_queue_to_its_end() {
             waiting_on: Some("model x/y".to_owned()),
             waiting_since: Some(Micros(NOW.0 + 1)),
             release: false,
-            ..update(Status::Running)
+            ..RunUpdate::new(Status::Running)
         };
-        store.append(Append { row: Some(row), ..append(run, fence, Vec::new()) }).await.unwrap();
+        store.append(Append { row: Some(row), ..Append::new(run, fence, Vec::new()) }).await.unwrap();
         check(Some(("model x/y", 1))).await;
         store.note_waiting(run, fence, "the rate\0limit", Micros(NOW.0 + 2)).await.unwrap();
         check(Some(("the rate\u{fffd}limit", 2))).await;
@@ -99,7 +98,8 @@ async fn what_a_run_waits_for_is_known_from_its_queue_to_its_end() {
         store.note_waiting(run, fence, "nothing", Micros(NOW.0 + 4)).await.unwrap();
         check(Some(("a free worker", 3))).await;
         let fence = claimed(&store, run, "two").await;
-        let last = Append { row: Some(update(Status::Completed)), ..append(run, fence, Vec::new()) };
+        let last =
+            Append { row: Some(RunUpdate::new(Status::Completed)), ..Append::new(run, fence, Vec::new()) };
         store.append(last).await.unwrap();
         check(None).await;
     })
@@ -120,9 +120,9 @@ async fn an_append_changes_the_row_in_the_same_commit() {
             usage,
             waiting_on: Some("child".to_owned()),
             release: false,
-            ..update(Status::Waiting)
+            ..RunUpdate::new(Status::Waiting)
         };
-        let first = Append { row: Some(row), ..append(run, fence, vec![entry(1, "one")]) };
+        let first = Append { row: Some(row), ..Append::new(run, fence, vec![entry(1, "one")]) };
         assert_eq!(store.append(first).await.unwrap(), done());
         let read = store.run(run).await.unwrap().unwrap();
         assert_eq!((read.status, read.waiting_on.as_deref()), (Status::Waiting, Some("child")));
@@ -131,9 +131,13 @@ async fn an_append_changes_the_row_in_the_same_commit() {
 
         // A change of the row alone moves nothing in the journal.
         let ended_at = Some(Micros(NOW.0 + 9));
-        let row =
-            RunUpdate { answer: Some("42\0".to_owned()), ended_at, steps: 2, ..update(Status::Completed) };
-        let second = Append { row: Some(row), ..append(run, fence, Vec::new()) };
+        let row = RunUpdate {
+            answer: Some("42\0".to_owned()),
+            ended_at,
+            steps: 2,
+            ..RunUpdate::new(Status::Completed)
+        };
+        let second = Append { row: Some(row), ..Append::new(run, fence, Vec::new()) };
         assert_eq!(store.append(second).await.unwrap(), done());
         assert_eq!(store.commits() - commits, 2);
         let read = store.run(run).await.unwrap().unwrap();
@@ -154,7 +158,7 @@ async fn one_effect_spawns_one_run_however_often_it_is_asked_for() {
         let child = NewRun { depth: 1, ..new_run(&seed, "a part of it") };
         let spawn = |seq, effects: &[u128]| Append {
             spawns: effects.iter().map(|n| (effect(*n), child.clone())).collect(),
-            ..append(parent, fence, vec![entry(seq, "spawned")])
+            ..Append::new(parent, fence, vec![entry(seq, "spawned")])
         };
         let Appended::Done { children } = store.append(spawn(1, &[1, 2])).await.unwrap() else {
             panic!("fenced")

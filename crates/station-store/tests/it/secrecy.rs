@@ -1,7 +1,7 @@
 //! What can be read from outside: no text in SQLite's files, no secret in PostgreSQL's rows.
 
 use crate::fixture::{
-    Engine, Home, NOW, WORKSPACE, append, entry, env_name, new_run, on_both, put_config, seed, started,
+    Engine, Home, NOW, WORKSPACE, entry, env_name, new_run, on_both, put_config, seed, started,
 };
 use station_core::sync::Change;
 use station_core::{BlobHash, Kind, Secret};
@@ -35,7 +35,7 @@ async fn fill(store: &Store) {
     let blob = CANARIES[5].as_bytes().to_vec();
     let input = Append {
         blobs: vec![(BlobHash::of(&blob), blob)],
-        ..append(run, fence, vec![entry(1, CANARIES[4])])
+        ..Append::new(run, fence, vec![entry(1, CANARIES[4])])
     };
     store.append(input).await.unwrap();
 }

@@ -1,10 +1,10 @@
 //! Waking: by this store and by another, and never too early to be heard.
 
-use crate::fixture::{LEASE_MS, NOW, Seed, append, new_run, on_both, owner, seed, started, update};
+use crate::fixture::{LEASE_MS, NOW, Seed, new_run, on_both, owner, seed, started};
 use futures::FutureExt as _;
 use station_core::run::Status;
 use station_core::{Concurrency, Fence, RunId};
-use station_store::{Append, Store, Wake, Wakes, Wanted};
+use station_store::{Append, RunUpdate, Store, Wake, Wakes, Wanted};
 use std::time::Duration;
 
 /// Far above what a wake-up takes.
@@ -30,7 +30,7 @@ async fn enqueue(store: &Store, seed: &Seed) {
 }
 
 async fn end(store: &Store, (run, fence): (RunId, Fence)) {
-    let last = Append { row: Some(update(Status::Completed)), ..append(run, fence, Vec::new()) };
+    let last = Append { row: Some(RunUpdate::new(Status::Completed)), ..Append::new(run, fence, Vec::new()) };
     store.append(last).await.unwrap();
 }
 

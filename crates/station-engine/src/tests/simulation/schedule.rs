@@ -286,19 +286,8 @@ impl Schedule {
             return;
         }
         self.report.runs += 1;
-        let new = NewRun {
-            agent: self.scene.agents[self.dice.pick(self.scene.agents.len())],
-            environment: self.scene.environment,
-            user: Caller::LOCAL_USER,
-            task: "do it".to_owned(),
-            request: "{}".to_owned(),
-            model: None,
-            variables: BTreeMap::new(),
-            carried: BTreeMap::new(),
-            parent: None,
-            depth: 0,
-            priority: 0,
-        };
+        let agent = self.scene.agents[self.dice.pick(self.scene.agents.len())];
+        let new = NewRun::new(agent, self.scene.environment, Caller::LOCAL_USER, "do it");
         self.scene.store.enqueue(&new, None, self.scene.now()).await.expect("the store works");
     }
 
