@@ -25,6 +25,7 @@ pub mod run;
 pub mod schema;
 mod secret;
 mod server;
+pub mod sse;
 pub mod sync;
 mod time;
 pub mod tool;

@@ -1,66 +1,32 @@
-//! A reader of server-sent events: bytes in as they come, the `data` of whole events out.
+//! A model's server-sent events: bytes in as they come, the `data` of whole events out.
 //!
-//! It works on bytes, because a chunk may end inside a character, inside a line, or between `\r` and `\n`. Only
-//! `data` is kept: the dialects name no events that their data does not name as well.
+//! Only `data` is kept: the dialects name no events that their data does not name as well.
+
+use station_core::sse;
+pub(crate) use station_core::sse::TooLong;
 
 /// Longest event. A whole answer is smaller; more is not an answer.
 pub(crate) const EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// An event is longer than any answer.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
-
 /// The state between two chunks.
-#[derive(Debug, Default)]
-pub(crate) struct Reader {
-    line: Vec<u8>,
-    data: Option<Vec<u8>>,
-    after_return: bool,
+#[derive(Debug)]
+pub(crate) struct Reader(sse::Reader);
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self(sse::Reader::new(EVENT_BYTES_MAX))
+    }
 }
 
 impl Reader {
     /// Reads `bytes`; returns the data of the events that are complete now.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Vec<String>, TooLong> {
-        let mut events = Vec::new();
-        for &byte in bytes {
-            let second_of_pair = byte == b'\n' && std::mem::take(&mut self.after_return);
-            self.after_return = byte == b'\r';
-            if second_of_pair {
-                continue;
-            }
-            if matches!(byte, b'\n' | b'\r') {
-                events.extend(self.end_line());
-            } else {
-                self.line.push(byte);
-            }
-            if self.line.len() + self.data.as_ref().map_or(0, Vec::len) > EVENT_BYTES_MAX {
-                return Err(TooLong);
-            }
-        }
-        Ok(events)
+        Ok(self.0.push(bytes)?.into_iter().map(|event| text(event.data)).collect())
     }
 
     /// The stream is over: the last event counts although no empty line ended it, as some servers end theirs so.
     pub(crate) fn finish(&mut self) -> Option<String> {
-        let whole = self.end_line();
-        whole.or_else(|| self.data.take().map(text))
-    }
-
-    fn end_line(&mut self) -> Option<String> {
-        let line = std::mem::take(&mut self.line);
-        if line.is_empty() {
-            return self.data.take().map(text);
-        }
-        let value = line.strip_prefix(b"data:").or_else(|| (line == b"data").then_some(&[]))?;
-        let value = value.strip_prefix(b" ").unwrap_or(value);
-        match &mut self.data {
-            Some(data) => {
-                data.push(b'\n');
-                data.extend_from_slice(value);
-            }
-            None => self.data = Some(value.to_vec()),
-        }
-        None
+        self.0.finish().map(|event| text(event.data))
     }
 }
 

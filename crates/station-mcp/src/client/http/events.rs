@@ -9,10 +9,11 @@ use super::super::messages::{BYTES_MAX, messages};
 use super::answer::{answers, kind};
 use super::link::{Link, SESSION_HEADER};
 use super::outgoing::Outgoing;
-use super::sse::Reader;
+use super::reader;
 use super::target::explain;
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
+use station_core::sse::Reader;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,7 @@ impl Link {
     }
 
     async fn follow_to_the_end(&self, outgoing: &Outgoing, response: Response) -> Result<(), String> {
-        let mut reader = Reader::default();
+        let mut reader = reader();
         let mut response = Some(response);
         let mut tries = 0;
         loop {
@@ -139,7 +140,7 @@ impl Link {
     }
 
     async fn hear(&self) {
-        let mut reader = Reader::default();
+        let mut reader = reader();
         let mut wait = RESUME_WAIT;
         loop {
             match self.open(reader.last_id.as_deref()).await {

@@ -13,10 +13,31 @@ mod exchange;
 mod link;
 mod old;
 mod outgoing;
-mod sse;
 mod target;
 mod wire;
+
+use super::messages::BYTES_MAX;
+use station_core::sse::Reader;
 
 pub(super) use link::Link;
 pub(super) use target::Target;
 pub(super) use wire::Wire;
+
+/// Reads a server's event stream; an event is one message.
+fn reader() -> Reader {
+    Reader::new(BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use station_core::sse::TooLong;
+
+    #[test]
+    fn an_endless_event_is_refused() {
+        let mut reader = reader();
+        let chunk = vec![b'x'; BYTES_MAX / 4];
+        let outcome = (0..5).try_for_each(|_| reader.push(&chunk).map(|_| ()));
+        assert_eq!(outcome, Err(TooLong));
+    }
+}

@@ -8,12 +8,13 @@ use super::super::messages::{BYTES_MAX, messages};
 use super::answer::{answered, kind, words};
 use super::exchange::same_origin;
 use super::link::{Link, Way};
-use super::sse::{Event, Reader};
+use super::reader;
 use super::target::explain;
 use super::{Target, Wire};
 use crate::client::traffic::Traffic;
 use reqwest::header::ACCEPT;
 use reqwest::{Response, StatusCode};
+use station_core::sse::{Event, Reader};
 use std::sync::Arc;
 
 impl Wire {
@@ -35,7 +36,7 @@ impl Wire {
         if kind(&response) != "text/event-stream" {
             return Err("answered something that is no stream of events".to_owned());
         }
-        let mut reader = Reader::default();
+        let mut reader = reader();
         let mut early = Vec::new();
         let endpoint = loop {
             early.extend(more(&mut response, &mut reader).await?);

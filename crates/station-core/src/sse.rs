@@ -1,8 +1,8 @@
 //! A reader of server-sent events (WHATWG HTML, section 9.2): bytes in as they come, whole events out.
 //!
-//! It works on bytes, because a chunk may end inside a character, inside a line, or between `\r` and `\n`.
+//! It works on bytes, because a chunk may end inside a character, inside a line, or between `\r` and `\n`. It does no IO:
+//! models and tool servers both answer in such streams, and each reads its own with this.
 
-use super::super::messages::BYTES_MAX;
 use std::time::Duration;
 
 /// Longest wait before a cut stream is taken up again that a server can ask for.
@@ -10,32 +10,51 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// An event.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Event {
+pub struct Event {
     /// Its name; empty where it has none.
-    pub(super) name: String,
-    pub(super) data: Vec<u8>,
+    pub name: String,
+    /// What it says: its `data` lines, joined by line feeds.
+    pub data: Vec<u8>,
 }
 
-/// An event, or its id, is longer than any message.
+/// An event, or its id, is longer than the reader was told to take.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLong;
+pub struct TooLong;
 
 /// The state between two chunks.
-#[derive(Debug, Default)]
-pub(super) struct Reader {
+#[derive(Debug)]
+pub struct Reader {
+    bytes_max: usize,
     line: Vec<u8>,
     open: Event,
     has_data: bool,
     after_return: bool,
     /// The last id that was told: from where a cut stream goes on.
-    pub(super) last_id: Option<String>,
+    pub last_id: Option<String>,
     /// How long the server wants to be left alone before its stream is taken up again.
-    pub(super) retry: Option<Duration>,
+    pub retry: Option<Duration>,
 }
 
 impl Reader {
+    /// A reader of events of at most `bytes_max` bytes.
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            line: Vec::new(),
+            open: Event::default(),
+            has_data: false,
+            after_return: false,
+            last_id: None,
+            retry: None,
+        }
+    }
+
     /// Reads `bytes`; returns the events that are complete now.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>, TooLong> {
+    ///
+    /// # Errors
+    /// Where an event, or one of its lines, has become too long.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>, TooLong> {
         let mut events = Vec::new();
         for &byte in bytes {
             let second_of_pair = byte == b'\n' && std::mem::take(&mut self.after_return);
@@ -48,15 +67,21 @@ impl Reader {
             } else {
                 self.line.push(byte);
             }
-            if self.line.len() + self.open.data.len() > BYTES_MAX {
+            if self.line.len() + self.open.data.len() > self.bytes_max {
                 return Err(TooLong);
             }
         }
         Ok(events)
     }
 
+    /// The stream is over: the last event counts although no empty line ended it, as some servers end theirs so.
+    pub fn finish(&mut self) -> Option<Event> {
+        let whole = self.end_line();
+        whole.or_else(|| std::mem::take(&mut self.has_data).then(|| std::mem::take(&mut self.open)))
+    }
+
     /// The stream was cut: what was begun will be sent again from `last_id` on.
-    pub(super) fn cut(&mut self) {
+    pub fn cut(&mut self) {
         self.line.clear();
         self.open = Event::default();
         self.has_data = false;
@@ -99,10 +124,12 @@ impl Reader {
 mod tests {
     use super::*;
 
+    const BYTES_MAX: usize = 4096;
+
     /// The events of `stream` as `name=data`, the same however it is cut, and the last id.
     fn check(stream: &str, expected: &[&str], last_id: Option<&str>) {
         for size in [1, 2, 3, 7, stream.len().max(1)] {
-            let mut reader = Reader::default();
+            let mut reader = Reader::new(BYTES_MAX);
             let mut events = Vec::new();
             for chunk in stream.as_bytes().chunks(size) {
                 events.extend(reader.push(chunk).unwrap());
@@ -129,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_was_begun_when_the_stream_was_cut_is_forgotten() {
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(BYTES_MAX);
         assert_eq!(reader.push(b"id: 4\ndata: {\"half").unwrap(), []);
         reader.cut();
         let events = reader.push(b"retry: 250\ndata: whole\n\n").unwrap();
@@ -141,7 +168,7 @@ mod tests {
 
     #[test]
     fn an_endless_event_is_refused() {
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(BYTES_MAX);
         let chunk = vec![b'x'; BYTES_MAX / 4];
         let outcome = (0..5).try_for_each(|_| reader.push(&chunk).map(|_| ()));
         assert_eq!(outcome, Err(TooLong));
