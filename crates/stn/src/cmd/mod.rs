@@ -3,6 +3,12 @@
 //! `cmd/agent/run.rs` is `stn agent run`: its `Args` are the manual, its `run` carries it out. To add one: a file with
 //! both, a variant in its noun's `Command`, a scene in `tests/it/<noun>.rs`.
 
+use crate::error::{Code, Result};
+use crate::out::Tone;
+use crate::session::Session;
+use serde_json::json;
+use station_server::wire;
+
 pub(crate) mod agent;
 pub(crate) mod approvals;
 pub(crate) mod audit;
@@ -22,3 +28,13 @@ pub(crate) mod settings;
 pub(crate) mod sync;
 pub(crate) mod test;
 pub(crate) mod variables;
+
+/// Tells what a command deleted.
+fn deleted(session: &Session<'_>, gone: &wire::Deletion) -> Result {
+    if session.out.is_json() {
+        session.out.json(&json!({ "deleted": gone }))?;
+    } else {
+        session.out.lines(&[(Tone::Good, format!("Deleted {} `{}`.", gone.noun, gone.name))])?;
+    }
+    Ok(Code::Done)
+}

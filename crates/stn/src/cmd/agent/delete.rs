@@ -1,10 +1,9 @@
 //! `stn agent delete`
 
-use crate::error::{Code, Result};
-use crate::out::Tone;
+use crate::cmd::deleted;
+use crate::error::Result;
 use crate::question::{Yes, confirm};
 use crate::session::{Session, environment_name};
-use serde_json::json;
 use station_core::{EnvironmentName, plural};
 use station_engine::{AgentDeletion, AgentRef};
 use station_server::wire;
@@ -32,12 +31,7 @@ impl Args {
                 let name = &plan.agent.name;
                 confirm(session, &told(&plan), &format!("delete agent `{name}`?"), self.yes)?;
                 let gone = station.delete_agent(&session.by, &AgentRef::Id(plan.agent.id)).await?;
-                if session.out.is_json() {
-                    session.out.json(&json!({ "deleted": wire::Deletion::from(&gone) }))?;
-                } else {
-                    session.out.lines(&[(Tone::Good, format!("Deleted agent `{name}`."))])?;
-                }
-                Ok(Code::Done)
+                deleted(session, &wire::Deletion::from(&gone))
             })
             .await
     }

@@ -1,10 +1,9 @@
 //! `stn env delete`
 
-use crate::error::{Code, Result};
-use crate::out::Tone;
+use crate::cmd::deleted;
+use crate::error::Result;
 use crate::question::{Yes, confirm};
 use crate::session::Session;
-use serde_json::json;
 use station_core::{Origin, plural};
 use station_engine::{EnvironmentDetails, EnvironmentRef};
 use station_server::wire;
@@ -30,12 +29,7 @@ impl Args {
                 let name = &plan.environment.name;
                 confirm(session, &told(&plan), &format!("delete environment `{name}`?"), self.yes)?;
                 let gone = station.delete_environment(&session.by, &of).await?;
-                if session.out.is_json() {
-                    session.out.json(&json!({ "deleted": wire::Deletion::from(&gone) }))?;
-                } else {
-                    session.out.lines(&[(Tone::Good, format!("Deleted environment `{name}`."))])?;
-                }
-                Ok(Code::Done)
+                deleted(session, &wire::Deletion::from(&gone))
             })
             .await
     }
