@@ -103,11 +103,7 @@ fn a_model_is_asked_and_its_tools_are_called() {
             _ => openai::reply("They said hello."),
         }
     });
-    let home = Home::with_fake()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url())
-        .set("STN_AI_API_KEY", "sk-of-the-stand-in");
+    let home = Home::with_fake().asking(&model).set("STN_AI_API_KEY", "sk-of-the-stand-in");
     home.agent("default", "talker", "tools: [__echo, __fail]\n");
     let said = home.stn(&["agent", "run", "talker", "say hello", "--tail"]);
     said.is(&expect![[r#"

@@ -18,11 +18,7 @@ impl Scene {
         let home = Home::new();
         let gate = home.path().join("gate");
         let model = OpenAi::from_fn(move |seen| choose(seen, &gate));
-        let home = home
-            .set("STN_AI_PROVIDER", "openai")
-            .set("STN_AI_MODEL", "stand-in-1")
-            .set("STN_AI_BASE_URL", &model.base_url())
-            .set("STN_AI_API_KEY", "a-key");
+        let home = home.asking(&model).set("STN_AI_API_KEY", "a-key");
         home.stn(&["init", "--yes"]).done();
         let scene = Self { home, _model: model };
         scene.rules(rules);

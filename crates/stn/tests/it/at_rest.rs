@@ -55,9 +55,7 @@ fn home(database: Option<&str>) -> (Home, OpenAi) {
     std::fs::create_dir_all(&temporary).unwrap();
     let mut home = home
         .set("TMPDIR", temporary.to_str().unwrap())
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url())
+        .asking(&model)
         .set("STN_AI_API_KEY", "canary-of-the-key");
     if let Some(url) = database {
         home = home.set("STATION_DATABASE", url);

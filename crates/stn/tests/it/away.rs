@@ -9,11 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 fn home(url: &str, model: &OpenAi) -> Home {
-    let home = Home::with_fake()
-        .set("STATION_DATABASE", url)
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url());
+    let home = Home::with_fake().set("STATION_DATABASE", url).asking(model);
     home.agent("default", "worker", "tools: [__echo]\n");
     home
 }

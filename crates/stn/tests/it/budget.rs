@@ -15,10 +15,7 @@ fn home() -> (OpenAi, Home) {
                 _ => openai::calls([("echo", r#"{"text": "hello"}"#)]),
             }
         });
-    let home = Home::with_fake()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url());
+    let home = Home::with_fake().asking(&model);
     home.agent("default", "worker", "max_steps: 5\ntools: [__echo]\n");
     home.stn(&["sync", "--quiet"]).done();
     (model, home)
@@ -160,10 +157,7 @@ fn a_request_that_was_killed_is_charged_as_it_was_reserved() {
         0 => openai::reply("never").is_silent(),
         _ => openai::reply("Done."),
     });
-    let home = Home::with_init()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url());
+    let home = Home::with_init().asking(&model);
     home.agent("default", "talker", "station: {limits: {tokens: 50000}}\n");
     let mut killed = home.start(&["agent", "run", "talker", "talk"]);
     until("the model is asked", || model.requests().len() == 1);

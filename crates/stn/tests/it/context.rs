@@ -15,10 +15,7 @@ fn last_result(seen: &Seen) -> Option<String> {
 }
 
 fn home(model: &OpenAi) -> Home {
-    Home::with_fake()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url())
+    Home::with_fake().asking(model)
 }
 
 #[test]

@@ -32,10 +32,7 @@ fn messages(seen: &Seen) -> &[Value] {
 }
 
 fn home(model: &OpenAi) -> Home {
-    let home = Home::with_init()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url());
+    let home = Home::with_init().asking(model);
     home.server("default", "fake", &["--log", home.path().join("calls.log").to_str().unwrap()]);
     home.agent("default", "worker", "tools: [__write, __read]\n");
     home.stn(&["sync", "--quiet"]).done();
@@ -170,10 +167,7 @@ fn a_fork_of_a_failed_run_goes_further() {
             openai::reply("at last")
         }
     });
-    let home = Home::with_fake()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url());
+    let home = Home::with_fake().asking(&model);
     home.agent("default", "worker", "max_steps: 2\ntools: [__echo]\n");
     home.stn(&["agent", "run", "worker", "count", "--quiet"]).exits(3);
     home.stn(&["runs", "fork", "1"]).exits(3);
@@ -193,10 +187,7 @@ fn a_run_that_is_at_work_can_be_forked_and_goes_on() {
             _ => openai::calls([("hang", "{}")]),
         }
     });
-    let home = Home::with_fake()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url());
+    let home = Home::with_fake().asking(&model);
     home.agent("default", "worker", "max_steps: 5\ntools: [__echo, __hang]\n");
     let mut child = home.start(&["agent", "run", "worker", "look"]);
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();

@@ -38,10 +38,7 @@ fn scene(engine: Engine) -> (OpenAi, Home) {
             true => openai::reply("It went on."),
         }
     });
-    let home = home
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url());
+    let home = home.asking(&model);
     let home = match engine {
         Engine::Sqlite => home,
         Engine::Postgres => home.set("STATION_DATABASE", &cluster().database()),

@@ -4,6 +4,7 @@ use expect_test::Expect;
 use regex::Regex;
 use serde_json::{Value, json};
 use station_testkit::fake_server;
+use station_testkit::openai::OpenAi;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -80,6 +81,13 @@ impl Home {
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The configured model is a stand-in's, at `model`.
+    pub(crate) fn asking(self, model: &OpenAi) -> Self {
+        self.set("STN_AI_PROVIDER", "openai")
+            .set("STN_AI_MODEL", "stand-in-1")
+            .set("STN_AI_BASE_URL", &model.base_url())
     }
 
     pub(crate) fn path(&self) -> &Path {

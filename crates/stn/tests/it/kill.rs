@@ -32,11 +32,7 @@ impl Scene {
         let home = Home::new();
         let gate = home.path().join("gate");
         let model = OpenAi::from_fn(move |seen| choose(seen, &gate));
-        let home = home
-            .set("STN_AI_PROVIDER", "openai")
-            .set("STN_AI_MODEL", "stand-in-1")
-            .set("STN_AI_BASE_URL", &model.base_url())
-            .set("STN_AI_API_KEY", "a-key");
+        let home = home.asking(&model).set("STN_AI_API_KEY", "a-key");
         let home = match engine {
             Engine::Sqlite => home,
             Engine::Postgres => home.set("STATION_DATABASE", &cluster().database()),

@@ -23,11 +23,7 @@ fn echoing() -> OpenAi {
 }
 
 fn home(model: &OpenAi, database: Option<&str>) -> Home {
-    let mut home = Home::new()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url())
-        .set("STN_AI_API_KEY", "a-key");
+    let mut home = Home::new().asking(model).set("STN_AI_API_KEY", "a-key");
     if let Some(url) = database {
         home = home.set("STATION_DATABASE", url);
     }

@@ -61,11 +61,7 @@ fn a_run_is_listed_and_told_step_by_step() {
 #[test]
 fn a_failed_run_keeps_its_reason() {
     let model = OpenAi::start(vec![openai::bad_key("sk-wrong-0123456789")]);
-    let home = Home::with_init()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url())
-        .set("STN_AI_API_KEY", "sk-wrong-0123456789");
+    let home = Home::with_init().asking(&model).set("STN_AI_API_KEY", "sk-wrong-0123456789");
     home.agent("default", "talker", "");
     home.stn(&["agent", "run", "talker", "anything"]).is(&expect![[r#"
         --- stderr
@@ -95,10 +91,7 @@ fn a_failed_run_keeps_its_reason() {
 #[test]
 fn a_time_limit_ends_a_run_and_keeps_what_happened() {
     let model = OpenAi::start(vec![openai::calls([("hang", "{}")])]);
-    let home = Home::with_fake()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url());
+    let home = Home::with_fake().asking(&model);
     home.agent("default", "waiter", "tools: [__hang]\n");
     home.stn(&["agent", "run", "waiter", "wait", "--timeout", "2s"]).exits(3);
     home.stn(&["runs", "inspect", "1"]).is(&expect![[r#"
@@ -121,10 +114,7 @@ fn a_time_limit_ends_a_run_and_keeps_what_happened() {
 #[test]
 fn what_runs_wait_on_is_listed_while_they_do() {
     let model = OpenAi::from_fn(|_| openai::rate_limited("50"));
-    let home = Home::with_fake()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url());
+    let home = Home::with_fake().asking(&model);
     home.agent("default", "waiter", "tools: [__hang]\n");
     home.agent("default", "talker", "");
     home.stn(&["agent", "run", "waiter", "hang now", "--model", "offline", "--detach", "--quiet"]).done();
@@ -174,10 +164,7 @@ fn waiting() -> (OpenAi, Home) {
             seen.body["messages"].as_array().unwrap().iter().filter(|it| it["role"] == "tool").count();
         if n_results == 0 { openai::calls([("hang", "{}")]) } else { openai::reply("It went on.") }
     });
-    let home = Home::with_init()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url());
+    let home = Home::with_init().asking(&model);
     home.server("default", "fake", &["--log", home.path().join("calls.log").to_str().unwrap()]);
     home.stn(&["sync", "--quiet"]).done();
     home.agent("default", "waiter", "tools: [__hang]\n");
@@ -292,11 +279,7 @@ fn what_was_asked_again_and_what_could_not_be_called_is_in_the_journal() {
         ]),
         openai::reply("Done."),
     ]);
-    let home = Home::with_fake()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url())
-        .set("STN_AI_API_KEY", "a-key");
+    let home = Home::with_fake().asking(&model).set("STN_AI_API_KEY", "a-key");
     home.agent("default", "worker", "model: stand-in-1\ntools: [__echo]\n");
     home.stn(&["agent", "run", "worker", "work", "--quiet"]).done();
     home.stn(&["runs", "inspect", "1"]).is(&expect![[r#"

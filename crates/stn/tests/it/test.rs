@@ -24,11 +24,7 @@ fn recorded() -> Home {
             _ => openai::reply(r#"{"n": 7}"#),
         }
     });
-    let home = Home::with_init()
-        .set("STN_AI_PROVIDER", "openai")
-        .set("STN_AI_MODEL", "stand-in-1")
-        .set("STN_AI_BASE_URL", &model.base_url())
-        .set("TOKEN", SECRET);
+    let home = Home::with_init().asking(&model).set("TOKEN", SECRET);
     let entry = json!({"command": fake_server::binary(), "args": ["--log", "/dev/null"], "env": {"TOKEN": "{{ .TOKEN }}"}});
     home.write(
         "environments/default/mcp-servers/fake.json",
