@@ -25,6 +25,16 @@ impl Micros {
         at.map(|at| Self(at.as_microsecond()))
     }
 
+    /// A date as HTTP headers have it: an IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7). Its two older
+    /// forms are not sent any more. A wrong name of the day is passed over.
+    #[must_use]
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        const PARSER: jiff::fmt::rfc2822::DateTimeParser =
+            jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
+        let at = PARSER.parse_timestamp(text).ok().filter(|_| text.ends_with(" GMT"))?;
+        Some(Self(at.as_microsecond()))
+    }
+
     /// The point `ms` milliseconds earlier.
     #[must_use]
     pub fn minus_ms(self, ms: u64) -> Self {

@@ -4,10 +4,8 @@
 //! A date is read against the answer's own `Date`, so that a clock that is wrong here makes no wait of hours.
 
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use station_core::Micros;
 use std::time::Duration;
-
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// What `headers` ask for, if anything.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -24,26 +22,9 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(until.saturating_sub(now)))
 }
 
-/// Seconds since 1970 of an IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`: the one form that is still sent (§5.6.7).
+/// Seconds since 1970.
 fn seconds_of(date: &str) -> Option<u64> {
-    let words: Vec<&str> = date.split_ascii_whitespace().collect();
-    let [_, day, month, year, time, "GMT"] = words[..] else { return None };
-    let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
-    let month = u64::try_from(MONTHS.iter().position(|name| *name == month)?).ok()? + 1;
-    let clock: Vec<u64> = time.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    let [hours, minutes, seconds] = clock[..] else { return None };
-    if !(1970..=9999).contains(&year)
-        || !(1..=31).contains(&day)
-        || hours > 23
-        || minutes > 59
-        || seconds > 60
-    {
-        return None;
-    }
-    // Days by the civil calendar, with the year begun in March so that a leap day is its last.
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
-    Some((days - 719_468) * 86_400 + hours * 3_600 + minutes * 60 + seconds)
+    u64::try_from(Micros::parse_http_date(date)?.0 / 1_000_000).ok()
 }
 
 #[cfg(test)]
