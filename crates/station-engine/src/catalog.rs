@@ -11,8 +11,8 @@ use futures::{FutureExt as _, StreamExt as _};
 use station_core::grant::{self, Link};
 use station_core::sync::Grant;
 use station_core::{
-    Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Result, RunId, Server, ServerId,
-    ToolId,
+    Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Error, Result, RunId, Server,
+    ServerId, ToolId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -51,6 +51,21 @@ impl Station {
     pub async fn discover_tools(&self, _by: &Caller, environment: &EnvironmentName) -> Result<Discovery> {
         let environment = self.find_environment(environment).await?;
         self.discover(&environment, &|_| true).await
+    }
+
+    /// As [`Station::discover_tools`], for the servers of one server file.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such file.
+    pub async fn discover_server_file(&self, by: &Caller, id: i64) -> Result<Discovery> {
+        let files = self.list_server_files(by, None).await?;
+        let Some((file, _)) = files.into_iter().find(|(file, _)| file.id == id) else {
+            return Err(Error::not_found(format!("server file {id} does not exist"))
+                .with_hint("`list_mcp_configs` shows them"));
+        };
+        let environment = self.store().environment_by_id(file.environment).await?;
+        let gone = || Error::not_found(format!("the environment of server file `{}` is gone", file.name));
+        self.discover(&environment.ok_or_else(gone)?, &|server| server.config == file.name).await
     }
 
     /// Discovers the servers of `environment` that `pick` picks, then links its agents' grants anew.

@@ -59,8 +59,8 @@ mod worker;
 mod workspace;
 
 pub use agents::{
-    AgentDeletion, AgentDetails, AgentImport, AgentRef, AgentUpdate, Exported, Imported, Missing, NewAgent,
-    OnConflict, ReasonedTool,
+    AgentDeletion, AgentDetails, AgentImport, AgentRef, AgentSuggestion, AgentUpdate, AgentWish, Exported,
+    Imported, Missing, NewAgent, OnConflict, ReasonedTool,
 };
 pub use approvals::{Settled, Which, Yes};
 pub use budgets::{Budget, BudgetRef, RunBudget};
@@ -87,7 +87,7 @@ pub use station_llm::{
     AskError, Caching, Config as ModelConfig, Held, KeyState, Models, NamedBy, Offer, Supports,
 };
 pub use station_store::{
-    Approval, AuditEntry, AuditFault, AuditHead, Key, Location, Prunable, Pruned, Run, RunFilter,
+    Approval, AuditEntry, AuditFault, AuditHead, Key, Location, Prunable, Pruned, Run, RunFilter, ServerFile,
     StandingApproval,
 };
 pub use sync::{SyncOptions, SyncReport};

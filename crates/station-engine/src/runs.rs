@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 /// Entries of a journal shown at most: 25 steps of 32 calls, each started and ended, with room for repeats.
 pub(crate) const ENTRIES_MAX: u32 = 10_000;
 
+/// How long a driver that leaves waits for calls that are out: whoever started it waits for its end.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
 /// A run to be started.
 #[derive(Clone, Debug, Default)]
 pub struct NewRun {
@@ -144,6 +147,31 @@ impl Station {
         let signals = Signals::of_person(stop, &self.config().worker);
         self.work_off_here(id, &signals, Held::Refuse).await?;
         self.run(id).await
+    }
+
+    /// As [`Station::work_off`], for a driver that may leave first: cancelling `leave` gives the run back to the queue, as
+    /// a worker does that is told to stop.
+    ///
+    /// # Errors
+    /// As [`Station::work_off`].
+    pub async fn work_off_until(
+        &self,
+        id: RunRef,
+        stop: CancellationToken,
+        leave: CancellationToken,
+    ) -> Result<Run> {
+        let signals = Signals::of_person(stop, &self.config().worker).leaving(leave, LEAVE_WITHIN);
+        self.work_off_here(id, &signals, Held::Refuse).await?;
+        self.run(id).await
+    }
+
+    /// Removes a run that has ended, with the runs of its sub-agents. Whether it went: not where one has not ended, or
+    /// where somebody said yes for always in one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn remove_run(&self, _by: &Caller, id: RunRef) -> Result<bool> {
+        Ok(self.store().remove_run(id).await? > 0)
     }
 
     /// Drives an interrupted or parked run on, through the same lines as the first time.

@@ -5,6 +5,7 @@ use crate::variables::Values;
 use station_core::{
     Caller, Environment, EnvironmentName, Error, Result, Server, ServerId, ServerSettings, Tool, near,
 };
+use station_store::ServerFile;
 use std::collections::BTreeMap;
 
 /// A server as named by a person: a number is global, a name belongs to an environment.
@@ -81,6 +82,34 @@ impl Station {
             }
         }
         Ok(servers)
+    }
+
+    /// Server files of one environment or of all, each with the names of its servers.
+    ///
+    /// # Errors
+    /// `NotFound` where the environment does not exist.
+    pub async fn list_server_files(
+        &self,
+        _by: &Caller,
+        environment: Option<&EnvironmentName>,
+    ) -> Result<Vec<(ServerFile, Vec<String>)>> {
+        let environment = match environment {
+            Some(name) => Some(self.find_environment(name).await?.id),
+            None => None,
+        };
+        let servers = self.store().servers(environment).await?;
+        let of = |file: &ServerFile| {
+            let is_its = |it: &&Server| it.environment == file.environment && it.config == file.name;
+            servers.iter().filter(is_its).map(|server| server.name.clone()).collect()
+        };
+        let files = self.store().server_files(environment).await?;
+        Ok(files
+            .into_iter()
+            .map(|file| {
+                let names = of(&file);
+                (file, names)
+            })
+            .collect())
     }
 
     /// One server.

@@ -36,6 +36,12 @@ impl Signals {
         Self { drain, drain_for, in_slot: true, ..Self::default() }
     }
 
+    /// As of a run whose driver may leave before it has ended: when `leave` is cancelled, calls that are out are waited
+    /// for as long as `drain_for`, and then the run is let go of.
+    pub(crate) fn leaving(self, leave: CancellationToken, drain_for: Duration) -> Self {
+        Self { drain: leave, drain_for, ..self }
+    }
+
     /// As of a run that is driven on after an interruption, from `now` on.
     pub(crate) fn resumed(self, now: Micros) -> Self {
         Self { resumed_at: Some(now), ..self }

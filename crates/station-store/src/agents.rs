@@ -94,6 +94,22 @@ impl Store {
         .await
     }
 
+    /// Says whether an agent may be run. A row's own state: no file says it, and no sync changes it.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such agent.
+    pub async fn enable_agent(&self, id: AgentId, enabled: bool, now: Micros) -> Result<()> {
+        const SQL: &str = "update agents set enabled = $2, updated_at = $3
+            where id = $1 and removed_at is null";
+        self.write((id, i64::from(enabled), now), |conn, (id, enabled, now)| {
+            Box::pin(async move {
+                let n = conn.exec(SQL, vec![id.0.into(), (*enabled).into(), now.0.into()]).await?;
+                if n == 1 { Ok(()) } else { Err(Error::not_found(format!("agent {id} does not exist"))) }
+            })
+        })
+        .await
+    }
+
     /// The agents that an agent may call, in the order of its file.
     ///
     /// # Errors

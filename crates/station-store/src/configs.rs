@@ -1,12 +1,54 @@
 //! Server files: their text, sealed, and the servers they define.
 
-use crate::Context;
 use crate::agents::Ownership;
 use crate::db::{Conn, unreadable};
+use crate::environments::read_origin;
 use crate::seal::Place;
+use crate::{Context, ROWS_MAX, Store};
 use station_core::sync::{ServerOutline, StoredConfig};
 use station_core::{EnvironmentId, Error, Origin, Result, Secret, ServerId};
 use std::collections::BTreeMap;
+
+/// A server file as a list shows it: its text may hold secrets, and is read by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFile {
+    /// Its row.
+    pub id: i64,
+    /// The environment it belongs to.
+    pub environment: EnvironmentId,
+    /// Its name without `.json`.
+    pub name: String,
+    /// Its path, relative to the workspace.
+    pub path: String,
+    /// Where its definition lives.
+    pub origin: Origin,
+}
+
+impl Store {
+    /// Server files that were not removed, of one environment or of all, by environment and name.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn server_files(&self, env: Option<EnvironmentId>) -> Result<Vec<ServerFile>> {
+        const SQL: &str = "select c.id, c.environment_id, c.name, c.path, c.origin
+            from mcp_configs c join environments e on e.id = c.environment_id
+            where c.removed_at is null and e.removed_at is null
+                and (cast($1 as bigint) is null or c.environment_id = $1)
+            order by e.name, c.name limit $2";
+        let rows = self.read().await?.rows(SQL, vec![env.map(|env| env.0).into(), ROWS_MAX.into()]).await?;
+        rows.into_iter()
+            .map(|mut row| {
+                Ok(ServerFile {
+                    id: row.int()?,
+                    environment: EnvironmentId(row.int()?),
+                    name: row.text()?,
+                    path: row.text()?,
+                    origin: read_origin(&row.text()?)?,
+                })
+            })
+            .collect()
+    }
+}
 
 /// What a server file holds.
 pub(crate) struct Config<'a> {

@@ -54,6 +54,7 @@ pub use audit::{AuditEntry, AuditFault, AuditHead};
 pub use budgets::{AccountRow, SetLimit};
 pub use cancel::Cancelled;
 pub use claim::{Claim, Renewed};
+pub use configs::ServerFile;
 pub use family::Relative;
 pub use fork::NewFork;
 pub use inspect::{FileState, inspect, is_go_database, of_another_program};

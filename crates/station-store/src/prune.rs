@@ -88,6 +88,24 @@ impl Store {
         .await
     }
 
+    /// Removes a run and all below it, once every one of them has ended. Returns how many went: none where one has not, or
+    /// where somebody said yes for always in one.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn remove_run(&self, root: RunId) -> Result<u64> {
+        self.write_reaching(Reach::Blobs, root, |conn, root| {
+            Box::pin(async move {
+                let runs = removable(conn, *root, crate::ROWS_MAX).await?;
+                for run in &runs {
+                    remove(conn, *run).await?;
+                }
+                Ok(runs.len() as u64)
+            })
+        })
+        .await
+    }
+
     /// Removes accounts of days before `day`.
     ///
     /// # Errors

@@ -68,7 +68,7 @@ impl Station {
         let catalog = self.store().catalog(environment.id).await?;
         let reasons = match &new.tools {
             Some(tools) => named(tools),
-            None => choose(&new, &catalog),
+            None => choose(&new, &catalog).into_iter().map(|(reasoned, _)| reasoned).collect(),
         };
         let source = source(&new, &reasons);
         if self.config().workspace.takes_files(&environment.name) {
@@ -93,7 +93,7 @@ fn named(tools: &[String]) -> Vec<ReasonedTool> {
 }
 
 /// Chooses tools by ranking name, description and domain against the catalog.
-fn choose(new: &NewAgent, catalog: &[Tool]) -> Vec<ReasonedTool> {
+pub(super) fn choose<'t>(new: &NewAgent, catalog: &'t [Tool]) -> Vec<(ReasonedTool, &'t Tool)> {
     let domain = new.domain.as_deref().unwrap_or_default();
     let query =
         format!("{} {} {domain} {}", new.name, new.description, new.prompt.as_deref().unwrap_or_default());
@@ -128,7 +128,7 @@ fn choose(new: &NewAgent, catalog: &[Tool]) -> Vec<ReasonedTool> {
                 .unwrap_or_default();
             let reason =
                 format!("of server `{}`: matches {}{by_domain}", tool.server_name, it.matched.join(", "));
-            ReasonedTool { tool: written, reason }
+            (ReasonedTool { tool: written, reason }, tool)
         })
         .collect()
 }
@@ -136,16 +136,7 @@ fn choose(new: &NewAgent, catalog: &[Tool]) -> Vec<ReasonedTool> {
 fn source(new: &NewAgent, reasons: &[ReasonedTool]) -> String {
     let tools: Vec<String> = reasons.iter().map(|it| it.tool.clone()).collect();
     let tags: Vec<String> = new.domain.iter().cloned().collect();
-    let prompt = new.prompt.clone().unwrap_or_else(|| {
-        let domain =
-            new.domain.as_deref().map(|domain| format!(" Your domain is {domain}.")).unwrap_or_default();
-        format!(
-            "You are {}.{domain} {}\n\nUse your tools to find out what you need to know, and do not guess. \
-             Answer in a few sentences, and say what you looked at.",
-            new.name,
-            new.description.trim_end_matches('.').to_owned() + "."
-        )
-    });
+    let prompt = prompt_of(new);
     let text = edit::new_agent(
         new.name.as_str(),
         &new.description,
@@ -165,4 +156,18 @@ fn source(new: &NewAgent, reasons: &[ReasonedTool]) -> String {
             1,
         ),
     }
+}
+
+/// The instructions of a new agent; made from its description where none are given.
+pub(super) fn prompt_of(new: &NewAgent) -> String {
+    new.prompt.clone().unwrap_or_else(|| {
+        let domain =
+            new.domain.as_deref().map(|domain| format!(" Your domain is {domain}.")).unwrap_or_default();
+        format!(
+            "You are {}.{domain} {}\n\nUse your tools to find out what you need to know, and do not guess. \
+             Answer in a few sentences, and say what you looked at.",
+            new.name,
+            new.description.trim_end_matches('.').to_owned() + "."
+        )
+    })
 }

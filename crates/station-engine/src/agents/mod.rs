@@ -3,9 +3,11 @@
 
 mod create;
 mod delete;
+mod enable;
 mod export;
 mod find;
 mod import;
+mod suggest;
 mod update;
 
 pub use create::{NewAgent, ReasonedTool};
@@ -13,4 +15,5 @@ pub use delete::AgentDeletion;
 pub use export::Exported;
 pub use find::{AgentDetails, AgentRef};
 pub use import::{AgentImport, Imported, Missing, OnConflict};
+pub use suggest::{AgentSuggestion, AgentWish};
 pub use update::AgentUpdate;

@@ -193,3 +193,35 @@ async fn a_grant_never_links_into_another_environment() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn server_files_are_listed_without_their_text() {
+    on_both(async |_, store| {
+        let (dev, _) = servers_of(&store, "dev", "files", &["zeta"]).await;
+        servers_of(&store, "prod", "other", &["alpha"]).await;
+        let shown = |files: Vec<station_store::ServerFile>| {
+            files.into_iter().map(|file| format!("{} {}", file.environment, file.name)).collect::<Vec<_>>()
+        };
+        let all = store.server_files(None).await.unwrap();
+        assert_eq!(shown(all.clone()), [format!("{dev} files"), format!("{} other", all[1].environment)]);
+        assert_eq!(shown(store.server_files(Some(dev)).await.unwrap()), [format!("{dev} files")]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_agent_that_was_switched_off_stays_off_when_its_file_is_applied_anew() {
+    on_both(async |_, store| {
+        let (dev, _) = servers_of(&store, "dev", "files", &["zeta"]).await;
+        let triage = store.agents_named("triage", Some(dev)).await.unwrap().remove(0);
+        assert!(triage.enabled);
+        store.enable_agent(triage.id, false, LATER).await.unwrap();
+        servers_of(&store, "dev", "files", &["zeta"]).await;
+        assert!(!store.agent(triage.id).await.unwrap().unwrap().enabled);
+        store.enable_agent(triage.id, true, LATER).await.unwrap();
+        assert!(store.agent(triage.id).await.unwrap().unwrap().enabled);
+        let nobody = store.enable_agent(station_core::AgentId(999), true, LATER).await.unwrap_err();
+        assert_eq!(nobody.kind(), Kind::NotFound);
+    })
+    .await;
+}

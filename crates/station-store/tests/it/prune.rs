@@ -189,3 +189,17 @@ async fn a_fork_keeps_the_bodies_of_the_run_that_it_began_with() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_run_that_nobody_wants_to_keep_goes_once_it_has_ended() {
+    on_both(async |_, store| {
+        let seed = seed(&store).await;
+        let (run, fence) = with_blob(&store, &seed, b"a result").await;
+        assert_eq!(store.remove_run(run).await.unwrap(), 0, "it is still at work");
+        end(&store, run, fence, NOW).await;
+        assert_eq!(store.remove_run(run).await.unwrap(), 1);
+        assert_eq!(store.run(run).await.unwrap(), None);
+        assert_eq!(store.remove_run(run).await.unwrap(), 0);
+    })
+    .await;
+}

@@ -1,0 +1,17 @@
+//! Switches an agent on or off. That is a state of its row, like its runs: no file says it.
+
+use super::{AgentDetails, AgentRef};
+use crate::Station;
+use station_core::{Caller, Result};
+
+impl Station {
+    /// Says whether an agent may be run. Runs that are under way go on.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn enable_agent(&self, by: &Caller, agent: &AgentRef, enabled: bool) -> Result<AgentDetails> {
+        let agent = self.find_agent(agent).await?;
+        self.store().enable_agent(agent.id, enabled, self.now()).await?;
+        self.show_agent(by, &AgentRef::Id(agent.id)).await
+    }
+}
