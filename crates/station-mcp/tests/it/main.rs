@@ -1,4 +1,4 @@
-//! The client and the shim against a real child process: the fake MCP server of `station-testkit`.
+//! The client and the shim against a real child process, the fake MCP server of `station-testkit`; and serving.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, also where they help each other")]
 
@@ -9,6 +9,7 @@ mod greetings;
 mod hostile;
 mod lists;
 mod remote;
+mod served;
 
 use serde_json::{Map, Value, json};
 use station_core::{Definition, EffectId, Era};
