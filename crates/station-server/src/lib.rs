@@ -1,3 +1,8 @@
-//! The HTTP door. For now only the shapes it shares with the command line: [`wire`].
+//! The doors for programs: the shapes that they share with the command line ([`wire`]), and Station's own MCP server
+//! ([`tools`]).
+//!
+//! A door takes in, calls a verb of the engine, and wraps what comes back; it decides nothing. What this crate is not: it
+//! speaks no protocol by itself (`station-mcp` does), and reads no setting.
 
+pub mod tools;
 pub mod wire;

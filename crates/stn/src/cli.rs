@@ -2,7 +2,7 @@
 
 use crate::cmd::{
     agent, approvals, audit, budget, completions, config, demo, doctor, env, init, key, mcp, model, runs,
-    serve, settings, sync, test, variables,
+    serve, settings, stdio, sync, test, variables,
 };
 use crate::error::{self, Code, Result};
 use crate::out::{self, Form, Out};
@@ -80,6 +80,7 @@ enum Command {
     Audit(audit::Command),
     Test(test::Args),
     Serve(serve::Args),
+    Stdio(stdio::Args),
     #[command(subcommand)]
     Env(env::Command),
     #[command(subcommand)]
@@ -140,7 +141,8 @@ impl Command {
                 .with_hint("name a config.yaml or its folder; `stn --config PATH init` makes one there")
                 .into());
         }
-        let faults = if matches!(self, Self::Serve(_)) { Faults::Logged } else { Faults::Untold };
+        let faults =
+            if matches!(self, Self::Serve(_) | Self::Stdio(_)) { Faults::Logged } else { Faults::Untold };
         let session = Session::new(out, config, faults)?;
         match self {
             Self::Config(command) => command.run(&session),
@@ -156,6 +158,7 @@ impl Command {
             Self::Sync(args) => args.run(session).await,
             Self::Test(args) => args.run(session).await,
             Self::Serve(args) => args.run(session).await,
+            Self::Stdio(args) => args.run(session).await,
             Self::Agent(command) => command.run(session).await,
             Self::Runs(command) => command.run(session).await,
             Self::Approvals(command) => command.run(session).await,

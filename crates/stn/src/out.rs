@@ -224,6 +224,11 @@ pub(crate) fn usage(error: &clap::Error, form: Form) -> Result<()> {
     stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(unwritable)
 }
 
+/// Both streams for a protocol, which then has stdout to itself.
+pub(crate) fn protocol() -> (tokio::io::Stdin, tokio::io::Stdout) {
+    (tokio::io::stdin(), tokio::io::stdout())
+}
+
 /// Where the log goes.
 pub(crate) fn log_stream() -> impl Write {
     anstream::stderr()

@@ -33,6 +33,6 @@ pub use event::Entry;
 pub use list::list;
 pub use model::{Model, ModelKey, ModelSupports, Provider, TestedModel};
 pub use run::{ForkedFrom, Run, RunDetails, Usage};
-pub use server::{Server, ServerState, ServerVariable, ServerView};
+pub use server::{Server, ServerFile, ServerState, ServerVariable, ServerView};
 pub use sync::{Change, Discovered, Discovery, Place, Problem, SyncReport, Variable};
 pub use tool::{CalledTool, Tool};

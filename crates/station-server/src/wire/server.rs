@@ -107,6 +107,46 @@ pub struct ServerView {
     pub granted_to: Vec<String>,
 }
 
+/// A file that defines servers; its text may hold secrets and is not told.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerFile {
+    /// Its row.
+    pub id: i64,
+    /// Its name without `.json`.
+    pub name: String,
+    /// The name of its environment.
+    pub environment: String,
+    /// The row of its environment.
+    pub environment_id: i64,
+    /// Its path, relative to the workspace.
+    pub path: String,
+    /// `file` or `store`.
+    pub origin: &'static str,
+    /// Names of the servers that it defines.
+    pub servers: Vec<String>,
+}
+
+impl ServerFile {
+    /// `file`, whose environment is among `environments`.
+    #[must_use]
+    pub fn new(
+        file: &station_engine::ServerFile,
+        servers: &[String],
+        environments: &[station_core::Environment],
+    ) -> Self {
+        let environment = environments.iter().find(|it| it.id == file.environment);
+        Self {
+            id: file.id,
+            name: file.name.clone(),
+            environment: environment.map(|it| it.name.to_string()).unwrap_or_default(),
+            environment_id: file.environment.0,
+            path: file.path.clone(),
+            origin: file.origin.as_str(),
+            servers: servers.to_vec(),
+        }
+    }
+}
+
 /// A variable that a server asks for.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServerVariable {

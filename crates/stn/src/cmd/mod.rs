@@ -25,6 +25,7 @@ pub(crate) mod model;
 pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod settings;
+pub(crate) mod stdio;
 pub(crate) mod sync;
 pub(crate) mod test;
 pub(crate) mod variables;

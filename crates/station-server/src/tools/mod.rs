@@ -1,0 +1,23 @@
+//! Station's own MCP server: the thirteen management tools, and what belongs to them.
+//!
+//! A tool is a [`Row`](row::Row) of a table: its words for a model, its parameters, and a function that calls verbs of
+//! the engine and answers in the shapes of [`wire`](crate::wire). Parameters are said once: the input schema that a client
+//! sees and the check of what it sends are made of the same rows. The names, parameters and results are those that clients
+//! of Station have used for long; additions are optional.
+//!
+//! To add a tool: a row in its noun's file. What this is not: it knows no transport and no era of the protocol.
+
+mod agents;
+mod arguments;
+mod environments;
+mod execution;
+mod management;
+mod progress;
+mod prompts;
+mod row;
+mod runs;
+mod schema;
+mod servers;
+mod suggestions;
+
+pub use management::Management;

@@ -1,0 +1,75 @@
+//! What a management tool is made of.
+
+use super::arguments::{Arguments, Parameter};
+use super::management::Desk;
+use super::schema;
+use futures::future::BoxFuture;
+use serde_json::{Map, Value, json};
+use station_core::Result;
+use station_mcp::serve::Asked;
+
+/// One tool.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    /// For a model: what it does, when to use it, what comes back.
+    pub(super) description: &'static str,
+    pub(super) effect: Effect,
+    pub(super) parameters: &'static [Parameter],
+    /// JSON Schema of the result.
+    pub(super) output: fn() -> Value,
+    pub(super) call: Call,
+}
+
+/// What a tool does when it is called: an object with `success`, or the sentence that says why not.
+pub(super) type Call = for<'a> fn(&'a Desk, &'a Asked, Arguments) -> BoxFuture<'a, Result<Value>>;
+
+/// What calling a tool does to the world: the protocol's hints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It changes nothing.
+    Reads,
+    /// It adds something; twice adds two.
+    Adds,
+    /// It changes something; twice is once.
+    Changes,
+    /// Something is gone afterwards; twice is once.
+    Destroys,
+    /// It starts what reaches out of Station: programs and models.
+    Acts,
+}
+
+impl Row {
+    /// The tool as a list shows it.
+    pub(super) fn to_json(&self) -> Value {
+        let (read_only, destructive, idempotent, open) = match self.effect {
+            Effect::Reads => (true, false, true, false),
+            Effect::Adds => (false, false, false, false),
+            Effect::Changes => (false, true, true, false),
+            Effect::Destroys => (false, true, true, false),
+            Effect::Acts => (false, true, false, true),
+        };
+        json!({
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "inputSchema": self.input(),
+            "outputSchema": (self.output)(),
+            "annotations": {
+                "title": self.title,
+                "readOnlyHint": read_only,
+                "destructiveHint": destructive,
+                "idempotentHint": idempotent,
+                "openWorldHint": open,
+            },
+        })
+    }
+
+    fn input(&self) -> Value {
+        let properties: Map<String, Value> =
+            self.parameters.iter().map(|it| (it.name.to_owned(), it.schema())).collect();
+        let required: Vec<&str> =
+            self.parameters.iter().filter(|it| it.is_required).map(|it| it.name).collect();
+        schema::object_of(&properties, &required)
+    }
+}
