@@ -1,5 +1,6 @@
 //! Agents: a prompt, its grants, and where its definition lives.
 
+use crate::is_number;
 use crate::{AgentId, EnvironmentId, Error, Micros, Result};
 use std::fmt;
 
@@ -79,7 +80,7 @@ impl AgentName {
             "it is empty"
         } else if name.len() > NAME_BYTES_MAX {
             "it is longer than 200 bytes"
-        } else if name.chars().all(|c| c.is_ascii_digit()) {
+        } else if is_number(name) {
             "a name of digits alone would be read as an id"
         } else if name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\')) {
             "it is also a file name, so `/`, `\\` and control characters are not allowed"

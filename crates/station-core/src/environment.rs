@@ -1,5 +1,6 @@
 //! Environments: the walls between dev, staging and production.
 
+use crate::is_number;
 use crate::{EnvironmentId, Error, Micros, Origin, Result};
 use std::fmt;
 
@@ -29,13 +30,18 @@ impl EnvironmentName {
     /// The environment that is meant where none is named.
     pub const DEFAULT: &'static str = "default";
 
-    /// Checks `name`: 1–64 of letters, digits, `-`, `_`, `.`, beginning with a letter or digit.
+    /// Checks `name`: 1–64 of letters, digits, `-`, `_`, `.`, beginning with a letter or digit, and not all digits (a
+    /// number is an id).
     ///
     /// # Errors
     /// `Invalid` with a sentence that names the rule.
     pub fn parse(name: &str) -> Result<Self> {
         let fits = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
         let starts = name.chars().next().is_some_and(char::is_alphanumeric);
+        if is_number(name) {
+            return Err(Error::invalid(format!("`{name}` cannot be the name of an environment"))
+                .with_hint("a name of digits alone would be read as an id: add a letter"));
+        }
         if fits && starts && name.chars().count() <= NAME_CHARS_MAX {
             return Ok(Self(name.to_owned()));
         }
@@ -60,5 +66,29 @@ impl Default for EnvironmentName {
 impl fmt::Display for EnvironmentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_checked() {
+        for (name, fits) in [
+            ("prod", true),
+            ("2024-q1", true),
+            ("v2", true),
+            ("1.5", true),
+            ("日本", true),
+            ("", false),
+            ("42", false),
+            ("007", false),
+            ("../x", false),
+            (".hidden", false),
+            ("a b", false),
+        ] {
+            assert_eq!(EnvironmentName::parse(name).is_ok(), fits, "{name:?}");
+        }
     }
 }

@@ -47,6 +47,12 @@ row_id! {
     Fence;
 }
 
+/// Whether a person who types `text` means an id: digits alone do, so no agent, environment or server has such a name.
+#[must_use]
+pub fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
+}
+
 /// One effect of a run: a request to a model, a tool call, a sub-agent. UUIDv7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

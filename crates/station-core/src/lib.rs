@@ -37,7 +37,7 @@ pub use chat::{Answer, Image, Message, ModelRef, Part, Stop, Thinking, Thought, 
 pub use concurrency::{Concurrency, ModelMax};
 pub use environment::{Environment, EnvironmentName};
 pub use error::{Error, Kind, Result};
-pub use id::{AgentId, BlobHash, EffectId, EnvironmentId, Fence, RunId, ServerId, ToolId, UserId};
+pub use id::{AgentId, BlobHash, EffectId, EnvironmentId, Fence, RunId, ServerId, ToolId, UserId, is_number};
 pub use plural::plural;
 pub use secret::{Redaction, Secret};
 pub use server::{Definition, Era, Isolation, Server, ServerSettings, ToolRules, Transport};

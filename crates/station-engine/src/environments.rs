@@ -3,7 +3,9 @@
 use crate::Station;
 use crate::change::Thing;
 use station_core::file::edit::{Field, set_key};
-use station_core::{Caller, Environment, EnvironmentId, EnvironmentName, Error, Origin, Result, near};
+use station_core::{
+    Caller, Environment, EnvironmentId, EnvironmentName, Error, Origin, Result, is_number, near,
+};
 use station_store::RunFilter;
 use std::path::PathBuf;
 
@@ -23,9 +25,15 @@ impl EnvironmentRef {
     /// `Invalid` where it can be neither.
     pub fn parse(text: &str) -> Result<Self> {
         match text.parse() {
-            Ok(id) if text.chars().all(|c| c.is_ascii_digit()) => Ok(Self::Id(EnvironmentId(id))),
+            Ok(id) if is_number(text) => Ok(Self::Id(EnvironmentId(id))),
             _ => EnvironmentName::parse(text).map(Self::Name),
         }
+    }
+}
+
+impl Default for EnvironmentRef {
+    fn default() -> Self {
+        Self::Name(EnvironmentName::default())
     }
 }
 
@@ -97,10 +105,7 @@ impl Station {
     /// # Errors
     /// `NotFound`.
     pub async fn show_environment(&self, by: &Caller, of: &EnvironmentRef) -> Result<EnvironmentDetails> {
-        let environment = match of {
-            EnvironmentRef::Name(name) => self.find_environment(name).await?,
-            EnvironmentRef::Id(id) => self.environment_of_number(*id).await?,
-        };
+        let environment = self.find_environment(&self.environment_name(by, of).await?).await?;
         let name = Some(&environment.name);
         let agents = self.list_agents(by, name).await?;
         let servers = self.store().servers(Some(environment.id)).await?;
@@ -118,13 +123,18 @@ impl Station {
         })
     }
 
-    /// A name may be a number too; a row of that number comes first.
-    async fn environment_of_number(&self, id: EnvironmentId) -> Result<Environment> {
-        let found = match self.store().environment_by_id(id).await? {
-            None => self.store().environment(&id.to_string()).await?,
-            found => found,
+    /// The name of the environment that is meant. What was named by its name need not exist: it may be about to.
+    ///
+    /// # Errors
+    /// `NotFound` for a number that no environment has.
+    pub async fn environment_name(&self, _by: &Caller, of: &EnvironmentRef) -> Result<EnvironmentName> {
+        let id = match of {
+            EnvironmentRef::Name(name) => return Ok(name.clone()),
+            EnvironmentRef::Id(id) => *id,
         };
-        found.ok_or_else(|| {
+        // A removed one keeps its row, and its number for when it comes back.
+        let found = self.store().environments().await?.into_iter().find(|row| row.id == id);
+        found.map(|row| row.name).ok_or_else(|| {
             Error::not_found(format!("environment {id} does not exist"))
                 .with_hint("`stn env list` shows them")
         })

@@ -9,7 +9,7 @@ use crate::servers::ServerRef;
 use serde_json::{Value, json};
 use station_core::file::edit::{put_server, remove_server};
 use station_core::file::{Problem, servers};
-use station_core::{Caller, Environment, EnvironmentName, Error, Result, Server};
+use station_core::{Caller, Environment, EnvironmentName, Error, Result, Server, is_number};
 
 /// A server to be added.
 #[derive(Clone, Debug)]
@@ -61,6 +61,11 @@ impl Station {
     pub async fn add_server(&self, _by: &Caller, new: NewServer) -> Result<AddedServer> {
         let environment = self.find_environment(&new.environment).await?;
         let name = &new.name;
+        if is_number(name) {
+            let sentence =
+                format!("`{name}` cannot be the name of a server: digits alone would be read as an id");
+            return Err(Error::invalid(sentence).with_hint("give it another name, with a letter in it"));
+        }
         let servers = self.store().servers(Some(environment.id)).await?;
         if servers.iter().any(|server| server.name == *name) {
             let sentence = format!("server `{name}` exists already in environment `{}`", environment.name);

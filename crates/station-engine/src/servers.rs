@@ -3,7 +3,8 @@
 use crate::Station;
 use crate::variables::Values;
 use station_core::{
-    Caller, Environment, EnvironmentName, Error, Result, Server, ServerId, ServerSettings, Tool, near,
+    Caller, Environment, EnvironmentName, Error, Result, Server, ServerId, ServerSettings, Tool, is_number,
+    near,
 };
 use station_store::ServerFile;
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ impl ServerRef {
     #[must_use]
     pub fn parse(text: &str, environment: EnvironmentName) -> Self {
         match text.parse() {
-            Ok(id) if text.chars().all(|c| c.is_ascii_digit()) => Self::Id(ServerId(id)),
+            Ok(id) if is_number(text) => Self::Id(ServerId(id)),
             _ => Self::Name { name: text.to_owned(), environment },
         }
     }
@@ -171,19 +172,14 @@ impl Station {
         &self,
         _by: &Caller,
         environment: &EnvironmentName,
-        server: Option<&str>,
+        server: Option<&ServerRef>,
         search: Option<&str>,
     ) -> Result<Vec<Tool>> {
         let environment = self.find_environment(environment).await?;
-        if let Some(name) = server {
-            let servers = self.store().servers(Some(environment.id)).await?;
-            if servers.iter().all(|it| it.name != name) {
-                return Err(no_server(name, &environment, &servers));
-            }
-        }
-        let catalog = self.store().catalog(environment.id).await?;
-        let tools: Vec<Tool> =
-            catalog.into_iter().filter(|tool| server.is_none_or(|name| tool.server_name == name)).collect();
+        let tools = match server {
+            Some(server) => self.find_server(server).await?.tools,
+            None => self.store().catalog(environment.id).await?,
+        };
         let Some(search) = search else { return Ok(tools) };
         let documents: Vec<_> = tools
             .iter()

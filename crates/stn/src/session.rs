@@ -5,7 +5,7 @@ use crate::error::{Failure, Result};
 use crate::out::{Out, Tone};
 use crate::{out, problems};
 use station_core::file::Severity;
-use station_core::{Caller, EnvironmentName, Error};
+use station_core::{Caller, Error};
 use station_engine::{Config, Key, Location, Passthrough, Station, SyncOptions, set_aside_go_database};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -182,16 +182,6 @@ fn os_user() -> String {
     let uid = nix::unistd::getuid();
     let user = nix::unistd::User::from_uid(uid).ok().flatten();
     user.map_or_else(|| format!("uid {uid}"), |user| user.name)
-}
-
-/// Reads the name of an environment, for the command line: its rules are in the message.
-pub(crate) fn environment_name(text: &str) -> Result<EnvironmentName, String> {
-    EnvironmentName::parse(text).map_err(|error| format!("{error}: {}", error.hints().join(", ")))
-}
-
-/// The environment named with `--env`, or the default one.
-pub(crate) fn environment(named: Option<&EnvironmentName>) -> EnvironmentName {
-    named.cloned().unwrap_or_default()
 }
 
 fn is_empty_file(location: &Location) -> bool {

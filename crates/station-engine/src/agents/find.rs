@@ -4,7 +4,9 @@ use crate::Station;
 use crate::prepare::read_prompt;
 use crate::workspace::Workspace;
 use station_core::file::prompt::Prompt;
-use station_core::{Agent, AgentId, Caller, Environment, EnvironmentName, Error, Origin, Result, Tool, near};
+use station_core::{
+    Agent, AgentId, Caller, Environment, EnvironmentName, Error, Origin, Result, Tool, is_number, near,
+};
 use std::path::PathBuf;
 
 /// An agent as named by a person: a number is global, a name belongs to an environment.
@@ -26,7 +28,7 @@ impl AgentRef {
     #[must_use]
     pub fn parse(text: &str, environment: Option<EnvironmentName>) -> Self {
         match text.parse() {
-            Ok(id) if text.chars().all(|c| c.is_ascii_digit()) => Self::Id(AgentId(id)),
+            Ok(id) if is_number(text) => Self::Id(AgentId(id)),
             _ => Self::Name { name: text.to_owned(), environment },
         }
     }
@@ -88,6 +90,15 @@ impl Station {
                 .join(Workspace::agent_path(&agent.name))
         });
         Ok(AgentDetails { agent, environment, prompt, tools, path })
+    }
+
+    /// The environment of the agent with this number.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn environment_of_agent(&self, _by: &Caller, id: AgentId) -> Result<EnvironmentName> {
+        let agent = self.find_agent(&AgentRef::Id(id)).await?;
+        Ok(self.environment_of(&agent).await?.name)
     }
 
     /// The agent a person means.

@@ -3,10 +3,11 @@
 use crate::cmd::agent::run_agent;
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
+use crate::named::environment_ref;
 use crate::out::Tone;
-use crate::session::{Session, environment_name};
+use crate::session::Session;
 use station_core::{EnvironmentName, Error};
-use station_engine::{AgentRef, NewRun, RunFilter, Station, SyncOptions};
+use station_engine::{AgentRef, EnvironmentRef, NewRun, RunFilter, Station, SyncOptions};
 
 /// What the demo's coordinator is asked.
 const TASK: &str = "Let file_lister list the files, and log_reader find the errors in app.log";
@@ -17,14 +18,19 @@ const TASK: &str = "Let file_lister list the files, and log_reader find the erro
 /// of which coordinates the others, and runs it with the built-in offline model. Files that exist stay as they are.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The name of the environment
-    #[arg(long, value_name = "NAME", default_value = "demo", value_parser = environment_name)]
-    env: EnvironmentName,
+    /// The environment, by id or name
+    #[arg(long, value_name = "ENV", default_value = "demo", value_parser = environment_ref)]
+    env: EnvironmentRef,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        session.with_bare(async |station| demo(session, station, &self.env).await).await
+        session
+            .with_bare(async |station| {
+                let environment = station.environment_name(&session.by, &self.env).await?;
+                demo(session, station, &environment).await
+            })
+            .await
     }
 }
 

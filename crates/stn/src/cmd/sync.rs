@@ -2,13 +2,14 @@
 
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
+use crate::named::environment_ref;
 use crate::narrate::{duration, plural};
 use crate::out::Tone;
 use crate::problems;
-use crate::session::{Session, environment_name};
+use crate::session::Session;
 use station_core::file::Severity;
 use station_core::{EnvironmentName, Error, Kind};
-use station_engine::{Discovery, Station, SyncOptions, SyncReport};
+use station_engine::{Discovery, EnvironmentRef, Station, SyncOptions, SyncReport};
 use station_server::wire;
 
 /// Apply the files of an environment: agents, servers, variables
@@ -17,9 +18,9 @@ use station_server::wire;
 /// refuses itself alone; what is stored of it stays. Exit code 4 says that a file was refused or a server failed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The environment; all that have a folder if left out
-    #[arg(value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    /// The environment, by id or name; all that have a folder if left out
+    #[arg(value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     /// Only print what would change
     #[arg(long)]
     dry_run: bool,
@@ -37,7 +38,7 @@ impl Args {
 
     async fn sync(&self, session: &Session<'_>, station: &Station, options: SyncOptions) -> Result {
         let names = match &self.env {
-            Some(name) => vec![name.clone()],
+            Some(of) => vec![station.environment_name(&session.by, of).await?],
             None => {
                 for problem in session.settings.workspace().passed_over()? {
                     problems::tell(session.out, &session.settings.root(), &problem);

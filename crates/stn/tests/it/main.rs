@@ -29,6 +29,7 @@ mod many;
 mod mcp;
 mod mcp_files;
 mod model;
+mod named;
 mod network;
 mod old_home;
 mod remote;

@@ -2,6 +2,7 @@
 
 use crate::file::sheet::Sheet;
 use crate::file::tree::{Member, Node, Scalar, Value};
+use crate::is_number;
 use crate::{Definition, Isolation, ServerSettings};
 use std::collections::BTreeMap;
 
@@ -41,6 +42,14 @@ pub(super) fn entry(sheet: &mut Sheet<'_>, entry: &Member) -> Option<(Definition
             key if QUIET.contains(&key) || node.is_null() => {}
             _ => sheet.without_effect(member.at, &what),
         }
+    }
+    if is_number(&entry.key) {
+        sheet.error_with_hint(
+            entry.at,
+            format!("`{name}` cannot be the name of a server: digits alone would be read as an id"),
+            "give it another name, with a letter in it",
+        );
+        return None;
     }
     let (settings, cwd) = settings;
     parts.cwd = cwd.or(parts.cwd);

@@ -2,11 +2,12 @@
 
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
+use crate::named::environment_ref;
 use crate::out::Tone;
-use crate::session::{Session, environment, environment_name};
+use crate::session::Session;
 use serde_json::json;
 use station_core::{AgentName, EnvironmentName};
-use station_engine::{AgentDetails, NewAgent, ReasonedTool, Station};
+use station_engine::{AgentDetails, EnvironmentRef, NewAgent, ReasonedTool, Station};
 use station_server::wire;
 
 /// Make an agent
@@ -23,8 +24,8 @@ pub(crate) struct Args {
     #[arg(long)]
     domain: Option<String>,
     /// Its environment [default: default]
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     /// Its model, e.g. openai/gpt-4o-mini or offline; the configured one if left out
     #[arg(long)]
     model: Option<String>,
@@ -47,10 +48,20 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let new = NewAgent {
-            name: AgentName::parse(&self.name)?,
+        let name = AgentName::parse(&self.name)?;
+        session
+            .with(async |station| {
+                let environment = session.environment(station, self.env.as_ref()).await?;
+                create(session, station, self.new_agent(name, environment)).await
+            })
+            .await
+    }
+
+    fn new_agent(self, name: AgentName, environment: EnvironmentName) -> NewAgent {
+        NewAgent {
+            name,
             description: self.description,
-            environment: environment(self.env.as_ref()),
+            environment,
             prompt: self.prompt,
             domain: self.domain,
             model: self.model,
@@ -58,8 +69,7 @@ impl Args {
             tools: if self.tools.is_empty() { None } else { Some(self.tools) },
             agents: self.agents,
             schedule: self.schedule,
-        };
-        session.with(async |station| create(session, station, new).await).await
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use crate::cmd::deleted;
 use crate::error::Result;
+use crate::named::environment_ref;
 use crate::question::{Yes, confirm};
-use crate::session::{Session, environment_name};
-use station_core::{EnvironmentName, plural};
-use station_engine::{AgentDeletion, AgentRef};
+use crate::session::Session;
+use station_core::plural;
+use station_engine::{AgentDeletion, AgentRef, EnvironmentRef};
 use station_server::wire;
 
 /// Delete an agent and its file
@@ -16,17 +17,17 @@ pub(crate) struct Args {
     /// Its id or name
     agent: String,
     /// The environment of a name; an id needs none
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     #[command(flatten)]
     yes: Yes,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let agent = AgentRef::parse(&self.agent, self.env);
         session
             .with(async |station| {
+                let (agent, _) = session.agent(station, &self.agent, self.env.as_ref()).await?;
                 let plan = station.plan_agent_deletion(&session.by, &agent).await?;
                 let name = &plan.agent.name;
                 confirm(session, &told(&plan), &format!("delete agent `{name}`?"), self.yes)?;

@@ -1,11 +1,12 @@
 //! `stn agent export`
 
 use crate::error::{Code, Result};
+use crate::named::environment_ref;
 use crate::out::Tone;
-use crate::session::{Session, environment_name};
+use crate::session::Session;
 use serde_json::json;
-use station_core::{EnvironmentName, Error};
-use station_engine::{AgentRef, Exported};
+use station_core::Error;
+use station_engine::{EnvironmentRef, Exported};
 use std::path::{Path, PathBuf};
 
 /// Write an agent's definition to a file
@@ -17,8 +18,8 @@ pub(crate) struct Args {
     /// Its id or name
     agent: String,
     /// The environment of a name; an id needs none
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     /// Write it here, e.g. triage.prompt; a folder gets a file of the agent's name
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
@@ -29,9 +30,9 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let agent = AgentRef::parse(&self.agent, self.env.clone());
         session
             .with(async |station| {
+                let (agent, _) = session.agent(station, &self.agent, self.env.as_ref()).await?;
                 let Some(to) = &self.to else {
                     let exported = station.export_agent(&session.by, &agent).await?;
                     return told(session, &exported);

@@ -1,13 +1,14 @@
 //! `stn agent import`
 
 use crate::error::{Code, Failure, Result};
+use crate::named::environment_ref;
 use crate::out::{Out, Tone};
 use crate::problems;
 use crate::question::{Yes, confirm};
-use crate::session::{Session, environment, environment_name};
+use crate::session::Session;
 use serde_json::json;
-use station_core::{AgentName, EnvironmentName, Error, Kind};
-use station_engine::{AgentImport, Imported, Missing, OnConflict, Station};
+use station_core::{AgentName, Error, Kind};
+use station_engine::{AgentImport, EnvironmentRef, Imported, Missing, OnConflict, Station};
 use station_server::wire;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -21,8 +22,8 @@ pub(crate) struct Args {
     /// The file; - is standard input
     file: PathBuf,
     /// The environment it comes to [default: default]
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     /// Its name there, instead of its own
     #[arg(long, value_name = "NAME")]
     rename: Option<String>,
@@ -35,15 +36,17 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let import = AgentImport {
-            text: read(&self.file)?,
-            path: Some(self.file.clone()).filter(|file| file.as_os_str() != "-"),
-            environment: environment(self.env.as_ref()),
-            rename: self.rename.as_deref().map(AgentName::parse).transpose()?,
-            on_conflict: if self.yes.yes { OnConflict::Replace } else { OnConflict::Refuse },
-        };
+        let text = read(&self.file)?;
+        let rename = self.rename.as_deref().map(AgentName::parse).transpose()?;
         session
             .with(async |station| {
+                let import = AgentImport {
+                    text,
+                    path: Some(self.file.clone()).filter(|file| file.as_os_str() != "-"),
+                    environment: session.environment(station, self.env.as_ref()).await?,
+                    rename,
+                    on_conflict: if self.yes.yes { OnConflict::Replace } else { OnConflict::Refuse },
+                };
                 let imported = self.import(session, station, import).await?;
                 told(session, &imported)
             })

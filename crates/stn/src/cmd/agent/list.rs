@@ -1,24 +1,26 @@
 //! `stn agent list`
 
 use crate::error::{Code, Result};
+use crate::named::environment_ref;
 use crate::narrate::cut;
-use crate::session::{Session, environment_name};
-use station_core::EnvironmentName;
+use crate::session::Session;
+use station_engine::EnvironmentRef;
 use station_server::wire;
 
 /// List agents
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only those of this environment
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
             .with(async |station| {
-                let agents = station.list_agents(&session.by, self.env.as_ref()).await?;
+                let environment = session.environment_typed(station, self.env.as_ref()).await?;
+                let agents = station.list_agents(&session.by, environment.as_ref()).await?;
                 let environments = station.list_environments(&session.by).await?;
                 show(session, &wire::Agent::all(&agents, &environments))
             })

@@ -3,7 +3,6 @@
 mod create;
 mod delete;
 mod export;
-mod find;
 mod import;
 mod list;
 mod run;

@@ -1,16 +1,16 @@
 //! `stn agent run`
 
-use super::find::environment_of;
 use crate::attend::{Drive, Where, attend, tell_handed};
 use crate::cmd::budget::{amount, caps};
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
-use crate::session::{Session, environment_name};
+use crate::named::environment_ref;
+use crate::session::Session;
 use serde_json::json;
 use station_core::budget::Measure;
 use station_core::file::config::duration_ms;
 use station_core::{EnvironmentName, Secret};
-use station_engine::{AgentRef, Driver, From, NewRun, Run, Station};
+use station_engine::{AgentRef, Driver, EnvironmentRef, From, NewRun, Run, Station};
 use station_server::wire;
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ pub(crate) struct Args {
     /// What it is to do
     task: String,
     /// The environment of a name; an id needs none
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     /// Ask this model instead of the agent's
     #[arg(long)]
     model: Option<String>,
@@ -64,7 +64,6 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let agent = AgentRef::parse(&self.agent, self.env.clone());
         let new = NewRun {
             task: self.task,
             model: self.model,
@@ -78,11 +77,9 @@ impl Args {
         let tell = if self.tail { Tell::Text } else { Tell::Events };
         session
             .with(async |station| {
+                let (agent, environment) = session.agent(station, &self.agent, self.env.as_ref()).await?;
                 if !self.no_sync {
-                    let environment = environment_of(session, station, &agent, self.env.as_ref()).await?;
                     bring_up_to_date(session, station, &agent, &environment).await?;
-                } else if matches!(agent, AgentRef::Id(_)) {
-                    environment_of(session, station, &agent, self.env.as_ref()).await?;
                 }
                 let workers = self.place.workers(station).await?;
                 if self.detach || !workers.is_empty() {

@@ -1,14 +1,14 @@
 //! `stn agent show`
 
-use super::find::environment_of;
 use crate::error::{Code, Failure, Result};
+use crate::named::environment_ref;
 use crate::out::{Tone, shown};
 use crate::problems;
-use crate::session::{Session, environment_name};
+use crate::session::Session;
 use station_core::file::{Problem, Severity};
 use station_core::sync::Change;
 use station_core::{EnvironmentName, Error, Kind};
-use station_engine::{AgentRef, Station, SyncOptions};
+use station_engine::{EnvironmentRef, Station, SyncOptions};
 use station_server::wire;
 
 /// Show one agent: its model, its tools, its prompt
@@ -17,8 +17,8 @@ pub(crate) struct Args {
     /// Its id or name
     agent: String,
     /// The environment of a name; an id needs none
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
 }
 
 /// What the agent's file has to say beside what is stored of it.
@@ -39,8 +39,7 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
             .with(async |station| {
-                let agent = AgentRef::parse(&self.agent, self.env.clone());
-                let environment = environment_of(session, station, &agent, self.env.as_ref()).await?;
+                let (agent, environment) = session.agent(station, &self.agent, self.env.as_ref()).await?;
                 let found = station.show_agent(&session.by, &agent).await;
                 let name = match &found {
                     Ok(details) => details.agent.name.to_string(),

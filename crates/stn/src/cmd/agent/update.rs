@@ -1,13 +1,14 @@
 //! `stn agent update`
 
 use crate::error::{Code, Result};
+use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::problems;
-use crate::session::{Session, environment_name};
+use crate::session::Session;
 use serde_json::json;
+use station_core::Error;
 use station_core::file::edit::{AgentEdit, Names, Unset};
-use station_core::{EnvironmentName, Error};
-use station_engine::AgentRef;
+use station_engine::EnvironmentRef;
 use station_server::wire;
 
 /// Change fields of an agent
@@ -19,8 +20,8 @@ pub(crate) struct Args {
     /// Its id or name
     agent: String,
     /// The environment of a name; an id needs none
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     /// What it is for, in one line
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
@@ -64,7 +65,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let agent = AgentRef::parse(&self.agent, self.env.clone());
+        let (agent, env) = (self.agent.clone(), self.env.clone());
         let edit = self.edit();
         if edit.is_empty() {
             return Err(Error::invalid("nothing is named that is to change")
@@ -73,6 +74,7 @@ impl Args {
         }
         session
             .with(async |station| {
+                let (agent, _) = session.agent(station, &agent, env.as_ref()).await?;
                 let updated = station.update_agent(&session.by, &agent, &edit).await?;
                 for problem in &updated.problems {
                     problems::tell(session.out, &session.settings.root(), problem);

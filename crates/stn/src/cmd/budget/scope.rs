@@ -1,38 +1,48 @@
 //! How scopes, periods and amounts are typed.
 
-use crate::session::environment_name;
-use station_core::EnvironmentName;
+use crate::error::Result;
+use crate::named::environment_ref;
+use crate::session::Session;
 use station_core::budget::{Amounts, Caps, Measure, Period};
-use station_engine::{AgentRef, BudgetRef};
+use station_engine::{AgentRef, BudgetRef, EnvironmentRef, Station};
 
 /// For whom a budget is, as typed.
 #[derive(Clone, Debug)]
 pub(crate) enum Scope {
     All,
-    Environment(EnvironmentName),
+    Environment(EnvironmentRef),
     Agent(String),
     Run(station_core::RunId),
 }
 
 impl Scope {
     /// What is meant; the environment counts for an agent's name.
-    pub(super) fn meant(&self, environment: Option<&EnvironmentName>) -> BudgetRef {
-        match self {
+    ///
+    /// # Errors
+    /// `NotFound` for a number that nothing has.
+    pub(super) async fn meant(
+        &self,
+        session: &Session<'_>,
+        station: &Station,
+        environment: Option<&EnvironmentRef>,
+    ) -> Result<BudgetRef> {
+        Ok(match self {
             Self::All => BudgetRef::Installation,
-            Self::Environment(name) => BudgetRef::Environment(name.clone()),
-            Self::Agent(name) => BudgetRef::Agent(AgentRef::parse(name, environment.cloned())),
+            Self::Environment(of) => BudgetRef::Environment(station.environment_name(&session.by, of).await?),
+            Self::Agent(text) => BudgetRef::Agent(session.agent(station, text, environment).await?.0),
             Self::Run(run) => BudgetRef::Run(*run),
-        }
+        })
     }
+}
 
-    /// In words.
-    pub(super) fn shown(&self) -> String {
-        match self {
-            Self::All => "all runs".to_owned(),
-            Self::Environment(name) => format!("environment `{name}`"),
-            Self::Agent(name) => format!("agent `{name}`"),
-            Self::Run(run) => format!("run {run}"),
-        }
+/// For whom a budget is, in words.
+pub(super) fn shown(of: &BudgetRef) -> String {
+    match of {
+        BudgetRef::Installation => "all runs".to_owned(),
+        BudgetRef::Environment(name) => format!("environment `{name}`"),
+        BudgetRef::Agent(AgentRef::Name { name, .. }) => format!("agent `{name}`"),
+        BudgetRef::Agent(AgentRef::Id(id)) => format!("agent {id}"),
+        BudgetRef::Run(run) => format!("run {run}"),
     }
 }
 
@@ -40,7 +50,7 @@ pub(super) fn scope(text: &str) -> Result<Scope, String> {
     let wrong = || "write all, env:NAME, agent:NAME or run:ID".to_owned();
     match text.split_once(':') {
         None if text == "all" => Ok(Scope::All),
-        Some(("env", name)) => environment_name(name).map(Scope::Environment),
+        Some(("env", name)) => environment_ref(name).map(Scope::Environment),
         Some(("agent", name)) if !name.is_empty() => Ok(Scope::Agent(name.to_owned())),
         Some(("run", id)) => id.parse().map(Scope::Run).map_err(|_| wrong()),
         _ => Err(wrong()),

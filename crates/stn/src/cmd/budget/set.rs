@@ -1,12 +1,13 @@
 //! `stn budget set`
 
-use super::scope::{Scope, amount, caps, period, scope};
+use super::scope::{Scope, amount, caps, period, scope, shown};
 use crate::error::{Code, Result};
+use crate::named::environment_ref;
 use crate::out::Tone;
-use crate::session::{Session, environment_name};
+use crate::session::Session;
 use serde_json::json;
-use station_core::EnvironmentName;
 use station_core::budget::{Measure, Period};
+use station_engine::EnvironmentRef;
 use station_server::wire;
 
 /// Set a limit, in place of the one that was set for this scope and period
@@ -25,15 +26,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PERIOD", default_value = "run", value_parser = period)]
     per: Period,
     /// The environment of an agent's name
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let of = self.scope.meant(self.env.as_ref());
         session
             .with(async |station| {
+                let of = self.scope.meant(session, station, self.env.as_ref()).await?;
                 let limit = station.set_budget(&session.by, &of, self.per, caps(&self.limits)).await?;
                 if session.out.is_json() {
                     session.out.json(&json!({ "budget": wire::Budget::of(&limit) }))?;
@@ -43,7 +44,7 @@ impl Args {
                     Period::Run => "per run",
                     Period::Day => "per day",
                 };
-                let text = format!("Limited {} to {} {per}.", self.scope.shown(), limit.caps.shown());
+                let text = format!("Limited {} to {} {per}.", shown(&of), limit.caps.shown());
                 session.out.note(Tone::Good, &text);
                 Ok(Code::Done)
             })

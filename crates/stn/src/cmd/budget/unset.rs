@@ -1,11 +1,12 @@
 //! `stn budget unset`
 
-use super::scope::{Scope, period, scope};
+use super::scope::{Scope, period, scope, shown};
 use crate::error::{Code, Result};
+use crate::named::environment_ref;
 use crate::out::Tone;
-use crate::session::{Session, environment_name};
-use station_core::EnvironmentName;
+use crate::session::Session;
 use station_core::budget::Period;
+use station_engine::EnvironmentRef;
 
 /// Take away limits that were set by hand
 #[derive(Debug, clap::Args)]
@@ -17,17 +18,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PERIOD", value_parser = period)]
     per: Option<Period>,
     /// The environment of an agent's name
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let of = self.scope.meant(self.env.as_ref());
         session
             .with(async |station| {
+                let of = self.scope.meant(session, station, self.env.as_ref()).await?;
                 station.unset_budget(&session.by, &of, self.per).await?;
-                let text = format!("Took away what was set by hand for {}.", self.scope.shown());
+                let text = format!("Took away what was set by hand for {}.", shown(&of));
                 session.out.note(Tone::Good, &text);
                 Ok(Code::Done)
             })

@@ -1,8 +1,9 @@
 //! `stn env create`
 
 use crate::error::{Code, Result};
+use crate::named::new_environment;
 use crate::out::Tone;
-use crate::session::{Session, environment_name};
+use crate::session::Session;
 use serde_json::json;
 use station_core::EnvironmentName;
 use station_server::wire;
@@ -10,8 +11,8 @@ use station_server::wire;
 /// Make an environment with its folder
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Its name
-    #[arg(value_parser = environment_name)]
+    /// Its name; not all digits
+    #[arg(value_parser = new_environment)]
     name: EnvironmentName,
     /// What it is for, in one line
     #[arg(long, value_name = "TEXT", default_value = "")]

@@ -3,12 +3,12 @@
 use super::sync::told;
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
+use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::problems;
-use crate::session::{Session, environment, environment_name};
+use crate::session::Session;
 use serde_json::{Map, Value, json};
-use station_core::EnvironmentName;
-use station_engine::{NewServer, ServerRef, Station};
+use station_engine::{EnvironmentRef, NewServer, ServerRef, Station};
 use station_server::wire;
 
 /// Add an MCP server and ask it for its tools
@@ -19,7 +19,7 @@ use station_server::wire;
 /// Write secrets as `{{ .NAME }}` and set them with `stn variables set NAME`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Its name
+    /// Its name; not all digits
     name: String,
     /// The program that is started here
     #[arg(required_unless_present_any = ["url", "definition"], conflicts_with_all = ["url", "definition"])]
@@ -43,8 +43,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     file: Option<String>,
     /// The environment [default: default]
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     /// Do not start it: its tools are listed later
     #[arg(long)]
     no_discover: bool,
@@ -52,13 +52,18 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let new = NewServer {
-            name: self.name.clone(),
-            environment: environment(self.env.as_ref()),
-            entry: self.entry(),
-            file: self.file.as_deref().map(|file| file.strip_suffix(".json").unwrap_or(file).to_owned()),
-        };
-        session.with(async |station| self.add(session, station, new).await).await
+        session
+            .with(async |station| {
+                let file = self.file.as_deref();
+                let new = NewServer {
+                    name: self.name.clone(),
+                    environment: session.environment(station, self.env.as_ref()).await?,
+                    entry: self.entry(),
+                    file: file.map(|file| file.strip_suffix(".json").unwrap_or(file).to_owned()),
+                };
+                self.add(session, station, new).await
+            })
+            .await
     }
 
     async fn add(&self, session: &Session<'_>, station: &Station, new: NewServer) -> Result {

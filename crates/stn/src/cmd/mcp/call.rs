@@ -2,13 +2,14 @@
 
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
+use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::question::{Yes, confirm};
-use crate::session::{Session, environment, environment_name};
+use crate::session::Session;
 use serde_json::{Map, Value};
+use station_core::Error;
 use station_core::tool::argument;
-use station_core::{EnvironmentName, Error};
-use station_engine::{CalledTool, Consent, ServerRef, Station, ToolCallEnd};
+use station_engine::{CalledTool, Consent, EnvironmentRef, ServerRef, Station, ToolCallEnd};
 use station_server::wire;
 
 /// Call a tool of a server, without an agent
@@ -29,17 +30,17 @@ pub(crate) struct Args {
     #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = pair)]
     args: Vec<(String, String)>,
     /// The environment of a name [default: default]
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     #[command(flatten)]
     yes: Yes,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let server = ServerRef::parse(&self.server, environment(self.env.as_ref()));
         session
             .with(async |station| {
+                let (server, _) = session.server(station, &self.server, self.env.as_ref()).await?;
                 let arguments = self.arguments(session, station, &server).await?;
                 let consent = if self.yes.yes { Consent::Given } else { Consent::Unasked };
                 let mut end = self.pass(session, station, &server, arguments.clone(), consent).await?;

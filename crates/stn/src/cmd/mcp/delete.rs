@@ -2,10 +2,11 @@
 
 use crate::cmd::deleted;
 use crate::error::Result;
+use crate::named::environment_ref;
 use crate::question::{Yes, confirm};
-use crate::session::{Session, environment, environment_name};
-use station_core::{EnvironmentName, plural};
-use station_engine::{ServerDeletion, ServerRef};
+use crate::session::Session;
+use station_core::plural;
+use station_engine::{EnvironmentRef, ServerDeletion, ServerRef};
 use station_server::wire;
 
 /// Delete a server: the one of exactly this name
@@ -16,17 +17,17 @@ pub(crate) struct Args {
     /// Its id or name
     server: String,
     /// The environment of a name [default: default]
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     #[command(flatten)]
     yes: Yes,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let server = ServerRef::parse(&self.server, environment(self.env.as_ref()));
         session
             .with(async |station| {
+                let (server, _) = session.server(station, &self.server, self.env.as_ref()).await?;
                 let plan = station.plan_server_deletion(&session.by, &server).await?;
                 let name = &plan.server.name;
                 confirm(session, &told(&plan), &format!("delete server `{name}`?"), self.yes)?;

@@ -1,23 +1,25 @@
 //! `stn mcp list`
 
 use crate::error::{Code, Result};
-use crate::session::{Session, environment_name};
-use station_core::EnvironmentName;
+use crate::named::environment_ref;
+use crate::session::Session;
+use station_engine::EnvironmentRef;
 use station_server::wire;
 
 /// List MCP servers
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only those of this environment
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
             .with(async |station| {
-                let servers = station.list_servers(&session.by, self.env.as_ref()).await?;
+                let environment = session.environment_typed(station, self.env.as_ref()).await?;
+                let servers = station.list_servers(&session.by, environment.as_ref()).await?;
                 let servers: Vec<wire::Server> = servers.iter().map(wire::Server::from).collect();
                 if session.out.is_json() {
                     session.out.json(&wire::list("servers", &servers))?;

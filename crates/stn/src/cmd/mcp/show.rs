@@ -1,10 +1,10 @@
 //! `stn mcp show`
 
 use crate::error::{Code, Result};
+use crate::named::environment_ref;
 use crate::out::{Tone, shown};
-use crate::session::{Session, environment, environment_name};
-use station_core::EnvironmentName;
-use station_engine::ServerRef;
+use crate::session::Session;
+use station_engine::EnvironmentRef;
 use station_server::wire;
 
 /// Show one server: its file, its settings, its variables, its tools, and who may use them
@@ -15,15 +15,15 @@ pub(crate) struct Args {
     /// Its id or name
     server: String,
     /// The environment of a name [default: default]
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let server = ServerRef::parse(&self.server, environment(self.env.as_ref()));
         session
             .with(async |station| {
+                let (server, _) = session.server(station, &self.server, self.env.as_ref()).await?;
                 let view = wire::ServerView::from(&station.show_server(&session.by, &server).await?);
                 if session.out.is_json() {
                     session.out.json(&view)?;

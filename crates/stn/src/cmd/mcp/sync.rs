@@ -2,11 +2,12 @@
 
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
+use crate::named::environment_ref;
 use crate::narrate::duration;
 use crate::out::Tone;
-use crate::session::{Session, environment, environment_name};
-use station_core::{EnvironmentName, plural};
-use station_engine::{Discovery, ServerRef};
+use crate::session::Session;
+use station_core::plural;
+use station_engine::{Discovery, EnvironmentRef};
 use station_server::wire;
 
 /// Connect to servers and list their tools anew
@@ -18,24 +19,22 @@ pub(crate) struct Args {
     /// Only this server, by id or name
     server: Option<String>,
     /// The environment [default: default]
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let environment = environment(self.env.as_ref());
         session
             .with(async |station| {
+                let (server, environment) =
+                    session.server_or_all(station, self.server.as_deref(), self.env.as_ref()).await?;
                 let problems = station.apply_changed_files(&environment).await?;
                 session.tell_errors(&problems);
                 let doing = format!("asking the servers of `{environment}` for their tools");
                 let asked = async {
-                    match &self.server {
-                        Some(server) => {
-                            let server = ServerRef::parse(server, environment.clone());
-                            station.discover_server(&session.by, &server).await
-                        }
+                    match &server {
+                        Some(server) => station.discover_server(&session.by, server).await,
                         None => station.discover_tools(&session.by, &environment).await,
                     }
                 };

@@ -1,19 +1,21 @@
 //! `stn mcp tools`
 
 use crate::error::{Code, Result};
+use crate::named::environment_ref;
 use crate::narrate::cut;
-use crate::session::{Session, environment, environment_name};
-use station_core::{EnvironmentName, Tool};
+use crate::session::Session;
+use station_core::Tool;
+use station_engine::EnvironmentRef;
 use station_server::wire;
 
 /// List the tools of an environment's servers
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only tools of this server
+    /// Only tools of this server, by id or name
     server: Option<String>,
     /// The environment [default: default]
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     /// Only tools that fit these words, best first
     #[arg(long, value_name = "WORDS")]
     search: Option<String>,
@@ -21,11 +23,12 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let environment = environment(self.env.as_ref());
         session
             .with(async |station| {
-                let (server, search) = (self.server.as_deref(), self.search.as_deref());
-                let tools = station.list_tools(&session.by, &environment, server, search).await?;
+                let (server, environment) =
+                    session.server_or_all(station, self.server.as_deref(), self.env.as_ref()).await?;
+                let search = self.search.as_deref();
+                let tools = station.list_tools(&session.by, &environment, server.as_ref(), search).await?;
                 if session.out.is_json() {
                     let tools: Vec<wire::Tool> = tools.iter().map(wire::Tool::from).collect();
                     session.out.json(&wire::list("tools", &tools))?;

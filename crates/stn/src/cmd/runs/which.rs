@@ -1,10 +1,11 @@
 //! Which runs a command is about.
 
 use crate::error::Result;
-use crate::session::{Session, environment_name};
+use crate::named::environment_ref;
+use crate::session::Session;
 use station_core::file::config::duration_ms;
 use station_core::run::Status;
-use station_core::{AgentId, EnvironmentName, Error, Micros, near};
+use station_core::{Agent, AgentId, Error, Micros, near};
 use station_engine::{AgentRef, EnvironmentRef, RunFilter, Station};
 
 /// What the runs have in common.
@@ -14,8 +15,8 @@ pub(super) struct Which {
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
     /// Only runs in this environment; also the environment of the agent's name
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
     /// Only runs with this status: queued, running, waiting, completed, failed, cancelled or timed_out;
     /// interrupted: running, as far as is recorded, while its process is gone
     #[arg(long, value_parser = status)]
@@ -67,10 +68,7 @@ impl Which {
     pub(super) async fn filter(&self, session: &Session<'_>, station: &Station) -> Result<RunFilter> {
         let environment = match &self.env {
             None => None,
-            Some(name) => {
-                let of = EnvironmentRef::Name(name.clone());
-                Some(station.show_environment(&session.by, &of).await?.environment.id)
-            }
+            Some(of) => Some(station.show_environment(&session.by, of).await?.environment.id),
         };
         let agent = match &self.agent {
             None => None,
@@ -92,20 +90,26 @@ impl Which {
     }
 
     async fn agent(&self, session: &Session<'_>, station: &Station, text: &str) -> Result<AgentId> {
-        let name = match AgentRef::parse(text, self.env.clone()) {
+        let environment = session.environment_typed(station, self.env.as_ref()).await?;
+        let name = match AgentRef::parse(text, environment.clone()) {
             AgentRef::Id(id) => return Ok(id),
             AgentRef::Name { name, .. } => name,
         };
-        let agents = station.list_agents(&session.by, self.env.as_ref()).await?;
-        let mut found = agents.iter().filter(|agent| agent.name.as_str() == name);
-        match (found.next(), found.next()) {
-            (Some(agent), None) => Ok(agent.id),
-            (Some(_), Some(_)) => {
-                Err(Error::conflict(format!("several environments have an agent `{name}`"))
-                    .with_hint("say which with `--env`, or give its id")
+        let agents = station.list_agents(&session.by, environment.as_ref()).await?;
+        let found: Vec<&Agent> = agents.iter().filter(|agent| agent.name.as_str() == name).collect();
+        match found.as_slice() {
+            [agent] => Ok(agent.id),
+            [_, _, ..] => {
+                let environments = station.list_environments(&session.by).await?;
+                let home = |agent: &Agent| environments.iter().find(|it| it.id == agent.environment);
+                let candidates =
+                    found.iter().filter_map(|agent| Some(format!("{} in `{}`", agent.id, home(agent)?.name)));
+                let candidates = candidates.collect::<Vec<_>>().join(", ");
+                Err(Error::conflict(format!("several environments have an agent `{name}`: {candidates}"))
+                    .with_hint("say which with `--env`, or give its number")
                     .into())
             }
-            (None, _) => {
+            [] => {
                 let hint = near::hint(&name, agents.iter().map(|agent| agent.name.as_str()));
                 let hint = hint.unwrap_or_else(|| "`stn agent list` shows them".to_owned());
                 Err(Error::not_found(format!("agent `{name}` does not exist")).with_hint(hint).into())

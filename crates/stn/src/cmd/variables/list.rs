@@ -1,8 +1,9 @@
 //! `stn variables list`
 
 use crate::error::{Code, Result};
-use crate::session::{Session, environment, environment_name};
-use station_core::EnvironmentName;
+use crate::named::environment_ref;
+use crate::session::Session;
+use station_engine::EnvironmentRef;
 use station_server::wire;
 
 /// List the variables of an environment: those that are set, and those that its servers ask for
@@ -11,15 +12,15 @@ use station_server::wire;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The environment [default: default]
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let environment = environment(self.env.as_ref());
         session
             .with(async |station| {
+                let environment = session.environment(station, self.env.as_ref()).await?;
                 let variables = station.list_variables(&session.by, &environment).await?;
                 if session.out.is_json() {
                     let rows: Vec<wire::EnvironmentVariable> =

@@ -1,11 +1,13 @@
 //! `stn variables set`
 
 use crate::error::{Code, Result};
+use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::question::question;
-use crate::session::{Session, environment, environment_name};
+use crate::session::Session;
 use serde_json::json;
-use station_core::{EnvironmentName, Error, Secret};
+use station_core::{Error, Secret};
+use station_engine::EnvironmentRef;
 use std::io::{IsTerminal as _, Read as _};
 
 /// Set a variable of an environment
@@ -18,8 +20,8 @@ pub(crate) struct Args {
     /// Its name, or NAME=VALUE
     variable: String,
     /// The environment [default: default]
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
 }
 
 /// Longest value that is read: keys and certificates have a few kilobytes.
@@ -27,13 +29,13 @@ const VALUE_BYTES_MAX: u64 = 1 << 20;
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let environment = environment(self.env.as_ref());
         let (name, value) = match self.variable.split_once('=') {
             Some((name, value)) => (name.to_owned(), Secret::new(value)),
             None => (self.variable.clone(), typed(session, &self.variable)?),
         };
         session
             .with(async |station| {
+                let environment = session.environment(station, self.env.as_ref()).await?;
                 station.set_variable(&session.by, &environment, &name, &value).await?;
                 if session.out.is_json() {
                     session.out.json(&json!({ "variable": {
