@@ -7,7 +7,7 @@
 use crate::approval::{Level, Rule};
 use crate::tool::matches;
 use crate::verify::VerifyRule;
-use crate::{ServerSettings, Tool, ToolId, ToolRules};
+use crate::{ServerSettings, Tool, ToolId, ToolRules, near};
 use std::collections::BTreeMap;
 
 /// A written grant and what it means now.
@@ -65,6 +65,24 @@ pub fn link(written: &[String], catalog: &[Tool], previous: &BTreeMap<String, To
 #[must_use]
 pub fn bare(written: &str) -> &str {
     written.strip_prefix("__").filter(|rest| !rest.is_empty()).unwrap_or(written)
+}
+
+/// The grant that somebody who wrote `written` most likely meant, in the form they wrote it in: with `__` where that had
+/// it, and with its server where that named one or several servers offer the tool.
+#[must_use]
+pub fn nearest(written: &str, catalog: &[Tool]) -> Option<String> {
+    let name = bare(written);
+    let lead = &written[..written.len() - name.len()];
+    let names: Vec<String> = match server_of(name) {
+        Some(_) => catalog.iter().map(qualified).collect(),
+        None => catalog.iter().map(|tool| tool.name.clone()).collect(),
+    };
+    let meant = near::nearest(name, names.iter().map(String::as_str))?;
+    let mut bearers = catalog.iter().filter(|tool| tool.name == meant);
+    match (bearers.next(), bearers.next()) {
+        (Some(first), Some(_)) => Some(qualified(first)),
+        _ => Some(format!("{lead}{meant}")),
+    }
 }
 
 /// Which of `servers` an agent with a grant `written` has use for, where nothing stands behind it yet: the one whose
@@ -237,6 +255,28 @@ mod tests {
         check("nothing_offers_this", None, &[None]);
         check("git__*", None, &[Some(2), Some(3)]);
         check("*", None, &[Some(1), Some(2), Some(3), Some(4)]);
+    }
+
+    #[test]
+    fn a_slip_finds_the_tool_that_was_meant() {
+        let catalog = [
+            tool(1, "files", "read_text_file"),
+            tool(2, "files", "list_directory"),
+            tool(3, "git", "log"),
+            tool(4, "svn", "log"),
+        ];
+        for (written, expected) in [
+            ("__read_txt_file", Some("__read_text_file")),
+            ("read-text-file", Some("read_text_file")),
+            ("fils__list_directory", Some("files__list_directory")),
+            ("files__lst_directory", Some("files__list_directory")),
+            ("__lg", Some("git__log")),
+            ("lgo", Some("git__log")),
+            ("send_mail", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(written, &catalog).as_deref(), expected, "{written}");
+        }
     }
 
     #[test]

@@ -167,12 +167,9 @@ fn grants(plan: &mut Plan, view: &View<'_>, candidate: &Candidate<'_>, discovery
         if linked.iter().all(|grant| grant.tool.is_none()) && discovery == Discovery::Complete {
             let sentence =
                 format!("nothing offers the tool `{written}`: agent `{}` works without it", candidate.name);
-            plan.say(
-                Severity::Warning,
-                &candidate.text.path,
-                sentence,
-                "`stn mcp tools` shows what there is",
-            );
+            let meant = grant::nearest(&written, view.catalog).map(|name| format!("did you mean `{name}`?"));
+            let hint = meant.unwrap_or_else(|| "`stn mcp tools` shows what there is".to_owned());
+            plan.say(Severity::Warning, &candidate.text.path, sentence, &hint);
         }
         if linked.is_empty() {
             linked.push(Grant { written, tool: None });

@@ -5,7 +5,8 @@ use crate::Station;
 use crate::change::Thing;
 use station_core::file::edit;
 use station_core::rank::{Document, rank};
-use station_core::{AgentName, Caller, EnvironmentName, Error, Result, Tool};
+use station_core::{AgentName, Caller, EnvironmentName, Error, Result, Tool, grant};
+use std::collections::BTreeMap;
 
 /// Tools that `create_agent` chooses at most: more only make a model slower to choose right.
 const CHOSEN_MAX: usize = 8;
@@ -43,6 +44,8 @@ pub struct NewAgent {
 pub struct ReasonedTool {
     /// The grant as written.
     pub tool: String,
+    /// Whether a server offers it, as far as is known; the agent works without one that nothing offers.
+    pub offered: bool,
     /// Why it was chosen, in words.
     pub reason: String,
 }
@@ -67,7 +70,7 @@ impl Station {
         }
         let catalog = self.store().catalog(environment.id).await?;
         let reasons = match &new.tools {
-            Some(tools) => named(tools),
+            Some(tools) => named(tools, &catalog),
             None => choose(&new, &catalog).into_iter().map(|(reasoned, _)| reasoned).collect(),
         };
         let source = source(&new, &reasons);
@@ -86,10 +89,35 @@ impl Station {
         let named = AgentRef::Name { name: new.name.to_string(), environment: Some(environment.name) };
         Ok((self.show_agent(by, &named).await?, reasons))
     }
+
+    /// Whether every one of these grants is known to be offered in `environment`: then no server needs to be asked.
+    ///
+    /// # Errors
+    /// `NotFound` where the environment does not exist.
+    pub async fn are_offered(&self, environment: &EnvironmentName, tools: &[String]) -> Result<bool> {
+        let environment = self.find_environment(environment).await?;
+        let catalog = self.store().catalog(environment.id).await?;
+        Ok(tools.iter().all(|tool| is_offered(tool, &catalog)))
+    }
 }
 
-fn named(tools: &[String]) -> Vec<ReasonedTool> {
-    tools.iter().map(|tool| ReasonedTool { tool: tool.clone(), reason: "named".to_owned() }).collect()
+fn named(tools: &[String], catalog: &[Tool]) -> Vec<ReasonedTool> {
+    let reasoned = |tool: &String| {
+        let (offered, reason) = match (is_offered(tool, catalog), grant::nearest(tool, catalog)) {
+            (true, _) => (true, "named".to_owned()),
+            (false, Some(meant)) => {
+                (false, format!("named, but nothing offers it now: did you mean `{meant}`?"))
+            }
+            (false, None) => (false, "named, but nothing offers it now".to_owned()),
+        };
+        ReasonedTool { tool: tool.clone(), offered, reason }
+    };
+    tools.iter().map(reasoned).collect()
+}
+
+fn is_offered(written: &str, catalog: &[Tool]) -> bool {
+    let links = grant::link(&[written.to_owned()], catalog, &BTreeMap::new());
+    links.iter().any(|link| link.tool.is_some())
 }
 
 /// Chooses tools by ranking name, description and domain against the catalog.
@@ -128,7 +156,7 @@ pub(super) fn choose<'t>(new: &NewAgent, catalog: &'t [Tool]) -> Vec<(ReasonedTo
                 .unwrap_or_default();
             let reason =
                 format!("of server `{}`: matches {}{by_domain}", tool.server_name, it.matched.join(", "));
-            (ReasonedTool { tool: written, reason }, tool)
+            (ReasonedTool { tool: written, offered: true, reason }, tool)
         })
         .collect()
 }

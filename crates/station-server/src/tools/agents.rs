@@ -188,7 +188,7 @@ fn agent_schema() -> Value {
 }
 
 fn assignment_schema() -> Value {
-    let reason = object(&[("tool", text()), ("reason", text())]);
+    let reason = object(&[("tool", text()), ("offered", truth()), ("reason", text())]);
     object(&[
         ("requested_tools", list(&text())),
         ("assigned_tools", list(&text())),

@@ -83,6 +83,8 @@ pub struct Schedule {
 pub struct ReasonedTool {
     /// The grant as written.
     pub tool: String,
+    /// Whether a server offers it, as far as is known.
+    pub offered: bool,
     /// Why it was chosen.
     pub reason: String,
 }
@@ -146,7 +148,7 @@ impl From<&station_engine::AgentDetails> for AgentDetails {
 
 impl From<&station_engine::ReasonedTool> for ReasonedTool {
     fn from(chosen: &station_engine::ReasonedTool) -> Self {
-        Self { tool: chosen.tool.clone(), reason: chosen.reason.clone() }
+        Self { tool: chosen.tool.clone(), offered: chosen.offered, reason: chosen.reason.clone() }
     }
 }
 

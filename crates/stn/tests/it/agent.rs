@@ -274,3 +274,41 @@ fn the_first_command_of_all_may_make_an_agent() {
     assert!(said.done().stderr.contains("Made environment `default`"), "{}", said.shown());
     assert_eq!(home.json(&["agent", "list"])["count"], 1);
 }
+
+#[test]
+fn a_named_tool_that_nothing_offers_is_said_with_what_was_meant() {
+    let home = Home::with_init();
+    // Nobody has asked this server yet: it is asked before anything is said of its tools.
+    home.server("default", "fake", &[]);
+    home.stn(&[
+        "agent",
+        "create",
+        "one",
+        "It echoes",
+        "--tool",
+        "__ehco",
+        "--tool",
+        "nosuch",
+        "--tool",
+        "echo",
+    ])
+    .is(&expect![[r#"
+        Created agent 1 `one` in environment `default`.
+          file  $HOME/.config/station/environments/default/agents/one.prompt
+          tools  __ehco (named, but nothing offers it now: did you mean `__echo`?)
+                 nosuch (named, but nothing offers it now)
+                 echo (named)
+        --- stderr
+        fake: 15 tools
+        hint: it works without `__ehco`; `stn mcp tools --env default` shows what there is, and `stn agent update 1 --remove-tool __ehco` takes it out
+        hint: run it with `stn agent run 1 "your task"`
+    "#]]);
+    let tools = &home.json(&["agent", "create", "two", "It echoes", "--tool", "__ehco"])["tools"];
+    assert_eq!(tools[0]["offered"], false, "{tools}");
+    home.stn(&["agent", "update", "one", "--remove-tool", "nosuch"]).is(&expect![[r#"
+        Changed agent 1 `one` of environment `default`.
+        --- stderr
+        warning: environments/default/agents/one.prompt: nothing offers the tool `__ehco`: agent `one` works without it
+        hint: did you mean `__echo`?
+    "#]]);
+}

@@ -13,7 +13,8 @@ use station_server::wire;
 /// Make an agent
 ///
 /// Without `--tool`, tools are chosen by ranking what the environment's servers offer against the name, the
-/// description, the domain and the prompt; the reason for each is shown. The agent is a file: edit it as you like.
+/// description, the domain and the prompt; the reason for each is shown. A named tool that no server offers is granted
+/// all the same, and said to be missing. The agent is a file: edit it as you like.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its name; not all digits
@@ -94,7 +95,11 @@ async fn create(session: &Session<'_>, station: &Station, new: NewAgent) -> Resu
     // The choice is only as good as what is known of the servers.
     let work = async {
         let problems = station.apply_changed_files(&environment).await?;
-        if ranked {
+        let known = match &new.tools {
+            Some(tools) => station.are_offered(&environment, tools).await?,
+            None => false,
+        };
+        if !known {
             station.refresh_catalog(&environment).await?;
         }
         Ok::<_, station_core::Error>(problems)
@@ -112,6 +117,13 @@ async fn create(session: &Session<'_>, station: &Station, new: NewAgent) -> Resu
     session.out.lines(&lines(&details, &reasons, ranked))?;
     if reasons.is_empty() && ranked {
         session.out.hint("grant tools by name with `--tool`; `stn mcp tools` shows what there is");
+    }
+    if let Some(lacking) = reasons.iter().find(|it| !it.offered) {
+        session.out.hint(&format!(
+            "it works without `{0}`; `stn mcp tools --env {environment}` shows what there is, and \
+             `stn agent update {1} --remove-tool {0}` takes it out",
+            lacking.tool, details.agent.id
+        ));
     }
     session.out.hint(&format!("run it with `stn agent run {} \"your task\"`", details.agent.id));
     Ok(Code::Done)
@@ -134,7 +146,8 @@ fn lines(details: &AgentDetails, reasons: &[ReasonedTool], ranked: bool) -> Vec<
     }
     for (at, chosen) in reasons.iter().enumerate() {
         let label = if at == 0 { "tools" } else { "" };
-        lines.push((Tone::Plain, format!("  {label:<6} {} ({})", chosen.tool, chosen.reason)));
+        let tone = if chosen.offered { Tone::Plain } else { Tone::Bad };
+        lines.push((tone, format!("  {label:<6} {} ({})", chosen.tool, chosen.reason)));
     }
     lines
 }
