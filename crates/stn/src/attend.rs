@@ -6,7 +6,6 @@ use crate::narrate::{Detail, Narrator, duration, plural, tokens, wait};
 use crate::out::Tone;
 use crate::session::Session;
 use crate::waits;
-use serde_json::json;
 use station_core::RunId;
 use station_core::budget::Amounts;
 use station_core::run::{Event, Outcome, Status};
@@ -159,10 +158,11 @@ async fn heeding_signals<T>(
 pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
     let out = session.out;
     let code = code(run.status);
+    let failure = failure(session, station, run).await?;
     if out.is_json() {
         let budgets = station.run_budgets(&[run.id]).await?;
         let told = wire::Run::new(run, station.is_interrupted(run)).with_budget(budgets.get(&run.id));
-        out.json(&json!({ "run": told }))?;
+        out.json(&wire::RunReport { run: told, error: failure })?;
         return Ok(code);
     }
     let summary = summary(run);
@@ -172,14 +172,8 @@ pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) 
             out.answer(run.answer.as_deref().unwrap_or_default())?;
         }
         Status::Failed | Status::Cancelled | Status::TimedOut => {
-            let why = run.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-            let hint = format!("see what happened with `stn runs inspect {}`", run.id);
             out.note(Tone::Quiet, &summary);
-            let message = format!("run {} {}{why}", run.id, word(run.status));
-            let mut hints = failure_hints(session, station, run.id).await?;
-            hints.push(hint);
-            let body = wire::ErrorBody { kind: "run", message, hints, retry_after_s: None };
-            out.error(&wire::Error { error: body }, &[]);
+            failure.into_iter().for_each(|error| out.error(&wire::Error { error }, &[]));
         }
         Status::Queued | Status::Running | Status::Waiting => {
             let on = wait(run, station.config().clock.now()).unwrap_or_else(|| "a person".to_owned());
@@ -196,6 +190,18 @@ pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) 
         }
     }
     Ok(code)
+}
+
+/// What there is to say of a run that ended otherwise than with an answer.
+async fn failure(session: &Session<'_>, station: &Station, run: &Run) -> Result<Option<wire::ErrorBody>> {
+    if code(run.status) != Code::RunFailed {
+        return Ok(None);
+    }
+    let why = run.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+    let message = format!("run {} {}{why}", run.id, word(run.status));
+    let mut hints = failure_hints(session, station, run.id).await?;
+    hints.push(format!("see what happened with `stn runs inspect {}`", run.id));
+    Ok(Some(wire::ErrorBody { kind: "run", message, hints, retry_after_s: None }))
 }
 
 /// What a run that failed said to try.

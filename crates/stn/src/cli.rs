@@ -26,8 +26,9 @@ const THREADS_END_MAX: Duration = Duration::from_secs(1);
 /// 2 wrong command line; 3 a run failed, was cancelled or timed out; 4 a sync was done in part; 5 a run waits for a
 /// person; 70 Station failed; 75 busy, try again; 130 Ctrl-C.
 ///
-/// With `--json`, stdout carries one JSON document: a list is `{"<nouns>": [...], "count": n}`, one thing is
-/// `{"<noun>": {...}}`; an error is `{"error": {"kind", "message", "hints", "retry_after_s"}}` on stderr.
+/// With `--json`, stdout carries one JSON document however the command ends: a list is `{"<nouns>": [...], "count": n}`,
+/// one thing is `{"<noun>": {...}}`, a failure is `{"error": {"kind", "message", "hints", "retry_after_s"}}`; a run that failed
+/// has both `run` and `error`.
 #[derive(Debug, Parser)]
 #[command(name = "stn", version, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct Cli {

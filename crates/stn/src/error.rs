@@ -108,7 +108,7 @@ mod tests {
             Kind::Upstream,
             Kind::Internal,
         ];
-        let words: Vec<&str> = kinds.into_iter().map(Kind::as_str).chain(["usage"]).collect();
+        let words: Vec<&str> = kinds.into_iter().map(Kind::as_str).chain(["usage", "run"]).collect();
         assert_eq!(headings, words);
         for kind in kinds {
             let code = super::code(kind) as u8;

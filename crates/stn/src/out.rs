@@ -1,7 +1,8 @@
 //! The only printing.
 //!
 //! stdout carries what one might pipe: the answer, a table, JSON. stderr carries all else: progress, warnings, hints,
-//! errors. A closed pipe on stdout ends the command without noise; a closed stderr is nobody's business. Text of
+//! errors. With `--json` an error is an answer too: whoever reads JSON finds one document on stdout however the command
+//! ended. A closed pipe on stdout ends the command without noise; a closed stderr is nobody's business. Text of
 //! models and tools may hold anything: on a terminal its control characters are shown, never obeyed.
 
 use crate::error::{Failure, Result};
@@ -58,6 +59,8 @@ struct Live {
     spinner: Option<ProgressBar>,
     /// stderr stands in the middle of a line of streamed text.
     mid_line: bool,
+    /// Something is on stdout.
+    answered: bool,
 }
 
 impl Out {
@@ -122,13 +125,14 @@ impl Out {
         }
     }
 
-    /// A failure, with the lines that show its place and with its hints: as text, or as the JSON of the API, on stderr in
-    /// both forms.
+    /// A failure, with the lines that show its place and with its hints: as text on stderr, or as the JSON of the API on
+    /// stdout. Where a document stands there already, or nothing can be written there, JSON goes to stderr too.
     pub(crate) fn error(&self, told: &wire::Error, excerpt: &[String]) {
         if self.is_json() {
-            // The one failure of serializing is a map key that is not text, and there is none.
-            let text = serde_json::to_string(told).unwrap_or_default();
-            self.to_stderr(&(text + "\n"));
+            if self.lock().answered || self.json(told).is_err() {
+                // The one failure of serializing is a map key that is not text, and there is none.
+                self.to_stderr(&(serde_json::to_string(told).unwrap_or_default() + "\n"));
+            }
             return;
         }
         let mut text = format!("{ERROR}error:{ERROR:#} {}\n", shown(&told.error.message));
@@ -181,9 +185,16 @@ impl Out {
         clear(&mut self.lock());
     }
 
+    /// Both streams for a protocol, which then has stdout to itself: an error goes to stderr whatever its form.
+    pub(crate) fn protocol(&self) -> (tokio::io::Stdin, tokio::io::Stdout) {
+        self.lock().answered = true;
+        (tokio::io::stdin(), tokio::io::stdout())
+    }
+
     fn to_stdout(&self, text: &str) -> Result<()> {
         self.end_line();
         let mut stream = anstream::stdout();
+        self.lock().answered |= !text.is_empty();
         stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(unwritable)
     }
 
@@ -222,11 +233,6 @@ pub(crate) fn usage(error: &clap::Error, form: Form) -> Result<()> {
     }
     let mut stream = anstream::stdout();
     stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(unwritable)
-}
-
-/// Both streams for a protocol, which then has stdout to itself.
-pub(crate) fn protocol() -> (tokio::io::Stdin, tokio::io::Stdout) {
-    (tokio::io::stdin(), tokio::io::stdout())
 }
 
 /// Where the log goes.

@@ -32,7 +32,7 @@ pub use error::{Error, ErrorBody};
 pub use event::Entry;
 pub use list::list;
 pub use model::{Model, ModelKey, ModelSupports, Provider, TestedModel};
-pub use run::{ForkedFrom, Run, RunDetails, Usage};
+pub use run::{ForkedFrom, Run, RunDetails, RunReport, Usage};
 pub use server::{Server, ServerFile, ServerState, ServerVariable, ServerView};
 pub use sync::{Change, Discovered, Discovery, Place, Problem, SyncReport, Variable};
 pub use tool::{CalledTool, Tool};

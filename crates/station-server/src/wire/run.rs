@@ -1,6 +1,6 @@
 //! Runs.
 
-use super::{Approval, Entry, Spent};
+use super::{Approval, Entry, ErrorBody, Spent};
 use serde::Serialize;
 
 /// A run.
@@ -76,6 +76,16 @@ pub struct Usage {
     pub cached: u64,
     /// The part of `output` that was reasoning.
     pub reasoning: u64,
+}
+
+/// A run that a command waited for.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunReport {
+    /// The run.
+    pub run: Run,
+    /// Why it failed, was cancelled or timed out, and what to try.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorBody>,
 }
 
 /// A run with its journal and the runs of its sub-agents.

@@ -1,7 +1,6 @@
 //! `stn stdio`
 
 use crate::error::{Code, Result};
-use crate::out;
 use crate::session::Session;
 use station_core::Error;
 use station_mcp::serve::serve_stdio;
@@ -23,7 +22,7 @@ impl Args {
         session
             .with(async |station| {
                 let management = Arc::new(Management::new(station.clone()));
-                let (input, output) = out::protocol();
+                let (input, output) = session.out.protocol();
                 let serve = serve_stdio(Arc::clone(&management) as _, session.by.clone(), input, output);
                 let served = tokio::select! {
                     served = serve => served,

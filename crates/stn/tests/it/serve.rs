@@ -51,7 +51,7 @@ fn a_full_queue_says_when_to_try_again_and_keeps_no_row() {
         hint: try again in [span]
         --- exit 75
     "#]]);
-    let told = home.stn(&["--json", "agent", "run", "talker", "two", "--detach"]).stderr;
+    let told = home.stn(&["--json", "agent", "run", "talker", "two", "--detach"]).stdout;
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!(told["error"]["retry_after_s"], 5);
     assert_eq!(home.json(&["runs", "list"])["count"], 1);

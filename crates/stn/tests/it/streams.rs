@@ -90,13 +90,27 @@ fn json_has_one_shape() {
 fn errors_are_json_too() {
     let home = Home::with_init();
     home.stn(&["agent", "show", "nobody", "--json"]).is(&expect![[r#"
-        --- stderr
-        {"error":{"kind":"not_found","message":"agent `nobody` does not exist in environment `default`","hints":["`stn agent list` shows them"],"retry_after_s":null}}
+        {
+          "error": {
+            "kind": "not_found",
+            "message": "agent `nobody` does not exist in environment `default`",
+            "hints": [
+              "`stn agent list` shows them"
+            ],
+            "retry_after_s": null
+          }
+        }
         --- exit 1
     "#]]);
     home.stn(&["agent", "frobnicate", "--json"]).is(&expect![[r#"
-        --- stderr
-        {"error":{"kind":"usage","message":"unrecognized subcommand 'frobnicate'\n\nUsage: stn agent [OPTIONS] <COMMAND>\n\nFor more information, try '--help'.","hints":[],"retry_after_s":null}}
+        {
+          "error": {
+            "kind": "usage",
+            "message": "unrecognized subcommand 'frobnicate'\n\nUsage: stn agent [OPTIONS] <COMMAND>\n\nFor more information, try '--help'.",
+            "hints": [],
+            "retry_after_s": null
+          }
+        }
         --- exit 2
     "#]]);
     home.stn(&["agent", "frobnicate"]).exits(2);
@@ -119,4 +133,35 @@ fn the_version_starts_nothing() {
     let home = Home::new();
     home.stn(&["--version"]).done();
     assert!(!home.path().join(".config").exists());
+}
+
+#[test]
+fn a_run_that_failed_says_why_and_what_to_try_in_json_on_stdout() {
+    let home = Home::with_init();
+    home.agent("default", "modern", "model: openai/gpt-4o-mini\n");
+    let said = home.stn(&["--json", "agent", "run", "modern", "anything"]);
+    let told: Value = serde_json::from_str(&said.exits(3).stdout).unwrap();
+    assert_eq!(told["run"]["status"], "failed");
+    assert_eq!(told["error"]["kind"], "run");
+    let message = told["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`OPENAI_API_KEY` is not set"), "{message}");
+    assert_eq!(told["error"]["hints"][0], "set `OPENAI_API_KEY`");
+    // One that did not fail has no error.
+    let told = home.json(&["agent", "run", "modern", "anything", "--model", "offline"]);
+    assert!(told["run"]["status"] == "completed" && told.get("error").is_none(), "{told}");
+}
+
+#[test]
+fn an_error_that_stdout_cannot_take_is_on_stderr() {
+    let home = Home::with_init();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let child = home
+        .command(&["--json", "agent", "show", "nobody"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = home.said(child);
+    let told: Value = serde_json::from_str(&said.exits(1).stderr).unwrap();
+    assert_eq!(told["error"]["kind"], "not_found");
 }
