@@ -22,6 +22,7 @@ mod problems;
 mod question;
 mod reference;
 mod session;
+mod table;
 mod waits;
 
 use nix::sys::signal::{SigSet, Signal};

@@ -6,6 +6,7 @@
 //! models and tools may hold anything: on a terminal its control characters are shown, never obeyed.
 
 use crate::error::{Failure, Result};
+use crate::table::lay_out;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -28,7 +29,7 @@ const SPIN_EVERY: Duration = Duration::from_millis(120);
 const WIDTH: u16 = 100;
 
 /// Fewer columns than this are no terminal: some say 0.
-const NARROW: u16 = 30;
+const NARROW: u16 = 20;
 
 /// How a line is meant; without colour the words must be enough.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -241,23 +242,17 @@ pub(crate) fn log_stream() -> impl Write {
 }
 
 fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::TableStyle::new());
-    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    if !io::stdout().is_terminal() {
-        // Piped rows stay on one line each.
-        table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
-    } else if table.width().is_none_or(|width| width < NARROW) {
-        table.set_width(WIDTH);
-    }
-    table.set_header(header);
-    for row in rows {
-        table.add_row(row.map(|cell| shown(&cell).replace('\n', " ")));
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    let rows: Vec<[String; N]> =
+        rows.into_iter().map(|row| row.map(|cell| shown(&cell).replace(['\n', '\t'], " "))).collect();
+    lay_out(header, &rows, width()).into_iter().map(|line| line + "\n").collect()
+}
+
+/// Columns of the terminal on stdout; `None` where that is none: piped rows stay on one line each.
+fn width() -> Option<usize> {
+    let stdout = io::stdout();
+    let told = terminal_size::terminal_size_of(&stdout).map(|(width, _)| width.0);
+    let width = told.filter(|width| *width >= NARROW).unwrap_or(WIDTH);
+    stdout.is_terminal().then(|| usize::from(width))
 }
 
 fn painted(tone: Tone, text: &str) -> String {
