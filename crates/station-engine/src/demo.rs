@@ -3,11 +3,17 @@
 //! The files are ordinary files of an ordinary environment: sync reads them, and people may edit them.
 
 use crate::Station;
-use station_core::{Caller, EnvironmentName, Result};
-use std::path::PathBuf;
+use crate::change::{Thing, refused};
+use station_core::file::edit::{Field, set_key};
+use station_core::file::{Severity, variables};
+use station_core::{Caller, EnvironmentName, Error, Result};
+use std::path::{Path, PathBuf};
 
 /// The filesystem server of the demo, at the version its agents were written for.
 const FILESYSTEM: &str = "@modelcontextprotocol/server-filesystem@2026.8.31";
+
+/// The variable that the demo's server asks for.
+const SAMPLES: &str = "SAMPLES";
 
 /// The server that the demo's agents use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +32,7 @@ pub fn demo_files() -> Vec<(&'static str, String)> {
   "mcpServers": {{
     "filesystem": {{
       "command": "npx",
-      "args": ["-y", "{FILESYSTEM}", "{{{{ .SAMPLES }}}}"]
+      "args": ["-y", "{FILESYSTEM}", "{{{{ .{SAMPLES} }}}}"]
     }}
   }}
 }}
@@ -44,23 +50,46 @@ pub fn demo_files() -> Vec<(&'static str, String)> {
 }
 
 impl Station {
-    /// Writes the demo's environment. Files that exist stay as they are.
+    /// Writes the demo's environment. Files that exist stay as they are; to its variables.yml the demo's own variable is
+    /// added, where it has none of that name.
     ///
     /// # Errors
-    /// Where its folder cannot be written.
+    /// Where its folder cannot be written, or its variables.yml cannot be understood.
     pub fn create_demo(&self, _by: &Caller, name: &EnvironmentName) -> Result<DemoServer> {
         let workspace = &self.config().workspace;
+        if workspace.is_read_only() {
+            return Err(self.managed(name));
+        }
         let folder = workspace.environment_folder(name);
-        let samples = folder.join("samples");
-        let variables = format!("SAMPLES: {}\n", serde_json::Value::from(samples.display().to_string()));
-        let files = demo_files().into_iter().chain([("variables.yml", variables)]);
-        for (relative, text) in files {
+        for (relative, text) in demo_files() {
             if !folder.join(relative).exists() {
                 workspace.write_new(name, relative, &text)?;
             }
         }
+        let samples = folder.join("samples");
+        let before = self.file_of(name, Thing::Variables)?;
+        let path = format!("environments/{name}/variables.yml");
+        let before = before.as_ref().map(|text| text.body.expose());
+        let after = with_samples(before.unwrap_or_default(), &samples, &path)?;
+        workspace.replace(&path, before, Some(&after))?;
         Ok(DemoServer { samples })
     }
+}
+
+/// `text` of a variables.yml with the folder that the demo's server may read.
+fn with_samples(text: &str, samples: &Path, path: &str) -> Result<String> {
+    let (variables, problems) = variables::read(text, path);
+    let Some(variables) = variables else {
+        return Err(problems
+            .iter()
+            .find(|it| it.severity == Severity::Error)
+            .map_or_else(|| Error::invalid(format!("{path} cannot be understood")), refused));
+    };
+    if variables.contains_key(SAMPLES) {
+        return Ok(text.to_owned());
+    }
+    let folder = samples.display().to_string();
+    set_key(text, &[SAMPLES], &Field::Text(&folder)).map_err(|problem| refused(&problem))
 }
 
 const LOG_READER: &str = r#"---

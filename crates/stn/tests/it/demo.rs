@@ -92,3 +92,20 @@ fn a_demo_without_node_says_what_it_needs() {
         --- exit 1
     "#]]);
 }
+
+#[test]
+fn the_demo_works_in_an_environment_that_was_there_before() {
+    let home = Home::with_npx("");
+    home.stn(&["init", "--yes"]).done();
+    home.stn(&["variables", "set", "TOKEN=sk-of-somebody"]).done();
+    let said = home.stn(&["demo", "--env", "default"]);
+    assert!(said.done().stdout.contains("has 3 files and 0 folders"), "{}", said.shown());
+    let variables = home.read("environments/default/variables.yml");
+    assert!(variables.starts_with("# Variables of `default`"), "{variables}");
+    assert!(
+        variables.contains("TOKEN: sk-of-somebody\n") && variables.contains("\nSAMPLES: "),
+        "{variables}"
+    );
+    home.stn(&["demo", "--env", "1", "--quiet"]).done();
+    assert_eq!(home.read("environments/default/variables.yml"), variables);
+}
