@@ -3,6 +3,7 @@
 use station_core::{Error, Result};
 use std::fs;
 use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Whether an existing file may be replaced.
@@ -12,15 +13,25 @@ pub(super) enum Replace {
     Refused,
 }
 
+/// The file of an environment whose values may be secrets.
+const VARIABLES: &str = "variables.yml";
+
+/// The mode of a file that Station makes: what is for its owner alone is so from its first byte on. Of others the
+/// user's umask decides.
+fn mode(name: &str) -> u32 {
+    if name == VARIABLES { 0o600 } else { 0o666 }
+}
+
 /// Writes `text` beside `path`, syncs it, and puts it in place in one step.
 pub(super) fn write(path: &Path, text: &str, replace: Replace) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
     let temporary = folder.join(format!(".{name}.{}", fresh_id()?));
     let result = (|| {
-        let mut file = fs::File::create_new(&temporary)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(mode(name)).open(&temporary)?;
         if let (Replace::Allowed, Ok(was)) = (replace, fs::metadata(path)) {
-            // A file that only its owner may read holds secrets, and still does.
+            // Who may read it was decided by whoever made it, or changed its mode since.
             file.set_permissions(was.permissions())?;
         }
         file.write_all(text.as_bytes())?;

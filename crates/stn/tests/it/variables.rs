@@ -2,6 +2,7 @@
 
 use crate::home::Home;
 use expect_test::expect;
+use std::os::unix::fs::PermissionsExt as _;
 
 const FILE: &str = "environments/default/variables.yml";
 
@@ -88,4 +89,27 @@ fn read_only_files_are_managed_elsewhere() {
         VARIABLE  FROM  ASKED FOR BY
         B  store
     "#]]);
+}
+
+#[test]
+fn nobody_else_can_read_a_file_of_values_that_station_makes() {
+    let mode = |home: &Home, environment: &str| {
+        let path = home.config(&format!("environments/{environment}/variables.yml"));
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    let home = Home::with_init();
+    assert_eq!(mode(&home, "default"), 0o600);
+    home.stn(&["variables", "set", "TOKEN=sk-of-somebody"]).done();
+    assert_eq!(mode(&home, "default"), 0o600);
+    // One that was deleted is made anew.
+    std::fs::remove_file(home.config("environments/default/variables.yml")).unwrap();
+    home.stn(&["variables", "set", "TOKEN=sk-of-somebody"]).done();
+    assert_eq!(mode(&home, "default"), 0o600);
+    // Whoever opened theirs to others meant it.
+    home.write("environments/shared/variables.yml", "");
+    let path = home.config("environments/shared/variables.yml");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    home.stn(&["sync", "shared", "--quiet"]).done();
+    home.stn(&["variables", "set", "TOKEN=sk-of-somebody", "--env", "shared"]).done();
+    assert_eq!(mode(&home, "shared"), 0o640);
 }
