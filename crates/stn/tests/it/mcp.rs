@@ -27,9 +27,9 @@ fn servers_and_tools_as_they_were_found_last() {
         --- exit 4
     "#]]);
     home.stn(&["mcp", "list"]).is(&expect![[r#"
-        ID  ENVIRONMENT  SERVER  FILE  TRANSPORT  TOOLS
-        1  default  broken  broken.json  stdio  0
-        2  default  fake  fake.json  stdio  15
+        ID  ENVIRONMENT  SERVER  TOOLS  TRANSPORT  FILE  STATE
+        1  default  broken  0  stdio  broken.json  failed since [time]: server `broken` ended with exit code 3 before it answered; it said: fatal: this server was told to end at once
+        2  default  fake  15  stdio  fake.json  ok
     "#]]);
     home.stn(&["mcp", "status"]).is(&expect![[r#"
         default/broken: failed since [time], asked [time]: server `broken` ended with exit code 3 before it answered; it said: fatal: this server was told to end at once

@@ -101,9 +101,9 @@ fn deleting_git_leaves_github() {
         "{\n  \"mcpServers\": {\n    \"github\": {\"command\": \"a\"},\n    \"gitlab\": {\"command\": \"c\"}\n  }, \"metadata\": {}\n}\n"
     );
     home.stn(&["mcp", "list"]).is(&expect![[r#"
-        ID  ENVIRONMENT  SERVER  FILE  TRANSPORT  TOOLS
-        1  default  github  template.json  stdio  0
-        3  default  gitlab  template.json  stdio  0
+        ID  ENVIRONMENT  SERVER  TOOLS  TRANSPORT  FILE  STATE
+        1  default  github  0  stdio  template.json  never listed
+        3  default  gitlab  0  stdio  template.json  never listed
     "#]]);
     home.stn(&["mcp", "add", "more", "x", "--file", "template", "--no-discover", "--quiet"]).done();
     expect![[r#"

@@ -82,11 +82,11 @@ fn the_first_five_commands_work_or_say_what_is_missing() {
         warning: agent `triage`: nothing offers `__does_not_exist`; it works without it
     "#]]);
     home.stn(&["mcp", "list"]).is(&expect![[r#"
-        ID  ENVIRONMENT  SERVER  FILE  TRANSPORT  TOOLS
-        1  default  filesystem  template.json  stdio  14
-        2  default  memory  template.json  stdio  9
-        3  staging  filesystem  template.json  stdio  0
-        4  staging  memory  template.json  stdio  0
+        ID  ENVIRONMENT  SERVER  TOOLS  TRANSPORT  FILE  STATE
+        1  default  filesystem  14  stdio  template.json  ok
+        2  default  memory  9  stdio  template.json  ok
+        3  staging  filesystem  0  stdio  template.json  never listed
+        4  staging  memory  0  stdio  template.json  never listed
     "#]]);
     home.stn(&["agent", "show", "triage"]).is(&expect![[r#"
         Agent 3 `triage` in environment `default`

@@ -78,9 +78,9 @@ fn a_remote_server_is_found_listed_and_called_and_its_end_is_seen() {
     scene.home.server("default", "desk", &["--log", "/dev/null"]);
     scene.home.stn(&["sync"]).done();
     scene.home.stn(&["mcp", "list"]).is(&expect![[r#"
-        ID  ENVIRONMENT  SERVER  FILE  TRANSPORT  TOOLS
-        1  default  book  book.json  http  18
-        2  default  desk  desk.json  stdio  15
+        ID  ENVIRONMENT  SERVER  TOOLS  TRANSPORT  FILE  STATE
+        1  default  book  18  http  book.json  ok
+        2  default  desk  15  stdio  desk.json  ok
     "#]]);
     scene.home.stn(&["mcp", "status"]).is(&expect![[r#"
         default/book: ok, 18 tools, modern protocol, asked [time]

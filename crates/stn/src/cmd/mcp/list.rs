@@ -4,9 +4,9 @@ use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::session::Session;
 use station_engine::EnvironmentRef;
-use station_server::wire;
+use station_server::wire::{self, ServerState};
 
-/// List MCP servers
+/// List MCP servers, and how each was when it was asked last
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only those of this environment
@@ -31,16 +31,30 @@ impl Args {
                 let rows = servers.into_iter().map(|server| {
                     [
                         server.id.to_string(),
-                        server.environment,
-                        server.name,
-                        format!("{}.json", server.config),
-                        server.transport.to_owned(),
+                        server.environment.clone(),
+                        server.name.clone(),
                         server.tools_count.to_string(),
+                        server.transport.to_owned(),
+                        format!("{}.json", server.config),
+                        state(&server),
                     ]
                 });
-                session.out.table(["ID", "ENVIRONMENT", "SERVER", "FILE", "TRANSPORT", "TOOLS"], rows.collect())?;
+                let header = ["ID", "ENVIRONMENT", "SERVER", "TOOLS", "TRANSPORT", "FILE", "STATE"];
+                session.out.table(header, rows.collect())?;
                 Ok(Code::Done)
             })
             .await
+    }
+}
+
+/// How a server was when it was asked last, with the reason where that is bad.
+fn state(server: &wire::Server) -> String {
+    match server.state {
+        ServerState::Ok => "ok".to_owned(),
+        ServerState::NeverListed => "never listed".to_owned(),
+        ServerState::Failed => {
+            let since = server.down_since.as_deref().map(|at| format!(" since {at}")).unwrap_or_default();
+            format!("failed{since}: {}", server.problem.as_deref().unwrap_or_default())
+        }
     }
 }
