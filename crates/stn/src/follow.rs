@@ -1,4 +1,5 @@
-//! Tells what happens while something is done: events on stderr, and a spinner where nothing happens for a while.
+//! Tells what happens while something is done: events on stderr, and a sign of life where nothing happens for a while:
+//! a spinner on a terminal, plain lines where there is none.
 
 use crate::narrate::{Detail, Narrator, duration, plural};
 use crate::out::{Out, Tone};
@@ -18,7 +19,8 @@ pub(crate) enum Tell {
     Events,
     /// The text of models too, while it arrives.
     Text,
-    /// Events of runs; what servers answered is in the report that follows.
+    /// Events of runs; what servers answered is in the report that follows. Only where that is long in coming, and there
+    /// is no spinner, each is told as it answers.
     Runs,
 }
 
@@ -42,8 +44,17 @@ pub(crate) async fn follow_on<T>(
     runs: HashMap<RunId, Narrator>,
     work: impl Future<Output = T>,
 ) -> T {
-    let mut follower = Follower { out, tell, doing, watch: station.watch(), runs, speaking: None };
-    tokio::pin!(work);
+    let mut follower = Follower {
+        out,
+        tell,
+        doing,
+        watch: station.watch(),
+        runs,
+        speaking: None,
+        patience: Patience::new(out),
+    };
+    let patience = tokio::time::sleep(SPIN_AFTER);
+    tokio::pin!(work, patience);
     let mut spinning = !out.can_spin();
     let done = loop {
         tokio::select! {
@@ -58,6 +69,7 @@ pub(crate) async fn follow_on<T>(
                 spinning = !out.can_spin();
             }
             done = &mut work => break done,
+            () = &mut patience, if follower.patience.is_silent() => follower.say_slow(),
             () = tokio::time::sleep(SPIN_AFTER), if !spinning => {
                 out.spin(doing);
                 spinning = true;
@@ -79,6 +91,27 @@ struct Follower<'a> {
     runs: HashMap<RunId, Narrator>,
     /// The run whose text was shown last.
     speaking: Option<RunId>,
+    patience: Patience,
+}
+
+/// What was told where no spinner shows that something is done.
+enum Patience {
+    /// Nothing yet; these lines wait until it is known to take long.
+    Silent { held: Vec<(Tone, String)> },
+    /// That it takes long: what comes is told as it comes.
+    Slow,
+    /// Something, or a spinner tells it.
+    Told,
+}
+
+impl Patience {
+    fn new(out: &Out) -> Self {
+        if out.can_spin() { Self::Told } else { Self::Silent { held: Vec::new() } }
+    }
+
+    fn is_silent(&self) -> bool {
+        matches!(self, Self::Silent { .. })
+    }
 }
 
 impl Follower<'_> {
@@ -99,24 +132,48 @@ impl Follower<'_> {
                 let wait = duration(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
                 self.line(live, Tone::Bad, &format!("asking again in {wait} (retry {attempt}): {reason}"));
             }
-            Seen::Hands(words) => self.out.note(Tone::Bad, words),
+            Seen::Hands(words) => self.note(Tone::Bad, words),
             Seen::Paced { on, wait } => {
                 let wait = duration(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
                 self.line(live, Tone::Quiet, &format!("waits {wait} for {on}"));
             }
-            Seen::Discovery { server, .. } if self.tell == Tell::Runs => {
-                if self.out.can_spin() {
-                    self.out.spin(&format!("{}: {server} answered", self.doing));
-                }
+            Seen::Discovery { server, .. } if self.tell == Tell::Runs && self.out.can_spin() => {
+                self.out.spin(&format!("{}: {server} answered", self.doing));
             }
             Seen::Discovery { server, result } => {
                 let text = match result {
                     Ok(tools) => format!("{server}: {}", plural(tools, "tool")),
                     Err(sentence) => format!("{server}: failed: {sentence}"),
                 };
-                self.out.note(if result.is_ok() { Tone::Plain } else { Tone::Bad }, &text);
+                self.answered(if result.is_ok() { Tone::Plain } else { Tone::Bad }, text);
             }
         }
+    }
+
+    /// What a server answered: told now, with a later sign of life, or not at all where a report follows soon.
+    fn answered(&mut self, tone: Tone, text: String) {
+        match &mut self.patience {
+            Patience::Silent { held } if self.tell == Tell::Runs => held.push((tone, text)),
+            Patience::Silent { .. } | Patience::Slow | Patience::Told => {
+                self.note(tone, &text);
+            }
+        }
+    }
+
+    /// Says what is done, and what was held back until now.
+    fn say_slow(&mut self) {
+        let before = std::mem::replace(&mut self.patience, Patience::Slow);
+        self.out.note(Tone::Quiet, &format!("{} …", self.doing));
+        if let Patience::Silent { held } = before {
+            held.iter().for_each(|(tone, text)| self.out.note(*tone, text));
+        }
+    }
+
+    fn note(&mut self, tone: Tone, text: &str) {
+        if self.patience.is_silent() {
+            self.patience = Patience::Told;
+        }
+        self.out.note(tone, text);
     }
 
     fn text(&mut self, live: &Live, text: &str) {
@@ -124,18 +181,18 @@ impl Follower<'_> {
             return;
         }
         if self.speaking != Some(live.run) {
-            self.out.note(Tone::Quiet, &format!("{}{} says:", "  ".repeat(live.depth as usize), live.agent));
+            self.note(Tone::Quiet, &format!("{}{} says:", "  ".repeat(live.depth as usize), live.agent));
             self.speaking = Some(live.run);
         }
         self.out.piece(text);
     }
 
     /// Sub-agents work side by side, so each of their lines says whose it is.
-    fn line(&self, live: &Live, tone: Tone, text: &str) {
+    fn line(&mut self, live: &Live, tone: Tone, text: &str) {
         let depth = live.depth as usize;
         let whose =
             if depth == 0 { String::new() } else { format!("{}[{}] ", "    ".repeat(depth), live.agent) };
         let inset = if depth == 0 && !text.starts_with("run ") { "  " } else { "" };
-        self.out.note(tone, &format!("{whose}{inset}{text}"));
+        self.note(tone, &format!("{whose}{inset}{text}"));
     }
 }

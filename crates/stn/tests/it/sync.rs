@@ -179,3 +179,19 @@ fn a_folder_that_is_gone_is_an_error_where_others_are_there() {
     assert!(said.exits(1).stderr.contains("environment `bb` has lost its folder"), "{}", said.shown());
     home.stn(&["agent", "run", "worker", "x", "--env", "bb", "--no-sync"]).done();
 }
+
+/// In a pipe there is no spinner: a sync that takes long was silent until its end.
+#[test]
+fn a_sync_that_takes_long_says_so_in_plain_lines() {
+    let home = Home::with_init();
+    home.server("default", "fake", &[]);
+    home.server("default", "silent", &["--silent"]);
+    let path = "environments/default/mcp-servers/silent.json";
+    home.write(path, &home.read(path).replace("\"args\"", "\"station\": {\"timeout_s\": 2}, \"args\""));
+    let said = home.stn(&["sync", "default"]);
+    let lines: Vec<&str> = said.exits(4).stderr.lines().collect();
+    assert_eq!(lines[..2], ["syncing `default` …", "fake: 15 tools"], "{}", said.shown());
+    assert!(lines[2].starts_with("silent: failed: "), "{}", said.shown());
+    // What does not take long has nothing to say.
+    assert_eq!(home.stn(&["sync", "default", "--no-discover"]).done().stderr, "");
+}
