@@ -2,7 +2,7 @@
 
 use crate::tool::canonical_json;
 use crate::verify::VerifyRule;
-use crate::{BlobHash, EnvironmentId, Micros, Redaction, Secret, ServerId};
+use crate::{BlobHash, EnvironmentId, Micros, Redaction, Secret, ServerId, is_plain};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -112,7 +112,8 @@ pub enum Definition {
         env: BTreeMap<String, String>,
         /// Its working directory; the workspace folder where `None`.
         cwd: Option<String>,
-        /// Values of variables that were filled in anywhere above: part of no connection, and never to be told.
+        /// Values of variables that were filled in anywhere above and are not plain: part of no connection, and never to
+        /// be told.
         filled: Vec<Secret>,
     },
     /// A remote server.
@@ -121,7 +122,8 @@ pub enum Definition {
         url: String,
         /// Headers sent with every request.
         headers: BTreeMap<String, String>,
-        /// Values of variables that were filled in anywhere above: part of no connection, and never to be told.
+        /// Values of variables that were filled in anywhere above and are not plain: part of no connection, and never to
+        /// be told.
         filled: Vec<Secret>,
     },
 }
@@ -137,18 +139,20 @@ impl Definition {
     }
 
     /// What must be taken out of whatever the server says before anybody reads it: values of variables wherever they
-    /// were filled in, and all values of `env` and `headers`.
+    /// were filled in, and values of `env` and `headers`, all but the plain ones ([`is_plain`]).
     #[must_use]
     pub fn redaction(&self) -> Redaction {
         let (declared, filled) = match self {
             Self::Stdio { env, filled, .. } => (env, filled),
             Self::Http { headers, filled, .. } => (headers, filled),
         };
-        Redaction::of(declared.values().map(String::as_str).chain(filled.iter().map(Secret::expose)))
+        let declared =
+            declared.iter().filter(|(name, value)| !is_plain(name, value)).map(|(_, value)| value.as_str());
+        Redaction::of(declared.chain(filled.iter().map(Secret::expose)))
     }
 
     /// What an approval is bound to of it, beside the tool: the program and its arguments, or the address. Values of
-    /// variables are not in it, except that the host of an address counts as it is: that is where the call goes.
+    /// variables that may be secrets are not in it, so that a new token voids no approval; another folder does. And except that the host of an address counts as it is: that is where the call goes.
     #[must_use]
     pub fn way(&self) -> BlobHash {
         let redaction = self.redaction();

@@ -6,7 +6,7 @@ use crate::file::json;
 use crate::file::sheet::Sheet;
 use crate::file::tree::Member;
 use crate::file::{Position, Problem};
-use crate::{Definition, Secret, ServerSettings};
+use crate::{Definition, Secret, ServerSettings, is_plain};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A variable that a server needs and that has no value.
@@ -68,19 +68,25 @@ pub fn resolve(
     let resolved = entry(&mut sheet, &filled);
     match (resolved, sheet.is_broken()) {
         (Some((definition, settings)), false) => {
-            Ok((with_filled(definition, used(member, &value)), settings))
+            let is_secret = |name: &str| loaded.declared.get(name).is_some_and(|declared| declared.secret);
+            Ok((with_filled(definition, untold(member, &value, &is_secret)), settings))
         }
         _ => Err(Unresolved::Broken(sheet.into_problems())),
     }
 }
 
-/// The values that stand in the entry.
-fn used(member: &Member, value: &dyn Fn(&str) -> Option<Secret>) -> Vec<Secret> {
+/// The values that stand in the entry and may be secrets: what the file calls one, and all that is not plain.
+fn untold(
+    member: &Member,
+    value: &dyn Fn(&str) -> Option<Secret>,
+    is_secret: &dyn Fn(&str) -> bool,
+) -> Vec<Secret> {
     let mut names = BTreeSet::new();
     member.node.holes(&mut |variable, _| {
         names.insert(variable.to_owned());
     });
-    names.iter().filter_map(|name| value(name)).collect()
+    let may_be_told = |name: &str, value: &Secret| !is_secret(name) && is_plain(name, value.expose());
+    names.iter().filter_map(|name| value(name).filter(|value| !may_be_told(name, value))).collect()
 }
 
 fn with_filled(mut definition: Definition, values: Vec<Secret>) -> Definition {

@@ -128,9 +128,17 @@ fn a_definition_knows_the_values_that_must_not_be_told() {
     let text = r#"{"mcpServers": {
         "args": {"command": "x", "args": ["--{{ .TOKEN }}"], "env": {"A": "Bearer {{ .KEY }}", "B": "plain-value"}},
         "url": {"url": "https://x.example/{{ .TOKEN }}", "headers": {"Authorization": "Bearer {{ .KEY }}"}},
-        "other": {"command": "x"}}}"#;
-    let values = [("TOKEN", "sk-very-secret"), ("KEY", "key-of-many")];
+        "folder": {"command": "x", "args": ["{{ .ROOT }}", "{{ .HIDDEN }}"], "env": {"LOG_DIR": "/var/log/x", "PAIR": "{{ .ROOT }}:{{ .TOKEN }}"}},
+        "other": {"command": "x"}},
+        "metadata": {"variables": {"HIDDEN": {"secret": true}}}}"#;
+    let values = [
+        ("TOKEN", "sk-very-secret"),
+        ("KEY", "key-of-many"),
+        ("ROOT", "/srv/samples"),
+        ("HIDDEN", "/srv/hidden"),
+    ];
     let said = "sk-very-secret, key-of-many, Bearer key-of-many, plain-value";
+    let folders = "/srv/samples, /srv/hidden, /var/log/x, /srv/samples:sk-very-secret, sk-very-secret";
     let check = |server: &str, expected: &str| {
         let definition = resolved(text, server, &values).unwrap();
         assert_eq!(definition.redaction().apply(said), expected);
@@ -139,6 +147,9 @@ fn a_definition_knows_the_values_that_must_not_be_told() {
     check("args", "[secret], [secret], [secret], [secret]");
     check("url", "[secret], [secret], [secret], plain-value");
     check("other", said);
+    let definition = resolved(text, "folder", &values).unwrap();
+    let expected = "/srv/samples, [secret], /var/log/x, [secret], [secret]";
+    assert_eq!(definition.redaction().apply(folders), expected);
 }
 
 #[test]
