@@ -6,9 +6,9 @@ use crate::narrate::{Detail, Narrator, duration, plural, tokens, wait};
 use crate::out::Tone;
 use crate::session::Session;
 use crate::waits;
-use station_core::RunId;
 use station_core::budget::Amounts;
 use station_core::run::{Event, Outcome, Status};
+use station_core::{Error, Kind, RunId};
 use station_engine::{From, Run, Station};
 use station_server::wire;
 use std::collections::HashMap;
@@ -101,9 +101,28 @@ pub(crate) async fn attend(
     let told = told(session, station, id, drive).await?;
     let followed = follow_on(session.out, station, tell, &doing, told, work);
     let (run, stopped) = heeding_signals(session, &stop, followed).await?;
-    let run = run?;
+    let run = run.map_err(|error| with_way_on(error, id, drive))?;
     let code = report(session, station, &run).await?;
     Ok(if stopped == Stopped::Yes && code == Code::RunFailed { Code::Interrupted } else { code })
+}
+
+/// A run whose driving failed is kept as far as it came: the error says how to go on with it.
+fn with_way_on(error: Error, id: RunId, drive: Drive) -> Error {
+    let is_ours = matches!(error.kind(), Kind::Busy | Kind::Internal | Kind::Timeout | Kind::Upstream);
+    match drive {
+        Drive::New | Drive::Fork => error.with_hint(going_on(id)),
+        // What is refused (it is no run, it has ended) would be refused again.
+        Drive::Resume(_) if is_ours => error.with_hint(going_on(id)),
+        Drive::Resume(_) => error,
+        Drive::Handed(_) if is_ours => {
+            error.with_hint(format!("the worker drives it on: see it with `stn runs follow {id}`"))
+        }
+        Drive::Handed(_) => error,
+    }
+}
+
+fn going_on(id: RunId) -> String {
+    format!("what happened until then is kept: go on with `stn runs resume {id}`")
 }
 
 /// What was told of a run that goes on: its turns and what was out are known.

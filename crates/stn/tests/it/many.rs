@@ -134,7 +134,7 @@ fn a_full_disk_is_told_and_damages_nothing() {
     let model = echoing();
     let home = home(&model, None);
     home.stn(&["agent", "run", "parrot", "before", "--quiet"]).done();
-    let mut refused = 0;
+    let (mut refused, mut begun) = (0, 0);
     for write in [1, 2, 3, 5, 8, 13, 21, 34] {
         // Every write of the database from this one on finds no space.
         let inject = format!("inject=pwrite64:error=ENOSPC:when={write}+");
@@ -144,10 +144,23 @@ fn a_full_disk_is_told_and_damages_nothing() {
             refused += 1;
             assert!(said.stderr.contains("no space is left"), "at write {write}: {}", said.shown());
             said.exits(75);
+            begun += names_what_was_begun(&home, &said);
         }
         works(&home);
     }
-    assert!(refused >= 4, "the disk was full for {refused} runs");
+    assert!(refused >= 4 && begun >= 1, "the disk was full for {refused} runs, {begun} of which were begun");
+}
+
+/// A run that was begun and could not be driven on is named with the way to go on; how many there are of it.
+fn names_what_was_begun(home: &Home, said: &Said) -> u32 {
+    let runs = home.json(&["runs", "list"]);
+    let last = &runs["runs"][0];
+    if last["status"] == "completed" {
+        return 0;
+    }
+    let way_on = format!("go on with `stn runs resume {}`", last["id"]);
+    assert!(said.stderr.contains(&way_on), "{}", said.shown());
+    1
 }
 
 #[test]
@@ -184,7 +197,7 @@ fn a_limit_on_the_size_of_files_is_told_and_damages_nothing() {
         let script = format!("ulimit -f {blocks}; exec \"$@\"");
         let said = under(&home, &["sh", "-c", &script, "sh"], &["agent", "run", "parrot", "during"]);
         assert!(said.stderr.contains(sentence), "{blocks} blocks: {}", said.shown());
-        said.exits(75);
+        names_what_was_begun(&home, said.exits(75));
         works(&home);
     }
 }
