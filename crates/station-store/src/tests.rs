@@ -184,7 +184,8 @@ async fn a_claim_reads_no_run_that_is_parked_or_over() {
 
 #[tokio::test]
 async fn runs_of_the_first_schema_wait_only_for_what_is_still_to_end() {
-    const FIRST: &str = include_str!("../migrations/sqlite/0001_initial.sql");
+    const ON_SQLITE: &str = include_str!("../migrations/sqlite/0001_initial.sql");
+    const ON_POSTGRES: &str = include_str!("../migrations/postgres/0001_initial.sql");
     const ROWS: &str = "insert into environments (id, name, description, origin, workspace_id, rules, created_at, updated_at)
             values (1, 'default', '', 'file', '', '', 1, 1);
         insert into agents (id, environment_id, name, description, tags, origin, workspace_id, enabled, user_id,
@@ -192,29 +193,47 @@ async fn runs_of_the_first_schema_wait_only_for_what_is_still_to_end() {
         insert into agent_runs (id, agent_id, environment_id, user_id, task, request, parent_id, depth, status, created_at)
             values (1, 1, 1, 1, '', '', null, 0, 'waiting', 1), (2, 1, 1, 1, '', '', 1, 1, 'queued', 1),
                 (3, 1, 1, 1, '', '', null, 0, 'waiting', 1), (4, 1, 1, 1, '', '', 3, 1, 'failed', 1);";
+    const NEXT: &str = "alter table environments alter column id restart with 2;
+        alter table agents alter column id restart with 2;
+        alter table agent_runs alter column id restart with 5;";
     const STORE: &str = "insert into store (id, version, key_id) values (1, 1, $1)";
     let folder = tempfile::tempdir().unwrap();
     let key = Key::generate().unwrap();
-    let target = Target::prepare(&options(&folder, &key).location, &key).unwrap();
-    let mut conn = target.connect(Blocking::Elsewhere).await.unwrap();
-    conn.script(FIRST).await.unwrap();
-    conn.script(ROWS).await.unwrap();
-    conn.exec(STORE, vec![key.id().into()]).await.unwrap();
-    conn.close().await;
-
-    let store = Store::open(options(&folder, &key)).await.unwrap();
-    let owner = Owner { worker: "one".to_owned(), host: "here".to_owned(), pid: 1, pid_start: 1 };
-    let wanted = Wanted { n: 9, at_once: Concurrency::UNLIMITED };
-    for expected in [vec![2, 3], vec![1]] {
-        let claimed = store.claim_next(&owner, 1_000_000, &wanted, NOW).await.unwrap();
-        assert_eq!(claimed.iter().map(|(run, _)| run.id.0).collect::<Vec<_>>(), expected);
-        for (run, fence) in claimed {
-            let ended = RunUpdate::new(Status::Completed);
-            let last = Append { entries: Vec::new(), row: Some(ended), ..append(run.id, fence, 1) };
-            store.append(last).await.unwrap();
+    let postgres = Secret::new(station_testkit::postgres::cluster().database());
+    for location in [options(&folder, &key).location, Location::Postgres(postgres)] {
+        let options = Options { location, ..options(&folder, &key) };
+        let target = Target::prepare(&options.location, &key).unwrap();
+        let mut conn = target.connect(Blocking::Here).await.unwrap();
+        if conn.is_sqlite() {
+            conn.script(ON_SQLITE).await.unwrap();
+            conn.script(ROWS).await.unwrap();
+        } else {
+            conn.script("create schema station").await.unwrap();
+            conn.script(ON_POSTGRES).await.unwrap();
+            conn.script(ROWS).await.unwrap();
+            conn.script(NEXT).await.unwrap();
         }
+        conn.exec(STORE, vec![key.id().into()]).await.unwrap();
+        conn.close().await;
+
+        let store = Store::open(options).await.unwrap();
+        let owner = Owner { worker: "one".to_owned(), host: "here".to_owned(), pid: 1, pid_start: 1 };
+        let wanted = Wanted { n: 9, at_once: Concurrency::UNLIMITED };
+        for expected in [vec![2, 3], vec![1]] {
+            let claimed = store.claim_next(&owner, 1_000_000, &wanted, NOW).await.unwrap();
+            assert_eq!(claimed.iter().map(|(run, _)| run.id.0).collect::<Vec<_>>(), expected);
+            for (run, fence) in claimed {
+                let ended = RunUpdate::new(Status::Completed);
+                let last = Append { entries: Vec::new(), row: Some(ended), ..append(run.id, fence, 1) };
+                store.append(last).await.unwrap();
+            }
+        }
+        // What comes after the old rows is numbered after them.
+        let agent = store.agents(None).await.unwrap()[0].clone();
+        let new = NewRun::new(agent.id, agent.environment, Caller::LOCAL_USER, "task");
+        assert_eq!(store.enqueue(&new, None, NOW).await.unwrap(), RunId(5));
+        store.close().await;
     }
-    store.close().await;
 }
 
 /// What runs named before there was `run_blobs` is found in their journals, also beside texts that PostgreSQL's JSON

@@ -184,6 +184,17 @@ impl Cluster {
         assert!(command.status().expect("psql can be run").success(), "the journal could not be set");
     }
 
+    /// Makes the store in the database of `url` say that its schema is this `version`.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn set_version(&self, url: &str, version: i64) {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/sql/set_version.sql");
+        let mut command = self.psql("");
+        command.env("PGDATABASE", database_of(url)).args(["-v", &format!("version={version}"), "-f", file]);
+        assert!(command.status().expect("psql can be run").success(), "the version could not be set");
+    }
+
     /// A dump of the database of `url`, schema and rows: what whoever can read it sees.
     ///
     /// # Panics

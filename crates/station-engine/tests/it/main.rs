@@ -1,6 +1,7 @@
 //! The engine as a door would use it: a real store, real MCP servers as children, and a model that was scripted.
 
 mod budgets;
+mod discovery;
 mod environments;
 mod failures;
 mod files;

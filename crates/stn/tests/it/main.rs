@@ -38,6 +38,7 @@ mod runs;
 mod runs_which;
 mod serve;
 mod settings;
+mod states;
 mod stdio;
 mod streams;
 mod sync;
