@@ -108,6 +108,34 @@ impl Serving {
         .into()
     }
 
+    /// What it does while nothing is asked of it: how often one of its threads woke up, and how long it worked.
+    ///
+    /// # Panics
+    /// Where /proc does not show it.
+    #[must_use]
+    pub fn at_rest(&self, time: Duration) -> (u64, Duration) {
+        let before = self.spent();
+        rest(time);
+        let after = self.spent();
+        (after.0 - before.0, after.1 - before.1)
+    }
+
+    /// Wake-ups of all threads, and processor time, since its start.
+    fn spent(&self) -> (u64, Duration) {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("/proc shows it");
+        let (mut wakes, mut worked) = (0, 0);
+        for task in tasks {
+            let task = task.expect("/proc shows it").path();
+            let status = std::fs::read_to_string(task.join("status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            wakes += line.and_then(|n| n.trim().parse::<u64>().ok()).unwrap_or(0);
+            // Nanoseconds on a processor come first.
+            let schedstat = std::fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+            worked += schedstat.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+        }
+        (wakes, Duration::from_nanos(worked))
+    }
+
     /// Kills it, as a machine does that loses its power.
     ///
     /// # Panics
@@ -142,4 +170,10 @@ fn status_mb(id: &str, key: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
     let kb: f64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).expect("a size in kB");
     kb / 1024.0
+}
+
+/// Does nothing for a while.
+#[expect(clippy::disallowed_methods, reason = "a program that measures has one thread, and waits for another program")]
+pub fn rest(time: Duration) {
+    std::thread::sleep(time);
 }

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 use station_benches::home::Home;
-use station_benches::process::Serving;
+use station_benches::process::{Serving, rest};
 use station_benches::{programs, report};
 use station_testkit::openai::{self, OpenAi, Seen, Turn};
 use std::collections::BTreeMap;
@@ -154,14 +154,6 @@ fn json_of(command: &mut Command) -> Value {
 fn done(command: &mut Command) {
     let output = command.output().expect("stn can be started");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this program has one thread, and waits for another program's death"
-)]
-fn rest(time: Duration) {
-    std::thread::sleep(time);
 }
 
 fn read(ledger: &PathBuf) -> Vec<Value> {

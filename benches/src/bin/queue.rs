@@ -232,6 +232,11 @@ fn idle() {
     for (what, mb) in child.split_mb() {
         report::line(&format!("  {what}"), format_args!("{mb:8.1} MB"));
     }
+    // After what follows its start.
+    process::rest(Duration::from_secs(10));
+    let (wakes, worked) = child.at_rest(Duration::from_secs(60));
+    report::line("  in a minute: wake-ups of its threads", format_args!("{wakes:8}"));
+    report::line("  in a minute: processor time", format_args!("{:8.2} ms", ms(worked)));
     child.end();
     report::gap();
 }

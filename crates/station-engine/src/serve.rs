@@ -2,6 +2,7 @@
 //!
 //! The queue is the runs themselves in the store, so nothing is handed over and nothing can be lost between a queue
 //! and a run: an interrupted run is claimed like a new one when its lease has lapsed. A parked run holds no slot.
+//! A worker with nothing to do sleeps: it is told of work, and knows when something is due (`station_core::looking`).
 //! **Invariant:** the wake-up is registered before the question is asked, so that work queued in between is seen.
 
 use crate::Station;
@@ -9,16 +10,15 @@ use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
 use crate::tasks;
 use crate::worker::{self, Ours};
+use station_core::looking::LOOK_EVERY;
 use station_core::run::Status;
 use station_core::{Concurrency, Kind, Micros, ModelMax, Result};
 use station_store::{Run, RunFilter, Wanted};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// How often the queue is looked at although nothing woke the worker: leases lapse silently.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Running runs that are looked at for a dead driver at a time; the rest is found by their leases.
 const LOOKED_AT_MAX: u32 = 200;
@@ -64,10 +64,10 @@ impl Station {
 
     async fn work(&self, serve: &Serve, stop: &CancellationToken) -> Result<()> {
         let serve = Serve { at_once: self.by_full_names(&serve.at_once), ..serve.clone() };
-        let mut work = Work { serve, stop: stop.clone(), since: self.now(), is_behind: false };
+        let (since, look_at) = (self.now(), Instant::now());
+        let mut work = Work { serve, stop: stop.clone(), since, is_behind: false, look_at };
         let mut driving: JoinSet<()> = JoinSet::new();
-        let mut wakes = self.store().wakes();
-        let mut look = tokio::time::interval(LOOK_EVERY);
+        let (mut wakes, mut times) = (self.store().wakes(), self.store().times());
         // What an older Station could not read may be known to this one.
         self.store().call_back(worker::NEWER, self.now()).await?;
         // First those whose Station is known to be gone: of them most is known.
@@ -77,9 +77,13 @@ impl Station {
         while !stop.is_cancelled() {
             let taken = tokio::select! {
                 () = stop.cancelled() => break,
-                () = wakes.next() => self.take(&work, &mut driving).await,
+                () = wakes.next() => {
+                    work.look_within(LOOK_EVERY);
+                    self.take(&work, &mut driving).await
+                }
                 Some(done) = driving.join_next(), if !driving.is_empty() => {
                     report(done);
+                    work.look_within(LOOK_EVERY);
                     // Those whose driver is gone come before the queue, as long as there are some: their leases run.
                     if work.is_behind {
                         self.look(&mut work, &mut driving).await
@@ -87,7 +91,8 @@ impl Station {
                         self.take(&work, &mut driving).await
                     }
                 }
-                _ = look.tick() => self.look(&mut work, &mut driving).await,
+                () = times.next() => self.sleep(&mut work, &driving).await,
+                () = tokio::time::sleep_until(work.look_at) => self.look(&mut work, &mut driving).await,
             };
             if let Err(error) = taken {
                 tracing::error!(%error, causes = ?error.causes(), "the queue could not be read; it is asked again");
@@ -122,6 +127,8 @@ impl Station {
     /// Ends questions that waited too long, and takes runs whose leases have lapsed, and those of processes of this host
     /// that are gone, for which nobody needs to wait so long.
     async fn look(&self, work: &mut Work, driving: &mut JoinSet<()>) -> Result<()> {
+        // Where the store fails half-way, too.
+        work.look_at = Instant::now() + LOOK_EVERY;
         self.store().free_due(self.now()).await?;
         let filter = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
         work.is_behind = false;
@@ -150,7 +157,15 @@ impl Station {
             }
         }
         self.store().expire_approvals(self.now()).await?;
-        self.take(work, driving).await
+        self.take(work, driving).await?;
+        self.sleep(work, driving).await
+    }
+
+    /// Says when to look next.
+    async fn sleep(&self, work: &mut Work, driving: &JoinSet<()>) -> Result<()> {
+        let ahead = self.store().ahead().await?;
+        work.look_at = Instant::now() + ahead.sleep(driving.len() as u64, self.now());
+        Ok(())
     }
 
     /// Limits with the names of models that runs' rows have. Of two names of one model the stricter holds.
@@ -188,9 +203,16 @@ struct Work {
     since: Micros,
     /// There are runs of processes that are gone, and no slot was free for them when it was looked last.
     is_behind: bool,
+    /// When it is looked next, if nothing is told before.
+    look_at: Instant,
 }
 
 impl Work {
+    /// Something changed: who drives what, so that it is worth a look soon whether they are still there.
+    fn look_within(&mut self, within: Duration) {
+        self.look_at = self.look_at.min(Instant::now() + within);
+    }
+
     fn free(&self, driving: &JoinSet<()>) -> u32 {
         self.serve.workers.saturating_sub(u32::try_from(driving.len()).unwrap_or(u32::MAX))
     }

@@ -303,6 +303,7 @@ pub(crate) async fn ask(conn: &mut Conn, run: RunId, asks: &[NewApproval], now: 
             ask.expires_at.map(|at| at.0).into(),
         ];
         conn.exec(SQL, values).await?;
+        conn.news().timed |= ask.expires_at.is_some();
     }
     Ok(())
 }

@@ -181,6 +181,8 @@ pub(crate) struct News {
     pub(crate) freed: bool,
     /// Somebody asked for the end of a run.
     pub(crate) cancelled: bool,
+    /// Something will be due at a time that was not known before.
+    pub(crate) timed: bool,
 }
 
 /// A connection to either engine.

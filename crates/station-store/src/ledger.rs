@@ -155,12 +155,14 @@ pub(crate) async fn settle_wait(conn: &mut Conn, run: RunId, wait: &Wait, at: Mi
         Wait::Until(wakes_at) => {
             let mut values = vec![TURN.into(), 0.into(), NO_DAY.into()];
             values.extend([run.0.into(), 0.into(), wakes_at.0.into()]);
+            conn.news().timed = true;
             conn.exec(PARK, values).await.map(drop)
         }
         Wait::Park { charge, crowded, wakes_at } => {
             let mut values = key(charge.account).to_vec();
             values.extend([run.0.into(), i64::from(*crowded).into(), wakes_at.map(|at| at.0).into()]);
             conn.exec(PARK, values).await?;
+            conn.news().timed |= wakes_at.is_some();
             // Since it was refused, others may have settled, or somebody may have raised the limit.
             let standing = standing(conn, charge.account).await?;
             if room(&charge.caps, &standing, &charge.reserve, &charge.spend) == Room::Free {

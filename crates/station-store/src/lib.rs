@@ -7,6 +7,7 @@
 //! ordered and limited; a write that carries an old fence changes nothing.
 
 mod agents;
+mod ahead;
 mod approvals;
 mod audit;
 mod budgets;
@@ -47,6 +48,7 @@ mod turns;
 mod waiting;
 mod wakes;
 mod writer;
+mod written;
 
 pub use agents::SubAgent;
 pub use approvals::{Approval, NewApproval, Say};

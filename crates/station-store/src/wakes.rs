@@ -1,23 +1,28 @@
 //! Waking: who waits for work is told when there may be some, by this process at once, by others as each engine can.
 //!
 //! After the COMMIT that queued a run, or that made room while others wait, the writer rings this process's bell. Others hear of it by
-//! NOTIFY on PostgreSQL, sent in the same transaction; SQLite has no such thing, so its `data_version` is looked at once
-//! a second, and only while somebody waits. What listens is one task per store, started for the first who asks.
+//! NOTIFY on PostgreSQL, sent in the same transaction; SQLite has no such thing, so there whoever waits sleeps until the
+//! kernel says that the file was written (`written`), and then looks at its `data_version`: nothing is done while nothing
+//! happens. Where the kernel does not say so, that is looked at once a second. What listens is one task per store, started
+//! for the first who asks.
 //! **Invariant:** no wake-up is lost: what is said between two calls of [`Wakes::next`] is kept for the second, and
 //! what may have been missed (before listening began, around a lost connection) counts as said.
-//! A lease that lapses says nothing: whoever adopts runs looks now and then by itself.
+//! A lease that lapses says nothing: whoever adopts runs looks by itself when there is reason to ([`Store::ahead`]).
 
 use crate::connect::Target;
 use crate::db::{Blocking, Conn};
+use crate::written::Written;
 use crate::{Store, postgres};
 use station_core::{Error, Result};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Between two looks at an SQLite file: a run that another process queued starts that much later.
-const POLL_EVERY: Duration = Duration::from_secs(1);
+/// Between two looks at an SQLite file: what this process writes itself is written again and again, and is no news to it.
+/// What another process writes after a quiet second is heard at once.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Before PostgreSQL is asked for a connection again.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
@@ -26,6 +31,7 @@ const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Bell {
     rings: watch::Sender<()>,
     wishes: watch::Sender<()>,
+    times: watch::Sender<()>,
     audience: watch::Sender<Audience>,
     /// Tells this store's notifications from those of others.
     id: String,
@@ -45,10 +51,29 @@ pub enum Wake {
     Work,
     /// A wish that a run should end, which may be work too.
     Cancel,
+    /// A time at which something will be due.
+    Time,
 }
 
-/// The word behind a store's id in a notification.
-const CANCEL: &str = " cancel";
+impl Wake {
+    /// Where nobody knows what there is.
+    pub(crate) const ALL: [Self; 2] = [Self::Cancel, Self::Time];
+
+    /// The word behind a store's id in a notification. A Station that does not know it looks for work.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Work => "",
+            Self::Cancel => " cancel",
+            Self::Time => " time",
+        }
+    }
+
+    /// The store that a notification is from, and of what it is.
+    fn read(notification: &str) -> (&str, Self) {
+        let of = |wake: Self| Some((notification.strip_suffix(wake.word())?, wake));
+        of(Self::Cancel).or_else(|| of(Self::Time)).unwrap_or((notification, Self::Work))
+    }
+}
 
 /// Wake-ups from the moment it was made. To be made before the queue is looked at, so that nothing falls in between.
 pub struct Wakes {
@@ -69,6 +94,12 @@ impl Store {
     #[must_use]
     pub fn cancels(&self) -> Wakes {
         self.listening(&self.inner.bell.wishes)
+    }
+
+    /// As [`Store::wakes`], for who sleeps until something is due: it may be sooner than [`Store::ahead`] said.
+    #[must_use]
+    pub fn times(&self) -> Wakes {
+        self.listening(&self.inner.bell.times)
     }
 
     /// Wakes whoever listens in this process, as another process told it by a way of its own.
@@ -117,6 +148,7 @@ impl Bell {
         Ok(Self {
             rings: watch::Sender::new(()),
             wishes: watch::Sender::new(()),
+            times: watch::Sender::new(()),
             audience: watch::Sender::default(),
             id: hex::encode(id),
             listening: Mutex::default(),
@@ -124,17 +156,25 @@ impl Bell {
     }
 
     pub(crate) fn ring(&self, news: Wake) {
-        self.rings.send_replace(());
-        if news == Wake::Cancel {
-            self.wishes.send_replace(());
+        match news {
+            Wake::Work => drop(self.rings.send_replace(())),
+            Wake::Cancel => {
+                self.rings.send_replace(());
+                self.wishes.send_replace(());
+            }
+            Wake::Time => drop(self.times.send_replace(())),
         }
+    }
+
+    fn ring_all(&self) {
+        Wake::ALL.into_iter().for_each(|news| self.ring(news));
     }
 
     /// Ends the task that listens.
     pub(crate) fn close(&self) {
         let first = self.audience.send_if_modified(|audience| !std::mem::replace(&mut audience.closed, true));
         if first {
-            self.ring(Wake::Cancel);
+            self.ring_all();
         }
     }
 
@@ -167,27 +207,29 @@ impl Bell {
 }
 
 /// Tells what the open transaction has to tell; what this process is to be told as well.
-pub(crate) async fn announce(conn: &mut Conn, bell: &Bell) -> Result<Option<Wake>> {
+pub(crate) async fn announce(conn: &mut Conn, bell: &Bell) -> Result<Vec<Wake>> {
     const QUEUED: &str = "select 1 from agent_runs where status = 'queued' limit 1";
     const NOTIFY: &str = "select 1 from pg_notify('station_queue', $1)";
     let news = *conn.news();
     // Room is news only to those who wait for it.
     let is_news = news.queued || news.freed && conn.row(QUEUED, Vec::new()).await?.is_some();
-    let wake = match (news.cancelled, is_news) {
-        (true, _) => Wake::Cancel,
-        (false, true) => Wake::Work,
-        (false, false) => return Ok(None),
+    let work = match (news.cancelled, is_news) {
+        (true, _) => Some(Wake::Cancel),
+        (false, true) => Some(Wake::Work),
+        (false, false) => None,
     };
+    let wakes: Vec<Wake> = work.into_iter().chain(news.timed.then_some(Wake::Time)).collect();
     if !conn.is_sqlite() {
-        let word = if wake == Wake::Cancel { CANCEL } else { "" };
-        conn.rows(NOTIFY, vec![format!("{}{word}", bell.id).into()]).await?;
+        for wake in &wakes {
+            conn.rows(NOTIFY, vec![format!("{}{}", bell.id, wake.word()).into()]).await?;
+        }
     }
-    Ok(Some(wake))
+    Ok(wakes)
 }
 
 async fn listen(bell: Arc<Bell>, target: Target) {
     match &target {
-        Target::Sqlite { .. } => look(&bell, &target).await,
+        Target::Sqlite { options, .. } => look(&bell, &target, &options.path).await,
         Target::Postgres { options, .. } => tokio::select! {
             () = bell.closed() => {}
             () = hear(&bell, options) => {}
@@ -200,13 +242,10 @@ async fn hear(bell: &Bell, options: &sqlx::postgres::PgConnectOptions) {
         let heard = async {
             let mut listener = postgres::Listener::connect(options).await?;
             // Whatever was said before.
-            bell.ring(Wake::Cancel);
+            bell.ring_all();
             loop {
                 let heard = listener.next().await?;
-                let (id, news) = match heard.strip_suffix(CANCEL) {
-                    Some(id) => (id, Wake::Cancel),
-                    None => (heard.as_str(), Wake::Work),
-                };
+                let (id, news) = Wake::read(&heard);
                 if id != bell.id {
                     bell.ring(news);
                 }
@@ -219,21 +258,28 @@ async fn hear(bell: &Bell, options: &sqlx::postgres::PgConnectOptions) {
     }
 }
 
-async fn look(bell: &Bell, target: &Target) {
+async fn look(bell: &Bell, target: &Target, database: &Path) {
     let mut conn = None;
     let mut seen = None;
+    let mut written = match Written::watch(database) {
+        Ok(written) => Some(written),
+        Err(cause) => {
+            tracing::debug!(%cause, "the kernel does not say when the database is written");
+            None
+        }
+    };
     loop {
         bell.awaited().await;
         tokio::select! {
             () = bell.closed() => break,
-            () = tokio::time::sleep(POLL_EVERY) => {}
+            () = may_have_changed(&mut written, seen) => {}
         }
         match data_version(&mut conn, target).await {
             Ok(version) if seen == Some(version) => {}
             Ok(version) => {
                 seen = Some(version);
                 // What was committed is not told.
-                bell.ring(Wake::Cancel);
+                bell.ring_all();
             }
             Err(error) => {
                 tracing::debug!(%error, "the database was not looked at");
@@ -247,12 +293,26 @@ async fn look(bell: &Bell, target: &Target) {
     }
 }
 
-/// A number that changes when another connection commits; that may be this process's own writer.
+/// Waits until there is reason to look: the file was written, or nobody would say so.
+async fn may_have_changed(written: &mut Option<Written>, seen: Option<i64>) {
+    tokio::time::sleep(LOOK_EVERY).await;
+    // What was committed before it was looked at for the first time is not known.
+    let (Some(told), Some(_)) = (&written, seen) else { return };
+    if let Err(cause) = told.next().await {
+        tracing::debug!(%cause, "the kernel does not say any more when the database is written");
+        *written = None;
+    }
+}
+
+/// A number that changes when another connection commits; that may be this process's own writer. Asked under the lock
+/// for writers: one that is writing was heard already, and its commit is not to be missed.
 async fn data_version(conn: &mut Option<Conn>, target: &Target) -> Result<i64> {
     let conn = match conn {
         Some(conn) => conn,
         None => conn.insert(target.connect(Blocking::Elsewhere).await?),
     };
-    let row = conn.row("pragma data_version", Vec::new()).await?;
-    row.ok_or_else(|| crate::db::unreadable("a pragma is missing"))?.int()
+    conn.begin().await?;
+    let row = conn.row("pragma data_version", Vec::new()).await;
+    conn.rollback().await;
+    row?.ok_or_else(|| crate::db::unreadable("a pragma is missing"))?.int()
 }

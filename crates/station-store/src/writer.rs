@@ -288,9 +288,7 @@ impl Writing {
         match &outcome {
             Ok(news) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
-                if let Some(wake) = news {
-                    self.bell.ring(*wake);
-                }
+                news.iter().for_each(|wake| self.bell.ring(*wake));
             }
             Err(_) => conn.rollback().await,
         }
@@ -322,7 +320,7 @@ impl Writing {
 }
 
 /// The body of one transaction; whom of this process to wake after its COMMIT.
-async fn perform(conn: &mut Conn, group: &mut [Box<dyn Job>], bell: &Bell) -> Result<Option<Wake>> {
+async fn perform(conn: &mut Conn, group: &mut [Box<dyn Job>], bell: &Bell) -> Result<Vec<Wake>> {
     let reaches: Vec<Reach> = group.iter().map(|job| job.reach()).collect();
     turns::take(conn, &reaches).await?;
     for job in group {

@@ -33,7 +33,7 @@ impl Args {
                 let sockets = station.open_sockets().await;
                 if let Some(reason) = sockets.unavailable() {
                     let told =
-                        format!("Without a socket ({reason}): other commands are heard a second later.");
+                        format!("Without a socket ({reason}): what models say is not followed, and other commands may be heard a second later.");
                     session.out.note(Tone::Plain, &told);
                 }
                 session.out.note(Tone::Good, &format!("Working with {} slots; Ctrl-C stops.", serve.workers));

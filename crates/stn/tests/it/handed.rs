@@ -434,7 +434,7 @@ fn without_a_place_for_its_socket_a_worker_works_all_the_same() {
     served.process.signal(Signal::SIGTERM);
     served.end(&home).is(&expect![[r#"
         --- stderr
-        Without a socket ($HOME/run/station is no folder; $HOME/tmp/station-0 is no folder): other commands are heard a second later.
+        Without a socket ($HOME/run/station is no folder; $HOME/tmp/station-0 is no folder): what models say is not followed, and other commands may be heard a second later.
         Working with 50 slots; Ctrl-C stops.
         Stopping: nothing new is begun; calls that are out are waited for.
     "#]]);

@@ -9,9 +9,9 @@
 //! `cargo xtask simulate --crashes N`.
 
 mod rules;
-mod scene;
+pub(super) mod scene;
 mod schedule;
-mod world;
+pub(super) mod world;
 
 use schedule::Schedule;
 

@@ -23,7 +23,7 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// What runs may spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stakes {
+pub(in crate::tests) enum Stakes {
     /// So much that nobody is kept waiting; but every request goes through the ledger.
     High,
     /// Each run so much, of which it needs more, and is given it.
@@ -52,11 +52,11 @@ impl Stakes {
     }
 }
 
-pub(super) struct Scene {
-    pub(super) store: Store,
+pub(in crate::tests) struct Scene {
+    pub(in crate::tests) store: Store,
     pub(super) stakes: Stakes,
-    pub(super) environment: EnvironmentId,
-    pub(super) agents: Vec<AgentId>,
+    pub(in crate::tests) environment: EnvironmentId,
+    pub(in crate::tests) agents: Vec<AgentId>,
     pub(super) wall: Arc<AtomicI64>,
     pub(super) boot: Arc<AtomicI64>,
     key: Key,
@@ -64,7 +64,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) async fn new(stakes: Stakes) -> Self {
+    pub(in crate::tests) async fn new(stakes: Stakes) -> Self {
         // Without a disk to wait for; durability itself is not played here, `kill.rs` of `stn` has real processes.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
         let wall = Arc::new(AtomicI64::new(1_700_000_000_000_000));
@@ -81,12 +81,12 @@ impl Scene {
         Self { store, stakes, environment, agents, wall, boot, key, folder }
     }
 
-    pub(super) fn now(&self) -> Micros {
+    pub(in crate::tests) fn now(&self) -> Micros {
         Micros(self.wall.load(Ordering::SeqCst))
     }
 
     /// Lets `time` go by, on every clock.
-    pub(super) async fn pass(&self, time: Duration) {
+    pub(in crate::tests) async fn pass(&self, time: Duration) {
         let micros = i64::try_from(time.as_micros()).expect("a short time");
         self.wall.fetch_add(micros, Ordering::SeqCst);
         self.boot.fetch_add(micros, Ordering::SeqCst);
@@ -94,7 +94,7 @@ impl Scene {
     }
 
     /// A process that works on the store.
-    pub(super) fn station(&self, world: &Shared, name: &str) -> Station {
+    pub(in crate::tests) fn station(&self, world: &Shared, name: &str) -> Station {
         let folder = self.folder.path().to_owned();
         let workspace = Workspace::new(folder.clone(), folder.clone(), None, false);
         let location = Location::Sqlite(folder.join("station.db"));

@@ -56,7 +56,7 @@ pub(super) struct World {
 
 /// The world, shared by everybody in it.
 #[derive(Clone)]
-pub(super) struct Shared(Arc<Mutex<World>>);
+pub(in crate::tests) struct Shared(Arc<Mutex<World>>);
 
 /// A call at work, until it is answered or dropped.
 struct AtWork {
@@ -71,7 +71,7 @@ impl Drop for AtWork {
 }
 
 impl Shared {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::tests) fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(World {
             dice: Dice::new(seed ^ 0xabcd),
             calm: false,
