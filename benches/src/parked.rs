@@ -1,7 +1,7 @@
 //! A hundred thousand runs that wait for a person, as rows, without anybody having driven them there.
 
 use crate::home::Home;
-use station_core::run::{Entry, Event, Status};
+use station_core::run::{Entry, Event, Status, WaitKind, WaitsOn};
 use station_core::{Caller, Concurrency, Micros};
 use station_store::{
     Append, Appended, Key, LeaseClock, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted,
@@ -49,7 +49,7 @@ fn park(run: station_core::RunId, fence: station_core::Fence) -> Append {
         Event::Adopted { fence, worker: "bench".to_owned(), deadline: None, alone: false, process: None };
     Append {
         row: Some(RunUpdate {
-            waiting_on: Some("approval of `post` of `book`".to_owned()),
+            waiting_on: Some(WaitsOn::new(WaitKind::Approval, "`post` of `book`")),
             waiting_since: Some(NOW),
             steps: 1,
             ..RunUpdate::new(Status::Waiting)

@@ -173,7 +173,10 @@ fn status_mb(id: &str, key: &str) -> f64 {
 }
 
 /// Does nothing for a while.
-#[expect(clippy::disallowed_methods, reason = "a program that measures has one thread, and waits for another program")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program that measures has one thread, and waits for another program"
+)]
 pub fn rest(time: Duration) {
     std::thread::sleep(time);
 }

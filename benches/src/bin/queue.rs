@@ -7,7 +7,6 @@
 use station_benches::home::{Home, Open};
 use station_benches::samples::{Samples, ms};
 use station_benches::{floor, parked, process, report};
-use station_core::Concurrency;
 use station_core::run::Event;
 use station_core::{Caller, EnvironmentName};
 use station_engine::{AgentRef, Driver, NewRun, RunFilter, Seen, Serve, Station};
@@ -82,11 +81,8 @@ async fn fill(station: &Station, n: usize) -> Duration {
 
 fn serve(station: &Station, workers: usize) -> (CancellationToken, JoinHandle<()>) {
     let stop = CancellationToken::new();
-    let serve = Serve {
-        workers: u32::try_from(workers).expect("a few thousand"),
-        drain_for: Serve::DRAIN_FOR,
-        at_once: Concurrency::default(),
-    };
+    let serve =
+        Serve { workers: u32::try_from(workers).expect("a few thousand"), drain_for: Serve::DRAIN_FOR };
     let (station, told) = (station.clone(), stop.clone());
     let working = tokio::spawn(async move { station.serve(&serve, told).await.expect("the store works") });
     (stop, working)

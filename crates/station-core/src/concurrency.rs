@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 /// How many runs may be driven at a time, here and elsewhere, by what they have in common. `None`: any number.
 ///
-/// A run counts while it is driven, by a worker or by a person; a parked one does not. What a person drives is not
-/// held up by them.
+/// A run counts while it is driven, by a worker or by a person; a parked one does not, so that no sub-agent waits for the
+/// run that waits for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Concurrency {
     /// Of one environment.
@@ -39,5 +39,11 @@ impl ModelMax {
     #[must_use]
     pub fn is_limited(&self) -> bool {
         self.each.is_some() || !self.named.is_empty()
+    }
+
+    /// The limit of one model.
+    #[must_use]
+    pub fn of(&self, model: &str) -> Option<u32> {
+        self.named.get(model).copied().or(self.each)
     }
 }

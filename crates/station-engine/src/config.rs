@@ -2,9 +2,9 @@
 
 use crate::Clock;
 use crate::workspace::Workspace;
-use station_core::Secret;
 use station_core::budget::{Limits, Prices};
 use station_core::file::config::RateLimits;
+use station_core::{Concurrency, Secret};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,6 +49,9 @@ pub struct Config {
     pub discovery_ttl: Duration,
     /// Runs that may wait for a worker.
     pub queue_max: u32,
+    /// Runs that may be driven at a time of one environment, of one agent, with one model, over all who share the store.
+    /// Models are named as in an agent's file.
+    pub at_once: Concurrency,
     /// A call that waits for a person is answered as timed out after so long; `None`: it waits for ever.
     pub approval_timeout: Option<Duration>,
     /// Folders in which a worker's socket may lie, the best first; each is made for its owner alone.
@@ -114,6 +117,7 @@ impl Config {
             idle_close: Self::IDLE_CLOSE,
             discovery_ttl: Self::DISCOVERY_TTL,
             queue_max: Self::QUEUE_MAX,
+            at_once: Concurrency::UNLIMITED,
             approval_timeout: Some(Self::APPROVAL_TIMEOUT),
             socket_folders: Vec::new(),
             limits: Limits::default(),

@@ -18,10 +18,12 @@ use crate::reading::is_for_a_person;
 use crate::signals::Signals;
 use crate::spend::{self, Begun, Spending};
 use crate::variables::Brought;
-use crate::worker::{self, NEWER};
+use crate::worker;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use station_core::run::{Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, Waiting, Why};
+use station_core::run::{
+    Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, WaitKind, Waiting, WaitsOn, Why,
+};
 use station_core::{Error, Kind, Micros, ModelRef, Result, RunId};
 use station_llm::Patience;
 use station_store::Run;
@@ -68,7 +70,7 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     let entries = match read(station, run.id).await {
         // During a rolling update there is a version that knows what this one does not.
         Err(error) if error.kind() == Kind::Conflict => {
-            let on = format!("{NEWER}{error}");
+            let on = WaitsOn::new(WaitKind::NewerStation, error);
             station.store().let_go(run.id, lease.fence(), Some(&on), station.now()).await?;
             return Ok(Left::Parked);
         }
@@ -200,13 +202,12 @@ impl Drive<'_> {
             }
             Next::Park(Waiting::Children(_)) => self.park().await.map(Some),
             Next::Park(Waiting::Approval(effects)) => {
-                let on = format!("approval of {}", self.machine.in_words(&effects));
-                self.park_for_a_person(on).await.map(Some)
+                let calls = self.machine.in_words(&effects);
+                self.park_for_a_person(WaitsOn::new(WaitKind::Approval, calls)).await.map(Some)
             }
             Next::Park(Waiting::Person(effects)) => {
                 let calls = self.machine.in_words(&effects);
-                let on = format!("a person: the outcome of {calls} is unknown");
-                self.park_for_a_person(on).await.map(Some)
+                self.park_for_a_person(WaitsOn::new(WaitKind::Outcome, calls)).await.map(Some)
             }
         }
     }
@@ -218,12 +219,12 @@ impl Drive<'_> {
             return Err(Error::internal("parking a run", "its sub-agents have no runs"));
         }
         let on = children.iter().map(|child| format!("agent `{}` (run {})", child.agent_name, child.id));
-        let on = on.collect::<Vec<_>>().join(", ");
+        let on = WaitsOn::new(WaitKind::Agent, on.collect::<Vec<_>>().join(", "));
         self.flush(Standing::Waiting(on)).await?;
         Ok(Left::Waiting(children.iter().map(|child| child.id).collect()))
     }
 
-    async fn park_for_a_person(&mut self, on: String) -> Result<Left> {
+    async fn park_for_a_person(&mut self, on: WaitsOn) -> Result<Left> {
         self.flush(Standing::Parked(on)).await?;
         Ok(Left::Parked)
     }

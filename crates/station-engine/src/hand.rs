@@ -3,7 +3,7 @@
 use crate::follow::{Followed, Told};
 use crate::runs::{NewRun, RunRef};
 use crate::signals::Signals;
-use crate::worker::Held;
+use crate::worker::{Held, Worked};
 use crate::{AgentRef, Station, worker};
 use station_core::run::Status;
 use station_core::{Caller, Error, Kind, Result, RunId};
@@ -65,8 +65,9 @@ impl Station {
             }
             let signals = Signals::of_person(stop.clone(), &self.config().worker).resumed(self.now());
             match self.work_off_here(id, &signals, Held::Refuse).await {
-                Ok(()) => return self.run(id).await,
                 // Another was faster.
+                Ok(Worked::Taken) => {}
+                Ok(Worked::Off | Worked::Parked) => return self.run(id).await,
                 Err(error) if error.kind() == Kind::Busy => {}
                 Err(error) => return Err(error),
             }
@@ -74,10 +75,10 @@ impl Station {
     }
 
     /// Drives `id` here, heeding wishes to end it as they are heard.
-    pub(crate) async fn work_off_here(&self, id: RunId, signals: &Signals, held: Held) -> Result<()> {
+    pub(crate) async fn work_off_here(&self, id: RunId, signals: &Signals, held: Held) -> Result<Worked> {
         tokio::select! {
             biased;
-            done = worker::work_off(self, id, signals, held) => done.map(drop),
+            done = worker::work_off(self, id, signals, held) => done,
             never = self.heed_cancels() => match never {},
         }
     }

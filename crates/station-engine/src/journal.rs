@@ -7,7 +7,7 @@ use crate::lease::Lease;
 use crate::waiting::Outstanding;
 use crate::{Live, Seen, Station};
 use station_core::approval::Approved;
-use station_core::run::{Entry, Event, Machine, Status};
+use station_core::run::{Entry, Event, Machine, Status, WaitsOn};
 use station_core::{BlobHash, EffectId, Error, Fence, Kind, Micros, Result, RunId};
 use station_store::{Append, Appended, Charge, Ledger, NewApproval, NewRun, Refusal, Run, RunUpdate, Wait};
 use std::time::Duration;
@@ -84,12 +84,12 @@ pub(crate) enum Standing {
     Running,
     /// Let go of, for another driver.
     Queued,
-    /// Waits for its turn at something it may not ask so often: what, in words.
-    Paced(String),
-    /// Parked until its sub-agents have ended: what it waits for, in words.
-    Waiting(String),
-    /// Parked for something that is no run: what it waits for, in words.
-    Parked(String),
+    /// Waits for its turn at something it may not ask so often.
+    Paced(WaitsOn),
+    /// Parked until its sub-agents have ended.
+    Waiting(WaitsOn),
+    /// Parked for something that is no run.
+    Parked(WaitsOn),
     Ended(station_core::run::Outcome),
 }
 
@@ -230,7 +230,7 @@ impl Journal {
             tracing::warn!(run = %self.run, %error, "the journal could not be written; trying again");
             tokio::time::sleep(TRY_AGAIN_AFTER).await;
             // A commit whose answer was lost with the connection did happen.
-            appended = match self.is_kept(&append).await {
+            appended = match store.has_appended(&append).await {
                 Ok(true) => Ok(Appended::Done { children: Vec::new() }),
                 Ok(false) => store.append(append.clone()).await,
                 Err(error) => Err(error),
@@ -252,13 +252,6 @@ impl Journal {
             self.tell(Seen::Journal(Box::new(entry)));
         }
         Ok(None)
-    }
-
-    /// Whether the first entry of `append` is in the store as it is here.
-    async fn is_kept(&self, append: &Append) -> Result<bool> {
-        let Some(first) = append.entries.first() else { return Ok(false) };
-        let stored = self.station.store().journal(self.run, first.seq - 1, 1).await?;
-        Ok(stored.first() == Some(first))
     }
 
     /// Tells who watches about something that is not kept.
@@ -288,7 +281,7 @@ impl Journal {
 fn update(
     machine: &Machine,
     standing: Standing,
-    (waiting_on, waiting_since): (Option<String>, Option<Micros>),
+    (waiting_on, waiting_since): (Option<WaitsOn>, Option<Micros>),
     last: Option<&Entry>,
 ) -> RunUpdate {
     let waits_for_children = matches!(standing, Standing::Waiting(_));

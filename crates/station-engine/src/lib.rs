@@ -7,6 +7,7 @@
 
 mod agents;
 mod approvals;
+mod at_once;
 mod begin;
 mod budgets;
 mod bus;

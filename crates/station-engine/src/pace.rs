@@ -12,7 +12,7 @@ use crate::journal::Standing;
 use crate::lease::millis;
 use station_core::file::config::RateLimits;
 use station_core::rate::Bucket;
-use station_core::run::{Target, Todo};
+use station_core::run::{Target, Todo, WaitKind, WaitsOn};
 use station_core::{EnvironmentId, ModelRef, Result, RunId, Usage, budget, plural};
 use station_store::Wait;
 use std::collections::HashMap;
@@ -144,9 +144,9 @@ impl Drive<'_> {
             let standing = if is_parked {
                 self.journal.wait(Wait::Until(wakes_at));
                 self.station.rates().keep(self.run.id, Kept { at: now + wait, on: on.clone() }, now);
-                Standing::Parked(on.clone())
+                Standing::Parked(WaitsOn::new(WaitKind::Rate, &on))
             } else {
-                Standing::Paced(on.clone())
+                Standing::Paced(WaitsOn::new(WaitKind::Rate, &on))
             };
             self.flush(standing).await?;
             self.journal.tell(Seen::Paced { on, wait });

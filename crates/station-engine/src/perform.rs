@@ -3,7 +3,7 @@
 use crate::call::{self, Permit};
 use crate::lease::{Lease, millis};
 use crate::{Live, Seen, Station, results, waiting};
-use station_core::run::{AskFailure, Event, Reading, Settings};
+use station_core::run::{AskFailure, Event, Reading, Settings, WaitKind, WaitsOn};
 use station_core::{EffectId, Message, ModelRef, RunId, budget};
 use station_llm::{Delta, Patience, Repeat, Request};
 use std::collections::BTreeSet;
@@ -158,18 +158,20 @@ async fn note_retries(
         if after < NOTED_FROM {
             continue;
         }
-        let words = match failure {
-            AskFailure::RateLimited => format!("the rate limit of model {model}"),
-            _ => format!("another try of model {model}"),
+        let other = match failure {
+            AskFailure::RateLimited => {
+                WaitsOn::new(WaitKind::Rate, format!("the rate limit of model {model}"))
+            }
+            _ => WaitsOn::new(WaitKind::Model, format!("another try of model {model}")),
         };
-        note(station, on, &words).await;
+        note(station, on, &other).await;
         tokio::time::sleep(after).await;
         note(station, on, &waiting::of_model(model)).await;
     }
 }
 
-async fn note(station: &Station, on: &Seat<'_>, words: &str) {
-    if let Err(error) = station.store().note_waiting(on.run, on.lease.fence(), words, station.now()).await {
+async fn note(station: &Station, on: &Seat<'_>, other: &WaitsOn) {
+    if let Err(error) = station.store().note_waiting(on.run, on.lease.fence(), other, station.now()).await {
         tracing::debug!(run = %on.run, %error, "what the run waits for was not noted");
     }
 }

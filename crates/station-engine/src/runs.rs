@@ -2,11 +2,12 @@
 
 use crate::agents::AgentRef;
 use crate::budgets::RunBudget;
+use crate::hand::From;
 use crate::lease::millis;
 use crate::local::Ask;
 use crate::prepare::{RunRequest, first_model};
 use crate::signals::Signals;
-use crate::worker::Held;
+use crate::worker::{Held, Worked};
 use crate::{Station, carry, spend, worker};
 use station_core::budget::{Account, Amounts, Caps};
 use station_core::run::{Entry, Status};
@@ -144,9 +145,11 @@ impl Station {
     /// # Errors
     /// `NotFound`; `Busy` where a living worker has it; the store's. How the run itself ended is in its row.
     pub async fn work_off(&self, id: RunRef, stop: CancellationToken) -> Result<Run> {
-        let signals = Signals::of_person(stop, &self.config().worker);
-        self.work_off_here(id, &signals, Held::Refuse).await?;
-        self.run(id).await
+        let signals = Signals::of_person(stop.clone(), &self.config().worker);
+        match self.work_off_here(id, &signals, Held::Refuse).await? {
+            Worked::Off | Worked::Parked => self.run(id).await,
+            Worked::Taken => self.attend_run(&Caller::local(), id, From::Now, stop).await,
+        }
     }
 
     /// As [`Station::work_off`], for a driver that may leave first: cancelling `leave` gives the run back to the queue, as
@@ -207,9 +210,15 @@ impl Station {
                 .with_hint(format!("resume that one: `stn runs resume {root}`")));
         }
         let raise = if added.is_zero() { None } else { Some(self.raise(by, id, added).await?) };
-        let signals = Signals::of_person(stop, &self.config().worker).resumed(self.now()).raising(raise);
-        self.work_off_here(root, &signals, Held::Refuse).await?;
-        self.run(id).await
+        let signals = Signals::of_person(stop.clone(), &self.config().worker);
+        let signals = signals.resumed(self.now()).raising(raise);
+        match self.work_off_here(root, &signals, Held::Refuse).await? {
+            Worked::Off | Worked::Parked => self.run(id).await,
+            Worked::Taken => {
+                self.attend_run(by, root, From::Now, stop).await?;
+                self.run(id).await
+            }
+        }
     }
 
     /// The run with which `run` is driven: the first above it, itself included, that waits for no other to go on.

@@ -9,12 +9,11 @@ use crate::Station;
 use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
 use crate::tasks;
-use crate::worker::{self, Ours};
+use crate::worker::{self, Limits, Ours};
 use station_core::looking::LOOK_EVERY;
-use station_core::run::Status;
-use station_core::{Concurrency, Kind, Micros, ModelMax, Result};
+use station_core::run::{Status, WaitKind};
+use station_core::{Concurrency, Kind, Micros, Result};
 use station_store::{Run, RunFilter, Wanted};
-use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -30,9 +29,6 @@ pub struct Serve {
     pub workers: u32,
     /// How long calls that are out are waited for when the worker is told to stop: `execution.drain_s`.
     pub drain_for: Duration,
-    /// Runs at a time of one environment, of one agent, with one model, over all workers of the store. Models are
-    /// named as in an agent's file.
-    pub at_once: Concurrency,
 }
 
 impl Serve {
@@ -63,13 +59,14 @@ impl Station {
     }
 
     async fn work(&self, serve: &Serve, stop: &CancellationToken) -> Result<()> {
-        let serve = Serve { at_once: self.by_full_names(&serve.at_once), ..serve.clone() };
         let (since, look_at) = (self.now(), Instant::now());
-        let mut work = Work { serve, stop: stop.clone(), since, is_behind: false, look_at };
+        let serve = serve.clone();
+        let mut work =
+            Work { serve, at_once: self.at_once(), stop: stop.clone(), since, is_behind: false, look_at };
         let mut driving: JoinSet<()> = JoinSet::new();
         let (mut wakes, mut times) = (self.store().wakes(), self.store().times());
         // What an older Station could not read may be known to this one.
-        self.store().call_back(worker::NEWER, self.now()).await?;
+        self.store().call_back(WaitKind::NewerStation, self.now()).await?;
         // First those whose Station is known to be gone: of them most is known.
         self.look(&mut work, &mut driving).await?;
         // tracked: waited for below; it ends with `stop`.
@@ -113,7 +110,7 @@ impl Station {
         if n == 0 {
             return Ok(());
         }
-        let wanted = Wanted { n, at_once: work.serve.at_once.clone() };
+        let wanted = Wanted { n, at_once: work.at_once.clone() };
         let asked_at = self.since_boot();
         let owner = worker::owner(self)?;
         for (run, fence) in self.store().claim_next(&owner, millis(LEASE), &wanted, self.now()).await? {
@@ -140,12 +137,12 @@ impl Station {
                 work.is_behind = true;
                 break;
             }
-            match worker::claim(self, run.id).await {
+            match worker::claim(self, run.id, Limits::Hold).await {
                 Ok(Ours::Claimed(claimed)) => {
                     let (run, lease) = *claimed;
                     self.drive_on(work, run, lease, self.now(), driving);
                 }
-                Ok(Ours::Ended | Ours::Held(_)) => {}
+                Ok(Ours::Ended | Ours::Held(_) | Ours::Full(_)) => {}
                 // Its tool servers are still ending, and so are those of the others of that Station: next time.
                 Err(error) if error.kind() == Kind::Busy => {
                     tracing::warn!(run = %run.id, %error, "runs are not taken up yet");
@@ -168,23 +165,6 @@ impl Station {
         Ok(())
     }
 
-    /// Limits with the names of models that runs' rows have. Of two names of one model the stricter holds.
-    fn by_full_names(&self, at_once: &Concurrency) -> Concurrency {
-        let mut named = BTreeMap::new();
-        for (written, most) in &at_once.model_max.named {
-            let name = match self.models().named(written) {
-                Ok(model) => model.to_string(),
-                Err(error) => {
-                    tracing::warn!(model = %written, %error, "a limit names a model that is not known");
-                    written.clone()
-                }
-            };
-            named.entry(name).and_modify(|other: &mut u32| *other = (*other).min(*most)).or_insert(*most);
-        }
-        let model_max = ModelMax { each: at_once.model_max.each, named };
-        Concurrency { model_max, ..at_once.clone() }
-    }
-
     fn drive_on(&self, work: &Work, run: Run, lease: Lease, resumed_at: Micros, driving: &mut JoinSet<()>) {
         let signals = Signals::of_worker(work.stop.clone(), work.serve.drain_for).resumed(resumed_at);
         let station = self.clone();
@@ -199,6 +179,7 @@ impl Station {
 /// What every driver of one worker shares.
 struct Work {
     serve: Serve,
+    at_once: Concurrency,
     stop: CancellationToken,
     since: Micros,
     /// There are runs of processes that are gone, and no slot was free for them when it was looked last.

@@ -14,7 +14,7 @@ use station_core::budget::{
     self, Account, Amounts, Ancestor, CROWDED_FOR_MS, Caps, Claim, Limit, Measure, Measured, OUTPUT_TOKENS,
     Room,
 };
-use station_core::run::{Effect, Entry, Event, Machine, Status, Todo};
+use station_core::run::{Effect, Entry, Event, Machine, Status, Todo, WaitKind, WaitsOn};
 use station_core::{Answer, Micros, ModelRef, Result, RunId, Usage};
 use station_store::{Charge, Refusal, Run, Wait};
 use std::collections::HashMap;
@@ -271,11 +271,11 @@ impl Drive<'_> {
         let time_ms = refused.time_ms() + self.spending.take_time_ms(self.station.since_boot());
         let time = Amounts { time_ms, ..Amounts::default() };
         self.journal.charge(fresh.iter().map(|claim| counted(claim.account, Amounts::default(), time)));
-        let (words, left) = match refused {
+        let (on, left) = match refused {
             Refused::Unpriced(sentence) => self.wait_for_price(claims, &sentence),
             Refused::NoRoom(refusal) => self.wait_for_room(&limits, &refusal, now),
         };
-        self.flush(Standing::Parked(words)).await?;
+        self.flush(Standing::Parked(on)).await?;
         // Who changed the limits between the refusal and the parking did not see that this run waits. It is let go of by
         // now, so what fails from here on is not its driver's to try again.
         match self.is_still_kept(claims, &fresh).await {
@@ -297,26 +297,26 @@ impl Drive<'_> {
         Ok(false)
     }
 
-    fn wait_for_price(&mut self, claims: &[Claim], sentence: &str) -> (String, Left) {
+    fn wait_for_price(&mut self, claims: &[Claim], sentence: &str) -> (WaitsOn, Left) {
         // No budget: adding to one would not help it.
-        let words = format!("a price: {sentence}");
+        let on = WaitsOn::new(WaitKind::Price, sentence);
         if let Some(claim) = claims.iter().find(|claim| claim.caps.micro_usd.is_some()) {
-            let (account, sentence) = (claim.account, words.clone());
+            let (account, sentence) = (claim.account, on.words.clone());
             let event = self.machine.apply(Event::BudgetReached { account, sentence, until: None });
             self.journal.add(event);
         }
-        (words, Left::Parked)
+        (on, Left::Parked)
     }
 
-    fn wait_for_room(&mut self, limits: &[Limit], refusal: &Refusal, now: Micros) -> (String, Left) {
+    fn wait_for_room(&mut self, limits: &[Limit], refusal: &Refusal, now: Micros) -> (WaitsOn, Left) {
         let Refusal { charge, standing, room } = refusal;
         let (Room::Crowded(measure) | Room::Reached(measure)) = *room else {
-            return ("budget".to_owned(), Left::Crowded);
+            return (WaitsOn::new(WaitKind::Budget, "budget"), Left::Crowded);
         };
         let account = charge.account;
         let line = &self.spending.line;
         let culprit = budget::culprit(limits, line, self.run.environment, account, measure);
-        let words = budget::sentence(account, culprit, (&charge.caps, standing, *room));
+        let words = budget::sentence(account, culprit, (&charge.caps, standing, *room), &charge.spend);
         let crowded = matches!(room, Room::Crowded(_));
         let wakes_at =
             if crowded { Some(now.plus_ms(CROWDED_FOR_MS)) } else { account.day.map(budget::day_end) };
@@ -327,7 +327,8 @@ impl Drive<'_> {
             let event = self.machine.apply(event);
             self.journal.add(event);
         }
-        (words, if crowded { Left::Crowded } else { Left::Parked })
+        let left = if crowded { Left::Crowded } else { Left::Parked };
+        (WaitsOn::new(WaitKind::Budget, words), left)
     }
 }
 

@@ -3,18 +3,18 @@
 //! Kept on the run's row by every write, so that it costs none of its own; only a long wait before a retry is worth one.
 //! What a parked run waits for is said by whoever parks it (`Standing`).
 
-use station_core::run::{Effect, Entry, Event};
+use station_core::run::{Effect, Entry, Event, WaitKind, WaitsOn};
 use station_core::{EffectId, Micros, ModelRef};
 
 /// What is out, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Outstanding(Vec<(EffectId, String, Micros)>);
+pub(crate) struct Outstanding(Vec<(EffectId, WaitsOn, Micros)>);
 
 impl Outstanding {
     /// Takes in what happened.
     pub(crate) fn note(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::EffectStarted { id, effect } => self.0.push((*id, words(effect), entry.at)),
+            Event::EffectStarted { id, effect } => self.0.push((*id, of(effect), entry.at)),
             Event::Answered { id, .. }
             | Event::AskFailed { id, .. }
             | Event::Returned { id, .. }
@@ -43,29 +43,29 @@ impl Outstanding {
     }
 
     /// What is waited for, and since when.
-    pub(crate) fn oldest(&self) -> Option<(String, Micros)> {
-        let (_, words, since) = self.0.first()?;
+    pub(crate) fn oldest(&self) -> Option<(WaitsOn, Micros)> {
+        let (_, WaitsOn { kind, words }, since) = self.0.first()?;
         let others = match self.0.len() - 1 {
             0 => String::new(),
             n => format!(" and {n} more"),
         };
-        Some((format!("{words}{others}"), *since))
+        Some((WaitsOn { kind: *kind, words: format!("{words}{others}") }, *since))
     }
 }
 
-fn words(effect: &Effect) -> String {
+fn of(effect: &Effect) -> WaitsOn {
     match effect {
         Effect::Ask { model, .. } => of_model(model),
         Effect::Call { server, tool, .. } | Effect::Verify { server, tool, .. } => {
-            format!("tool `{tool}` of `{server}`")
+            WaitsOn::new(WaitKind::Tool, format!("tool `{tool}` of `{server}`"))
         }
-        Effect::Spawn { name, .. } => format!("agent `{name}`"),
+        Effect::Spawn { name, .. } => WaitsOn::new(WaitKind::Agent, format!("agent `{name}`")),
     }
 }
 
 /// The wait for a model's answer.
-pub(crate) fn of_model(model: &ModelRef) -> String {
-    format!("model {model}")
+pub(crate) fn of_model(model: &ModelRef) -> WaitsOn {
+    WaitsOn::new(WaitKind::Model, format!("model {model}"))
 }
 
 #[cfg(test)]
@@ -124,8 +124,9 @@ mod tests {
         ];
         for (at, (event, expected)) in (1..).zip(rows) {
             out.note(&Entry { seq: at, at: Micros(at), event });
-            let expected = expected.map(|(words, since)| (words.to_owned(), Micros(since)));
-            assert_eq!(out.oldest(), expected, "after entry {at}");
+            let oldest = out.oldest();
+            let oldest = oldest.as_ref().map(|(on, since)| (on.words.as_str(), since.0));
+            assert_eq!(oldest, expected, "after entry {at}");
         }
     }
 }

@@ -3,14 +3,14 @@
 //! The terminal's `agent run` is a worker whose queue holds one run; its sub-agents' runs are rows like any other, so
 //! a kill in the middle leaves a tree of runs that `resume` works off through the same lines.
 
-use crate::Station;
 use crate::drive::{Left, drive};
 use crate::journal::is_hiccup;
 use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
+use crate::{Station, at_once};
 use futures::future::{BoxFuture, FutureExt as _};
-use station_core::run::{DriverProcess, Entry, Event, Status};
-use station_core::{Error, Kind, Result, RunId};
+use station_core::run::{DriverProcess, Entry, Event, Status, WaitKind, WaitsOn};
+use station_core::{Concurrency, Error, Kind, Result, RunId};
 use station_mcp::Process;
 use station_store::{Claim, LeaseInfo, Owner, Run};
 use std::sync::OnceLock;
@@ -40,6 +40,16 @@ pub(crate) enum Worked {
     Off,
     /// It, or a run that it waits for, is parked for something that is no run.
     Parked,
+    /// Another living worker took it up while it waited here for its turn.
+    Taken,
+}
+
+/// Whether a claim keeps to the limits of what may be driven at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limits {
+    Hold,
+    /// It is only to be ended.
+    Lifted,
 }
 
 /// Works off `run` and the runs of its sub-agents until it has ended, or waits for something that is no run.
@@ -54,10 +64,26 @@ pub(crate) fn work_off<'a>(
 ) -> BoxFuture<'a, Result<Worked>> {
     async move {
         let mut held = held;
+        let mut kept = None;
         loop {
-            let (run, lease) = match claim(station, id).await? {
+            // Before it is asked, so that room that is made meanwhile is heard.
+            let mut wakes = station.store().wakes();
+            let limits = if signals.cancelled_by().is_some() { Limits::Lifted } else { Limits::Hold };
+            let (run, lease) = match claim(station, id, limits).await? {
                 Ours::Claimed(claimed) => *claimed,
                 Ours::Ended => return Ok(Worked::Off),
+                Ours::Full(words) => {
+                    if kept.as_ref() != Some(&words) {
+                        station.tell_hands(id, format!("run {id} waits: {words}"));
+                        kept = Some(words);
+                    }
+                    tokio::select! {
+                        () = signals.cancelled() => {}
+                        _ = tokio::time::timeout(LOOK_EVERY, wakes.next()) => {}
+                    }
+                    continue;
+                }
+                Ours::Held(_) if held == Held::Refuse && kept.is_some() => return Ok(Worked::Taken),
                 Ours::Held(lease) if held == Held::Refuse => {
                     return Err(Error::new(
                         Kind::Busy,
@@ -66,7 +92,6 @@ pub(crate) fn work_off<'a>(
                     .with_hint(format!("follow it with `stn runs inspect {id}`")));
                 }
                 Ours::Held(_) => {
-                    let mut wakes = station.store().wakes();
                     // Whether it was woken or has waited, it looks again.
                     drop(tokio::time::timeout(LOOK_EVERY, wakes.next()).await);
                     continue;
@@ -95,6 +120,7 @@ pub(crate) fn work_off<'a>(
                     if worked.into_iter().collect::<Result<Vec<Worked>>>()?.contains(&Worked::Parked) {
                         return Ok(Worked::Parked);
                     }
+                    kept = None;
                 }
             }
         }
@@ -138,16 +164,12 @@ pub(crate) async fn drive_claimed(
     left
 }
 
-/// What a run waits for whose journal this version cannot read.
-pub(crate) const NEWER: &str = "a newer Station: ";
-
 /// Gives a run back that could not be driven on. Where the store was away, or this driver too slow, the next who claims it
 /// tries again; anything else would only happen again, and waits for a person.
 async fn let_go(station: &Station, run: RunId, lease: &Lease, error: &Error) {
     let is_late = lease.check().is_err();
-    let on = (!is_late && !is_hiccup(error))
-        .then(|| format!("a person, because it could not be driven on: {error}"));
-    let gone = station.store().let_go(run, lease.fence(), on.as_deref(), station.now()).await;
+    let on = (!is_late && !is_hiccup(error)).then(|| WaitsOn::new(WaitKind::Fault, error));
+    let gone = station.store().let_go(run, lease.fence(), on.as_ref(), station.now()).await;
     if let Err(error) = gone {
         tracing::debug!(%run, %error, "its lease was not given back; it lapses");
     }
@@ -158,10 +180,12 @@ pub(crate) enum Ours {
     Claimed(Box<(Run, Lease)>),
     Ended,
     Held(LeaseInfo),
+    /// A limit keeps it, in words.
+    Full(String),
 }
 
-/// Claims one run under a new fence.
-pub(crate) async fn claim(station: &Station, id: RunId) -> Result<Ours> {
+/// Claims one run under a new fence. One that somebody asked to end is kept by no limit.
+pub(crate) async fn claim(station: &Station, id: RunId, limits: Limits) -> Result<Ours> {
     let store = station.store();
     let gone = || Error::not_found(format!("run {id} does not exist"));
     let run = store.run(id).await?.ok_or_else(gone)?;
@@ -175,13 +199,18 @@ pub(crate) async fn claim(station: &Station, id: RunId) -> Result<Ours> {
     };
     let dead = dead.map(|lease| lease.fence);
     let asked_at = station.since_boot();
-    match store.claim(id, &owner(station)?, millis(LEASE), dead, station.now()).await? {
+    let at_once = match limits {
+        Limits::Hold if run.cancel_requested_by.is_none() => station.at_once(),
+        Limits::Hold | Limits::Lifted => Concurrency::UNLIMITED,
+    };
+    match store.claim_within(&at_once, id, (&owner(station)?, millis(LEASE), dead), station.now()).await? {
         Claim::Claimed { fence, .. } => {
             Ok(Ours::Claimed(Box::new((run, Lease::new(station, id, fence, asked_at, before)))))
         }
         Claim::Final(_) => Ok(Ours::Ended),
         Claim::NotFound => Err(gone()),
         Claim::Held(lease) => Ok(Ours::Held(lease)),
+        Claim::Full(bound, most) => Ok(Ours::Full(at_once::in_words(&bound, most))),
     }
 }
 

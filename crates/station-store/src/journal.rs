@@ -11,7 +11,7 @@ use crate::runs::{self, NewRun, no_such};
 use crate::turns::{Appending, Reach};
 use crate::{Context, NewApproval, Store, approvals, standing};
 use station_core::approval::Approved;
-use station_core::run::{Entry, Event, Status};
+use station_core::run::{Entry, Event, Status, WaitsOn};
 use station_core::{BlobHash, EffectId, Error, Fence, Micros, Result, RunId, Usage};
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ pub struct RunUpdate {
     /// Where it stands.
     pub status: Status,
     /// What it waits for.
-    pub waiting_on: Option<String>,
+    pub waiting_on: Option<WaitsOn>,
     /// Since when, or since when it is in the queue.
     pub waiting_since: Option<Micros>,
     /// Whether it waits for its children. It is queued instead where none of them is still to end, and the last that
@@ -318,25 +318,25 @@ async fn wake(conn: &mut Conn, run: RunId, row: &RunUpdate) -> Result<()> {
 async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
     const TAKE: &str = "update agent_runs set journal_seq = $3
         where id = $1 and fence = $2 and journal_seq = $4";
-    // The first eight values of a row are those of a run that goes on, see `progress_values`.
+    // The first nine values of a row are those of a run that goes on, see `progress_values`.
     const TAKE_AND_UPDATE: &str = "update agent_runs set journal_seq = $3, waiting_on = $5, steps = $6,
             tool_calls = $7, tokens_input = $8, tokens_output = $9, tokens_cached = $10, tokens_reasoning = $11,
-            waiting_since = $12, status = $13, model = coalesce($14, model), answer = coalesce($15, answer),
-            error = coalesce($16, error), ended_at = coalesce($17, ended_at),
-            lease_until = case when $18 = 1 then null else lease_until end, waits_for_children = $19
+            waiting_since = $12, waiting_kind = $13, status = $14, model = coalesce($15, model),
+            answer = coalesce($16, answer), error = coalesce($17, error), ended_at = coalesce($18, ended_at),
+            lease_until = case when $19 = 1 then null else lease_until end, waits_for_children = $20
         where id = $1 and fence = $2 and journal_seq = $4";
     // Most appends of a run change no column that an index has: named, these would cost a page each, unchanged or not.
     const TAKE_AND_GO_ON: &str = "update agent_runs set journal_seq = $3, waiting_on = $5, steps = $6,
             tool_calls = $7, tokens_input = $8, tokens_output = $9, tokens_cached = $10, tokens_reasoning = $11,
-            waiting_since = $12
+            waiting_since = $12, waiting_kind = $13
         where id = $1 and fence = $2 and journal_seq = $4";
     // Without entries the end stays where it is, wherever that may be.
     const UPDATE: &str =
         "update agent_runs set journal_seq = journal_seq + $3 + $4, waiting_on = $5, steps = $6,
             tool_calls = $7, tokens_input = $8, tokens_output = $9, tokens_cached = $10, tokens_reasoning = $11,
-            waiting_since = $12, status = $13, model = coalesce($14, model), answer = coalesce($15, answer),
-            error = coalesce($16, error), ended_at = coalesce($17, ended_at),
-            lease_until = case when $18 = 1 then null else lease_until end, waits_for_children = $19
+            waiting_since = $12, waiting_kind = $13, status = $14, model = coalesce($15, model),
+            answer = coalesce($16, answer), error = coalesce($17, error), ended_at = coalesce($18, ended_at),
+            lease_until = case when $19 = 1 then null else lease_until end, waits_for_children = $20
         where id = $1 and fence = $2";
     const TOUCH: &str =
         "update agent_runs set journal_seq = journal_seq + $3 + $4 where id = $1 and fence = $2";
@@ -362,9 +362,9 @@ async fn take(conn: &mut Conn, append: &Append) -> Result<bool> {
 }
 
 /// What changes of a run that goes on.
-fn progress_values(row: &RunUpdate) -> [Value; 8] {
+fn progress_values(row: &RunUpdate) -> [Value; 9] {
     [
-        row.waiting_on.as_deref().map(storable).into(),
+        row.waiting_on.as_ref().map(|on| storable(&on.words)).into(),
         i64::from(row.steps).into(),
         i64::from(row.tool_calls).into(),
         count(row.usage.input),
@@ -372,6 +372,7 @@ fn progress_values(row: &RunUpdate) -> [Value; 8] {
         count(row.usage.cached),
         count(row.usage.reasoning),
         row.waiting_since.map(|at| at.0).into(),
+        row.waiting_on.as_ref().map(|on| on.kind.as_str()).into(),
     ]
 }
 

@@ -16,7 +16,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 11] = [
+const MIGRATIONS: [Migration; 12] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -60,6 +60,10 @@ const MIGRATIONS: [Migration; 11] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0011_down_since.sql"),
         postgres: include_str!("../migrations/postgres/0011_down_since.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0012_wait_kind.sql"),
+        postgres: include_str!("../migrations/postgres/0012_wait_kind.sql"),
     },
 ];
 

@@ -4,8 +4,8 @@ use crate::db::{Conn, Row, Value, storable, unreadable};
 use crate::lease::{self, LeaseInfo};
 use crate::seal::Place;
 use crate::{Context, ROWS_MAX, Store};
-use station_core::run::Status;
 use station_core::run::fork::ForkedFrom;
+use station_core::run::{Status, WaitKind};
 use station_core::{
     AgentId, EffectId, EnvironmentId, Error, Fence, Micros, Result, RunId, Secret, Usage, UserId,
 };
@@ -84,8 +84,10 @@ pub struct Run {
     pub depth: u32,
     /// Where it stands.
     pub status: Status,
-    /// What its driver waits for, or what it is parked for; [`Run::waits_on`] knows more.
+    /// What its driver waits for, or what it is parked for, in words; [`Run::waits_on`] knows more.
     pub waiting_on: Option<String>,
+    /// What sort of thing that is, where it is known.
+    pub waiting_kind: Option<WaitKind>,
     /// Since when it does, or since when it is in the queue.
     pub waiting_since: Option<Micros>,
     /// The model it asks, or will ask first.
@@ -135,6 +137,15 @@ impl Run {
         };
         Some((on?, self.waiting_since.unwrap_or(self.created_at)))
     }
+
+    /// What sort of thing it waits for; `None` where it is over, or where that is not known.
+    #[must_use]
+    pub fn waits_on_kind(&self) -> Option<WaitKind> {
+        match self.status {
+            Status::Queued => Some(WaitKind::Worker),
+            _ => self.waits_on().and(self.waiting_kind),
+        }
+    }
 }
 
 /// Which runs are wanted; `None` means any.
@@ -176,7 +187,7 @@ macro_rules! select_runs {
     ($rest:literal) => {
         concat!(
             "select r.id, r.agent_id, a.name, r.environment_id, e.name, r.task, r.request, r.parent_id,
-                r.parent_effect, r.depth, r.status, r.waiting_on, r.waiting_since, r.model, r.answer, r.error, r.steps,
+                r.parent_effect, r.depth, r.status, r.waiting_on, r.waiting_kind, r.waiting_since, r.model, r.answer, r.error, r.steps,
                 r.tool_calls, r.tokens_input, r.tokens_output, r.tokens_cached, r.tokens_reasoning,
                 r.priority, r.cancel_requested_by, r.created_at, r.started_at, r.resumed_at, r.ended_at,
                 r.forked_from, r.forked_at_step,
@@ -366,6 +377,7 @@ pub(crate) fn read_run(mut row: Row) -> Result<Run> {
         depth: row.count()?,
         status: read_status(&row.text()?)?,
         waiting_on: row.opt_text()?,
+        waiting_kind: row.opt_text()?.and_then(|word| WaitKind::from_word(&word)),
         waiting_since: row.opt_int()?.map(Micros),
         model: row.opt_text()?,
         answer: row.opt_text()?,

@@ -20,6 +20,8 @@ pub(crate) enum Reach {
     Queue,
     /// One run.
     Run(RunId),
+    /// One run, and the queue as a whole: what is counted when it is taken must hold until COMMIT.
+    Claim(RunId),
     /// The end of the audit's chain, and the run that is decided about, where there is one.
     Audit(Option<RunId>),
     /// The ledger of budgets: what it says must hold until COMMIT.
@@ -50,7 +52,7 @@ impl Reach {
         match self {
             Self::Nothing | Self::Queue | Self::Fork { .. } | Self::Ledger | Self::Blobs => None,
             Self::Audit(run) => run,
-            Self::Run(run) | Self::Append(Appending { run, .. }) => Some(run),
+            Self::Run(run) | Self::Claim(run) | Self::Append(Appending { run, .. }) => Some(run),
         }
     }
 
@@ -61,6 +63,7 @@ impl Reach {
             | Self::Queue
             | Self::Fork { .. }
             | Self::Run(_)
+            | Self::Claim(_)
             | Self::Audit(_)
             | Self::Ledger
             | Self::Blobs => false,
@@ -71,14 +74,18 @@ impl Reach {
         match self {
             Self::Ledger => true,
             Self::Append(appending) => appending.has_charges,
-            Self::Nothing | Self::Queue | Self::Fork { .. } | Self::Run(_) | Self::Audit(_) | Self::Blobs => {
-                false
-            }
+            Self::Nothing
+            | Self::Queue
+            | Self::Fork { .. }
+            | Self::Run(_)
+            | Self::Claim(_)
+            | Self::Audit(_)
+            | Self::Blobs => false,
         }
     }
 
     fn is_queueing(self) -> bool {
-        matches!(self, Self::Queue | Self::Fork { is_counted: true })
+        matches!(self, Self::Queue | Self::Claim(_) | Self::Fork { is_counted: true })
     }
 
     fn is_naming(self) -> bool {

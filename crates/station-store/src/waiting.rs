@@ -3,7 +3,7 @@
 use crate::Store;
 use crate::db::storable;
 use crate::turns::Reach;
-use station_core::run::Status;
+use station_core::run::{Status, WaitKind, WaitsOn};
 use station_core::{Fence, Micros, Result, RunId};
 
 impl Store {
@@ -12,13 +12,14 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn note_waiting(&self, run: RunId, fence: Fence, on: &str, since: Micros) -> Result<()> {
-        const SQL: &str = "update agent_runs set waiting_on = $3, waiting_since = $4
+    pub async fn note_waiting(&self, run: RunId, fence: Fence, on: &WaitsOn, since: Micros) -> Result<()> {
+        const SQL: &str = "update agent_runs set waiting_on = $3, waiting_since = $4, waiting_kind = $5
             where id = $1 and fence = $2 and status = 'running'";
-        let input = (run, fence, storable(on), since);
-        self.write_reaching(Reach::Run(run), input, |conn, (run, fence, on, since)| {
+        let input = (run, fence, (storable(&on.words), on.kind), since);
+        self.write_reaching(Reach::Run(run), input, |conn, (run, fence, (on, kind), since)| {
             Box::pin(async move {
-                let values = vec![run.0.into(), fence.0.into(), on.as_str().into(), since.0.into()];
+                let on = on.as_str().into();
+                let values = vec![run.0.into(), fence.0.into(), on, since.0.into(), kind.as_str().into()];
                 conn.exec(SQL, values).await.map(drop)
             })
         })
@@ -30,11 +31,12 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn let_go(&self, run: RunId, fence: Fence, on: Option<&str>, now: Micros) -> Result<bool> {
+    pub async fn let_go(&self, run: RunId, fence: Fence, on: Option<&WaitsOn>, now: Micros) -> Result<bool> {
         const SQL: &str =
-            "update agent_runs set status = $3, waiting_on = $4, waiting_since = $5, lease_until = null
+            "update agent_runs set status = $3, waiting_on = $4, waiting_since = $5, waiting_kind = $6,
+                lease_until = null
             where id = $1 and fence = $2 and status = 'running'";
-        let input = (run, fence, on.map(storable), now);
+        let input = (run, fence, on.map(|on| (storable(&on.words), on.kind)), now);
         self.write_reaching(Reach::Run(run), input, |conn, (run, fence, on, now)| {
             Box::pin(async move {
                 let status = if on.is_some() { Status::Waiting } else { Status::Queued };
@@ -42,8 +44,9 @@ impl Store {
                     run.0.into(),
                     fence.0.into(),
                     status.as_str().into(),
-                    on.as_deref().into(),
+                    on.as_ref().map(|(words, _)| words.as_str()).into(),
                     now.0.into(),
+                    on.as_ref().map(|(_, kind)| kind.as_str()).into(),
                 ];
                 let is_gone = conn.exec(SQL, values).await? > 0;
                 conn.news().freed |= is_gone;
@@ -54,23 +57,22 @@ impl Store {
         .await
     }
 
-    /// Puts runs back in the queue that are parked for what begins with `on`; how many.
+    /// Puts runs back in the queue that are parked for something of this kind; how many.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn call_back(&self, on: &'static str, now: Micros) -> Result<u64> {
-        const WAIT: &str = "select count(*) from agent_runs where status = 'waiting' and waiting_on like $1";
+    pub async fn call_back(&self, on: WaitKind, now: Micros) -> Result<u64> {
+        const WAIT: &str = "select count(*) from agent_runs where status = 'waiting' and waiting_kind = $1";
         const SQL: &str = "update agent_runs set status = 'queued', waiting_on = null, waiting_since = $2,
                 waits_for_children = 0
-            where status = 'waiting' and waiting_on like $1";
-        let pattern = format!("{on}%");
-        let row = self.read().await?.row(WAIT, vec![pattern.as_str().into()]).await?;
+            where status = 'waiting' and waiting_kind = $1";
+        let row = self.read().await?.row(WAIT, vec![on.as_str().into()]).await?;
         if row.map(|mut row| row.int()).transpose()?.unwrap_or(0) == 0 {
             return Ok(0);
         }
-        self.write_reaching(Reach::Queue, (pattern, now), |conn, (pattern, now)| {
+        self.write_reaching(Reach::Queue, (on, now), |conn, (on, now)| {
             Box::pin(async move {
-                let n = conn.exec(SQL, vec![pattern.as_str().into(), now.0.into()]).await?;
+                let n = conn.exec(SQL, vec![on.as_str().into(), now.0.into()]).await?;
                 conn.news().queued |= n > 0;
                 Ok(n)
             })

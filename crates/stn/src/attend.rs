@@ -7,7 +7,7 @@ use crate::out::Tone;
 use crate::session::Session;
 use crate::waits;
 use station_core::budget::Amounts;
-use station_core::run::{Event, Outcome, Status};
+use station_core::run::{Event, Outcome, Status, WaitKind};
 use station_core::{Error, Kind, RunId};
 use station_engine::{From, Run, Station};
 use station_server::wire;
@@ -97,6 +97,9 @@ pub(crate) async fn attend(
             Drive::Handed(from) => station.attend_run(&session.by, id, from, stop.clone()).await,
         }
     };
+    if !matches!(drive, Drive::Handed(_)) {
+        session.out.note(Tone::Quiet, &format!("Driving run {id} here."));
+    }
     let doing = format!("run {id} is working");
     let told = told(session, station, id, drive).await?;
     let followed = follow_on(session.out, station, tell, &doing, told, work);
@@ -200,7 +203,7 @@ pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) 
             for hint in waits::of_tree(session, station, run).await? {
                 out.hint(&hint);
             }
-            if !waits::is_limit(&on) {
+            if !run.waits_on_kind().is_some_and(WaitKind::is_limit) {
                 out.hint(&format!(
                     "go on with `stn runs resume {}`; a running `stn serve` does so by itself",
                     run.id

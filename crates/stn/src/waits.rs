@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::session::Session;
 use station_core::budget::{Account, Scope};
-use station_core::run::Status;
+use station_core::run::{Status, WaitKind};
 use station_engine::{Run, RunDetails, Station};
 
 /// Runs of one tree that are looked at: more of them wait for the same person, who sees the rest when these are decided.
@@ -47,7 +47,7 @@ pub(crate) fn of_run(details: &RunDetails) -> Vec<String> {
 /// Hint for the limit, or the price, that keeps a run.
 fn of_limit(details: &RunDetails) -> Option<String> {
     let (run, account, on) = (details.run.id, details.kept_by()?, details.run.waiting_on.as_deref()?);
-    if is_price(on) {
+    if details.run.waits_on_kind() == Some(WaitKind::Price) {
         let root = details.run.parent.unwrap_or(run);
         return Some(format!("write the price into config.yaml, then `stn runs resume {root}`"));
     }
@@ -60,13 +60,4 @@ fn of_limit(details: &RunDetails) -> Option<String> {
             "`stn budget list` shows where that limit is written; the day ends at midnight UTC".to_owned(),
         ),
     }
-}
-
-/// Whether a run that waits for this waits until somebody changes a limit, or says what a model costs.
-pub(crate) fn is_limit(waiting_on: &str) -> bool {
-    waiting_on.starts_with("budget") || is_price(waiting_on)
-}
-
-fn is_price(waiting_on: &str) -> bool {
-    waiting_on.starts_with("a price")
 }

@@ -274,6 +274,7 @@ pub fn sentence(
     account: Account,
     limit: Option<&Limit>,
     (caps, standing, room): (&Caps, &Standing, Room),
+    wanted: &Amounts,
 ) -> String {
     let (Room::Reached(measure) | Room::Crowded(measure)) = room else { return "budget".to_owned() };
     let cap = caps.get(measure).unwrap_or(0).saturating_add(standing.added.get(measure));
@@ -294,8 +295,13 @@ pub fn sentence(
             measure.show(cap)
         ),
         Room::Free | Room::Reached(_) => {
+            // The calls of one turn are begun together or not at all.
+            let wanted = match (measure, wanted.calls) {
+                (Measure::Calls, n) if n > 1 && spent < cap => format!(", and {n} are wanted at once"),
+                _ => String::new(),
+            };
             format!(
-                "budget: {whose} has spent {} of {}{today}{source}",
+                "budget: {whose} has spent {} of {}{today}{wanted}{source}",
                 measure.show(spent),
                 measure.show(cap)
             )

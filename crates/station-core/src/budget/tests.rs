@@ -202,7 +202,25 @@ fn who_has_to_wait_is_told_by_whose_limit() {
             "budget: environment 5 has 10.02 USD of 10.00 USD reserved for requests that are out today",
         ),
     ] {
-        assert_eq!(sentence(account, limit, (&caps, &standing, room)), expected);
+        let wanted = Amounts { micro_usd: 2, ..Amounts::default() };
+        assert_eq!(sentence(account, limit, (&caps, &standing, room), &wanted), expected);
+    }
+}
+
+#[test]
+fn calls_that_are_wanted_together_are_counted_in_what_is_told() {
+    let account = Account { scope: Scope::Run(RunId(7)), day: None };
+    let caps = Caps { calls: Some(2), ..Caps::default() };
+    for (spent, wanted, expected) in [
+        (0, 3, "budget: run 7 has spent 0 tool calls of 2 tool calls, and 3 are wanted at once"),
+        (1, 2, "budget: run 7 has spent 1 tool call of 2 tool calls, and 2 are wanted at once"),
+        (2, 1, "budget: run 7 has spent 2 tool calls of 2 tool calls"),
+        (2, 2, "budget: run 7 has spent 2 tool calls of 2 tool calls"),
+    ] {
+        let of = |calls| Amounts { calls, ..Amounts::default() };
+        let standing = Standing { spent: of(spent), ..Standing::default() };
+        let room = Room::Reached(Measure::Calls);
+        assert_eq!(sentence(account, None, (&caps, &standing, room), &of(wanted)), expected);
     }
 }
 

@@ -25,6 +25,7 @@ mod taken;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod wait;
 
 pub use compaction::{Compaction, CompactionReason, Cut, window};
 pub use effect::{AskFailure, Effect, UnknownPolicy, Why};
@@ -39,3 +40,4 @@ pub use outcome::{Failure, Outcome, Status, child_text};
 pub use results::{READER, RESULT_BYTES_MAX, Reading, Source, Whole, reader};
 pub use spend::Reservation;
 pub use taken::{Made, MadeEnd, Taken, steps_taken};
+pub use wait::{WaitKind, WaitsOn};

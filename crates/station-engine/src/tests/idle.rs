@@ -5,7 +5,7 @@ use super::simulation::world::Shared;
 use crate::Serve;
 use crate::lease::{LEASE, millis};
 use station_core::run::Status;
-use station_core::{Caller, Concurrency, Micros, RunId};
+use station_core::{Caller, Micros, RunId};
 use station_store::{Append, Claim, Ledger, NewRun, Owner, RunUpdate, Wait};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -29,21 +29,24 @@ async fn pass(scene: &Scene, all: Duration, step: Duration, is_over: impl AsyncF
     passed
 }
 
-/// A run that is parked until `at`, by another process.
-async fn parked_until(scene: &Scene, at: Micros) -> RunId {
-    let store = &scene.store;
+/// A run of the queue.
+async fn queued(scene: &Scene) -> RunId {
     let new = NewRun::new(scene.agents[0], scene.environment, Caller::LOCAL_USER, "do it");
-    let run = store.enqueue(&new, None, scene.now()).await.expect("the store works");
+    scene.store.enqueue(&new, None, scene.now()).await.expect("the store works")
+}
+
+/// Another process takes the run and parks it, until then or until somebody acts.
+async fn park(scene: &Scene, run: RunId, wait: Wait) {
+    let store = &scene.store;
     let owner = Owner { worker: "other".to_owned(), host: "elsewhere".to_owned(), pid: 1, pid_start: 1 };
     let claim = store.claim(run, &owner, millis(LEASE), None, scene.now()).await.expect("the store works");
-    let Claim::Claimed { fence, .. } = claim else { panic!("it is in the queue: {claim:?}") };
+    let Claim::Claimed { fence, .. } = claim else { panic!("nobody has it: {claim:?}") };
     let park = Append {
         row: Some(RunUpdate::new(Status::Waiting)),
-        ledger: Ledger { charges: Vec::new(), wait: Wait::Until(at) },
+        ledger: Ledger { charges: Vec::new(), wait },
         ..Append::new(run, fence, Vec::new())
     };
     store.append(park).await.expect("the store works");
-    run
 }
 
 #[test]
@@ -51,15 +54,18 @@ fn an_idle_worker_looks_twice_a_minute_and_sees_in_time_what_is_due() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.expect("a runtime can be made").block_on(async {
         let scene = Scene::new(Stakes::High).await;
-        let waits = parked_until(&scene, Micros(scene.now().0 + 2 * 3_600_000_000 + 7_300_000)).await;
+        let (first, second) = (queued(&scene).await, queued(&scene).await);
+        let at = |after_ms: i64| Wait::Until(Micros(scene.now().0 + after_ms * 1_000));
+        park(&scene, first, at(2 * 3_600_000 + 7_300)).await;
+        park(&scene, second, Wait::Keep).await;
         let station = scene.station(&Shared::new(1), "worker");
         let stop = CancellationToken::new();
-        let serve =
-            Serve { workers: 4, drain_for: Duration::ZERO, at_once: Concurrency::UNLIMITED };
+        let serve = Serve { workers: 4, drain_for: Duration::ZERO };
         let (worker, told) = (station.clone(), stop.clone());
         let working = tokio::spawn(async move { worker.serve(&serve, told).await });
         let is_parked = async |run| {
-            scene.store.run(run).await.expect("the store works").expect("it is there").status == Status::Waiting
+            scene.store.run(run).await.expect("the store works").expect("it is there").status
+                == Status::Waiting
         };
 
         // Each look asks for work in one transaction; nothing else writes.
@@ -69,14 +75,14 @@ fn an_idle_worker_looks_twice_a_minute_and_sees_in_time_what_is_due() {
             let looks = station.commits() - before;
             assert!(LOOKS.contains(&looks), "{looks} looks in hour {hour}");
         }
-        assert!(is_parked(waits).await);
+        assert!(is_parked(first).await && is_parked(second).await);
         let step = Duration::from_millis(10);
-        let waited = pass(&scene, HOUR, step, async || !is_parked(waits).await).await;
+        let waited = pass(&scene, HOUR, step, async || !is_parked(first).await).await;
         assert!((7_300..7_400).contains(&waited.as_millis()), "its time came after 7.3 s, not {waited:?}");
 
         // One that is parked while the worker sleeps, for a shorter time than that sleep.
-        let waits = parked_until(&scene, Micros(scene.now().0 + 3_200_000)).await;
-        let waited = pass(&scene, HOUR, step, async || !is_parked(waits).await).await;
+        park(&scene, second, at(3_200)).await;
+        let waited = pass(&scene, HOUR, step, async || !is_parked(second).await).await;
         assert!((3_200..3_300).contains(&waited.as_millis()), "its time came after 3.2 s, not {waited:?}");
         stop.cancel();
         working.await.expect("it does not panic").expect("the store works");

@@ -5,7 +5,7 @@ use expect_test::expect;
 use serde_json::json;
 use station_core::budget::{Amounts, Caps, Limits, Measure, Period, Price, Prices, Scope};
 use station_core::run::{Event, Status};
-use station_core::{Answer, Caller, Concurrency, Message, RunId, Stop, Usage};
+use station_core::{Answer, Caller, Message, RunId, Stop, Usage};
 use station_engine::{BudgetRef, Clock, Config, NewRun, RunDetails, Seen, Serve};
 use station_llm::Script;
 use station_llm::script::{answers, calls, reply};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 fn ten_slots() -> Serve {
-    Serve { workers: 10, drain_for: Duration::from_millis(200), at_once: Concurrency::UNLIMITED }
+    Serve { workers: 10, drain_for: Duration::from_millis(200) }
 }
 
 /// What each scripted answer costs in tokens.

@@ -4,7 +4,7 @@ use crate::home::{Home, outline};
 use serde_json::json;
 use station_core::run::{Event, Status};
 use station_core::sync::Change;
-use station_core::{Caller, Concurrency, EnvironmentName};
+use station_core::{Caller, EnvironmentName};
 use station_engine::{Clock, Config, NewRun, Seen, Serve, SyncOptions};
 use station_llm::Script;
 use station_llm::script::{calls, reply};
@@ -94,7 +94,7 @@ async fn a_run_that_is_resumed_late_has_the_time_it_had_left() {
     // A worker that is stopped while the model is asked lets go of the run.
     let stop = CancellationToken::new();
     let mut watch = open.station.watch();
-    let serve = Serve { workers: 1, drain_for: Duration::ZERO, at_once: Concurrency::UNLIMITED };
+    let serve = Serve { workers: 1, drain_for: Duration::ZERO };
     let (served, ()) = tokio::join!(open.station.serve(&serve, stop.clone()), async {
         while let Some(Ok(live)) = watch.next().await {
             if let Seen::Journal(entry) = live.seen

@@ -78,11 +78,7 @@ async fn the_end_of_a_runs_time_and_of_its_worker_end_the_wait() {
 
     let left = start(&open, None).await;
     let stop = CancellationToken::new();
-    let serve = Serve {
-        workers: 1,
-        drain_for: Duration::from_secs(600),
-        at_once: station_core::Concurrency::UNLIMITED,
-    };
+    let serve = Serve { workers: 1, drain_for: Duration::from_secs(600) };
     let (served, ()) = tokio::join!(open.station.serve(&serve, stop.clone()), async {
         paced(&open).await;
         stop.cancel();
@@ -102,11 +98,7 @@ async fn a_run_that_waits_for_its_turn_keeps_no_slot_from_others() {
     let open = home.open_with(slow(&home), script()).await;
     open.sync("default").await;
     let (slow, stop) = (start(&open, None).await, CancellationToken::new());
-    let serve = Serve {
-        workers: 1,
-        drain_for: Duration::from_secs(600),
-        at_once: station_core::Concurrency::UNLIMITED,
-    };
+    let serve = Serve { workers: 1, drain_for: Duration::from_secs(600) };
     let (served, ()) = tokio::join!(open.station.serve(&serve, stop.clone()), async {
         paced(&open).await;
         let new = NewRun { task: "x".to_owned(), ..NewRun::default() };

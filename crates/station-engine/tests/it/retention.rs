@@ -45,11 +45,7 @@ async fn a_worker_removes_what_ended_long_ago() {
     clock.fetch_add(2 * DAY, Ordering::SeqCst);
     assert_eq!(open.station.prunable_runs(&by, 30).await.expect("the store works").runs, 2);
 
-    let serve = Serve {
-        workers: 1,
-        drain_for: Duration::from_secs(1),
-        at_once: station_core::Concurrency::UNLIMITED,
-    };
+    let serve = Serve { workers: 1, drain_for: Duration::from_secs(1) };
     let stop = CancellationToken::new();
     let (served, ()) = tokio::join!(open.station.serve(&serve, stop.clone()), async {
         // The queued one ends as cancelled, just now; the old one goes with its sub-agent's.

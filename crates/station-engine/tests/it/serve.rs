@@ -4,14 +4,14 @@ use crate::home::{Home, Open, outline};
 use serde_json::json;
 use station_core::run::Status;
 use station_core::{Caller, Concurrency, ModelMax, RunId};
-use station_engine::{NewRun, RunDetails, Serve};
+use station_engine::{Config, NewRun, RunDetails, Seen, Serve};
 use station_llm::Script;
 use station_llm::script::{calls, reply};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 fn serving() -> Serve {
-    Serve { workers: 4, drain_for: Duration::from_millis(200), at_once: Concurrency::UNLIMITED }
+    Serve { workers: 4, drain_for: Duration::from_millis(200) }
 }
 
 /// Queues `n` runs of `agent`.
@@ -173,12 +173,12 @@ async fn a_cancelled_coordinator_lets_its_sub_agents_end_first_on_the_only_slot(
             "echo" => calls([("echo", json!({"text": "a"}))]),
             _ => calls([("__agent_helper", json!({"task": "a"}))]),
         });
-        let open = home.open(script).await;
+        let open = home.open_with(Config { at_once, ..home.config() }, script).await;
         open.sync("default").await;
         let parked = open.run("boss", "look around").await;
         assert_eq!(parked.run.status, Status::Waiting, "{}", outline(&parked));
         open.station.cancel_run(&Caller::local(), parked.run.id).await.expect("it has not ended");
-        let one_slot = Serve { workers: 1, at_once, ..serving() };
+        let one_slot = Serve { workers: 1, ..serving() };
         let ids = [parked.run.id, parked.children[0].id];
         let ended = serve_until(&one_slot, &open, &ids, |details| details.run.status.is_final()).await;
         let adopted = outline(&ended[0]).matches("adopted").count();
@@ -224,19 +224,111 @@ async fn a_person_and_a_worker_share_a_store() {
 async fn a_model_is_asked_by_as_many_runs_as_it_may() {
     let home = Home::new();
     home.agent("default", "big", "model: script/big").agent("default", "small", "model: script/small");
-    let open = home.open(Script::from_fn(|_| reply("done").after(Duration::from_millis(5)))).await;
+    let model_max = ModelMax { each: None, named: [("script/big".to_owned(), 1)].into() };
+    let at_once = Concurrency { model_max, ..Concurrency::UNLIMITED };
+    let script = Script::from_fn(|_| reply("done").after(Duration::from_millis(5)));
+    let open = home.open_with(Config { at_once, ..home.config() }, script).await;
     open.sync("default").await;
     let ids = [queue(&open, "big", 5).await, queue(&open, "small", 1).await].concat();
     let queued = open.show(ids[0]).await.run;
     assert_eq!(queued.model.as_deref(), Some("script/big"), "it is known when the run is queued");
-    let model_max = ModelMax { each: None, named: [("script/big".to_owned(), 1)].into() };
-    let serve = Serve { at_once: Concurrency { model_max, ..Concurrency::UNLIMITED }, ..serving() };
-    let ended = serve_until(&serve, &open, &ids, |details| details.run.status.is_final()).await;
+    let ended = serve_until(&serving(), &open, &ids, |details| details.run.status.is_final()).await;
+    one_after_the_other(&ended[..5]);
+    open.close().await;
+}
+
+fn one_after_the_other(runs: &[RunDetails]) {
     let mut spans: Vec<_> =
-        ended[..5].iter().map(|it| (it.run.started_at.expect("claimed"), it.run.ended_at)).collect();
+        runs.iter().map(|it| (it.run.started_at.expect("claimed"), it.run.ended_at)).collect();
     spans.sort();
     for pair in spans.windows(2) {
         assert!(pair[0].1 <= Some(pair[1].0), "two at once: {spans:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_people_drive_keeps_to_the_limits_too_and_says_what_it_waits_for() {
+    for (at_once, waits) in [
+        (Concurrency { environment_max: Some(1), ..Concurrency::UNLIMITED }, "1 run in its environment is"),
+        (Concurrency { agent_max: Some(1), ..Concurrency::UNLIMITED }, "1 run of its agent is"),
+        (
+            Concurrency {
+                model_max: ModelMax { each: Some(1), ..ModelMax::default() },
+                ..Concurrency::UNLIMITED
+            },
+            "1 run with model script/one is",
+        ),
+    ] {
+        let home = Home::new();
+        home.agent("default", "talker", "model: script/one");
+        let script = Script::from_fn(|_| reply("done").after(Duration::from_millis(50)));
+        let open = home.open_with(Config { at_once, ..home.config() }, script).await;
+        open.sync("default").await;
+        let ids = queue(&open, "talker", 3).await;
+        let mut watch = open.station.watch();
+        let ended = tokio::join!(open.work_off(ids[0]), open.work_off(ids[1]), open.work_off(ids[2]));
+        one_after_the_other(&[ended.0, ended.1, ended.2]);
+        let mut told = Vec::new();
+        while let Some(live) = watch.try_next() {
+            if let Seen::Hands(words) = live.seen {
+                told.push(words);
+            }
+        }
+        assert!(told.len() >= 2 && told.iter().all(|told| told.contains(waits)), "{told:?}");
+        open.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_coordinator_at_the_limit_is_not_in_the_way_of_its_sub_agents() {
+    let home = Home::new();
+    home.agent("default", "boss", "model: script/one\nagents: [helper]").agent(
+        "default",
+        "helper",
+        "model: script/one",
+    );
+    let script = Script::from_fn(|request| match (request.tools.is_empty(), request.messages.last()) {
+        (true, _) => reply("helped"),
+        (false, Some(station_core::Message::Tool { .. })) => reply("done"),
+        (false, _) => {
+            calls([("__agent_helper", json!({"task": "a"})), ("__agent_helper", json!({"task": "b"}))])
+        }
+    });
+    let at_once = Concurrency { environment_max: Some(1), ..Concurrency::UNLIMITED };
+    let open = home.open_with(Config { at_once, ..home.config() }, script).await;
+    open.sync("default").await;
+    let run = open.run("boss", "look around").await;
+    assert_eq!(run.run.answer.as_deref(), Some("done"), "{}", outline(&run));
+    let children = [open.show(run.children[0].id).await, open.show(run.children[1].id).await];
+    one_after_the_other(&children);
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_its_turn_ends_when_it_is_told_to() {
+    let home = Home::new();
+    home.agent("default", "talker", "model: script/one");
+    let script = Script::from_fn(|_| reply("done").after(Duration::from_secs(3_600)));
+    let at_once = Concurrency { environment_max: Some(1), ..Concurrency::UNLIMITED };
+    let open = home.open_with(Config { at_once, ..home.config() }, script).await;
+    open.sync("default").await;
+    let ids = queue(&open, "talker", 2).await;
+    let (stop_first, stop_second) = (CancellationToken::new(), CancellationToken::new());
+    let mut watch = open.station.watch();
+    let (first, second, ()) = tokio::join!(
+        open.station.work_off(ids[0], stop_first.clone()),
+        open.station.work_off(ids[1], stop_second.clone()),
+        async {
+            while !matches!(watch.next().await, Some(Ok(live)) if matches!(live.seen, Seen::Hands(_))) {}
+            stop_second.cancel();
+            while open.show(ids[1]).await.run.status != Status::Cancelled {
+                tokio::task::yield_now().await;
+            }
+            stop_first.cancel();
+        }
+    );
+    for ended in [first, second] {
+        assert_eq!(ended.expect("the store works").status, Status::Cancelled);
     }
     open.close().await;
 }

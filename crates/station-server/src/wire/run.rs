@@ -2,6 +2,7 @@
 
 use super::{Approval, Entry, ErrorBody, Spent};
 use serde::Serialize;
+use station_core::run::WaitKind;
 
 /// A run.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +24,9 @@ pub struct Run {
     pub status: &'static str,
     /// What it waits for: a free worker, a model, a tool, a sub-agent, a rate limit, a person, …
     pub waiting_on: Option<String>,
+    /// What sort of thing that is: `worker`, `model`, `tool`, `agent`, `rate`, `approval`, `outcome` (of a call, which a
+    /// person is to say), `fault` (a person, because it cannot be driven on), `budget`, `price` or `newer_station`.
+    pub waiting_kind: Option<&'static str>,
     /// Since when.
     pub waiting_since: Option<String>,
     /// The model that answered last.
@@ -117,6 +121,7 @@ impl Run {
             task: run.task.clone(),
             status: if interrupted { "interrupted" } else { run.status.as_str() },
             waiting_on: run.waits_on().map(|(on, _)| on.to_owned()),
+            waiting_kind: run.waits_on_kind().map(WaitKind::as_str),
             waiting_since: run.waits_on().map(|(_, since)| since.to_string()),
             model: run.model.clone(),
             answer: run.answer.clone(),

@@ -2,7 +2,7 @@
 
 use crate::fixture::{NOW, Seed, claimed, done, entry, on_both, seed, started};
 use station_core::budget::{Account, Amounts, Caps, Limit, Measure, Period, Room, Scope, Standing, room};
-use station_core::run::Status;
+use station_core::run::{Status, WaitKind, WaitsOn};
 use station_core::{Fence, Micros, RunId};
 use station_store::{Append, Appended, Charge, Ledger, Refusal, RunUpdate, SetLimit, Store, Wait};
 
@@ -157,7 +157,10 @@ async fn the_statement_decides_as_the_rule_does() {
 
 /// Parks a run that was refused `charge`.
 async fn park(store: &Store, run: RunId, fence: Fence, charge: Charge, wakes_at: Option<Micros>) {
-    let row = RunUpdate { waiting_on: Some("budget".to_owned()), ..RunUpdate::new(Status::Waiting) };
+    let row = RunUpdate {
+        waiting_on: Some(WaitsOn::new(WaitKind::Budget, "budget")),
+        ..RunUpdate::new(Status::Waiting)
+    };
     let wait = Wait::Park { charge: Box::new(charge), crowded: wakes_at.is_some(), wakes_at };
     let ledger = Ledger { charges: Vec::new(), wait };
     let input = Append { row: Some(row), ledger, ..Append::new(run, fence, Vec::new()) };

@@ -1,9 +1,10 @@
 //! Appends: in order, without gaps, and many of them in one commit.
 
-use crate::fixture::{NOW, done, entry, new_run, on_both, seed, started};
-use station_core::run::Entry;
+use crate::fixture::{NOW, claimed, done, entry, new_run, on_both, seed, started};
+use station_core::budget::{Account, Amounts, Caps, Scope};
+use station_core::run::{Entry, Status};
 use station_core::{BlobHash, Fence, Kind, RunId};
-use station_store::{Append, Appended};
+use station_store::{Append, Appended, Charge, Ledger, RunUpdate, Wait};
 
 #[tokio::test]
 async fn a_journal_is_read_in_order_and_in_pages() {
@@ -123,6 +124,46 @@ async fn a_write_that_fails_does_not_take_its_group_with_it() {
         assert_eq!(fine.unwrap(), done());
         assert!(store.run(queued.unwrap()).await.unwrap().is_some());
         assert_eq!(store.journal(run, 0, 10).await.unwrap(), [entry(1, "fine")]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_append_whose_answer_was_lost_is_found_and_counted_once() {
+    on_both(async |_, store| {
+        let seed = seed(&store).await;
+        let (run, fence) = started(&store, &seed, "task").await;
+        let told = Append::new(run, fence, vec![entry(1, "x")]);
+        assert!(!store.has_appended(&told).await.unwrap());
+        store.append(told.clone()).await.unwrap();
+        assert!(store.has_appended(&told).await.unwrap());
+        let other = Append::new(run, fence, vec![entry(1, "y")]);
+        assert!(!store.has_appended(&other).await.unwrap(), "that is another's");
+
+        // A run that is let go of while others have reserved what it needs: nothing to tell, and time to count.
+        let account = Account { scope: Scope::Run(run), day: None };
+        let spend = Amounts { time_ms: 7, ..Amounts::default() };
+        let charge = Charge {
+            account,
+            caps: Caps::default(),
+            reserve: Amounts::default(),
+            spend,
+            add: Amounts::default(),
+        };
+        let silent = Append {
+            row: Some(RunUpdate::new(Status::Waiting)),
+            ledger: Ledger { charges: vec![charge], wait: Wait::Keep },
+            ..Append::new(run, fence, Vec::new())
+        };
+        assert!(!store.has_appended(&silent).await.unwrap());
+        store.append(silent.clone()).await.unwrap();
+        if !store.has_appended(&silent).await.unwrap() {
+            store.append(silent.clone()).await.unwrap();
+        }
+        let standing = store.account(account).await.unwrap().unwrap().standing;
+        assert_eq!(standing.spent.time_ms, 7);
+        claimed(&store, run, "two").await;
+        assert!(!store.has_appended(&silent).await.unwrap(), "who comes late is refused anyway");
     })
     .await;
 }

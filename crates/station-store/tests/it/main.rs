@@ -12,6 +12,7 @@ mod forks;
 mod generation;
 mod instances;
 mod journal;
+mod lease_play;
 mod leases;
 mod opening;
 mod parking;

@@ -1,7 +1,7 @@
 //! A run that waits for its children: queued again by the last that ends, whichever way they race.
 
 use crate::fixture::{LEASE_MS, NOW, Seed, claimed, new_run, on_both, owner, seed, started};
-use station_core::run::Status;
+use station_core::run::{Status, WaitKind, WaitsOn};
 use station_core::{Concurrency, EffectId, Fence, RunId};
 use station_store::{Append, Appended, Cancelled, NewRun, RunUpdate, Store, Wanted};
 
@@ -12,7 +12,7 @@ fn effect(n: i64) -> EffectId {
 fn parked() -> RunUpdate {
     RunUpdate {
         waits_for_children: true,
-        waiting_on: Some("children".to_owned()),
+        waiting_on: Some(WaitsOn::new(WaitKind::Agent, "children")),
         ..RunUpdate::new(Status::Waiting)
     }
 }
@@ -162,6 +162,28 @@ async fn a_wish_for_an_end_goes_down_the_tree_and_a_child_inherits_it_and_the_pr
             );
             assert_eq!(run.priority, 9, "run {}", run.id);
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_is_called_back_by_the_kind_of_what_it_waits_for_and_not_by_its_words() {
+    on_both(async |_, store| {
+        let seed = seed(&store).await;
+        let mut parked = Vec::new();
+        for on in [
+            WaitsOn::new(WaitKind::NewerStation, "entry 3 is new"),
+            WaitsOn::new(WaitKind::Budget, "a newer Station: is what this budget is called"),
+        ] {
+            let (run, fence) = started(&store, &seed, "task").await;
+            assert!(store.let_go(run, fence, Some(&on), NOW).await.unwrap());
+            let read = store.run(run).await.unwrap().unwrap();
+            assert_eq!((read.waits_on_kind(), read.waiting_on), (Some(on.kind), Some(on.words)));
+            parked.push(run);
+        }
+        assert_eq!(store.call_back(WaitKind::NewerStation, NOW).await.unwrap(), 1);
+        assert_eq!(status(&store, parked[0]).await, (Status::Queued, None));
+        assert_eq!(status(&store, parked[1]).await.0, Status::Waiting);
     })
     .await;
 }

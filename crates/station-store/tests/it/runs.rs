@@ -1,7 +1,7 @@
 //! Runs as rows: queued, listed, updated with their journal, spawned once.
 
 use crate::fixture::{LEASE_MS, NOW, claimed, done, entry, new_run, on_both, owner, seed, started};
-use station_core::run::Status;
+use station_core::run::{Status, WaitKind, WaitsOn};
 use station_core::{Concurrency, EffectId, EnvironmentId, Micros, RunId, Secret, Usage};
 use station_store::{Append, Appended, NewRun, RunFilter, RunUpdate, Wanted};
 use std::collections::BTreeMap;
@@ -71,32 +71,39 @@ async fn what_a_run_waits_for_is_known_from_its_queue_to_its_end() {
     on_both(async |home, store| {
         let seed = seed(&store).await;
         let run = store.enqueue(&new_run(&seed, "task"), None, NOW).await.unwrap();
-        let check = async |expected: Option<(&str, i64)>| {
+        let check = async |expected: Option<(WaitKind, &str, i64)>| {
             let run = store.run(run).await.unwrap().unwrap();
-            let expected = expected.map(|(on, after)| (on, Micros(NOW.0 + after)));
-            assert_eq!(run.waits_on(), expected, "{}", run.status.as_str());
+            let kind = expected.map(|(kind, ..)| kind);
+            let expected = expected.map(|(_, on, after)| (on, Micros(NOW.0 + after)));
+            assert_eq!((run.waits_on_kind(), run.waits_on()), (kind, expected), "{}", run.status.as_str());
         };
-        check(Some(("a free worker", 0))).await;
+        check(Some((WaitKind::Worker, "a free worker", 0))).await;
         let fence = claimed(&store, run, "one").await;
         check(None).await;
         let row = RunUpdate {
-            waiting_on: Some("model x/y".to_owned()),
+            waiting_on: Some(WaitsOn::new(WaitKind::Model, "model x/y")),
             waiting_since: Some(Micros(NOW.0 + 1)),
             release: false,
             ..RunUpdate::new(Status::Running)
         };
         store.append(Append { row: Some(row), ..Append::new(run, fence, Vec::new()) }).await.unwrap();
-        check(Some(("model x/y", 1))).await;
-        store.note_waiting(run, fence, "the rate\0limit", Micros(NOW.0 + 2)).await.unwrap();
-        check(Some(("the rate\u{fffd}limit", 2))).await;
+        check(Some((WaitKind::Model, "model x/y", 1))).await;
+        store
+            .note_waiting(run, fence, &WaitsOn::new(WaitKind::Rate, "the rate\0limit"), Micros(NOW.0 + 2))
+            .await
+            .unwrap();
+        check(Some((WaitKind::Rate, "the rate\u{fffd}limit", 2))).await;
 
         // Its driver is gone; what that says of it later counts no more.
         home.pass_ms(40_000);
         let nothing = Wanted { n: 0, at_once: Concurrency::UNLIMITED };
         store.claim_next(&owner("two"), LEASE_MS, &nothing, Micros(NOW.0 + 3)).await.unwrap();
-        check(Some(("a free worker", 3))).await;
-        store.note_waiting(run, fence, "nothing", Micros(NOW.0 + 4)).await.unwrap();
-        check(Some(("a free worker", 3))).await;
+        check(Some((WaitKind::Worker, "a free worker", 3))).await;
+        store
+            .note_waiting(run, fence, &WaitsOn::new(WaitKind::Model, "nothing"), Micros(NOW.0 + 4))
+            .await
+            .unwrap();
+        check(Some((WaitKind::Worker, "a free worker", 3))).await;
         let fence = claimed(&store, run, "two").await;
         let last =
             Append { row: Some(RunUpdate::new(Status::Completed)), ..Append::new(run, fence, Vec::new()) };
@@ -118,7 +125,7 @@ async fn an_append_changes_the_row_in_the_same_commit() {
             steps: 1,
             tool_calls: 2,
             usage,
-            waiting_on: Some("child".to_owned()),
+            waiting_on: Some(WaitsOn::new(WaitKind::Agent, "child")),
             release: false,
             ..RunUpdate::new(Status::Waiting)
         };

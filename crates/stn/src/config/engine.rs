@@ -77,7 +77,6 @@ impl Settings {
         Serve {
             workers: execution.workers.unwrap_or(Serve::WORKERS).max(1),
             drain_for: execution.drain_s.map_or(Serve::DRAIN_FOR, Duration::from_secs),
-            at_once: execution.concurrency.clone(),
         }
     }
 
@@ -132,6 +131,7 @@ impl Settings {
             approval_timeout: Some(ms(config.approvals.timeout_ms, Config::APPROVAL_TIMEOUT))
                 .filter(|after| !after.is_zero()),
             queue_max: config.execution.queue.unwrap_or(Config::QUEUE_MAX),
+            at_once: config.execution.concurrency.clone(),
             socket_folders: self.socket_folders(),
             limits: config.limits,
             prices: config.prices.clone(),

@@ -20,6 +20,7 @@ fn the_examples_of_the_documentation_work() {
 
         — answered by Station's offline model: rules, not a language model
         --- stderr
+        Driving run 1 here.
         run 1 of `name` in `default`: model offline, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 2 words)
           turn 1: answer (offline, [span], 36 tokens in, 32 out)
         run 1 completed in [span] (1 step, 0 tool calls, 36 tokens in, 32 out)
@@ -78,6 +79,7 @@ fn tools_are_chosen_with_reasons_and_used() {
 
         — answered by Station's offline model: rules, not a language model
         --- stderr
+        Driving run 1 here.
         run 1 of `reader` in `default`: model offline, at most 5 steps (max_steps of the agent)
           turn 1: 1 call (offline, [span], 38 tokens in, 2 out)
           -> fake/read
@@ -109,6 +111,7 @@ fn a_model_is_asked_and_its_tools_are_called() {
     said.is(&expect![[r#"
         They said hello.
         --- stderr
+        Driving run 1 here.
         run 1 of `talker` in `default`: model openai/stand-in-1, at most 5 steps (computed: 2 tools, 0 sub-agents, a task of 2 words)
           turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
           -> fake/echo {"text": "hello"}
@@ -132,6 +135,7 @@ fn a_missing_key_names_its_variable() {
     home.agent("default", "modern", "model: openai/gpt-4o-mini\n");
     home.stn(&["agent", "run", "modern", "anything"]).is(&expect![[r#"
         --- stderr
+        Driving run 1 here.
         run 1 failed in [span] (0 steps, 0 tool calls)
         error: run 1 failed: model `openai/gpt-4o-mini` needs a key: `OPENAI_API_KEY` is not set
         hint: set `OPENAI_API_KEY`
@@ -149,6 +153,7 @@ fn nothing_configured_is_no_offline_model() {
     home.agent("default", "plain", "");
     home.stn(&["agent", "run", "plain", "anything"]).is(&expect![[r#"
         --- stderr
+        Driving run 1 here.
         run 1 failed in [span] (0 steps, 0 tool calls)
         error: run 1 failed: no model is configured
         hint: set `STN_AI_PROVIDER` and `STN_AI_MODEL`, or `model:` in the agent's file, e.g. openai/gpt-4o-mini
@@ -248,6 +253,7 @@ fn an_agent_with_a_broken_file_says_so() {
         environments/default/agents/good.prompt:5:12: `max_steps` must be a whole number
           5 | max_steps: many
             |            ^
+        Driving run 1 here.
         run 1 of `good` in `default`: model offline, at most 3 steps (computed: 0 tools, 0 sub-agents, a task of 5 words)
           turn 1: answer (offline, [span], 8 tokens in, 29 out)
         run 1 completed in [span] (1 step, 0 tool calls, 8 tokens in, 29 out)

@@ -32,6 +32,7 @@ fn a_run_waits_at_its_limit_and_goes_on_with_more() {
     home.stn(&["budget", "unset", "all", "--per", "day"]).done();
     home.stn(&["agent", "run", "worker", "say hello"]).is(&expect![[r#"
         --- stderr
+        Driving run 1 here.
         run 1 of `worker` in `default`: model openai/stand-in-1, at most 5 steps (max_steps of the agent)
           turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
           -> fake/echo {"text": "hello"}
@@ -77,6 +78,7 @@ fn a_run_waits_at_its_limit_and_goes_on_with_more() {
     home.stn(&["runs", "resume", "1", "--add", "tokens=1000", "--add", "time=1m"]).is(&expect![[r#"
         Done.
         --- stderr
+        Driving run 1 here.
           taken up by [worker]
           1000 tokens, [span] added by [person]
           turn 2: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
@@ -104,6 +106,7 @@ fn money_is_counted_by_the_table_of_prices() {
     let (model, home) = home();
     home.stn(&["agent", "run", "worker", "say hello", "--limit", "usd=0.01"]).is(&expect![[r#"
         --- stderr
+        Driving run 1 here.
         run 1 failed in [span] (0 steps, 0 tool calls)
         error: run 1 failed: model `openai/stand-in-1` has no price in the table `prices` of config.yaml, and this run has a limit of money
         hint: add it: `prices: {<model>: {input: …, output: …, date: …, source: …}}`, per million tokens
@@ -216,6 +219,7 @@ fn a_run_that_asks_too_often_says_what_it_waits_for() {
     );
     home.stn(&["agent", "run", "worker", "say hello", "--timeout", "1s"]).is(&expect![[r#"
         --- stderr
+        Driving run 1 here.
         run 1 of `worker` in `default`: model openai/stand-in-1, at most 5 steps (max_steps of the agent)
           turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
           -> fake/echo {"text": "hello"}

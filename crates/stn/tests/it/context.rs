@@ -38,6 +38,7 @@ fn a_long_result_is_read_on_by_its_handle() {
     home.stn(&["agent", "run", "reader", "look"]).is(&expect![[r#"
         It is all x.
         --- stderr
+        Driving run 1 here.
         run 1 of `reader` in `default`: model openai/stand-in-1, at most 8 steps (max_steps of the agent)
           turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
           -> fake/big {"bytes": 300000}
@@ -186,6 +187,7 @@ fn a_request_that_is_refused_as_too_long_is_shortened_and_asked_again() {
     home.stn(&["agent", "run", "reader", "look"]).is(&expect![[r#"
         Now it fits.
         --- stderr
+        Driving run 1 here.
         run 1 of `reader` in `default`: model openai/stand-in-1, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 1 word)
           turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
           -> fake/big {"bytes": 40000}

@@ -53,6 +53,7 @@ fn a_fork_goes_on_from_a_step_and_repeats_nothing() {
     home.stn(&["runs", "fork", "1@1", "--model", "other-1"]).is(&expect![[r#"
         other-1 | You are worker. | look
         --- stderr
+        Driving run 2 here.
         run 2 of `worker` in `default`: model openai/other-1, at most 5 steps (computed: 2 tools, 0 sub-agents, a task of 1 word)
         a fork of run 1 after step 1: what stands before is history
           taken up by [worker]

@@ -129,6 +129,7 @@ fn a_run_that_one_provider_began_goes_on_at_another() {
     home.stn(&["agent", "run", "seer", "what do you see"]).is(&expect![[r#"
         A picture.
         --- stderr
+        Driving run 1 here.
         run 1 of `seer` in `default`: model anthropic/claude-sonnet-4-5, then ollama/qwen3, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 4 words)
           turn 1: 1 call (claude-x, [span], 100 tokens in, 20 out)
           -> fake/mixed

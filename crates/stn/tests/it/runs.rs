@@ -51,6 +51,7 @@ fn a_run_is_listed_and_told_step_by_step() {
     "#]]);
     home.stn(&["runs", "resume", "1"]).is(&expect![[r#"
         --- stderr
+        Driving run 1 here.
         error: run 1 has ended as completed and cannot be resumed
         hint: see it with `stn runs inspect 1`
         --- exit 1
@@ -65,6 +66,7 @@ fn a_failed_run_keeps_its_reason() {
     home.agent("default", "talker", "");
     home.stn(&["agent", "run", "talker", "anything"]).is(&expect![[r#"
         --- stderr
+        Driving run 1 here.
         run 1 of `talker` in `default`: model openai/stand-in-1, at most 3 steps (computed: 0 tools, 0 sub-agents, a task of 1 word)
           model failed after [span] (bad key): model `openai/stand-in-1` does not accept its key (401)
         run 1 failed in [span] (0 steps, 0 tool calls)
@@ -222,6 +224,7 @@ fn a_killed_run_shows_interrupted_and_goes_on() {
     home.stn(&["runs", "resume", "1"]).is(&expect![[r#"
         It went on.
         --- stderr
+        Driving run 1 here.
           interrupted; taken up again by [worker]
           hang was out: its outcome is unknown, and it is not sent again by itself
           turn 2: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)

@@ -5,8 +5,8 @@ use super::world::{Arrival, Shared};
 use crate::{Seen, Watch};
 use station_core::approval::{Approved, Basis, Level, Rule};
 use station_core::budget::{Account, Scope, day_of};
-use station_core::run::{Effect, Entry, Event};
-use station_core::{EffectId, Micros, RunId};
+use station_core::run::{Effect, Entry, Event, Status};
+use station_core::{Concurrency, EffectId, Micros, RunId};
 use station_store::{AccountRow, Run, RunFilter, Store};
 use std::collections::BTreeMap;
 
@@ -118,7 +118,7 @@ impl Rules {
             assert!(run.status.is_final(), "run {} is {} for ever", run.id, run.status.as_str());
             let journal = self.store.journal(run.id, 0, 100_000).await.expect("it reads");
             self.check_journal(run.id, &journal);
-            self.completed += u64::from(run.status == station_core::run::Status::Completed);
+            self.completed += u64::from(run.status == Status::Completed);
         }
         for ((run, seq), entry) in &self.told {
             let stored = self.store.journal(*run, seq - 1, 1).await.expect("it reads");
@@ -127,6 +127,22 @@ impl Rules {
         self.check_ledger(&runs).await;
         self.store.check_audit().await.expect("it reads").expect("the audit's chain");
         runs.len() as u64
+    }
+
+    /// No more is driven at a time than may be, whoever drives it.
+    pub(super) async fn check_at_once(&self, at_once: &Concurrency) {
+        let (Some(of_environment), Some(of_agent)) = (at_once.environment_max, at_once.agent_max) else {
+            return;
+        };
+        let running = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
+        let running = self.store.runs(&running, 100).await.expect("it reads");
+        let mut by_agent: BTreeMap<&str, u32> = BTreeMap::new();
+        for run in &running {
+            *by_agent.entry(&run.agent_name).or_default() += 1;
+        }
+        assert!(by_agent.values().all(|n| *n <= of_agent), "{by_agent:?} are driven, {of_agent} may be");
+        let all = by_agent.values().sum::<u32>();
+        assert!(all <= of_environment, "{all} are driven, {of_environment} may be");
     }
 
     /// No account is over its limit by more than one reservation. `day_tokens` is the highest limit that the day had.

@@ -11,7 +11,7 @@ use crate::{Station, Watch, worker};
 use futures::future::BoxFuture;
 use futures::task::noop_waker;
 use station_core::budget::{Account, Amounts, Caps, Limit, Period, Scope};
-use station_core::run::Status;
+use station_core::run::{Status, WaitKind};
 use station_core::{Caller, Concurrency, Fence, Kind, Result, RunId};
 use station_store::{Claim, NewRun, Owner, Run, RunFilter, Say, SetLimit, Settlement, Wanted};
 use std::collections::BTreeMap;
@@ -27,6 +27,13 @@ const STEPS: u64 = 6_000;
 
 /// Steps that may follow in which nothing goes wrong until every run has ended.
 const CALM_STEPS_MAX: u64 = 60_000;
+
+/// In half of the schedules so little may be driven at a time that runs wait for each other, and parents for their
+/// sub-agents.
+fn at_once(seed: u64) -> Concurrency {
+    let limit = |most| (seed % 2 == 1).then_some(most);
+    Concurrency { environment_max: limit(4), agent_max: limit(2), ..Concurrency::UNLIMITED }
+}
 
 /// What one schedule came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,6 +88,8 @@ pub(super) struct Schedule {
     crash_every: u64,
     /// What all runs of a day may spend, where that is limited.
     day_tokens: i64,
+    /// How much may be driven at a time, over all processes.
+    at_once: Concurrency,
     rules: Rules,
     report: Report,
 }
@@ -98,6 +107,7 @@ impl Schedule {
             n_processes: 0,
             crash_every: 2 + seed % 12,
             day_tokens: 0,
+            at_once: at_once(seed),
             report: Report::default(),
         };
         if schedule.scene.stakes == Stakes::Day {
@@ -222,12 +232,13 @@ impl Schedule {
             return;
         }
         let (owner, station) = (self.owner(process), process_of.station.clone());
-        let wanted = Wanted { n: 4, at_once: Concurrency::UNLIMITED };
+        let wanted = Wanted { n: 4, at_once: self.at_once.clone() };
         let asked_at = station.since_boot();
         let claimed = self.scene.store.claim_next(&owner, millis(LEASE), &wanted, self.scene.now()).await;
         for (run, fence) in claimed.expect("the store works") {
             self.take_up(process, run, fence, (asked_at, None));
         }
+        self.rules.check_at_once(&self.at_once).await;
     }
 
     fn owner(&self, process: usize) -> Owner {
@@ -314,13 +325,17 @@ impl Schedule {
         }
         let waiting = RunFilter { status: Some(Status::Waiting), ..RunFilter::default() };
         for run in store.runs(&waiting, 50).await.expect("the store works") {
+            let Some(kind @ (WaitKind::Budget | WaitKind::Outcome)) = run.waiting_kind else { continue };
             let journal = store.journal(run.id, 0, 10_000).await.expect("it reads");
-            // Nobody adds to what is only reserved: that frees itself.
-            if let Some((account, sentence)) = spend::reached(&journal)
-                && sentence.contains("has spent")
-                && self.dice.roll(3) == 0
-            {
-                self.give_more(account).await;
+            if kind == WaitKind::Budget {
+                // Nobody adds to what is only reserved: that frees itself.
+                if let Some((account, sentence)) = spend::reached(&journal)
+                    && sentence.contains("has spent")
+                    && self.dice.roll(3) == 0
+                {
+                    self.give_more(account).await;
+                }
+                continue;
             }
             let station = &self.processes[0].station;
             for effect in station.unsettled(&journal).await.expect("it folds") {
@@ -363,7 +378,8 @@ impl Schedule {
         }
         let (owner, station) = (self.owner(process), self.processes[process].station.clone());
         let (asked_at, now) = (station.since_boot(), self.scene.now());
-        let claim = self.scene.store.claim(run, &owner, millis(LEASE), None, now).await;
+        let claim = (&owner, millis(LEASE), None);
+        let claim = self.scene.store.claim_within(&self.at_once, run, claim, now).await;
         let Claim::Claimed { fence, .. } = claim.expect("the store works") else { return };
         let run = self.scene.store.run(run).await.expect("the store works").expect("it is there");
         let added = Amounts { tokens: RUN_TOKENS, ..Amounts::default() };
