@@ -14,13 +14,16 @@ use station_core::{AgentId, Caller, EffectId, Result};
 use station_store::{NewApproval, NewRun};
 
 impl Drive<'_> {
-    /// Passes the gate and appends `EffectStarted` for what it lets through, in the order of the calls.
+    /// Passes the gate and appends `EffectStarted` for what it lets through, in the order of the calls. What finds no
+    /// turn at its server stays as it is.
     pub(crate) async fn begin(&mut self, todos: Vec<Todo>) -> Result<Vec<Started>> {
         let mut started = Vec::with_capacity(todos.len());
+        self.turns.begin();
         for todo in todos {
             let fresh = Clock::effect_id();
             match &todo {
                 Todo::Ask { model, .. } => {
+                    self.paced.clear();
                     if let Some(compacted) = self.machine.compaction() {
                         self.journal.add(self.machine.apply(compacted));
                     }
@@ -41,6 +44,7 @@ impl Drive<'_> {
                 }
             }
         }
+        self.turns.end();
         Ok(started)
     }
 
@@ -60,6 +64,8 @@ impl Drive<'_> {
         };
         match admission {
             Admission::Granted(permit) => {
+                let Some(permit) = self.turns.give(self.station, permit) else { return Ok(None) };
+                self.paced.remove(&slot);
                 if let Todo::Call { terms, .. } = &mut todo {
                     **terms = permit.terms.clone();
                 }

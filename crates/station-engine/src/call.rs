@@ -7,7 +7,7 @@
 //! pool's `send_call`.
 
 use crate::Station;
-use crate::pool::{Outgoing, Reach, Standing};
+use crate::pool::{CallTurn, Outgoing, Reach, Standing};
 use crate::reading::{Reading, is_for_a_person};
 use crate::rights::{self, Allowed};
 use crate::variables::Brought;
@@ -39,8 +39,22 @@ pub(crate) struct Permit {
     arguments: Map<String, Value>,
     /// It was out before, and nothing proves that it did not take effect.
     in_doubt: bool,
+    /// Its turn at its server, until the call has ended.
+    turn: Option<CallTurn>,
     /// What is kept of it with its `EffectStarted`.
     pub(crate) terms: Terms,
+}
+
+impl Permit {
+    /// Where it takes its turn.
+    pub(crate) fn place(&self) -> (&Reach, Option<RunId>) {
+        (&self.reach, self.run)
+    }
+
+    /// It has its turn.
+    pub(crate) fn take(&mut self, turn: CallTurn) {
+        self.turn = Some(turn);
+    }
 }
 
 /// What the gate says.
@@ -202,7 +216,7 @@ async fn yes(
 
 fn permit(on: &On, reach: &Reach, tool: &str, arguments: Map<String, Value>, terms: Terms) -> Admission {
     let (run, reach, tool) = (Some(on.run), reach.clone(), tool.to_owned());
-    Admission::Granted(Box::new(Permit { run, reach, tool, arguments, in_doubt: false, terms }))
+    Admission::Granted(Box::new(Permit { run, reach, tool, arguments, in_doubt: false, turn: None, terms }))
 }
 
 /// Whether a person says yes to a call that a rule makes wait for one.
@@ -245,7 +259,8 @@ pub(crate) async fn admit_person(
     let (repeatable, transport) = (verdict.read_only || verdict.idempotent, reach.definition.transport());
     let terms = Terms { repeatable, approved, look: None, transport };
     let tool = tool.name.clone();
-    Ok(Admission::Granted(Box::new(Permit { run: None, reach, tool, arguments, in_doubt: false, terms })))
+    let permit = Permit { run: None, reach, tool, arguments, in_doubt: false, turn: None, terms };
+    Ok(Admission::Granted(Box::new(permit)))
 }
 
 /// Sends a call that a person asked for, and that the audit tells of already. Never sends twice.
@@ -316,7 +331,7 @@ async fn pass(
     id: EffectId,
     may_send: &(dyn Fn() -> Result<(), String> + Sync),
 ) -> CallEnd {
-    let Permit { run, reach, tool, arguments, .. } = permit;
-    let outgoing = Outgoing { run, tool: &tool, arguments, effect: id, may_send };
+    let Permit { run, reach, tool, arguments, turn, .. } = permit;
+    let outgoing = Outgoing { run, tool: &tool, arguments, effect: id, turn, may_send };
     station.pool().send_call(&reach, outgoing).await
 }

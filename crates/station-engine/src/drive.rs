@@ -17,6 +17,7 @@ use crate::prepare::{self, Start};
 use crate::reading::is_for_a_person;
 use crate::signals::Signals;
 use crate::spend::{self, Begun, Spending};
+use crate::turns::Turns;
 use crate::variables::Brought;
 use crate::worker;
 use futures::StreamExt as _;
@@ -27,6 +28,7 @@ use station_core::run::{
 use station_core::{Error, Kind, Micros, ModelRef, Result, RunId};
 use station_llm::Patience;
 use station_store::Run;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -103,7 +105,8 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     hear(station, run, &mut machine, &mut journal).await?;
     let on = On { run: run.id, agent: run.agent, brought };
     let spending = Spending::new(station, run, &machine, &entries);
-    let mut drive = Drive { station, run, lease, signals, on, machine, journal, spending };
+    let (turns, paced) = (Turns::default(), BTreeSet::new());
+    let mut drive = Drive { station, run, lease, signals, on, machine, journal, spending, turns, paced };
     drive.take_up_budget();
     drive.go().await
 }
@@ -147,6 +150,9 @@ pub(crate) struct Drive<'a> {
     pub(crate) machine: Machine,
     pub(crate) journal: Journal,
     pub(crate) spending: Spending,
+    pub(crate) turns: Turns,
+    /// Calls of the model's last turn that had their turn by a rate, and were not begun yet.
+    pub(crate) paced: BTreeSet<usize>,
 }
 
 impl Drive<'_> {
@@ -195,8 +201,8 @@ impl Drive<'_> {
                         self.perform(started).await?;
                         Ok(None)
                     }
-                    // All were refused, or wait for a person: what comes next commits it.
-                    Begun::Nothing => Ok(None),
+                    // All were refused, or wait for a person, or for their turn: what comes next commits it.
+                    Begun::Nothing => self.wait_for_turn().await.map(|()| None),
                     Begun::Parked(left) => Ok(Some(left)),
                 }
             }

@@ -84,7 +84,7 @@ pub(crate) enum Standing {
     Running,
     /// Let go of, for another driver.
     Queued,
-    /// Waits for its turn at something it may not ask so often.
+    /// Waits for its turn: at something it may not ask so often, or that takes no more at a time.
     Paced(WaitsOn),
     /// Parked until its sub-agents have ended.
     Waiting(WaitsOn),

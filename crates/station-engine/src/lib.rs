@@ -54,6 +54,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tool_calls;
+mod turns;
 mod variables;
 mod waiting;
 mod worker;

@@ -164,10 +164,12 @@ impl Drive<'_> {
         }
     }
 
-    fn turn(&self, limits: &RateLimits, todo: &Todo) -> Option<Turn> {
+    fn turn(&mut self, limits: &RateLimits, todo: &Todo) -> Option<Turn> {
         match todo {
             Todo::Ask { model, .. } => self.turn_at_provider(limits, model),
-            Todo::Call { tool, .. } | Todo::Verify { tool, .. } => match &tool.target {
+            Todo::Call { slot, tool, .. } | Todo::Verify { slot, tool, .. } => match &tool.target {
+                // One that found its server busy then is not counted anew.
+                Target::Tool { .. } if !self.paced.insert(*slot) => None,
                 Target::Tool { server_name, .. } => self.turn_at_server(limits, server_name),
                 Target::Agent { .. } | Target::Own { .. } => None,
             },

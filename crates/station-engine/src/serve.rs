@@ -88,7 +88,7 @@ impl Station {
                         self.take(&work, &mut driving).await
                     }
                 }
-                () = times.next() => self.sleep(&mut work, &driving).await,
+                () = times.next() => self.sleep(&driving).await.map(|sleep| work.look_within(sleep)),
                 () = tokio::time::sleep_until(work.look_at) => self.look(&mut work, &mut driving).await,
             };
             if let Err(error) = taken {
@@ -155,14 +155,13 @@ impl Station {
         }
         self.store().expire_approvals(self.now()).await?;
         self.take(work, driving).await?;
-        self.sleep(work, driving).await
+        work.look_at = Instant::now() + self.sleep(driving).await?;
+        Ok(())
     }
 
-    /// Says when to look next.
-    async fn sleep(&self, work: &mut Work, driving: &JoinSet<()>) -> Result<()> {
-        let ahead = self.store().ahead().await?;
-        work.look_at = Instant::now() + ahead.sleep(driving.len() as u64, self.now());
-        Ok(())
+    /// How long nobody need look.
+    async fn sleep(&self, driving: &JoinSet<()>) -> Result<Duration> {
+        Ok(self.store().ahead().await?.sleep(driving.len() as u64, self.now()))
     }
 
     fn drive_on(&self, work: &Work, run: Run, lease: Lease, resumed_at: Micros, driving: &mut JoinSet<()>) {

@@ -145,7 +145,9 @@ impl Drive<'_> {
                 return Err(error);
             }
         };
-        if started.is_empty() && self.machine.children().is_empty() {
+        let is_spawn =
+            |event: &Event| matches!(event, Event::EffectStarted { effect: Effect::Spawn { .. }, .. });
+        if started.is_empty() && self.journal.count_since(mark.seq(), is_spawn) == 0 {
             return Ok(Begun::Nothing);
         }
         if claims.is_empty() {

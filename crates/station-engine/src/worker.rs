@@ -12,7 +12,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use station_core::run::{DriverProcess, Entry, Event, Status, WaitKind, WaitsOn};
 use station_core::{Concurrency, Error, Kind, Result, RunId};
 use station_mcp::Process;
-use station_store::{Claim, LeaseInfo, Owner, Run};
+use station_store::{Claim, LeaseInfo, Owner, Run, Wakes};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -72,15 +72,14 @@ pub(crate) fn work_off<'a>(
             let (run, lease) = match claim(station, id, limits).await? {
                 Ours::Claimed(claimed) => *claimed,
                 Ours::Ended => return Ok(Worked::Off),
+                // In the queue as before: this process is about to end.
+                Ours::Full(_) if signals.is_draining() => return Ok(Worked::Off),
                 Ours::Full(words) => {
                     if kept.as_ref() != Some(&words) {
                         station.tell_hands(id, format!("run {id} waits: {words}"));
                         kept = Some(words);
                     }
-                    tokio::select! {
-                        () = signals.cancelled() => {}
-                        _ = tokio::time::timeout(LOOK_EVERY, wakes.next()) => {}
-                    }
+                    woken(signals, &mut wakes).await;
                     continue;
                 }
                 Ours::Held(_) if held == Held::Refuse && kept.is_some() => return Ok(Worked::Taken),
@@ -106,11 +105,7 @@ pub(crate) fn work_off<'a>(
                 Left::Parked => return Ok(Worked::Parked),
                 Left::Crowded => {
                     // Room that is made before this is seen when it looks by itself.
-                    let mut wakes = station.store().wakes();
-                    tokio::select! {
-                        () = signals.cancelled() => {}
-                        _ = tokio::time::timeout(LOOK_EVERY, wakes.next()) => {}
-                    }
+                    woken(signals, &mut station.store().wakes()).await;
                 }
                 Left::Waiting(children) => {
                     // Every child to its end, also beside one that fails: a dropped one would look killed.
@@ -126,6 +121,15 @@ pub(crate) fn work_off<'a>(
         }
     }
     .boxed()
+}
+
+/// Waits until there may be room, or the run or this process is to end; it is looked again in any case.
+async fn woken(signals: &Signals, wakes: &mut Wakes) {
+    tokio::select! {
+        () = signals.cancelled() => {}
+        () = signals.draining() => {}
+        _ = tokio::time::timeout(LOOK_EVERY, wakes.next()) => {}
+    }
 }
 
 async fn is_queued(station: &Station, id: RunId) -> Result<bool> {

@@ -156,13 +156,13 @@ impl Bell {
     }
 
     pub(crate) fn ring(&self, news: Wake) {
-        match news {
-            Wake::Work => drop(self.rings.send_replace(())),
-            Wake::Cancel => {
-                self.rings.send_replace(());
-                self.wishes.send_replace(());
-            }
-            Wake::Time => drop(self.times.send_replace(())),
+        let of = match news {
+            Wake::Work => &[&self.rings][..],
+            Wake::Cancel => &[&self.rings, &self.wishes],
+            Wake::Time => &[&self.times],
+        };
+        for bell in of {
+            bell.send_replace(());
         }
     }
 

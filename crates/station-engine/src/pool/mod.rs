@@ -9,6 +9,7 @@ mod place;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use crate::Config;
 use hmac::{KeyInit as _, Mac as _};
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+pub(crate) use turn::{CallTurn, Turn};
 
 /// Calls at a time on one connection where the server's file does not say: most servers are one small process.
 const CONCURRENCY: u32 = 8;
@@ -72,6 +74,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) tool: &'a str,
     pub(crate) arguments: serde_json::Map<String, serde_json::Value>,
     pub(crate) effect: EffectId,
+    /// Its turn; it waits for one where it has none.
+    pub(crate) turn: Option<CallTurn>,
     /// Asked when nothing is left to wait for, right before the call is given to the connection.
     pub(crate) may_send: &'a (dyn Fn() -> Result<(), String> + Sync),
 }
@@ -182,7 +186,7 @@ impl Pool {
     }
 
     /// Sends one tool call. Only the gate calls this.
-    pub(crate) async fn send_call(&self, reach: &Reach, outgoing: Outgoing<'_>) -> CallEnd {
+    pub(crate) async fn send_call(&self, reach: &Reach, mut outgoing: Outgoing<'_>) -> CallEnd {
         let timeout = reach.settings.timeout_s.map_or(self.shared.call_timeout, Duration::from_secs);
         if let Some(played) = &self.shared.played {
             if let Err(sentence) = (outgoing.may_send)() {
@@ -192,19 +196,24 @@ impl Pool {
             let server = reach.name.clone();
             return played(PlayedCall { server, tool, arguments: outgoing.arguments, effect }).await;
         }
-        let slot = match self.slot(reach, outgoing.run) {
-            Ok(slot) => slot,
-            Err(error) => return CallEnd::NotSent { sentence: error.sentence().to_owned() },
+        let turn = match outgoing.turn.take() {
+            Some(turn) => Ok(turn),
+            None => {
+                tokio::time::timeout(timeout, self.turn(reach, outgoing.run)).await.unwrap_or_else(|_| {
+                    let s = timeout.as_secs();
+                    Err(format!("server `{}` was busy with other calls for {s} s", reach.name))
+                })
+            }
         };
-        let Ok(Ok(_permit)) = tokio::time::timeout(timeout, slot.calls.acquire()).await else {
-            let sentence =
-                format!("server `{}` was busy with other calls for {} s", reach.name, timeout.as_secs());
-            return CallEnd::NotSent { sentence };
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(sentence) => return CallEnd::NotSent { sentence },
         };
+        let slot = &turn.slot;
         // Twice, because a kept connection may turn out to be dead before anything is written; a new one must not.
-        let mut end = self.send_once(&slot, reach, &outgoing, timeout).await;
+        let mut end = self.send_once(slot, reach, &outgoing, timeout).await;
         if let Sent::Renewable(_) = end {
-            end = self.send_once(&slot, reach, &outgoing, timeout).await;
+            end = self.send_once(slot, reach, &outgoing, timeout).await;
         }
         slot.touch();
         let (Sent::Final(end) | Sent::Renewable(end)) = end;
@@ -322,7 +331,7 @@ impl Pool {
         let slot = Arc::new(Slot::new(calls));
         let in_use = self.in_use(&slot);
         slots.insert(key, slot);
-        if !self.shared.sweeping.swap(true, Ordering::Relaxed) {
+        if self.shared.played.is_none() && !self.shared.sweeping.swap(true, Ordering::Relaxed) {
             self.shared.tasks.spawn(close_idle(Arc::clone(&self.shared)));
         }
         Ok(in_use)

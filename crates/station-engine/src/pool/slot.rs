@@ -17,7 +17,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 pub(super) struct Slot {
     pub(super) open: tokio::sync::Mutex<Open>,
-    pub(super) calls: Semaphore,
+    pub(super) calls: Arc<Semaphore>,
     used: Mutex<Instant>,
     /// Whether the server must show that it is there before the next call: it let one wait in vain.
     doubted: AtomicBool,
@@ -62,7 +62,7 @@ impl Slot {
     pub(super) fn new(calls: u32) -> Self {
         Self {
             open: tokio::sync::Mutex::default(),
-            calls: Semaphore::new(calls as usize),
+            calls: Arc::new(Semaphore::new(calls as usize)),
             used: Mutex::new(Instant::now()),
             doubted: AtomicBool::new(false),
         }

@@ -63,6 +63,7 @@ async fn a_lease_that_lapsed_while_the_server_started_is_not_used() {
         tool: "pid",
         arguments: serde_json::Map::new(),
         effect: effect(),
+        turn: None,
         may_send: &may_send,
     };
     let end = pool.send_call(&reach, outgoing).await;

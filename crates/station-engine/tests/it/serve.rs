@@ -116,8 +116,8 @@ async fn a_worker_that_stops_leaves_nothing_running() {
     open.close().await;
 }
 
-#[tokio::test]
-async fn a_call_that_waited_for_its_turn_when_the_worker_stopped_is_not_unknown() {
+/// A server that takes one call at a time, and an agent that may let it hang.
+fn one_at_a_time() -> Home {
     let home = Home::new();
     let log = home.path("default.fake.log").display().to_string();
     let server = json!({"mcpServers": {"fake": {
@@ -127,6 +127,14 @@ async fn a_call_that_waited_for_its_turn_when_the_worker_stopped_is_not_unknown(
     }}});
     home.write("environments/default/mcp-servers/fake.json", &server.to_string());
     home.agent("default", "worker", "model: script/one\ntools: [hang, write]");
+    home.agent("default", "writer", "model: script/one\ntools: [write]\nagents: [helper]");
+    home.agent("default", "helper", "model: script/one");
+    home
+}
+
+#[tokio::test]
+async fn a_call_that_waited_for_its_turn_when_the_worker_stopped_is_not_unknown() {
+    let home = one_at_a_time();
     let script = Script::from_fn(|request| match request.messages.last() {
         Some(station_core::Message::Tool { .. }) => reply("went on"),
         _ => calls([("hang", json!({})), ("write", json!({"text": "a"}))]),
@@ -137,11 +145,73 @@ async fn a_call_that_waited_for_its_turn_when_the_worker_stopped_is_not_unknown(
     let is_out = |_: &RunDetails| home.log("default", "fake").len() == 1;
     serve_until(&serving(), &open, &ids, is_out).await;
     let told = outline(&open.show(ids[0]).await);
-    assert!(told.contains("unknown Interrupted\nnot sent: this Station was stopped"), "{told}");
+    assert!(told.ends_with("call fake/hang #1\nunknown Interrupted\n"), "{told}");
     let ended = serve_until(&serving(), &open, &ids, |details| details.run.status.is_final()).await;
     assert_eq!(ended[0].run.answer.as_deref(), Some("went on"), "{}", outline(&ended[0]));
     let sent: Vec<_> = home.log("default", "fake").iter().map(|line| line["tool"].clone()).collect();
     assert_eq!(sent, ["hang", "write"], "{}", outline(&ended[0]));
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_its_turn_at_a_server_says_so_and_has_started_nothing() {
+    let home = one_at_a_time();
+    let script = Script::from_fn(|request| {
+        let has = |name: &str| request.tools.iter().any(|tool| tool.spec.name == name);
+        match (has("hang"), has("write")) {
+            (true, _) => calls([("hang", json!({}))]),
+            // The sub-agent does not wait, and keeps nobody busy.
+            (false, true) => {
+                calls([("write", json!({"text": "a"})), ("__agent_helper", json!({"task": "help"}))])
+            }
+            (false, false) => reply("helped"),
+        }
+    });
+    let open = home.open(script).await;
+    open.sync("default").await;
+    let first = queue(&open, "worker", 1).await;
+    let stop = CancellationToken::new();
+    let serve = serving();
+    let (served, ()) = tokio::join!(open.station.serve(&serve, stop.clone()), async {
+        let mut watch = open.station.watch();
+        let mut until = async |id: RunId, wanted: &dyn Fn(&RunDetails) -> bool| loop {
+            let details = open.show(id).await;
+            if wanted(&details) {
+                return details;
+            }
+            drop(tokio::time::timeout(Duration::from_millis(50), watch.next()).await);
+        };
+        until(first[0], &|_| home.log("default", "fake").len() == 1).await;
+        let second = queue(&open, "writer", 1).await[0];
+        let waits = "its turn at server `fake`";
+        let details = until(second, &|it| it.run.waiting_on.as_deref() == Some(waits)).await;
+        assert_eq!(details.run.status, Status::Running);
+        open.station.cancel_run(&Caller::local(), second).await.expect("it has not ended");
+        let details = until(second, &|it| it.run.status.is_final()).await;
+        let told = outline(&details);
+        assert!(!told.contains("call fake/write") && !told.contains("unknown"), "{told}");
+        assert_eq!(home.log("default", "fake").len(), 1);
+        open.station.cancel_run(&Caller::local(), first[0]).await.expect("it has not ended");
+        until(first[0], &|it| it.run.status.is_final()).await;
+        stop.cancel();
+    });
+    served.expect("the store works");
+    open.close().await;
+}
+
+#[tokio::test]
+async fn calls_of_one_turn_that_are_more_than_their_server_takes_go_one_after_the_other() {
+    let home = one_at_a_time();
+    let script = Script::from_fn(|request| match request.messages.last() {
+        Some(station_core::Message::Tool { .. }) => reply("done"),
+        _ => calls(["a", "b", "c"].map(|text| ("write", json!({"text": text})))),
+    });
+    let open = home.open(script).await;
+    open.sync("default").await;
+    let run = open.run("writer", "x").await;
+    let told = outline(&run);
+    let one = told.matches("call fake/write #1\nreturned").count();
+    assert_eq!((one, run.run.answer.as_deref()), (3, Some("done")), "{told}");
     open.close().await;
 }
 
@@ -312,7 +382,7 @@ async fn a_run_that_waits_for_its_turn_ends_when_it_is_told_to() {
     let at_once = Concurrency { environment_max: Some(1), ..Concurrency::UNLIMITED };
     let open = home.open_with(Config { at_once, ..home.config() }, script).await;
     open.sync("default").await;
-    let ids = queue(&open, "talker", 2).await;
+    let ids = queue(&open, "talker", 3).await;
     let (stop_first, stop_second) = (CancellationToken::new(), CancellationToken::new());
     let mut watch = open.station.watch();
     let (first, second, ()) = tokio::join!(
@@ -320,6 +390,11 @@ async fn a_run_that_waits_for_its_turn_ends_when_it_is_told_to() {
         open.station.work_off(ids[1], stop_second.clone()),
         async {
             while !matches!(watch.next().await, Some(Ok(live)) if matches!(live.seen, Seen::Hands(_))) {}
+            // Whoever leaves does not wait: the run stays in the queue.
+            let leave = CancellationToken::new();
+            leave.cancel();
+            let left = open.station.work_off_until(ids[2], CancellationToken::new(), leave).await;
+            assert_eq!(left.expect("the store works").status, Status::Queued);
             stop_second.cancel();
             while open.show(ids[1]).await.run.status != Status::Cancelled {
                 tokio::task::yield_now().await;

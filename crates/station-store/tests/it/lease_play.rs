@@ -255,7 +255,6 @@ impl Play {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "a failed test shows which script failed")]
 async fn whoever_holds_a_run_is_alone_on_both_engines_whatever_the_dice_say() {
     for seed in 0..SEEDS {
         let mut traces = Vec::new();

@@ -1,14 +1,14 @@
 //! The queue: what is claimed, in which order, how much of it, and how it is refused.
 
 use crate::fixture::{
-    Home, LEASE_MS, NOW, Seed, WORKSPACE, agent_row, env_name, kept, new_run, on_both, owner, put_agent,
-    seed, started,
+    Home, LEASE_MS, NOW, Seed, WORKSPACE, agent_row, claim_of, env_name, kept, new_run, on_both, owner,
+    put_agent, seed, started,
 };
 use station_core::run::Status;
 use station_core::sync::Change;
 use station_core::{Concurrency, Fence, Kind, Micros, ModelMax, RunId};
 use station_store::{
-    Append, Appended, Cancelled, Claim, NewRun, QueueDepth, Renewed, Run, RunUpdate, Store, Wanted,
+    Append, Appended, Bound, Cancelled, Claim, NewRun, QueueDepth, Renewed, Run, RunUpdate, Store, Wanted,
 };
 
 const ANY: Wanted = Wanted { n: 100, at_once: Concurrency::UNLIMITED };
@@ -179,6 +179,31 @@ async fn limits_of_models_hold_by_name_and_follow_a_fallback() {
             .unwrap();
         check(of(Some(2), &[]), &["x/small 2"]).await;
         check(of(Some(3), &[]), &["x/big 1", "x/small 3"]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_claim_by_id_keeps_to_the_limit_of_its_model() {
+    on_both(async |_, store| {
+        let seed = seed_in(&store, "one", "a").await;
+        let mut runs = Vec::new();
+        for model in [Some("x/big"), Some("x/big"), Some("x/small"), None] {
+            let new = NewRun { model: model.map(str::to_owned), ..new_run(&seed, "task") };
+            runs.push(store.enqueue(&new, None, NOW).await.unwrap());
+        }
+        let model_max = ModelMax { each: None, named: [("x/big".to_owned(), 1)].into() };
+        let at_once = Concurrency { model_max, ..Concurrency::UNLIMITED };
+        let claim = async |run| {
+            store.claim_within(&at_once, run, (&owner("one"), LEASE_MS, None), NOW).await.unwrap()
+        };
+        assert_eq!(claim(runs[0]).await, claim_of(1));
+        assert_eq!(claim(runs[1]).await, Claim::Full(Bound::Model("x/big".to_owned()), 1));
+        for others in &runs[2..] {
+            assert_eq!(claim(*others).await, claim_of(1));
+        }
+        end(&store, runs[0], Fence(1)).await;
+        assert_eq!(claim(runs[1]).await, claim_of(1));
     })
     .await;
 }

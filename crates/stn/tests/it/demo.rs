@@ -29,6 +29,7 @@ fn the_demo_works_twice() {
         filesystem: 14 tools
 
         Now `coordinator` is asked: Let file_lister list the files, and log_reader find the errors in app.log
+        Driving run 1 here.
         run 1 of `coordinator` in `demo`: model offline, at most 8 steps (max_steps of the agent)
           turn 1: 2 calls (offline, [span], 30 tokens in, 14 out)
           -> agent file_lister: Let file_lister list the files (app.log)

@@ -106,6 +106,7 @@ fn the_first_five_commands_work_or_say_what_is_missing() {
     "#]]);
     home.stn(&["agent", "run", "Cost Spike Investigator", "why did the costs rise?"]).is(&expect![[r#"
         --- stderr
+        Driving run 1 here.
         run 1 failed in [span] (0 steps, 0 tool calls)
         error: run 1 failed: model `openai/gpt-4o-mini` needs a key: `OPENAI_API_KEY` is not set
         hint: set `OPENAI_API_KEY`
@@ -196,6 +197,7 @@ fn a_name_that_old_files_use_can_be_mapped() {
     home.agent("default", "plain", "");
     home.stn(&["agent", "run", "plain", "anything"]).is(&expect![[r#"
         --- stderr
+        Driving run 2 here.
         run 2 failed in [span] (0 steps, 0 tool calls)
         error: run 2 failed: model `gemini/gemini-2.5-flash` needs a key: `GEMINI_API_KEY` or `GOOGLE_API_KEY` or `STN_AI_API_KEY` is not set
         hint: set `GEMINI_API_KEY` or `GOOGLE_API_KEY` or `STN_AI_API_KEY`

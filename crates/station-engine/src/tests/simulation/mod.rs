@@ -15,8 +15,8 @@ pub(super) mod world;
 
 use schedule::Schedule;
 
-/// Crashes that a plain `cargo test` tries: some hundred thousand steps.
-const CRASHES: u64 = 800;
+/// Crashes that a plain `cargo test` tries, over a dozen seeds or more: each stake, with and without limits.
+const CRASHES: u64 = 1_500;
 
 /// A number that `cargo xtask simulate` gives, where it does.
 #[expect(clippy::disallowed_methods, reason = "how many crashes are tried is up to who starts the test")]

@@ -146,7 +146,7 @@ async fn fill(store: &Store) -> (EnvironmentId, Vec<AgentId>) {
         "approve": ["guarded"],
         "verify": { "checked": { "tool": "posted", "args": { "effect": "$effect_id" } } },
     });
-    let file = json!({ "mcpServers": { "book": { "command": "true", "station": { "tools": rules } } } });
+    let file = json!({ "mcpServers": { "book": { "command": "true", "station": { "tools": rules, "concurrency": 2 } } } });
     let changes = [
         Change::CreateEnvironment,
         Change::PutConfig {

@@ -22,11 +22,14 @@ use std::time::Duration;
 const WORKERS: usize = 3;
 
 /// Runs that are started from outside in one schedule, and steps in which things go wrong.
-const RUNS: u64 = 60;
-const STEPS: u64 = 6_000;
+const RUNS: u64 = 20;
+const STEPS: u64 = 2_000;
 
 /// Steps that may follow in which nothing goes wrong until every run has ended.
 const CALM_STEPS_MAX: u64 = 60_000;
+
+/// Runs of processes that are gone that one process takes up at a time.
+const ADOPTED_MAX: u32 = 8;
 
 /// In half of the schedules so little may be driven at a time that runs wait for each other, and parents for their
 /// sub-agents.
@@ -166,7 +169,8 @@ impl Schedule {
         match self.dice.roll(100) {
             0..60 => self.poll_one().await,
             60..75 => tokio::task::yield_now().await,
-            75..82 => self.claim().await,
+            75..79 => self.claim().await,
+            79..82 => self.adopt().await,
             82..88 => self.time_passes().await,
             88..90 => self.enqueue().await,
             90..98 => self.people().await,
@@ -188,13 +192,16 @@ impl Schedule {
         self.scene.pass(Duration::from_millis(500)).await;
     }
 
+    /// One of those that have something to do.
     async fn poll_one(&mut self) {
-        let process = self.dice.pick(self.processes.len());
-        let n = self.processes[process].drivers.len();
-        if n == 0 || self.processes[process].frozen_until > self.report.steps {
+        let steps = self.report.steps;
+        let can = |process: &Process| !process.drivers.is_empty() && process.frozen_until <= steps;
+        let able: Vec<usize> = (0..self.processes.len()).filter(|at| can(&self.processes[*at])).collect();
+        if able.is_empty() {
             return;
         }
-        let driver = self.dice.pick(n);
+        let process = able[self.dice.pick(able.len())];
+        let driver = self.dice.pick(self.processes[process].drivers.len());
         self.poll(process, driver).await;
         if self.dice.roll(self.crash_every) == 0 {
             self.crash(process);
@@ -241,6 +248,28 @@ impl Schedule {
         self.rules.check_at_once(&self.at_once).await;
     }
 
+    /// Takes up runs whose process is seen to be gone, before their leases lapse.
+    async fn adopt(&mut self) {
+        let process = self.dice.pick(self.processes.len());
+        if self.processes[process].frozen_until > self.report.steps {
+            return;
+        }
+        let (owner, station) = (self.owner(process), self.processes[process].station.clone());
+        let running = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
+        let running = self.scene.store.runs(&running, ADOPTED_MAX).await.expect("the store works");
+        for run in running {
+            if self.before(run.id) != Before::Gone {
+                continue;
+            }
+            let (asked_at, now) = (station.since_boot(), self.scene.now());
+            let claim = (&owner, millis(LEASE), Some(run.fence));
+            let claim = self.scene.store.claim_within(&self.at_once, run.id, claim, now).await;
+            if let Claim::Claimed { fence, .. } = claim.expect("the store works") {
+                self.take_up(process, run, fence, (asked_at, None));
+            }
+        }
+    }
+
     fn owner(&self, process: usize) -> Owner {
         let number = self.processes[process].number;
         Owner { worker: format!("worker-{number}"), host: "here".to_owned(), pid: number, pid_start: 1 }
@@ -278,7 +307,7 @@ impl Schedule {
             // Long enough for every lease to lapse that nobody renews meanwhile; one process does not notice for a while.
             0 => {
                 let process = self.dice.pick(self.processes.len());
-                self.processes[process].frozen_until = self.report.steps + 1_500;
+                self.processes[process].frozen_until = self.report.steps + 500;
                 Duration::from_secs(35)
             }
             1 => {
