@@ -53,6 +53,7 @@ mod sync;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod tool_calls;
 mod turns;
 mod variables;

@@ -163,7 +163,8 @@ impl Station {
         stop: CancellationToken,
         leave: CancellationToken,
     ) -> Result<Run> {
-        let signals = Signals::of_person(stop, &self.config().worker).leaving(leave, LEAVE_WITHIN);
+        let signals =
+            Signals::of_person(stop, &self.config().worker).leaving(leave, LEAVE_WITHIN).resumed(self.now());
         self.work_off_here(id, &signals, Held::Refuse).await?;
         self.run(id).await
     }

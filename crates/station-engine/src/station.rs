@@ -85,6 +85,15 @@ impl Station {
         self.inner.store.commits()
     }
 
+    /// A number that every change of a definition raises, whoever made it: of environments, agents, servers, tools,
+    /// variables and rules.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn generation(&self) -> Result<i64> {
+        self.inner.store.generation().await
+    }
+
     /// What this Station was told.
     #[must_use]
     pub fn config(&self) -> &Config {

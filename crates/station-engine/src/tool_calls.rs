@@ -8,7 +8,7 @@ use crate::servers::ServerRef;
 use crate::{Clock, Station};
 use serde_json::{Map, Value, json};
 use station_core::approval::Basis;
-use station_core::{BlobHash, Caller, EffectId, Error, Kind, Result, Right, Tool, near, plural};
+use station_core::{BlobHash, Caller, EffectId, Error, Image, Kind, Result, Right, Tool, near, plural};
 use station_mcp::CallEnd;
 use std::time::Instant;
 
@@ -23,6 +23,8 @@ pub struct CalledTool {
     pub structured: Option<Value>,
     /// Whether the tool says that it failed.
     pub is_error: bool,
+    /// Images that it returned besides the text, which names them.
+    pub images: Vec<Image>,
     /// Bytes of the result that were left out.
     pub cut_bytes: u64,
     /// How long it took.
@@ -92,9 +94,10 @@ impl Station {
         self.store().note_deed("call_tool", &subject, detail, &by.name, self.now()).await?;
         let started = Instant::now();
         match call::send_for_person(self, *permit, effect).await {
-            CallEnd::Returned { text, structured, is_error, cut_bytes, .. } => {
+            CallEnd::Returned { text, structured, is_error, cut_bytes, images } => {
                 let ms = crate::lease::millis(started.elapsed());
-                Ok(ToolCallEnd::Called(CalledTool { effect, text, structured, is_error, cut_bytes, ms }))
+                let called = CalledTool { effect, text, structured, is_error, images, cut_bytes, ms };
+                Ok(ToolCallEnd::Called(called))
             }
             CallEnd::NotSent { sentence } => {
                 Err(Error::upstream(format!("`{}` was not called: {sentence}", tool.name)))

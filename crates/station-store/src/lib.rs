@@ -45,6 +45,7 @@ mod standing;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod turns;
 mod waiting;
 mod wakes;
