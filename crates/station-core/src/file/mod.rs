@@ -3,6 +3,7 @@
 //! Broken input is a value here, not an error: every problem of a file is reported at once, with its place, and a
 //! broken file refuses itself alone. Unknown keys are kept, and named where they have no effect.
 
+pub mod clients;
 mod concurrency;
 pub mod config;
 pub mod edit;

@@ -167,7 +167,7 @@ fn outcome(asked: &Asked, outcome: Outcome) -> Result<Value, Fault> {
         Outcome::NeedsInput { requests, state } if asked.era == Era::Modern => Ok(json!({
             "resultType": "input_required", "inputRequests": requests, "requestState": state,
         })),
-        Outcome::Task(task) if asked.extends(TASKS) => {
+        Outcome::Task(task) if asked.takes_tasks() => {
             let mut result = task_json(&task);
             result["resultType"] = "task".into();
             Ok(result)
@@ -185,15 +185,14 @@ async fn task_request(
     method: &str,
     params: &Map<String, Value>,
 ) -> Result<Value, Fault> {
-    if !asked.extends(TASKS) {
+    if !asked.takes_tasks() {
         return Err(Fault::Incapable(json!({ "extensions": { TASKS: {} } })));
     }
     let id = text(params, "taskId")?;
     let gone = || Fault::Params(format!("there is no task `{id}`"));
     match method {
         "tasks/cancel" => host.end_task(asked, &id).await?.ok_or_else(gone).map(|()| json!({})),
-        // No task of ours asks for anything while it works, so that there is nothing to bring it; who tries is heard.
-        "tasks/update" => host.task(asked, &id).await?.ok_or_else(gone).map(|_| json!({})),
+        "tasks/update" => host.answer_task(asked, &id).await?.ok_or_else(gone).map(|()| json!({})),
         _ => host.task(asked, &id).await?.ok_or_else(gone).map(|task| task_json(&task)),
     }
 }
@@ -208,6 +207,9 @@ fn task_json(task: &Task) -> Value {
         "ttlMs": null,
         "pollIntervalMs": task.poll_interval_ms,
     });
+    if !task.requests.is_empty() {
+        shown["inputRequests"] = Value::Object(task.requests.clone());
+    }
     if let Some(result) = &task.result {
         shown["result"] = result.clone();
     }

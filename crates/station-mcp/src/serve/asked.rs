@@ -1,5 +1,6 @@
 //! A request as its host sees it: who asks, in which era, what the client can do, and how it is told how far it is.
 
+use super::answer::TASKS;
 use super::frame;
 use serde_json::{Map, Value, json};
 use station_core::{Caller, Era};
@@ -62,6 +63,25 @@ impl Asked {
             outlet: outlet.clone(),
         });
         Self { by, era, capabilities: capabilities.clone(), input, gone, progress }
+    }
+
+    /// A look of our own on behalf of `by`, to which nobody waits for an answer.
+    #[must_use]
+    pub fn unasked(by: Caller) -> Self {
+        Self {
+            by,
+            era: Era::Legacy,
+            capabilities: Value::Null,
+            input: Input::default(),
+            gone: CancellationToken::new(),
+            progress: None,
+        }
+    }
+
+    /// Whether the client takes a handle in place of a result: it declares the Tasks extension, in the modern era.
+    #[must_use]
+    pub fn takes_tasks(&self) -> bool {
+        self.era == Era::Modern && self.extends(TASKS)
     }
 
     /// Whether the client declares `capability`, e.g. `elicitation`.

@@ -47,11 +47,14 @@ pub trait Host: Send + Sync + 'static {
     /// What an argument may be, best first.
     fn complete<'a>(&'a self, asked: &'a Asked, completing: Completing) -> Answer<'a, Vec<String>>;
 
-    /// What changes from now on, as far as it is wanted.
-    fn changes(&self, wanted: Wanted) -> BoxStream<'static, Change>;
+    /// What changes from now on, as far as it is wanted: from when this is answered.
+    fn changes<'a>(&'a self, asked: &'a Asked, wanted: Wanted) -> BoxFuture<'a, BoxStream<'static, Change>>;
 
     /// A task that one of its tools made; `None` where there is none of this id.
     fn task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<Task>>;
+
+    /// Takes what the client answers to a task's questions: it is in the request's input.
+    fn answer_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>>;
 
     /// Asks for the end of a task.
     fn end_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>>;
@@ -104,6 +107,8 @@ pub struct Task {
     pub created_at: String,
     /// RFC 3339.
     pub updated_at: String,
+    /// What it asks the client, by key, while it is `input_required`.
+    pub requests: Map<String, Value>,
     /// The result of the request, once it is completed.
     pub result: Option<Value>,
     /// How often it is worth asking.

@@ -1,7 +1,7 @@
 //! Telling what changes: to a `subscriptions/listen` of the modern era, and to a legacy client as its session has it.
 
 use super::frame::{Id, notification};
-use super::{About, Change, Fault, Host, Wanted};
+use super::{About, Asked, Change, Fault, Host, Wanted};
 use futures::StreamExt as _;
 use serde_json::{Map, Value, json};
 use station_core::Era;
@@ -36,13 +36,13 @@ pub(crate) fn wanted(params: &Map<String, Value>, about: &About) -> Result<Wante
     })
 }
 
-/// Follows what changes for a modern client until `gone`: first what it gets, then each change.
+/// Follows what changes for a modern client until it is gone: first what it gets, then each change.
 pub(crate) async fn listen(
     host: &dyn Host,
     id: &Id,
+    asked: &Asked,
     wanted: Wanted,
     outlet: &mpsc::Sender<Value>,
-    gone: &CancellationToken,
 ) {
     let mut filter = Map::new();
     for (key, on) in [
@@ -58,22 +58,23 @@ pub(crate) async fn listen(
         filter.insert("resourceSubscriptions".to_owned(), Value::from(wanted.uris.clone()));
     }
     // Before the acknowledgment, so that nothing falls in between.
-    let changes = host.changes(wanted);
+    let changes = host.changes(asked, wanted).await;
     let meta = json!({ SUBSCRIPTION_KEY: id.to_json() });
     let params = json!({ "_meta": meta, "notifications": filter });
     if outlet.send(notification("notifications/subscriptions/acknowledged", &params)).await.is_ok() {
-        tell(changes, Some(&meta), outlet, gone).await;
+        tell(changes, Some(&meta), outlet, &asked.gone).await;
     }
 }
 
 /// Follows what changes for a legacy client until `gone`.
 pub(crate) async fn follow(
     host: &dyn Host,
+    asked: &Asked,
     wanted: Wanted,
     outlet: &mpsc::Sender<Value>,
     gone: &CancellationToken,
 ) {
-    tell(host.changes(wanted), None, outlet, gone).await;
+    tell(host.changes(asked, wanted).await, None, outlet, gone).await;
 }
 
 async fn tell(

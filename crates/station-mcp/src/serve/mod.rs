@@ -1,7 +1,7 @@
 //! Serving: what a [`Host`] offers, as an MCP server of both protocol eras.
 //!
 //! A message is read (`frame`), its era is settled (`version`), it is answered by the host's words (`answer`), and a
-//! transport carries it (`stdio`). The modern era keeps nothing between two requests: each says its version and
+//! transport carries it (`stdio`, `http`). The modern era keeps nothing between two requests: each says its version and
 //! what its client can do. The legacy era begins with `initialize`; both may share one pipe.
 //!
 //! Ours and not rmcp's server, see docs/decisions/0009: messages stay JSON, so that whatever a host passes on arrives
@@ -13,6 +13,7 @@ mod asked;
 mod fault;
 mod frame;
 mod host;
+mod http;
 mod lines;
 mod listen;
 mod stdio;
@@ -21,4 +22,5 @@ mod version;
 pub use asked::{Asked, Input};
 pub use fault::Fault;
 pub use host::{About, Answer, Change, Completing, Host, Outcome, Subject, Task, Wanted};
+pub use http::{Endpoint, Headers, Sent};
 pub use stdio::serve_stdio;

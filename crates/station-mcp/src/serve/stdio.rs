@@ -181,9 +181,10 @@ impl Pipe {
     /// Follows what changes for a legacy client, under a name by which that can be ended.
     fn follow(&mut self, name: String, wanted: Wanted) {
         let (host, outlet, stop) = (Arc::clone(&self.host), self.outlet.clone(), self.leaving.child_token());
+        let asked = Asked::unasked(self.by.clone());
         self.followed.insert(name, stop.clone());
         self.at_work.spawn(async move {
-            listen::follow(&*host, wanted, &outlet, &stop).await;
+            listen::follow(&*host, &asked, wanted, &outlet, &stop).await;
             None
         });
     }
@@ -213,7 +214,7 @@ impl Pipe {
             self.at_work.spawn(async move {
                 let end = match wanted {
                     Ok(wanted) => tokio::select! {
-                        () = listen::listen(&*host, &id, wanted, &outlet, &asked.gone) => None,
+                        () = listen::listen(&*host, &id, &asked, wanted, &outlet) => None,
                         () = leaving.cancelled() => Some(listen::ended(&id)),
                     },
                     Err(fault) => Some(reply(Some(&id), Err(fault), Era::Modern)),
@@ -237,7 +238,8 @@ impl Pipe {
     fn settle(&mut self, method: &str, params: &Map<String, Value>) -> Option<Result<Value, Fault>> {
         let uri = |params| text(params, "uri");
         match method {
-            "initialize" => Some(Session::open(params).map(|session| {
+            // Of the modern era it is a method that nobody knows any more.
+            "initialize" if terms(params, None).is_err() => Some(Session::open(params).map(|session| {
                 let result = initialized(&self.host.about(), &session);
                 self.session = Some(session);
                 result

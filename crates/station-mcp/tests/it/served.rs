@@ -1,5 +1,6 @@
 //! Serving over a pair of pipes: rows of what a client says, and all that it hears.
 
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value, json};
@@ -95,9 +96,9 @@ impl Host for Offer {
         async move { Ok((0..150).map(|n| format!("{}{n}", of.value)).collect()) }.boxed()
     }
 
-    fn changes(&self, wanted: Wanted) -> BoxStream<'static, Change> {
+    fn changes<'a>(&'a self, _: &'a Asked, wanted: Wanted) -> BoxFuture<'a, BoxStream<'static, Change>> {
         let changes = self.changes.subscribe();
-        futures::stream::unfold(changes, |mut changes| async {
+        let told = futures::stream::unfold(changes, |mut changes| async {
             let change = changes.recv().await.ok()?;
             Some((change, changes))
         })
@@ -109,12 +110,16 @@ impl Host for Offer {
                 Change::Resource(uri) => wanted.uris.contains(uri),
             };
             std::future::ready(is_wanted)
-        })
-        .boxed()
+        });
+        std::future::ready(told.boxed()).boxed()
     }
 
     fn task<'a>(&'a self, _: &'a Asked, id: &'a str) -> Answer<'a, Option<Task>> {
         async move { Ok((id == "1").then(|| task("completed"))) }.boxed()
+    }
+
+    fn answer_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>> {
+        async move { Ok((id == "1" && !asked.input.responses.is_empty()).then_some(())) }.boxed()
     }
 
     fn end_task<'a>(&'a self, _: &'a Asked, id: &'a str) -> Answer<'a, Option<()>> {
@@ -129,6 +134,7 @@ fn task(status: &'static str) -> Task {
         message: "m".to_owned(),
         created_at: "then".to_owned(),
         updated_at: "now".to_owned(),
+        requests: Map::new(),
         result: (status == "completed").then(|| json!({ "content": [] })),
         poll_interval_ms: 500,
     }
@@ -337,6 +343,9 @@ async fn long_work_is_a_task_for_a_client_that_knows_tasks() {
     assert_eq!((&got["resultType"], &got["status"]), (&json!("complete"), &json!("completed")));
     assert_eq!(got["result"], json!({ "content": [] }));
     assert_eq!(client.modern(3, &can, "tasks/cancel", one.clone()).await["result"]["resultType"], "complete");
+    let mut answered = one.clone();
+    answered["inputResponses"] = json!({ "a": { "action": "accept" } });
+    assert_eq!(client.modern(6, &can, "tasks/update", answered).await["result"]["resultType"], "complete");
     assert_eq!(client.modern(4, &can, "tasks/get", json!({ "taskId": "2" })).await["error"]["code"], -32602);
     assert_eq!(client.modern(5, &json!({}), "tasks/get", one).await["error"]["code"], -32021);
 }

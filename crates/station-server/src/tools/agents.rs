@@ -3,10 +3,9 @@
 use super::arguments::{Arguments, Kind, Parameter};
 use super::environments;
 use super::management::Desk;
-use super::row::{Effect, Row};
+use super::row::{Effect, Row, done};
 use super::schema::{any, list, number, number_or_null, object, text, text_or_null, truth};
 use crate::wire;
-use futures::FutureExt as _;
 use serde_json::{Value, json};
 use station_core::file::edit::{AgentEdit, Names};
 use station_core::{AgentName, Error, Result};
@@ -80,7 +79,7 @@ pub(super) const ROWS: &[Row] = &[
                 ("tool_assignment", assignment_schema()),
             ])
         },
-        call: |desk, asked, arguments| create_agent(desk, asked, arguments).boxed(),
+        call: |desk, asked, arguments| done(create_agent(desk, asked, arguments)),
     },
     Row {
         name: "update_agent",
@@ -117,7 +116,7 @@ pub(super) const ROWS: &[Row] = &[
                 ("tools_without_a_server", list(&text())),
             ])
         },
-        call: |desk, asked, arguments| update_agent(desk, asked, arguments).boxed(),
+        call: |desk, asked, arguments| done(update_agent(desk, asked, arguments)),
     },
     Row {
         name: "delete_agent",
@@ -126,7 +125,7 @@ pub(super) const ROWS: &[Row] = &[
         effect: Effect::Destroys,
         parameters: &[AGENT, environments::OPTIONAL],
         output: || object(&[("success", truth()), ("message", text()), ("deleted", any())]),
-        call: |desk, asked, arguments| delete_agent(desk, asked, arguments).boxed(),
+        call: |desk, asked, arguments| done(delete_agent(desk, asked, arguments)),
     },
     Row {
         name: "list_agents",
@@ -139,7 +138,7 @@ pub(super) const ROWS: &[Row] = &[
             Parameter::optional("enabled_only", Kind::Truth(false), "Only agents that may be run."),
         ],
         output: || object(&[("success", truth()), ("agents", list(&listed_schema())), ("count", number())]),
-        call: |desk, asked, arguments| list_agents(desk, asked, arguments).boxed(),
+        call: |desk, asked, arguments| done(list_agents(desk, asked, arguments)),
     },
     Row {
         name: "get_agent_details",
@@ -158,7 +157,7 @@ pub(super) const ROWS: &[Row] = &[
                 ("tools_count", number()),
             ])
         },
-        call: |desk, asked, arguments| get_agent_details(desk, asked, arguments).boxed(),
+        call: |desk, asked, arguments| done(get_agent_details(desk, asked, arguments)),
     },
 ];
 

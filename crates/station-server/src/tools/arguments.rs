@@ -1,7 +1,7 @@
 //! What a client sends with a call: read by the same rows that its schema was made of, with a sentence for each mistake.
 
 use serde_json::{Map, Value, json};
-use station_core::{Error, Result, near};
+use station_core::{Error, Result, RunId, near};
 
 /// One parameter of a tool.
 pub(super) struct Parameter {
@@ -93,6 +93,10 @@ pub(super) struct Arguments {
     taken: Map<String, Value>,
     /// Names that no parameter has: passed over, and said so in the result.
     pub(super) ignored: Vec<String>,
+    /// What tells this call from others: what a client brings back is bound to it.
+    pub(super) request: String,
+    /// The run that a client who was asked something brings back.
+    pub(super) resumed: Option<RunId>,
 }
 
 impl Arguments {

@@ -2,10 +2,9 @@
 
 use super::arguments::{Arguments, Kind, Parameter};
 use super::management::Desk;
-use super::row::{Effect, Row};
+use super::row::{Effect, Row, done};
 use super::schema::{list, number, object, text, truth};
 use crate::wire;
-use futures::FutureExt as _;
 use serde_json::{Value, json};
 use station_core::{Environment, Result};
 use station_engine::EnvironmentRef;
@@ -21,7 +20,7 @@ pub(super) const ROWS: &[Row] = &[Row {
     output: || {
         object(&[("success", truth()), ("environments", list(&environment_schema())), ("count", number())])
     },
-    call: |desk, asked, _| list_environments(desk, asked).boxed(),
+    call: |desk, asked, _| done(list_environments(desk, asked)),
 }];
 
 /// The parameter that names an environment, where it may be left out.

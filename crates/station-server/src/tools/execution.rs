@@ -101,7 +101,7 @@ fn execution(details: &RunDetails, detail: Detail) -> Value {
 }
 
 /// What a run waits for, and what to do about it.
-fn waiting(details: &RunDetails) -> Option<String> {
+pub(super) fn waiting(details: &RunDetails) -> Option<String> {
     if details.run.status != Status::Waiting {
         return None;
     }

@@ -1,15 +1,19 @@
 //! The host that offers the management tools.
 
 use super::arguments::Arguments;
-use super::row::Row;
-use super::{agents, environments, prompts, runs, servers, suggestions};
+use super::row::{Reply, Row};
+use super::{
+    agents, completion, environments, prompts, questions, resources, runs, servers, suggestions, tasks,
+    watching,
+};
 use futures::FutureExt as _;
-use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value, json};
 use station_core::{Error, Kind, near};
 use station_engine::Station;
 use station_mcp::serve::{About, Answer, Asked, Change, Completing, Fault, Host, Outcome, Task, Wanted};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,7 +25,7 @@ const INSTRUCTIONS: &str = "Station runs AI agents: prompts with granted tools, 
 
 /// Station's management tools as a server.
 pub struct Management {
-    desk: Desk,
+    desk: Arc<Desk>,
 }
 
 /// What the tools work with.
@@ -37,7 +41,8 @@ impl Management {
     /// The tools of `station`.
     #[must_use]
     pub fn new(station: Station) -> Self {
-        Self { desk: Desk { station, driving: TaskTracker::new(), leave: CancellationToken::new() } }
+        let desk = Desk { station, driving: TaskTracker::new(), leave: CancellationToken::new() };
+        Self { desk: Arc::new(desk) }
     }
 
     /// Lets go of every run that still goes on here: each is given back to the queue. To be called before Station is closed.
@@ -63,7 +68,7 @@ impl Host for Management {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instructions: INSTRUCTIONS.to_owned(),
             tools_change: false,
-            resources_change: false,
+            resources_change: true,
         }
     }
 
@@ -82,32 +87,44 @@ impl Host for Management {
                 let hint = near::hint(name, rows().map(|row| row.name)).unwrap_or_default();
                 return Err(Fault::Params(format!("there is no tool `{name}` {hint}").trim_end().to_owned()));
             };
-            let called = match Arguments::read(row.parameters, &arguments) {
-                Ok(arguments) => {
+            let request = questions::request(name, &arguments);
+            let resumed = match &asked.input.state {
+                Some(state) => Some(
+                    questions::brought_back(&self.desk, asked, &request, state)
+                        .map_err(|error| Fault::Params(format!("`requestState` cannot be taken: {error}")))?,
+                ),
+                None => None,
+            };
+            let read = Arguments::read(row.parameters, &arguments);
+            let called = match read {
+                Ok(mut arguments) => {
+                    (arguments.request, arguments.resumed) = (request, resumed);
                     let ignored = arguments.ignored.clone();
                     let called = (row.call)(&self.desk, asked, arguments).await;
-                    called.map(|result| noting(result, ignored))
+                    called.map(|reply| (reply, ignored))
                 }
                 Err(error) => Err(error),
             };
-            Ok(Outcome::Complete(match called {
-                Ok(result) => shown(&result),
-                Err(error) => refused(name, &error),
-            }))
+            Ok(match called {
+                Ok((Reply::Done(done), ignored)) => Outcome::Complete(result(&noting(done, ignored))),
+                Ok((Reply::Asks { requests, state }, _)) => Outcome::NeedsInput { requests, state },
+                Ok((Reply::Task(task), _)) => Outcome::Task(task),
+                Err(error) => Outcome::Complete(refused(name, &error)),
+            })
         }
         .boxed()
     }
 
     fn resources<'a>(&'a self, _asked: &'a Asked) -> Answer<'a, Vec<Value>> {
-        async { Ok(Vec::new()) }.boxed()
+        async { Ok(resources::listed()) }.boxed()
     }
 
     fn resource_templates<'a>(&'a self, _asked: &'a Asked) -> Answer<'a, Vec<Value>> {
-        async { Ok(Vec::new()) }.boxed()
+        async { Ok(resources::templates()) }.boxed()
     }
 
-    fn read_resource<'a>(&'a self, _asked: &'a Asked, uri: &'a str) -> Answer<'a, Outcome> {
-        async { Err(Fault::NoResource(uri.to_owned())) }.boxed()
+    fn read_resource<'a>(&'a self, asked: &'a Asked, uri: &'a str) -> Answer<'a, Outcome> {
+        async move { resources::read(&self.desk, asked, uri).await.map(Outcome::Complete) }.boxed()
     }
 
     fn prompts<'a>(&'a self, _asked: &'a Asked) -> Answer<'a, Vec<Value>> {
@@ -123,20 +140,49 @@ impl Host for Management {
         async move { prompts::filled(name, &arguments).map(Outcome::Complete) }.boxed()
     }
 
-    fn complete<'a>(&'a self, _asked: &'a Asked, _completing: Completing) -> Answer<'a, Vec<String>> {
-        async { Ok(Vec::new()) }.boxed()
+    fn complete<'a>(&'a self, asked: &'a Asked, completing: Completing) -> Answer<'a, Vec<String>> {
+        completion::complete(&self.desk, asked, completing).boxed()
     }
 
-    fn changes(&self, _wanted: Wanted) -> BoxStream<'static, Change> {
-        futures::stream::pending().boxed()
+    fn changes<'a>(&'a self, asked: &'a Asked, wanted: Wanted) -> BoxFuture<'a, BoxStream<'static, Change>> {
+        let asked = Asked::unasked(asked.by.clone());
+        watching::follow(Arc::clone(&self.desk), asked, wanted.uris).boxed()
     }
 
-    fn task<'a>(&'a self, _asked: &'a Asked, _id: &'a str) -> Answer<'a, Option<Task>> {
-        async { Ok(None) }.boxed()
+    fn task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<Task>> {
+        async move {
+            let Some(run) = tasks::run_of(id) else { return Ok(None) };
+            there(tasks::of_run(&self.desk, asked, run).await)
+        }
+        .boxed()
     }
 
-    fn end_task<'a>(&'a self, _asked: &'a Asked, _id: &'a str) -> Answer<'a, Option<()>> {
-        async { Ok(None) }.boxed()
+    fn answer_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>> {
+        async move {
+            let Some(run) = tasks::run_of(id) else { return Ok(None) };
+            there(tasks::answer(&self.desk, asked, run).await)
+        }
+        .boxed()
+    }
+
+    fn end_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>> {
+        async move {
+            let Some(run) = tasks::run_of(id) else { return Ok(None) };
+            there(tasks::end(&self.desk, asked, run).await)
+        }
+        .boxed()
+    }
+}
+
+/// What is there; nothing where an error says that it is not.
+fn there<T>(found: station_core::Result<T>) -> Result<Option<T>, Fault> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        Err(error) => {
+            tracing::error!(causes = ?error.causes(), "{error}");
+            Err(Fault::Internal(error.sentence().to_owned()))
+        }
     }
 }
 
@@ -149,7 +195,7 @@ fn noting(mut result: Value, ignored: Vec<String>) -> Value {
 }
 
 /// A result: the object, and the same as text. One that says it was no success is an error that can be read.
-fn shown(result: &Value) -> Value {
+pub(super) fn result(result: &Value) -> Value {
     let is_error = result.get("success") == Some(&Value::Bool(false));
     json!({
         "content": [{ "type": "text", "text": result.to_string() }],
@@ -159,7 +205,7 @@ fn shown(result: &Value) -> Value {
 }
 
 /// Why a tool could not do what it was asked, with what to try.
-fn refused(tool: &str, error: &Error) -> Value {
+pub(crate) fn refused(tool: &str, error: &Error) -> Value {
     if !error.causes().is_empty() {
         tracing::error!(tool, kind = error.kind().as_str(), causes = ?error.causes(), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Station's own MCP server: the thirteen management tools, and what belongs to them.
+//! Station's own MCP server: the thirteen management tools, resources, prompts, and what belongs to them.
 //!
 //! A tool is a [`Row`](row::Row) of a table: its words for a model, its parameters, and a function that calls verbs of
 //! the engine and answers in the shapes of [`wire`](crate::wire). Parameters are said once: the input schema that a client
@@ -9,15 +9,22 @@
 
 mod agents;
 mod arguments;
+mod completion;
 mod environments;
 mod execution;
 mod management;
 mod progress;
 mod prompts;
+mod questions;
+mod resources;
 mod row;
 mod runs;
 mod schema;
 mod servers;
 mod suggestions;
+mod tasks;
+mod watching;
 
 pub use management::Management;
+pub(crate) use management::refused;
+pub(crate) use questions::{may_ask, request as request_of};

@@ -1,9 +1,8 @@
 //! The MCP prompts: how to begin with an agent of a kind, for people who pick one in their client; and `list_prompts`.
 
 use super::arguments::{Arguments, Kind, Parameter};
-use super::row::{Effect, Row};
+use super::row::{Effect, Row, done};
 use super::schema::{list, number, object, text, truth};
-use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
 use station_mcp::serve::Fault;
 
@@ -22,10 +21,7 @@ pub(super) const ROWS: &[Row] = &[Row {
         let prompt = object(&[("name", text()), ("description", text()), ("category", text())]);
         object(&[("success", truth()), ("prompts", list(&prompt)), ("count", number())])
     },
-    call: |_, _, arguments| {
-        let result = list_prompts(&arguments);
-        async move { Ok(result) }.boxed()
-    },
+    call: |_, _, arguments| done(std::future::ready(Ok(list_prompts(&arguments)))),
 }];
 
 /// A prompt: what it asks a model to do with the tools of this server.
@@ -102,6 +98,12 @@ const STEPS: &str = "Go about it like this:\n\
 /// The prompts as a list shows them.
 pub(super) fn listed() -> Vec<Value> {
     PROMPTS.iter().map(Prompt::to_json).collect()
+}
+
+/// Whether there is a prompt of this name with this argument.
+pub(super) fn takes(name: &str, argument: &str) -> bool {
+    let prompt = PROMPTS.iter().find(|prompt| prompt.name == name);
+    prompt.is_some_and(|prompt| prompt.arguments.iter().any(|(taken, ..)| *taken == argument))
 }
 
 /// A prompt with its arguments.

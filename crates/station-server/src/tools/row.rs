@@ -4,9 +4,10 @@ use super::arguments::{Arguments, Parameter};
 use super::management::Desk;
 use super::schema;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryFutureExt as _};
 use serde_json::{Map, Value, json};
 use station_core::Result;
-use station_mcp::serve::Asked;
+use station_mcp::serve::{Asked, Task};
 
 /// One tool.
 pub(super) struct Row {
@@ -21,8 +22,25 @@ pub(super) struct Row {
     pub(super) call: Call,
 }
 
-/// What a tool does when it is called: an object with `success`, or the sentence that says why not.
-pub(super) type Call = for<'a> fn(&'a Desk, &'a Asked, Arguments) -> BoxFuture<'a, Result<Value>>;
+/// What a tool does when it is called, or the sentence that says why not.
+pub(super) type Call = for<'a> fn(&'a Desk, &'a Asked, Arguments) -> BoxFuture<'a, Result<Reply>>;
+
+/// What a tool answers with.
+pub(super) enum Reply {
+    /// A result: an object with `success`.
+    Done(Value),
+    /// Questions to the client, by key, and what it brings back with the answers.
+    Asks { requests: Map<String, Value>, state: String },
+    /// A handle for work that goes on.
+    Task(Task),
+}
+
+/// The call of a tool that always has a result.
+pub(super) fn done<'a>(
+    work: impl Future<Output = Result<Value>> + Send + 'a,
+) -> BoxFuture<'a, Result<Reply>> {
+    work.map_ok(Reply::Done).boxed()
+}
 
 /// What calling a tool does to the world: the protocol's hints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

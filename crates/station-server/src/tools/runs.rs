@@ -6,14 +6,14 @@
 
 use super::arguments::{Arguments, Kind, Parameter};
 use super::management::Desk;
-use super::row::{Effect, Row};
-use super::{agents, environments, execution, progress};
+use super::row::{Effect, Reply, Row};
+use super::{agents, environments, execution, progress, questions, tasks};
 use futures::FutureExt as _;
 use serde_json::{Map, Value};
 use station_core::budget::{Caps, Measure};
 use station_core::run::Status;
 use station_core::{Error, Result, RunId, Secret};
-use station_engine::{AgentRef, Driver, From, NewRun, Run, Station};
+use station_engine::{AgentRef, Driver, From, NewRun, Run, Station, Watch};
 use station_mcp::serve::Asked;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -107,15 +107,27 @@ enum Waited {
     On(JoinHandle<Result<Run>>),
 }
 
-async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: execution::Detail) -> Result<Value> {
+async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: execution::Detail) -> Result<Reply> {
     let station = &desk.station;
+    let workers = station.find_workers().await?;
+    // Before it begins, so that nothing of it is missed.
+    let watch = asked.wants_progress().then(|| station.watch());
+    let stop = CancellationToken::new();
+    if let Some(run) = arguments.resumed {
+        let details = station.show_run(&asked.by, run).await?;
+        if !questions::decide(desk, asked, &details).await? {
+            // Whoever puts the question away is not asked again: it waits in `stn approvals list`.
+            return execution::shown(station, asked, run, detail, None).await.map(Reply::Done);
+        }
+        let how = if workers.is_empty() { How::Here } else { How::Handed(From::Now) };
+        let driven = drive(desk, asked, run, how, stop.clone());
+        return attend(desk, asked, &arguments, Driven { run, driven, stop, watch }, detail).await;
+    }
     let agent = agents::named(desk, asked, &arguments).await?;
     let agent = ready(station, asked, &agent).await?;
     let mut new = new_run(&arguments)?;
-    let is_kept = arguments.truth("store_run").unwrap_or(true);
-    let workers = station.find_workers().await?;
     if arguments.truth("async") == Some(true) {
-        if !is_kept {
+        if arguments.truth("store_run") == Some(false) {
             return Err(Error::invalid(
                 "`store_run` cannot be false where `async` is true: nobody waits for the end of the run",
             ));
@@ -127,21 +139,49 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
             Some(worker) => format!("queued: worker {worker} takes it up"),
             None => "queued: no worker is running, start stn serve".to_owned(),
         };
-        return execution::shown(station, asked, run.id, detail, Some(&message)).await;
+        return execution::shown(station, asked, run.id, detail, Some(&message)).await.map(Reply::Done);
     }
+    let how = if workers.is_empty() { How::Here } else { How::Handed(From::Beginning) };
     new.driver = if workers.is_empty() { Driver::Caller } else { Driver::Worker };
-    let is_handed = new.driver == Driver::Worker;
-    // Before it begins, so that nothing of it is missed.
-    let watch = asked.wants_progress().then(|| station.watch());
     let run = station.start_run(&asked.by, &agent, new).await?.id;
-    let stop = CancellationToken::new();
-    let driven = drive(desk, asked, run, is_handed, stop.clone());
+    let driven = drive(desk, asked, run, how, stop.clone());
+    attend(desk, asked, &arguments, Driven { run, driven, stop, watch }, detail).await
+}
+
+/// A run that is under way for a client.
+struct Driven {
+    run: RunId,
+    driven: JoinHandle<Result<Run>>,
+    stop: CancellationToken,
+    watch: Option<Watch>,
+}
+
+/// Waits for a run as long as its client does, and says how it stands then.
+async fn attend(
+    desk: &Desk,
+    asked: &Asked,
+    arguments: &Arguments,
+    driven: Driven,
+    detail: execution::Detail,
+) -> Result<Reply> {
+    let (station, Driven { run, driven, stop, watch }) = (&desk.station, driven);
+    let is_kept = arguments.truth("store_run").unwrap_or(true);
     let limit = arguments.whole("timeout").unwrap_or(TIMEOUT_S);
     let limit = Duration::from_secs(limit.unsigned_abs());
+    // Who takes a handle is not kept waiting.
+    let takes_task = asked.takes_tasks() && is_kept;
+    let patience = if takes_task { limit.min(tasks::AFTER) } else { limit };
     let waited = tokio::select! {
-        waited = wait(asked, driven, limit, &stop) => waited?,
+        waited = wait(asked, driven, patience, &stop) => waited?,
         never = progress::tell(asked, watch, run) => match never {},
     };
+    if takes_task && matches!(waited, Waited::On(_)) {
+        return tasks::of_run(desk, asked, run).await.map(Reply::Task);
+    }
+    let details = station.show_run(&asked.by, run).await?;
+    if let Some(question) = questions::ask(desk, asked, &arguments.request, &details)? {
+        return Ok(question);
+    }
     let message = matches!(waited, Waited::On(_)).then(|| {
         format!(
             "it takes longer than {} s and goes on: see it with `stn runs inspect {run}`",
@@ -152,7 +192,7 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
     if !is_kept {
         remove(desk, asked, run, waited).await?;
     }
-    Ok(shown)
+    Ok(Reply::Done(shown))
 }
 
 /// The agent, with changed files of its environment applied and the servers it has use for listed.
@@ -203,22 +243,31 @@ fn caps(given: &Map<String, Value>) -> Result<Caps> {
     Ok(caps)
 }
 
+/// Who drives a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// This process.
+    Here,
+    /// A worker that is there; it is followed.
+    Handed(From),
+}
+
 /// Drives the run, or follows the worker that does, beside everything else: it may go on when its client has its answer.
 fn drive(
     desk: &Desk,
     asked: &Asked,
     run: RunId,
-    is_handed: bool,
+    how: How,
     stop: CancellationToken,
 ) -> JoinHandle<Result<Run>> {
     let (station, by, leave) = (desk.station.clone(), asked.by.clone(), desk.leave.clone());
     desk.driving.spawn(async move {
-        if !is_handed {
-            return station.work_off_until(run, stop, leave).await;
-        }
-        tokio::select! {
-            followed = station.attend_run(&by, run, From::Beginning, stop) => followed,
-            () = leave.cancelled() => Ok(station.show_run(&by, run).await?.run),
+        match how {
+            How::Here => station.work_off_until(run, stop, leave).await,
+            How::Handed(from) => tokio::select! {
+                followed = station.attend_run(&by, run, from, stop) => followed,
+                () = leave.cancelled() => Ok(station.show_run(&by, run).await?.run),
+            },
         }
     })
 }

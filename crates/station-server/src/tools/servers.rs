@@ -3,10 +3,9 @@
 use super::arguments::{Arguments, Kind, Parameter};
 use super::environments;
 use super::management::Desk;
-use super::row::{Effect, Row};
+use super::row::{Effect, Row, done};
 use super::schema::{any, list, number, number_or_null, object, text, text_or_null, truth};
 use crate::wire;
-use futures::FutureExt as _;
 use serde_json::{Value, json};
 use station_core::{Environment, Result, plural};
 use station_mcp::serve::Asked;
@@ -41,7 +40,7 @@ pub(super) const ROWS: &[Row] = &[
                 ("warnings", list(&text())),
             ])
         },
-        call: |desk, asked, arguments| discover_tools(desk, asked, arguments).boxed(),
+        call: |desk, asked, arguments| done(discover_tools(desk, asked, arguments)),
     },
     Row {
         name: "list_tools",
@@ -68,7 +67,7 @@ pub(super) const ROWS: &[Row] = &[
             ]);
             object(&[("success", truth()), ("tools", list(&tool)), ("count", number())])
         },
-        call: |desk, asked, arguments| list_tools(desk, asked, arguments).boxed(),
+        call: |desk, asked, arguments| done(list_tools(desk, asked, arguments)),
     },
     Row {
         name: "list_mcp_configs",
@@ -88,7 +87,7 @@ pub(super) const ROWS: &[Row] = &[
             ]);
             object(&[("success", truth()), ("configs", list(&file)), ("count", number())])
         },
-        call: |desk, asked, arguments| list_mcp_configs(desk, asked, arguments).boxed(),
+        call: |desk, asked, arguments| done(list_mcp_configs(desk, asked, arguments)),
     },
 ];
 

@@ -2,9 +2,8 @@
 
 use super::arguments::{Arguments, Kind, Parameter};
 use super::management::Desk;
-use super::row::{Effect, Row};
+use super::row::{Effect, Row, done};
 use super::schema::{list, number, object, text, text_or_null, truth};
-use futures::FutureExt as _;
 use serde_json::{Value, json};
 use station_core::{EnvironmentName, Result};
 use station_engine::{AgentSuggestion, AgentWish};
@@ -50,7 +49,7 @@ pub(super) const ROWS: &[Row] = &[Row {
             ("message", text()),
         ])
     },
-    call: |desk, asked, arguments| suggest(desk, asked, arguments).boxed(),
+    call: |desk, asked, arguments| done(suggest(desk, asked, arguments)),
 }];
 
 async fn suggest(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Value> {

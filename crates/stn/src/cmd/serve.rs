@@ -3,7 +3,11 @@
 use crate::error::{Code, Failure, Result};
 use crate::out::Tone;
 use crate::session::Session;
+use station_core::Error;
+use station_engine::Station;
+use station_server::http;
 use std::io;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 /// worker, calls that are out are waited for as long as `execution.drain_s` says, and no run is left as running. A second
 /// Ctrl-C ends it at once, as if it were killed. Server files may ask for variables of this process's environment only where `env_passthrough` or STN_ENV_PASSTHROUGH names
 /// them. Faults are told on stderr; STN_LOG_LEVEL (error, warn, info, debug) says how much.
+///
+/// It serves HTTP on 127.0.0.1:8585 (STN_API_PORT, `api_port`; also on STN_MCP_PORT, `mcp_port`): Station's MCP tools at `/mcp`. A
+/// program of the same user needs no credentials; others send the token of the file `api-token` in the configuration folder.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Runs driven at a time, instead of `execution.workers`
@@ -25,6 +32,8 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let mut serve = session.settings.serve();
         serve.workers = self.workers.unwrap_or(serve.workers);
+        // Before the store is opened: whoever connects meanwhile waits for an answer, and is not refused.
+        let listeners = listen(session).await?;
         session
             .with_serving(async |station| {
                 let stop = CancellationToken::new();
@@ -51,11 +60,60 @@ impl Args {
                         Ok(())
                     },
                     told_to_stop(session, signals, &stop, &end),
+                    serve_http(session, station, listeners, &stop),
                 )?;
                 Ok(Code::Done)
             })
             .await
     }
+}
+
+/// Listens for HTTP. Where nobody chose a port and the usual one is taken, this worker does without: several may share a
+/// machine.
+async fn listen(session: &Session<'_>) -> Result<Vec<TcpListener>> {
+    let ports = session.settings.ports()?;
+    let mut listeners = Vec::new();
+    for (port, name, is_chosen) in [
+        (Some(ports.api), "STN_API_PORT", ports.api_is_chosen),
+        (ports.mcp.filter(|port| *port != ports.api), "STN_MCP_PORT", true),
+    ] {
+        let Some(port) = port else { continue };
+        match TcpListener::bind(http::address(port)).await {
+            Ok(listener) => {
+                let address = listener.local_addr().map_err(|cause| Error::internal("listening", cause))?;
+                session.out.note(Tone::Plain, &format!("Listening on http://{address}: MCP at /mcp."));
+                listeners.push(listener);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && !is_chosen => {
+                session.out.warning(&format!("port {port} is taken: this worker serves no HTTP"));
+                session.out.hint(&format!("{name} chooses another port; 0 lets the system choose"));
+            }
+            Err(error) => {
+                let sentence = format!("port {port} cannot be listened on: {}", error.kind());
+                return Err(Error::invalid(sentence)
+                    .with_cause(error)
+                    .with_hint(format!("{name}, or config.yaml, chooses another"))
+                    .into());
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+/// Serves HTTP until `stop`.
+async fn serve_http(
+    session: &Session<'_>,
+    station: &Station,
+    listeners: Vec<TcpListener>,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let settings = http::Settings { by: session.by.clone(), token: session.settings.api_token()? };
+    let doors = listeners
+        .into_iter()
+        .map(|listener| http::serve(station, listener, settings.clone(), stop.clone()))
+        .collect::<Vec<_>>();
+    futures::future::join_all(doors).await;
+    Ok(())
 }
 
 async fn told_to_stop(

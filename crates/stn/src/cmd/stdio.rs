@@ -1,9 +1,12 @@
 //! `stn stdio`
 
 use crate::error::{Code, Result};
+use crate::named::environment_ref;
 use crate::session::Session;
 use station_core::Error;
-use station_mcp::serve::serve_stdio;
+use station_engine::EnvironmentRef;
+use station_mcp::serve::{Host, serve_stdio};
+use station_server::gateway::Gateway;
 use station_server::tools::Management;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,16 +17,30 @@ use tokio::signal::unix::{SignalKind, signal};
 /// protocol from 2024-11-05 to 2026-07-28. Nothing but protocol is on stdout; faults are told on stderr. It ends when its
 /// standard input does. It works off no queue and listens nowhere: runs that it was asked for are handed to a worker
 /// (`stn serve`) where one is there, and driven here otherwise; those that go on when it ends are given back to the queue.
+///
+/// With `--env` it is a gateway: the tools of the environment's servers under one roof, through the same rules as those of runs,
+/// each call in the audit.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Serve the tools of this environment's servers instead of Station's own, as one server
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
+}
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
             .with(async |station| {
                 let management = Arc::new(Management::new(station.clone()));
+                let host: Arc<dyn Host> = match self.env {
+                    Some(named) => {
+                        let found = station.show_environment(&session.by, &named).await?;
+                        Arc::new(Gateway::new(station.clone(), found.environment.name))
+                    }
+                    None => Arc::clone(&management) as _,
+                };
                 let (input, output) = session.out.protocol();
-                let serve = serve_stdio(Arc::clone(&management) as _, session.by.clone(), input, output);
+                let serve = serve_stdio(host, session.by.clone(), input, output);
                 let served = tokio::select! {
                     served = serve => served,
                     () = told_to_stop() => Ok(()),

@@ -7,9 +7,10 @@ mod engine;
 mod environment;
 mod load;
 mod models;
+mod ports;
 mod show;
 mod write;
 
 pub(crate) use environment::Environment;
-pub(crate) use load::Settings;
+pub(crate) use load::{FolderFrom, Settings};
 pub(crate) use show::{Setting, settings};

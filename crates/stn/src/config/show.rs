@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::models::KEYS;
+use super::ports::API_PORT;
 use serde::Serialize;
 use station_core::ModelMax;
 use station_core::file::config::{Files, RateLimits};
@@ -160,12 +161,27 @@ fn limits(settings: &Settings) -> Vec<Setting> {
     rows.extend(
         windows.map(|(name, n)| row(&format!("context.windows.{name}"), n.to_string(), "config.yaml")),
     );
+    rows.extend(ports(settings));
     rows.push(match (settings.environment.get("STN_LOG_LEVEL"), config.debug) {
         (Some(level), _) => row("log level", level, "STN_LOG_LEVEL"),
         (None, Some(true)) => row("log level", "debug", "config.yaml"),
         (None, _) => row("log level", "off", "default"),
     });
     rows
+}
+
+fn ports(settings: &Settings) -> [Setting; 2] {
+    let port = |name: &str, variable: &str, written: Option<u16>| match (
+        settings.environment.get(variable),
+        written,
+    ) {
+        (Some(port), _) => row(name, port, variable),
+        (None, Some(port)) => row(name, port.to_string(), "config.yaml"),
+        (None, None) => unset(name),
+    };
+    let api = port("api_port", "STN_API_PORT", settings.config.api_port);
+    let api = if api.value.is_some() { api } else { row("api_port", API_PORT.to_string(), "default") };
+    [api, port("mcp_port", "STN_MCP_PORT", settings.config.mcp_port)]
 }
 
 fn row_of_models(limits: &ModelMax) -> Setting {

@@ -12,7 +12,7 @@ fn every_setting_says_where_it_comes_from() {
     home.write(
         "config.yaml",
         "ai_provider: openai\nai_model: old\nai_api_key: ${NOT_SET}\nmodels: {fast: openai/gpt-4o-mini}\n\
-         execution: {timeout: 2m, workers: 4, agent_max: 3, model_max: {fast: 2}}\napi_port: 8585\ntelemetry: {enabled: false}\n",
+         execution: {timeout: 2m, workers: 4, agent_max: 3, model_max: {fast: 2}}\notel_endpoint: http://o\ntelemetry: {enabled: false}\n",
     );
     let said = home.stn(&["config", "show"]);
     said.is(&expect![[r#"
@@ -53,10 +53,12 @@ fn every_setting_says_where_it_comes_from() {
         rate_limits  -
         child_env  -
         env_passthrough  -
+        api_port  0  STN_API_PORT
+        mcp_port  -
         log level  off  default
         --- stderr
         warning: config.yaml has keys that Station does not know; they are kept: telemetry
-        warning: config.yaml has keys without effect in this release: api_port
+        warning: config.yaml has keys without effect in this release: otel_endpoint
     "#]]);
     assert!(!said.stdout.contains("s3cret"));
     let json = home.json(&["config", "show"]);

@@ -437,6 +437,7 @@ fn without_a_place_for_its_socket_a_worker_works_all_the_same() {
     served.process.signal(Signal::SIGTERM);
     served.end(&home).is(&expect![[r#"
         --- stderr
+        Listening on http://127.0.0.1:[port]: MCP at /mcp.
         Without a socket ($HOME/run/station is no folder; $HOME/tmp/station-0 is no folder): what models say is not followed, and other commands may be heard a second later.
         Working with 50 slots; Ctrl-C stops.
         Stopping: nothing new is begun; calls that are out are waited for.

@@ -43,6 +43,8 @@ impl Home {
             .set("PATH", &path)
             .set("TMPDIR", temporary.to_str().unwrap())
             .set("XDG_RUNTIME_DIR", of_session.to_str().unwrap())
+            // Homes of tests work side by side: each worker's door is where the system puts it.
+            .set("STN_API_PORT", "0")
     }
 
     /// A home after `stn init`.
@@ -225,6 +227,7 @@ static UNSTABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+Z)?", "[time]"),
         (r"since \d\d:\d\d UTC", "since [time]"),
+        (r"Listening on http://127\.0\.0\.1:\d+", "Listening on http://127.0.0.1:[port]"),
         (r" +\d+(\.\d)? (ms|s)\b", " [span]"),
         (r"(?m)^ +\[span\]", "[span]"),
         (r"\b([Kk]ey|id) [0-9a-f]{8}\b", "$1 [id]"),

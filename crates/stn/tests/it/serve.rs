@@ -31,6 +31,7 @@ fn what_is_queued_is_worked_off_and_a_stop_is_clean() {
     kill(Pid::from_raw(i32::try_from(served.id()).unwrap()), Signal::SIGTERM).unwrap();
     home.said(served).is(&expect![[r#"
         --- stderr
+        Listening on http://127.0.0.1:[port]: MCP at /mcp.
         Working with 2 slots; Ctrl-C stops.
         Stopping: nothing new is begun; calls that are out are waited for.
     "#]]);

@@ -39,15 +39,15 @@ fn a_setting_is_read_and_written_and_the_rest_stays() {
         error: `execution.workers` must be a whole number of 1 or more
         --- exit 1
     "#]]);
-    home.stn(&["settings", "set", "api_port", "8585"]).is(&expect![[r#"
+    home.stn(&["settings", "set", "otel_endpoint", "http://o"]).is(&expect![[r#"
         --- stderr
-        Set `api_port` in $HOME/.config/station/config.yaml
-        warning: `api_port` has no effect in this release
+        Set `otel_endpoint` in $HOME/.config/station/config.yaml
+        warning: `otel_endpoint` has no effect in this release
     "#]]);
-    home.stn(&["settings", "set", "api_port", "--unset"]).is(&expect![[r#"
+    home.stn(&["settings", "set", "otel_endpoint", "--unset"]).is(&expect![[r#"
         --- stderr
-        Took `api_port` out of $HOME/.config/station/config.yaml
-        warning: `api_port` has no effect in this release
+        Took `otel_endpoint` out of $HOME/.config/station/config.yaml
+        warning: `otel_endpoint` has no effect in this release
     "#]]);
     home.stn(&["settings", "set", "ai_api_key", "--unset"]).done();
     assert_eq!(home.read("config.yaml"), expected);

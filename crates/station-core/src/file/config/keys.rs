@@ -198,14 +198,13 @@ pub const KEYS: &[Key] = &[
         "Requests and tokens per minute of a provider, calls per minute of a tool server.",
     ),
     key("runs.keep_days", Shape::Number, "", "Runs that ended longer ago are removed by a worker."),
-    key("api_port", Shape::Number, "", "The port of the HTTP API."),
-    key("mcp_port", Shape::Number, "", "The port of MCP over HTTP."),
+    key("api_port", Shape::Number, "8585", "The port of HTTP, on 127.0.0.1: MCP at `/mcp`."),
+    key("mcp_port", Shape::Number, "", "A second port of the same, for clients that were set up with it."),
     key("otel_endpoint", Shape::Text, "", "Where traces go."),
 ];
 
-/// Keys that are understood, but need a part of Station that this release does not have yet (the HTTP server,
-/// traces). A release that gives one of them effect takes it from this list.
-pub const WITHOUT_EFFECT: &[&str] = &["api_port", "mcp_port", "otel_endpoint"];
+/// Keys that are understood, but need a part of Station that this release does not have yet (traces). A release that gives one of them effect takes it from this list.
+pub const WITHOUT_EFFECT: &[&str] = &["otel_endpoint"];
 
 /// Whether the table has this key, or one below it.
 pub(super) fn is_known(name: &str) -> bool {

@@ -38,7 +38,7 @@ fn the_config_of_an_old_home_is_read() {
         config.unknown,
         ["admin_username", "dev_mode", "harness", "lattice_url", "ssh_port", "telemetry_enabled"]
     );
-    assert_eq!(config.without_effect, ["api_port", "mcp_port", "otel_endpoint"]);
+    assert_eq!(config.without_effect, ["otel_endpoint"]);
 }
 
 #[test]

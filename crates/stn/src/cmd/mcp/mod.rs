@@ -2,7 +2,10 @@
 
 mod add;
 mod call;
+mod client;
+mod config;
 mod delete;
+mod import;
 mod list;
 mod show;
 mod status;
@@ -12,7 +15,7 @@ mod tools;
 use crate::error::Result;
 use crate::session::Session;
 
-/// Add MCP servers, look at them and their tools, ask them anew, call their tools
+/// Add MCP servers, look at them and their tools, ask them anew, call their tools; add Station to MCP clients
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
@@ -23,6 +26,8 @@ pub(crate) enum Command {
     Sync(sync::Args),
     Call(call::Args),
     Delete(delete::Args),
+    Import(import::Args),
+    Config(config::Args),
 }
 
 impl Command {
@@ -36,6 +41,8 @@ impl Command {
             Self::Sync(args) => args.run(session).await,
             Self::Call(args) => args.run(session).await,
             Self::Delete(args) => args.run(session).await,
+            Self::Import(args) => args.run(session).await,
+            Self::Config(args) => args.run(session),
         }
     }
 }

@@ -1,0 +1,278 @@
+//! Over HTTP: the rules of Streamable HTTP in both eras, without a listener. A door hands over what was posted and sends
+//! what comes back.
+//!
+//! The modern era needs nothing between two requests: any instance answers any of them, and closing the answer is
+//! cancelling the request. The legacy era is answered the same way, except for a client that says at `initialize` that
+//! it can be asked something: it gets a session, whose id names this instance; elsewhere it is not known, and the client
+//! initialises anew, as the specification has it.
+
+mod headers;
+mod sessions;
+
+use super::answer::{answer, initialized};
+use super::asked::Asked;
+use super::frame::{self, Frame, Id, Request, reply};
+use super::version::{MODERN, SPOKEN, Session, VERSION_KEY, WITH_BATCHES, terms};
+use super::{Fault, Host, listen};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use serde_json::{Map, Value};
+use sessions::{Held, Sessions};
+use station_core::{Caller, Era};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+pub use headers::Headers;
+
+/// Messages of one answer that wait to be sent.
+const OUTGOING_MAX: usize = 64;
+
+/// An MCP endpoint: one host, and what is under way for its clients.
+pub struct Endpoint {
+    host: Arc<dyn Host>,
+    sessions: Sessions,
+    at_work: TaskTracker,
+    leaving: CancellationToken,
+}
+
+/// What a door sends back.
+pub enum Sent {
+    /// A status without a body.
+    Bare(u16),
+    /// A status with a message.
+    Message {
+        /// The status.
+        status: u16,
+        /// The message.
+        body: Value,
+        /// The session that begins with it.
+        session: Option<String>,
+    },
+    /// 200, and messages as events until the last one. Dropping it cancels the request.
+    Events(BoxStream<'static, Value>),
+}
+
+impl Sent {
+    fn fault(status: u16, id: Option<&Id>, fault: Fault) -> Self {
+        Self::message(status, reply(id, Err(fault), Era::Modern))
+    }
+
+    fn message(status: u16, body: Value) -> Self {
+        Self::Message { status, body, session: None }
+    }
+}
+
+impl Endpoint {
+    /// An endpoint of `host`.
+    #[must_use]
+    pub fn new(host: Arc<dyn Host>) -> Self {
+        Self {
+            host,
+            sessions: Sessions::new(),
+            at_work: TaskTracker::new(),
+            leaving: CancellationToken::new(),
+        }
+    }
+
+    /// Ends what is under way. To be called when nothing is accepted any more.
+    pub async fn leave(&self) {
+        self.leaving.cancel();
+        self.at_work.close();
+        self.at_work.wait().await;
+    }
+
+    /// A POST: one message, or a batch where the revision has them.
+    pub async fn post(&self, by: Caller, headers: &Headers, body: &[u8]) -> Sent {
+        let frame = frame::read(body);
+        let is_modern = |params: &Map<String, Value>| {
+            params.get("_meta").is_some_and(|meta| meta.get(VERSION_KEY).is_some())
+                || headers.version.as_deref() == Some(MODERN)
+        };
+        match frame {
+            Frame::Broken { id, fault } => Sent::fault(400, id.as_ref(), fault),
+            Frame::Answer => Sent::Bare(202),
+            Frame::Notification { .. } if headers.session.is_none() => Sent::Bare(202),
+            Frame::Request(request) if is_modern(&request.params) => self.modern(by, headers, request).await,
+            Frame::Request(request) if request.method == "initialize" => self.initialize(&request),
+            legacy => match self.session(headers) {
+                Ok(held) => self.legacy(by, headers, held, legacy).await,
+                Err(sent) => sent,
+            },
+        }
+    }
+
+    /// A GET of a legacy client: what changes, unasked.
+    pub fn get(&self, by: &Caller, headers: &Headers) -> Sent {
+        if !headers.accepts_events || headers.version.as_deref() == Some(MODERN) {
+            return Sent::Bare(405);
+        }
+        let held = match self.session(headers) {
+            Ok(held) => held,
+            Err(sent) => return sent,
+        };
+        let (outlet, incoming) = mpsc::channel(OUTGOING_MAX);
+        let gone = self.leaving.child_token();
+        let (host, stop, by) = (Arc::clone(&self.host), gone.clone(), by.clone());
+        let mut wanted = listen::unasked(&host.about());
+        wanted.uris = held.followed();
+        self.at_work.spawn(async move {
+            listen::follow(&*host, &Asked::unasked(by), wanted, &outlet, &stop).await;
+        });
+        Sent::Events(events(incoming, gone.drop_guard()))
+    }
+
+    /// A DELETE of a legacy client: its session is over.
+    pub fn delete(&self, headers: &Headers) -> Sent {
+        match &headers.session {
+            Some(id) if self.sessions.end(id) => Sent::Bare(204),
+            Some(_) => Sent::Bare(404),
+            None => Sent::Bare(405),
+        }
+    }
+
+    fn initialize(&self, request: &Request) -> Sent {
+        let session = match Session::open(&request.params) {
+            Ok(session) => session,
+            Err(fault) => return Sent::fault(400, Some(&request.id), fault),
+        };
+        let mut result = initialized(&self.host.about(), &session);
+        let can = |what: &str| session.capabilities.get(what).is_some_and(Value::is_object);
+        let session = if ["sampling", "elicitation", "roots"].into_iter().any(can) {
+            Some(self.sessions.begin(session))
+        } else {
+            // Nothing is kept of it here, so nothing can be followed for it.
+            result["capabilities"]["resources"]["subscribe"] = false.into();
+            None
+        };
+        let body = reply(Some(&request.id), Ok(result), Era::Legacy);
+        Sent::Message { status: 200, body, session }
+    }
+
+    /// What is known of the client of a legacy request.
+    fn session(&self, headers: &Headers) -> Result<Held, Sent> {
+        if let Some(id) = &headers.session {
+            return self.sessions.find(id).ok_or(Sent::Bare(404));
+        }
+        // Before 2025-06-18 nobody said it here.
+        let said = headers.version.as_deref().unwrap_or(WITH_BATCHES);
+        match SPOKEN[1..].iter().copied().find(|spoken| *spoken == said) {
+            Some(version) => Ok(Held::fleeting(version)),
+            None => Err(Sent::fault(400, None, Fault::Version(said.to_owned()))),
+        }
+    }
+
+    async fn modern(&self, by: Caller, headers: &Headers, request: Request) -> Sent {
+        let Request { id, method, params } = request;
+        let is_sound = headers.check_version(&params).and_then(|()| terms(&params, None));
+        if let Err(fault) = is_sound.and_then(|_| headers.check(&method, &params)) {
+            return Sent::fault(400, Some(&id), fault);
+        }
+        self.work(by, headers, None, Request { id, method, params }).await
+    }
+
+    async fn legacy(&self, by: Caller, headers: &Headers, held: Held, frame: Frame) -> Sent {
+        match frame {
+            Frame::Request(request) => match held.settle(&request) {
+                Some(result) => Sent::message(200, reply(Some(&request.id), result, Era::Legacy)),
+                None => self.work(by, headers, Some(held.session()), request).await,
+            },
+            Frame::Batch(frames) if held.session().version == WITH_BATCHES => {
+                self.batch(by, headers, &held, frames).await
+            }
+            Frame::Batch(_) => {
+                let fault = Fault::Request("send one message: this revision has no batches".to_owned());
+                Sent::fault(400, None, fault)
+            }
+            // A legacy client cancels by its session's connection; what is told besides is passed over.
+            Frame::Notification { .. } | Frame::Answer | Frame::Broken { .. } => Sent::Bare(202),
+        }
+    }
+
+    async fn batch(&self, by: Caller, headers: &Headers, held: &Held, frames: Vec<Frame>) -> Sent {
+        let mut replies = Vec::new();
+        for frame in frames {
+            match frame {
+                Frame::Request(request) => {
+                    let plain = Headers { accepts_events: false, ..headers.clone() };
+                    let sent = self.work(by.clone(), &plain, Some(held.session()), request).await;
+                    if let Sent::Message { body, .. } = sent {
+                        replies.push(body);
+                    }
+                }
+                Frame::Broken { id, fault } => replies.push(reply(id.as_ref(), Err(fault), Era::Legacy)),
+                Frame::Notification { .. } | Frame::Answer | Frame::Batch(_) => {}
+            }
+        }
+        if replies.is_empty() { Sent::Bare(202) } else { Sent::message(200, Value::Array(replies)) }
+    }
+
+    /// Answers a request: as one message, or as events where something may be told before the end.
+    async fn work(&self, by: Caller, headers: &Headers, session: Option<&Session>, request: Request) -> Sent {
+        let Request { id, method, params } = request;
+        let (outlet, incoming) = mpsc::channel(OUTGOING_MAX);
+        let gone = self.leaving.child_token();
+        let asked = match terms(&params, session) {
+            Ok(terms) => Asked::new(by, terms, &params, &outlet, gone.clone()),
+            Err(fault) => return Sent::fault(400, Some(&id), fault),
+        };
+        let era = asked.era;
+        let as_events = asked.wants_progress() && headers.accepts_events;
+        let host = Arc::clone(&self.host);
+        if method == "subscriptions/listen" && era == Era::Modern {
+            let wanted = match listen::wanted(&params, &host.about()) {
+                Ok(wanted) => wanted,
+                Err(fault) => return Sent::fault(400, Some(&id), fault),
+            };
+            let leaving = self.leaving.clone();
+            self.at_work.spawn(async move {
+                listen::listen(&*host, &id, &asked, wanted, &outlet).await;
+                if leaving.is_cancelled() {
+                    drop(outlet.send(listen::ended(&id)).await);
+                }
+            });
+            return Sent::Events(events(incoming, gone.drop_guard()));
+        }
+        // A task of its own, so that it can end in good order when its client is gone.
+        let worked = self.at_work.spawn(async move {
+            let result = answer(&*host, &asked, &method, params).await;
+            let status = status_of(&result, asked.era);
+            let message = reply(Some(&id), result, asked.era);
+            if as_events {
+                drop(outlet.send(message).await);
+                return None;
+            }
+            Some((status, message))
+        });
+        if as_events {
+            return Sent::Events(events(incoming, gone.drop_guard()));
+        }
+        drop(incoming);
+        let guard = gone.drop_guard();
+        let done = worked.await;
+        drop(guard.disarm());
+        match done {
+            Ok(Some((status, body))) => Sent::message(status, body),
+            Ok(None) | Err(_) => Sent::Bare(500),
+        }
+    }
+}
+
+/// The status of a modern answer; a legacy one is always 200.
+fn status_of(result: &Result<Value, Fault>, era: Era) -> u16 {
+    match (result, era) {
+        (Err(Fault::Method(_)), Era::Modern) => 404,
+        (Err(Fault::Incapable(_)), Era::Modern) => 400,
+        _ => 200,
+    }
+}
+
+/// The messages that come, until the last one; dropping it lets go of the guard.
+fn events(incoming: mpsc::Receiver<Value>, guard: DropGuard) -> BoxStream<'static, Value> {
+    futures::stream::unfold((incoming, guard), |(mut incoming, guard)| async {
+        let message = incoming.recv().await?;
+        Some((message, (incoming, guard)))
+    })
+    .boxed()
+}

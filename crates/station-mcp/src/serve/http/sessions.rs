@@ -1,0 +1,115 @@
+//! Sessions of legacy clients: few, bounded, and of this instance alone.
+
+use super::super::Fault;
+use super::super::answer::text;
+use super::super::frame::Request;
+use super::super::version::Session;
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Sessions held at a time; beyond it the one that was silent longest is let go of, and its client begins anew.
+const SESSIONS_MAX: usize = 1_000;
+
+/// A session that was silent for so long is over.
+const SILENT_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Resources that one session may follow.
+const FOLLOWED_MAX: usize = 1_000;
+
+pub(super) struct Sessions {
+    instance: Uuid,
+    held: Mutex<HashMap<String, Kept>>,
+}
+
+struct Kept {
+    state: Arc<State>,
+    heard_at: Instant,
+}
+
+struct State {
+    session: Session,
+    followed: Mutex<BTreeSet<String>>,
+}
+
+/// The client of a legacy request.
+pub(super) struct Held {
+    state: Arc<State>,
+    /// Whether anything of it is there at the next request.
+    lasts: bool,
+}
+
+impl Sessions {
+    pub(super) fn new() -> Self {
+        Self { instance: Uuid::now_v7(), held: Mutex::default() }
+    }
+
+    /// Begins a session. Its id names this instance; who may ask is decided at each request all the same.
+    pub(super) fn begin(&self, session: Session) -> String {
+        let id = format!("{}.{}", self.instance.simple(), Uuid::now_v7().simple());
+        let mut held = lock(&self.held);
+        held.retain(|_, kept| kept.heard_at.elapsed() < SILENT_MAX);
+        if held.len() >= SESSIONS_MAX {
+            let silent = held.iter().min_by_key(|(_, kept)| kept.heard_at).map(|(id, _)| id.clone());
+            silent.and_then(|id| held.remove(&id));
+        }
+        let state = Arc::new(State { session, followed: Mutex::default() });
+        held.insert(id.clone(), Kept { state, heard_at: Instant::now() });
+        id
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<Held> {
+        let mut held = lock(&self.held);
+        let kept = held.get_mut(id).filter(|kept| kept.heard_at.elapsed() < SILENT_MAX)?;
+        kept.heard_at = Instant::now();
+        Some(Held { state: Arc::clone(&kept.state), lasts: true })
+    }
+
+    /// Whether there was such a session.
+    pub(super) fn end(&self, id: &str) -> bool {
+        lock(&self.held).remove(id).is_some()
+    }
+}
+
+impl Held {
+    /// A client of which only its version is known, and that of this request alone.
+    pub(super) fn fleeting(version: &'static str) -> Self {
+        let session = Session { version, capabilities: json!({}) };
+        Self { state: Arc::new(State { session, followed: Mutex::default() }), lasts: false }
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.state.session
+    }
+
+    /// Resources that it follows.
+    pub(super) fn followed(&self) -> Vec<String> {
+        lock(&self.state.followed).iter().cloned().collect()
+    }
+
+    /// Answers what is about the session itself. What it follows is told on the stream that it opens after that.
+    pub(super) fn settle(&self, request: &Request) -> Option<Result<Value, Fault>> {
+        let uri = || text(&request.params, "uri");
+        match request.method.as_str() {
+            "resources/subscribe" if self.lasts => Some(uri().and_then(|uri| {
+                let mut followed = lock(&self.state.followed);
+                if followed.len() >= FOLLOWED_MAX {
+                    return Err(Fault::Params(format!("more than {FOLLOWED_MAX} resources are followed")));
+                }
+                followed.insert(uri);
+                Ok(json!({}))
+            })),
+            "resources/unsubscribe" if self.lasts => Some(uri().map(|uri| {
+                lock(&self.state.followed).remove(&uri);
+                json!({})
+            })),
+            _ => None,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,121 @@
+//! The HTTP door: one listener for everything, on loopback alone.
+//!
+//! Every request passes one function first (`caller::judge`): it says who asks, or refuses. Then a route takes it in, calls,
+//! and wraps. What this is not: it chooses no port and makes no token, both are handed in.
+
+mod caller;
+mod mcp;
+mod peer;
+
+use crate::gateway::Gateway;
+use crate::tools::Management;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use peer::{Peer, Prompt};
+use station_core::{Caller, EnvironmentName, Secret};
+use station_engine::{EnvironmentRef, Station};
+use station_mcp::serve::Endpoint;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of one body: that of the longest message over a pipe.
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long answers that are under way are waited for at the end.
+const END_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the door is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who the local administrator is.
+    pub by: Caller,
+    /// What a caller brings that is not known by its socket.
+    pub token: Secret,
+}
+
+/// What every request needs.
+pub(crate) struct Site {
+    by: Caller,
+    token: Secret,
+    port: u16,
+    station: Station,
+    management: Arc<Endpoint>,
+    /// Those of environments that somebody asked for: no more than there are environments.
+    gateways: Mutex<HashMap<EnvironmentName, Arc<Endpoint>>>,
+}
+
+impl Site {
+    /// The endpoint of an environment, where there is one.
+    async fn gateway(&self, by: &Caller, name: &str) -> Option<Arc<Endpoint>> {
+        let name = EnvironmentName::parse(name).ok()?;
+        self.station.show_environment(by, &EnvironmentRef::Name(name.clone())).await.ok()?;
+        let mut gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || Arc::new(Endpoint::new(Arc::new(Gateway::new(self.station.clone(), name.clone()))));
+        Some(Arc::clone(gateways.entry(name.clone()).or_insert_with(made)))
+    }
+
+    async fn leave(&self) {
+        self.management.leave().await;
+        let gateways = std::mem::take(&mut *self.gateways.lock().unwrap_or_else(PoisonError::into_inner));
+        for gateway in gateways.into_values() {
+            gateway.leave().await;
+        }
+    }
+}
+
+/// Serves `station` on `listener`, which the caller bound, until `stop`.
+pub async fn serve(station: &Station, listener: TcpListener, settings: Settings, stop: CancellationToken) {
+    let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
+    let management = Arc::new(Management::new(station.clone()));
+    let site = Arc::new(Site {
+        by: settings.by,
+        token: settings.token,
+        port,
+        station: station.clone(),
+        management: Arc::new(Endpoint::new(Arc::clone(&management) as _)),
+        gateways: Mutex::default(),
+    });
+    let router = router(&site).into_make_service_with_connect_info::<Peer>();
+    let stopped = stop.clone();
+    let serving = axum::serve(Prompt(listener), router)
+        .with_graceful_shutdown(async move { stopped.cancelled().await });
+    let late = async {
+        stop.cancelled().await;
+        // A connection that is merely open need not be waited for.
+        tokio::time::sleep(END_WITHIN).await;
+    };
+    let served = async {
+        tokio::select! {
+            served = serving.into_future() => if let Err(error) = served {
+                tracing::error!(%error, "HTTP is not served any more");
+            },
+            () = late => {}
+        }
+    };
+    let left = async {
+        stop.cancelled().await;
+        site.leave().await;
+        management.leave().await;
+    };
+    tokio::join!(served, left);
+}
+
+/// Where a listener of ours may be: the one address that needs no users yet.
+#[must_use]
+pub fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn router(site: &Arc<Site>) -> Router {
+    Router::new()
+        .route("/mcp", axum::routing::post(mcp::post).get(mcp::get).delete(mcp::delete))
+        .route("/mcp/env/{name}", axum::routing::post(mcp::post).get(mcp::get).delete(mcp::delete))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(Arc::clone(site), caller::admit))
+        .with_state(Arc::clone(site))
+}

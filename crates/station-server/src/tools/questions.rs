@@ -1,0 +1,124 @@
+//! Approvals asked of the client that waits for a run: as questions in its result, where it can be asked and may answer.
+//!
+//! A client of the modern era is asked by a result (`input_required`) and answers with a new request. What it brings back
+//! (`requestState`) is sealed for the caller, the tool with its arguments, and a while, so that it opens nothing else; and an
+//! approval is decided once, whatever is brought back twice. **Invariant:** only a caller with the right `approve` is asked.
+
+use super::management::Desk;
+use super::row::Reply;
+use serde_json::{Map, Value, json};
+use station_core::run::Status;
+use station_core::{BlobHash, Era, Kind, Result, Right, RunId};
+use station_engine::{Approval, RunDetails, Yes};
+use station_mcp::serve::Asked;
+use std::time::Duration;
+
+/// How long an answer is taken: a person may be at lunch.
+const VALID_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// Characters of a call's arguments that a question shows: a person must be able to read them.
+const ARGUMENTS_CHARS_MAX: usize = 2_000;
+
+/// Before the number of an approval in the key of its question.
+const KEY: &str = "approval-";
+
+/// What a call of a tool is bound to: its name and its arguments, in whatever order they are written.
+pub(crate) fn request(tool: &str, arguments: &Map<String, Value>) -> String {
+    let arguments = station_core::tool::canonical_json(&Value::Object(arguments.clone()));
+    BlobHash::of(format!("{tool} {arguments}").as_bytes()).to_string()
+}
+
+/// Whether this client may be asked to approve.
+pub(crate) fn may_ask(asked: &Asked) -> bool {
+    asked.era == Era::Modern && asked.can("elicitation") && asked.by.require(Right::Approve).is_ok()
+}
+
+/// Approvals that a run waits for.
+pub(super) fn pending(details: &RunDetails) -> impl Iterator<Item = &Approval> {
+    let waits = details.run.status == Status::Waiting;
+    details.approvals.iter().filter(move |it| waits && it.status == "pending")
+}
+
+/// The question whether the calls that a run waits for may be sent; nothing where there is none, or nobody to ask.
+///
+/// # Errors
+/// Where the system has no random bytes.
+pub(super) fn ask(desk: &Desk, asked: &Asked, request: &str, details: &RunDetails) -> Result<Option<Reply>> {
+    let requests = questions(details);
+    if requests.is_empty() || !may_ask(asked) {
+        return Ok(None);
+    }
+    let state = desk.station.give_out(&asked.by, request, &details.run.id.to_string(), VALID_FOR)?;
+    Ok(Some(Reply::Asks { requests, state }))
+}
+
+/// The questions of a run, by their keys.
+pub(super) fn questions(details: &RunDetails) -> Map<String, Value> {
+    pending(details).map(|approval| (format!("{KEY}{}", approval.id), question(approval))).collect()
+}
+
+fn question(approval: &Approval) -> Value {
+    let arguments: String = approval.arguments.chars().take(ARGUMENTS_CHARS_MAX).collect();
+    let rest = if arguments.len() < approval.arguments.len() { " … (there is more)" } else { "" };
+    let message = format!(
+        "Agent `{}` of environment `{}` wants to call `{}` of server `{}` with {arguments}{rest}. {} asks for a person's yes.",
+        approval.agent, approval.environment, approval.tool, approval.server, approval.basis.rule
+    );
+    json!({
+        "method": "elicitation/create",
+        "params": {
+            "mode": "form",
+            "message": message,
+            "requestedSchema": {
+                "type": "object",
+                "properties": {
+                    "decision": {
+                        "type": "string",
+                        "title": "May it be sent?",
+                        "enum": ["approve", "deny"],
+                    },
+                    "reason": { "type": "string", "title": "Why not? The agent is told." },
+                },
+                "required": ["decision"],
+            },
+        },
+    })
+}
+
+/// The run that `state` was given out for.
+///
+/// # Errors
+/// `Invalid` where it is not ours, was changed, is too old, or belongs to another caller or request.
+pub(super) fn brought_back(desk: &Desk, asked: &Asked, request: &str, state: &str) -> Result<RunId> {
+    let text = desk.station.take_back(&asked.by, request, state)?;
+    text.parse().map_err(|_| station_core::Error::invalid("it was not given out here for this"))
+}
+
+/// Decides what the client answered. Whether anything was decided: a question that was put away stays open.
+///
+/// # Errors
+/// The engine's; an approval that was decided meanwhile is none.
+pub(super) async fn decide(desk: &Desk, asked: &Asked, details: &RunDetails) -> Result<bool> {
+    let mut decided = false;
+    for approval in pending(details) {
+        let Some(response) = asked.input.responses.get(&format!("{KEY}{}", approval.id)) else { continue };
+        let said = |key: &str| response.get("content").and_then(|content| content.get(key)?.as_str());
+        let done = match (response.get("action").and_then(Value::as_str), said("decision")) {
+            (Some("accept"), Some("approve")) => {
+                desk.station.approve(&asked.by, approval.id, Yes::Once).await
+            }
+            (Some("accept"), Some("deny")) | (Some("decline"), _) => {
+                let reason = said("reason").unwrap_or_default().to_owned();
+                desk.station.deny(&asked.by, approval.id, reason).await
+            }
+            _ => continue,
+        };
+        match done {
+            Ok(_) => decided = true,
+            // Somebody else was faster, or this answer was brought before.
+            Err(error) if error.kind() == Kind::Conflict => decided = true,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(decided)
+}

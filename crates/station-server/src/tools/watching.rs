@@ -1,0 +1,76 @@
+//! What changes in resources that a client follows: each is looked at when a definition changed, and told when it holds
+//! something else.
+
+use super::management::Desk;
+use super::resources;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use station_core::BlobHash;
+use station_mcp::serve::{Asked, Change};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two looks: what changes is told within a second, and a look without a change asks for one number.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What is followed, and how it was seen last.
+struct Followed {
+    desk: Arc<Desk>,
+    asked: Asked,
+    seen: BTreeMap<String, Option<BlobHash>>,
+    generation: Option<i64>,
+    /// Changes that were seen and not told yet.
+    news: Vec<String>,
+}
+
+/// Follows the resources of `uris` from now on.
+pub(super) async fn follow(desk: Arc<Desk>, asked: Asked, uris: Vec<String>) -> BoxStream<'static, Change> {
+    if uris.is_empty() {
+        return futures::stream::pending().boxed();
+    }
+    let generation = desk.station.generation().await.ok();
+    let mut seen = BTreeMap::new();
+    for uri in uris {
+        let mark = resources::mark(&desk, &asked, &uri).await;
+        seen.insert(uri, mark);
+    }
+    let followed = Followed { desk, asked, seen, generation, news: Vec::new() };
+    futures::stream::unfold(followed, |mut followed| async {
+        let uri = followed.next().await;
+        Some((Change::Resource(uri), followed))
+    })
+    .boxed()
+}
+
+impl Followed {
+    async fn next(&mut self) -> String {
+        loop {
+            if let Some(uri) = self.news.pop() {
+                return uri;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            self.look().await;
+        }
+    }
+
+    async fn look(&mut self) {
+        let generation = match self.desk.station.generation().await {
+            Ok(generation) => generation,
+            // A store that is away for a moment: the next look sees what changed.
+            Err(error) => return tracing::warn!(%error, "whether anything changed was not seen"),
+        };
+        let is_changed = self.generation.replace(generation) != Some(generation);
+        for (uri, seen) in &mut self.seen {
+            // Runs are no definitions: no number counts them.
+            if !is_changed && !uri.ends_with("/runs") {
+                continue;
+            }
+            let mark = resources::mark(&self.desk, &self.asked, uri).await;
+            if mark != *seen {
+                *seen = mark;
+                self.news.push(uri.clone());
+            }
+        }
+    }
+}

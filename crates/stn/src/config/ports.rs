@@ -1,0 +1,77 @@
+//! Where the HTTP door listens, and what a caller brings that its socket does not tell of.
+
+use super::Settings;
+use station_core::{Error, Result, Secret};
+use station_engine::Key;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+
+/// `api_port` where nobody says another.
+pub(super) const API_PORT: u16 = 8585;
+
+/// Ports that HTTP is served on; 0 means one that the system chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    /// For everything.
+    pub(crate) api: u16,
+    /// Whether somebody chose it: where nobody did, a port that is taken is no reason not to work.
+    pub(crate) api_is_chosen: bool,
+    /// A second one, for clients that were set up with it.
+    pub(crate) mcp: Option<u16>,
+}
+
+impl Settings {
+    /// Where HTTP is served.
+    ///
+    /// # Errors
+    /// `Invalid` where a variable is no port.
+    pub(crate) fn ports(&self) -> Result<Ports> {
+        let of = |name: &str| {
+            let Some(text) = self.environment.get(name) else { return Ok(None) };
+            let port = text.parse::<u16>().map(Some);
+            port.map_err(|_| {
+                Error::invalid(format!("{name} is `{text}`, and must be a port from 0 to 65535"))
+            })
+        };
+        let api = of("STN_API_PORT")?.or(self.config.api_port);
+        Ok(Ports {
+            api: api.unwrap_or(API_PORT),
+            api_is_chosen: api.is_some(),
+            mcp: of("STN_MCP_PORT")?.or(self.config.mcp_port),
+        })
+    }
+
+    /// The token of the file `api-token` in the configuration folder, made where there is none. Only its owner may read
+    /// that file.
+    ///
+    /// # Errors
+    /// `Invalid` where it cannot be read or made, or where others can read it.
+    pub(crate) fn api_token(&self) -> Result<Secret> {
+        let path = self.folder.join("api-token");
+        let shown = path.display();
+        let token = Key::generate()?.to_hex();
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        match made.and_then(|mut file| writeln!(file, "{}", token.expose())) {
+            Ok(()) => return Ok(token),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(
+                    Error::invalid(format!("{shown} cannot be made: {}", error.kind())).with_cause(error)
+                );
+            }
+        }
+        let failed = |error: io::Error| {
+            Error::invalid(format!("{shown} cannot be read: {}", error.kind())).with_cause(error)
+        };
+        if fs::metadata(&path).map_err(failed)?.mode() & 0o077 != 0 {
+            return Err(Error::invalid(format!("{shown} can be read by others"))
+                .with_hint(format!("`chmod 600 {shown}`, or delete it: a new one is made")));
+        }
+        let text = fs::read_to_string(&path).map_err(failed)?;
+        match text.trim() {
+            "" => Err(Error::invalid(format!("{shown} is empty")).with_hint("delete it: a new one is made")),
+            token => Ok(Secret::new(token)),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `stn mcp config` and `stn mcp import`: Station in clients' files, and their servers here.
+
+use crate::home::Home;
+use expect_test::expect;
+use serde_json::{Value, json};
+
+/// What was said, with this program named instead of shown.
+fn shown(said: &crate::home::Said) -> String {
+    said.shown().replace(env!("CARGO_BIN_EXE_stn"), "$STN")
+}
+
+#[test]
+fn what_a_client_needs_is_printed_or_merged_and_the_rest_stays() {
+    let home = Home::with_init();
+    expect![[r#"
+        {
+          "mcpServers": {
+            "station": {
+              "type": "stdio",
+              "command": "$STN",
+              "args": [
+                "stdio"
+              ]
+            }
+          }
+        }
+        --- stderr
+        hint: it belongs into $HOME/.claude.json; `--write` merges it
+    "#]]
+    .assert_eq(&shown(&home.stn(&["mcp", "config", "claude-code"])));
+    expect![[r#"
+        {
+          "servers": {
+            "station": {
+              "type": "stdio",
+              "command": "$STN",
+              "args": [
+                "stdio"
+              ]
+            }
+          }
+        }
+        --- stderr
+        hint: it belongs into $HOME/.config/Code/User/mcp.json; `--write` merges it
+    "#]]
+    .assert_eq(&shown(&home.stn(&["mcp", "config", "vscode"])));
+    expect![[r#"
+        [mcp_servers.station]
+        command = "$STN"
+        args = ["stdio"]
+        --- stderr
+        hint: it belongs into $HOME/.codex/config.toml; `--write` merges it
+    "#]]
+    .assert_eq(&shown(&home.stn(&["mcp", "config", "codex"])));
+    let path = home.path().join(".claude.json");
+    let before =
+        "{\n  \"theme\":   \"dark\",\n  \"mcpServers\": {\n    \"x\": {\"command\": \"y\"}\n  }\n}\n";
+    std::fs::write(&path, before).unwrap();
+    expect![[r#"
+        Added `station` to $HOME/.claude.json.
+        --- stderr
+        hint: start the client anew: it reads its file when it starts
+    "#]]
+    .assert_eq(&shown(&home.stn(&["mcp", "config", "claude-code", "--write"])));
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.starts_with(
+            "{\n  \"theme\":   \"dark\",\n  \"mcpServers\": {\n    \"x\": {\"command\": \"y\"},"
+        ),
+        "{text}"
+    );
+    let file: Value = serde_json::from_str(&text).unwrap();
+    let entry = &file["mcpServers"]["station"];
+    assert_eq!(*entry, json!({ "type": "stdio", "command": env!("CARGO_BIN_EXE_stn"), "args": ["stdio"] }));
+    expect![[r#"
+        --- stderr
+        $HOME/.claude.json has it already.
+    "#]]
+    .assert_eq(&shown(&home.stn(&["mcp", "config", "claude-code", "--write"])));
+    // A home that only this command's environment names is said to the client.
+    let folder = home.config("");
+    let elsewhere = home.set("STATION_CONFIG_DIR", folder.to_str().unwrap());
+    let told = elsewhere.stn(&["mcp", "config", "cursor", "--name", "here"]).stdout;
+    assert!(told.contains("\"--config\"") && told.contains("\"here\""), "{told}");
+    // A file that cannot be understood is left alone.
+    std::fs::write(&path, "{ // mine\n}").unwrap();
+    elsewhere.stn(&["mcp", "config", "claude-code", "--write"]).exits(1);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{ // mine\n}");
+}
+
+#[test]
+fn the_servers_of_a_client_are_taken_over_without_their_secrets() {
+    let home = Home::with_init();
+    home.stn(&["variables", "set", "OLD_TOKEN=kept"]).done();
+    let file = home.path().join("client.json");
+    let servers = json!({ "mcpServers": {
+        "github": { "command": "npx", "args": ["-y", "gh"], "env": { "GITHUB_TOKEN": "ghp_secret", "OLD_TOKEN": "other" } },
+        "remote": { "url": "https://example.com/mcp", "headers": { "Authorization": "Bearer abc" } },
+        "off": { "command": "x", "disabled": true },
+        "station": { "command": "stn", "args": ["stdio"] },
+    } });
+    std::fs::write(&file, servers.to_string()).unwrap();
+    home.stn(&["mcp", "import", file.to_str().unwrap()]).is(&expect![[r#"
+        github: added (variables: GITHUB_TOKEN)
+        remote: added (variables: REMOTE_AUTHORIZATION)
+        off: passed over: it is switched off there
+        station: passed over: it is Station itself
+        --- stderr
+        warning: variable `OLD_TOKEN` is there already and is kept
+        hint: ask them for their tools with `stn sync default`
+    "#]]);
+    let github = home.read("environments/default/mcp-servers/github.json");
+    assert!(github.contains("{{ .GITHUB_TOKEN }}") && !github.contains("ghp_secret"), "{github}");
+    let variables = home.read("environments/default/variables.yml");
+    assert!(
+        variables.contains("ghp_secret") && variables.contains("kept") && !variables.contains("other"),
+        "{variables}"
+    );
+    // Once more: they are there.
+    home.stn(&["mcp", "import", file.to_str().unwrap()]).is(&expect![[r#"
+        github: failed: server `github` exists already in environment `default`
+        remote: failed: server `remote` exists already in environment `default`
+        off: passed over: it is switched off there
+        station: passed over: it is Station itself
+        --- exit 4
+    "#]]);
+    let toml = home.path().join("config.toml");
+    std::fs::write(&toml, "[mcp_servers.codexed]\ncommand = \"y\"\nargs = [\"z\"]\n").unwrap();
+    home.stn(&["mcp", "import", toml.to_str().unwrap()]).done();
+    std::fs::write(&file, "{}").unwrap();
+    home.stn(&["mcp", "import", file.to_str().unwrap()]).is(&expect![[r#"
+        --- stderr
+        error: $HOME/client.json defines no MCP servers
+        hint: it has neither `mcpServers`, nor `servers`, nor `[mcp_servers.…]`
+        --- exit 1
+    "#]]);
+}
