@@ -11,6 +11,7 @@ use crate::session::{Faults, Session};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use station_core::Error;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
 /// How long a command waits for threads of its own that are still at work, such as a name lookup that nobody needs
@@ -133,7 +134,7 @@ impl Command {
             return args.run(out);
         }
         if let Self::Doctor(args) = self {
-            return in_runtime(args.run(out, config));
+            return in_runtime(Box::pin(args.run(out, config)));
         }
         let makes_home = matches!(self, Self::Init(_) | Self::Demo(_));
         if let Some(path) = config.filter(|path| !makes_home && !path.exists()) {
@@ -148,7 +149,7 @@ impl Command {
         match self {
             Self::Config(command) => command.run(&session),
             Self::Settings(command) => command.run(&session),
-            other => in_runtime(other.go(&session)),
+            other => in_runtime(Box::pin(other.go(&session))),
         }
     }
 
@@ -178,7 +179,9 @@ impl Command {
 }
 
 /// Does `work` on one thread: a command waits for models and tools far more than it computes, and starts sooner so.
-fn in_runtime(work: impl Future<Output = Result>) -> Result {
+///
+/// Boxed and of one type: the runtime polls what it is given in several places, and each would get a copy of every command.
+fn in_runtime(work: Pin<Box<dyn Future<Output = Result> + '_>>) -> Result {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
