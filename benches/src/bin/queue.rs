@@ -6,7 +6,7 @@
 
 use station_benches::home::{Home, Open};
 use station_benches::samples::{Samples, ms};
-use station_benches::{floor, parked, process, report};
+use station_benches::{floor, process, report, rows};
 use station_core::run::Event;
 use station_core::{Caller, EnvironmentName};
 use station_engine::{AgentRef, Driver, NewRun, RunFilter, Seen, Serve, Station};
@@ -239,7 +239,11 @@ fn idle() {
 
 async fn parked_runs() {
     let home = Home::new();
-    let made = parked::make(&home, PARKED).await;
+    home.agent("talker", "model: offline");
+    process::time(&mut home.stn(&["sync"]));
+    let store = rows::open(&home).await;
+    let made = rows::runs(&store, PARKED, rows::parked).await;
+    store.close().await;
     #[expect(clippy::cast_precision_loss, reason = "a hundred thousand")]
     let each = home.store_bytes() as f64 / PARKED as f64;
     report::line(&format!("{PARKED} parked runs, made in"), format_args!("{:8.0} ms", ms(made)));
