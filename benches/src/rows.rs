@@ -5,9 +5,7 @@ use serde_json::json;
 use station_core::discovery::{DiscoveredTool, Discovery};
 use station_core::run::{Entry, Event, Outcome, Status, WaitKind, WaitsOn};
 use station_core::tool::Annotations;
-use station_core::{
-    Caller, Concurrency, EnvironmentId, EnvironmentName, Era, Fence, Micros, Origin, RunId,
-};
+use station_core::{Caller, Concurrency, EnvironmentId, EnvironmentName, Era, Fence, Micros, Origin, RunId};
 use station_store::{
     Append, Appended, Key, LeaseClock, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted,
 };
@@ -100,9 +98,8 @@ fn adopted(fence: Fence) -> Entry {
 /// Where the store fails.
 pub async fn environments(store: &Store, n: usize) -> Duration {
     let started = Instant::now();
-    let names: Vec<_> = (0..n)
-        .map(|n| EnvironmentName::parse(&format!("team-{n:05}")).expect("a name"))
-        .collect();
+    let names: Vec<_> =
+        (0..n).map(|n| EnvironmentName::parse(&format!("team-{n:05}")).expect("a name")).collect();
     for some in names.chunks(BATCH) {
         let made = some.iter().map(|name| store.create_environment(name, "", Origin::Store, "bench", NOW));
         for made in futures::future::join_all(made).await {

@@ -1,6 +1,6 @@
 //! `cargo xtask`: the checks that a reviewer would otherwise repeat.
 //!
-//! `docs` generates what is committed. `simulate` tries crashes by the thousand. `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
+//! `docs` generates what is committed. `simulate` tries crashes by the thousand, `fuzz` any bytes as files. `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
 //! test of some crate, because it looks at all of them and depends on none.
 #![expect(
     clippy::print_stdout,
@@ -9,6 +9,7 @@
 )]
 
 mod docs;
+mod fuzz;
 mod simulate;
 mod tidy;
 
@@ -20,10 +21,11 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["docs"] => docs::run(docs::Mode::Write),
         ["simulate", options @ ..] => simulate::run(options),
+        ["fuzz", options @ ..] => fuzz::run(options),
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {
             eprintln!(
-                "usage: cargo xtask tidy | docs [--check] | simulate [--crashes N] [--seed N] [--from N]"
+                "usage: cargo xtask tidy | docs [--check] | simulate [--crashes N] [--seed N] [--from N] | fuzz [--seconds N]"
             );
             return ExitCode::from(2);
         }

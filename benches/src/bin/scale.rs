@@ -69,7 +69,8 @@ fn compare(before: &Timed, after: &Timed) {
     let a_tenth = format!("  in the home of a tenth ({})", before.samples);
     report::line(&a_tenth, format_args!("{:8.2} ms", before.samples.median_ms()));
     let each = |timed: &Timed| timed.samples.median_ms() / timed.of as f64;
-    let times = if after.of > 1 { "  for one agent of them, the large home is" } else { "  the large home is" };
+    let times =
+        if after.of > 1 { "  for one agent of them, the large home is" } else { "  the large home is" };
     report::aim(times, each(after) / each(before), FLAT, "×");
 }
 
@@ -118,7 +119,11 @@ impl World {
         let stn = |args: &'static [&'static str]| process::samples(N, || self.home.stn(args));
         [
             Timed { what: "stn agent list", of: agents, samples: stn(&["agent", "list"]) },
-            Timed { what: "stn sync, nothing changed", of: agents, samples: stn(&["sync", "default", "--no-discover"]) },
+            Timed {
+                what: "stn sync, nothing changed",
+                of: agents,
+                samples: stn(&["sync", "default", "--no-discover"]),
+            },
             Timed { what: "stn sync, one agent changed", of: agents, samples: self.changed_syncs() },
             Timed { what: "stn runs list", of: 1, samples: stn(&["runs", "list"]) },
             Timed { what: "stn agent run, until the model is asked", of: 1, samples: self.first_requests() },

@@ -6,8 +6,9 @@
 
 use crate::approval::{Level, Rule};
 use crate::tool::matches;
+use crate::tool_names::qualified;
 use crate::verify::VerifyRule;
-use crate::{ServerSettings, Tool, ToolId, ToolRules, near};
+use crate::{ServerSettings, Tool, ToolId, ToolNames, ToolRules, near};
 use std::collections::BTreeMap;
 
 /// A written grant and what it means now.
@@ -27,7 +28,7 @@ pub struct Link {
 /// goes to the first in file order. A leading `__` is dropped. `*` grants every tool of the environment, `server__*`
 /// all of one server; each is one link per tool.
 #[must_use]
-pub fn link(written: &[String], catalog: &[Tool], previous: &BTreeMap<String, ToolId>) -> Vec<Link> {
+pub fn link(written: &[String], catalog: &ToolNames, previous: &BTreeMap<String, ToolId>) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::new();
     for grant in written {
         let name = bare(grant);
@@ -35,7 +36,7 @@ pub fn link(written: &[String], catalog: &[Tool], previous: &BTreeMap<String, To
             links.extend(
                 catalog
                     .iter()
-                    .filter(|tool| matches(name, &tool.name) || matches(name, &qualified(tool)))
+                    .filter(|tool| matches(name, &tool.name) || matches(name, &tool.qualified()))
                     .map(|tool| Link {
                         written: grant.clone(),
                         tool: Some(tool.id),
@@ -44,14 +45,13 @@ pub fn link(written: &[String], catalog: &[Tool], previous: &BTreeMap<String, To
             );
             continue;
         }
-        let short: Vec<&Tool> = catalog.iter().filter(|tool| tool.name == name).collect();
-        let exact = catalog.iter().find(|tool| qualified(tool) == name);
-        let kept =
-            previous.get(grant).and_then(|id| short.iter().copied().chain(exact).find(|tool| tool.id == *id));
+        let exact = catalog.exact(name);
+        let candidates = || catalog.short(name).chain(exact);
+        let kept = previous.get(grant).and_then(|id| candidates().find(|tool| tool.id == *id));
         // What is exact is meant exactly: another server may call a tool of its own `server__tool`.
-        let chosen = kept.or(exact).or_else(|| short.first().copied());
-        let is_exact = chosen.is_some_and(|tool| qualified(tool) == name);
-        let others = short.iter().copied().chain(exact).filter(|_| !is_exact);
+        let chosen = kept.or(exact).or_else(|| catalog.short(name).next());
+        let is_exact = chosen.is_some_and(|tool| tool.qualified() == name);
+        let others = candidates().filter(|_| !is_exact);
         let also_offered_by = others
             .filter(|tool| Some(tool.id) != chosen.map(|chosen| chosen.id))
             .map(|tool| tool.server_name.clone())
@@ -99,10 +99,6 @@ pub fn may_come_from<'a>(written: &str, servers: &[&'a str]) -> Vec<&'a str> {
 #[must_use]
 pub fn server_of(written: &str) -> Option<&str> {
     bare(written).split_once("__").map(|(server, _)| server).filter(|server| !server.is_empty())
-}
-
-fn qualified(tool: &Tool) -> String {
-    format!("{}__{}", tool.server_name, tool.name)
 }
 
 /// What the rules of server and environment make of one tool for one agent.
@@ -200,13 +196,13 @@ fn hit(patterns: &[String], tool: &Tool) -> bool {
 
 fn hits(pattern: &str, tool: &Tool) -> bool {
     let pattern = bare(pattern);
-    matches(pattern, &tool.name) || matches(pattern, &qualified(tool))
+    matches(pattern, &tool.name) || matches(pattern, &qualified(&tool.server_name, &tool.name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Annotations, ServerId};
+    use crate::{Annotations, ServerId, ToolName};
 
     fn tool(id: i64, server: &str, name: &str) -> Tool {
         Tool {
@@ -222,11 +218,15 @@ mod tests {
         }
     }
 
+    fn names(tools: &[Tool]) -> ToolNames {
+        tools.iter().map(ToolName::from).collect()
+    }
+
     fn check(written: &str, previous: Option<i64>, expected: &[Option<i64>]) {
         let catalog =
             [tool(1, "fs", "read"), tool(2, "git", "read"), tool(3, "git", "log"), tool(4, "github", "star")];
         let previous = previous.map(|id| (written.to_owned(), ToolId(id))).into_iter().collect();
-        let ids: Vec<Option<i64>> = link(&[written.to_owned()], &catalog, &previous)
+        let ids: Vec<Option<i64>> = link(&[written.to_owned()], &names(&catalog), &previous)
             .iter()
             .map(|link| link.tool.map(|id| id.0))
             .collect();
@@ -292,7 +292,7 @@ mod tests {
             (vec![evil], None, 1, vec![]),
         ] {
             let previous = previous.map(|id| (written[0].clone(), ToolId(id))).into_iter().collect();
-            let links = link(&written, &catalog, &previous);
+            let links = link(&written, &names(&catalog), &previous);
             assert_eq!((links.len(), links[0].tool), (1, Some(ToolId(expected))), "{previous:?}");
             assert_eq!(links[0].also_offered_by, others, "{previous:?}");
         }

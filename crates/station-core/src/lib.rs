@@ -31,6 +31,7 @@ pub mod sse;
 pub mod sync;
 mod time;
 pub mod tool;
+mod tool_names;
 pub mod verify;
 
 pub use agent::{Agent, AgentName, Origin};
@@ -46,3 +47,4 @@ pub use secret::{Redaction, Secret};
 pub use server::{Definition, Era, Isolation, Server, ServerSettings, ToolRules, Transport};
 pub use time::Micros;
 pub use tool::{Annotations, Tool};
+pub use tool_names::{ToolName, ToolNames};

@@ -30,16 +30,13 @@ pub(crate) async fn carried(
 
 async fn servers_behind(station: &Station, agent: &Agent) -> Result<BTreeSet<ServerId>> {
     let store = station.store();
-    let catalog = store.catalog(agent.environment).await?;
     let (mut servers, mut seen) = (BTreeSet::new(), BTreeSet::new());
     let mut open: Vec<AgentId> = vec![agent.id];
     while let Some(agent) = open.pop() {
         if !seen.insert(agent) {
             continue;
         }
-        let granted: BTreeSet<_> =
-            store.grants(agent).await?.into_iter().filter_map(|grant| grant.tool).collect();
-        servers.extend(catalog.iter().filter(|tool| granted.contains(&tool.id)).map(|tool| tool.server));
+        servers.extend(store.granted_servers(agent).await?.into_iter().filter_map(|(_, server)| server));
         open.extend(store.sub_agents(agent).await?.into_iter().filter_map(|link| link.agent));
     }
     Ok(servers)

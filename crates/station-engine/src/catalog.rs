@@ -116,18 +116,16 @@ impl Station {
     pub(crate) async fn servers_of(&self, agent: &Agent) -> Result<BTreeSet<ServerId>> {
         let servers = self.store().servers(Some(agent.environment)).await?;
         let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
-        let catalog = self.store().catalog(agent.environment).await?;
         let (mut found, mut seen, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![agent.id]);
         while let Some(agent) = open.pop() {
             if !seen.insert(agent) {
                 continue;
             }
-            for grant in self.store().grants(agent).await? {
-                let tool = catalog.iter().find(|tool| Some(tool.id) == grant.tool);
-                found.extend(tool.map(|tool| tool.server));
+            for (written, server) in self.store().granted_servers(agent).await? {
+                found.extend(server);
                 // A pattern means whatever is offered: what is known of it is never all.
-                if tool.is_none() || grant.written.contains('*') {
-                    let may = grant::may_come_from(&grant.written, &names);
+                if server.is_none() || written.contains('*') {
+                    let may = grant::may_come_from(&written, &names);
                     found.extend(servers.iter().filter(|it| may.contains(&it.name.as_str())).map(|it| it.id));
                 }
             }
@@ -172,11 +170,12 @@ impl Station {
 
     /// Links every grant of the environment's agents to the catalog as it is now.
     pub(crate) async fn link_grants(&self, environment: &Environment) -> Result<Vec<String>> {
-        let catalog = self.store().catalog(environment.id).await?;
+        let catalog = self.store().tool_names(environment.id).await?;
+        let mut grants = self.store().grants_by_agent(environment.id).await?;
         let mut links: Vec<(AgentId, Vec<Grant>)> = Vec::new();
         let mut warnings = BTreeSet::new();
         for agent in self.store().agents(Some(environment.id)).await? {
-            let before = self.store().grants(agent.id).await?;
+            let before = grants.remove(agent.name.as_str()).unwrap_or_default();
             let (written, previous) = written(&before);
             let after = grant::link(&written, &catalog, &previous);
             warnings.extend(after.iter().filter_map(|link| warning(agent.name.as_str(), link)));

@@ -74,6 +74,14 @@ impl Station {
         self.store().environments().await
     }
 
+    /// Those with an agent in them, by name.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_environments_with_agents(&self, _by: &Caller) -> Result<Vec<Environment>> {
+        self.store().environments_with_agents().await
+    }
+
     /// Makes an environment: its folder, then its row.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use station_core::file::{rules, servers};
 use station_core::grant::{self, Verdict};
 use station_core::verify::VerifyRule;
 use station_core::{Agent, EnvironmentId, Error, Result, Server, ServerId, ServerSettings, Tool, ToolRules};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An agent's tools as they are now.
 pub(crate) struct Rights {
@@ -49,33 +49,38 @@ impl Rights {
         values: &Values,
     ) -> Result<Self> {
         let store = station.store();
-        let grants = store.grants(agent.id).await?;
-        let catalog = if grants.is_empty() { Vec::new() } else { store.catalog(agent.environment).await? };
+        let grants = store.granted(agent.id).await?;
         let rules = rules_of(station, agent.environment).await?;
         let (rules, limits): (ToolRules, Limits) = (rules.rules, rules.limits);
-        let unlinked = grants.iter().filter(|it| it.tool.is_none()).map(|it| it.written.clone()).collect();
-        let mut granted: Vec<(String, Tool)> = Vec::new();
-        for grant in &grants {
-            let tool = catalog.iter().find(|tool| Some(tool.id) == grant.tool);
-            if let Some(tool) = tool.filter(|tool| granted.iter().all(|(_, other)| other.id != tool.id)) {
-                granted.push((grant.written.clone(), tool.clone()));
+        let (mut granted, mut unlinked, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for (written, tool) in grants {
+            match tool {
+                None => unlinked.push(written),
+                Some(tool) if seen.insert(tool.id) => granted.push((written, tool)),
+                Some(_) => {}
             }
         }
         let mut known = BTreeMap::new();
         for server in store.servers(Some(agent.environment)).await? {
-            if granted.iter().any(|(_, tool)| tool.server == server.id) {
+            if granted.iter().any(|(_, tool): &(String, Tool)| tool.server == server.id) {
                 known.insert(server.id, Known::read(station, &server, values).await?);
             }
         }
-        let judged = granted.into_iter().filter_map(|(written, tool)| {
-            let settings = &known.get(&tool.server)?.settings;
+        let mut tools = Vec::new();
+        for (written, tool) in granted {
+            let Some(Known { settings, .. }) = known.get(&tool.server) else { continue };
             let judge = |tool: &Tool| grant::judge(tool, agent.name.as_str(), settings, &rules, approve);
             let verdict = judge(&tool);
-            let look =
-                verdict.verify.clone().map(|rule| looker(&catalog, &tool, &rule, judge).map(|()| rule));
-            Some(Allowed { written, tool, verdict, look })
-        });
-        Ok(Self { tools: judged.collect(), unlinked, limits, servers: known })
+            let look = match verdict.verify.clone() {
+                Some(rule) => {
+                    let siblings = store.tools_of(tool.server).await?;
+                    Some(looker(&siblings, &tool, &rule, judge).map(|()| rule))
+                }
+                None => None,
+            };
+            tools.push(Allowed { written, tool, verdict, look });
+        }
+        Ok(Self { tools, unlinked, limits, servers: known })
     }
 
     /// How the server of a tool is reached, or why it cannot be.
@@ -111,12 +116,12 @@ impl Rights {
 /// Whether the tool that `rule` names can look for calls of `tool`: a tool of the same server that changes nothing, or
 /// nothing more when it is called twice. The agent needs no grant for it: the operator named it.
 fn looker(
-    catalog: &[Tool],
+    siblings: &[Tool],
     tool: &Tool,
     rule: &VerifyRule,
     judge: impl Fn(&Tool) -> Verdict,
 ) -> Result<(), String> {
-    let found = catalog.iter().find(|other| other.server == tool.server && other.name == rule.tool);
+    let found = siblings.iter().find(|other| other.name == rule.tool);
     let Some(looker) = found else {
         return Err(format!("server `{}` offers no tool `{}`", tool.server_name, rule.tool));
     };

@@ -7,7 +7,7 @@ use station_core::{
     near,
 };
 use station_store::ServerFile;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A server as named by a person: a number is global, a name belongs to an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,12 @@ impl Station {
             None => self.store().environments().await?,
         };
         let mut servers = Vec::new();
-        for environment in environments {
+        let here: BTreeSet<_> = match environment {
+            Some(_) => environments.iter().map(|it| it.id).collect(),
+            // Of ten thousand environments, few have servers.
+            None => self.store().servers(None).await?.iter().map(|it| it.environment).collect(),
+        };
+        for environment in environments.into_iter().filter(|it| here.contains(&it.id)) {
             let catalog = self.store().catalog(environment.id).await?;
             for server in self.store().servers(Some(environment.id)).await? {
                 let tools = catalog.iter().filter(|tool| tool.server == server.id).cloned().collect();
@@ -159,8 +164,7 @@ impl Station {
         };
         let environment = self.store().environment_by_id(server.environment).await?;
         let gone = || Error::not_found(format!("the environment of server `{}` is gone", server.name));
-        let catalog = self.store().catalog(server.environment).await?;
-        let tools = catalog.into_iter().filter(|tool| tool.server == server.id).collect();
+        let tools = self.store().tools_of(server.id).await?;
         Ok(ServerDetails { environment: environment.ok_or_else(gone)?, server, tools })
     }
 

@@ -9,7 +9,9 @@ use crate::variables::Values;
 use crate::workspace::FolderRead;
 use station_core::file::Problem;
 use station_core::sync::{self, Change, Plan, Removals, changed_servers};
-use station_core::{Agent, Caller, Environment, EnvironmentName, Error, Origin, Result, Server, ToolId};
+use station_core::{
+    Agent, Caller, Environment, EnvironmentName, Error, Origin, Result, Server, ToolId, ToolNames,
+};
 use std::collections::BTreeMap;
 
 /// How a sync is to be done.
@@ -183,10 +185,10 @@ impl Station {
     pub(crate) async fn plan(&self, folder: &FolderRead, removals: Removals) -> Result<Planned> {
         let files = &folder.files;
         let stored = self.store().stored(&files.environment, &files.workspace_id).await?;
-        let (mut catalog, mut undiscovered) = (Vec::new(), true);
+        let (mut catalog, mut undiscovered) = (ToolNames::default(), true);
         let mut previous: BTreeMap<String, BTreeMap<String, ToolId>> = BTreeMap::new();
         if let Some(environment) = stored.environment {
-            catalog = self.store().catalog(environment).await?;
+            catalog = self.store().tool_names(environment).await?;
             let servers = self.store().servers(Some(environment)).await?;
             undiscovered = servers.iter().any(|server| server.discovered_at.is_none());
             let agents = self.store().grants_by_agent(environment).await?;

@@ -21,10 +21,11 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn agents(&self, env: Option<EnvironmentId>) -> Result<Vec<Agent>> {
+        // A cross join, which SQLite takes as an order: from the agents, and not from ten thousand environments.
         const SQL: &str = "select a.id, a.environment_id, a.name, a.description, a.model, a.tags, a.origin,
                 a.enabled, a.created_at, a.updated_at
-            from agents a join environments e on e.id = a.environment_id
-            where a.removed_at is null and e.removed_at is null
+            from agents a cross join environments e
+            where e.id = a.environment_id and a.removed_at is null and e.removed_at is null
                 and (cast($1 as bigint) is null or a.environment_id = $1)
             order by e.name, a.name limit $2";
         let rows = self.read().await?.rows(SQL, vec![env.map(|env| env.0).into(), ROWS_MAX.into()]).await?;

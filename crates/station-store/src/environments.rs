@@ -20,6 +20,19 @@ impl Store {
         rows.into_iter().map(read_environment).collect()
     }
 
+    /// Those with an agent in them, by name: of ten thousand, few.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn environments_with_agents(&self) -> Result<Vec<Environment>> {
+        const SQL: &str = "select id, name, description, origin, created_at from environments
+            where removed_at is null
+                and id in (select environment_id from agents where removed_at is null)
+            order by name limit $1";
+        let rows = self.read().await?.rows(SQL, vec![ROWS_MAX.into()]).await?;
+        rows.into_iter().map(read_environment).collect()
+    }
+
     /// The environment of this name, where there is one.
     ///
     /// # Errors

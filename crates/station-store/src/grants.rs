@@ -1,9 +1,10 @@
 //! Grants: the written name is kept; what it is linked to comes and goes.
 
 use crate::db::Conn;
+use crate::servers::read_tool_behind;
 use crate::{ROWS_MAX, Store};
 use station_core::sync::Grant;
-use station_core::{AgentId, EnvironmentId, Result, ToolId};
+use station_core::{AgentId, EnvironmentId, Result, ServerId, Tool, ToolId};
 use std::collections::BTreeMap;
 
 impl Store {
@@ -18,6 +19,35 @@ impl Store {
         rows.into_iter()
             .map(|mut row| Ok(Grant { written: row.text()?, tool: row.opt_int()?.map(ToolId) }))
             .collect()
+    }
+
+    /// What an agent was granted, in the order of its file, each with the tool that stands behind it now, where one does.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn granted(&self, agent: AgentId) -> Result<Vec<(String, Option<Tool>)>> {
+        const SQL: &str = "select g.written, t.id, t.server_id, s.name, t.name, t.title, t.description,
+                t.input_schema, t.output_schema, t.annotations
+            from agent_tools g left join (mcp_tools t
+                join mcp_servers s on s.id = t.server_id and s.removed_at is null)
+                on t.id = g.tool_id and t.removed_at is null
+            where g.agent_id = $1 order by g.position limit $2";
+        let rows = self.read().await?.rows(SQL, vec![agent.0.into(), ROWS_MAX.into()]).await?;
+        rows.into_iter().map(|mut row| Ok((row.text()?, read_tool_behind(row)?))).collect()
+    }
+
+    /// What an agent was granted, in the order of its file, each with the server that offers it now, where one does.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn granted_servers(&self, agent: AgentId) -> Result<Vec<(String, Option<ServerId>)>> {
+        const SQL: &str = "select g.written, s.id
+            from agent_tools g left join (mcp_tools t
+                join mcp_servers s on s.id = t.server_id and s.removed_at is null)
+                on t.id = g.tool_id and t.removed_at is null
+            where g.agent_id = $1 order by g.position limit $2";
+        let rows = self.read().await?.rows(SQL, vec![agent.0.into(), ROWS_MAX.into()]).await?;
+        rows.into_iter().map(|mut row| Ok((row.text()?, row.opt_int()?.map(ServerId)))).collect()
     }
 
     /// The grants of every agent of an environment, by agent name, each in the order of its file.

@@ -5,7 +5,8 @@ use crate::db::{Conn, Row, unreadable};
 use crate::{ROWS_MAX, Store};
 use station_core::discovery::{DiscoveredPrompt, DiscoveredResource};
 use station_core::{
-    EnvironmentId, Era, Error, Micros, Result, Secret, Server, ServerId, Tool, ToolId, Transport,
+    EnvironmentId, Era, Error, Micros, Result, Secret, Server, ServerId, Tool, ToolId, ToolName, ToolNames,
+    Transport,
 };
 
 /// The file that defines a server.
@@ -97,6 +98,43 @@ impl Store {
         rows.into_iter().map(read_tool).collect()
     }
 
+    /// The same tools by name: what grants are linked to.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn tool_names(&self, env: EnvironmentId) -> Result<ToolNames> {
+        const SQL: &str = "select t.id, t.server_id, s.name, t.name
+            from mcp_tools t join mcp_servers s on s.id = t.server_id
+            join mcp_configs c on c.id = s.config_id
+            where s.environment_id = $1 and s.removed_at is null and t.removed_at is null
+            order by c.name, s.position, s.name, t.position, t.name limit $2";
+        let rows = self.read().await?.rows(SQL, vec![env.0.into(), ROWS_MAX.into()]).await?;
+        rows.into_iter()
+            .map(|mut row| {
+                Ok(ToolName {
+                    id: ToolId(row.int()?),
+                    server: ServerId(row.int()?),
+                    server_name: row.text()?,
+                    name: row.text()?,
+                })
+            })
+            .collect()
+    }
+
+    /// The tools of one server, in its order, removed ones left out.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn tools_of(&self, server: ServerId) -> Result<Vec<Tool>> {
+        const SQL: &str = "select t.id, t.server_id, s.name, t.name, t.title, t.description, t.input_schema,
+                t.output_schema, t.annotations
+            from mcp_tools t join mcp_servers s on s.id = t.server_id
+            where s.id = $1 and s.removed_at is null and t.removed_at is null
+            order by t.position, t.name limit $2";
+        let rows = self.read().await?.rows(SQL, vec![server.0.into(), ROWS_MAX.into()]).await?;
+        rows.into_iter().map(read_tool).collect()
+    }
+
     /// What a server offers beside its tools, as it said when it was listed.
     ///
     /// # Errors
@@ -176,9 +214,15 @@ fn read_transport(word: &str) -> Result<Transport> {
         .ok_or_else(|| unreadable("an unknown transport"))
 }
 
-fn read_tool(mut row: Row) -> Result<Tool> {
-    Ok(Tool {
-        id: ToolId(row.int()?),
+fn read_tool(row: Row) -> Result<Tool> {
+    read_tool_behind(row)?.ok_or_else(|| unreadable("a tool without an id"))
+}
+
+/// A tool of an outer join, where there is one.
+pub(crate) fn read_tool_behind(mut row: Row) -> Result<Option<Tool>> {
+    let Some(id) = row.opt_int()?.map(ToolId) else { return Ok(None) };
+    Ok(Some(Tool {
+        id,
         server: ServerId(row.int()?),
         server_name: row.text()?,
         name: row.text()?,
@@ -187,7 +231,7 @@ fn read_tool(mut row: Row) -> Result<Tool> {
         input_schema: read_json(&row.text()?)?,
         output_schema: row.opt_text()?.map(|text| read_json(&text)).transpose()?,
         annotations: serde_json::from_str(&row.text()?).map_err(|_| unreadable("broken annotations"))?,
-    })
+    }))
 }
 
 fn read_json(text: &str) -> Result<serde_json::Value> {

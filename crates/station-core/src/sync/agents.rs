@@ -180,7 +180,7 @@ fn grants(plan: &mut Plan, view: &View<'_>, candidate: &Candidate<'_>, discovery
 }
 
 fn say_shared(plan: &mut Plan, view: &View<'_>, candidate: &Candidate<'_>, link: &grant::Link) {
-    let chosen = view.catalog.iter().find(|tool| Some(tool.id) == link.tool);
+    let chosen = link.tool.and_then(|id| view.catalog.by_id(id));
     let Some(chosen) = chosen else { return };
     let others: Vec<String> = link.also_offered_by.iter().map(|server| format!("`{server}`")).collect();
     let sentence = format!(

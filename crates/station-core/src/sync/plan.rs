@@ -2,7 +2,7 @@
 
 use super::{Change, Files, Plan, Stored, agents, changed_servers, configs};
 use crate::file::{Problem, Severity, rules, variables};
-use crate::{Secret, Tool, ToolId};
+use crate::{Secret, ToolId, ToolNames};
 use std::collections::BTreeMap;
 
 /// Whether what is gone from the files goes from the store.
@@ -27,21 +27,21 @@ pub enum Discovery {
 pub(super) struct View<'a> {
     pub(super) files: &'a Files,
     pub(super) stored: &'a Stored,
-    pub(super) catalog: &'a [Tool],
+    pub(super) catalog: &'a ToolNames,
     pub(super) previous_links: &'a BTreeMap<String, BTreeMap<String, ToolId>>,
     pub(super) removals: Removals,
 }
 
 /// Plans the sync of one environment.
 ///
-/// `catalog` holds its tools in file order; `previous_links` tells, by agent and written grant, the tool that a grant
+/// `catalog` names its tools in file order; `previous_links` tells, by agent and written grant, the tool that a grant
 /// had before; `value_of_process` is what templates see of the process environment, and decides `{{ if }}` only.
 #[must_use]
 #[expect(clippy::too_many_arguments, reason = "a plan looks at seven independent things and has one caller")]
 pub fn plan(
     files: &Files,
     stored: &Stored,
-    catalog: &[Tool],
+    catalog: &ToolNames,
     previous_links: &BTreeMap<String, BTreeMap<String, ToolId>>,
     discovery: Discovery,
     removals: Removals,

@@ -74,15 +74,7 @@ impl Station {
         let agent = self.find_agent(agent).await?;
         let environment = self.environment_of(&agent).await?;
         let prompt = read_prompt(self, &agent).await?;
-        let catalog = self.store().catalog(agent.environment).await?;
-        let grants = self.store().grants(agent.id).await?;
-        let tools = grants
-            .into_iter()
-            .map(|it| {
-                let tool = catalog.iter().find(|tool| Some(tool.id) == it.tool).cloned();
-                (it.written, tool)
-            })
-            .collect();
+        let tools = self.store().granted(agent.id).await?;
         let path = (agent.origin == Origin::File).then(|| {
             self.config()
                 .workspace

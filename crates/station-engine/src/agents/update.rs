@@ -78,7 +78,7 @@ impl Station {
                 return Err(Error::invalid(format!("the definition of agent `{name}` is broken")));
             }
         };
-        let catalog = self.store().catalog(environment.id).await?;
+        let catalog = self.store().tool_names(environment.id).await?;
         let stored = self.store().agents_named(name.as_str(), Some(environment.id)).await?.pop();
         let grants = match &stored {
             Some(agent) => self.store().grants(agent.id).await?,

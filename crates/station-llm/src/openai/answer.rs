@@ -7,13 +7,15 @@
 use crate::choose::Endpoint;
 use crate::draft::{Draft, Piece, arguments, list, tokens};
 use crate::failure::{self, Failed};
-use serde_json::Value;
+use crate::openai::THOUGHTS;
+use serde_json::{Value, json};
 use station_core::{Answer, Stop, Usage};
 
 /// What came so far.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     draft: Draft,
+    thought: Option<(&'static str, String)>,
     finish: Option<String>,
     done: bool,
 }
@@ -39,6 +41,7 @@ impl Reading {
         if let Some(refusal) = delta["refusal"].as_str() {
             self.draft.refusal.push_str(refusal);
         }
+        self.think(delta);
         for call in list(&delta["tool_calls"]) {
             self.take_call(endpoint, call)?;
         }
@@ -56,7 +59,10 @@ impl Reading {
     }
 
     /// The answer, if what came is one.
-    pub(crate) fn finish(self, endpoint: &Endpoint) -> Result<Answer, Failed> {
+    pub(crate) fn finish(mut self, endpoint: &Endpoint) -> Result<Answer, Failed> {
+        if let Some((word, thought)) = self.thought.take() {
+            self.draft.think_at((0, 0), json!({ word: thought }));
+        }
         let stop = match self.finish.as_deref() {
             Some("length" | "max_tokens") => Stop::Length,
             Some("content_filter" | "refusal" | "safety") => Stop::Refused,
@@ -66,6 +72,13 @@ impl Reading {
             None => Stop::End,
         };
         self.draft.finish(endpoint, stop)
+    }
+
+    /// Thoughts are kept under the word that the server has for them, of which some servers send two at once.
+    fn think(&mut self, delta: &Value) {
+        let said = |word: &&'static str| Some((*word, delta[*word].as_str().filter(|text| !text.is_empty())?));
+        let Some((word, text)) = THOUGHTS.iter().find_map(said) else { return };
+        self.thought.get_or_insert_with(|| (word, String::new())).1.push_str(text);
     }
 
     fn note(&mut self, chunk: &Value) {

@@ -9,6 +9,11 @@ mod answer;
 mod model;
 mod request;
 
+/// The words under which compatible servers tell what a model thought. A turn of calls is sent back with it, to the model
+/// that thought it: DeepSeek refuses such a turn without. An answer is sent back alone, since older ones refuse it there.
+/// Sources: <https://api-docs.deepseek.com/guides/thinking_mode>, <https://openrouter.ai/docs/use-cases/reasoning-tokens>.
+const THOUGHTS: [&str; 2] = ["reasoning_content", "reasoning"];
+
 pub(crate) use answer::Reading;
 pub(crate) use model::{reasons, sees};
 pub(crate) use request::body;

@@ -1,7 +1,7 @@
 //! The body of a request. **Invariant:** it is a function of the conversation, with no clock and no chance in it, so
 //! that its beginning is the same bytes from turn to turn and the provider's prompt cache hits.
 
-use super::{reasons, sees};
+use super::{THOUGHTS, reasons, sees};
 use crate::Request;
 use crate::choose::Endpoint;
 use crate::history::{Ids, parameters, told, without_images};
@@ -41,7 +41,7 @@ fn messages(endpoint: &Endpoint, messages: &[Message]) -> Vec<Value> {
         if !matches!(it, Message::Tool { .. }) {
             told.extend(seen(&mut images));
         }
-        told.push(message(it, &mut ids, shows));
+        told.push(message(endpoint, it, &mut ids, shows));
         if let Message::Tool { images: of_result, .. } = it
             && shows
         {
@@ -66,14 +66,14 @@ fn seen(images: &mut Vec<&Image>) -> Option<Value> {
     Some(json!({"role": "user", "content": content}))
 }
 
-fn message(message: &Message, ids: &mut Ids, shows: bool) -> Value {
+fn message(endpoint: &Endpoint, message: &Message, ids: &mut Ids, shows: bool) -> Value {
     match message {
         Message::System { text } => json!({"role": "system", "content": text}),
         Message::User { text } => json!({"role": "user", "content": text}),
         Message::Assistant { text, calls, .. } if calls.is_empty() => {
             json!({"role": "assistant", "content": text})
         }
-        Message::Assistant { text, calls, .. } => {
+        Message::Assistant { text, calls, thinking } => {
             let calls: Vec<Value> = calls
                 .iter()
                 .zip(ids.turn(calls))
@@ -84,7 +84,14 @@ fn message(message: &Message, ids: &mut Ids, shows: bool) -> Value {
                 })
                 .collect();
             let content = if text.is_empty() { Value::Null } else { json!(text) };
-            json!({"role": "assistant", "content": content, "tool_calls": calls})
+            let mut told = json!({"role": "assistant", "content": content, "tool_calls": calls});
+            let own = thinking.as_ref().filter(|thinking| thinking.is_of(&endpoint.model));
+            for thought in own.into_iter().flat_map(|thinking| &thinking.thoughts) {
+                for word in THOUGHTS.iter().filter(|word| thought.block[**word].is_string()) {
+                    told[*word] = thought.block[*word].clone();
+                }
+            }
+            told
         }
         Message::Tool { call, text, is_error, images, .. } => {
             let text = told(text, *is_error);

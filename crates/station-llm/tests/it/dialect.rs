@@ -72,6 +72,23 @@ fn chunk(delta: &Value, finish: &Value) -> String {
 }
 
 #[tokio::test]
+async fn a_thought_is_kept_under_the_word_that_the_server_has_for_it() {
+    let called = chunk(&json!({"tool_calls": [{"index": 0, "function": {"name": "read"}}]}), &json!("stop"));
+    let both = json!({"reasoning": "hm", "reasoning_content": "hm"});
+    for (delta, expected) in [
+        (json!({"reasoning_content": "h\u{f6}m"}), Some(json!({"reasoning_content": "h\u{f6}mh\u{f6}m"}))),
+        (json!({"reasoning": "hm"}), Some(json!({"reasoning": "hmhm"}))),
+        (both, Some(json!({"reasoning_content": "hmhm"}))),
+        (json!({"reasoning_content": null, "content": ""}), None),
+    ] {
+        let thought = chunk(&delta, &Value::Null);
+        let stream = format!("{thought}{thought}{called}");
+        let thinking = answer(raw("text/event-stream", &stream)).await.thinking;
+        assert_eq!(thinking.map(|it| it.thoughts[0].block.clone()), expected, "{delta}");
+    }
+}
+
+#[tokio::test]
 async fn servers_differ_in_the_details() {
     let call_of = |index: Value, id: &str, name: &str, arguments: Value| {
         let call = json!({"index": index, "id": id, "function": {"name": name, "arguments": arguments}});

@@ -1,6 +1,6 @@
 //! Environments, and what belongs to one of them.
 
-use crate::fixture::{NOW, WORKSPACE, env_name, on_both};
+use crate::fixture::{NOW, WORKSPACE, agent_row, env_name, on_both, put_agent};
 use station_core::sync::Change;
 use station_core::{Kind, Micros, Origin, Secret};
 
@@ -65,6 +65,26 @@ async fn files_that_were_seen_are_remembered_by_environment() {
         store.see_files(dev, "two").await.unwrap();
         assert_eq!(store.files_seen(dev).await.unwrap().as_deref(), Some("two"));
         assert_eq!(store.files_seen(prod).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn environments_with_agents_are_those_that_have_one_now() {
+    on_both(async |_, store| {
+        let with_agent = [Change::CreateEnvironment, put_agent(agent_row("triage"))];
+        for name in ["prod", "dev"] {
+            store.apply(&env_name(name), WORKSPACE, &with_agent, NOW).await.unwrap();
+        }
+        store.create_environment(&env_name("empty"), "", Origin::Store, "", NOW).await.unwrap();
+        let names = async || -> Vec<String> {
+            let with_agents = store.environments_with_agents().await.unwrap();
+            with_agents.iter().map(|env| env.name.to_string()).collect()
+        };
+        assert_eq!(names().await, ["dev", "prod"]);
+        let triage = &store.agents_named("triage", None).await.unwrap()[0];
+        store.remove_agent(triage.id, "ada", NOW).await.unwrap();
+        assert_eq!(names().await, ["prod"]);
     })
     .await;
 }

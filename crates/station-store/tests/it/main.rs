@@ -19,6 +19,7 @@ mod parking;
 mod processes;
 mod prune;
 mod queue;
+mod removal;
 mod runs;
 mod secrecy;
 mod sync;

@@ -1,7 +1,7 @@
 //! An environment to plan for: its files, its store, and what a plan for them says.
 
 use crate::sync::*;
-use crate::{AgentId, Annotations, EnvironmentId, EnvironmentName, Secret, ServerId, Tool, ToolId};
+use crate::{AgentId, Annotations, EnvironmentId, EnvironmentName, Secret, ServerId, Tool, ToolId, ToolName};
 use std::collections::BTreeMap;
 
 pub(super) const TEMPLATE: &str = r#"{
@@ -86,7 +86,8 @@ pub(super) fn old_home() -> Scene {
 
 impl Scene {
     pub(super) fn plan(&self) -> Plan {
-        plan(&self.files, &self.stored, &self.catalog, &self.links, self.discovery, self.removals, &|_| None)
+        let names = self.catalog.iter().map(ToolName::from).collect();
+        plan(&self.files, &self.stored, &names, &self.links, self.discovery, self.removals, &|_| None)
     }
 
     /// What the store holds once the plan is applied, as the store would say it.

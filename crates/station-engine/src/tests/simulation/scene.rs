@@ -184,7 +184,7 @@ async fn fill(store: &Store) -> (EnvironmentId, Vec<AgentId>) {
         instructions: None,
     };
     store.record_discovery(server, &found, now).await.expect("it records");
-    let catalog = store.catalog(environment).await.expect("it reads");
+    let catalog = store.tool_names(environment).await.expect("it reads");
     let written: Vec<String> =
         ["post", "checked", "guarded", "put", "read"].iter().map(|name| (*name).to_owned()).collect();
     let agents = store.agents(Some(environment)).await.expect("it reads");

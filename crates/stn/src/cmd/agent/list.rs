@@ -21,7 +21,7 @@ impl Args {
             .with(async |station| {
                 let environment = session.environment_typed(station, self.env.as_ref()).await?;
                 let agents = station.list_agents(&session.by, environment.as_ref()).await?;
-                let environments = station.list_environments(&session.by).await?;
+                let environments = station.list_environments_with_agents(&session.by).await?;
                 show(session, &wire::Agent::all(&agents, &environments))
             })
             .await
