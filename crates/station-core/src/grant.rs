@@ -26,23 +26,23 @@ pub struct Link {
 ///
 /// A grant stays with the tool in `previous` if that is still offered; else `server__tool` is exact, and a short name
 /// goes to the first in file order. A leading `__` is dropped. `*` grants every tool of the environment, `server__*`
-/// all of one server; each is one link per tool.
+/// all of one server; each is one link per tool, or one without a tool while none is offered: a grant is never lost.
 #[must_use]
 pub fn link(written: &[String], catalog: &ToolNames, previous: &BTreeMap<String, ToolId>) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::new();
     for grant in written {
         let name = bare(grant);
         if name.contains('*') {
-            links.extend(
-                catalog
-                    .iter()
-                    .filter(|tool| matches(name, &tool.name) || matches(name, &tool.qualified()))
-                    .map(|tool| Link {
-                        written: grant.clone(),
-                        tool: Some(tool.id),
-                        also_offered_by: Vec::new(),
-                    }),
-            );
+            let link = |tool| Link { written: grant.clone(), tool, also_offered_by: Vec::new() };
+            let meant = catalog
+                .iter()
+                .filter(|tool| matches(name, &tool.name) || matches(name, &tool.qualified()))
+                .map(|tool| link(Some(tool.id)));
+            let before = links.len();
+            links.extend(meant);
+            if links.len() == before {
+                links.push(link(None));
+            }
             continue;
         }
         let exact = catalog.exact(name);
@@ -117,7 +117,7 @@ pub struct Verdict {
 }
 
 /// The pattern that stands for every tool that may destroy something.
-const DESTRUCTIVE: &str = "@destructive";
+pub(crate) const DESTRUCTIVE: &str = "@destructive";
 
 /// Why a tool may not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,12 +154,12 @@ pub fn judge(
 ) -> Verdict {
     let levels = [&server.tools, environment];
     let any = |pick: fn(&ToolRules) -> &Vec<String>| levels.iter().any(|rules| hit(pick(rules), tool));
-    let allowed = if !server.allow_agents.is_empty() && !server.allow_agents.iter().any(|p| matches(p, agent))
-    {
+    let is_closed = |agents: &Vec<String>| !agents.iter().any(|pattern| matches(pattern, agent));
+    let allowed = if server.allow_agents.as_ref().is_some_and(is_closed) {
         Err(Denied::Agent)
     } else if any(|rules| &rules.deny) {
         Err(Denied::Denied)
-    } else if levels.iter().any(|rules| !rules.allow.is_empty() && !hit(&rules.allow, tool)) {
+    } else if levels.iter().any(|rules| rules.allow.as_ref().is_some_and(|allow| !hit(allow, tool))) {
         Err(Denied::NotAllowed)
     } else {
         Ok(())
@@ -195,8 +195,14 @@ fn hit(patterns: &[String], tool: &Tool) -> bool {
 }
 
 fn hits(pattern: &str, tool: &Tool) -> bool {
+    names(pattern, &tool.server_name, &tool.name)
+}
+
+/// Whether `pattern`, as rules write it, names this tool of this server.
+#[must_use]
+pub fn names(pattern: &str, server: &str, tool: &str) -> bool {
     let pattern = bare(pattern);
-    matches(pattern, &tool.name) || matches(pattern, &qualified(&tool.server_name, &tool.name))
+    matches(pattern, tool) || matches(pattern, &qualified(server, tool))
 }
 
 #[cfg(test)]
@@ -218,7 +224,7 @@ mod tests {
         }
     }
 
-    fn names(tools: &[Tool]) -> ToolNames {
+    fn by_name(tools: &[Tool]) -> ToolNames {
         tools.iter().map(ToolName::from).collect()
     }
 
@@ -226,7 +232,7 @@ mod tests {
         let catalog =
             [tool(1, "fs", "read"), tool(2, "git", "read"), tool(3, "git", "log"), tool(4, "github", "star")];
         let previous = previous.map(|id| (written.to_owned(), ToolId(id))).into_iter().collect();
-        let ids: Vec<Option<i64>> = link(&[written.to_owned()], &names(&catalog), &previous)
+        let ids: Vec<Option<i64>> = link(&[written.to_owned()], &by_name(&catalog), &previous)
             .iter()
             .map(|link| link.tool.map(|id| id.0))
             .collect();
@@ -254,6 +260,7 @@ mod tests {
         check("git__read", None, &[Some(2)]);
         check("nothing_offers_this", None, &[None]);
         check("git__*", None, &[Some(2), Some(3)]);
+        check("kube__*", None, &[None]);
         check("*", None, &[Some(1), Some(2), Some(3), Some(4)]);
     }
 
@@ -292,7 +299,7 @@ mod tests {
             (vec![evil], None, 1, vec![]),
         ] {
             let previous = previous.map(|id| (written[0].clone(), ToolId(id))).into_iter().collect();
-            let links = link(&written, &names(&catalog), &previous);
+            let links = link(&written, &by_name(&catalog), &previous);
             assert_eq!((links.len(), links[0].tool), (1, Some(ToolId(expected))), "{previous:?}");
             assert_eq!(links[0].also_offered_by, others, "{previous:?}");
         }
@@ -339,19 +346,25 @@ mod tests {
         let rules = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let read = tool(1, "fs", "read");
         for (allow, deny, allow_agents, expected) in [
-            ("", "", "", Ok(())),
-            ("re*", "", "", Ok(())),
-            ("write", "", "", Err(Denied::NotAllowed)),
-            ("read", "fs__*", "", Err(Denied::Denied)),
-            ("", "", "triage", Ok(())),
-            ("", "", "other*", Err(Denied::Agent)),
+            (None, "", None, Ok(())),
+            (Some("re*"), "", None, Ok(())),
+            (Some("write"), "", None, Err(Denied::NotAllowed)),
+            (Some("read"), "fs__*", None, Err(Denied::Denied)),
+            (None, "", Some("triage"), Ok(())),
+            (None, "", Some("other*"), Err(Denied::Agent)),
+            // A list without anything in it allows nothing.
+            (Some(""), "", None, Err(Denied::NotAllowed)),
+            (None, "", Some(""), Err(Denied::Agent)),
         ] {
-            let server = ServerSettings { allow_agents: rules(allow_agents), ..ServerSettings::default() };
-            let environment = ToolRules { allow: rules(allow), deny: rules(deny), ..ToolRules::default() };
+            let allow_agents = allow_agents.map(rules);
+            let server = ServerSettings { allow_agents: allow_agents.clone(), ..ServerSettings::default() };
+            let allow = allow.map(rules);
+            let environment =
+                ToolRules { allow: allow.clone(), deny: rules(deny), ..ToolRules::default() };
             assert_eq!(
                 judge(&read, "triage", &server, &environment, &[]).allowed,
                 expected,
-                "{allow}/{deny}/{allow_agents}"
+                "{allow:?}/{deny}/{allow_agents:?}"
             );
         }
     }

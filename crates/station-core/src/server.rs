@@ -228,8 +228,9 @@ pub struct ServerSettings {
     pub output_bytes_max: Option<u64>,
     /// Bytes of a result that stand in the conversation; the rest of what is kept is read by handle.
     pub result_bytes_max: Option<u64>,
-    /// Agents that may use this server, as globs over names; empty means all.
-    pub allow_agents: Vec<String>,
+    /// Agents that may use this server, as globs over names: all where it is not written, none where
+    /// the list is empty.
+    pub allow_agents: Option<Vec<String>>,
     /// Rules over its tools.
     pub tools: ToolRules,
 }
@@ -247,8 +248,8 @@ pub enum Isolation {
 /// Rules over tools: the `tools` block of a server entry and of `environment.yml`. All are globs over tool names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolRules {
-    /// Only these may be used; empty means all.
-    pub allow: Vec<String>,
+    /// Only these may be used: all where it is not written, none where the list is empty.
+    pub allow: Option<Vec<String>>,
     /// These may not be used.
     pub deny: Vec<String>,
     /// These wait for a person's approval; `@destructive` stands for every tool that may destroy something.

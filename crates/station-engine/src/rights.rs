@@ -182,7 +182,7 @@ pub(crate) async fn of_person(station: &Station, tool: &Tool) -> Result<Result<(
     let rules = rules_of(station, server.environment).await?;
     let values = Values::read(station, server.environment, BTreeMap::new()).await?;
     let known = Known::read(station, &server, &values).await?;
-    let settings = ServerSettings { allow_agents: Vec::new(), ..known.settings };
+    let settings = ServerSettings { allow_agents: None, ..known.settings };
     let verdict = grant::judge(tool, "", &settings, &rules.rules, &[]);
     Ok(known.reach.map(|reach| (verdict, reach)))
 }

@@ -66,7 +66,7 @@ mod tests {
         );
         let environment = environment.unwrap();
         assert_eq!(environment.description.as_deref(), Some("prod"));
-        assert_eq!(environment.rules.allow, ["read_*"]);
+        assert_eq!(environment.rules.allow.as_deref(), Some(&["read_*".to_owned()][..]));
         assert_eq!(environment.rules.deny, ["write_*"]);
         assert_eq!(environment.rules.approve, ["x"]);
         assert_eq!(environment.limits.day.micro_usd, Some(5_000_000));

@@ -214,7 +214,8 @@ impl<'a> Sheet<'a> {
         for member in self.members(node, what) {
             let what = format!("{what}.{}", member.key);
             let list = match member.key.as_str() {
-                "allow" => &mut rules.allow,
+                "allow" if member.node.is_null() => continue,
+                "allow" => rules.allow.insert(Vec::new()),
                 "deny" => &mut rules.deny,
                 "approve" => &mut rules.approve,
                 "read_only" => &mut rules.read_only,

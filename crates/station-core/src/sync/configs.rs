@@ -1,6 +1,7 @@
 //! The server files of a plan: which are new or changed, which are gone, and who may define a server.
 
 use super::plan::View;
+use super::reach::Rules;
 use super::{Change, Plan, Removals, ServerOutline, StoredConfig, Text};
 use crate::file::servers::{self, Entry};
 use crate::file::{Problem, Severity};
@@ -16,7 +17,12 @@ struct Candidate<'a> {
     entries: Vec<Entry>,
 }
 
-pub(super) fn plan(plan: &mut Plan, view: &View<'_>, value_of: &dyn Fn(&str) -> Option<String>) {
+/// Plans the server files; the rules over tools that they hold.
+pub(super) fn plan(
+    plan: &mut Plan,
+    view: &View<'_>,
+    value_of: &dyn Fn(&str) -> Option<String>,
+) -> Vec<Rules> {
     let mut candidates = candidates(plan, view, value_of);
     refuse_second_definitions(plan, view, &mut candidates);
     let defined: BTreeSet<&str> =
@@ -43,6 +49,15 @@ pub(super) fn plan(plan: &mut Plan, view: &View<'_>, value_of: &dyn Fn(&str) -> 
             plan.changes.push(Change::RemoveConfig { name: name.clone(), servers });
         }
     }
+    let rules = |candidate: &Candidate<'_>, entry: Entry| Rules {
+        path: candidate.text.path.clone(),
+        server: Some(entry.name),
+        rules: entry.settings.tools,
+    };
+    candidates
+        .into_iter()
+        .flat_map(|mut it| std::mem::take(&mut it.entries).into_iter().map(|entry| rules(&it, entry)).collect::<Vec<_>>())
+        .collect()
 }
 
 /// The readable files, in file order: `mcp-servers/` first, then by name.

@@ -12,6 +12,7 @@ mod changed;
 mod configs;
 mod cycles;
 mod plan;
+mod reach;
 mod spare;
 mod state;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `plan`: what must change for the store to say what the files say.
 
+use super::reach::{self, Rules};
 use super::{Change, Files, Plan, Stored, agents, changed_servers, configs};
 use crate::file::{Problem, Severity, rules, variables};
 use crate::{Secret, ToolId, ToolNames};
@@ -52,13 +53,16 @@ pub fn plan(
     if stored.environment.is_none() {
         plan.changes.push(Change::CreateEnvironment);
     }
-    plan_rules(&mut plan, &view);
+    let mut places: Vec<Rules> = plan_rules(&mut plan, &view).into_iter().collect();
     let values = plan_variables(&mut plan, &view);
-    configs::plan(&mut plan, &view, &|name| {
+    places.extend(configs::plan(&mut plan, &view, &|name| {
         value_of_process(name).or_else(|| values.get(name).map(|value| value.expose().to_owned()))
-    });
+    }));
     let discovery = if changed_servers(&plan, stored).is_empty() { discovery } else { Discovery::Partial };
     agents::plan(&mut plan, &view, discovery);
+    if discovery == Discovery::Complete {
+        reach::plan(&mut plan, &view, &places);
+    }
     plan
 }
 
@@ -79,31 +83,33 @@ fn refuse_foreign(plan: &mut Plan, view: &View<'_>, path: &str) {
     plan.say(Severity::Error, path, sentence, hint);
 }
 
-fn plan_rules(plan: &mut Plan, view: &View<'_>) {
+/// Plans the rules of the environment; those that were read.
+fn plan_rules(plan: &mut Plan, view: &View<'_>) -> Option<Rules> {
     let stored = &view.stored.rules;
     if view.stored.foreign {
         if let Some(text) = view.files.rules.as_ref().filter(|text| text.body.expose() != stored) {
             refuse_foreign(plan, view, &text.path);
         }
-        return;
+        return None;
     }
     let Some(text) = &view.files.rules else {
         if !stored.is_empty() && view.removals == Removals::Apply {
             plan.changes.push(Change::SetRules { source: String::new() });
         }
-        return;
+        return None;
     };
     let (rules, problems) = rules::read(text.body.expose(), &text.path);
     plan.problems.extend(problems);
-    if rules.is_none() {
+    let Some(rules) = rules else {
         keep_unruly(plan, stored, text.body.expose());
-        return;
-    }
+        return None;
+    };
     if text.body.expose() == stored {
         plan.unchanged += 1;
     } else {
         plan.changes.push(Change::SetRules { source: text.body.expose().to_owned() });
     }
+    Some(Rules { path: text.path.clone(), server: None, rules: rules.rules })
 }
 
 /// Rules that were read before stay in force. Where there were none, the text that cannot be read takes their place, and

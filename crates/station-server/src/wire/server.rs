@@ -97,8 +97,8 @@ pub struct ServerView {
     pub timeout_ms: Option<u64>,
     /// Calls at a time; `null` where the default holds.
     pub concurrency: Option<u32>,
-    /// Agents that may use it, as patterns; empty for all.
-    pub allow_agents: Vec<String>,
+    /// Agents that may use it, as patterns; `null` for all.
+    pub allow_agents: Option<Vec<String>>,
     /// Variables that it asks for.
     pub variables: Vec<ServerVariable>,
     /// Its tools.

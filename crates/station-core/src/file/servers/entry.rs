@@ -155,7 +155,8 @@ fn station(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> (ServerSettings, O
             "concurrency" => settings.concurrency = sheet.number(node, &what, 1),
             "output_bytes_max" => settings.output_bytes_max = sheet.number(node, &what, 1),
             "result_bytes_max" => settings.result_bytes_max = sheet.number(node, &what, 1),
-            "allow_agents" => settings.allow_agents = sheet.texts(node, &what),
+            "allow_agents" if node.is_null() => {}
+            "allow_agents" => settings.allow_agents = Some(sheet.texts(node, &what)),
             "tools" => settings.tools = sheet.tool_rules(node, &what),
             _ => sheet.without_effect(member.at, &what),
         }

@@ -169,7 +169,7 @@ fn entries_say_how_a_server_is_reached() {
         (settings.timeout_s, settings.concurrency, settings.output_bytes_max),
         (Some(9), Some(2), Some(77))
     );
-    assert_eq!(settings.allow_agents, ["triage*"]);
+    assert_eq!(settings.allow_agents.as_deref(), Some(&["triage*".to_owned()][..]));
     assert_eq!(
         (&settings.tools.deny, &settings.tools.read_only),
         (&vec!["w*".to_owned()], &vec!["r*".to_owned()])

@@ -94,3 +94,18 @@ fn grants_are_linked_and_never_taken_away() {
     scene.discovery = Discovery::Complete;
     assert_eq!(scene.plan().problems.len(), 1);
 }
+
+#[test]
+fn a_rule_that_names_no_tool_is_told() {
+    let rules = "tools: {deny: [\"fs/read\", reed, read, \"git__*\", \"kube__*\"], approve: [\"@destructive\"], allow: []}\n";
+    let mut scene = scene(&[("environment.yml", rules)]);
+    scene.catalog = vec![tool(1, "fs", "read"), tool(2, "git", "log")];
+    let told = |pattern: &str| {
+        format!("Warning environment.yml: `tools.deny` names `{pattern}`, and no tool known there is called so")
+    };
+    let changed = format!("rules {rules:?}");
+    let changes = ["create environment", changed.as_str()];
+    scene.check(&changes, &[]);
+    scene.discovery = Discovery::Complete;
+    scene.check(&changes, &[&told("fs/read"), &told("reed"), &told("kube__*")]);
+}
