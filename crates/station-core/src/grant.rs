@@ -8,7 +8,7 @@ use crate::approval::{Level, Rule};
 use crate::tool::matches;
 use crate::tool_names::qualified;
 use crate::verify::VerifyRule;
-use crate::{ServerSettings, Tool, ToolId, ToolNames, ToolRules, near};
+use crate::{ServerSettings, Tool, ToolId, ToolName, ToolNames, ToolRules, near};
 use std::collections::BTreeMap;
 
 /// A written grant and what it means now.
@@ -70,17 +70,17 @@ pub fn bare(written: &str) -> &str {
 /// The grant that somebody who wrote `written` most likely meant, in the form they wrote it in: with `__` where that had
 /// it, and with its server where that named one or several servers offer the tool.
 #[must_use]
-pub fn nearest(written: &str, catalog: &[Tool]) -> Option<String> {
+pub fn nearest(written: &str, catalog: &ToolNames) -> Option<String> {
     let name = bare(written);
     let lead = &written[..written.len() - name.len()];
     let names: Vec<String> = match server_of(name) {
-        Some(_) => catalog.iter().map(qualified).collect(),
+        Some(_) => catalog.iter().map(ToolName::qualified).collect(),
         None => catalog.iter().map(|tool| tool.name.clone()).collect(),
     };
     let meant = near::nearest(name, names.iter().map(String::as_str))?;
-    let mut bearers = catalog.iter().filter(|tool| tool.name == meant);
+    let mut bearers = catalog.short(meant);
     match (bearers.next(), bearers.next()) {
-        (Some(first), Some(_)) => Some(qualified(first)),
+        (Some(first), Some(_)) => Some(first.qualified()),
         _ => Some(format!("{lead}{meant}")),
     }
 }
@@ -128,6 +128,8 @@ pub enum Denied {
     NotAllowed,
     /// It is among the denied tools.
     Denied,
+    /// It is not as it is pinned in `mcp.lock`.
+    Held,
 }
 
 impl Denied {
@@ -138,6 +140,9 @@ impl Denied {
             Self::Agent => "its server is not open to this agent (`allow_agents`)",
             Self::NotAllowed => "it is not among the tools allowed there (`tools.allow`)",
             Self::Denied => "it is denied there (`tools.deny`)",
+            Self::Held => {
+                "it is held back: it is not as `mcp.lock` pins it (`stn mcp lock` shows the difference)"
+            }
         }
     }
 }
@@ -208,7 +213,7 @@ pub fn names(pattern: &str, server: &str, tool: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Annotations, ServerId, ToolName};
+    use crate::{Annotations, ServerId};
 
     fn tool(id: i64, server: &str, name: &str) -> Tool {
         Tool {
@@ -282,7 +287,7 @@ mod tests {
             ("send_mail", None),
             ("", None),
         ] {
-            assert_eq!(nearest(written, &catalog).as_deref(), expected, "{written}");
+            assert_eq!(nearest(written, &by_name(&catalog)).as_deref(), expected, "{written}");
         }
     }
 
@@ -359,8 +364,7 @@ mod tests {
             let allow_agents = allow_agents.map(rules);
             let server = ServerSettings { allow_agents: allow_agents.clone(), ..ServerSettings::default() };
             let allow = allow.map(rules);
-            let environment =
-                ToolRules { allow: allow.clone(), deny: rules(deny), ..ToolRules::default() };
+            let environment = ToolRules { allow: allow.clone(), deny: rules(deny), ..ToolRules::default() };
             assert_eq!(
                 judge(&read, "triage", &server, &environment, &[]).allowed,
                 expected,

@@ -107,12 +107,24 @@ fn fit(name: &str) -> String {
 /// An approval that was given for one definition does not hold for another.
 #[must_use]
 pub fn definition_hash(tool: &Tool) -> String {
+    let Tool { name, description, input_schema, output_schema, annotations, .. } = tool;
+    definition_hash_of(name, description, input_schema, output_schema.as_ref(), *annotations)
+}
+
+/// The same, of its parts.
+pub(crate) fn definition_hash_of(
+    name: &str,
+    description: &str,
+    input_schema: &Value,
+    output_schema: Option<&Value>,
+    annotations: Annotations,
+) -> String {
     let promise = serde_json::json!({
-        "name": tool.name,
-        "description": tool.description,
-        "input_schema": tool.input_schema,
-        "output_schema": tool.output_schema,
-        "annotations": tool.annotations,
+        "name": name,
+        "description": description,
+        "input_schema": input_schema,
+        "output_schema": output_schema,
+        "annotations": annotations,
     });
     crate::BlobHash::of(canonical_json(&promise).as_bytes()).to_string()
 }

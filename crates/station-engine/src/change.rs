@@ -7,6 +7,7 @@
 use crate::Station;
 use crate::workspace::FolderRead;
 use station_core::file::{Problem, Severity};
+use station_core::lock;
 use station_core::sync::{Change, Plan, Removals, Text};
 use station_core::{EnvironmentName, Error, Result, Secret};
 
@@ -21,6 +22,8 @@ pub(crate) enum Thing<'a> {
     Variables,
     /// `environment.yml`.
     Rules,
+    /// `mcp.lock`.
+    Lock,
 }
 
 /// Why an edit was not made.
@@ -137,6 +140,7 @@ impl Thing<'_> {
             },
             Self::Variables => within("variables.yml"),
             Self::Rules => within("environment.yml"),
+            Self::Lock => within(lock::FILE),
         }
     }
 
@@ -146,6 +150,7 @@ impl Thing<'_> {
             Self::Config(name) => folder.files.configs.remove(name),
             Self::Variables => folder.files.variables.take(),
             Self::Rules => folder.files.rules.take(),
+            Self::Lock => folder.files.lock.take(),
         }
     }
 
@@ -155,6 +160,7 @@ impl Thing<'_> {
             Self::Config(name) => drop(folder.files.configs.insert(name.to_owned(), text)),
             Self::Variables => folder.files.variables = Some(text),
             Self::Rules => folder.files.rules = Some(text),
+            Self::Lock => folder.files.lock = Some(text),
         }
     }
 
@@ -168,7 +174,8 @@ impl Thing<'_> {
                 Change::PutConfig { name: other, .. } | Change::RemoveConfig { name: other, .. },
             ) => other == name,
             (Self::Variables, Change::SetVariable { .. } | Change::RemoveVariable { .. })
-            | (Self::Rules, Change::SetRules { .. }) => true,
+            | (Self::Rules, Change::SetRules { .. })
+            | (Self::Lock, Change::SetLock { .. }) => true,
             _ => false,
         }
     }

@@ -9,9 +9,11 @@ use crate::variables::Values;
 use station_core::budget::Limits;
 use station_core::file::rules::EnvironmentRules;
 use station_core::file::{rules, servers};
-use station_core::grant::{self, Verdict};
+use station_core::grant::{self, Denied, Verdict};
+use station_core::lock::Policy;
+use station_core::tool::definition_hash;
 use station_core::verify::VerifyRule;
-use station_core::{Agent, EnvironmentId, Error, Result, Server, ServerId, ServerSettings, Tool, ToolRules};
+use station_core::{Agent, EnvironmentId, Error, Result, Server, ServerId, ServerSettings, Tool};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An agent's tools as they are now.
@@ -19,6 +21,8 @@ pub(crate) struct Rights {
     pub(crate) tools: Vec<Allowed>,
     /// Written grants that no tool stands behind now.
     pub(crate) unlinked: Vec<String>,
+    /// What there is to say of granted tools that are not as `mcp.lock` pins them.
+    pub(crate) unpinned: Vec<String>,
     /// What runs of the environment may spend.
     pub(crate) limits: Limits,
     servers: BTreeMap<ServerId, Known>,
@@ -51,7 +55,8 @@ impl Rights {
         let store = station.store();
         let grants = store.granted(agent.id).await?;
         let rules = rules_of(station, agent.environment).await?;
-        let (rules, limits): (ToolRules, Limits) = (rules.rules, rules.limits);
+        let EnvironmentRules { rules, limits, lock, .. } = rules;
+        let pins = Pins::read(station, agent.environment, lock).await?;
         let (mut granted, mut unlinked, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
         for (written, tool) in grants {
             match tool {
@@ -66,21 +71,32 @@ impl Rights {
                 known.insert(server.id, Known::read(station, &server, values).await?);
             }
         }
-        let mut tools = Vec::new();
+        let (mut tools, mut unpinned) = (Vec::new(), Vec::new());
         for (written, tool) in granted {
             let Some(Known { settings, .. }) = known.get(&tool.server) else { continue };
             let judge = |tool: &Tool| grant::judge(tool, agent.name.as_str(), settings, &rules, approve);
-            let verdict = judge(&tool);
+            let mut verdict = judge(&tool);
+            if !pins.has(station, &tool).await? {
+                unpinned.push(pins.said(&tool));
+                pins.judge(&mut verdict);
+            }
             let look = match verdict.verify.clone() {
                 Some(rule) => {
                     let siblings = store.tools_of(tool.server).await?;
-                    Some(looker(&siblings, &tool, &rule, judge).map(|()| rule))
+                    let look = match looker(&siblings, &tool, &rule, judge) {
+                        Ok(looker) if pins.holds(station, looker).await? => {
+                            Err(format!("`{}` may not be used: {}", rule.tool, Denied::Held.reason()))
+                        }
+                        Ok(_) => Ok(rule),
+                        Err(why) => Err(why),
+                    };
+                    Some(look)
                 }
                 None => None,
             };
             tools.push(Allowed { written, tool, verdict, look });
         }
-        Ok(Self { tools, unlinked, limits, servers: known })
+        Ok(Self { tools, unlinked, unpinned, limits, servers: known })
     }
 
     /// How the server of a tool is reached, or why it cannot be.
@@ -115,12 +131,12 @@ impl Rights {
 
 /// Whether the tool that `rule` names can look for calls of `tool`: a tool of the same server that changes nothing, or
 /// nothing more when it is called twice. The agent needs no grant for it: the operator named it.
-fn looker(
-    siblings: &[Tool],
+fn looker<'a>(
+    siblings: &'a [Tool],
     tool: &Tool,
     rule: &VerifyRule,
     judge: impl Fn(&Tool) -> Verdict,
-) -> Result<(), String> {
+) -> Result<&'a Tool, String> {
     let found = siblings.iter().find(|other| other.name == rule.tool);
     let Some(looker) = found else {
         return Err(format!("server `{}` offers no tool `{}`", tool.server_name, rule.tool));
@@ -135,7 +151,7 @@ fn looker(
     if verdict.approval.is_some() {
         return Err(format!("`{}` waits for an approval itself", rule.tool));
     }
-    Ok(())
+    Ok(looker)
 }
 
 impl Known {
@@ -157,6 +173,47 @@ impl Known {
             }
         };
         Ok(Self { settings, reach })
+    }
+}
+
+/// What the lock of an environment says.
+struct Pins {
+    environment: EnvironmentId,
+    is_locked: bool,
+    policy: Policy,
+}
+
+impl Pins {
+    async fn read(station: &Station, environment: EnvironmentId, policy: Policy) -> Result<Self> {
+        Ok(Self { environment, is_locked: station.store().is_locked(environment).await?, policy })
+    }
+
+    /// Whether a tool is as it is pinned, or nothing is.
+    async fn has(&self, station: &Station, tool: &Tool) -> Result<bool> {
+        if !self.is_locked {
+            return Ok(true);
+        }
+        let pinned = station.store().pin(self.environment, &tool.server_name, &tool.name).await?;
+        Ok(pinned == Some(definition_hash(tool)))
+    }
+
+    /// Whether a tool is kept back for what it is not.
+    async fn holds(&self, station: &Station, tool: &Tool) -> Result<bool> {
+        Ok(self.policy == Policy::Hold && !self.has(station, tool).await?)
+    }
+
+    /// What is said of a tool that is not.
+    fn said(&self, tool: &Tool) -> String {
+        let (server, name) = (&tool.server_name, &tool.name);
+        let held = if self.policy == Policy::Hold { ", and held back" } else { "" };
+        format!("`{server}__{name}` is not as `mcp.lock` pins it{held}: see `stn mcp lock`")
+    }
+
+    /// What is made of a tool that is not. What another rule forbids stays forbidden by that.
+    fn judge(&self, verdict: &mut Verdict) {
+        if self.policy == Policy::Hold && verdict.allowed.is_ok() {
+            verdict.allowed = Err(Denied::Held);
+        }
     }
 }
 
@@ -183,7 +240,11 @@ pub(crate) async fn of_person(station: &Station, tool: &Tool) -> Result<Result<(
     let values = Values::read(station, server.environment, BTreeMap::new()).await?;
     let known = Known::read(station, &server, &values).await?;
     let settings = ServerSettings { allow_agents: None, ..known.settings };
-    let verdict = grant::judge(tool, "", &settings, &rules.rules, &[]);
+    let mut verdict = grant::judge(tool, "", &settings, &rules.rules, &[]);
+    let pins = Pins::read(station, server.environment, rules.lock).await?;
+    if !pins.has(station, tool).await? {
+        pins.judge(&mut verdict);
+    }
     Ok(known.reach.map(|reach| (verdict, reach)))
 }
 

@@ -31,6 +31,7 @@ mod key;
 mod lease;
 mod ledger;
 mod migrate;
+mod pins;
 mod postgres;
 mod prune;
 mod queue;

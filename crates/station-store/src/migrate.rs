@@ -16,7 +16,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 12] = [
+const MIGRATIONS: [Migration; 13] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -64,6 +64,10 @@ const MIGRATIONS: [Migration; 12] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0012_wait_kind.sql"),
         postgres: include_str!("../migrations/postgres/0012_wait_kind.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0013_tool_pins.sql"),
+        postgres: include_str!("../migrations/postgres/0013_tool_pins.sql"),
     },
 ];
 

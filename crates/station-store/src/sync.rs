@@ -2,7 +2,7 @@
 
 use crate::agents::Ownership;
 use crate::db::Conn;
-use crate::{Context, ROWS_MAX, Store, agents, configs, environments};
+use crate::{Context, ROWS_MAX, Store, agents, configs, environments, pins};
 use station_core::sync::{Change, Stored, StoredAgent};
 use station_core::{AgentId, EnvironmentId, EnvironmentName, Error, Micros, Origin, Result};
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ impl Store {
             environment: Some(id),
             foreign: environments::is_foreign(conn, id, workspace_id).await?,
             rules: environments::rules_of(conn, id).await?,
+            lock: pins::lock_of(conn, id).await?,
             variables: environments::variables(conn, &self.context().sealer, id).await?,
             configs: configs::stored(conn, self.context(), id, workspace_id).await?,
             agents: stored_agents(conn, id, workspace_id).await?,
@@ -74,7 +75,13 @@ async fn apply_all(conn: &mut Conn, apply: &Apply) -> Result<EnvironmentId> {
             .with_hint("`stn env list` shows those that do")
     })?;
     let has_owner = |change: &Change| {
-        matches!(change, Change::SetRules { .. } | Change::SetVariable { .. } | Change::RemoveVariable { .. })
+        matches!(
+            change,
+            Change::SetRules { .. }
+                | Change::SetLock { .. }
+                | Change::SetVariable { .. }
+                | Change::RemoveVariable { .. }
+        )
     };
     // A plan has none of these for an environment of others. But it may have been made since, by another workspace.
     if apply.changes.iter().any(has_owner) && environments::is_foreign(conn, env, &apply.workspace_id).await?
@@ -100,6 +107,7 @@ async fn apply_one(
     match change {
         Change::CreateEnvironment => Ok(()),
         Change::SetRules { source } => environments::set_rules(conn, owner.env, source, owner.now).await,
+        Change::SetLock { hash, pins } => pins::set(conn, owner.env, hash.as_deref(), pins, owner.now).await,
         Change::SetVariable { name, value, existed: _ } => {
             environments::set_variable(conn, context, owner.env, (name, value), owner.now).await
         }

@@ -4,6 +4,7 @@ use super::sheet::Sheet;
 use super::{Problem, yaml};
 use crate::ToolRules;
 use crate::budget::Limits;
+use crate::lock::Policy;
 
 /// The rules of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct EnvironmentRules {
     pub rules: ToolRules,
     /// What its runs may spend.
     pub limits: Limits,
+    /// What becomes of a tool that is not as it is pinned.
+    pub lock: Policy,
 }
 
 /// What the store keeps in place of rules whose file is there and could not be read at all. It is no rules: who reads it
@@ -40,6 +43,16 @@ pub fn read(text: &str, path: &str) -> (Option<EnvironmentRules>, Vec<Problem>) 
                     "description" => environment.description = sheet.text(&member.node, "description"),
                     "tools" => environment.rules = sheet.tool_rules(&member.node, "tools"),
                     "limits" => environment.limits = sheet.limits(&member.node, "limits"),
+                    "lock" => match sheet.text(&member.node, "lock").as_deref() {
+                        Some("hold") => environment.lock = Policy::Hold,
+                        Some("warn") => environment.lock = Policy::Warn,
+                        Some(_) => sheet.error_with_hint(
+                            member.node.at,
+                            "`lock` must be `hold` or `warn`",
+                            "`hold` keeps back tools that are not as `mcp.lock` pins them, `warn` only says so",
+                        ),
+                        None => {}
+                    },
                     key => sheet.without_effect(member.at, &key.escape_debug().to_string()),
                 }
             }
@@ -54,7 +67,7 @@ mod tests {
 
     #[test]
     fn rules_are_read_and_unknown_keys_named() {
-        let text = "description: prod\ntools:\n  allow: [\"read_*\"]\n  deny: write_*\n  approve: [x]\n  speed: {}\nowner: me\nlimits: {day: {usd: 5}}\n";
+        let text = "description: prod\ntools:\n  allow: [\"read_*\"]\n  deny: write_*\n  approve: [x]\n  speed: {}\nowner: me\nlimits: {day: {usd: 5}}\nlock: warn\n";
         let (environment, problems) = read(text, "environment.yml");
         let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -70,6 +83,7 @@ mod tests {
         assert_eq!(environment.rules.deny, ["write_*"]);
         assert_eq!(environment.rules.approve, ["x"]);
         assert_eq!(environment.limits.day.micro_usd, Some(5_000_000));
+        assert_eq!(environment.lock, Policy::Warn);
     }
 
     #[test]
@@ -80,6 +94,7 @@ mod tests {
             ("tools:\n", None),
             ("tools: [x]\n", Some("f:1:8: `tools` must be a map of names to values")),
             ("tools:\n  deny:\n    - {}\n", Some("f:3:7: `tools.deny.0` must be a text")),
+            ("lock: never\n", Some("f:1:7: `lock` must be `hold` or `warn`")),
             ("tools: {deny: [a}\n", Some("f:1:15: this is not YAML: mismatched bracket '[' closed by '}'")),
         ] {
             let (environment, problems) = read(text, "f");

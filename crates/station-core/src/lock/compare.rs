@@ -3,6 +3,7 @@
 use super::{Lock, Pinned};
 use crate::Tool;
 use serde_json::json;
+use similar::{Change, ChangeTag, TextDiff};
 use std::collections::{BTreeMap, BTreeSet};
 use unicode_security::confusable_detection::skeleton;
 
@@ -50,6 +51,24 @@ pub struct FieldChange {
     pub after: String,
 }
 
+impl FieldChange {
+    /// The lines that are different, and one around them: `- ` as pinned, `+ ` as offered, two blanks for both.
+    #[must_use]
+    pub fn diff(&self) -> Vec<String> {
+        let diff = TextDiff::from_lines(&self.before, &self.after);
+        let line = |change: Change<&str>| {
+            let sign = match change.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
+            };
+            format!("{sign} {}", change.value().trim_end_matches(['\r', '\n']))
+        };
+        let groups = diff.grouped_ops(1);
+        groups.iter().flatten().flat_map(|op| diff.iter_changes(op)).map(line).collect()
+    }
+}
+
 impl Lock {
     /// What is different between the pins and `tools`, the tools that the environment's servers offer, by server and tool.
     #[must_use]
@@ -93,7 +112,8 @@ impl Lock {
 
     /// The pinned tools by how their names look.
     fn faces(&self) -> BTreeMap<String, String> {
-        let names = self.servers.iter().flat_map(|(server, tools)| tools.keys().map(move |tool| (server, tool)));
+        let names =
+            self.servers.iter().flat_map(|(server, tools)| tools.keys().map(move |tool| (server, tool)));
         names.map(|(server, tool)| (face(tool), format!("{server}__{tool}"))).collect()
     }
 }

@@ -26,8 +26,8 @@ pub const FILE: &str = "mcp.lock";
 /// The only version there is.
 const VERSION: u32 = 1;
 
-/// Largest file: ten thousand tools with long schemas have a tenth of it.
-const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Largest file in bytes, which whoever reads it sees to: ten thousand tools with long schemas have a tenth of it.
+pub const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What becomes of a tool that is not as it is pinned: `lock` in `environment.yml`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,9 +113,6 @@ impl Lock {
             let hint = Some("`stn mcp lock` writes it anew, and shows what is different".to_owned());
             (None, vec![Problem { severity: Severity::Error, path: path.to_owned(), at, sentence, hint }])
         };
-        if text.len() > FILE_BYTES_MAX {
-            return refuse(None, format!("the file is longer than {} MiB", FILE_BYTES_MAX >> 20));
-        }
         let written: Written = match serde_json::from_str(text) {
             Ok(written) => written,
             Err(error) => {
@@ -124,7 +121,10 @@ impl Lock {
             }
         };
         if written.version != VERSION {
-            return refuse(None, format!("its version is {}, and this Station knows {VERSION}", written.version));
+            return refuse(
+                None,
+                format!("its version is {}, and this Station knows {VERSION}", written.version),
+            );
         }
         let lock = Self { servers: written.servers };
         if let Some((server, tool)) = lock.forged() {

@@ -1,3 +1,5 @@
+//! Rows over what is pinned: differences, the file, what is accepted.
+
 use super::*;
 use crate::{Annotations, ServerId, ToolId};
 use serde_json::json;
@@ -59,7 +61,11 @@ fn what_is_not_as_it_is_pinned_is_told() {
         ),
         // A title is for people in other clients and decides nothing here.
         (vec![read.clone()], vec![with(|it| it.title = "Read".to_owned())], vec![]),
-        (vec![read.clone()], vec![with(|it| it.name = "fetch".to_owned())], vec!["renamed fs__fetch from read"]),
+        (
+            vec![read.clone()],
+            vec![with(|it| it.name = "fetch".to_owned())],
+            vec!["renamed fs__fetch from read"],
+        ),
         // Of two that have its words, one was renamed, and the other is new.
         (
             vec![read.clone()],
@@ -69,7 +75,11 @@ fn what_is_not_as_it_is_pinned_is_told() {
         // The first letter is Cyrillic; the other servers' names count too.
         (
             vec![tool("git", "push", "Pushes")],
-            vec![tool("git", "push", "Pushes"), tool("evil", "\u{440}ush", "Pushes"), tool("evil", "Pu-sh", "x")],
+            vec![
+                tool("git", "push", "Pushes"),
+                tool("evil", "\u{440}ush", "Pushes"),
+                tool("evil", "Pu-sh", "x"),
+            ],
             vec!["new evil__Pu-sh, looks like git__push", "new evil__\u{440}ush, looks like git__push"],
         ),
     ] {
@@ -93,7 +103,10 @@ fn a_file_that_is_not_as_it_was_written_is_refused() {
     for (text, expected) in [
         (String::new(), "f:1:1: this is not a lock file as Station writes it"),
         ("{\"version\": 1".to_owned(), "f:1:13: this is not a lock file as Station writes it"),
-        ("{\"version\": 1, \"servers\": {}, \"x\": 1}".to_owned(), "f:1:34: this is not a lock file as Station writes it"),
+        (
+            "{\"version\": 1, \"servers\": {}, \"x\": 1}".to_owned(),
+            "f:1:33: this is not a lock file as Station writes it",
+        ),
         (text.replace("\"version\": 1", "\"version\": 2"), "f: its version is 2, and this Station knows 1"),
         (text.replace("Reads", "Sends"), "f: the hash of `fs__read` is not that of its definition"),
         (text.replace("\"read\"", "\"write\""), "f: the hash of `fs__write` is not that of its definition"),
@@ -101,6 +114,16 @@ fn a_file_that_is_not_as_it_was_written_is_refused() {
         let (lock, problems) = Lock::read(&text, "f");
         assert_eq!((lock, problems[0].to_string().as_str()), (None, expected), "{text}");
     }
+}
+
+#[test]
+fn a_change_is_told_by_its_lines() {
+    let change = |before: &str, after: &str| {
+        FieldChange { field: "description", before: before.to_owned(), after: after.to_owned() }.diff()
+    };
+    assert_eq!(change("a\nb\nc\nd\ne\n", "a\nb\nx\nd\ne\n"), ["  b", "- c", "+ x", "  d"]);
+    assert_eq!(change("", "new"), ["+ new"]);
+    assert_eq!(change("Reads", "Sends"), ["- Reads", "+ Sends"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a sync will do, change by change.
 
 use crate::file::Problem;
+use crate::lock::Pin;
 use crate::{AgentId, AgentName, Secret, ToolId, Transport};
 
 /// What a sync of one environment will do, and what it has to say.
@@ -31,6 +32,13 @@ pub enum Change {
     SetRules {
         /// The text of `environment.yml`.
         source: String,
+    },
+    /// The tools that are pinned change.
+    SetLock {
+        /// Hash of the lock file, or [`crate::lock::Lock::UNREAD`]; `None` where the file is gone and nothing is held any more.
+        hash: Option<String>,
+        /// Every pin there is then.
+        pins: Vec<Pin>,
     },
     /// A variable gets a value. The value is never shown.
     SetVariable {

@@ -30,6 +30,7 @@ pub fn changed_servers(plan: &Plan, stored: &Stored) -> BTreeSet<String> {
             }
             Change::CreateEnvironment
             | Change::SetRules { .. }
+            | Change::SetLock { .. }
             | Change::PutAgent(_)
             | Change::RemoveAgent { .. } => {}
         }

@@ -56,7 +56,9 @@ pub(super) fn plan(
     };
     candidates
         .into_iter()
-        .flat_map(|mut it| std::mem::take(&mut it.entries).into_iter().map(|entry| rules(&it, entry)).collect::<Vec<_>>())
+        .flat_map(|mut it| {
+            std::mem::take(&mut it.entries).into_iter().map(|entry| rules(&it, entry)).collect::<Vec<_>>()
+        })
         .collect()
 }
 

@@ -11,6 +11,7 @@ mod change;
 mod changed;
 mod configs;
 mod cycles;
+mod lock;
 mod plan;
 mod reach;
 mod spare;

@@ -1,7 +1,7 @@
 //! `plan`: what must change for the store to say what the files say.
 
 use super::reach::{self, Rules};
-use super::{Change, Files, Plan, Stored, agents, changed_servers, configs};
+use super::{Change, Files, Plan, Stored, agents, changed_servers, configs, lock};
 use crate::file::{Problem, Severity, rules, variables};
 use crate::{Secret, ToolId, ToolNames};
 use std::collections::BTreeMap;
@@ -54,6 +54,7 @@ pub fn plan(
         plan.changes.push(Change::CreateEnvironment);
     }
     let mut places: Vec<Rules> = plan_rules(&mut plan, &view).into_iter().collect();
+    lock::plan(&mut plan, &view);
     let values = plan_variables(&mut plan, &view);
     places.extend(configs::plan(&mut plan, &view, &|name| {
         value_of_process(name).or_else(|| values.get(name).map(|value| value.expose().to_owned()))
@@ -74,7 +75,7 @@ impl Plan {
 }
 
 /// Says of a file that it cannot change an environment which is not this workspace's.
-fn refuse_foreign(plan: &mut Plan, view: &View<'_>, path: &str) {
+pub(super) fn refuse_foreign(plan: &mut Plan, view: &View<'_>, path: &str) {
     let sentence = format!(
         "environment `{}` belongs to another workspace, so this file changes nothing",
         view.files.environment

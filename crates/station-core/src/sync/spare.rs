@@ -3,11 +3,12 @@
 use super::plan::keep_unruly;
 use super::{Change, Plan, Stored};
 use crate::file::rules;
+use crate::lock;
 use std::collections::BTreeSet;
 
 impl Plan {
-    /// Takes back removals of what `unreadable` files define: agent and config names, and `variables.yml` and
-    /// `environment.yml` by their file names. A file that cannot be read is not a file that was deleted;
+    /// Takes back removals of what `unreadable` files define: agent and config names, and `variables.yml`,
+    /// `environment.yml` and `mcp.lock` by their file names. A file that cannot be read is not a file that was deleted;
     /// and where no rules were known before, one of rules closes the environment.
     pub fn spare(&mut self, unreadable: &BTreeSet<String>, stored: &Stored) {
         let is = |name: &str| unreadable.contains(name);
@@ -15,6 +16,7 @@ impl Plan {
             Change::RemoveAgent { name, .. } | Change::RemoveConfig { name, .. } => !is(name),
             Change::RemoveVariable { .. } => !is("variables.yml"),
             Change::SetRules { source } => !(source.is_empty() && is("environment.yml")),
+            Change::SetLock { hash, .. } => !(hash.is_none() && is(lock::FILE)),
             Change::CreateEnvironment
             | Change::SetVariable { .. }
             | Change::PutConfig { .. }
@@ -22,6 +24,9 @@ impl Plan {
         });
         if is("environment.yml") && !stored.foreign {
             keep_unruly(self, &stored.rules, rules::UNREAD);
+        }
+        if is(lock::FILE) && !stored.foreign {
+            self.hold_everything(stored.lock.as_deref());
         }
     }
 }

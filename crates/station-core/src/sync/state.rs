@@ -23,6 +23,8 @@ pub struct Files {
     pub variables: Option<Text>,
     /// `environment.yml`, where there is one.
     pub rules: Option<Text>,
+    /// `mcp.lock`, where there is one.
+    pub lock: Option<Text>,
     /// Server files by config name (file name without `.json`), in file order: `mcp-servers/` first.
     pub configs: BTreeMap<String, Text>,
     /// Agent files by agent name (file name without `.prompt`).
@@ -39,6 +41,8 @@ pub struct Stored {
     pub foreign: bool,
     /// The text of `environment.yml` as last applied; empty where none.
     pub rules: String,
+    /// Hash of the lock file as last applied; `None` where there is none.
+    pub lock: Option<String>,
     /// Values of the variables.
     pub variables: BTreeMap<String, Secret>,
     /// Server files by config name.

@@ -5,7 +5,7 @@ use crate::Station;
 use crate::change::Thing;
 use station_core::file::edit;
 use station_core::rank::{Document, rank};
-use station_core::{AgentName, Caller, EnvironmentName, Error, Result, Tool, grant};
+use station_core::{AgentName, Caller, EnvironmentName, Error, Result, Tool, ToolName, ToolNames, grant};
 use std::collections::BTreeMap;
 
 /// Tools that `create_agent` chooses at most: more only make a model slower to choose right.
@@ -70,7 +70,7 @@ impl Station {
         }
         let catalog = self.store().catalog(environment.id).await?;
         let reasons = match &new.tools {
-            Some(tools) => named(tools, &catalog),
+            Some(tools) => named(tools, &catalog.iter().map(ToolName::from).collect()),
             None => choose(&new, &catalog).into_iter().map(|(reasoned, _)| reasoned).collect(),
         };
         let source = source(&new, &reasons);
@@ -96,12 +96,12 @@ impl Station {
     /// `NotFound` where the environment does not exist.
     pub async fn are_offered(&self, environment: &EnvironmentName, tools: &[String]) -> Result<bool> {
         let environment = self.find_environment(environment).await?;
-        let catalog = self.store().catalog(environment.id).await?;
+        let catalog = self.store().tool_names(environment.id).await?;
         Ok(tools.iter().all(|tool| is_offered(tool, &catalog)))
     }
 }
 
-fn named(tools: &[String], catalog: &[Tool]) -> Vec<ReasonedTool> {
+fn named(tools: &[String], catalog: &ToolNames) -> Vec<ReasonedTool> {
     let reasoned = |tool: &String| {
         let (offered, reason) = match (is_offered(tool, catalog), grant::nearest(tool, catalog)) {
             (true, _) => (true, "named".to_owned()),
@@ -115,7 +115,7 @@ fn named(tools: &[String], catalog: &[Tool]) -> Vec<ReasonedTool> {
     tools.iter().map(reasoned).collect()
 }
 
-fn is_offered(written: &str, catalog: &[Tool]) -> bool {
+fn is_offered(written: &str, catalog: &ToolNames) -> bool {
     let links = grant::link(&[written.to_owned()], catalog, &BTreeMap::new());
     links.iter().any(|link| link.tool.is_some())
 }

@@ -4,6 +4,7 @@ use super::write::{Replace, fresh_id, unwritable, write};
 use crate::FolderLock;
 use station_core::file::passed::{self, Within};
 use station_core::file::{Position, Problem, Severity, edit};
+use station_core::lock;
 use station_core::sync::{Files, Text};
 use station_core::{AgentName, BlobHash, EnvironmentName, Error, Result, Secret};
 use std::collections::btree_map::Entry;
@@ -178,8 +179,9 @@ impl Workspace {
         };
         let variables = optional(&mut reader, "variables.yml");
         let rules = optional(&mut reader, "environment.yml");
-        let files =
-            Files { environment: environment.clone(), workspace_id, variables, rules, configs, agents };
+        let lock = optional(&mut reader, lock::FILE);
+        let environment = environment.clone();
+        let files = Files { environment, workspace_id, variables, rules, lock, configs, agents };
         Ok(FolderRead { files, problems: reader.problems, unreadable: reader.unreadable })
     }
 
@@ -269,7 +271,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&mut self, path: &Path, name: &str) -> Option<Text> {
         let shown = self.shown(path);
-        let (at, sentence) = match read_text(path) {
+        let most = if name == lock::FILE { lock::FILE_BYTES_MAX } else { FILE_BYTES_MAX };
+        let (at, sentence) = match read_text(path, most) {
             Ok(body) => return Some(Text { path: shown, body: Secret::new(body) }),
             Err((at, sentence)) => (at, sentence),
         };
@@ -345,10 +348,10 @@ impl Reader<'_> {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, (Option<Position>, String)> {
+fn read_text(path: &Path, most: u64) -> Result<String, (Option<Position>, String)> {
     let size = fs::metadata(path).map(|meta| meta.len()).unwrap_or_default();
-    if size > FILE_BYTES_MAX {
-        return Err((None, format!("the file is larger than {} KiB", FILE_BYTES_MAX >> 10)));
+    if size > most {
+        return Err((None, format!("the file is larger than {} KiB", most >> 10)));
     }
     let bytes = fs::read(path).map_err(|error| (None, format!("the file cannot be read: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|error| {

@@ -76,7 +76,8 @@ impl Reading {
 
     /// Thoughts are kept under the word that the server has for them, of which some servers send two at once.
     fn think(&mut self, delta: &Value) {
-        let said = |word: &&'static str| Some((*word, delta[*word].as_str().filter(|text| !text.is_empty())?));
+        let said =
+            |word: &&'static str| Some((*word, delta[*word].as_str().filter(|text| !text.is_empty())?));
         let Some((word, text)) = THOUGHTS.iter().find_map(said) else { return };
         self.thought.get_or_insert_with(|| (word, String::new())).1.push_str(text);
     }

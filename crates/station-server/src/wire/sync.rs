@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use station_core::file::Severity;
+use station_core::lock;
 use station_core::sync::Change as Planned;
 
 /// One environment's sync.
@@ -125,6 +126,8 @@ impl Change {
             Planned::CreateEnvironment => ("create", "environment", environment),
             Planned::SetRules { source } if source.is_empty() => ("remove", "rules", "environment.yml"),
             Planned::SetRules { .. } => ("update", "rules", "environment.yml"),
+            Planned::SetLock { hash: None, .. } => ("remove", "lock", lock::FILE),
+            Planned::SetLock { .. } => ("update", "lock", lock::FILE),
             Planned::SetVariable { name, existed, .. } => (put(*existed), "variable", name.as_str()),
             Planned::RemoveVariable { name } => ("remove", "variable", name.as_str()),
             Planned::PutConfig { name, existed, .. } => (put(*existed), "server_file", name.as_str()),

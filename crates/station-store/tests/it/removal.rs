@@ -1,8 +1,6 @@
 //! What a person takes out: gone from lists, kept with its history, back with its id.
 
-use crate::fixture::{
-    NOW, WORKSPACE, agent_row, env_name, on_both, put_agent, put_config, seed, started,
-};
+use crate::fixture::{NOW, WORKSPACE, agent_row, env_name, on_both, put_agent, put_config, seed, started};
 use serde_json::json;
 use station_core::sync::Change;
 use station_core::{Kind, Micros, Secret};

@@ -3,6 +3,7 @@
 use crate::fixture::{
     NOW, WORKSPACE, agent_row, env_name, granted, on_both, outline, put_agent, put_config, seed,
 };
+use station_core::lock::Pin;
 use station_core::sync::{AgentRow, Change, Stored};
 use station_core::{Kind, Micros, Origin, Secret, Transport};
 
@@ -237,6 +238,38 @@ async fn environments_with_equal_names_in_them_never_see_each_other() {
         store.apply(&env_name("dev"), WORKSPACE, &gone, LATER).await.unwrap();
         assert_eq!(store.sub_agents(seen[0].1[0].id).await.unwrap()[0].agent, None);
         assert_eq!(store.sub_agents(seen[1].1[0].id).await.unwrap()[0].agent, Some(seen[1].1[1].id));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pins_are_of_one_environment_and_raise_the_number_of_definitions() {
+    on_both(async |_, store| {
+        let lock = |hash: Option<&str>, tools: &[(&str, &str)]| {
+            let pin = |(tool, hash): &(&str, &str)| Pin {
+                server: "fs".to_owned(),
+                tool: (*tool).to_owned(),
+                hash: (*hash).to_owned(),
+            };
+            let pins = tools.iter().map(pin).collect();
+            [Change::CreateEnvironment, Change::SetLock { hash: hash.map(str::to_owned), pins }]
+        };
+        let two = lock(Some("file"), &[("read", "r1"), ("write", "w1")]);
+        let dev = store.apply(&env_name("dev"), WORKSPACE, &two, NOW).await.unwrap();
+        let prod =
+            store.apply(&env_name("prod"), WORKSPACE, &[Change::CreateEnvironment], NOW).await.unwrap();
+        assert_eq!(store.stored(&env_name("dev"), WORKSPACE).await.unwrap().lock.as_deref(), Some("file"));
+        for (env, is_locked, pin) in [(dev, true, Some("r1")), (prod, false, None)] {
+            assert_eq!(store.is_locked(env).await.unwrap(), is_locked);
+            assert_eq!(store.pin(env, "fs", "read").await.unwrap().as_deref(), pin);
+        }
+        let before = store.generation().await.unwrap();
+        store.apply(&env_name("dev"), WORKSPACE, &lock(Some("new"), &[("read", "r2")]), NOW).await.unwrap();
+        assert!(store.generation().await.unwrap() > before, "whoever read rights must read them again");
+        assert_eq!(store.pin(dev, "fs", "read").await.unwrap().as_deref(), Some("r2"));
+        assert_eq!(store.pin(dev, "fs", "write").await.unwrap(), None);
+        store.apply(&env_name("dev"), WORKSPACE, &lock(None, &[]), NOW).await.unwrap();
+        assert!(!store.is_locked(dev).await.unwrap());
     })
     .await;
 }

@@ -27,6 +27,7 @@ mod http;
 mod init;
 mod key;
 mod kill;
+mod lock;
 mod many;
 mod mcp;
 mod mcp_clients;

@@ -2,7 +2,8 @@
 
 use super::scene::{Scene, agent, scene, server, text, tool};
 use crate::ToolId;
-use crate::sync::Discovery;
+use crate::lock::Lock;
+use crate::sync::{Discovery, Removals};
 use std::collections::BTreeMap;
 
 #[test]
@@ -101,11 +102,41 @@ fn a_rule_that_names_no_tool_is_told() {
     let mut scene = scene(&[("environment.yml", rules)]);
     scene.catalog = vec![tool(1, "fs", "read"), tool(2, "git", "log")];
     let told = |pattern: &str| {
-        format!("Warning environment.yml: `tools.deny` names `{pattern}`, and no tool known there is called so")
+        format!(
+            "Warning environment.yml: `tools.deny` names `{pattern}`, and no tool known there is called so"
+        )
     };
     let changed = format!("rules {rules:?}");
     let changes = ["create environment", changed.as_str()];
     scene.check(&changes, &[]);
     scene.discovery = Discovery::Complete;
     scene.check(&changes, &[&told("fs/read"), &told("reed"), &told("kube__*")]);
+}
+
+#[test]
+fn a_lock_file_pins_and_one_that_cannot_be_read_holds_everything() {
+    let pinned = Lock::of(&[tool(1, "fs", "read")]).text();
+    let other = Lock::of(&[tool(1, "fs", "read"), tool(2, "git", "log")]).text();
+    let broken = "Error mcp.lock:1:1: this is not a lock file as Station writes it";
+    let unlocked = scene(&[]);
+    unlocked.check(&["create environment"], &[]);
+    let locked = scene(&[("mcp.lock", &pinned)]);
+    locked.check(&["create environment", "lock 1"], &[]);
+    let locked = locked.applied();
+    locked.check(&[], &[]);
+    // Pins that hold stay while the file cannot be read.
+    let locked = locked.with_files(&[("mcp.lock", "oh")]);
+    locked.check(&[], &[broken]);
+    let locked = locked.with_files(&[("mcp.lock", &other)]);
+    locked.check(&["lock 2"], &[]);
+    let mut locked = locked.applied().with_files(&[]);
+    locked.check(&["unlock"], &[]);
+    locked.removals = Removals::Keep;
+    locked.check(&[], &[]);
+    // Where there were none, everything is held, and the file is told again each time.
+    let held = unlocked.applied().with_files(&[("mcp.lock", "oh")]);
+    held.check(&["lock 0 unread"], &[broken]);
+    let held = held.applied();
+    held.check(&[], &[broken]);
+    held.with_files(&[("mcp.lock", &pinned)]).check(&["lock 1"], &[]);
 }

@@ -1,5 +1,6 @@
 //! An environment to plan for: its files, its store, and what a plan for them says.
 
+use crate::lock::Lock;
 use crate::sync::*;
 use crate::{AgentId, Annotations, EnvironmentId, EnvironmentName, Secret, ServerId, Tool, ToolId, ToolName};
 use std::collections::BTreeMap;
@@ -49,6 +50,7 @@ pub(super) fn scene(files: &[(&str, &str)]) -> Scene {
         workspace_id: "w".to_owned(),
         variables: None,
         rules: None,
+        lock: None,
         configs: BTreeMap::new(),
         agents: BTreeMap::new(),
     };
@@ -58,6 +60,7 @@ pub(super) fn scene(files: &[(&str, &str)]) -> Scene {
         match *path {
             "variables.yml" => read.variables = Some(text),
             "environment.yml" => read.rules = Some(text),
+            "mcp.lock" => read.lock = Some(text),
             _ if path.ends_with(".json") => {
                 read.configs.insert(file.trim_end_matches(".json").to_owned(), text);
             }
@@ -100,6 +103,7 @@ impl Scene {
             match change {
                 Change::CreateEnvironment => {}
                 Change::SetRules { source } => self.stored.rules = source,
+                Change::SetLock { hash, .. } => self.stored.lock = hash,
                 Change::SetVariable { name, value, .. } => drop(self.stored.variables.insert(name, value)),
                 Change::RemoveVariable { name } => drop(self.stored.variables.remove(&name)),
                 Change::PutConfig { name, source, servers, .. } => {
@@ -142,6 +146,11 @@ pub(super) fn shown(change: &Change) -> String {
     match change {
         Change::CreateEnvironment => "create environment".to_owned(),
         Change::SetRules { source } => format!("rules {source:?}"),
+        Change::SetLock { hash: None, .. } => "unlock".to_owned(),
+        Change::SetLock { hash: Some(hash), pins } => {
+            let is_read = if hash == Lock::UNREAD { " unread" } else { "" };
+            format!("lock {}{is_read}", pins.len())
+        }
         Change::SetVariable { name, existed, .. } => format!("set {name} {}", word(*existed)),
         Change::RemoveVariable { name } => format!("unset {name}"),
         Change::PutConfig { name, servers, existed, dropped, .. } => {

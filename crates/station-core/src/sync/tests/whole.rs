@@ -129,6 +129,7 @@ fn each_change_is_planned_alone() {
             Change::RemoveVariable { .. } | Change::RemoveConfig { .. } | Change::RemoveAgent { .. } => true,
             Change::PutConfig { dropped, .. } => !dropped.is_empty(),
             Change::SetRules { source } => source.is_empty(),
+            Change::SetLock { hash, .. } => hash.is_none(),
             Change::CreateEnvironment | Change::SetVariable { .. } | Change::PutAgent(_) => false,
         };
         assert!(!kept.changes.iter().any(removes), "{path}: {:?}", kept.changes);

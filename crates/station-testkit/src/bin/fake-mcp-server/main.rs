@@ -9,6 +9,7 @@
 //!   which writes one line however often the same effect is sent
 //! - `--trace FILE`: every message received, one per line
 //! - `--tools N`: that many tools more, `tool_0001` …, listed in pages; `--full`: resources, templates and a prompt, too
+//! - `--echo-says FILE`: where that file is there, `echo` describes itself by what it holds
 //! - `--noise`: prints text among the messages; `--linger`: does not end when stdin closes
 //! - `--silent`: never answers; `--exit-at-start CODE`: says so on stderr and ends; `--dies-at-probe`: ends at `server/discover`
 //! - `--grandchildren`: starts three processes that sleep: a plain child, a new session, an orphan of a double fork

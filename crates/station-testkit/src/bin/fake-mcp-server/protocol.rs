@@ -177,7 +177,10 @@ impl Server {
     fn list(&self, method: &str, params: &Value) -> Option<Value> {
         let (word, entries) = match method {
             "tools/list" => {
-                ("tools", tools::list(self.more_tools.load(Ordering::SeqCst), self.options.ledger.is_some()))
+                let says =
+                    self.options.echo_says.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+                let more = self.more_tools.load(Ordering::SeqCst);
+                ("tools", tools::list(more, self.options.ledger.is_some(), says.as_deref()))
             }
             _ if !self.options.full => return None,
             "resources/list" => {

@@ -56,8 +56,8 @@ impl Hints {
     }
 }
 
-/// All tools, `more` beyond them, and those of a ledger where there is one.
-pub(crate) fn list(more: usize, ledger: bool) -> Value {
+/// All tools, `more` beyond them, and those of a ledger where there is one. `echo` says `echo_says` of itself, if anything.
+pub(crate) fn list(more: usize, ledger: bool, echo_says: Option<&str>) -> Value {
     let own = ROWS.iter().map(|(name, params, hints)| {
         let properties: serde_json::Map<String, Value> =
             params.iter().map(|(param, kind)| ((*param).to_owned(), json!({ "type": kind }))).collect();
@@ -68,7 +68,10 @@ pub(crate) fn list(more: usize, ledger: bool) -> Value {
             .collect();
         json!({
             "name": name,
-            "description": format!("The fake tool `{name}`."),
+            "description": match echo_says {
+                Some(text) if *name == "echo" => text.to_owned(),
+                _ => format!("The fake tool `{name}`."),
+            },
             "inputSchema": { "type": "object", "properties": properties, "required": required },
             "annotations": hints.annotations(),
         })

@@ -7,6 +7,7 @@ mod config;
 mod delete;
 mod import;
 mod list;
+mod lock;
 mod show;
 mod status;
 mod sync;
@@ -15,7 +16,7 @@ mod tools;
 use crate::error::Result;
 use crate::session::Session;
 
-/// Add MCP servers, look at them and their tools, ask them anew, call their tools; add Station to MCP clients
+/// Add MCP servers, look at them and their tools, ask them anew, pin and call their tools; add Station to MCP clients
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     Tools(tools::Args),
     Status(status::Args),
     Sync(sync::Args),
+    Lock(lock::Args),
     Call(call::Args),
     Delete(delete::Args),
     Import(import::Args),
@@ -39,6 +41,7 @@ impl Command {
             Self::Tools(args) => args.run(session).await,
             Self::Status(args) => args.run(session).await,
             Self::Sync(args) => args.run(session).await,
+            Self::Lock(args) => args.run(session).await,
             Self::Call(args) => args.run(session).await,
             Self::Delete(args) => args.run(session).await,
             Self::Import(args) => args.run(session).await,

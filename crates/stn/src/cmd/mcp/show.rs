@@ -54,7 +54,10 @@ fn lines(view: &wire::ServerView) -> Vec<(Tone, String)> {
     row("time limit", view.timeout_ms.map(|ms| format!("{} s", ms / 1_000)).unwrap_or_default());
     row("at a time", view.concurrency.map(|n| n.to_string()).unwrap_or_default());
     let agents = view.allow_agents.as_ref().map(|agents| agents.join(", "));
-    row("for agents", agents.map(|it| if it.is_empty() { "none".to_owned() } else { it }).unwrap_or_default());
+    row(
+        "for agents",
+        agents.map(|it| if it.is_empty() { "none".to_owned() } else { it }).unwrap_or_default(),
+    );
     let variables = view.variables.iter().map(|it| match it.has_value {
         true => it.name.clone(),
         false => format!("{} (no value)", it.name),

@@ -1,0 +1,63 @@
+//! The pinned tools of an environment: by name and hash, as its lock file has them.
+//!
+//! The definitions themselves stay in the file; here is only what the gate compares at every reading of rights.
+
+use crate::Store;
+use crate::db::Conn;
+use station_core::lock::Pin;
+use station_core::{EnvironmentId, Micros, Result};
+
+impl Store {
+    /// Whether an environment has a lock: then every tool that is not as it is pinned is held.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn is_locked(&self, env: EnvironmentId) -> Result<bool> {
+        Ok(lock_of(&mut *self.read().await?, env).await?.is_some())
+    }
+
+    /// The hash that a tool is pinned to, where it is.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn pin(&self, env: EnvironmentId, server: &str, tool: &str) -> Result<Option<String>> {
+        const SQL: &str =
+            "select hash from tool_pins where environment_id = $1 and server = $2 and tool = $3";
+        let row = self.read().await?.row(SQL, vec![env.0.into(), server.into(), tool.into()]).await?;
+        row.map(|mut row| row.text()).transpose()
+    }
+}
+
+/// The hash of the lock file as last applied.
+pub(crate) async fn lock_of(conn: &mut Conn, env: EnvironmentId) -> Result<Option<String>> {
+    const SQL: &str = "select lock_hash from environments where id = $1";
+    match conn.row(SQL, vec![env.0.into()]).await? {
+        Some(mut row) => row.opt_text(),
+        None => Ok(None),
+    }
+}
+
+/// Writes all pins anew.
+pub(crate) async fn set(
+    conn: &mut Conn,
+    env: EnvironmentId,
+    hash: Option<&str>,
+    pins: &[Pin],
+    now: Micros,
+) -> Result<()> {
+    const LOCK: &str = "update environments set lock_hash = $2, updated_at = $3 where id = $1";
+    const CLEAR: &str = "delete from tool_pins where environment_id = $1";
+    const INSERT: &str = "insert into tool_pins (environment_id, server, tool, hash) values ($1, $2, $3, $4)";
+    conn.exec(LOCK, vec![env.0.into(), hash.into(), now.0.into()]).await?;
+    conn.exec(CLEAR, vec![env.0.into()]).await?;
+    for pin in pins {
+        let values = vec![
+            env.0.into(),
+            pin.server.as_str().into(),
+            pin.tool.as_str().into(),
+            pin.hash.as_str().into(),
+        ];
+        conn.exec(INSERT, values).await?;
+    }
+    Ok(())
+}
