@@ -69,7 +69,7 @@ fn server(text: &str) {
 
 fn settings(text: &str) {
     said(config::read(text, "config.yaml").1);
-    if let Ok(edited) = config::set(text, "log_level", "debug") {
+    if let Ok(edited) = config::keys::set(text, "log_level", "debug") {
         said(config::read(&edited, "config.yaml").1);
     }
 }
