@@ -2,10 +2,11 @@
 //!
 //! The plan is made of the folder as it would be, before anything is written, so a change that the plan refuses leaves
 //! no broken file behind; and it is the plan of this one thing alone, so that a verb never applies what somebody else
-//! is in the middle of writing. Between planning and writing the file must be as it was read.
+//! is in the middle of writing. Between planning and writing the file must be as it was read; where another edit was quicker,
+//! this one is made again of what that one left, so two edits at once are two edits.
 
 use crate::Station;
-use crate::workspace::FolderRead;
+use crate::workspace::{FolderRead, Replaced};
 use station_core::file::{Problem, Severity};
 use station_core::lock;
 use station_core::sync::{Change, Plan, Removals, Text};
@@ -55,6 +56,20 @@ pub(crate) struct Changed {
     pub(crate) problems: Vec<Problem>,
 }
 
+/// How often an edit is made again where another was quicker. Each round one of those that wait is done, so this is how
+/// many may write one file at once.
+const ROUNDS_MAX: usize = 100;
+
+/// A change before it is made.
+struct Draft {
+    folder: FolderRead,
+    path: String,
+    before: Option<String>,
+    after: Option<String>,
+    changes: Vec<Change>,
+    problems: Vec<Problem>,
+}
+
 impl Station {
     /// The text of a file of an environment as it is now; `None` where there is none.
     ///
@@ -70,21 +85,45 @@ impl Station {
         Ok(thing.take(&mut folder))
     }
 
-    /// Writes what `edit` makes of a file, `None` for its removal, and applies that.
+    /// Writes what `edit` makes of a file, `None` for its removal, and applies that. `edit` may be asked more than once:
+    /// each time of the file as it is then.
     ///
     /// # Errors
-    /// Those of `edit`; `Conflict` where files are managed elsewhere, or this one changed meanwhile; `Invalid` where
-    /// what the file would say is refused, or it cannot be written. Then nothing has changed.
+    /// Those of `edit`; `Conflict` where files are managed elsewhere; `Invalid` where what the file would say is
+    /// refused, or it cannot be written. Then nothing has changed.
     pub(crate) async fn change_file(
         &self,
         environment: &EnvironmentName,
         thing: Thing<'_>,
-        edit: impl FnOnce(Option<&str>) -> Result<Option<String>, Refusal>,
+        mut edit: impl FnMut(Option<&str>) -> Result<Option<String>, Refusal>,
     ) -> Result<Changed> {
         let workspace = &self.config().workspace;
         if workspace.is_read_only() {
             return Err(self.managed(environment));
         }
+        let mut shown = String::new();
+        for _ in 0..ROUNDS_MAX {
+            let draft = self.draft(environment, thing, &mut edit).await?;
+            let (before, after) = (draft.before.as_deref(), draft.after.as_deref());
+            if workspace.replace(&draft.path, before, after)? == Replaced::Moved {
+                shown = draft.path;
+                continue;
+            }
+            self.apply_changes(environment, &draft.folder, &draft.changes).await?;
+            self.apply_later(environment, thing, &draft).await?;
+            return Ok(Changed { path: draft.path, problems: draft.problems });
+        }
+        Err(workspace.never_still(&shown))
+    }
+
+    /// What `edit` makes of a file, and the plan of it. Nothing is written.
+    async fn draft(
+        &self,
+        environment: &EnvironmentName,
+        thing: Thing<'_>,
+        edit: &mut impl FnMut(Option<&str>) -> Result<Option<String>, Refusal>,
+    ) -> Result<Draft> {
+        let workspace = &self.config().workspace;
         let mut folder = workspace.read(environment, workspace.ensure_id()?)?;
         let path = thing.path(environment, &folder);
         if let Some(problem) = folder.problems.iter().find(|it| it.path == path && is_error(it)) {
@@ -103,10 +142,30 @@ impl Station {
         if let Some(problem) = problems.iter().find(|it| is_error(it)) {
             return Err(refused(problem));
         }
-        workspace.replace(&path, before.as_deref(), after.as_deref())?;
-        let changes: Vec<Change> = changes.into_iter().filter(|change| thing.is_changed_by(change)).collect();
-        self.apply_changes(environment, &folder, &changes).await?;
-        Ok(Changed { path, problems })
+        let changes = changes.into_iter().filter(|change| thing.is_changed_by(change)).collect();
+        Ok(Draft { folder, path, before, after, changes, problems })
+    }
+
+    /// Applies what the file says now, where somebody wrote it after us: they may have applied their text before we
+    /// applied ours, and the store would be left with the older one.
+    async fn apply_later(
+        &self,
+        environment: &EnvironmentName,
+        thing: Thing<'_>,
+        written: &Draft,
+    ) -> Result<()> {
+        let mut applied = written.after.clone();
+        for _ in 0..ROUNDS_MAX {
+            if self.config().workspace.is_as(&written.path, applied.as_deref()) {
+                return Ok(());
+            }
+            // What is broken now was not broken by us: whoever wrote it is told, and so is the next sync.
+            let mut as_it_is = |text: Option<&str>| Ok(text.map(str::to_owned));
+            let Ok(draft) = self.draft(environment, thing, &mut as_it_is).await else { return Ok(()) };
+            self.apply_changes(environment, &draft.folder, &draft.changes).await?;
+            applied = draft.after;
+        }
+        Ok(())
     }
 
     /// A problem of the file as it is on disk, with its place.

@@ -80,7 +80,7 @@ impl Station {
                 Some(_) => {
                     Err(exists().with_hint(format!("apply it with `stn sync {}`", new.environment)).into())
                 }
-                None => Ok(Some(source)),
+                None => Ok(Some(source.clone())),
             })
             .await?;
         } else {

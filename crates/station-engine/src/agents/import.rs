@@ -78,7 +78,7 @@ impl Station {
         self.refuse_conflict(&environment, &name, &text, import.on_conflict).await?;
         let problems = if self.config().workspace.takes_files(&environment.name) {
             let thing = Thing::Agent(name.as_str());
-            self.change_file(&environment.name, thing, |_| Ok(Some(text))).await?.problems
+            self.change_file(&environment.name, thing, |_| Ok(Some(text.clone()))).await?.problems
         } else {
             self.put_in_store(&environment, &name, text).await?
         };

@@ -9,6 +9,15 @@ use station_core::{EnvironmentName, Error, Result};
 use std::fs;
 use std::path::PathBuf;
 
+/// What came of putting one text in place of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replaced {
+    /// The file says what it should.
+    Done,
+    /// It is not as it was read: somebody else wrote it meanwhile, and it was left as it is.
+    Moved,
+}
+
 impl Workspace {
     /// The path of a file that is shown relative to the workspace.
     pub(crate) fn path_of(&self, shown: &str) -> PathBuf {
@@ -18,34 +27,45 @@ impl Workspace {
     /// Puts `after` in place of a file's text, or removes the file; `shown` is its path relative to the workspace.
     ///
     /// # Errors
-    /// `Conflict` where the file is not as `before` says: somebody else wrote it meanwhile.
-    pub(crate) fn replace(&self, shown: &str, before: Option<&str>, after: Option<&str>) -> Result<()> {
+    /// Where the file cannot be written.
+    pub(crate) fn replace(&self, shown: &str, before: Option<&str>, after: Option<&str>) -> Result<Replaced> {
         let path = self.root.join(shown);
-        let (Some(before), after) = (before, after) else {
-            let Some(after) = after else { return Ok(()) };
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent).map_err(|error| unwritable(parent, error))?;
-            }
-            return write(&path, after, Replace::Refused);
-        };
-        if after == Some(before) {
-            return Ok(());
+        if after == before {
+            return Ok(Replaced::Done);
         }
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(|error| unwritable(folder, error))?;
         // Others of ours wait for each other here; an editor does not, and what it wrote until now is seen.
-        let _lock = FolderLock::wait(path.parent().unwrap_or(&self.root));
-        if fs::read_to_string(&path).ok().as_deref() != Some(before) {
-            let sentence =
-                format!("the file {} was changed meanwhile, so it was left as it is", path.display());
-            return Err(Error::conflict(sentence).with_hint("try again: it is read anew"));
+        let _lock = FolderLock::wait(folder);
+        if !self.is_as(shown, before) {
+            return Ok(Replaced::Moved);
         }
-        match after {
+        match (before, after) {
+            (None, Some(after)) => write(&path, after, Replace::Refused),
             // Behind a link is the file that is meant.
-            Some(after) => write(&fs::canonicalize(&path).unwrap_or(path), after, Replace::Allowed),
-            None => {
+            (_, Some(after)) => write(&fs::canonicalize(&path).unwrap_or(path), after, Replace::Allowed),
+            (_, None) => {
                 fs::remove_file(&path).map_err(|error| unwritable(&path, error))?;
                 sync_folder(&path)
             }
+        }?;
+        Ok(Replaced::Done)
+    }
+
+    /// Whether a file says `text` now, or is not there where that is `None`.
+    pub(crate) fn is_as(&self, shown: &str, text: Option<&str>) -> bool {
+        let path = self.root.join(shown);
+        match text {
+            Some(text) => fs::read_to_string(path).is_ok_and(|now| now == text),
+            None => fs::symlink_metadata(path).is_err(),
         }
+    }
+
+    /// What is said where a file is never left alone for long enough to be changed.
+    pub(crate) fn never_still(&self, shown: &str) -> Error {
+        let path = self.root.join(shown);
+        Error::conflict(format!("the file {} is changed by others all the time", path.display()))
+            .with_hint("try again once they are done: nothing was changed here")
     }
 
     /// Removes an environment's folder with all that is in it; a link to a folder elsewhere is removed alone. `None`

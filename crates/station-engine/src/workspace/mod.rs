@@ -10,4 +10,5 @@ mod write;
 
 pub use folder::Workspace;
 
+pub(crate) use change::Replaced;
 pub(crate) use folder::FolderRead;

@@ -2,10 +2,11 @@
 
 use crate::home::{Home, outline};
 use serde_json::json;
+use station_core::file::edit::{AgentEdit, Names};
 use station_core::run::{Event, Status};
 use station_core::sync::Change;
-use station_core::{Caller, EnvironmentName};
-use station_engine::{Clock, Config, NewRun, Seen, Serve, SyncOptions};
+use station_core::{Caller, EnvironmentName, Secret};
+use station_engine::{AgentRef, Clock, Config, NewRun, Seen, Serve, SyncOptions};
 use station_llm::Script;
 use station_llm::script::{calls, reply};
 use std::sync::Arc;
@@ -131,5 +132,39 @@ async fn another_workspace_changes_neither_rules_nor_variables() {
     assert_eq!(report.plan.changes, []);
     let sentences: Vec<String> = report.plan.problems.iter().map(ToString::to_string).collect();
     assert!(sentences.iter().any(|it| it.contains("belongs to another workspace")), "{sentences:?}");
+    open.close().await;
+}
+
+#[tokio::test]
+async fn six_variables_set_at_once_are_all_set() {
+    let home = Home::new();
+    home.agent("default", "worker", "model: one");
+    let open = home.open(Script::new(Vec::new())).await;
+    open.sync("default").await;
+    let (by, environment) = (Caller::local(), EnvironmentName::default());
+    // The file is not there when they begin: one of them makes it.
+    let names = ["P1", "P2", "P3", "P4", "P5", "P6"];
+    let value = Secret::new("x");
+    let set = names.map(|name| open.station.set_variable(&by, &environment, name, &value));
+    for set in futures::future::join_all(set).await {
+        set.expect("another edit of the same file is waited for");
+    }
+    let text = std::fs::read_to_string(home.path("environments/default/variables.yml")).expect("it is there");
+    let stored = open.station.list_variables(&by, &environment).await.expect("the environment is there");
+    let stored: Vec<&str> = stored.iter().map(|variable| variable.name.as_str()).collect();
+    assert_eq!((stored, text.lines().count()), (names.to_vec(), 6), "{text}");
+
+    let agent = AgentRef::parse("worker", None);
+    let tools = ["t1", "t2", "t3", "t4"];
+    let add = |tool: &str| Names { add: vec![tool.to_owned()], ..Names::default() };
+    let edits = tools.map(|tool| AgentEdit { tools: add(tool), ..AgentEdit::default() });
+    let updates = edits.iter().map(|edit| open.station.update_agent(&by, &agent, edit));
+    for update in futures::future::join_all(updates).await {
+        update.expect("another edit of the same file is waited for");
+    }
+    let shown = open.station.show_agent(&by, &agent).await.expect("it is there");
+    let mut granted: Vec<String> = shown.tools.into_iter().map(|(written, _)| written).collect();
+    granted.sort();
+    assert_eq!(granted, tools);
     open.close().await;
 }
