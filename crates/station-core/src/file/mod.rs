@@ -19,6 +19,7 @@ pub mod servers;
 mod sheet;
 mod template;
 mod tree;
+mod unclosed;
 pub mod variables;
 mod verify;
 mod yaml;

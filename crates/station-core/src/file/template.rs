@@ -5,8 +5,8 @@
 //! the parsed tree (`file::json`). So a quote or a newline in a value can neither break nor inject anything.
 //! The syntax and the truth of conditions are Go's (`gotmpl`); what else Go's templates can do is refused by name.
 
-use super::Position;
 use super::sheet::Fault;
+use super::{Position, unclosed};
 use gotmpl::parse::{
     ActionNode, BranchNode, Expr, IfNode, ListNode, Node, Number, Parser, PipeNode, TextNode,
 };
@@ -83,6 +83,9 @@ pub(super) fn render(text: &str, value_of: &dyn Fn(&str) -> Option<String>) -> R
         Writer { text, value_of, rendered: Rendered::default(), in_string: false, escaped: false };
     if let Some(define) = defines.first() {
         return Err(writer.fault(define.pos.offset, "`define` has no meaning in a server file"));
+    }
+    if let Some((at, sentence)) = unclosed::block_of_servers(text) {
+        return Err(writer.fault(at, sentence));
     }
     writer.list(&tree)?;
     Ok(writer.rendered)
@@ -300,15 +303,18 @@ fn condition(
 }
 
 fn syntax(text: &str, error: &TemplateError) -> Fault {
-    match error {
-        TemplateError::Parse { line, col, message, .. } | TemplateError::Lex { line, col, message, .. } => {
-            let at = (*line > 0).then_some(Position { line: *line, column: (*col).max(1) });
-            Fault::new(
-                at.or_else(|| Some(Position::of(text, 0))),
-                format!("the template is broken: {message}"),
-            )
-        }
-        _ => Fault::new(None, "the template is broken"),
+    let parsers = |line: usize, column: usize| {
+        let at = Position { line, column: column.max(1) };
+        // A place behind the last line is none that can be looked at.
+        if (1..=text.lines().count()).contains(&line) { at } else { Position::of(text, 0) }
+    };
+    match (error, unclosed::tag_of_servers(text)) {
+        (_, Some((at, sentence))) => Fault::new(Some(Position::of(text, at)), sentence),
+        (
+            TemplateError::Parse { line, col, message, .. } | TemplateError::Lex { line, col, message, .. },
+            None,
+        ) => Fault::new(Some(parsers(*line, *col)), format!("the template is broken: {message}")),
+        (_, None) => Fault::new(None, "the template is broken"),
     }
 }
 

@@ -94,7 +94,9 @@ fn a_broken_file_refuses_itself_alone() {
           5 | max_steps: many
             |            ^
         note: environments/default/agents/good.prompt:5:1: `memory` is kept, but has no effect here
-        environments/default/agents/worse.prompt:5:1: the template is broken: invalid handlebars syntax: expected escape, expression, html_expression, decorator_expression, partial_expression, invert_tag, invert_chain_tag, helper_block_start, helper_block_end, decorator_block_s
+        environments/default/agents/worse.prompt:4:1: the block `{{#if}}` is not closed: `{{/if}}` is missing
+          4 | {{#if x}}never closed
+            | ^
         hint: a literal `{{` is written `\{{`
         --- exit 4
     "#]]);

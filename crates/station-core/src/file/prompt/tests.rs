@@ -219,7 +219,7 @@ fn every_problem_is_told_with_its_place() {
             "Error agents/triage.prompt:7:12: `max_steps` must be a whole number",
             "Error agents/triage.prompt:8:23: `config.temperature` must be a number",
             "Note agents/triage.prompt:9:1: `sandbox` is kept",
-            "Error agents/triage.prompt:13:1: the template is broken",
+            "Error agents/triage.prompt:12:1: the block `{{#if}}` is not closed",
         ],
     );
     says("You are …", "a.prompt", &["Error a.prompt:1:1: the front matter is missing"]);

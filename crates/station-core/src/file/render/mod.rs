@@ -6,6 +6,7 @@
 
 mod compile;
 mod fill;
+pub(in crate::file) mod tags;
 #[cfg(test)]
 mod tests;
 mod words;

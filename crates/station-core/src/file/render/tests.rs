@@ -185,7 +185,11 @@ fn what_a_task_or_a_variable_holds_is_text() {
 
 #[test]
 fn a_broken_template_is_refused_with_its_place_in_the_file() {
-    refuse("a\n{{#if x}}\nb", "a.prompt:6:");
+    refuse("a\n{{#if x}}\nb", "a.prompt:5:1: the block `{{#if}}` is not closed: `{{/if}}` is missing");
+    refuse("{{#if a}}{{#each b}}x{{/each}}", "a.prompt:4:1: the block `{{#if}}` is not closed");
+    refuse("x{{/if}}", "a.prompt:4:2: `{{/if}}` closes nothing");
+    refuse("x\n{{ userInput }\ny {{a}}", "a.prompt:5:1: `{{` is not closed here: `}}` is missing");
+    refuse("x {{!-- a", "a.prompt:4:3: `{{` is not closed here");
     refuse("a\n {{> other}}", "a.prompt:5:2: the partial `other` does not exist");
     refuse("{{#if a}}{{#each b}}{{> other}}{{/each}}{{/if}}", "a.prompt:4:");
     refuse("{{#*inline \"a\"}}{{> a}}{{/inline}}{{> a}}", "a.prompt:4:1: decorators");

@@ -232,7 +232,15 @@ fn what_is_wrong_is_said_with_its_place() {
             "Error 2:21 this expression is not understood in a server file",
         ),
         ("{{ range .K }}{{ end }}{}", "Error 2:8 `range` is not understood in a server file"),
-        ("{\"command\": \"{{ .K }\"}", "Error 2:27 the template is broken: unexpected character: '}'"),
+        ("{\"command\": \"{{ .K }\"}", "Error 2:21 `{{` is not closed here: `}}` is missing"),
+        (
+            "{\"command\": \"a\", \"args\": [\"{{ .A\"]}",
+            "Error 2:35 `{{` is not closed here: `}}` is missing",
+        ),
+        ("{\"command\": {{ .A, \"args\": []}}", "Error 2:20 `{{` is not closed here: `}}` is missing"),
+        ("{\"command\": \"{{ if .A }}a\"}", "Error 2:21 this `{{ if }}` has no `{{ end }}`"),
+        ("{\"command\": \"a{{ end }}\"}", "Error 2:22 this `{{ end }}` ends nothing"),
+        ("{\"command\": \"a{{ else }}\"}", "Error 2:22 this `{{ else }}` stands outside of an `{{ if }}`"),
     ] {
         let errors: Vec<String> =
             told(&server(entry)).into_iter().filter(|line| line.starts_with("Error")).collect();
@@ -240,6 +248,11 @@ fn what_is_wrong_is_said_with_its_place() {
     }
     check_told("{}", &["Error 1:1 the file defines no servers: it has neither `mcpServers` nor `servers`"]);
     check_told("", &["Error 1:1 this is not JSON: EOF while parsing a value"]);
+    // A file of one line, and a place in it.
+    check_told(
+        "{\"mcpServers\": {\"x\": {\"command\": \"a\", \"args\": [\"{{ .A\"]}}}\n",
+        &["Error 1:49 `{{` is not closed here: `}}` is missing"],
+    );
     check_told("[1]", &["Error 1:1 `the file` must be a map of names to values"]);
 }
 
