@@ -7,7 +7,8 @@
 const NAME_CHARS_MAX: usize = 100;
 
 /// The name of `known` that `typed` is a slip of: the same but for case, blanks, `-` and `_`; or at most a third of
-/// its letters wrong, missing, added or swapped with their neighbour. The nearest wins, the first of equals.
+/// its letters wrong, missing, added or swapped with their neighbour. The nearest wins; of equals the one that is nearest
+/// as it is written, then the first.
 #[must_use]
 pub fn nearest<'n>(typed: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let plain = simplified(typed);
@@ -22,13 +23,19 @@ pub fn nearest<'n>(typed: &str, known: impl IntoIterator<Item = &'n str>) -> Opt
         let distance = if near { distance(&plain, &other) } else { usize::MAX };
         (distance <= allowed).then_some((distance, name))
     });
-    distances.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    let nearest = distances.min_by_key(|(distance, name)| (*distance, as_written(typed, name)));
+    nearest.map(|(_, name)| name)
 }
 
 /// The hint that names it.
 #[must_use]
 pub fn hint<'n>(typed: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
     nearest(typed, known).map(|name| format!("did you mean `{name}`?"))
+}
+
+fn as_written(typed: &str, name: &str) -> usize {
+    let letters = |name: &str| name.chars().collect::<Vec<char>>();
+    distance(&letters(typed), &letters(name))
 }
 
 fn simplified(name: &str) -> Vec<char> {
@@ -68,6 +75,8 @@ mod tests {
             ("gihtub", "git github gitlab", Some("github")),
             ("git", "github gitlab", None),
             ("githb", "git github", Some("github")),
+            ("gitub", "git__hub github", Some("github")),
+            ("triage", "Triage triage", Some("triage")),
             ("produciton", "default production staging", Some("production")),
             ("ai_modle", "ai_model ai_base_url", Some("ai_model")),
             ("reed_file", "read_file write_file", Some("read_file")),

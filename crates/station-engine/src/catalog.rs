@@ -12,7 +12,7 @@ use station_core::grant::{self, Link};
 use station_core::sync::Grant;
 use station_core::{
     Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Error, Result, RunId, Server,
-    ServerId, ToolId,
+    ServerId, ToolId, ToolNames,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -178,7 +178,7 @@ impl Station {
             let before = grants.remove(agent.name.as_str()).unwrap_or_default();
             let (written, previous) = written(&before);
             let after = grant::link(&written, &catalog, &previous);
-            warnings.extend(after.iter().filter_map(|link| warning(agent.name.as_str(), link)));
+            warnings.extend(after.iter().filter_map(|link| warning(agent.name.as_str(), link, &catalog)));
             let after: Vec<Grant> =
                 after.into_iter().map(|link| Grant { written: link.written, tool: link.tool }).collect();
             if after != before {
@@ -203,9 +203,14 @@ pub(crate) fn written(grants: &[Grant]) -> (Vec<String>, BTreeMap<String, ToolId
     (names, previous)
 }
 
-fn warning(agent: &str, link: &Link) -> Option<String> {
+fn warning(agent: &str, link: &Link, catalog: &ToolNames) -> Option<String> {
     if link.tool.is_none() {
-        return Some(format!("agent `{agent}`: nothing offers `{}`; it works without it", link.written));
+        let meant = grant::nearest(&link.written, catalog);
+        let hint = meant.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        return Some(format!(
+            "agent `{agent}`: nothing offers `{}`; it works without it{hint}",
+            link.written
+        ));
     }
     (!link.also_offered_by.is_empty()).then(|| {
         format!(

@@ -7,6 +7,9 @@ use super::sheet::Sheet;
 use super::tree::{Member, Node};
 use crate::budget::{Caps, Limits, Measure, Period};
 
+/// Every word of a `limits` block: measures, and the periods above them.
+const WORDS: [&str; 7] = ["tokens", "usd", "calls", "time", "run", "day", "timeout_s"];
+
 impl Sheet<'_> {
     /// Reads a `limits` block.
     pub(super) fn limits(&mut self, node: &Node, what: &str) -> Limits {
@@ -36,7 +39,7 @@ impl Sheet<'_> {
 
     fn cap(&mut self, member: &Member, what: &str, caps: &mut Caps) {
         let Some(measure) = Measure::from_word(&member.key) else {
-            return self.without_effect(member.at, what);
+            return self.unknown(member.at, what, &WORDS);
         };
         let cap = self.value(&member.node, what, measure.must_be(), |text| measure.parse(text));
         // Written twice, at two places: the stricter.

@@ -53,7 +53,10 @@ pub fn read(text: &str, path: &str) -> (Option<EnvironmentRules>, Vec<Problem>) 
                         ),
                         None => {}
                     },
-                    key => sheet.without_effect(member.at, &key.escape_debug().to_string()),
+                    key => {
+                        let key = key.escape_debug().to_string();
+                        sheet.unknown(member.at, &key, &["description", "tools", "limits", "lock"]);
+                    }
                 }
             }
         }

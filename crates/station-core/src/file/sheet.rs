@@ -4,7 +4,7 @@
 
 use super::tree::{Member, Node, Value};
 use super::{Position, Problem, Severity, verify};
-use crate::ToolRules;
+use crate::{ToolRules, near};
 use std::str::FromStr;
 
 /// Largest file of the formats read here: real ones have a few kilobytes.
@@ -12,6 +12,9 @@ pub(super) const FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Most problems told of one file: nobody reads more, and a file of another kind would have one per line.
 const PROBLEMS_MAX: usize = 50;
+
+/// The keys of a `tools` block.
+const TOOL_RULES: [&str; 6] = ["allow", "deny", "approve", "read_only", "idempotent", "verify"];
 
 /// Something wrong at a place, before it is known to which file it belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +97,16 @@ impl<'a> Sheet<'a> {
     /// `key` is kept, but has no effect here.
     pub(super) fn without_effect(&mut self, at: usize, key: &str) {
         self.note(at, format!("`{key}` is kept, but has no effect here"));
+    }
+
+    /// `key`, which ends with a name that is none of `known`, is kept, but has no effect here. A slip of a name that would
+    /// have effect is a warning: what it was meant for does not hold.
+    pub(super) fn unknown(&mut self, at: usize, key: &str, known: &[&str]) {
+        let name = key.rsplit('.').next().unwrap_or(key);
+        match near::hint(name, known.iter().copied()) {
+            Some(hint) => self.warning(at, format!("`{key}` is kept, but has no effect here"), hint),
+            None => self.without_effect(at, key),
+        }
     }
 
     /// It works as written, but not as one might think.
@@ -226,7 +239,7 @@ impl<'a> Sheet<'a> {
                     continue;
                 }
                 _ => {
-                    self.without_effect(member.at, &what);
+                    self.unknown(member.at, &what, &TOOL_RULES);
                     continue;
                 }
             };

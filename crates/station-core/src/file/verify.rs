@@ -39,7 +39,7 @@ fn rule(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Option<VerifyRule> {
                 }
             }
             "done_when" => done_when = sheet.text(node, &what).filter(|text| !text.is_empty()),
-            _ => sheet.without_effect(member.at, &what),
+            _ => sheet.unknown(member.at, &what, &["tool", "args", "done_when"]),
         }
     }
     if tool.is_none() && matches!(node.value, Value::Map(_)) {

@@ -5,7 +5,7 @@ use super::plan::View;
 use super::{AgentRow, Change, Discovery, Grant, Plan, Removals, Text};
 use crate::file::Severity;
 use crate::file::prompt::{self, Prompt};
-use crate::{AgentName, grant};
+use crate::{AgentName, grant, near};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An agent file that could be read.
@@ -26,7 +26,8 @@ pub(super) fn plan(plan: &mut Plan, view: &View<'_>, discovery: Discovery) {
         for missing in prompt.agents.iter().filter(|agent| !names.contains(agent.as_str())) {
             let sentence =
                 format!("there is no agent `{missing}` in this environment: `{name}` works without it");
-            plan.say(Severity::Warning, &candidate.text.path, sentence, "");
+            let hint = near::hint(missing, names.iter().copied().filter(|other| *other != name));
+            plan.say(Severity::Warning, &candidate.text.path, sentence, &hint.unwrap_or_default());
         }
         let stored = view.stored.agents.get(name);
         if stored.is_some_and(|stored| stored.source == candidate.text.body.expose()) {

@@ -84,6 +84,22 @@ impl Station {
         Ok(AgentDetails { agent, environment, prompt, tools, path })
     }
 
+    /// Which of `names` no agent of an environment has, each with the one that is likely meant.
+    ///
+    /// # Errors
+    /// `NotFound` where the environment does not exist.
+    pub async fn missing_agents(
+        &self,
+        by: &Caller,
+        environment: &EnvironmentName,
+        names: &[String],
+    ) -> Result<Vec<(String, Option<String>)>> {
+        let agents = self.list_agents(by, Some(environment)).await?;
+        let there = || agents.iter().map(|agent| agent.name.as_str());
+        let missing = names.iter().filter(|name| there().all(|other| other != name.as_str()));
+        Ok(missing.map(|name| (name.clone(), near::hint(name, there()))).collect())
+    }
+
     /// The environment of the agent with this number.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use station_core::file::passed::{self, Within};
 use station_core::file::{Position, Problem, Severity, edit};
 use station_core::lock;
 use station_core::sync::{Files, Text};
-use station_core::{AgentName, BlobHash, EnvironmentName, Error, Result, Secret};
+use station_core::{AgentName, BlobHash, EnvironmentName, Error, Result, Secret, near};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -138,11 +138,11 @@ impl Workspace {
     pub(crate) fn read(&self, environment: &EnvironmentName, workspace_id: String) -> Result<FolderRead> {
         let folder = self.environment_folder(environment);
         if !folder.is_dir() {
-            return Err(Error::not_found(format!(
-                "environment `{environment}` has no folder {}",
-                folder.display()
-            ))
-            .with_hint(format!("make it with `stn env create {environment}`")));
+            let sentence = format!("environment `{environment}` has no folder {}", folder.display());
+            let there = self.environment_names().unwrap_or_default();
+            let near = near::hint(environment.as_str(), there.iter().map(EnvironmentName::as_str));
+            let hint = near.unwrap_or_else(|| format!("make it with `stn env create {environment}`"));
+            return Err(Error::not_found(sentence).with_hint(hint));
         }
         let mut reader = Reader { root: &self.root, problems: Vec::new(), unreadable: BTreeSet::new() };
         let mut configs = BTreeMap::new();

@@ -115,9 +115,12 @@ pub(super) fn told_by_prefix(model: &str) -> Option<&'static str> {
 
 /// The words that people can write: "anthropic, gemini, …".
 pub(super) fn words() -> String {
-    let words: Vec<&str> =
-        PROVIDERS.iter().map(|provider| provider.word).filter(|word| *word != SCRIPT).collect();
-    words.join(", ")
+    known_words().collect::<Vec<_>>().join(", ")
+}
+
+/// The same, one by one.
+pub(super) fn known_words() -> impl Iterator<Item = &'static str> {
+    PROVIDERS.iter().map(|provider| provider.word).filter(|word| *word != SCRIPT)
 }
 
 /// What an address that people wrote for a provider of `dialect` means: what is spoken there, and the address that

@@ -1,7 +1,7 @@
 //! What is told where a name means no model that can be asked.
 
-use super::provider::words;
-use station_core::{Error, ModelRef};
+use super::provider::{known_words, words};
+use station_core::{Error, ModelRef, near};
 
 pub(super) fn nothing_configured(sentence: &str) -> Error {
     Error::invalid(sentence)
@@ -19,7 +19,12 @@ pub(super) fn missing_key(model: &ModelRef, variables: &str) -> Error {
 }
 
 pub(super) fn unknown_provider(word: &str) -> Error {
-    Error::invalid(format!("provider `{word}` is not known"))
+    let error = Error::invalid(format!("provider `{word}` is not known"));
+    let error = match near::hint(word, known_words()) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    };
+    error
         .with_hint(format!("known are {}; others by `STN_AI_PROVIDER` and `STN_AI_BASE_URL`", words()))
         .with_hint("or map the name in config.yaml: `models: {<name>: <provider>/<model>}`")
 }

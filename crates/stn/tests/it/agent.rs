@@ -318,3 +318,26 @@ fn a_named_tool_that_nothing_offers_is_said_with_what_was_meant() {
         hint: did you mean `__echo`?
     "#]]);
 }
+
+#[test]
+fn a_sub_agent_that_is_not_there_is_met_with_the_one_that_is_meant() {
+    let home = Home::with_init();
+    home.agent("default", "triage", "model: offline\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let said = home.stn(&["agent", "create", "boss", "Leads", "--model", "offline", "--agent", "triagge"]);
+    let shown = said.shown();
+    assert!(
+        shown.contains(
+            "warning: there is no agent `triagge` in environment `default`: `boss` works without it\n\
+             hint: did you mean `triage`?"
+        ),
+        "{shown}"
+    );
+    home.stn(&["sync", "defalt"]).is(&expect![[r#"
+        --- stderr
+        error: environment `defalt` has no folder $HOME/.config/station/environments/defalt
+        hint: did you mean `default`?
+        hint: there are folders for `default`
+        --- exit 1
+    "#]]);
+}

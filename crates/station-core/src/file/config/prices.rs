@@ -26,6 +26,9 @@ pub struct ProviderRate {
 /// Currencies as their codes: a word that is none is a typo.
 const CODE_CHARS: usize = 3;
 
+/// The keys of one price.
+const PRICE: [&str; 7] = ["input", "output", "cached", "reasoning", "currency", "date", "source"];
+
 pub(super) fn prices(sheet: &mut Sheet<'_>, node: &Node) -> Prices {
     let mut prices = Prices::default();
     for member in sheet.members(node, "prices") {
@@ -70,7 +73,7 @@ fn price(sheet: &mut Sheet<'_>, row: &Member) -> Option<Price> {
                 continue;
             }
             _ => {
-                sheet.without_effect(member.at, &what);
+                sheet.unknown(member.at, &what, &PRICE);
                 continue;
             }
         };
@@ -110,7 +113,7 @@ pub(super) fn rate_limits(sheet: &mut Sheet<'_>, node: &Node) -> RateLimits {
                     }
                 }
             }
-            _ => sheet.without_effect(member.at, &what),
+            _ => sheet.unknown(member.at, &what, &["providers", "servers"]),
         }
     }
     limits
@@ -123,7 +126,7 @@ fn provider(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> ProviderRate {
         match member.key.as_str() {
             "requests_per_min" => rate.requests_per_min = sheet.number(&member.node, &what, 1),
             "tokens_per_min" => rate.tokens_per_min = sheet.number(&member.node, &what, 1),
-            _ => sheet.without_effect(member.at, &what),
+            _ => sheet.unknown(member.at, &what, &["requests_per_min", "tokens_per_min"]),
         }
     }
     rate

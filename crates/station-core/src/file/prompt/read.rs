@@ -145,7 +145,7 @@ impl Draft {
                 prompt.schedule = schedule(sheet, node);
             }
             "station" => take_station(sheet, node, prompt),
-            key => sheet.without_effect(member.at, key),
+            key => sheet.unknown(member.at, key, &KEYS),
         }
     }
 
@@ -157,17 +157,33 @@ impl Draft {
                 "name" => self.prompt.name = name(sheet, node, "metadata.name", &self.prompt.path),
                 "description" => self.description = sheet.text(node, "metadata.description"),
                 "tags" => self.prompt.tags = sheet.texts(node, "metadata.tags"),
-                key => sheet.without_effect(member.at, &format!("metadata.{key}")),
+                key => {
+                    sheet.unknown(member.at, &format!("metadata.{key}"), &["name", "description", "tags"]);
+                }
             }
         }
     }
 }
 
+/// The keys of the front matter that have effect, or will have.
+const KEYS: [&str; 13] = [
+    "metadata",
+    "name",
+    "description",
+    "model",
+    "max_steps",
+    "tools",
+    "agents",
+    "config",
+    "input",
+    "output",
+    "output_schema",
+    "schedule",
+    "station",
+];
+
 fn is_known(key: &str) -> bool {
-    matches!(
-        key,
-        "metadata" | "name" | "description" | "model" | "max_steps" | "tools" | "agents" | "config" | "input"
-    ) || matches!(key, "output" | "output_schema" | "schedule" | "station")
+    KEYS.contains(&key)
 }
 
 fn name(sheet: &mut Sheet<'_>, node: &Node, what: &str, path: &str) -> Option<String> {
@@ -200,6 +216,9 @@ fn max_steps(sheet: &mut Sheet<'_>, node: &Node) -> Option<i64> {
     Some(steps)
 }
 
+/// The keys of `config`, one spelling each: another way to write one is no slip.
+const CONFIG: [&str; 5] = ["temperature", "top_p", "max_output_tokens", "reasoning_effort", "stop_sequences"];
+
 fn take_config(sheet: &mut Sheet<'_>, node: &Node, settings: &mut Settings) {
     for member in sheet.members(node, "config") {
         let (node, what) = (&member.node, format!("config.{}", member.key));
@@ -213,7 +232,9 @@ fn take_config(sheet: &mut Sheet<'_>, node: &Node, settings: &mut Settings) {
                 settings.effort = sheet.value(node, &what, "`low`, `medium` or `high`", Effort::of);
             }
             "stop" | "stop_sequences" | "stopSequences" => settings.stop = sheet.texts(node, &what),
-            _ => sheet.without_effect(member.at, &what),
+            // A setting of others, and no slip of `topP`.
+            "top_k" | "topK" => sheet.without_effect(member.at, &what),
+            _ => sheet.unknown(member.at, &what, &CONFIG),
         }
     }
 }
@@ -229,7 +250,7 @@ fn take_input(sheet: &mut Sheet<'_>, node: &Node, prompt: &mut Prompt) {
         match member.key.as_str() {
             "schema" => prompt.input_schema = schema_of(sheet, &member.node, "input.schema"),
             "default" => prompt.input_defaults = fields(sheet, &member.node, "input.default"),
-            key => sheet.without_effect(member.at, &format!("input.{key}")),
+            key => sheet.unknown(member.at, &format!("input.{key}"), &["schema", "default"]),
         }
     }
 }
@@ -240,7 +261,7 @@ fn take_output(sheet: &mut Sheet<'_>, node: &Node, prompt: &mut Prompt) {
         match member.key.as_str() {
             "schema" => prompt.output_schema = schema_of(sheet, &member.node, "output.schema"),
             "format" => format = Some(member),
-            key => sheet.without_effect(member.at, &format!("output.{key}")),
+            key => sheet.unknown(member.at, &format!("output.{key}"), &["schema", "format"]),
         }
     }
     let Some(member) = format else { return };
@@ -289,7 +310,7 @@ fn schedule(sheet: &mut Sheet<'_>, node: &Node) -> Option<Schedule> {
                     schedule.enabled = sheet.value(node, &what, "true or false", truth).unwrap_or(true);
                 }
                 "variables" => schedule.variables = fields(sheet, node, &what),
-                _ => sheet.without_effect(member.at, &what),
+                _ => sheet.unknown(member.at, &what, &["cron", "enabled", "variables"]),
             }
         }
     }
@@ -328,7 +349,7 @@ fn take_station(sheet: &mut Sheet<'_>, node: &Node, prompt: &mut Prompt) {
                     }
                 }
             }
-            _ => sheet.without_effect(member.at, &what),
+            _ => sheet.unknown(member.at, &what, &["timeout_s", "unknown", "approve", "limits"]),
         }
     }
 }

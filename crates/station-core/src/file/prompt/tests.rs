@@ -1,7 +1,7 @@
 //! Agents' files, as rows.
 
 use super::{Prompt, Schedule, read};
-use crate::file::Problem;
+use crate::file::{Problem, Severity};
 use crate::run::{Effort, Settings, UnknownPolicy};
 use proptest::prelude::*;
 use serde_json::{Map, json};
@@ -284,5 +284,34 @@ proptest! {
     fn no_text_panics(text in prop_oneof![any::<String>(), yaml_pieces()]) {
         let (prompt, problems) = read(&text, "a.prompt");
         prop_assert!(prompt.is_some() || !problems.is_empty());
+    }
+}
+
+#[test]
+fn a_slip_in_a_key_is_met_with_the_key_that_has_effect() {
+    for (front, expected) in [
+        ("modle: gpt-4o", "modle did you mean `model`?"),
+        ("max_step: 5", "max_step did you mean `max_steps`?"),
+        ("maxSteps: 5", "maxSteps did you mean `max_steps`?"),
+        ("metadata:\n  descripton: x", "metadata.descripton did you mean `description`?"),
+        ("config:\n  temprature: 0", "config.temprature did you mean `temperature`?"),
+        ("station:\n  aprove: [x]", "station.aprove did you mean `approve`?"),
+        ("station:\n  limits: {token: 5}", "station.limits.token did you mean `tokens`?"),
+    ] {
+        let (_, problems) = read(&format!("---\n{front}\n---\nYou are.\n"), "");
+        let told: Vec<String> = problems
+            .iter()
+            .filter(|it| it.severity == Severity::Warning)
+            .map(|it| {
+                let key = it.sentence.split('`').nth(1).unwrap_or_default();
+                format!("{key} {}", it.hint.as_deref().unwrap_or_default())
+            })
+            .collect();
+        assert_eq!(told, [expected], "{front}");
+    }
+    // What other programs know is no slip.
+    for key in ["app", "app_type", "coding", "harness_config", "memory", "notify", "sandbox", "version"] {
+        let (_, problems) = read(&format!("---\n{key}: x\nconfig: {{topK: 3}}\n---\nYou are.\n"), "");
+        assert!(problems.iter().all(|it| it.severity == Severity::Note), "{key}: {problems:?}");
     }
 }

@@ -20,6 +20,21 @@ const QUIET: &[&str] = &[
     "version",
 ];
 
+/// Keys of an entry that have effect.
+const KEYS: &[&str] = &["command", "url", "args", "env", "headers", "cwd", "station"];
+
+/// Keys of its `station` block.
+const SETTINGS: &[&str] = &[
+    "isolation",
+    "cwd",
+    "timeout_s",
+    "concurrency",
+    "output_bytes_max",
+    "result_bytes_max",
+    "allow_agents",
+    "tools",
+];
+
 /// What an entry says. Holes are still shown as `{{ .NAME }}` where no values were filled in.
 pub(super) fn entry(sheet: &mut Sheet<'_>, entry: &Member) -> Option<(Definition, ServerSettings)> {
     let name = entry.key.escape_debug().to_string();
@@ -40,7 +55,7 @@ pub(super) fn entry(sheet: &mut Sheet<'_>, entry: &Member) -> Option<(Definition
             "cwd" if !node.is_null() => parts.cwd = sheet.text(node, &what),
             "station" => settings = station(sheet, node, &what),
             key if QUIET.contains(&key) || node.is_null() => {}
-            _ => sheet.without_effect(member.at, &what),
+            _ => sheet.unknown(member.at, &what, KEYS),
         }
     }
     if is_number(&entry.key) {
@@ -158,7 +173,7 @@ fn station(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> (ServerSettings, O
             "allow_agents" if node.is_null() => {}
             "allow_agents" => settings.allow_agents = Some(sheet.texts(node, &what)),
             "tools" => settings.tools = sheet.tool_rules(node, &what),
-            _ => sheet.without_effect(member.at, &what),
+            _ => sheet.unknown(member.at, &what, SETTINGS),
         }
     }
     (settings, cwd)

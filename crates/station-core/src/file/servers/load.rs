@@ -91,7 +91,7 @@ pub(super) fn entries<'n>(sheet: &mut Sheet<'_>, root: &'n Node) -> Vec<&'n Memb
                 entries.push(entry);
             }
         } else if !QUIET.contains(&member.key.as_str()) {
-            sheet.without_effect(member.at, &member.key.escape_debug().to_string());
+            sheet.unknown(member.at, &member.key.escape_debug().to_string(), &SERVER_KEYS);
         }
     }
     if found.is_none() && !sheet.is_broken() {

@@ -414,3 +414,27 @@ proptest! {
         prop_assert!(!format!("{answer:?}").contains("canary"), "{:?}", answer);
     }
 }
+
+#[test]
+fn a_slip_in_a_key_is_met_with_the_key_that_has_effect() {
+    let station =
+        |block: &str| format!("{{\"mcpServers\": {{\"x\": {{\"command\": \"a\", \"station\": {block}}}}}}}");
+    for (text, expected) in [
+        (station("{\"concurency\": 1}"), "`x.station.concurency`: did you mean `concurrency`?"),
+        (station("{\"timeout\": 1}"), "`x.station.timeout`: did you mean `timeout_s`?"),
+        (station("{\"tools\": {\"alow\": []}}"), "`x.station.tools.alow`: did you mean `allow`?"),
+        (station("{\"tools\": {\"Deny\": []}}"), "`x.station.tools.Deny`: did you mean `deny`?"),
+        (
+            "{\"mcpServers\": {\"x\": {\"command\": \"a\", \"agrs\": []}}}".to_owned(),
+            "`x.agrs`: did you mean `args`?",
+        ),
+    ] {
+        let (_, problems) = read(&text, "", &nothing);
+        let told: Vec<String> = problems
+            .iter()
+            .filter(|it| it.severity == crate::file::Severity::Warning)
+            .map(|it| format!("{}: {}", it.sentence, it.hint.as_deref().unwrap_or_default()))
+            .collect();
+        assert_eq!(told, [expected.replace(": did", " is kept, but has no effect here: did")], "{text}");
+    }
+}

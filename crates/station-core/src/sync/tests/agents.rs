@@ -140,3 +140,13 @@ fn a_lock_file_pins_and_one_that_cannot_be_read_holds_everything() {
     held.check(&[], &[broken]);
     held.with_files(&[("mcp.lock", &pinned)]).check(&["lock 1"], &[]);
 }
+
+#[test]
+fn a_slip_in_a_grant_or_a_sub_agent_is_met_with_what_was_meant() {
+    let mut scene =
+        scene(&[("agents/boss.prompt", &agent("c__ecoh", "tipo")), ("agents/typo.prompt", &agent("", ""))]);
+    scene.catalog = vec![tool(1, "c", "echo")];
+    scene.discovery = Discovery::Complete;
+    let hints: Vec<String> = scene.plan().problems.into_iter().filter_map(|problem| problem.hint).collect();
+    assert_eq!(hints, ["did you mean `c__echo`?", "did you mean `typo`?"]);
+}

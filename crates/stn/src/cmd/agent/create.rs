@@ -106,7 +106,15 @@ async fn create(session: &Session<'_>, station: &Station, new: NewAgent) -> Resu
     };
     let problems = follow(session.out, station, Tell::Events, &doing, work).await?;
     session.tell_errors(&problems);
+    let missing = station.missing_agents(&session.by, &environment, &new.agents).await?;
     let (details, reasons) = station.create_agent(&session.by, new).await?;
+    for (agent, hint) in missing {
+        let name = &details.agent.name;
+        session.out.warning(&format!(
+            "there is no agent `{agent}` in environment `{environment}`: `{name}` works without it"
+        ));
+        session.out.hint(&hint.unwrap_or_else(|| "`stn agent list` shows them".to_owned()));
+    }
     if session.out.is_json() {
         let tools: Vec<wire::ReasonedTool> = reasons.iter().map(wire::ReasonedTool::from).collect();
         let agent = wire::Agent::new(&details.agent, details.environment.name.as_str());
