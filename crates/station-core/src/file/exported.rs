@@ -44,7 +44,7 @@ pub fn read(text: &str) -> Result<Exported, Problem> {
     let mut servers: Vec<String> = servers.collect();
     servers.sort();
     servers.dedup();
-    let max_steps = agent["max_steps"].as_i64().filter(|n| *n > 0);
+    let max_steps = max_steps(&agent["max_steps"])?;
     let text = edit::new_agent(
         name,
         word("description").unwrap_or_default(),
@@ -60,6 +60,18 @@ pub fn read(text: &str) -> Result<Exported, Problem> {
         None => text,
     };
     Ok(Exported { name: name.to_owned(), text, servers })
+}
+
+/// A limit as a number, or as the text of one; 0 is how some exports say that there is none.
+fn max_steps(value: &Value) -> Result<Option<i64>, Problem> {
+    let number = match value {
+        Value::Null => return Ok(None),
+        Value::String(text) if text.trim().is_empty() => return Ok(None),
+        Value::String(text) => text.trim().parse().ok(),
+        other => other.as_i64(),
+    };
+    let number: i64 = number.ok_or_else(|| problem(None, "`max_steps` must be a whole number".to_owned()))?;
+    Ok((number > 0).then_some(number))
 }
 
 fn tools_of<'v>(agent: &'v Value, root: &'v Value) -> Option<&'v Value> {
@@ -123,11 +135,16 @@ mod tests {
             r#"{"name": "a", "system_prompt": "p", "mcp_servers": ["fs", "git"]}"#,
             "a |  |  |  | 0 | fs,git",
         );
+        check(r#"{"name": "a", "prompt": "p", "max_steps": "5"}"#, "a |  |  |  | 5 | ");
+        check(r#"{"name": "a", "prompt": "p", "max_steps": 0}"#, "a |  |  |  | 0 | ");
     }
 
     #[test]
     fn what_is_no_export_is_said() {
         check("{", "this is not JSON: EOF while parsing an object");
+        check("[1", "this is not JSON: EOF while parsing a list");
+        check("[1]", "the JSON holds no agent: it has no `name`");
+        check(r#"{"name": "a", "prompt": "p", "max_steps": "many"}"#, "`max_steps` must be a whole number");
         check("{}", "the JSON holds no agent: it has no `name`");
         check(r#"{"name": "a"}"#, "agent `a` has no `prompt`");
     }

@@ -156,7 +156,8 @@ impl Station {
 /// The text of a `.prompt` file, the name it says, and the servers that an older export names.
 fn definition(import: &AgentImport) -> Result<(String, String, Vec<String>)> {
     let text = &import.text;
-    if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+    // No `.prompt` file begins so: its first line is `---`.
+    if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
         let read = exported::read(text).map_err(|problem| refused_in(import, &problem))?;
         return Ok((read.text, read.name, read.servers));
     }

@@ -7,6 +7,7 @@
 mod agent;
 mod append;
 mod body;
+mod flow;
 mod json;
 mod new;
 mod page;

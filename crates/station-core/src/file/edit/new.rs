@@ -51,7 +51,16 @@ pub(super) fn body_of(prompt: &str) -> String {
         let end = if prompt.ends_with('\n') { "" } else { "\n" };
         return format!("{prompt}{end}");
     }
-    format!("{{{{role \"system\"}}}}\n{}\n\n{{{{role \"user\"}}}}\n{{{{userInput}}}}\n", literal(prompt))
+    format!("{}{{{{role \"user\"}}}}\n{{{{userInput}}}}\n", system(prompt))
+}
+
+/// A plain prompt as the system turn; `None` for one with marks of its own, which is a whole body.
+pub(super) fn system_of(prompt: &str) -> Option<String> {
+    (!is_template(prompt)).then(|| system(prompt))
+}
+
+fn system(prompt: &str) -> String {
+    format!("{{{{role \"system\"}}}}\n{}\n\n", literal(prompt))
 }
 
 fn is_template(prompt: &str) -> bool {

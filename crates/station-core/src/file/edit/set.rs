@@ -1,5 +1,6 @@
 //! One value of a YAML text changed in its place.
 
+use super::flow;
 use super::page::{Cut, Form, Page, entry};
 use super::quote::{flow_list, line_end, plain_or_quoted, quoted};
 use crate::file::prompt::to_json;
@@ -204,6 +205,13 @@ impl Page<'_> {
                 Field::List(wanted) if !wanted.is_empty() => Some(vec![self.block_list(items, wanted)?]),
                 _ => Some(vec![behind_colon, (self.lines(node), String::new())]),
             },
+            Tree::List(items) if self.text[node.at..].starts_with('[') => {
+                let kept = match value {
+                    Field::List(wanted) => flow::items(self, node, items, wanted),
+                    Field::Text(_) | Field::Number(_) | Field::Flag(_) => None,
+                };
+                Some(vec![(node.at..self.end_of(node), kept.unwrap_or_else(|| written(value)))])
+            }
             Tree::Map(_) if !self.is_flow(node) => {
                 Some(vec![behind_colon, (self.lines(node), String::new())])
             }

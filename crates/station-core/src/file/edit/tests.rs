@@ -84,7 +84,7 @@ fn a_list_keeps_the_lines_that_stay() {
     for (before, after) in [
         ("tools:\n  - \"a\" # one\n  - b   # two\nx: 1\n", "tools:\n  - b   # two\n  - \"c\"\nx: 1\n"),
         ("tools:\n- c # three\n- b\n# end\n", "tools:\n- b\n- c # three\n# end\n"),
-        ("tools: [a, 'b'] # c\n", "tools: [\"b\", \"c\"] # c\n"),
+        ("tools: [a, 'b'] # c\n", "tools: ['b', \"c\"] # c\n"),
         ("tools: a\n", "tools: [\"b\", \"c\"]\n"),
         ("tools: []\n", "tools: [\"b\", \"c\"]\n"),
         ("x: 1\n", "x: 1\ntools: [\"b\", \"c\"]\n"),
@@ -213,6 +213,9 @@ fn a_key_is_taken_out_and_nothing_else() {
         ("a:\n- x\n- y\nb: 2\n", &["a"], "b: 2\n"),
         ("a:\n  x: 1\n  y: 2 # c\nb: 2\n", &["a", "x"], "a:\n  y: 2 # c\nb: 2\n"),
         ("a:\n  x: 1\nb: 2\n", &["a", "x"], "b: 2\n"),
+        ("a: # ours\n  x: 1\nb: 2\n", &["a", "x"], "a: # ours\nb: 2\n"),
+        ("a:\n  # ours\n  x: 1 # d\nb: 2\n", &["a", "x"], "a:\n  # ours\nb: 2\n"),
+        ("c:\n  a: # ours\n    x: 1\nb: 2\n", &["c", "a", "x"], "c:\n  a: # ours\nb: 2\n"),
         ("b: 2\na:\n  x:\n    y: 1\n", &["a", "x", "y"], "b: 2\n"),
         ("{a: 1, b: 2}\n", &["a"], "{b: 2}\n"),
         ("{a: 1, b: 2 }\n", &["b"], "{a: 1 }\n"),

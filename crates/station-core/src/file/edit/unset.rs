@@ -30,36 +30,59 @@ fn edit(form: Form, text: &str, path: &[&str]) -> Result<String, Fault> {
     let Some(root) = form.read(text)? else { return Ok(text.to_owned()) };
     let page = Page { text, front_end: form.end(text)?, end: line_end(text) };
     let mut expected = to_json(&root);
-    if !without(&mut expected, path) {
+    let n_stay = page.commented(&root, path);
+    if !without(&mut expected, path, n_stay) {
         return Ok(text.to_owned());
     }
-    let cut = page.take(&root, path).ok_or_else(|| refusal(path))?;
+    let cut = page.take(&root, path, n_stay).ok_or_else(|| refusal(path))?;
     carried_out(form, &page, vec![cut], &expected).ok_or_else(|| refusal(path))
 }
 
-/// Takes the key out of `value`, and every mapping that is empty afterwards. Whether it was there.
-fn without(value: &mut Value, path: &[&str]) -> bool {
+/// Takes the key out of `value`, and every mapping that is empty afterwards but for the first `n_stay`, which then say
+/// nothing. Whether it was there.
+fn without(value: &mut Value, path: &[&str], n_stay: usize) -> bool {
     let (Value::Object(fields), Some((key, below))) = (value, path.split_first()) else { return false };
     if below.is_empty() {
         return fields.remove(*key).is_some();
     }
     let Some(child) = fields.get_mut(*key) else { return false };
-    let found = without(child, below);
+    let found = without(child, below, n_stay.saturating_sub(1));
     if found && child.as_object().is_some_and(Map::is_empty) {
-        fields.remove(*key);
+        if n_stay > 0 {
+            *child = Value::Null;
+        } else {
+            fields.remove(*key);
+        }
     }
     found
 }
 
 impl Page<'_> {
+    /// How many keys of `path`, from the first, stay for a comment between them and the last: it was not written for that
+    /// one alone.
+    fn commented(&self, root: &Node, path: &[&str]) -> usize {
+        let (mut members, mut map) = (Vec::new(), root);
+        for key in path {
+            let Some(member) = entry(map, key) else { return 0 };
+            members.push(member);
+            map = &member.node;
+        }
+        let Some((last, above)) = members.split_last() else { return 0 };
+        let has_comment = |member: &&Member| {
+            let between = self.text.get(member.at..self.line_start(last.at)).unwrap_or_default();
+            between.contains('#') && !self.is_flow(&member.node)
+        };
+        above.iter().rposition(has_comment).map_or(0, |at| at + 1)
+    }
+
     /// The bytes of the outermost entry that goes.
-    fn take(&self, map: &Node, path: &[&str]) -> Option<Cut> {
+    fn take(&self, map: &Node, path: &[&str], n_stay: usize) -> Option<Cut> {
         let (key, below) = path.split_first()?;
         let member = entry(map, key)?;
-        if below.is_empty() || leads_to_it_alone(&member.node, below) {
+        if below.is_empty() || (n_stay == 0 && leads_to_it_alone(&member.node, below)) {
             return self.whole(map, member);
         }
-        self.take(&member.node, below)
+        self.take(&member.node, below, n_stay.saturating_sub(1))
     }
 
     fn whole(&self, map: &Node, member: &Member) -> Option<Cut> {

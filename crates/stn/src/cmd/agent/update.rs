@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// What it is for, in one line
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Its instructions, whole
+    /// Its instructions: plain text takes the place of the system turn, and the turns behind it stay; a text with `{{role}}`, `{{history}}` or `{{userInput}}` is the whole body
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     /// Its model, e.g. openai/gpt-4o-mini
