@@ -29,6 +29,11 @@ impl Settings {
         })
     }
 
+    /// The text of config.yaml; empty where there is none.
+    pub(crate) fn text(&self) -> String {
+        std::fs::read_to_string(&self.file).unwrap_or_default()
+    }
+
     /// Writes what `edit` makes of config.yaml as it is now. Another command may be at it, so it is read under the lock.
     ///
     /// # Errors

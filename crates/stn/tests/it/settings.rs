@@ -44,6 +44,19 @@ fn a_setting_is_read_and_written_and_the_rest_stays() {
         Set `otel_endpoint` in $HOME/.config/station/config.yaml
         warning: `otel_endpoint` has no effect in this release
     "#]]);
+    for (name, value) in [
+        ("otel_endpoint", "http://o"),
+        ("runs.keep_days", "30"),
+        ("limits.day.usd", "5"),
+        ("execution.model_max.gpt-4o", "3"),
+        ("debug", "true"),
+    ] {
+        home.stn(&["config", "set", name, value, "--quiet"]).done();
+        assert_eq!(home.stn(&["settings", "get", name]).shown(), format!("{value}\n"));
+        if name != "otel_endpoint" {
+            home.stn(&["config", "set", name, "--unset", "--quiet"]).done();
+        }
+    }
     home.stn(&["settings", "set", "otel_endpoint", "--unset"]).is(&expect![[r#"
         --- stderr
         Took `otel_endpoint` out of $HOME/.config/station/config.yaml

@@ -5,7 +5,9 @@
 //! key: a row, and an arm in `read`.
 
 use crate::file::edit::{Field, set_key, unset_key};
-use crate::file::{Problem, Severity};
+use crate::file::sheet::Sheet;
+use crate::file::tree::{Node, Scalar, Value};
+use crate::file::{Problem, Severity, yaml};
 use crate::{Error, Result, near};
 
 /// A key of config.yaml.
@@ -80,7 +82,7 @@ pub const KEYS: &[Key] = &[
         "ai_provider",
         Shape::Text,
         "",
-        "The model provider: `openai`, `anthropic`, `gemini`, `ollama`, `offline`, or any name beside `ai_base_url`.",
+        "The model provider: `openai`, `openai-responses`, `anthropic`, `gemini`, `ollama`, `offline`, or any name beside `ai_base_url`.",
     ),
     key("ai_model", Shape::Text, "", "The model where an agent names none."),
     key(
@@ -89,7 +91,12 @@ pub const KEYS: &[Key] = &[
         "",
         "The provider's key; `${NAME}` is replaced by that variable of the environment.",
     ),
-    key("ai_base_url", Shape::Text, "", "The address of an OpenAI-compatible provider."),
+    key(
+        "ai_base_url",
+        Shape::Text,
+        "",
+        "Where the provider is: an address that speaks as `ai_provider` does, and as OpenAI where that is another name.",
+    ),
     key(
         "models",
         Shape::Map("models"),
@@ -213,6 +220,14 @@ pub(super) fn is_known(name: &str) -> bool {
     })
 }
 
+/// Says of a key that the table does not have what was meant by it, where that can be told.
+pub(super) fn say_slip(sheet: &mut Sheet<'_>, at: usize, name: &str) {
+    let sections = KEYS.iter().filter_map(|key| key.name.split_once('.').map(|(section, _)| section));
+    if let Some(hint) = near::hint(name, KEYS.iter().map(|key| key.name).chain(sections)) {
+        sheet.warning(at, format!("`{name}` is kept, but has no effect here"), hint);
+    }
+}
+
 /// The key that `name` is, or is below, with the name in its map.
 ///
 /// # Errors
@@ -275,6 +290,28 @@ pub fn set(text: &str, name: &str, value: &str) -> Result<String> {
 pub fn unset(text: &str, name: &str) -> Result<String> {
     let (key, below) = find(name)?;
     checked(unset_key(text, &path(key, below)).map_err(|problem| refused(&problem))?)
+}
+
+/// What `text`, a config.yaml, says of the setting `name`: a list with commas, a map as JSON. `None` where it says
+/// nothing, or the setting is a secret.
+///
+/// # Errors
+/// `NotFound` for an unknown setting.
+pub fn written(text: &str, name: &str) -> Result<Option<String>> {
+    let (key, below) = find(name)?;
+    if matches!(key.shape, Shape::Secret | Shape::Made(_)) {
+        return Ok(None);
+    }
+    let Ok(Some(root)) = yaml::parse(text.trim_start_matches('\u{feff}')) else { return Ok(None) };
+    let node = path(key, below).into_iter().try_fold(&root, |node, part| node.get(part));
+    let shown = node.filter(|node| !node.is_null()).map(|node| match &node.value {
+        Value::Scalar(scalar) => scalar.shown(),
+        Value::List(items) => {
+            items.iter().filter_map(Node::scalar).map(Scalar::shown).collect::<Vec<_>>().join(", ")
+        }
+        Value::Map(_) => node.to_json().to_string(),
+    });
+    Ok(shown)
 }
 
 fn path<'n>(key: &'n Key, below: Option<&'n str>) -> Vec<&'n str> {
@@ -355,6 +392,30 @@ mod tests {
         check("", "child_env", "A, B", "child_env: [\"A\", \"B\"]\n");
         check("", "debug", "true", "debug: true\n");
         check("", "limits.run.usd", "2", "limits:\n  run:\n    usd: 2\n");
+    }
+
+    #[test]
+    fn what_was_set_is_what_is_read_back() {
+        for (name, value, shown) in [
+            ("ai_model", "gpt-4o", "gpt-4o"),
+            ("api_port", "8585", "8585"),
+            ("otel_endpoint", "http://localhost:4318", "http://localhost:4318"),
+            ("debug", "true", "true"),
+            ("limits.day.usd", "5", "5"),
+            ("execution.model_max.gpt-4.1", "3", "3"),
+            ("execution.timeout", "2m", "2m"),
+            ("child_env", "A, B", "A, B"),
+        ] {
+            let text = set("# ours\n", name, value).expect(name);
+            assert_eq!(written(&text, name).expect(name).as_deref(), Some(shown), "{text}");
+        }
+        assert_eq!(
+            written("limits: {day: {usd: 5}}", "limits.day").expect("known").as_deref(),
+            Some("{\"usd\":5}")
+        );
+        assert_eq!(written("ai_api_key: s3cret", "ai_api_key").expect("known"), None);
+        assert_eq!(written("", "debug").expect("known"), None);
+        assert!(written("", "speed").is_err());
     }
 
     #[test]

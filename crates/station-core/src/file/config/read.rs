@@ -160,6 +160,7 @@ impl Config {
         let (key, node) = (member.key.as_str(), &member.node);
         self.mark(key);
         if !keys::is_known(key) {
+            keys::say_slip(sheet, member.at, key);
             self.unknown.push(key.to_owned());
             return;
         }
@@ -223,6 +224,7 @@ impl Config {
             let node = &member.node;
             self.mark(&what);
             if !keys::is_known(&what) {
+                keys::say_slip(sheet, member.at, &what);
                 self.unknown.push(what);
                 continue;
             }

@@ -185,3 +185,22 @@ fn limits_prices_and_rates_are_read() {
     assert_eq!(config.rate_limits.providers["openai"], openai);
     assert_eq!(config.rate_limits.servers["prod/github"], 10);
 }
+
+#[test]
+fn a_slip_in_a_key_is_met_with_the_key_that_has_effect() {
+    for (text, expected) in [
+        ("ai_modle: x", "`ai_modle` is kept, but has no effect here: did you mean `ai_model`?"),
+        (
+            "execution: {worker: 3}",
+            "`execution.worker` is kept, but has no effect here: did you mean `execution.workers`?",
+        ),
+        ("limit: {run: {usd: 1}}", "`limit` is kept, but has no effect here: did you mean `limits`?"),
+    ] {
+        let (_, problems) = read(text, "");
+        let told: Vec<String> = problems
+            .iter()
+            .map(|it| format!("{}: {}", it.sentence, it.hint.as_deref().unwrap_or_default()))
+            .collect();
+        assert_eq!(told, [expected], "{text}");
+    }
+}

@@ -20,19 +20,29 @@ impl Args {
     pub(crate) fn run(self, session: &Session<'_>) -> Result {
         let rows = settings(&session.settings);
         let is_meant = |row: &&Setting| row.name == self.name || row.name == shown_as(&self.name);
-        let Some(row) = rows.iter().find(is_meant) else {
-            keys::find(&self.name)?;
-            return Err(not_set(&self.name).into());
-        };
-        let Setting { value: Some(value), from, .. } = row else {
+        let Setting { value: Some(value), from, .. } = (match rows.iter().find(is_meant) {
+            Some(row) => row.clone(),
+            None => self.written(session)?,
+        }) else {
             return Err(not_set(&self.name).into());
         };
         if session.out.is_json() {
             session.out.json(&json!({ "setting": { "name": self.name, "value": value, "from": from } }))?;
         } else {
-            session.out.answer(value)?;
+            session.out.answer(&value)?;
         }
         Ok(Code::Done)
+    }
+
+    /// A setting that has no line of its own in the list: as config.yaml says it, else as it is by default.
+    fn written(&self, session: &Session<'_>) -> Result<Setting> {
+        let (key, below) = keys::find(&self.name)?;
+        let (value, from) = match keys::written(&session.settings.text(), &self.name)? {
+            Some(value) => (Some(value), "config.yaml"),
+            None => (Some(key.default.replace('`', "")), "default"),
+        };
+        let value = value.filter(|value| !value.is_empty() && (below.is_none() || from != "default"));
+        Ok(Setting { name: self.name.clone(), from: value.is_some().then(|| from.to_owned()), value })
     }
 }
 
@@ -41,7 +51,6 @@ fn shown_as(key: &str) -> &str {
     match key {
         "database_url" => "database",
         "encryption_key" => "encryption key",
-        "debug" => "log level",
         key => key,
     }
 }
