@@ -15,6 +15,7 @@ mod cmd;
 mod config;
 mod error;
 mod follow;
+mod masked;
 mod named;
 mod narrate;
 mod out;

@@ -1,8 +1,8 @@
 //! Problems of files, shown with the line they stand in.
 //!
-//! **Invariant:** nothing that may be a secret is shown. A line of variables.yml or config.yaml is never printed; of a
-//! server file only keys, punctuation and `{{ … }}` are, with everything else masked character for character.
+//! **Invariant:** nothing that may be a secret is shown: `masked` decides what of a line is.
 
+use crate::masked;
 use crate::out::{Out, Tone};
 use station_core::file::{Position, Problem, Severity};
 use std::path::Path;
@@ -31,17 +31,21 @@ pub(crate) fn tell(out: &Out, root: &Path, problem: &Problem) {
     }
 }
 
-/// The line that holds a place of a file, and a caret below it; `None` for a file whose lines may not be shown.
+/// The line that holds a place of a file, and a caret below it; `None` for a file of another kind.
 pub(crate) fn excerpt(file: &Path, at: Position) -> Option<[String; 2]> {
     let kind = Kind::of(file.to_str()?)?;
     let text = std::fs::read_to_string(file).ok()?;
-    let line = text.trim_start_matches('\u{feff}').lines().nth(at.line.checked_sub(1)?)?;
+    let text = text.trim_start_matches('\u{feff}');
+    let index = at.line.checked_sub(1)?;
+    let line = text.lines().nth(index)?;
     if line.chars().count() > LINE_CHARS_MAX {
         return None;
     }
     let shown = match kind {
         Kind::Plain => line.replace('\t', " "),
-        Kind::Servers => masked(line),
+        Kind::Servers => masked::servers(text, index),
+        Kind::Variables => masked::variable(line),
+        Kind::Settings => masked::setting(line),
     };
     let number = at.line.to_string();
     let gutter = " ".repeat(number.len());
@@ -54,6 +58,10 @@ enum Kind {
     Plain,
     /// Server files may.
     Servers,
+    /// variables.yml holds nothing else.
+    Variables,
+    /// Of config.yaml some keys do.
+    Settings,
 }
 
 impl Kind {
@@ -62,76 +70,12 @@ impl Kind {
             Some(Self::Plain)
         } else if path.ends_with(".json") {
             Some(Self::Servers)
+        } else if path.ends_with("variables.yml") {
+            Some(Self::Variables)
+        } else if path.ends_with(".yaml") || path.ends_with(".yml") {
+            Some(Self::Settings)
         } else {
             None
-        }
-    }
-}
-
-/// A line of JSON without its values: keys, punctuation and templates stay, everything else becomes `*`.
-fn masked(line: &str) -> String {
-    let chars: Vec<char> = line.chars().collect();
-    let mut shown: Vec<char> =
-        chars.iter().map(|c| if c.is_whitespace() || "{}[],:\"".contains(*c) { *c } else { '*' }).collect();
-    let mut open: Option<usize> = None;
-    let mut at = 0;
-    while at < chars.len() {
-        match (chars[at], open) {
-            ('\\', Some(_)) => at += 1,
-            ('"', None) => open = Some(at),
-            ('"', Some(start)) => {
-                let is_key = chars[at + 1..].iter().find(|c| !c.is_whitespace()) == Some(&':');
-                mask(&mut shown, &chars, start + 1..at, is_key);
-                open = None;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    if let Some(start) = open {
-        mask(&mut shown, &chars, start + 1..chars.len(), false);
-    }
-    unmask_templates(&mut shown, &chars);
-    shown.into_iter().map(|c| if c == '\t' { ' ' } else { c }).collect()
-}
-
-fn mask(shown: &mut [char], chars: &[char], range: std::ops::Range<usize>, is_key: bool) {
-    for at in range {
-        shown[at] = if is_key { chars[at] } else { '*' };
-    }
-}
-
-/// `{{ .NAME }}` holds a name, never a value.
-fn unmask_templates(shown: &mut [char], chars: &[char]) {
-    let mut start = None;
-    for at in 0..chars.len().saturating_sub(1) {
-        match (chars[at], chars[at + 1], start) {
-            ('{', '{', None) => start = Some(at),
-            ('}', '}', Some(from)) => {
-                shown[from..at + 2].copy_from_slice(&chars[from..at + 2]);
-                start = None;
-            }
-            _ => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_line_shows_no_value() {
-        for (line, shown) in [
-            (r#"  "TOKEN": "s3cret","#, r#"  "TOKEN": "******","#),
-            (r#"  "TOKEN": s3cret"#, r#"  "TOKEN": ******"#),
-            (r#"  "TOKEN": "s3cret"#, r#"  "TOKEN": "******"#),
-            (r#"  "A": "x{{ .A }}y", "B": 5"#, r#"  "A": "*{{ .A }}*", "B": *"#),
-            (r#"  "a\"b": "c\"d" }"#, r#"  "a\"b": "****" }"#),
-            ("s3cret", "******"),
-            (r#"["-y", "s3cret"]"#, r#"["**", "******"]"#),
-        ] {
-            assert_eq!(masked(line), shown);
         }
     }
 }

@@ -58,7 +58,7 @@ impl Settings {
             }
         };
         let (config, problems) = config::read(&text, &file.display().to_string());
-        let config = config.ok_or_else(|| refused(&problems))?;
+        let config = config.ok_or_else(|| refused(&file, &problems))?;
         Ok(Self { folder, folder_from, file, config, problems, environment })
     }
 
@@ -126,12 +126,18 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
     })
 }
 
-fn refused(problems: &[Problem]) -> Error {
+fn refused(file: &Path, problems: &[Problem]) -> Error {
     let mut errors = problems.iter().filter(|it| it.severity == station_core::file::Severity::Error);
-    let first = errors.next().map_or_else(|| "config.yaml cannot be read".to_owned(), ToString::to_string);
+    let first = errors.next();
+    let at = first.and_then(|problem| problem.at);
+    let first = first.map_or_else(|| "config.yaml cannot be read".to_owned(), ToString::to_string);
     let hints = problems.iter().filter_map(|problem| problem.hint.clone());
     let rest: Vec<String> = errors.map(|problem| format!("also {problem}")).chain(hints).collect();
-    rest.into_iter().fold(Error::invalid(first), Error::with_hint)
+    let error = rest.into_iter().fold(Error::invalid(first), Error::with_hint);
+    match at {
+        Some(at) => error.with_place(file.to_owned(), at),
+        None => error,
+    }
 }
 
 #[cfg(test)]

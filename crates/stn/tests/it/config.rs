@@ -73,6 +73,8 @@ fn a_broken_configuration_is_told_with_its_place() {
     home.stn(&["agent", "list"]).is(&expect![[r#"
         --- stderr
         error: $HOME/.config/station/config.yaml:2:22: `execution.timeout` must be a duration like `30s`, `10m` or `1h30m`, or a number of seconds
+          2 | execution: {timeout: soon}
+            |                      ^
         --- exit 1
     "#]]);
 }

@@ -86,6 +86,8 @@ fn a_broken_file_refuses_itself_alone() {
           + agent good
         --- stderr
         environments/default/variables.yml:2:4: variable `B` must be a text, not a list or a map
+          2 | B: *************
+            |    ^
         hint: write `KEY: value`, one per line
         environments/default/mcp-servers/keys.json:2:62: this is not JSON: key must be a string
           2 |  "github": {"command": "*", "env": {"TOKEN": "************",, "A": "{{ .A }}"}}

@@ -68,6 +68,8 @@ fn a_broken_file_is_left_as_it_is() {
     home.stn(&["variables", "set", "B=1"]).is(&expect![[r#"
         --- stderr
         error: environments/default/variables.yml:1:4: this is not YAML: unclosed bracket '['
+          1 | A: *
+            |    ^
         --- exit 1
     "#]]);
     assert_eq!(home.read(FILE), "A: [\n");
