@@ -97,5 +97,5 @@ pub use station_store::{
 };
 pub use sync::{SyncOptions, SyncReport};
 pub use tool_calls::{CalledTool, ToolCallEnd};
-pub use variables::Variable;
+pub use variables::{NOT_APPLIED, Variable};
 pub use workspace::Workspace;

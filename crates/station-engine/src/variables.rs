@@ -7,15 +7,21 @@ use crate::change::Thing;
 use crate::{Config, Passthrough, Station};
 use station_core::file::edit::{Field, set_key, unset_key};
 use station_core::file::servers::{self, Unresolved};
-use station_core::file::variables::is_name;
+use station_core::file::variables::{self, is_name};
 use station_core::{
-    Caller, EnvironmentId, EnvironmentName, Error, Origin, Result, RunId, Secret, Server, near,
+    Caller, Environment, EnvironmentId, EnvironmentName, Error, Origin, Result, RunId, Secret, Server, near,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of Station's own secrets: `--var` and `variables.yml` may define these, the process environment may not.
 pub(crate) const OWN: [&str; 5] =
     ["STATION_ENCRYPTION_KEY", "STN_ENCRYPTION_KEY", "STATION_DATABASE", "DATABASE_URL", "STN_AI_API_KEY"];
+
+/// The place of a value that the environment's file sets.
+const VARIABLES_YML: &str = "variables.yml";
+
+/// The place of a value that stands in that file, and that no sync has applied.
+pub const NOT_APPLIED: &str = "variables.yml, not applied yet";
 
 /// Values that came with a run.
 #[derive(Clone, Debug, Default)]
@@ -81,10 +87,15 @@ impl Values {
         } else if self.of_process(name).is_some() {
             Some("process environment")
         } else if self.stored.contains_key(name) {
-            Some("variables.yml")
+            Some(VARIABLES_YML)
         } else {
             None
         }
+    }
+
+    /// Names that were set for Station by somebody: those of the process's environment are too many to be meant.
+    fn named(&self) -> impl Iterator<Item = &str> {
+        self.explicit.keys().chain(self.stored.keys()).map(String::as_str)
     }
 
     /// Whether a name is set in the process environment and does not get through to templates.
@@ -101,9 +112,10 @@ impl Values {
                     .map(|it| {
                         let place = format!("{}:{}:{}", it.path, it.at.line, it.at.column);
                         let note = if self.is_kept_back(&it.variable) {
-                            ", set in the process environment but not passed through"
+                            ", set in the process environment but not passed through".to_owned()
                         } else {
-                            ""
+                            let hint = near::hint(&it.variable, self.named());
+                            hint.map(|hint| format!(", {hint}")).unwrap_or_default()
                         };
                         format!("`{}` ({place}{note})", it.variable)
                     })
@@ -149,15 +161,17 @@ impl Station {
     pub async fn list_variables(&self, _by: &Caller, name: &EnvironmentName) -> Result<Vec<Variable>> {
         let environment = self.find_environment(name).await?;
         let values = Values::read(self, environment.id, BTreeMap::new()).await?;
+        let pending = self.pending_variables(&environment, &values).await?;
         let mut asked: BTreeMap<String, Vec<String>> =
-            values.stored.keys().map(|name| (name.clone(), Vec::new())).collect();
+            values.stored.keys().chain(&pending).map(|name| (name.clone(), Vec::new())).collect();
         for server in self.store().servers(Some(environment.id)).await? {
             for (variable, _) in self.asked_by(&server, &values).await? {
                 asked.entry(variable).or_default().push(server.name.clone());
             }
         }
         let place = |name: &str| match (values.place(name), environment.origin) {
-            (Some("variables.yml"), Origin::Store) => Some("store"),
+            (Some(VARIABLES_YML), Origin::Store) => Some("store"),
+            (Some(VARIABLES_YML) | None, _) if pending.contains(name) => Some(NOT_APPLIED),
             (place, _) => place,
         };
         let row = |(name, asked_by): (String, Vec<String>)| Variable {
@@ -167,6 +181,29 @@ impl Station {
             asked_by,
         };
         Ok(asked.into_iter().map(row).collect())
+    }
+
+    /// Names that variables.yml sets, and that are not stored as it says.
+    async fn pending_variables(
+        &self,
+        environment: &Environment,
+        values: &Values,
+    ) -> Result<BTreeSet<String>> {
+        let workspace = &self.config().workspace;
+        let is_here = workspace.environment_folder(&environment.name).is_dir();
+        if environment.origin != Origin::File
+            || !is_here
+            || self.store().stored(&environment.name, &workspace.known_id()).await?.foreign
+        {
+            return Ok(BTreeSet::new());
+        }
+        let text = workspace.read(&environment.name, workspace.known_id())?.files.variables;
+        let read =
+            text.and_then(|text| variables::read(text.body.expose(), &text.path).0).unwrap_or_default();
+        let is_new = |name: &str, value: &Secret| {
+            values.stored.get(name).is_none_or(|stored| stored.expose() != value.expose())
+        };
+        Ok(read.into_iter().filter(|(name, value)| is_new(name, value)).map(|(name, _)| name).collect())
     }
 
     /// Sets a variable of an environment: in its variables.yml, or in the store where it has no files.

@@ -115,3 +115,40 @@ fn nobody_else_can_read_a_file_of_values_that_station_makes() {
     home.stn(&["variables", "set", "TOKEN=sk-of-somebody", "--env", "shared"]).done();
     assert_eq!(mode(&home, "shared"), 0o640);
 }
+
+#[test]
+fn variables_of_a_file_that_was_not_applied_are_listed_as_such() {
+    let home = Home::with_init();
+    home.stn(&["sync", "--quiet"]).done();
+    home.write(FILE, "HOST: example.org\n");
+    home.stn(&["variables", "list"]).is(&expect![[r#"
+        VARIABLE  FROM  ASKED FOR BY
+        HOST  variables.yml, not applied yet
+        --- stderr
+        hint: apply variables.yml with `stn sync default`
+    "#]]);
+    home.stn(&["sync", "--quiet"]).done();
+    home.stn(&["variables", "list"]).is(&expect![[r#"
+        VARIABLE  FROM  ASKED FOR BY
+        HOST  variables.yml
+    "#]]);
+    // What is changed in the file, too.
+    home.write(FILE, "HOST: s3cret.org\n");
+    let listed = home.json(&["variables", "list"]).to_string();
+    assert!(listed.contains("not applied yet") && !listed.contains("s3cret"), "{listed}");
+}
+
+#[test]
+fn six_variables_set_at_once_by_six_commands_are_all_set() {
+    let home = Home::with_init();
+    let names = ["P1", "P2", "P3", "P4", "P5", "P6"];
+    let children = names.map(|name| home.start(&["variables", "set", &format!("{name}=x")]));
+    for child in children {
+        home.said(child).exits(0);
+    }
+    let listed = home.json(&["variables", "list"]);
+    assert_eq!(listed["count"], 6, "{listed}");
+    for name in names {
+        assert!(home.read(FILE).contains(&format!("{name}: x")), "{}", home.read(FILE));
+    }
+}

@@ -3,7 +3,7 @@
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::session::Session;
-use station_engine::EnvironmentRef;
+use station_engine::{EnvironmentRef, NOT_APPLIED};
 use station_server::wire;
 
 /// List the variables of an environment: those that are set, and those that its servers ask for
@@ -33,6 +33,9 @@ impl Args {
                     [it.name.clone(), from.to_owned(), it.asked_by.join(", ")]
                 });
                 session.out.table(["VARIABLE", "FROM", "ASKED FOR BY"], rows.collect())?;
+                if variables.iter().any(|it| it.from == Some(NOT_APPLIED)) {
+                    session.out.hint(&format!("apply variables.yml with `stn sync {environment}`"));
+                }
                 if let Some(unset) = variables.iter().find(|it| it.from.is_none()) {
                     session.out.hint(&format!(
                         "a default in the server's file holds for what is not set; set it with `stn variables set {} --env {environment}`",
