@@ -82,35 +82,35 @@ fn each_thing_that_is_broken_has_its_line() {
     check(
         &home.stn(&["doctor"]),
         &expect![[r#"
-        note  configuration $HOME/.config/station/config.yaml has keys that Station does not know: ai_modle
-                            -> docs/reference/config.md has those that it knows
-        ok  key  id [id], $HOME/.config/station/station.key
-        ok  database  $HOME/.config/station/station.db
-        bad  files  environment `default`: 1 file refused: environments/default/agents/a.prompt:2:8: this is not YAML: unclosed bracket '['
-                            -> mend it; `stn sync default --dry-run` shows all
-        bad  servers  default/broken failed when it was asked last: server `broken` ended with exit code 3 before it answered; it said: fatal: this server was told to end at once
-                            -> mend it, then `stn mcp sync broken --env default`
-        ok  worker  none runs: `stn agent run` drives its runs itself, `stn serve` starts one
-        bad  model  provider `openai` has no key
-                            -> set OPENAI_API_KEY, or `stn settings set ai_api_key < FILE`
-        --- exit 1
-    "#]],
+            note  configuration $HOME/.config/station/config.yaml has keys that Station does not know: ai_modle
+                                -> docs/reference/config.md has those that it knows
+            ok  key  id [id], $HOME/.config/station/station.key
+            ok  database  $HOME/.config/station/station.db
+            bad  files  environment `default`: 1 file refused: environments/default/agents/a.prompt:2:8: this is not YAML: unclosed bracket '['
+                                -> mend it; `stn sync default --dry-run` shows all
+            bad  servers  default/broken failed when it was asked last: server `broken` ended with exit code 3 before it answered; it said: fatal: this server was told to end at once
+                                -> mend it, then `stn mcp sync broken --env default`
+            ok  worker  none runs: `stn agent run` drives its runs itself, `stn serve` starts one
+            bad  model  model `openai/MODEL` needs a key: `OPENAI_API_KEY` or `STN_AI_API_KEY` is not set
+                                -> set `OPENAI_API_KEY` or `STN_AI_API_KEY`
+            --- exit 1
+        "#]],
     );
     home.write("station.key", &"ab".repeat(32));
     check(
         &home.stn(&["doctor"]),
         &expect![[r#"
-        note  configuration $HOME/.config/station/config.yaml has keys that Station does not know: ai_modle
-                            -> docs/reference/config.md has those that it knows
-        ok  key  id [id], $HOME/.config/station/station.key
-        bad  database  `$HOME/.config/station/station.db` cannot be opened: wrong key, or not a Station database
-                            -> nothing was changed; `stn key status` shows which key is used
-        bad  files  environment `default`: 1 file refused: environments/default/agents/a.prompt:2:8: this is not YAML: unclosed bracket '['
-                            -> mend it; `stn sync default --dry-run` shows all
-        bad  model  provider `openai` has no key
-                            -> set OPENAI_API_KEY, or `stn settings set ai_api_key < FILE`
-        --- exit 1
-    "#]],
+            note  configuration $HOME/.config/station/config.yaml has keys that Station does not know: ai_modle
+                                -> docs/reference/config.md has those that it knows
+            ok  key  id [id], $HOME/.config/station/station.key
+            bad  database  `$HOME/.config/station/station.db` cannot be opened: wrong key, or not a Station database
+                                -> nothing was changed; `stn key status` shows which key is used
+            bad  files  environment `default`: 1 file refused: environments/default/agents/a.prompt:2:8: this is not YAML: unclosed bracket '['
+                                -> mend it; `stn sync default --dry-run` shows all
+            bad  model  model `openai/MODEL` needs a key: `OPENAI_API_KEY` or `STN_AI_API_KEY` is not set
+                                -> set `OPENAI_API_KEY` or `STN_AI_API_KEY`
+            --- exit 1
+        "#]],
     );
     std::fs::remove_file(home.config("station.key")).unwrap();
     home.write("config.yaml", "ai_provider: [\n");
@@ -150,4 +150,84 @@ fn each_thing_that_is_broken_has_its_line() {
         "#]],
     );
     assert_eq!(home.read("station.db"), "SQLite format 3\0 of the Go program");
+}
+
+#[test]
+fn a_doctor_says_what_keeps_every_run_from_beginning() {
+    for (config, expected) in [
+        (
+            "ai_provider: antropic\nai_model: claude-x\n",
+            "bad  model  provider `antropic` is not known\n                    -> did you mean `anthropic`?",
+        ),
+        (
+            "ai_provider: openai-responses\nai_model: gpt-x\n",
+            "bad  model  model `openai-responses/gpt-x` needs a key: `OPENAI_API_KEY`",
+        ),
+        ("ai_provider: google\nai_model: g\n", "bad  model  model `gemini/g` needs a key: `GEMINI_API_KEY`"),
+        (
+            "ai_provider: openai\nai_model: g\nai_base_url: notaurl\n",
+            "bad  model  the configured address of the models is no http or https URL",
+        ),
+        (
+            "ai_provider: offline\n",
+            "bad  model  `default/worker` cannot run: model `anthropic/claude-x` needs a key",
+        ),
+    ] {
+        let home = Home::with_init();
+        home.agent("default", "worker", "model: claude-x\n");
+        home.write("config.yaml", config);
+        let said = home.stn(&["doctor"]);
+        assert!(said.shown().contains(expected), "{config}{}", said.shown());
+        said.exits(1);
+    }
+}
+
+#[test]
+fn a_doctor_of_a_home_that_was_not_synced_says_so() {
+    let home = Home::with_init();
+    home.server("default", "one", &[]);
+    home.server("default", "two", &[]);
+    home.agent("default", "worker", "model: offline\ntools: [nope]\n");
+    check(
+        &home.stn(&["doctor"]),
+        &expect![[r#"
+        ok  configuration $HOME/.config/station/config.yaml
+        ok  key  id [id], $HOME/.config/station/station.key
+        ok  database  $HOME/.config/station/station.db
+        note  files  environment `default`: 3 definitions, 3 of them not applied yet
+                            -> apply them with `stn sync default`
+        note  servers  none is known yet: agents have no tools
+                            -> `stn mcp add` makes one, `stn sync` applies those of files
+        ok  worker  none runs: `stn agent run` drives its runs itself, `stn serve` starts one
+        ok  model  provider `offline`, model `offline`
+    "#]],
+    );
+    home.stn(&["sync", "--quiet"]);
+    check(
+        &home.stn(&["doctor"]),
+        &expect![[r#"
+        ok  configuration $HOME/.config/station/config.yaml
+        ok  key  id [id], $HOME/.config/station/station.key
+        ok  database  $HOME/.config/station/station.db
+        note  files  environment `default`: 3 definitions, 1 warning: environments/default/agents/worker.prompt: nothing offers the tool `nope`: agent `worker` works without it
+                            -> `stn mcp tools` shows what there is
+        ok  servers  2 servers answered when asked last
+        ok  worker  none runs: `stn agent run` drives its runs itself, `stn serve` starts one
+        ok  model  provider `offline`, model `offline`
+    "#]],
+    );
+    home.write("config.yaml", "ai_provider: offline\ndatabase_url: gone/station.db\n");
+    check(
+        &home.stn(&["doctor"]),
+        &expect![[r#"
+        ok  configuration $HOME/.config/station/config.yaml
+        ok  key  id [id], $HOME/.config/station/station.key
+        bad  database  there is no folder $HOME/.config/station/gone for the database
+                            -> make it, or name another place: config.yaml says this one
+        note  files  environment `default`: 3 definitions, 3 of them not applied yet
+                            -> apply them with `stn sync default`
+        ok  model  provider `offline`, model `offline`
+        --- exit 1
+    "#]],
+    );
 }

@@ -1,36 +1,9 @@
-//! The model provider, and what this machine has.
+//! What this machine has.
 
 use super::Check;
-use crate::config::{Environment, Settings};
+use crate::config::Environment;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-
-/// Whether the configured provider can be asked at all. Nothing is asked.
-pub(super) fn provider(settings: &Settings) -> Vec<Check> {
-    const NAME: &str = "model";
-    let models = settings.models();
-    let Some(provider) = models.provider.as_deref().filter(|name| !name.is_empty()) else {
-        let hint = "`stn settings set ai_provider openai`, or `offline` for the built-in one";
-        return vec![Check::note(
-            NAME,
-            "no provider is configured: only agents that name theirs can run",
-            hint,
-        )];
-    };
-    let model = models.model.as_deref().map(|model| format!(", model `{model}`")).unwrap_or_default();
-    let variables: &[&str] = match provider {
-        "openai" => &["OPENAI_API_KEY"],
-        "anthropic" => &["ANTHROPIC_API_KEY"],
-        "gemini" => &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
-        _ => &[],
-    };
-    let has_key = models.api_key.is_some() || variables.iter().any(|name| models.keys.contains_key(*name));
-    if has_key || variables.is_empty() || models.base_url.is_some() {
-        return vec![Check::ok(NAME, format!("provider `{provider}`{model}"))];
-    }
-    let hint = format!("set {}, or `stn settings set ai_api_key < FILE`", variables.join(" or "));
-    vec![Check::bad(NAME, format!("provider `{provider}`{model} has no key"), hint)]
-}
 
 /// The programs that most published servers are started with.
 pub(super) fn programs(environment: &Environment) -> Vec<Check> {

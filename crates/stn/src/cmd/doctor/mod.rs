@@ -6,6 +6,7 @@
 
 mod check;
 mod machine;
+mod models;
 mod setup;
 mod store;
 
@@ -30,7 +31,6 @@ impl Args {
         if let Some(settings) = &settings {
             checks.push(setup::key(settings));
             checks.extend(store::checks(out, settings).await);
-            checks.extend(machine::provider(settings));
             checks.extend(machine::programs(&settings.environment));
         }
         checks.push(machine::sandbox());

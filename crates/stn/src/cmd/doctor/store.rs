@@ -1,11 +1,13 @@
 //! Database, and what is read through it: files, servers, the worker.
 
 use super::Check;
+use super::models::{self, Named};
 use crate::config::Settings;
 use crate::out::Out;
 use crate::session::{Session, StandIn, install_tls, is_ours};
 use station_core::file::{Problem, Severity};
-use station_core::{Caller, Error, Result, plural};
+use station_core::sync::{Change, Plan};
+use station_core::{Caller, EnvironmentName, Error, Result, plural};
 use station_engine::{Location, Station, SyncOptions};
 use std::time::Duration;
 
@@ -24,11 +26,20 @@ pub(super) async fn checks(out: &Out, settings: &Settings) -> Vec<Check> {
             Err(_) => (None, None),
         },
     };
-    let Some(station) = station else { return checks };
-    checks.extend(files(&session, &station).await);
+    let Some(station) = station else {
+        checks.push(models::configured(&settings.models()));
+        return checks;
+    };
+    let mut named = Named::default();
+    checks.extend(files(&session, &station, &mut named).await);
     if real {
         checks.extend(servers(&session, &station).await);
         checks.push(worker(&station).await);
+    }
+    checks.push(models::configured(&settings.models()));
+    match named.checks(&station, &settings.models()).await {
+        Ok(found) => checks.extend(found),
+        Err(error) => checks.push(failed_reading("model", &error)),
     }
     station.close().await;
     checks
@@ -46,6 +57,13 @@ async fn open(session: &Session<'_>) -> (Option<Station>, Vec<Check>) {
         Location::Postgres(_) => format!("PostgreSQL, by {}", from.as_str()),
     };
     if let Location::Sqlite(path) = &location {
+        let folder = path.parent().unwrap_or(path);
+        // The configuration folder is made by whatever needs it, and no other is.
+        if !folder.is_dir() && folder != session.settings.folder {
+            let sentence = format!("there is no folder {} for the database", folder.display());
+            let hint = format!("make it, or name another place: {} says this one", from.as_str());
+            return (None, vec![Check::bad(NAME, sentence, hint)]);
+        }
         if !path.exists() {
             let hint = "the first command that needs one makes it";
             return (None, vec![Check::note(NAME, format!("there is no {shown} yet"), hint)]);
@@ -80,7 +98,7 @@ async fn stand_in(session: &Session<'_>) -> Result<(Station, StandIn), crate::er
     Ok((Station::open(config).await?, folder))
 }
 
-async fn files(session: &Session<'_>, station: &Station) -> Vec<Check> {
+async fn files(session: &Session<'_>, station: &Station, named: &mut Named) -> Vec<Check> {
     const NAME: &str = "files";
     let workspace = session.settings.workspace();
     let names = match workspace.environment_names() {
@@ -101,29 +119,46 @@ async fn files(session: &Session<'_>, station: &Station) -> Vec<Check> {
         let options = SyncOptions { dry_run: true, discover: false };
         checks.push(match station.sync(&session.by, &name, options).await {
             Err(error) => Check::failed(NAME, &error, &format!("see `stn sync {name} --dry-run`")),
-            Ok(report) => match first_error(&report.plan.problems) {
-                None => {
-                    let n = report.plan.unchanged + report.plan.changes.len();
-                    Check::ok(NAME, format!("environment `{name}`: {}", plural(n, "definition")))
-                }
-                Some((n, problem)) => {
-                    let sentence = format!("environment `{name}`: {} refused: {problem}", plural(n, "file"));
-                    let hint = problem.hint.clone();
-                    Check::bad(
-                        NAME,
-                        sentence,
-                        hint.unwrap_or_else(|| format!("mend it; `stn sync {name} --dry-run` shows all")),
-                    )
-                }
-            },
+            Ok(report) => {
+                named.plan(&name, &report.plan.changes);
+                of_environment(&name, &report.plan)
+            }
         });
     }
     checks
 }
 
-fn first_error(problems: &[Problem]) -> Option<(usize, &Problem)> {
-    let errors: Vec<&Problem> = problems.iter().filter(|it| it.severity == Severity::Error).collect();
-    Some((errors.len(), *errors.first()?))
+/// What there is to say about the files of one environment: the worst of it.
+fn of_environment(name: &EnvironmentName, plan: &Plan) -> Check {
+    const NAME: &str = "files";
+    let hint = |problem: &Problem| {
+        let hint = problem.hint.clone();
+        hint.unwrap_or_else(|| format!("mend it; `stn sync {name} --dry-run` shows all"))
+    };
+    if let Some((n, problem)) = first(&plan.problems, Severity::Error) {
+        let sentence = format!("environment `{name}`: {} refused: {problem}", plural(n, "file"));
+        return Check::bad(NAME, sentence, hint(problem));
+    }
+    let definition = |change: &&Change| !matches!(change, Change::CreateEnvironment);
+    let n_new = plan.changes.iter().filter(definition).count();
+    let n = plural(plan.unchanged + n_new, "definition");
+    if n_new > 0 {
+        let sentence = format!("environment `{name}`: {n}, {n_new} of them not applied yet");
+        return Check::note(NAME, sentence, format!("apply them with `stn sync {name}`"));
+    }
+    match first(&plan.problems, Severity::Warning) {
+        Some((n_warnings, problem)) => {
+            let warnings = plural(n_warnings, "warning");
+            let sentence = format!("environment `{name}`: {n}, {warnings}: {problem}");
+            Check::note(NAME, sentence, hint(problem))
+        }
+        None => Check::ok(NAME, format!("environment `{name}`: {n}")),
+    }
+}
+
+fn first(problems: &[Problem], severity: Severity) -> Option<(usize, &Problem)> {
+    let found: Vec<&Problem> = problems.iter().filter(|it| it.severity == severity).collect();
+    Some((found.len(), *found.first()?))
 }
 
 async fn servers(session: &Session<'_>, station: &Station) -> Vec<Check> {
@@ -156,7 +191,14 @@ async fn servers(session: &Session<'_>, station: &Station) -> Vec<Check> {
             ),
         );
     }
-    if n_ok > 0 || servers.is_empty() {
+    if servers.is_empty() {
+        checks.push(Check::note(
+            NAME,
+            "none is known yet: agents have no tools",
+            "`stn mcp add` makes one, `stn sync` applies those of files",
+        ));
+    }
+    if n_ok > 0 {
         checks.insert(0, Check::ok(NAME, format!("{} answered when asked last", plural(n_ok, "server"))));
     }
     checks
