@@ -184,7 +184,11 @@ impl Station {
         by: &Caller,
         of: &EnvironmentRef,
     ) -> Result<EnvironmentDetails> {
-        let details = self.show_environment(by, of).await?;
+        let mut details = self.show_environment(by, of).await?;
+        if details.folder.as_ref().is_some_and(|folder| folder.is_symlink()) {
+            // Only the link would go: what it leads to is kept elsewhere.
+            details.files.clear();
+        }
         let Environment { id, name, origin, .. } = &details.environment;
         if *name == EnvironmentName::default() {
             let sentence = format!("environment `{name}` cannot be deleted: it is meant where none is named");

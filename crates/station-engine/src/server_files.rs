@@ -9,6 +9,7 @@ use crate::servers::ServerRef;
 use serde_json::{Value, json};
 use station_core::file::edit::{put_server, remove_server};
 use station_core::file::{Problem, servers};
+use station_core::sync::Text;
 use station_core::{Caller, Environment, EnvironmentName, Error, Result, Server, is_number};
 
 /// A server to be added.
@@ -46,6 +47,8 @@ pub struct ServerDeletion {
     pub path: String,
     /// Whether the file goes too, because it defines nothing else.
     pub file_goes: bool,
+    /// Other files that define a server of this name: the next sync takes one of those.
+    pub also_in: Vec<String>,
     /// Number of its tools.
     pub tools: usize,
     /// Agents with a grant of one of its tools: the grants stay written, without a tool behind them.
@@ -99,15 +102,29 @@ impl Station {
         let file = self.file_of(&environment.name, Thing::Config(&server.config))?;
         let file = file.ok_or_else(|| self.elsewhere("server", &server.name, &environment))?;
         let (read, _) = servers::read(file.body.expose(), &file.path, &|_| None);
+        let also_in = self.also_in(&environment.name, &server)?;
         let others = read.iter().flat_map(|read| &read.entries).filter(|entry| entry.name != server.name);
         Ok(ServerDeletion {
             path: file.path,
             file_goes: read.is_some() && others.count() == 0,
+            also_in,
             tools: view.details.tools.len(),
             granted_to: view.granted_to,
             server,
             environment,
         })
+    }
+
+    /// The other files of the environment that define a server of this name.
+    fn also_in(&self, environment: &EnvironmentName, server: &Server) -> Result<Vec<String>> {
+        let workspace = &self.config().workspace;
+        let files = workspace.read(environment, workspace.known_id())?.files.configs;
+        let defines = |text: &Text| {
+            let (read, _) = servers::read(text.body.expose(), &text.path, &|_| None);
+            read.is_some_and(|read| read.entries.iter().any(|entry| entry.name == server.name))
+        };
+        let others = files.into_iter().filter(|(config, text)| *config != server.config && defines(text));
+        Ok(others.map(|(_, text)| text.path).collect())
     }
 
     /// Deletes the server of exactly this name: takes its entry out of its file, and removes a file that defines

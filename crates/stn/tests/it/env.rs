@@ -141,3 +141,24 @@ fn an_environment_with_runs_that_have_not_ended_stays() {
     "#]]);
     assert!(home.config("environments/prod/agents/helper.prompt").exists());
 }
+
+#[test]
+fn an_environment_that_is_a_link_is_deleted_as_a_link() {
+    let home = Home::with_init();
+    home.write("elsewhere/agents/kept.prompt", "---\nmodel: offline\n---\nYou are.\n");
+    std::os::unix::fs::symlink(home.config("elsewhere"), home.config("environments/linked")).unwrap();
+    home.stn(&["sync", "linked", "--quiet"]).done();
+    home.stn(&["env", "delete", "linked"]).is(&expect![[r#"
+        --- stderr
+        Environment `linked` would go with
+          1 agent: kept
+          the link $HOME/.config/station/environments/linked; the files in $HOME/.config/station/elsewhere would stay
+          0 runs would be kept.
+        error: nobody can be asked: delete environment `linked`?
+        hint: say yes with `--yes`
+        --- exit 1
+    "#]]);
+    let deleted = home.json(&["env", "delete", "linked", "--yes"]);
+    assert_eq!(deleted["deleted"]["files"], serde_json::json!([]));
+    assert!(home.config("elsewhere/agents/kept.prompt").exists());
+}

@@ -162,3 +162,21 @@ fn a_tool_is_called_through_the_gate() {
     assert_eq!(audit["audit"][0]["action"], "call_tool", "{audit:#}");
     home.stn(&["audit", "verify"]).done();
 }
+
+#[test]
+fn a_server_that_a_second_file_defines_too_is_deleted_with_a_word_of_it() {
+    let home = Home::with_init();
+    let entry = r#"{"mcpServers": {"git": {"command": "x"}}}"#;
+    home.write("environments/default/mcp-servers/a.json", entry);
+    home.write("environments/default/mcp-servers/b.json", entry);
+    home.stn(&["sync", "--quiet", "--no-discover"]);
+    home.stn(&["mcp", "delete", "git"]).is(&expect![[r#"
+        --- stderr
+        Server 1 `git` of environment `default` would go with 0 tools.
+          its file environments/default/mcp-servers/a.json would go too
+          environments/default/mcp-servers/b.json defines a `git` too: the next sync puts that one in its place, as server 1
+        error: nobody can be asked: delete server `git`?
+        hint: say yes with `--yes`
+        --- exit 1
+    "#]]);
+}

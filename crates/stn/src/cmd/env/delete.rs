@@ -49,7 +49,12 @@ fn told(plan: &EnvironmentDetails) -> Vec<String> {
     row("server", &plan.servers);
     row("variable", &plan.variables);
     if let Some(folder) = plan.folder.as_ref().filter(|_| plan.environment.origin == Origin::File) {
-        lines.push(format!("  the folder {} with {}", folder.display(), plural(plan.files.len(), "file")));
+        lines.push(match std::fs::read_link(folder) {
+            Ok(target) => {
+                format!("  the link {}; the files in {} would stay", folder.display(), target.display())
+            }
+            Err(_) => format!("  the folder {} with {}", folder.display(), plural(plan.files.len(), "file")),
+        });
         lines.extend(plan.files.iter().take(FILES_NAMED_MAX).map(|file| format!("    {file}")));
         if let Some(more) = plan.files.len().checked_sub(FILES_NAMED_MAX).filter(|more| *more > 0) {
             lines.push(format!("    and {more} more"));

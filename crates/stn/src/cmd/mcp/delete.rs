@@ -49,6 +49,12 @@ fn told(plan: &ServerDeletion) -> Vec<String> {
         true => format!("  its file {} would go too", plan.path),
         false => format!("  {} would stay with its other servers", plan.path),
     });
+    if let [other, ..] = &plan.also_in[..] {
+        lines.push(format!(
+            "  {other} defines a `{}` too: the next sync puts that one in its place, as server {}",
+            server.name, server.id
+        ));
+    }
     if !plan.granted_to.is_empty() {
         lines.push(format!(
             "  used by {}, whose grants would have nothing behind them",
