@@ -180,3 +180,20 @@ fn a_server_that_a_second_file_defines_too_is_deleted_with_a_word_of_it() {
         --- exit 1
     "#]]);
 }
+
+#[test]
+fn a_secret_that_is_written_into_a_server_file_is_warned_of() {
+    let home = Home::with_init();
+    let add = ["mcp", "add", "tok", "--no-discover", "--env-var", "TOKEN=ghp_plainsecret"];
+    let said = home
+        .stn(&[&add[..], &["--env-var", "LOG_LEVEL=debug", "--env-var", "KEY={{ .KEY }}", "npx"]].concat());
+    said.is(&expect![[r#"
+        Added server 1 `tok` to environment `default`.
+          file  environments/default/mcp-servers/tok.json
+        --- stderr
+        warning: the value of `TOKEN` stands in environments/default/mcp-servers/tok.json, for everybody who can read that file
+        hint: if it is a secret, write `{{ .TOKEN }}` there and set it with `stn variables set TOKEN --env default`
+        hint: list its tools with `stn mcp sync tok --env default`
+    "#]]);
+    assert!(!said.shown().contains("ghp_"), "{}", said.shown());
+}

@@ -8,6 +8,7 @@ use crate::out::Tone;
 use crate::problems;
 use crate::session::Session;
 use serde_json::{Map, Value, json};
+use station_core::{EnvironmentName, is_plain};
 use station_engine::{EnvironmentRef, NewServer, ServerRef, Station};
 use station_server::wire;
 
@@ -72,6 +73,7 @@ impl Args {
         for problem in &added.problems {
             problems::tell(session.out, &session.settings.root(), problem);
         }
+        self.warn_of_secrets(session, &added.path, &environment);
         let server = ServerRef::Id(added.server.id);
         if !session.out.is_json() {
             let text =
@@ -97,6 +99,25 @@ impl Args {
             session.out.json(&wire::ServerView::from(&view))?;
         }
         told(session, &discovery)
+    }
+
+    /// Says which values stand in the file as they are although they may be secrets.
+    fn warn_of_secrets(&self, session: &Session<'_>, path: &str, environment: &EnvironmentName) {
+        let entry = self.entry();
+        let maps = ["env", "headers"].iter().filter_map(|key| entry[*key].as_object());
+        for (name, value) in maps.flatten() {
+            let Some(value) = value.as_str() else { continue };
+            if value.is_empty() || value.contains("{{") || is_plain(name, value) {
+                continue;
+            }
+            session.out.warning(&format!(
+                "the value of `{name}` stands in {path}, for everybody who can read that file"
+            ));
+            let variable: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+            session.out.hint(&format!(
+                "if it is a secret, write `{{{{ .{variable} }}}}` there and set it with `stn variables set {variable} --env {environment}`"
+            ));
+        }
     }
 
     fn entry(&self) -> Value {
