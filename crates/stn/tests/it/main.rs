@@ -18,6 +18,7 @@ mod context;
 mod demo;
 mod doctor;
 mod env;
+mod errors;
 mod exit;
 mod forks;
 mod gateway;
