@@ -112,7 +112,7 @@ fn a_name_of_digits_alone_is_refused_where_something_is_made() {
         --- exit 1
     "#]]);
     home.write("environments/2024/agents/helper.prompt", "---\nmodel: offline\n---\nYou help.\n");
-    home.server("default", "7", &[]);
+    home.write("environments/default/mcp-servers/7.json", r#"{"mcpServers":{"7":{"command":"x"}}}"#);
     let said = home.stn(&["sync"]);
     said.is(&expect![[r#"
         Environment `default`: nothing to change, 0 definitions up to date.
@@ -120,7 +120,7 @@ fn a_name_of_digits_alone_is_refused_where_something_is_made() {
         warning: environments/2024: this folder is passed over: `2024` cannot be the name of an environment
         hint: a name of digits alone would be read as an id: add a letter
         environments/default/mcp-servers/7.json:1:16: `7` cannot be the name of a server: digits alone would be read as an id
-          1 | {"mcpServers":{"7":{"command":"*************************************************","args":[]}}}
+          1 | {"mcpServers":{"7":{"command":"*"}}}
             |                ^
         hint: give it another name, with a letter in it
         --- exit 4
