@@ -17,6 +17,7 @@ mod error;
 pub mod file;
 pub mod grant;
 mod id;
+pub mod json;
 pub mod lock;
 pub mod looking;
 pub mod near;

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Longest wait before a cut stream is taken up again that a server can ask for.
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// What may stand before the first line of a stream, and is none of it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// An event.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Event {
@@ -29,6 +32,8 @@ pub struct Reader {
     open: Event,
     has_data: bool,
     after_return: bool,
+    /// Whether no line of this stream has ended yet.
+    at_start: bool,
     /// The last id that was told: from where a cut stream goes on.
     pub last_id: Option<String>,
     /// How long the server wants to be left alone before its stream is taken up again.
@@ -45,6 +50,7 @@ impl Reader {
             open: Event::default(),
             has_data: false,
             after_return: false,
+            at_start: true,
             last_id: None,
             retry: None,
         }
@@ -86,10 +92,14 @@ impl Reader {
         self.open = Event::default();
         self.has_data = false;
         self.after_return = false;
+        self.at_start = true;
     }
 
     fn end_line(&mut self) -> Option<Event> {
-        let line = std::mem::take(&mut self.line);
+        let mut line = std::mem::take(&mut self.line);
+        if std::mem::take(&mut self.at_start) && line.starts_with(BYTE_ORDER_MARK) {
+            line.drain(..BYTE_ORDER_MARK.len());
+        }
         if line.is_empty() {
             let event = std::mem::take(&mut self.open);
             return std::mem::take(&mut self.has_data).then_some(event);
@@ -152,6 +162,17 @@ mod tests {
         check("data: Größe 🦀\n\nevent: x\n\n", &["=Größe 🦀"], None);
         check("id: a\n\nid: b\0c\n\nodd\n\n", &[], Some("a"));
         check("", &[], None);
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_first_event_hides_nothing() {
+        check("\u{feff}data: a\n\n\u{feff}data: b\n\n", &["=a"], None);
+        check("\u{feff}\u{feff}data: a\n\n", &[], None);
+        check("\u{feff}\ndata: a\n\n", &["=a"], None);
+        let mut reader = Reader::new(BYTES_MAX);
+        assert_eq!(reader.push(b"data: begun\n").unwrap(), []);
+        reader.cut();
+        assert_eq!(reader.push("\u{feff}data: anew\n\n".as_bytes()).unwrap()[0].data, b"anew");
     }
 
     #[test]

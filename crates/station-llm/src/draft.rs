@@ -6,7 +6,7 @@
 use crate::choose::Endpoint;
 use crate::failure::{self, Failed};
 use serde_json::Value;
-use station_core::{Answer, Stop, Thinking, Thought, ToolCall, Usage};
+use station_core::{Answer, Stop, Thinking, Thought, ToolCall, Usage, json};
 use std::collections::BTreeSet;
 
 /// Most bytes of one answer, calls included: far above any model's output limit.
@@ -46,7 +46,7 @@ impl Draft {
         if self.bytes > ANSWER_BYTES_MAX {
             return Err(failure::garbled(endpoint, "answered more than any answer is long").for_good());
         }
-        serde_json::from_str(data).map_err(|_| failure::garbled(endpoint, "sent something that is not JSON"))
+        json::read(data.as_bytes()).map_err(|_| failure::garbled(endpoint, "sent something that is not JSON"))
     }
 
     /// The model's name as the provider says it.
