@@ -1,24 +1,50 @@
 //! From the protocol's words to ours: results of calls, and the entries of lists.
 //!
 //! Results become text, because text is what a model reads and a journal keeps; what is not text is named, not shown.
-//! Entries are read leniently, field by field: one tool that is badly described must not hide its siblings.
+//! Both are read leniently, field by field: one block that is badly written must not take the others of its result with
+//! it, nor one tool that is badly described hide its siblings. What a server says in place of a result is ours to show,
+//! so it is shown without secrets; an ordinary result is the tool's own and stays as it is.
 
 use crate::CallEnd;
-use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
-use serde_json::Value;
+use rmcp::model::CallToolResult;
+use serde_json::{Map, Value};
 use station_core::discovery::{DiscoveredPrompt, DiscoveredResource, DiscoveredTool};
-use station_core::{Annotations, Image};
+use station_core::{Annotations, Image, Redaction};
+use std::collections::HashSet;
 
-/// What a tool call returned, within `bytes_max`.
-pub(crate) fn result(result: CallToolResult, bytes_max: u64) -> CallEnd {
+/// Longest name of a kind of content that is told: those of the protocol are words.
+const KIND_BYTES_MAX: usize = 40;
+
+/// Whether this can only be the result of a tool call. One that asks for input, or puts the call off, says so.
+pub(crate) fn is_result(result: &Value) -> bool {
+    let has = |field: &str| result.get(field).is_some();
+    let is_whole = !matches!(result["resultType"].as_str(), Some("input_required" | "task"));
+    is_whole && (has("content") || has("structuredContent") || (has("isError") && !has("tools")))
+}
+
+/// A result as it was said, in the only wrapping that rmcp hands on unread: it refuses a whole result for one odd block,
+/// and takes one with a field too many for the answer to another request.
+pub(crate) fn enclosed(result: Value) -> CallToolResult {
+    let mut enclosing = CallToolResult::default();
+    enclosing.structured_content = Some(result);
+    enclosing
+}
+
+/// What a tool call returned, within `bytes_max`; without secrets where it says that it failed.
+pub(crate) fn result(enclosing: CallToolResult, bytes_max: u64, redaction: &Redaction) -> CallEnd {
+    let answer = enclosing.structured_content.unwrap_or_default();
+    let is_error = is_yes(&answer["isError"]);
     let mut images = Images::within(bytes_max);
-    let blocks: Vec<String> = result.content.iter().map(|it| block(it, &mut images)).collect();
-    let text = match &result.structured_content {
+    let blocks: Vec<String> = blocks(&answer["content"]).iter().map(|it| block(it, &mut images)).collect();
+    let structured = answer.get("structuredContent").filter(|it| !it.is_null()).cloned();
+    let structured = structured.map(|it| if is_error { redacted(it, redaction) } else { it });
+    let text = match &structured {
         Some(structured) if blocks.is_empty() => structured.to_string(),
+        _ if is_error => redaction.apply(&blocks.join("\n")),
         _ => blocks.join("\n"),
     };
     let (text, mut cut_bytes) = cut(text, bytes_max);
-    let structured = result.structured_content.filter(|structured| {
+    let structured = structured.filter(|structured| {
         let bytes = structured.to_string().len() as u64;
         let kept = bytes <= bytes_max;
         if !kept && !blocks.is_empty() {
@@ -26,14 +52,31 @@ pub(crate) fn result(result: CallToolResult, bytes_max: u64) -> CallEnd {
         }
         kept
     });
-    let is_error = result.is_error.unwrap_or(false);
     CallEnd::Returned { text, structured, is_error, cut_bytes, images: images.kept }
 }
 
-/// What a server says in place of a result, within `bytes_max`.
-pub(crate) fn error(text: String, bytes_max: u64) -> CallEnd {
-    let (text, cut_bytes) = cut(text, bytes_max);
+/// What a server says in place of a result, without secrets and within `bytes_max`.
+pub(crate) fn error(text: &str, bytes_max: u64, redaction: &Redaction) -> CallEnd {
+    let (text, cut_bytes) = cut(redaction.apply(text), bytes_max);
     CallEnd::Returned { text, structured: None, is_error: true, cut_bytes, images: Vec::new() }
+}
+
+/// `value` without secrets, wherever they stand in it.
+fn redacted(value: Value, redaction: &Redaction) -> Value {
+    match value {
+        Value::String(text) => Value::String(redaction.apply(&text)),
+        Value::Array(list) => list.into_iter().map(|it| redacted(it, redaction)).collect(),
+        Value::Object(members) => {
+            let clean = |(name, value): (String, Value)| (redaction.apply(&name), redacted(value, redaction));
+            Value::Object(members.into_iter().map(clean).collect::<Map<_, _>>())
+        }
+        other => other,
+    }
+}
+
+/// A mark as it is written; some write it as a word.
+fn is_yes(value: &Value) -> bool {
+    value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(|word| word.eq_ignore_ascii_case("true")))
 }
 
 /// Images that go to the model beside the text.
@@ -65,27 +108,47 @@ impl Images {
     }
 }
 
+/// The blocks of a result; one alone counts, too.
+fn blocks(content: &Value) -> &[Value] {
+    match content {
+        Value::Array(blocks) => blocks,
+        Value::Null => &[],
+        other => std::slice::from_ref(other),
+    }
+}
+
 /// One block of a result as text.
-fn block(block: &ContentBlock, images: &mut Images) -> String {
-    match block {
-        ContentBlock::Text(text) => text.text.clone(),
-        ContentBlock::Image(image) if images.keep(&image.mime_type, &image.data) => {
-            format!("[image {}, {} bytes]", image.mime_type, bytes_of(&image.data))
+fn block(block: &Value, images: &mut Images) -> String {
+    let kind = block["type"].as_str().unwrap_or_default();
+    let (mime, data) = (block["mimeType"].as_str(), text(block, "data"));
+    match kind {
+        "text" if block["text"].is_string() => text(block, "text"),
+        "image" => match mime.filter(|mime| images.keep(mime, &data)) {
+            Some(mime) => format!("[image {mime}, {} bytes]", bytes_of(&data)),
+            None => not_shown("image", mime, &data),
+        },
+        "audio" => not_shown("audio", mime, &data),
+        "resource_link" => {
+            let words: Vec<&str> =
+                [&block["uri"], &block["name"]].into_iter().filter_map(Value::as_str).collect();
+            let description = block["description"].as_str().map(|it| format!(": {it}")).unwrap_or_default();
+            format!("[{}{description}]", [&["resource"], &words[..]].concat().join(" "))
         }
-        ContentBlock::Image(image) => not_shown("image", Some(&image.mime_type), &image.data),
-        ContentBlock::Audio(audio) => not_shown("audio", Some(&audio.mime_type), &audio.data),
-        ContentBlock::ResourceLink(link) => match &link.description {
-            Some(description) => format!("[resource {} {}: {description}]", link.uri, link.name),
-            None => format!("[resource {} {}]", link.uri, link.name),
-        },
-        ContentBlock::Resource(embedded) => match &embedded.resource {
-            ResourceContents::TextResourceContents { uri, text, .. } => format!("[resource {uri}]\n{text}"),
-            ResourceContents::BlobResourceContents { uri, mime_type, blob, .. } => {
-                not_shown(&format!("resource {uri}"), mime_type.as_deref(), blob)
-            }
-            _ => "[a resource of an unknown kind, not shown]".to_owned(),
-        },
-        _ => "[content of an unknown kind, not shown]".to_owned(),
+        "resource" => embedded(&block["resource"]),
+        _ if block.is_string() => block.as_str().unwrap_or_default().to_owned(),
+        "" | "text" => "[content of an unknown kind, not shown]".to_owned(),
+        other if other.len() > KIND_BYTES_MAX => "[content of an unknown kind, not shown]".to_owned(),
+        other => format!("[content of the kind `{other}`, not shown]"),
+    }
+}
+
+/// What a result has of a resource in itself.
+fn embedded(resource: &Value) -> String {
+    let what = resource["uri"].as_str().map_or("resource".to_owned(), |uri| format!("resource {uri}"));
+    match (resource["text"].as_str(), resource["blob"].as_str()) {
+        (Some(text), _) => format!("[{what}]\n{text}"),
+        (None, Some(blob)) => not_shown(&what, resource["mimeType"].as_str(), blob),
+        (None, None) => format!("[{what}, not shown: it has neither text nor data]"),
     }
 }
 
@@ -114,8 +177,14 @@ fn cut(mut text: String, bytes_max: u64) -> (String, u64) {
     (text, cut)
 }
 
+/// The tools of a list. Of several with one name only the first can be meant by it.
+pub(crate) fn tools(entries: &[Value]) -> Vec<DiscoveredTool> {
+    let mut names = HashSet::new();
+    entries.iter().filter_map(tool).filter(|tool| names.insert(tool.name.clone())).collect()
+}
+
 /// A tool of a list; `None` where it has no name to call it by.
-pub(crate) fn tool(entry: &Value) -> Option<DiscoveredTool> {
+fn tool(entry: &Value) -> Option<DiscoveredTool> {
     let hints = entry.get("annotations").cloned().unwrap_or_default();
     let hint = |name: &str| hints.get(name).and_then(Value::as_bool);
     let title = entry.get("title").or_else(|| hints.get("title"));
@@ -186,7 +255,6 @@ mod tests {
     #[test]
     fn a_result_is_text_within_its_limit() {
         let check = |answer: Value, bytes_max: u64, text: &str, structured: Option<Value>, cut_bytes: u64| {
-            let answer: CallToolResult = serde_json::from_value(answer).unwrap();
             let expected = CallEnd::Returned {
                 text: text.to_owned(),
                 structured,
@@ -194,7 +262,7 @@ mod tests {
                 cut_bytes,
                 images: Vec::new(),
             };
-            assert_eq!(result(answer, bytes_max), expected);
+            assert_eq!(result(enclosed(answer), bytes_max, &Redaction::default()), expected);
         };
         let text = |text: &str| json!({ "content": [{ "type": "text", "text": text }] });
         check(text("short"), 5, "short", None, 0);
@@ -221,10 +289,103 @@ mod tests {
     }
 
     #[test]
+    fn one_odd_block_hides_none_of_its_neighbours() {
+        let check = |odd: Value, expected: &str| {
+            let content = json!([{ "type": "text", "text": "IMPORTANT" }, odd]);
+            let answer = json!({ "content": content, "resultType": "done", "tools": [] });
+            assert!(is_result(&answer));
+            let end = result(enclosed(answer), 1000, &Redaction::default());
+            let CallEnd::Returned { text, is_error: false, .. } = end else { panic!("{odd}: {end:?}") };
+            assert_eq!(text, format!("IMPORTANT\n{expected}"), "{odd}");
+        };
+        const UNKNOWN: &str = "[content of an unknown kind, not shown]";
+        check(json!({ "type": "video", "data": "AAAA" }), "[content of the kind `video`, not shown]");
+        check(json!({ "type": "x".repeat(1000) }), UNKNOWN);
+        check(json!({ "type": "text" }), UNKNOWN);
+        check(json!({ "type": "text", "text": 7 }), UNKNOWN);
+        check(json!({ "type": 7 }), UNKNOWN);
+        check(json!(null), UNKNOWN);
+        check(json!("plain"), "plain");
+        check(json!({ "type": "image", "data": "AAAA" }), "[image, 3 bytes, not shown]");
+        check(json!({ "type": "image", "mimeType": "image/png" }), "[image image/png, 0 bytes, not shown]");
+        check(
+            json!({ "type": "resource", "resource": { "uri": "f://x" } }),
+            "[resource f://x, not shown: it has neither text nor data]",
+        );
+        check(json!({ "type": "resource" }), "[resource, not shown: it has neither text nor data]");
+        check(json!({ "type": "resource", "resource": { "text": "t" } }), "[resource]\nt");
+        check(json!({ "type": "resource_link", "uri": "f://x" }), "[resource f://x]");
+        check(json!({ "type": "resource_link", "name": "n", "description": "d" }), "[resource n: d]");
+        let annotations = json!({ "audience": ["robot"], "priority": "high" });
+        check(json!({ "type": "text", "text": "noted", "annotations": annotations }), "noted");
+    }
+
+    #[test]
+    fn what_says_that_it_failed_is_heard_however_it_says_so() {
+        for (said, is_error) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!("false"), false),
+            (json!(null), false),
+            (json!(1), false),
+        ] {
+            let answer = json!({ "content": { "type": "text", "text": "x" }, "isError": said });
+            let end = result(enclosed(answer), 1000, &Redaction::default());
+            let expected = CallEnd::Returned {
+                text: "x".to_owned(),
+                structured: None,
+                is_error,
+                cut_bytes: 0,
+                images: Vec::new(),
+            };
+            assert_eq!(end, expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_result_is_told_from_other_answers() {
+        for (answer, expected) in [
+            (json!({ "content": [] }), true),
+            (json!({ "structuredContent": 1, "resources": [] }), true),
+            (json!({ "isError": true }), true),
+            (json!({ "tools": [], "isError": false }), false),
+            (json!({ "resultType": "input_required", "content": [] }), false),
+            (json!({ "resultType": "task", "content": [] }), false),
+            (json!({}), false),
+            (json!(7), false),
+        ] {
+            assert_eq!(is_result(&answer), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn an_error_tells_no_secret_and_a_result_is_the_tools_own() {
+        let redaction = Redaction::of(["Bearer hushhush123", "hushhush123"]);
+        let said = |is_error: bool, bytes_max: u64| {
+            let content = json!([{ "type": "text", "text": "bad header Bearer hushhush123" }]);
+            let structured = json!({ "header": ["hushhush123"] });
+            let answer = json!({ "content": content, "structuredContent": structured, "isError": is_error });
+            match result(enclosed(answer), bytes_max, &redaction) {
+                CallEnd::Returned { text, structured, .. } => {
+                    (text, structured.map(|it| it.to_string()).unwrap_or_default())
+                }
+                end => panic!("{end:?}"),
+            }
+        };
+        let row = |text: &str, structured: &str| (text.to_owned(), structured.to_owned());
+        assert_eq!(said(true, 100), row("bad header [secret]", r#"{"header":["[secret]"]}"#));
+        assert_eq!(said(false, 100), row("bad header Bearer hushhush123", r#"{"header":["hushhush123"]}"#));
+        // It is taken out before anything is cut, so no half of it is left.
+        assert_eq!(said(true, 15).0, "bad header [sec\n[cut: 4 more bytes]");
+        let end = error("bad header hushhush123", 100, &redaction);
+        assert!(matches!(end, CallEnd::Returned { text, .. } if text == "bad header [secret]"));
+    }
+
+    #[test]
     fn images_that_models_take_are_kept_beside_the_text() {
         let check = |mime: &str, data: &str, bytes_max: u64, expected: &str| {
             let answer = json!({ "content": [{ "type": "image", "mimeType": mime, "data": data }] });
-            let end = result(serde_json::from_value(answer).unwrap(), bytes_max);
+            let end = result(enclosed(answer), bytes_max, &Redaction::default());
             let CallEnd::Returned { text, images, .. } = end else { panic!("{end:?}") };
             let kept: String = images.iter().map(|it| format!(" + {} {}", it.mime, it.data)).collect();
             assert_eq!(text + &kept, expected, "{mime} {data}");
@@ -236,6 +397,15 @@ mod tests {
         check("image/png", "", 100, "[image image/png, 0 bytes, not shown]");
         let long = "A".repeat(104);
         check("image/png", &long, 100, "[image image/png, 78 bytes, not shown]");
+    }
+
+    #[test]
+    fn a_tool_that_is_listed_twice_is_one_tool() {
+        let entry = |name: &str, description: &str| json!({ "name": name, "description": description });
+        let listed = tools(&[entry("dup", "one"), entry("", "none"), entry("dup", "two"), entry("a", "")]);
+        let found: Vec<(&str, &str)> =
+            listed.iter().map(|tool| (tool.name.as_str(), tool.description.as_str())).collect();
+        assert_eq!(found, [("dup", "one"), ("a", "")]);
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub enum CallEnd {
         text: String,
         /// The structured result, where there is one and it is within the limit.
         structured: Option<Value>,
-        /// Whether the tool, or the server in its place, says that it failed.
+        /// Whether the tool, or the server in its place, says that it failed. Then the definition's secrets are taken
+        /// out of what it says; what else a tool returns is its own, and stays as it is.
         is_error: bool,
         /// Bytes of the result that were left out.
         cut_bytes: u64,
@@ -73,9 +74,7 @@ impl Connection {
         }
         match answer {
             Ok(Ok(response)) => self.answered(response),
-            Ok(Err(ServiceError::McpError(error))) => {
-                convert::error(error.message.into_owned(), self.inner.output_bytes_max)
-            }
+            Ok(Err(ServiceError::McpError(error))) => self.failed(&error.message),
             Ok(Err(ServiceError::TransportSend(_) | ServiceError::TransportClosed)) => {
                 if settled.begun {
                     self.lost().await
@@ -99,7 +98,9 @@ impl Connection {
 
     fn answered(&self, response: CallToolResponse) -> CallEnd {
         match response {
-            CallToolResponse::Complete(result) => convert::result(result, self.inner.output_bytes_max),
+            CallToolResponse::Complete(result) => {
+                convert::result(result, self.inner.output_bytes_max, &self.inner.redaction)
+            }
             CallToolResponse::InputRequired(_) => self.failed(
                 "the tool asks for input from a person, which Station cannot give yet; it did not finish",
             ),
@@ -109,7 +110,7 @@ impl Connection {
     }
 
     fn failed(&self, sentence: &str) -> CallEnd {
-        convert::error(sentence.to_owned(), self.inner.output_bytes_max)
+        convert::error(sentence, self.inner.output_bytes_max, &self.inner.redaction)
     }
 
     async fn lost(&self) -> CallEnd {

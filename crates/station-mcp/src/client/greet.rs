@@ -156,6 +156,7 @@ pub(super) fn connected(
         server: launch.server.clone(),
         era,
         output_bytes_max: launch.output_bytes_max,
+        redaction: launch.definition.redaction(),
         peer,
         changed,
         traffic,

@@ -90,7 +90,7 @@ impl Connection {
             if prompts { self.entries(List::Prompts, deadline, timeout).await? } else { Vec::new() };
         Ok(Discovery {
             era: self.inner.era,
-            tools: tools.iter().filter_map(convert::tool).collect(),
+            tools: convert::tools(&tools),
             resources: resource_entries(&found, ResourceKind::Resource)
                 .chain(resource_entries(&templates, ResourceKind::Template))
                 .collect(),

@@ -3,10 +3,18 @@
 //! Read leniently, because one thing that cannot be understood must not take its neighbours with it: text is passed
 //! over, a batch is taken apart, and an answer that makes no sense becomes an error for whoever waits for it.
 
-use rmcp::model::{
-    ErrorCode, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerNotification,
-};
+use super::skim;
+use crate::convert;
+use rmcp::model::{ErrorCode, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerResult};
 use serde_json::Value;
+use station_core::json;
+
+/// Progress and log messages: nobody here listens to them, and a server may send millions. Passed over where they are
+/// read, they cost nothing but the reading.
+const CHATTER: [&str; 2] = ["notifications/progress", "notifications/message"];
+
+/// What some programs write before all else; a reader may pass over it (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Bytes of one message. A tool that returns more than this returns a file, not an answer.
 pub(super) const BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -14,51 +22,62 @@ pub(super) const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The messages in a line: mostly one, several in a batch, none where the line is not of the protocol.
 pub(super) fn messages(line: &[u8]) -> Vec<ServerJsonRpcMessage> {
     let line = line.trim_ascii();
+    let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     if !matches!(line.first(), Some(b'{' | b'[')) {
         if !line.is_empty() {
             tracing::debug!(bytes = line.len(), "a server printed text among its messages");
         }
         return Vec::new();
     }
-    if let Ok(message) = serde_json::from_slice(line) {
-        return Vec::from_iter((!is_chatter(&message)).then_some(message));
-    }
-    // What is not UTF-8 is shown with replacement characters: an answer with a broken letter is an answer.
-    match serde_json::from_str(&String::from_utf8_lossy(line)) {
+    match json::read(line) {
         Ok(Value::Array(batch)) => batch.into_iter().filter_map(message).collect(),
         Ok(value) => message(value).into_iter().collect(),
-        Err(_) => Vec::new(),
+        // What cannot be read of one must not take the others of its batch with it.
+        Err(_) if line.starts_with(b"[") => skim::pieces(line).into_iter().filter_map(one).collect(),
+        Err(error) => unreadable(line, &error).into_iter().collect(),
     }
 }
 
+/// A message of a batch.
+fn one(piece: &[u8]) -> Option<ServerJsonRpcMessage> {
+    match json::read(piece) {
+        Ok(value) => message(value),
+        Err(error) => unreadable(piece, &error),
+    }
+}
+
+/// What is said in place of an answer that cannot be read, to whoever waits for it.
+fn unreadable(text: &[u8], error: &serde_json::Error) -> Option<ServerJsonRpcMessage> {
+    tracing::debug!(%error, bytes = text.len(), "a server's message could not be read");
+    let id = skim::answered(text)?;
+    Some(in_place_of_answer(id, &format!("the answer could not be read: {error}")))
+}
+
 /// One message; an answer that cannot be understood becomes an error answer, so that nobody waits for it in vain.
-fn message(value: Value) -> Option<ServerJsonRpcMessage> {
+fn message(mut value: Value) -> Option<ServerJsonRpcMessage> {
+    if value.get("method").and_then(Value::as_str).is_some_and(|method| CHATTER.contains(&method)) {
+        return None;
+    }
     let id = value.get("id").cloned();
     let is_answer =
         value.get("method").is_none() && (value.get("result").is_some() || value.get("error").is_some());
+    if is_answer && value.get("result").is_some_and(convert::is_result) {
+        let id = serde_json::from_value::<RequestId>(id?).ok()?;
+        let result = convert::enclosed(value["result"].take());
+        return Some(JsonRpcMessage::response(ServerResult::CallToolResult(result), id));
+    }
     match serde_json::from_value(value) {
-        Ok(message) => (!is_chatter(&message)).then_some(message),
+        Ok(message) => Some(message),
         Err(error) if is_answer => {
             let id = serde_json::from_value::<RequestId>(id?).ok()?;
             tracing::debug!(%error, "a server's answer could not be read");
-            let data = ErrorData::new(ErrorCode::INTERNAL_ERROR, "the answer could not be read", None);
-            Some(JsonRpcMessage::error(data, Some(id)))
+            Some(in_place_of_answer(id, "the answer could not be read"))
         }
         Err(error) => {
             tracing::debug!(%error, "a server's message could not be read");
             None
         }
     }
-}
-
-/// Progress and log messages: nobody here listens to them, and a server may send millions. Passed over where they are
-/// read, they cost nothing but the reading.
-fn is_chatter(message: &ServerJsonRpcMessage) -> bool {
-    let JsonRpcMessage::Notification(it) = message else { return false };
-    matches!(
-        it.notification,
-        ServerNotification::ProgressNotification(_) | ServerNotification::LoggingMessageNotification(_)
-    )
 }
 
 /// An answer of ours in place of one that will not come, so that nobody waits for it.
@@ -101,6 +120,30 @@ mod tests {
         let line = [&br#"{"jsonrpc":"2.0","id":1,"result":{"x":"a"#[..], b"\xff", br#"b"}}"#].concat();
         let found = messages(&line);
         assert_eq!(serde_json::to_value(&found[0]).unwrap()["result"]["x"], "a\u{fffd}b");
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_told_at_once() {
+        let check = |line: &str, id: u32, why: &str| {
+            let found = messages(line.as_bytes());
+            let [JsonRpcMessage::Error(error)] = &found[..] else { panic!("{line}: {found:?}") };
+            assert_eq!(error.id, Some(RequestId::Number(id.into())), "{line}");
+            assert_eq!(error.error.message, format!("the answer could not be read: {why}"), "{line}");
+        };
+        check(
+            r#"{"id":1,"jsonrpc":"2.0","result":{"x":1e999}}"#,
+            1,
+            "number out of range at line 1 column 43",
+        );
+        let deep = format!(r#"{{"id":2,"result":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        check(&deep, 2, "recursion limit exceeded at line 1 column 144");
+        // Nothing else of its batch is lost.
+        let batch =
+            r#"[{"jsonrpc":"2.0","id":1,"result":1e999},{"jsonrpc":"2.0","id":2,"result":{"tools":[]}}]"#;
+        assert_eq!(messages(batch.as_bytes()).len(), 2);
+        let doubled = r#"{"jsonrpc":"2.0","id":1,"id":2,"result":{}}"#;
+        assert_eq!(messages(doubled.as_bytes()).len(), 1);
+        assert_eq!(messages("\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}".as_bytes()).len(), 1);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod list;
 mod messages;
 mod ping;
 mod remote;
+mod skim;
 mod stderr;
 mod stdio;
 mod traffic;
@@ -24,7 +25,7 @@ pub use call::CallEnd;
 use handler::Handler;
 use rmcp::RoleClient;
 use rmcp::service::{Peer, RunningService};
-use station_core::{Definition, Era, Transport};
+use station_core::{Definition, Era, Redaction, Transport};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -98,6 +99,8 @@ struct Inner {
     server: String,
     era: Era,
     output_bytes_max: u64,
+    /// Takes the definition's secrets out of errors.
+    redaction: Redaction,
     peer: Peer<RoleClient>,
     changed: watch::Sender<u64>,
     traffic: Arc<traffic::Traffic>,

@@ -113,6 +113,13 @@ impl Traffic {
         }
     }
 
+    /// The server has said, for the reason in `words`, that it did not so much as look at this call: whatever was written
+    /// of it, it was not sent.
+    pub(super) fn turn_away(&self, effect: &str, words: String) {
+        self.unbegin(effect);
+        self.lose(effect, words);
+    }
+
     fn calls(&self) -> MutexGuard<'_, HashMap<String, Sending>> {
         self.calls.lock().expect("nobody panics while holding the calls")
     }
@@ -168,6 +175,11 @@ mod tests {
         traffic.lose("a", "went away".to_owned());
         let settled = Settled { begun: true, lost: Some("went away".to_owned()) };
         assert_eq!(ticket.withdraw(), settled, "from here on the outcome is unknown");
+        let ticket = traffic.admit("a");
+        assert!(traffic.begin("a"));
+        traffic.turn_away("a", "forgot us".to_owned());
+        let settled = Settled { begun: false, lost: Some("forgot us".to_owned()) };
+        assert_eq!(ticket.withdraw(), settled, "it may be sent once more");
         drop(traffic.admit("a"));
         assert!(!traffic.begin("a"), "a dropped call is not written");
     }

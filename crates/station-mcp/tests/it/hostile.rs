@@ -3,6 +3,7 @@
 
 use crate::{Scene, call, nothing, text};
 use serde_json::{Value, json};
+use station_core::Definition;
 use station_mcp::CallEnd;
 
 #[tokio::test]
@@ -60,6 +61,61 @@ async fn a_server_that_asks_back_is_answered_politely() {
         let told = text(&connection, "ask", json!({ "method": method })).await;
         let answer: Value = serde_json::from_str(&told).unwrap();
         assert_eq!(answer.pointer(path), Some(&expected), "{method}: {answer}");
+    }
+    connection.close().await;
+}
+
+/// Answers that JSON's grammar allows and a strict reader does not take, and what is told of each.
+pub(crate) fn odd_answers() -> Vec<(String, &'static str)> {
+    let result = |result: &str| format!(r#"{{"jsonrpc":"2.0","id":$ID,"result":{result}}}"#);
+    let structured = |value: &str| result(&format!(r#"{{"content":[],"structuredContent":{value}}}"#));
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    vec![
+        (result(r#"{"content":[{"type":"text","text":"a\ud83d"}]}"#), "a\u{fffd}"),
+        (structured("1e999"), "the answer could not be read: number out of range"),
+        (structured(&deep), "the answer could not be read: recursion limit exceeded"),
+        (r#"{"jsonrpc":"2.0","id":0,"id":$ID,"result":{"content":[]}}"#.to_owned(), ""),
+        (
+            result(r#"{"content":[{"type":"text","text":"IMPORTANT"},{"type":"image"},null]}"#),
+            "IMPORTANT\n[image",
+        ),
+        (result(r#"{"content":[{"type":"text","text":"fine"}],"isError":"false","tools":[]}"#), "fine"),
+        (result("{}"), ""),
+        (result("7"), "the server's answer is not the result of a tool call"),
+    ]
+}
+
+#[tokio::test]
+async fn an_odd_answer_is_read_as_far_as_it_can_be_and_never_waited_for() {
+    for era in ["legacy", "modern"] {
+        let scene = Scene::new(&["--era", era]);
+        let connection = scene.connect().await;
+        for (answer, expected) in odd_answers() {
+            let end = call(&connection, "say", json!({ "answer": answer })).await;
+            let CallEnd::Returned { text, .. } = end else { panic!("{answer:.200}: {end:?}") };
+            assert!(
+                text.starts_with(expected) && text.is_empty() == expected.is_empty(),
+                "{answer:.200}: {text}"
+            );
+        }
+        connection.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_complains_of_its_key_tells_nobody_what_it_is() {
+    let mut scene = Scene::new(&[]);
+    if let Definition::Stdio { env, .. } = &mut scene.launch.definition {
+        env.insert("TOKEN".to_owned(), "hushhush123".to_owned());
+    }
+    let connection = scene.connect().await;
+    for (as_result, expected) in
+        [(None, "bad key [secret]"), (Some(true), "bad key [secret]"), (Some(false), "bad key hushhush123")]
+    {
+        let end =
+            call(&connection, "tell_tale", json!({ "variable": "TOKEN", "as_result": as_result })).await;
+        let CallEnd::Returned { text, .. } = end else { panic!("{end:?}") };
+        assert_eq!(text, expected, "{as_result:?}");
     }
     connection.close().await;
 }

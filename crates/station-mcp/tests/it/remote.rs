@@ -1,5 +1,6 @@
 //! Remote servers: the client against a fake one over HTTP, in every era and transport, well-behaved and not.
 
+use crate::hostile::odd_answers;
 use crate::{PATIENCE, call, effect, lines, nothing, object, text, until};
 use serde_json::{Value, json};
 use station_core::run::Why;
@@ -205,13 +206,13 @@ async fn a_server_that_dies_in_the_middle_of_a_call_leaves_it_unknown_and_the_ne
 }
 
 #[tokio::test]
-async fn a_session_that_ended_refuses_the_call_and_is_not_used_again() {
+async fn a_call_that_met_a_forgotten_session_was_not_sent_and_the_session_is_not_used_again() {
     let far = Far::new(&["--era", "legacy", "--sessions"]);
     let connection = far.connect().await;
     std::fs::write(far.file("forget"), "").unwrap();
     let end = call(&connection, "write", json!({ "text": "x" })).await;
-    let CallEnd::Returned { text: told, is_error: true, .. } = end else { panic!("{end:?}") };
-    assert!(told.contains("its session had ended, and the request was not carried out"), "{told}");
+    let CallEnd::NotSent { sentence } = end else { panic!("{end:?}") };
+    assert!(sentence.ends_with("its session had ended, and the request was not carried out"), "{sentence}");
     assert!(connection.is_closed());
     let end = call(&connection, "write", json!({ "text": "x" })).await;
     assert_eq!(end, CallEnd::NotSent { sentence: "server `far` ended its session".to_owned() });
@@ -326,6 +327,24 @@ async fn a_remote_server_that_misbehaves_is_survived() {
         let end = call(&connection, "big", json!({ "bytes": 2_000_000 })).await;
         assert!(matches!(end, CallEnd::Returned { cut_bytes: 1_000_000, .. }), "the rest is left out");
         assert_eq!(text(&connection, "echo", json!({ "text": "on" })).await, "on");
+        connection.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_odd_answer_from_afar_is_read_as_far_as_it_can_be_and_never_waited_for() {
+    for reply in [&[][..], &["--reply-sse"]] {
+        let far = Far::new(&[&["--era", "modern"], reply].concat());
+        let connection = far.connect().await;
+        for mark in ["", "\u{feff}"] {
+            for (answer, expected) in odd_answers() {
+                let end = call(&connection, "say", json!({ "answer": format!("{mark}{answer}") })).await;
+                let CallEnd::Returned { text, .. } = end else { panic!("{answer:.200}: {end:?}") };
+                assert!(text.starts_with(expected), "{answer:.200}: {text}");
+            }
+        }
+        let end = call(&connection, "tell_tale", json!({ "header": "X-Key" })).await;
+        assert!(matches!(&end, CallEnd::Returned { text, .. } if text == "bad key [secret]"), "{end:?}");
         connection.close().await;
     }
 }

@@ -5,16 +5,24 @@ use super::target::explain;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Response, StatusCode};
 use rmcp::model::{ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage};
-use serde_json::Value;
+use station_core::json;
 
 /// The code of the protocol's own SDKs for what is wrong with a request before anybody reads it.
 const TRANSPORT_FAULT: i32 = -32000;
+
+/// The code of the protocol's own SDKs for a session that they do not know.
+const SESSION_FAULT: i64 = -32001;
+
+/// What is said of a session that a server does not know any more.
+const FORGOTTEN: &str = "its session had ended, and the request was not carried out";
 
 /// What a status that is no success says about a request.
 #[derive(Debug, PartialEq)]
 pub(super) enum Refusal {
     /// The server itself answered, with an error of the protocol.
     Answered(ErrorData),
+    /// The server does not know the session any more, and looked at nothing else: the same may be asked in a new one.
+    Forgotten(String),
     /// It was not taken, so it was not carried out.
     Declined {
         /// As the rest of a sentence that begins with the server's name.
@@ -29,6 +37,9 @@ pub(super) enum Refusal {
 /// Sorts a refusal. A status of the 4xx says that the request was not carried out, except those that say that time
 /// ran out; one of the 5xx may be a gateway's, behind which the server goes on working.
 pub(super) fn refusal(status: StatusCode, had_session: bool, kind: &Kind, body: &[u8]) -> Refusal {
+    if had_session && ends_session(status, body) && !is_answer_to(kind.id(), body) {
+        return Refusal::Forgotten(format!("{}: {FORGOTTEN}", words(status)));
+    }
     if let Some(error) = error_in(body) {
         return Refusal::Answered(error);
     }
@@ -39,9 +50,6 @@ pub(super) fn refusal(status: StatusCode, had_session: bool, kind: &Kind, body: 
     }
     let hint = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ": check the `headers` of its entry",
-        StatusCode::NOT_FOUND if had_session => {
-            ": its session had ended, and the request was not carried out; a new session is opened for the next one"
-        }
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => ": check the `url` of its entry",
         StatusCode::TOO_MANY_REQUESTS => ": it takes no more requests for now",
         _ => "",
@@ -59,6 +67,15 @@ pub(super) fn ends_session(status: StatusCode, body: &[u8]) -> bool {
     status == StatusCode::NOT_FOUND || (status == StatusCode::BAD_REQUEST && is_transports())
 }
 
+/// Whether `body` says which request it answers, and that is this one: then it was read, and may have been more than
+/// that. What refuses a request for its session alone cannot know its id, and names none, or one of its own making. The
+/// one exception is the code by which widespread servers say that they do not know the session.
+fn is_answer_to(id: Option<&RequestId>, body: &[u8]) -> bool {
+    let Ok(value) = json::read(body) else { return false };
+    let named = serde_json::from_value::<RequestId>(value["id"].clone()).ok();
+    named.is_some() && named.as_ref() == id && value["error"]["code"].as_i64() != Some(SESSION_FAULT)
+}
+
 /// A status, as the rest of a sentence that begins with the server's name.
 pub(super) fn words(status: StatusCode) -> String {
     format!("answered HTTP {status}").trim_end().to_owned()
@@ -67,8 +84,7 @@ pub(super) fn words(status: StatusCode) -> String {
 /// The error of the protocol in a body, whatever request it says it is for: what refuses a request before it is read
 /// cannot name it.
 fn error_in(body: &[u8]) -> Option<ErrorData> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    serde_json::from_value(value.get("error")?.clone()).ok()
+    serde_json::from_value(json::read(body).ok()?.get("error")?.clone()).ok()
 }
 
 /// The type of a body, without parameters; empty where it is not told.
@@ -138,6 +154,7 @@ mod tests {
                 Refusal::Declined { words, may_be_old } => {
                     format!("declined{}: {words}", if may_be_old { " (old?)" } else { "" })
                 }
+                Refusal::Forgotten(words) => format!("forgotten: {words}"),
                 Refusal::Lost(words) => format!("lost: {words}"),
             };
             assert_eq!(said, expected, "{status}");
@@ -150,8 +167,20 @@ mod tests {
             true,
             call(),
             "Session not found",
-            "declined: answered HTTP 404 Not Found: its session had ended, and the request was not carried out; a new session is opened for the next one",
+            "forgotten: answered HTTP 404 Not Found: its session had ended, and the request was not carried out",
         );
+        let forgotten = |status: u16, body: &str| {
+            let words = "its session had ended, and the request was not carried out";
+            let reason = StatusCode::from_u16(status).unwrap();
+            check(status, true, call(), body, &format!("forgotten: answered HTTP {reason}: {words}"));
+        };
+        forgotten(400, error);
+        forgotten(404, r#"{"jsonrpc":"2.0","id":"server-error","error":{"code":-32600,"message":"gone"}}"#);
+        forgotten(404, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"Session not found"}}"#);
+        // It names the request, so it has read it, and whatever came of that is its answer.
+        let named = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"half done"}}"#;
+        check(400, true, call(), named, "answered: half done");
+        check(404, true, call(), named, "answered: half done");
         check(
             401,
             false,

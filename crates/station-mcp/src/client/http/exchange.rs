@@ -10,7 +10,7 @@ use crate::client::traffic::Traffic;
 use futures::stream;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use reqwest::{Body, Method, Response, StatusCode, Url};
-use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -216,15 +216,27 @@ impl Link {
                 self.forget(id);
                 Ok(())
             }
+            Refusal::Forgotten(words) => {
+                if let Some(effect) = outgoing.effect() {
+                    self.traffic.turn_away(effect, words.clone());
+                }
+                self.declined(id, words, false).await;
+                Ok(())
+            }
             Refusal::Declined { words, may_be_old } => {
-                self.note_trouble(Trouble { words: words.clone(), may_be_old, is_answer: false });
-                let sentence = format!("server `{}` {words}", self.server);
-                self.hand_out(in_place_of_answer(id.clone(), &sentence)).await;
-                self.forget(id);
+                self.declined(id, words, may_be_old).await;
                 Ok(())
             }
             Refusal::Lost(words) => Err(self.broken(outgoing, words)),
         }
+    }
+
+    /// Says so to whoever waits for the answer.
+    async fn declined(&self, id: &RequestId, words: String, may_be_old: bool) {
+        let sentence = format!("server `{}` {words}", self.server);
+        self.note_trouble(Trouble { words, may_be_old, is_answer: false });
+        self.hand_out(in_place_of_answer(id.clone(), &sentence)).await;
+        self.forget(id);
     }
 
     fn broken(&self, outgoing: &Outgoing, words: String) -> io::Error {

@@ -48,6 +48,19 @@ pub(super) enum Kind {
     Note,
 }
 
+impl Kind {
+    /// The request that waits for an answer.
+    pub(super) fn id(&self) -> Option<&RequestId> {
+        match self {
+            Self::Call { id, .. }
+            | Self::Discover { id }
+            | Self::Initialize { id }
+            | Self::Request { id } => Some(id),
+            Self::Cancelled { .. } | Self::Initialized | Self::Note => None,
+        }
+    }
+}
+
 impl Outgoing {
     pub(super) fn of(message: &ClientJsonRpcMessage) -> io::Result<Self> {
         let value = serde_json::to_value(message)?;
@@ -86,13 +99,7 @@ impl Outgoing {
 
     /// The request that waits for an answer.
     pub(super) fn id(&self) -> Option<&RequestId> {
-        match &self.kind {
-            Kind::Call { id, .. }
-            | Kind::Discover { id }
-            | Kind::Initialize { id }
-            | Kind::Request { id } => Some(id),
-            Kind::Cancelled { .. } | Kind::Initialized | Kind::Note => None,
-        }
+        self.kind.id()
     }
 
     /// The effect of a tool call.

@@ -45,6 +45,29 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
             server.print_bytes(&[b"\xfe\xff not text\n", &broken[..], b"\n"].concat());
             Ok(text("after"))
         }
+        // What is sent is `answer` as it is written, with this call's id in place of `$ID`.
+        "say" => {
+            let answer = word("answer").unwrap_or_default().replace("$ID", &message["id"].to_string());
+            if !http::answer_as_written(&answer) {
+                server.print(&format!("{answer}\n"));
+            }
+            Ok(text("after"))
+        }
+        // An error that says what a header, or a variable of the server, is.
+        "tell_tale" => {
+            let told = match word("variable") {
+                Some(name) => crate::tools::variable(name),
+                None => http::header(word("header").unwrap_or_default()).unwrap_or_default(),
+            };
+            match arguments["as_result"].as_bool() {
+                Some(is_error) => {
+                    let mut result = text(&format!("bad key {told}"));
+                    result["isError"] = json!(is_error);
+                    Ok(result)
+                }
+                None => Err(Refusal(INVALID_PARAMS, format!("bad key {told}"), Value::Null)),
+            }
+        }
         "picture" => {
             let bytes = usize::try_from(number("bytes").unwrap_or(3)).unwrap_or(3);
             let data = "AAAA".repeat(bytes / 3);

@@ -31,6 +31,8 @@ struct Exchange {
     /// Whether answers come as events, and whether their stream was begun.
     events: Option<bool>,
     session: Option<String>,
+    /// Those of the request.
+    headers: HashMap<String, String>,
 }
 
 thread_local! {
@@ -92,7 +94,12 @@ fn answer(server: &Arc<Server>, request: &Request, stream: &TcpStream) -> bool {
             receive(
                 server,
                 request,
-                Exchange { stream: old_stream(server), events: Some(true), session: None },
+                Exchange {
+                    stream: old_stream(server),
+                    events: Some(true),
+                    session: None,
+                    headers: request.headers.clone(),
+                },
             );
             went
         }
@@ -137,7 +144,11 @@ fn post(server: &Arc<Server>, request: &Request, stream: &TcpStream) -> bool {
     }
     let events = (server.options.reply_sse || message["method"] == "subscriptions/listen").then_some(false);
     let shared = stream.try_clone().expect("a socket can be shared");
-    let went_on = receive(server, request, Exchange { stream: shared, events, session });
+    let went_on = receive(
+        server,
+        request,
+        Exchange { stream: shared, events, session, headers: request.headers.clone() },
+    );
     went_on && events.is_none()
 }
 
@@ -257,6 +268,31 @@ pub(crate) fn answer_with_status(code: u16) {
         }
         drop(exchange.stream.shutdown(std::net::Shutdown::Both));
     }
+}
+
+/// Answers the call on this thread with `body`, whatever that is; `false` where the call did not come over HTTP. A byte
+/// order mark at its front goes to the front of the stream.
+pub(crate) fn answer_as_written(body: &str) -> bool {
+    let Some(exchange) = EXCHANGE.take() else { return false };
+    let (mark, rest) = body.strip_prefix('\u{feff}').map_or(("", body), |rest| ("\u{feff}", rest));
+    match exchange.events {
+        None => {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+            write(&exchange.stream, &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        }
+        Some(begun) => {
+            if !begun {
+                begin_events(&exchange.stream, None);
+            }
+            write(&exchange.stream, &format!("{mark}data: {rest}\n\n"));
+        }
+    }
+    true
+}
+
+/// A header of the request that is answered on this thread.
+pub(crate) fn header(name: &str) -> Option<String> {
+    EXCHANGE.with_borrow(|slot| slot.as_ref()?.headers.get(&name.to_ascii_lowercase()).cloned())
 }
 
 /// Whether the client of this thread's exchange has gone.

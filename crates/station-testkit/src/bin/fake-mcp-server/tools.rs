@@ -190,7 +190,7 @@ fn rest(time: Duration) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "to show what reaches a server is what this tool is for")]
-fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| "(not set)".to_owned())
 }
 
