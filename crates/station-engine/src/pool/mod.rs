@@ -227,7 +227,7 @@ impl Pool {
         outgoing: &Outgoing<'_>,
         timeout: Duration,
     ) -> Sent {
-        let opened = match self.connection(slot, reach).await {
+        let opened = match self.connection(slot, reach, outgoing.run).await {
             Ok(opened) => opened,
             Err(sentence) => return Sent::Final(CallEnd::NotSent { sentence }),
         };
@@ -251,7 +251,7 @@ impl Pool {
     /// Why it could not be reached or did not answer, with its last words on stderr, without secrets.
     pub(crate) async fn list(&self, reach: &Reach) -> Result<Discovery, String> {
         let slot = self.slot(reach, None).map_err(|error| error.sentence().to_owned())?;
-        let Opened { connection, place: _place } = self.connection(&slot, reach).await?;
+        let Opened { connection, place: _place } = self.connection(&slot, reach, None).await?;
         // Read before listing: what changes meanwhile is a change since.
         let told = *connection.list_changed().borrow();
         let listed = connection.list(self.connect_timeout(reach)).await;
@@ -342,7 +342,7 @@ impl Pool {
     }
 
     /// The open connection, or a new one. One caller connects, the others wait for it.
-    async fn connection(&self, slot: &Slot, reach: &Reach) -> Result<Opened, String> {
+    async fn connection(&self, slot: &Slot, reach: &Reach, run: Option<RunId>) -> Result<Opened, String> {
         let mut open = slot.open.lock().await;
         if let Some(opened) = &open.connection {
             if slot.is_alive(&opened.connection).await {
@@ -354,7 +354,7 @@ impl Pool {
         if let Some(failed) = open.failed.as_ref().filter(|failed| failed.retry_at > Instant::now()) {
             return Err(failed.sentence.clone());
         }
-        let result = match self.place(reach).await {
+        let result = match self.place(reach, run).await {
             Ok(place) => station_mcp::connect(self.launch(reach))
                 .await
                 .map(|connection| Opened { connection, place: Arc::new(place) })
@@ -467,7 +467,8 @@ fn said(error: &ConnectError, definition: &Definition) -> String {
     definition.redaction().apply(&text)
 }
 
-/// Sentences of failures are public; results are the tool's own and stay as they are.
+/// Sentences of failures are public. What a server returned has its secrets taken out where it is read, as far as it is
+/// an error; a result is the tool's own.
 fn redacted(end: CallEnd, definition: &Definition) -> CallEnd {
     match end {
         CallEnd::Returned { .. } => end,

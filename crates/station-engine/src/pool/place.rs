@@ -1,8 +1,9 @@
 //! How many connections there may be: children are bounded by configuration, because each is a process; remote ones by a
 //! number of ours, because each is a socket. Neither takes the other's room.
 
+use super::slot::Slot;
 use super::{Key, Pool, Reach};
-use station_core::Transport;
+use station_core::{RunId, Transport};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -30,8 +31,13 @@ impl Bound {
 }
 
 impl Pool {
-    /// Room for one more connection of the same transport: a free place, or the one of that which was idle longest.
-    pub(super) async fn place(&self, reach: &Reach) -> Result<OwnedSemaphorePermit, String> {
+    /// Room for one more connection of the same transport, for `run`: a free place, or the one of that which was idle
+    /// longest.
+    pub(super) async fn place(
+        &self,
+        reach: &Reach,
+        run: Option<RunId>,
+    ) -> Result<OwnedSemaphorePermit, String> {
         let transport = reach.definition.transport();
         let bound = match transport {
             Transport::Stdio => &self.shared.processes,
@@ -43,8 +49,17 @@ impl Pool {
                 if let Ok(permit) = Arc::clone(&bound.places).try_acquire_owned() {
                     return permit;
                 }
-                match self.idlest(transport) {
-                    Some(idlest) => self.close_where(|key, _| *key == idlest).await,
+                match self.idlest(transport, run) {
+                    Some(idlest) => {
+                        if idlest.run.is_some() {
+                            tracing::warn!(
+                                run = run.map(|run| run.0),
+                                server = idlest.server.0,
+                                "a server of a run's own is closed before the run has ended, because another one of the run needs its place (`pool.processes_max`)"
+                            );
+                        }
+                        self.close_where(|key, _| *key == idlest).await;
+                    }
                     None => released.await,
                 }
             }
@@ -58,12 +73,19 @@ impl Pool {
         })
     }
 
-    /// The open connection that nobody uses and that was idle longest. What belongs to a run is used until that ends.
-    fn idlest(&self, transport: Transport) -> Option<Key> {
+    /// The open connection that nobody uses and that was idle longest. What belongs to a run is used until that ends, with
+    /// one exception: where no connection at all is in use, nothing but the end of a run would make room, and `run` would
+    /// wait for its own. Then it gives one of its own up.
+    fn idlest(&self, transport: Transport, run: Option<RunId>) -> Option<Key> {
         let slots = self.slots();
-        let idle = slots.iter().filter(|(key, slot)| {
-            key.transport == transport && key.run.is_none() && Arc::strong_count(slot) == 1 && slot.is_open()
-        });
-        idle.min_by_key(|(_, slot)| slot.used()).map(|(key, _)| key.clone())
+        let open: Vec<(&Key, &Arc<Slot>)> =
+            slots.iter().filter(|(key, slot)| key.transport == transport && slot.is_open()).collect();
+        let is_idle = |slot: &Arc<Slot>| Arc::strong_count(slot) == 1;
+        let longest = |of: Option<RunId>| {
+            let idle = open.iter().filter(|(key, slot)| key.run == of && is_idle(slot));
+            idle.min_by_key(|(_, slot)| slot.used()).map(|(key, _)| (*key).clone())
+        };
+        let own = run.filter(|_| open.iter().all(|(_, slot)| is_idle(slot)));
+        longest(None).or_else(|| own.and_then(|run| longest(Some(run))))
     }
 }

@@ -128,6 +128,29 @@ async fn a_full_pool_closes_what_is_idle() {
 }
 
 #[tokio::test]
+async fn a_run_does_not_wait_for_its_own_idle_server_to_make_room() {
+    let home = home(r#"{"isolation": "run"}"#);
+    let fake = std::fs::read_to_string(home.path("environments/default/mcp-servers/fake.json"));
+    let other = fake.expect("it was written above").replace(r#""fake""#, r#""other""#);
+    home.write("environments/default/mcp-servers/other.json", &other);
+    home.agent("default", "worker", "model: script/one\ntools: [fake__pid, other__pid]");
+    let config = Config { processes_max: 1, ..home.config() };
+    let script = Script::new(vec![
+        calls([("fake__pid", json!({}))]),
+        // Side by side: one of them waits for the other.
+        calls([("other__pid", json!({})), ("fake__pid", json!({}))]),
+        reply("done"),
+    ]);
+    let open = home.open_with(config, script).await;
+    open.sync("default").await;
+    let details = open.run("worker", "x").await;
+    let outline = outline(&details);
+    let returned = outline.lines().filter(|line| line.starts_with("returned")).count();
+    assert!(returned == 3 && !outline.contains("error"), "{outline}");
+    open.close().await;
+}
+
+#[tokio::test]
 async fn a_slow_call_is_unknown_after_its_servers_time() {
     let home = home(r#"{"timeout_s": 1}"#);
     home.agent("default", "worker", "model: script/one\ntools: [hang]");
