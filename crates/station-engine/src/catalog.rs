@@ -11,7 +11,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use station_core::grant::{self, Link};
 use station_core::sync::Grant;
 use station_core::{
-    Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Error, Result, RunId, Server,
+    Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Error, Result, RunId, Secret, Server,
     ServerId, ToolId, ToolNames,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,17 +74,27 @@ impl Station {
         environment: &Environment,
         pick: &(dyn Fn(&Server) -> bool + Sync),
     ) -> Result<Discovery> {
+        self.discover_with(environment, pick, &Values::read(self, environment.id, BTreeMap::new()).await?)
+            .await
+    }
+
+    /// As [`Station::discover`], with these values for the servers' variables.
+    async fn discover_with(
+        &self,
+        environment: &Environment,
+        pick: &(dyn Fn(&Server) -> bool + Sync),
+        values: &Values,
+    ) -> Result<Discovery> {
         let servers: Vec<Server> =
             self.store().servers(Some(environment.id)).await?.into_iter().filter(pick).collect();
         if servers.is_empty() {
             return Ok(Discovery::default());
         }
-        let values = Values::read(self, environment.id, BTreeMap::new()).await?;
         // Boxed, because the compiler cannot see that a stream of such closures may move between threads.
         let asked: Vec<BoxFuture<'_, (usize, Result<Discovered>)>> = servers
             .iter()
             .enumerate()
-            .map(|(at, server)| self.discover_one(server, &values).map(move |found| (at, found)).boxed())
+            .map(|(at, server)| self.discover_one(server, values).map(move |found| (at, found)).boxed())
             .collect();
         // A slow one keeps its own place alone, not those of the servers behind it.
         let mut found: Vec<(usize, Result<Discovered>)> =
@@ -96,20 +106,24 @@ impl Station {
 
     /// Discovers what a run of `environment` would otherwise have to do without: servers never listed, and those
     /// listed longer ago than `discovery.ttl`. One that failed is left alone for a while: a run must not wait each time
-    /// for a server that is down.
+    /// for a server that is down. One that could not start for want of a value that is `given` now is asked at once.
     pub(crate) async fn discover_stale(
         &self,
         environment: &Environment,
         has_use: &(dyn Fn(&Server) -> bool + Sync),
+        given: &BTreeMap<String, Secret>,
     ) -> Result<Discovery> {
+        let enabled = self.enabled_by(environment.id, given).await?;
+        let values = Values::read(self, environment.id, given.clone()).await?;
         let ttl_ms = crate::lease::millis(self.config().discovery_ttl);
         let retry_ms = crate::lease::millis(RETRY_AFTER).min(ttl_ms);
         let now = self.now();
-        self.discover(environment, &|server| {
+        let is_wanted = |server: &Server| {
             let resting = server.problem_at.is_some_and(|at| now.ms_since(at) < retry_ms);
-            !resting && has_use(server) && server.discovered_at.is_none_or(|at| now.ms_since(at) > ttl_ms)
-        })
-        .await
+            let may_be_asked = !resting || enabled.contains(&server.id);
+            may_be_asked && has_use(server) && server.discovered_at.is_none_or(|at| now.ms_since(at) > ttl_ms)
+        };
+        self.discover_with(environment, &is_wanted, &values).await
     }
 
     /// The servers that a run of `agent` and of the agents below it has use for, by their grants.

@@ -90,6 +90,7 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
     warnings.extend(rights.unpinned.iter().cloned());
     warnings.extend(rights.broken());
     warnings.extend(rights.unverifiable());
+    warnings.extend(station.unasked(run, &brought.given).await?);
     let mut tools = offer(rights, &sub_agents, &choices.usable);
     if tools.is_empty() && !rights.tools.is_empty() {
         let reasons = rights.broken();

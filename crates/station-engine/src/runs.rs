@@ -10,6 +10,7 @@ use crate::signals::Signals;
 use crate::worker::{Held, Worked};
 use crate::{Station, carry, spend, worker};
 use station_core::budget::{Account, Amounts, Caps};
+use station_core::file::variables::{NAME_HINT, can_be_given};
 use station_core::run::{Entry, Status};
 use station_core::{Caller, EffectId, Error, Result, RunId, Secret};
 use station_store::{Approval, Cancelled, Run, RunFilter};
@@ -102,6 +103,11 @@ impl Station {
         }
         if !agent.enabled {
             return Err(Error::conflict(format!("agent `{}` is disabled", agent.name)));
+        }
+        if let Some(name) = new.variables.keys().find(|name| !can_be_given(name)) {
+            return Err(
+                Error::invalid(format!("`{name}` cannot be the name of a variable")).with_hint(NAME_HINT)
+            );
         }
         let request = RunRequest {
             model: new.model,

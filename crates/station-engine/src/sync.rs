@@ -10,7 +10,7 @@ use crate::workspace::FolderRead;
 use station_core::file::Problem;
 use station_core::sync::{self, Change, Plan, Removals, changed_servers};
 use station_core::{
-    Agent, Caller, Environment, EnvironmentName, Error, Origin, Result, Server, ToolId, ToolNames,
+    Agent, Caller, Environment, EnvironmentName, Error, Origin, Result, Secret, Server, ToolId, ToolNames,
 };
 use std::collections::BTreeMap;
 
@@ -130,22 +130,27 @@ impl Station {
     /// The store's.
     pub async fn refresh_catalog(&self, name: &EnvironmentName) -> Result<Discovery> {
         match self.store().environment(name.as_str()).await? {
-            Some(environment) => self.discover_stale(&environment, &|_| true).await,
+            Some(environment) => self.discover_stale(&environment, &|_| true, &BTreeMap::new()).await,
             None => Ok(Discovery::default()),
         }
     }
 
     /// As [`Station::refresh_catalog`], before `agent` runs: only servers that it, or an agent below it, has use for, so
-    /// that no run waits for a server that it would not call. What fails is told in the run's warnings, too.
+    /// that no run waits for a server that it would not call, and with the values that are `given` with the run. What
+    /// fails is told in the run's warnings, too.
     ///
     /// # Errors
     /// The store's.
-    pub async fn refresh_catalog_of(&self, agent: &Agent) -> Result<Discovery> {
+    pub async fn refresh_catalog_of(
+        &self,
+        agent: &Agent,
+        given: &BTreeMap<String, Secret>,
+    ) -> Result<Discovery> {
         let Some(environment) = self.store().environment_by_id(agent.environment).await? else {
             return Ok(Discovery::default());
         };
         let servers = self.servers_of(agent).await?;
-        self.discover_stale(&environment, &|server| servers.contains(&server.id)).await
+        self.discover_stale(&environment, &|server| servers.contains(&server.id), given).await
     }
 
     async fn apply_files(&self, name: &EnvironmentName) -> Result<Option<Plan>> {

@@ -4,12 +4,15 @@
 //! `variables.yml`; defaults are the file's own and are applied by `core::file::servers`. Nothing here shows a value.
 
 use crate::change::Thing;
-use crate::{Config, Passthrough, Station};
+use crate::prepare::read_prompt;
+use crate::{Config, Passthrough, Run, Station};
 use station_core::file::edit::{Field, set_key, unset_key};
+use station_core::file::prompt::Prompt;
 use station_core::file::servers::{self, Unresolved};
 use station_core::file::variables::{self, is_name};
 use station_core::{
-    Caller, Environment, EnvironmentId, EnvironmentName, Error, Origin, Result, RunId, Secret, Server, near,
+    Caller, Environment, EnvironmentId, EnvironmentName, Error, Origin, Result, RunId, Secret, Server,
+    ServerId, near,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -278,6 +281,54 @@ impl Station {
         let asked: BTreeSet<String> =
             entry.into_iter().flat_map(|entry| entry.uses).map(|used| used.variable).collect();
         Ok(asked.into_iter().map(|name| (name.clone(), !missing.contains(&name))).collect())
+    }
+
+    /// Servers of an environment that lack a value without `given`, and get one by it.
+    pub(crate) async fn enabled_by(
+        &self,
+        environment: EnvironmentId,
+        given: &BTreeMap<String, Secret>,
+    ) -> Result<BTreeSet<ServerId>> {
+        let mut enabled = BTreeSet::new();
+        if given.is_empty() {
+            return Ok(enabled);
+        }
+        let without = Values::read(self, environment, BTreeMap::new()).await?;
+        for server in self.store().servers(Some(environment)).await? {
+            let unset = self.unset_variables(&server, &without).await?;
+            enabled.extend(unset.iter().any(|name| given.contains_key(name)).then_some(server.id));
+        }
+        Ok(enabled)
+    }
+
+    /// What to say about names given with a run that nothing asks for: neither its agent's prompt, nor that of an agent
+    /// below it, nor a server of its environment. One sentence each.
+    pub(crate) async fn unasked(&self, run: &Run, given: &BTreeMap<String, Secret>) -> Result<Vec<String>> {
+        // Sub-agents are given what their parents were, and need not ask for it.
+        if given.is_empty() || run.depth > 0 {
+            return Ok(Vec::new());
+        }
+        let values = Values::read(self, run.environment, given.clone()).await?;
+        let mut asked = BTreeSet::new();
+        for server in self.store().servers(Some(run.environment)).await? {
+            asked.extend(self.asked_by(&server, &values).await?.into_iter().map(|(name, _)| name));
+        }
+        let mut prompts = Vec::new();
+        let (mut seen, mut open) = (BTreeSet::new(), vec![run.agent]);
+        while let Some(id) = open.pop() {
+            let Some(agent) = self.store().agent(id).await?.filter(|_| seen.insert(id)) else { continue };
+            open.extend(self.store().sub_agents(id).await?.into_iter().filter_map(|below| below.agent));
+            // A broken one says so itself, where it is to run.
+            prompts.extend(read_prompt(self, &agent).await.ok());
+        }
+        asked.extend(prompts.iter().flat_map(Prompt::variables));
+        let is_asked = |name: &String| asked.contains(name) || prompts.iter().any(|it| it.may_ask_for(name));
+        let sentence = |name: &String| {
+            let meant = near::hint(name, asked.iter().map(String::as_str));
+            let meant = meant.map(|hint| format!("; {hint}")).unwrap_or_default();
+            format!("the variable `{name}` was given, and nothing asks for it{meant}")
+        };
+        Ok(given.keys().filter(|name| !is_asked(name)).map(sentence).collect())
     }
 
     /// The variables that a server needs and that have no value.

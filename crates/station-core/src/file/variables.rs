@@ -64,10 +64,37 @@ pub fn is_name(key: &str) -> bool {
         && key.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
+/// Whether a name can be given with a run: what a server file can ask for, and what a prompt can, whose language has
+/// names with `-`, too.
+#[must_use]
+pub fn can_be_given(name: &str) -> bool {
+    is_name(&name.replace('-', "_"))
+}
+
+/// What is said where a name cannot be given.
+pub const NAME_HINT: &str = "use letters, digits, `_` and `-`, not beginning with a digit";
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_name_that_nothing_could_ask_for_cannot_be_given() {
+        for (name, can) in [
+            ("TOKEN", true),
+            ("_x9", true),
+            ("log-path", true),
+            ("größe", true),
+            ("BAD NAME", false),
+            ("9lives", false),
+            ("a.b", false),
+            ("{{x}}", false),
+            ("", false),
+        ] {
+            assert_eq!(can_be_given(name), can, "{name}");
+        }
+    }
 
     /// `values` as `KEY=value` lines, `told` as `severity line:column sentence` lines.
     fn check(text: &str, values: &str, told: &[&str]) {

@@ -124,8 +124,8 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
         return attend(desk, asked, &arguments, Driven { run, driven, stop, watch }, detail).await;
     }
     let agent = agents::named(desk, asked, &arguments).await?;
-    let agent = ready(station, asked, &agent).await?;
     let mut new = new_run(&arguments)?;
+    let agent = ready(station, asked, &agent, &new.variables).await?;
     if arguments.truth("async") == Some(true) {
         if arguments.truth("store_run") == Some(false) {
             return Err(Error::invalid(
@@ -196,10 +196,15 @@ async fn attend(
 }
 
 /// The agent, with changed files of its environment applied and the servers it has use for listed.
-async fn ready(station: &Station, asked: &Asked, agent: &AgentRef) -> Result<AgentRef> {
+async fn ready(
+    station: &Station,
+    asked: &Asked,
+    agent: &AgentRef,
+    given: &BTreeMap<String, Secret>,
+) -> Result<AgentRef> {
     let before = station.show_agent(&asked.by, agent).await?;
     station.apply_changed_files(&before.environment.name).await?;
-    station.refresh_catalog_of(&before.agent).await?;
+    station.refresh_catalog_of(&before.agent, given).await?;
     Ok(AgentRef::Id(before.agent.id))
 }
 

@@ -152,3 +152,31 @@ fn six_variables_set_at_once_by_six_commands_are_all_set() {
         assert!(home.read(FILE).contains(&format!("{name}: x")), "{}", home.read(FILE));
     }
 }
+
+#[test]
+fn a_value_given_with_a_run_counts_when_its_server_is_asked_for_its_tools() {
+    let home = Home::with_init();
+    home.server("default", "fs", &[]);
+    let path = "environments/default/mcp-servers/fs.json";
+    home.write(
+        path,
+        &home.read(path).replace("\"args\"", "\"env\": {\"TT\": \"{{ .GITHUB_TOKEN }}\"}, \"args\""),
+    );
+    home.agent("default", "v", "model: offline\ntools: [fs__echo]\n");
+    let without = home.stn(&["agent", "run", "v", "echo \"hi\""]).shown();
+    assert!(without.contains("no value for `GITHUB_TOKEN`"), "{without}");
+    // The server that failed just now is asked again, because what it lacked is there.
+    let with = home.stn(&["agent", "run", "v", "echo \"hi\"", "--var", "GITHUB_TOKEN=given-0001"]);
+    assert!(with.done().stdout.contains("hi"), "{}", with.shown());
+    assert!(!with.shown().contains("given-0001"), "{}", with.shown());
+    let slip = home.stn(&["agent", "run", "v", "echo \"hi\"", "--var", "GITHUB_TKEN=1"]).shown();
+    let warned =
+        "the variable `GITHUB_TKEN` was given, and nothing asks for it; did you mean `GITHUB_TOKEN`?";
+    assert!(slip.contains(warned), "{slip}");
+    let refused = home.stn(&["agent", "run", "v", "echo \"hi\"", "--var", "BAD NAME=1"]);
+    assert!(
+        refused.exits(2).shown().contains("`BAD NAME` cannot be the name of a variable"),
+        "{}",
+        refused.shown()
+    );
+}

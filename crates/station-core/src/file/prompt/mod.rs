@@ -4,6 +4,7 @@
 //! the file at once, keys without effect included. The body is only checked here; `file::render` fills it.
 //! To give a key an effect: a field of [`Prompt`] and an arm in `read`.
 
+mod asked;
 mod read;
 mod split;
 #[cfg(test)]

@@ -9,9 +9,11 @@ use crate::session::Session;
 use serde_json::json;
 use station_core::budget::Measure;
 use station_core::file::config::duration_ms;
+use station_core::file::variables::{NAME_HINT, can_be_given};
 use station_core::{EnvironmentName, Secret};
 use station_engine::{AgentRef, Driver, EnvironmentRef, From, NewRun, Run, Station};
 use station_server::wire;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Run an agent and print its answer
@@ -79,7 +81,7 @@ impl Args {
             .with(async |station| {
                 let (agent, environment) = session.agent(station, &self.agent, self.env.as_ref()).await?;
                 if !self.no_sync {
-                    bring_up_to_date(session, station, &agent, &environment).await?;
+                    bring_up_to_date(session, station, &agent, &environment, &new.variables).await?;
                 }
                 let workers = self.place.workers(station).await?;
                 if self.detach || !workers.is_empty() {
@@ -159,13 +161,14 @@ async fn bring_up_to_date(
     station: &Station,
     agent: &AgentRef,
     environment: &EnvironmentName,
+    given: &BTreeMap<String, Secret>,
 ) -> Result<()> {
     let doing = format!("bringing environment `{environment}` up to date");
     let work = async {
         let problems = station.apply_changed_files(environment).await?;
         // Where it cannot be shown, starting the run says what is wrong.
         if let Ok(details) = station.show_agent(&session.by, agent).await {
-            station.refresh_catalog_of(&details.agent).await?;
+            station.refresh_catalog_of(&details.agent, given).await?;
         }
         Ok::<_, station_core::Error>(problems)
     };
@@ -184,7 +187,9 @@ pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
 
 pub(crate) fn variable(text: &str) -> Result<(String, Secret), String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), Secret::new(value))),
-        _ => Err("write NAME=VALUE".to_owned()),
+        Some((name, value)) if can_be_given(name.trim()) => Ok((name.trim().to_owned(), Secret::new(value))),
+        // The value is a secret, and the name before it is not.
+        Some((name, _)) => Err(format!("`{name}` cannot be the name of a variable: {NAME_HINT}")),
+        None => Err("write NAME=VALUE".to_owned()),
     }
 }
