@@ -11,8 +11,8 @@ use futures::{FutureExt as _, StreamExt as _};
 use station_core::grant::{self, Link};
 use station_core::sync::Grant;
 use station_core::{
-    Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Error, Result, RunId, Secret, Server,
-    ServerId, ToolId, ToolNames,
+    Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Error, Result, RunId, Secret,
+    Server, ServerId, ToolId, ToolNames,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

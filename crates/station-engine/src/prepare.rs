@@ -87,8 +87,7 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
     let sub_agents = sub_agents(&reading.sub_agents, &mut warnings);
     warnings
         .extend(rights.unlinked.iter().map(|written| format!("nothing offers the granted tool `{written}`")));
-    warnings.extend(rights.unpinned.iter().cloned());
-    warnings.extend(rights.broken());
+    warnings.extend(rights.unpinned.iter().cloned().chain(rights.broken()));
     warnings.extend(rights.unverifiable());
     warnings.extend(station.unasked(run, &brought.given).await?);
     let mut tools = offer(rights, &sub_agents, &choices.usable);
