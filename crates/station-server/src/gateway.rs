@@ -5,12 +5,13 @@
 //! anything is sent, and a question to a person where a rule asks for one. What this is not: resources and prompts of the
 //! servers are not passed on.
 
-use crate::tools::{may_ask, refused, request_of};
+use crate::tools::{may_ask, refused, request_of, shortened};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value, json};
 use station_core::approval::Basis;
+use station_core::rank::{Document, rank};
 use station_core::{BlobHash, EnvironmentName, Result, Tool, near};
 use station_engine::{CalledTool, Consent, ServerRef, Station, ToolCallEnd};
 use station_mcp::serve::{About, Answer, Asked, Change, Completing, Fault, Host, Outcome, Task, Wanted};
@@ -22,6 +23,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long an answer to a question is taken.
 const VALID_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// The tool that finds others, where there are more than a model likes to read.
+const SEARCH: &str = "search_tools";
+
+/// From how many tools on it is offered. A tool of this name that a server has goes before it.
+const SEARCH_FROM: usize = 50;
+
+/// Tools that one search finds.
+const FOUND_MAX: usize = 10;
 
 /// The key of the one question that a call can have.
 const QUESTION: &str = "approval";
@@ -62,6 +72,9 @@ impl Gateway {
             Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
         };
         let Some((_, tool)) = offered.iter().find(|(offered, _)| offered == name) else {
+            if name == SEARCH && offered.len() > SEARCH_FROM {
+                return Ok(Outcome::Complete(found(&offered, &arguments)));
+            }
             let hint = near::hint(name, offered.iter().map(|(name, _)| name.as_str())).unwrap_or_default();
             return Err(Fault::Params(format!("there is no tool `{name}` {hint}").trim_end().to_owned()));
         };
@@ -92,17 +105,28 @@ impl Gateway {
                 {
                     consent = Consent::Given;
                 }
-                Ok(ToolCallEnd::Asks(basis)) => return self.ask(asked, &request, tool, &basis),
+                Ok(ToolCallEnd::Asks(basis)) => {
+                    let arguments = shortened(&Value::Object(arguments).to_string());
+                    return self.ask(asked, &request, tool, &basis, &arguments);
+                }
                 Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
             }
         }
     }
 
     /// The question whether a call may be sent; a sentence where nobody can be asked.
-    fn ask(&self, asked: &Asked, request: &str, tool: &Tool, basis: &Basis) -> Result<Outcome, Fault> {
+    fn ask(
+        &self,
+        asked: &Asked,
+        request: &str,
+        tool: &Tool,
+        basis: &Basis,
+        arguments: &str,
+    ) -> Result<Outcome, Fault> {
         let (name, server, rule) = (&tool.name, &tool.server_name, &basis.rule);
-        let message =
-            format!("`{name}` of server `{server}` is about to be called. {rule} asks for a person's yes.");
+        let message = format!(
+            "`{name}` of server `{server}` is about to be called with {arguments}. {rule} asks for a person's yes."
+        );
         if !may_ask(asked) {
             let sentence = format!(
                 "{message} This client cannot be asked: call it with `stn mcp call {server} {name} --env {}`",
@@ -196,6 +220,40 @@ fn listed((name, tool): &(String, Tool)) -> Value {
     entry
 }
 
+fn search_tool() -> Value {
+    json!({
+        "name": SEARCH,
+        "title": "Search tools",
+        "description": "Finds tools of this server by words, best first, with their schemas. Use it before you read the whole list.",
+        "inputSchema": {
+            "type": "object",
+            "properties": { "query": { "type": "string", "description": "What the tool should do, in words." } },
+            "required": ["query"],
+        },
+        "annotations": { "readOnlyHint": true, "idempotentHint": true, "openWorldHint": false },
+    })
+}
+
+/// The tools that fit a query, ranked as everywhere in Station.
+fn found(offered: &[(String, Tool)], arguments: &Map<String, Value>) -> Value {
+    let Some(query) = arguments.get("query").and_then(Value::as_str) else {
+        return told("`query` is missing: what the tool should do, in words");
+    };
+    let documents: Vec<Document<'_>> = offered
+        .iter()
+        .map(|(name, tool)| Document { name, description: &tool.description, parameters: Vec::new() })
+        .collect();
+    let ranked = rank(query, &documents);
+    let tools: Vec<Value> =
+        ranked.iter().take(FOUND_MAX).filter_map(|it| offered.get(it.index)).map(listed).collect();
+    let found = json!({ "tools": tools, "count": tools.len() });
+    json!({
+        "content": [{ "type": "text", "text": found.to_string() }],
+        "structuredContent": found,
+        "isError": false,
+    })
+}
+
 fn result(called: &CalledTool) -> Value {
     let mut content = vec![json!({ "type": "text", "text": called.text })];
     content.extend(
@@ -230,7 +288,8 @@ impl Host for Gateway {
         async move {
             let offered = self.offered(asked).await;
             let offered = offered.map_err(|error| Fault::Internal(error.sentence().to_owned()))?;
-            Ok(offered.iter().map(listed).collect())
+            let search = (offered.len() > SEARCH_FROM).then(search_tool);
+            Ok(offered.iter().map(listed).chain(search).collect())
         }
         .boxed()
     }

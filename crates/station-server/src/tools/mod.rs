@@ -27,4 +27,4 @@ mod watching;
 
 pub use management::Management;
 pub(crate) use management::refused;
-pub(crate) use questions::{may_ask, request as request_of};
+pub(crate) use questions::{may_ask, request as request_of, shortened};

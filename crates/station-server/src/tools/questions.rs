@@ -57,11 +57,17 @@ pub(super) fn questions(details: &RunDetails) -> Map<String, Value> {
     pending(details).map(|approval| (format!("{KEY}{}", approval.id), question(approval))).collect()
 }
 
+/// Arguments as a person can read them.
+pub(crate) fn shortened(arguments: &str) -> String {
+    let begin: String = arguments.chars().take(ARGUMENTS_CHARS_MAX).collect();
+    let rest = if begin.len() < arguments.len() { " … (there is more)" } else { "" };
+    format!("{begin}{rest}")
+}
+
 fn question(approval: &Approval) -> Value {
-    let arguments: String = approval.arguments.chars().take(ARGUMENTS_CHARS_MAX).collect();
-    let rest = if arguments.len() < approval.arguments.len() { " … (there is more)" } else { "" };
+    let arguments = shortened(&approval.arguments);
     let message = format!(
-        "Agent `{}` of environment `{}` wants to call `{}` of server `{}` with {arguments}{rest}. {} asks for a person's yes.",
+        "Agent `{}` of environment `{}` wants to call `{}` of server `{}` with {arguments}. {} asks for a person's yes.",
         approval.agent, approval.environment, approval.tool, approval.server, approval.basis.rule
     );
     json!({

@@ -27,7 +27,7 @@ fn the_tools_of_an_environment_are_one_server_through_one_gate() {
     let denied = client.refused("write", &json!({ "text": "b" }));
     assert!(denied.contains("write"), "{denied}");
     // Who cannot be asked is told what to do.
-    expect!["`read` of server `fake` is about to be called. `read` in `tools.approve` of the environment asks for a person's yes. This client cannot be asked: call it with `stn mcp call fake read --env default`"].assert_eq(&client.refused("read", &json!({ "path": "notes.txt" })));
+    expect![[r#"`read` of server `fake` is about to be called with {"path":"notes.txt"}. `read` in `tools.approve` of the environment asks for a person's yes. This client cannot be asked: call it with `stn mcp call fake read --env default`"#]].assert_eq(&client.refused("read", &json!({ "path": "notes.txt" })));
     let can = json!({ "elicitation": {} });
     let call = json!({ "name": "read", "arguments": { "path": "notes.txt" } });
     let id = client.ask_as(&can, "tools/call", call.clone());
@@ -75,4 +75,19 @@ fn a_server_that_died_is_back_within_the_next_call() {
     assert!(listed.contains(&"crash".to_owned()), "{listed:?}");
     client.refused("crash", &json!({}));
     assert_eq!(client.call("echo", &json!({ "text": "hi" }))["isError"], false);
+}
+
+#[test]
+fn a_long_list_can_be_searched() {
+    let home = Home::with_init();
+    home.server("default", "fake", &["--tools", "60"]);
+    home.stn(&["sync", "--quiet"]).done();
+    let mut client = Client::start(&home, &["stdio", "--env", "default"]);
+    assert_eq!(
+        names(&client.request("tools/list", json!({}))).last().map(String::as_str),
+        Some("search_tools")
+    );
+    let found = client.done("search_tools", &json!({ "query": "echo" }));
+    assert_eq!(found["tools"][0]["name"], "echo", "{found}");
+    assert!(client.refused("search_tools", &json!({})).contains("`query` is missing"));
 }
