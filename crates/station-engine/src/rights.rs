@@ -248,6 +248,38 @@ pub(crate) async fn of_person(station: &Station, tool: &Tool) -> Result<Result<(
     Ok(known.reach.map(|reach| (verdict, reach)))
 }
 
+/// The tools of an environment that a person may call now, in file order: as [`of_person`] judges each of them.
+///
+/// # Errors
+/// The store's; `Invalid` where the environment's rules cannot be read.
+pub(crate) async fn open_to_person(station: &Station, environment: EnvironmentId) -> Result<Vec<Tool>> {
+    let store = station.store();
+    let rules = rules_of(station, environment).await?;
+    let pins = Pins::read(station, environment, rules.lock).await?;
+    let mut pinned: BTreeMap<(String, String), String> = BTreeMap::new();
+    if pins.is_locked {
+        pinned
+            .extend(store.pins(environment).await?.into_iter().map(|pin| ((pin.server, pin.tool), pin.hash)));
+    }
+    let values = Values::read(station, environment, BTreeMap::new()).await?;
+    let mut settings = BTreeMap::new();
+    for server in store.servers(Some(environment)).await? {
+        let known = Known::read(station, &server, &values).await?;
+        settings.insert(server.id, ServerSettings { allow_agents: None, ..known.settings });
+    }
+    let mut open = store.catalog(environment).await?;
+    open.retain(|tool| {
+        let Some(settings) = settings.get(&tool.server) else { return false };
+        let mut verdict = grant::judge(tool, "", settings, &rules.rules, &[]);
+        let pin = (tool.server_name.clone(), tool.name.clone());
+        if pins.is_locked && pinned.get(&pin) != Some(&definition_hash(tool)) {
+            pins.judge(&mut verdict);
+        }
+        verdict.allowed.is_ok()
+    });
+    Ok(open)
+}
+
 /// Resolves how one server is reached, for discovery.
 pub(crate) async fn reach_of(
     station: &Station,

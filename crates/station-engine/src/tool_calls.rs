@@ -4,11 +4,14 @@
 //! the one who is here, and the audit has a row before anything is sent.
 
 use crate::call::{self, Admission, Consent};
+use crate::rights;
 use crate::servers::ServerRef;
 use crate::{Clock, Station};
 use serde_json::{Map, Value, json};
 use station_core::approval::Basis;
-use station_core::{BlobHash, Caller, EffectId, Error, Image, Kind, Result, Right, Tool, near, plural};
+use station_core::{
+    BlobHash, Caller, EffectId, EnvironmentName, Error, Image, Kind, Result, Right, Tool, near, plural,
+};
 use station_mcp::CallEnd;
 use std::time::Instant;
 
@@ -57,6 +60,16 @@ impl Station {
                 n => format!("`stn mcp tools {name}` shows its {}", plural(n, "tool")),
             }))
         })
+    }
+
+    /// The tools of an environment that a person may call now, in file order: denied ones and those that are held back are
+    /// left out, as a call of them would be refused.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such environment; `Invalid` where its rules cannot be read.
+    pub async fn callable_tools(&self, _by: &Caller, environment: &EnvironmentName) -> Result<Vec<Tool>> {
+        let environment = self.find_environment(environment).await?;
+        rights::open_to_person(self, environment.id).await
     }
 
     /// Calls a tool for a person.

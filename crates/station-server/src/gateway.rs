@@ -1,7 +1,7 @@
 //! An environment as one MCP server: the tools of all its servers, called through the same gate as those of runs.
 //!
 //! A tool has its upstream name where no other of the environment has it too, and `server__tool` where one does. Listing starts
-//! what was never listed, and nothing else; a call goes through `engine::call`: rules as they are now, an audit row before
+//! what was never listed, and nothing else, and leaves out what a call would be refused of; a call goes through `engine::call`: rules as they are now, an audit row before
 //! anything is sent, and a question to a person where a rule asks for one. What this is not: resources and prompts of the
 //! servers are not passed on.
 
@@ -12,10 +12,10 @@ use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value, json};
 use station_core::approval::Basis;
 use station_core::rank::{Document, rank};
-use station_core::{BlobHash, EnvironmentName, Result, Tool, near};
+use station_core::{BlobHash, EnvironmentName, Result, Tool, ToolId, near};
 use station_engine::{CalledTool, Consent, ServerRef, Station, ToolCallEnd};
 use station_mcp::serve::{About, Answer, Asked, Change, Completing, Fault, Host, Outcome, Task, Wanted};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Between two looks whether the tools are still the same.
@@ -52,12 +52,21 @@ impl Gateway {
         Self { station, environment }
     }
 
-    /// Its tools by the names that it gives them, in the order of its files.
-    async fn offered(&self, asked: &Asked) -> Result<Vec<(String, Tool)>> {
+    /// Every tool by the name that it has here, in the order of the files.
+    async fn known(&self, asked: &Asked) -> Result<Vec<(String, Tool)>> {
         self.station.apply_changed_files(&self.environment).await?;
         self.station.refresh_catalog(&self.environment).await?;
         let tools = self.station.list_tools(&asked.by, &self.environment, None, None).await?;
         Ok(named(tools))
+    }
+
+    /// Those that may be called now. What may not has a name of its own all the same: no other takes it meanwhile.
+    async fn offered(&self, asked: &Asked) -> Result<Vec<(String, Tool)>> {
+        let mut tools = self.known(asked).await?;
+        let callable = self.station.callable_tools(&asked.by, &self.environment).await?;
+        let callable: HashSet<ToolId> = callable.iter().map(|tool| tool.id).collect();
+        tools.retain(|(_, tool)| callable.contains(&tool.id));
+        Ok(tools)
     }
 
     /// Calls a tool at its server, or says why that is not done.
@@ -67,13 +76,17 @@ impl Gateway {
         name: &str,
         arguments: Map<String, Value>,
     ) -> Result<Outcome, Fault> {
-        let offered = match self.offered(asked).await {
+        let offered = match self.known(asked).await {
             Ok(offered) => offered,
             Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
         };
         let Some((_, tool)) = offered.iter().find(|(offered, _)| offered == name) else {
             if name == SEARCH && offered.len() > SEARCH_FROM {
-                return Ok(Outcome::Complete(found(&offered, &arguments)));
+                let callable = self.offered(asked).await;
+                return Ok(Outcome::Complete(match callable {
+                    Ok(callable) => found(&callable, &arguments),
+                    Err(error) => refused(name, &error),
+                }));
             }
             let hint = near::hint(name, offered.iter().map(|(name, _)| name.as_str())).unwrap_or_default();
             return Err(Fault::Params(format!("there is no tool `{name}` {hint}").trim_end().to_owned()));

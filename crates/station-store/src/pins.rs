@@ -2,8 +2,8 @@
 //!
 //! The definitions themselves stay in the file; here is only what the gate compares at every reading of rights.
 
-use crate::Store;
 use crate::db::Conn;
+use crate::{ROWS_MAX, Store};
 use station_core::lock::Pin;
 use station_core::{EnvironmentId, Micros, Result};
 
@@ -14,6 +14,19 @@ impl Store {
     /// Where the database fails.
     pub async fn is_locked(&self, env: EnvironmentId) -> Result<bool> {
         Ok(lock_of(&mut *self.read().await?, env).await?.is_some())
+    }
+
+    /// Every pin of an environment, by server and tool.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn pins(&self, env: EnvironmentId) -> Result<Vec<Pin>> {
+        const SQL: &str = "select server, tool, hash from tool_pins where environment_id = $1
+            order by server, tool limit $2";
+        let rows = self.read().await?.rows(SQL, vec![env.0.into(), ROWS_MAX.into()]).await?;
+        rows.into_iter()
+            .map(|mut row| Ok(Pin { server: row.text()?, tool: row.text()?, hash: row.text()? }))
+            .collect()
     }
 
     /// The hash that a tool is pinned to, where it is.

@@ -268,6 +268,11 @@ async fn pins_are_of_one_environment_and_raise_the_number_of_definitions() {
         assert!(store.generation().await.unwrap() > before, "whoever read rights must read them again");
         assert_eq!(store.pin(dev, "fs", "read").await.unwrap().as_deref(), Some("r2"));
         assert_eq!(store.pin(dev, "fs", "write").await.unwrap(), None);
+        let pins = store.pins(dev).await.unwrap();
+        assert_eq!(
+            pins.iter().map(|pin| (pin.tool.as_str(), pin.hash.as_str())).collect::<Vec<_>>(),
+            [("read", "r2")]
+        );
         store.apply(&env_name("dev"), WORKSPACE, &lock(None, &[]), NOW).await.unwrap();
         assert!(!store.is_locked(dev).await.unwrap());
     })

@@ -17,6 +17,7 @@ fn the_tools_of_an_environment_are_one_server_through_one_gate() {
     let mut client = Client::start(&home, &["stdio", "--env", "default"]);
     let listed = client.request("tools/list", json!({}));
     assert!(names(&listed).contains(&"echo".to_owned()), "{listed}");
+    assert!(!names(&listed).contains(&"write".to_owned()), "what is denied is not offered: {listed}");
     assert_eq!(client.request("tools/list", json!({})), listed, "the same each time");
     let called = client.call("echo", &json!({ "text": "hi" }));
     assert_eq!(called["isError"], false, "{called}");
