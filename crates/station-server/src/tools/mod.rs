@@ -1,6 +1,6 @@
 //! Station's own MCP server: the thirteen management tools, resources, prompts, and what belongs to them.
 //!
-//! A tool is a [`Row`](row::Row) of a table: its words for a model, its parameters, and a function that calls verbs of
+//! A tool is a `Row` of a table: its words for a model, its parameters, and a function that calls verbs of
 //! the engine and answers in the shapes of [`wire`](crate::wire). Parameters are said once: the input schema that a client
 //! sees and the check of what it sends are made of the same rows. The names, parameters and results are those that clients
 //! of Station have used for long; additions are optional.
