@@ -36,12 +36,21 @@ impl EnvironmentName {
     /// # Errors
     /// `Invalid` with a sentence that names the rule.
     pub fn parse(name: &str) -> Result<Self> {
-        let fits = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
-        let starts = name.chars().next().is_some_and(char::is_alphanumeric);
         if is_number(name) {
             return Err(Error::invalid(format!("`{name}` cannot be the name of an environment"))
                 .with_hint("a name of digits alone would be read as an id: add a letter"));
         }
+        Self::stored(name)
+    }
+
+    /// As [`EnvironmentName::parse`], of a row: older versions took names of digits alone, and one such environment must
+    /// not keep all others from being read.
+    ///
+    /// # Errors
+    /// As [`EnvironmentName::parse`].
+    pub fn stored(name: &str) -> Result<Self> {
+        let fits = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let starts = name.chars().next().is_some_and(char::is_alphanumeric);
         if fits && starts && name.chars().count() <= NAME_CHARS_MAX {
             return Ok(Self(name.to_owned()));
         }

@@ -134,7 +134,7 @@ impl Store {
 macro_rules! claim_one {
     ($limits:literal) => {
         concat!(
-            "update agent_runs set fence = fence + 1, status = 'running', waiting_on = null,
+            "update agent_runs set fence = fence + 1, status = 'running', waiting_on = null, waiting_kind = null,
                 waiting_since = null, waits_for_children = 0,
                 started_at = coalesce(started_at, $9), lease_worker = $5, lease_host = $6, lease_pid = $7,
                 lease_pid_start = $8, lease_boot = $3,

@@ -77,6 +77,14 @@ impl Store {
         self.write(new, |conn, new| Box::pin(create(conn, new))).await
     }
 
+    /// Whether an environment belongs to another workspace than this, or to the store alone.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn is_foreign(&self, env: EnvironmentId, workspace_id: &str) -> Result<bool> {
+        is_foreign(&mut *self.read().await?, env, workspace_id).await
+    }
+
     /// The text of `environment.yml` as last applied; empty where there is none.
     ///
     /// # Errors
@@ -264,7 +272,7 @@ fn place<'a>(row: &'a [&'a str]) -> Place<'a> {
 fn read_environment(mut row: Row) -> Result<Environment> {
     Ok(Environment {
         id: EnvironmentId(row.int()?),
-        name: EnvironmentName::parse(&row.text()?)?,
+        name: EnvironmentName::stored(&row.text()?)?,
         description: row.text()?,
         origin: read_origin(&row.text()?)?,
         created_at: Micros(row.int()?),

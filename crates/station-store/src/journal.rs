@@ -285,7 +285,7 @@ async fn wake(conn: &mut Conn, run: RunId, row: &RunUpdate) -> Result<()> {
     // A run that somebody asked to end, or of which somebody decided something, must not park: its driver did not know
     // yet, the next one does.
     const ITSELF: &str =
-        "update agent_runs set status = 'queued', waiting_on = null, waits_for_children = 0, lease_until = null
+        "update agent_runs set status = 'queued', waiting_on = null, waiting_kind = null, waits_for_children = 0, lease_until = null
         where id = $1 and status = 'waiting' and ((cancel_requested_at is not null and $2 = 0)
             or exists (select 1 from approvals p where p.run_id = agent_runs.id and p.heard = 0
                 and p.status in ('approved', 'denied', 'timed_out'))
@@ -293,7 +293,7 @@ async fn wake(conn: &mut Conn, run: RunId, row: &RunUpdate) -> Result<()> {
             or (waits_for_children = 1 and not exists (select 1 from agent_runs child
                 where child.parent_id = agent_runs.id and child.status in ('queued', 'running', 'waiting'))))";
     const PARENT: &str =
-        "update agent_runs set status = 'queued', waiting_on = null, waits_for_children = 0, lease_until = null,
+        "update agent_runs set status = 'queued', waiting_on = null, waiting_kind = null, waits_for_children = 0, lease_until = null,
             waiting_since = $2
         where id = (select parent_id from agent_runs where id = $1)
             and status = 'waiting' and waits_for_children = 1 and not exists (select 1 from agent_runs child

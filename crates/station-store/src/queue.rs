@@ -90,7 +90,7 @@ macro_rules! claim_sql {
                 order by priority desc, environment_turn, id limit $1),
             taken as materialized (",
             $taken,
-            ") update agent_runs set fence = fence + 1, status = 'running', waiting_on = null, waiting_since = null,
+            ") update agent_runs set fence = fence + 1, status = 'running', waiting_on = null, waiting_kind = null, waiting_since = null,
                 started_at = coalesce(started_at, $11), lease_worker = $7, lease_host = $8, lease_pid = $9,
                 lease_pid_start = $10, lease_boot = $5,
                 lease_until = coalesce(cast($4 as bigint), (select now from lease_clock)) + cast($6 as bigint)
@@ -234,7 +234,8 @@ async fn claim_next(conn: &mut Conn, attempt: &Attempt) -> Result<Vec<(Run, Fenc
 /// Puts a run back in the queue that waits for something that is no run, and that may go on now; it is in the queue since
 /// `at`. One that somebody drives meanwhile stays with them.
 pub(crate) async fn requeue(conn: &mut Conn, run: RunId, at: Micros) -> Result<()> {
-    const SQL: &str = "update agent_runs set status = 'queued', waiting_on = null, waiting_since = $2,
+    const SQL: &str =
+        "update agent_runs set status = 'queued', waiting_on = null, waiting_kind = null, waiting_since = $2,
             waits_for_children = 0, lease_until = null
         where id = $1 and status = 'waiting'";
     conn.news().queued |= conn.exec(SQL, vec![run.0.into(), at.0.into()]).await? > 0;
@@ -244,11 +245,11 @@ pub(crate) async fn requeue(conn: &mut Conn, run: RunId, at: Micros) -> Result<(
 /// Puts runs back in the queue whose driver is gone. Its writes are refused from then on.
 async fn requeue_lapsed(conn: &mut Conn, context: &Context, now: Micros) -> Result<()> {
     const SQLITE: &str =
-        "update agent_runs set status = 'queued', fence = fence + 1, waiting_on = null, waiting_since = $3,
+        "update agent_runs set status = 'queued', fence = fence + 1, waiting_on = null, waiting_kind = null, waiting_since = $3,
             resumed_at = $3, lease_until = null
         where status = 'running' and (lease_until is null or lease_boot <> $2
             or lease_until <= coalesce(cast($1 as bigint), (select now from lease_clock)))";
-    const POSTGRES: &str = "update agent_runs set status = 'queued', fence = fence + 1, waiting_on = null, waiting_since = $3,
+    const POSTGRES: &str = "update agent_runs set status = 'queued', fence = fence + 1, waiting_on = null, waiting_kind = null, waiting_since = $3,
             resumed_at = $3, lease_until = null
         where id in (select id from agent_runs where status = 'running' and (lease_until is null or lease_boot <> $2
             or lease_until <= coalesce(cast($1 as bigint), (select now from lease_clock)))

@@ -6,10 +6,10 @@ use crate::queue::{claim_on_sqlite, claim_sql};
 use crate::sqlite;
 use crate::writer::Place;
 use crate::{Append, Claim, Key, LeaseClock, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted};
-use station_core::run::{Entry, Event, Inputs, Status, StepLimit};
+use station_core::run::{Entry, Event, Inputs, Status, StepLimit, WaitKind, WaitsOn};
 use station_core::sync::{AgentRow, Change};
 use station_core::{
-    AgentName, BlobHash, Caller, Concurrency, EnvironmentName, Fence, Kind, Micros, RunId, Secret,
+    AgentName, BlobHash, Caller, Concurrency, EnvironmentName, Fence, Kind, Micros, Origin, RunId, Secret,
 };
 use std::time::Duration;
 use tempfile::TempDir;
@@ -234,6 +234,49 @@ async fn runs_of_the_first_schema_wait_only_for_what_is_still_to_end() {
         assert_eq!(store.enqueue(&new, None, NOW).await.unwrap(), RunId(5));
         store.close().await;
     }
+}
+
+/// During a rolling update an older Station parks a run for this one, and knows no kinds.
+#[tokio::test]
+async fn a_run_that_an_older_station_parked_for_a_newer_one_is_called_back() {
+    const OLD: &str =
+        "update agent_runs set status = 'waiting', waiting_on = 'a newer Station: entry 3 is new'";
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate().unwrap();
+    let postgres = Secret::new(station_testkit::postgres::cluster().database());
+    for location in [options(&folder, &key).location, Location::Postgres(postgres)] {
+        let options = Options { location, ..options(&folder, &key) };
+        let store = Store::open(options.clone()).await.unwrap();
+        let (run, fence) = started(&store).await;
+        let budget = WaitsOn::new(WaitKind::Budget, "budget");
+        assert!(store.let_go(run, fence, Some(&budget), NOW).await.unwrap());
+        assert_eq!(store.call_back(WaitKind::Budget, NOW).await.unwrap(), 1);
+        let mut conn =
+            Target::prepare(&options.location, &key).unwrap().connect(Blocking::Elsewhere).await.unwrap();
+        conn.script(OLD).await.unwrap();
+        conn.close().await;
+        assert_eq!(store.call_back(WaitKind::Budget, NOW).await.unwrap(), 0, "that was another wait");
+        assert_eq!(store.call_back(WaitKind::NewerStation, NOW).await.unwrap(), 1);
+        store.close().await;
+    }
+}
+
+/// An environment named by digits, from before they were refused.
+#[tokio::test]
+async fn an_environment_of_digits_alone_keeps_no_other_from_being_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate().unwrap();
+    let options = options(&folder, &key);
+    let store = Store::open(options.clone()).await.unwrap();
+    let name = EnvironmentName::parse("old").unwrap();
+    let id = store.create_environment(&name, "", Origin::Store, "", NOW).await.unwrap();
+    let mut conn =
+        Target::prepare(&options.location, &key).unwrap().connect(Blocking::Elsewhere).await.unwrap();
+    conn.script("update environments set name = '2025' where name = 'old'").await.unwrap();
+    conn.close().await;
+    assert!(store.environments().await.unwrap().iter().any(|it| it.name.as_str() == "2025"));
+    assert_eq!(store.environment_by_id(id).await.unwrap().map(|it| it.id), Some(id));
+    store.close().await;
 }
 
 /// What runs named before there was `run_blobs` is found in their journals, also beside texts that PostgreSQL's JSON

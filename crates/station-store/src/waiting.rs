@@ -57,22 +57,27 @@ impl Store {
         .await
     }
 
-    /// Puts runs back in the queue that are parked for something of this kind; how many.
+    /// Puts runs back in the queue that are parked for something of this kind; how many. An older Station that shares the
+    /// store says it in words alone, and then the words count.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn call_back(&self, on: WaitKind, now: Micros) -> Result<u64> {
-        const WAIT: &str = "select count(*) from agent_runs where status = 'waiting' and waiting_kind = $1";
-        const SQL: &str = "update agent_runs set status = 'queued', waiting_on = null, waiting_since = $2,
+        const WAIT: &str = "select count(*) from agent_runs where status = 'waiting'
+            and (waiting_kind = $1 or (waiting_kind is null and waiting_on like $2))";
+        const SQL: &str = "update agent_runs set status = 'queued', waiting_on = null, waiting_kind = null, waiting_since = $2,
                 waits_for_children = 0
-            where status = 'waiting' and waiting_kind = $1";
-        let row = self.read().await?.row(WAIT, vec![on.as_str().into()]).await?;
+            where status = 'waiting' and (waiting_kind = $1 or (waiting_kind is null and waiting_on like $3))";
+        // Of a kind without words of its own nothing is told by them.
+        let words = Some(on.prefix()).filter(|words| !words.is_empty()).map(|words| format!("{words}%"));
+        let row = self.read().await?.row(WAIT, vec![on.as_str().into(), words.as_deref().into()]).await?;
         if row.map(|mut row| row.int()).transpose()?.unwrap_or(0) == 0 {
             return Ok(0);
         }
-        self.write_reaching(Reach::Queue, (on, now), |conn, (on, now)| {
+        self.write_reaching(Reach::Queue, (on, now, words), |conn, (on, now, words)| {
             Box::pin(async move {
-                let n = conn.exec(SQL, vec![on.as_str().into(), now.0.into()]).await?;
+                let values = vec![on.as_str().into(), now.0.into(), words.as_deref().into()];
+                let n = conn.exec(SQL, values).await?;
                 conn.news().queued |= n > 0;
                 Ok(n)
             })

@@ -82,8 +82,9 @@ impl WaitKind {
         matches!(self, Self::Budget | Self::Price)
     }
 
-    /// What words of this kind begin with, where the thing itself does not say what it is.
-    fn prefix(self) -> &'static str {
+    /// What words of this kind begin with, where the thing itself does not say what it is; empty where it does.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
         match self {
             Self::Approval => "approval of ",
             Self::Outcome => "a person: the outcome of ",
