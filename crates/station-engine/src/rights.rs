@@ -54,9 +54,6 @@ impl Rights {
     ) -> Result<Self> {
         let store = station.store();
         let grants = store.granted(agent.id).await?;
-        let rules = rules_of(station, agent.environment).await?;
-        let EnvironmentRules { rules, limits, lock, .. } = rules;
-        let pins = Pins::read(station, agent.environment, lock).await?;
         let (mut granted, mut unlinked, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
         for (written, tool) in grants {
             match tool {
@@ -65,38 +62,32 @@ impl Rights {
                 Some(_) => {}
             }
         }
+        let servers = granted.iter().map(|(_, tool): &(String, Tool)| tool.server_name.clone()).collect();
+        let judge = Judge::read(station, agent.environment, servers).await?;
         let mut known = BTreeMap::new();
         for server in store.servers(Some(agent.environment)).await? {
-            if granted.iter().any(|(_, tool): &(String, Tool)| tool.server == server.id) {
+            if granted.iter().any(|(_, tool)| tool.server == server.id) {
                 known.insert(server.id, Known::read(station, &server, values).await?);
             }
         }
         let (mut tools, mut unpinned) = (Vec::new(), Vec::new());
         for (written, tool) in granted {
             let Some(Known { settings, .. }) = known.get(&tool.server) else { continue };
-            let judge = |tool: &Tool| grant::judge(tool, agent.name.as_str(), settings, &rules, approve);
-            let mut verdict = judge(&tool);
-            if !pins.has(station, &tool).await? {
-                unpinned.push(pins.said(&tool));
-                pins.judge(&mut verdict);
+            let of_agent = |tool: &Tool| judge.judge(tool, agent.name.as_str(), settings, approve);
+            let verdict = of_agent(&tool);
+            if !judge.is_pinned(&tool) {
+                unpinned.push(judge.said(&tool));
             }
             let look = match verdict.verify.clone() {
                 Some(rule) => {
                     let siblings = store.tools_of(tool.server).await?;
-                    let look = match looker(&siblings, &tool, &rule, judge) {
-                        Ok(looker) if pins.holds(station, looker).await? => {
-                            Err(format!("`{}` may not be used: {}", rule.tool, Denied::Held.reason()))
-                        }
-                        Ok(_) => Ok(rule),
-                        Err(why) => Err(why),
-                    };
-                    Some(look)
+                    Some(looker(&siblings, &tool, &rule, of_agent).map(|()| rule))
                 }
                 None => None,
             };
             tools.push(Allowed { written, tool, verdict, look });
         }
-        Ok(Self { tools, unlinked, unpinned, limits, servers: known })
+        Ok(Self { tools, unlinked, unpinned, limits: judge.rules.limits, servers: known })
     }
 
     /// How the server of a tool is reached, or why it cannot be.
@@ -131,12 +122,12 @@ impl Rights {
 
 /// Whether the tool that `rule` names can look for calls of `tool`: a tool of the same server that changes nothing, or
 /// nothing more when it is called twice. The agent needs no grant for it: the operator named it.
-fn looker<'a>(
-    siblings: &'a [Tool],
+fn looker(
+    siblings: &[Tool],
     tool: &Tool,
     rule: &VerifyRule,
     judge: impl Fn(&Tool) -> Verdict,
-) -> Result<&'a Tool, String> {
+) -> Result<(), String> {
     let found = siblings.iter().find(|other| other.name == rule.tool);
     let Some(looker) = found else {
         return Err(format!("server `{}` offers no tool `{}`", tool.server_name, rule.tool));
@@ -151,7 +142,7 @@ fn looker<'a>(
     if verdict.approval.is_some() {
         return Err(format!("`{}` waits for an approval itself", rule.tool));
     }
-    Ok(looker)
+    Ok(())
 }
 
 impl Known {
@@ -176,44 +167,50 @@ impl Known {
     }
 }
 
-/// What the lock of an environment says.
-struct Pins {
-    environment: EnvironmentId,
-    is_locked: bool,
-    policy: Policy,
+/// What an environment makes of its tools: its rules, and what its lock pins.
+struct Judge {
+    rules: EnvironmentRules,
+    /// Hashes by server and tool; `None` where there is no lock.
+    pins: Option<BTreeMap<String, BTreeMap<String, String>>>,
 }
 
-impl Pins {
-    async fn read(station: &Station, environment: EnvironmentId, policy: Policy) -> Result<Self> {
-        Ok(Self { environment, is_locked: station.store().is_locked(environment).await?, policy })
+impl Judge {
+    /// Reads what there is to judge tools of `servers` by.
+    async fn read(station: &Station, environment: EnvironmentId, servers: BTreeSet<String>) -> Result<Self> {
+        let rules = rules_of(station, environment).await?;
+        let mut pins = None;
+        if station.store().is_locked(environment).await? {
+            let pins = pins.insert(BTreeMap::new());
+            for server in servers {
+                let of_server = station.store().pins(environment, &server).await?;
+                pins.insert(server, of_server);
+            }
+        }
+        Ok(Self { rules, pins })
     }
 
     /// Whether a tool is as it is pinned, or nothing is.
-    async fn has(&self, station: &Station, tool: &Tool) -> Result<bool> {
-        if !self.is_locked {
-            return Ok(true);
-        }
-        let pinned = station.store().pin(self.environment, &tool.server_name, &tool.name).await?;
-        Ok(pinned == Some(definition_hash(tool)))
+    fn is_pinned(&self, tool: &Tool) -> bool {
+        self.pins.as_ref().is_none_or(|pins| {
+            let pin = pins.get(&tool.server_name).and_then(|of_server| of_server.get(&tool.name));
+            pin == Some(&definition_hash(tool))
+        })
     }
 
-    /// Whether a tool is kept back for what it is not.
-    async fn holds(&self, station: &Station, tool: &Tool) -> Result<bool> {
-        Ok(self.policy == Policy::Hold && !self.has(station, tool).await?)
-    }
-
-    /// What is said of a tool that is not.
-    fn said(&self, tool: &Tool) -> String {
-        let (server, name) = (&tool.server_name, &tool.name);
-        let held = if self.policy == Policy::Hold { ", and held back" } else { "" };
-        format!("`{server}__{name}` is not as `mcp.lock` pins it{held}: see `stn mcp lock`")
-    }
-
-    /// What is made of a tool that is not. What another rule forbids stays forbidden by that.
-    fn judge(&self, verdict: &mut Verdict) {
-        if self.policy == Policy::Hold && verdict.allowed.is_ok() {
+    /// What is made of a tool. What another rule forbids stays forbidden by that.
+    fn judge(&self, tool: &Tool, agent: &str, settings: &ServerSettings, approve: &[String]) -> Verdict {
+        let mut verdict = grant::judge(tool, agent, settings, &self.rules.rules, approve);
+        if verdict.allowed.is_ok() && self.rules.lock == Policy::Hold && !self.is_pinned(tool) {
             verdict.allowed = Err(Denied::Held);
         }
+        verdict
+    }
+
+    /// What is said of a tool that is not as it is pinned.
+    fn said(&self, tool: &Tool) -> String {
+        let (server, name) = (&tool.server_name, &tool.name);
+        let held = if self.rules.lock == Policy::Hold { ", and held back" } else { "" };
+        format!("`{server}__{name}` is not as `mcp.lock` pins it{held}: see `stn mcp lock`")
     }
 }
 
@@ -236,15 +233,10 @@ pub(crate) async fn of_person(station: &Station, tool: &Tool) -> Result<Result<(
     let Some(server) = station.store().server(tool.server).await? else {
         return Ok(Err(format!("server `{}` does not exist any more", tool.server_name)));
     };
-    let rules = rules_of(station, server.environment).await?;
+    let judge = Judge::read(station, server.environment, BTreeSet::from([tool.server_name.clone()])).await?;
     let values = Values::read(station, server.environment, BTreeMap::new()).await?;
     let known = Known::read(station, &server, &values).await?;
-    let settings = ServerSettings { allow_agents: None, ..known.settings };
-    let mut verdict = grant::judge(tool, "", &settings, &rules.rules, &[]);
-    let pins = Pins::read(station, server.environment, rules.lock).await?;
-    if !pins.has(station, tool).await? {
-        pins.judge(&mut verdict);
-    }
+    let verdict = judge.judge(tool, "", &for_anybody(known.settings), &[]);
     Ok(known.reach.map(|reach| (verdict, reach)))
 }
 
@@ -254,30 +246,25 @@ pub(crate) async fn of_person(station: &Station, tool: &Tool) -> Result<Result<(
 /// The store's; `Invalid` where the environment's rules cannot be read.
 pub(crate) async fn open_to_person(station: &Station, environment: EnvironmentId) -> Result<Vec<Tool>> {
     let store = station.store();
-    let rules = rules_of(station, environment).await?;
-    let pins = Pins::read(station, environment, rules.lock).await?;
-    let mut pinned: BTreeMap<(String, String), String> = BTreeMap::new();
-    if pins.is_locked {
-        pinned
-            .extend(store.pins(environment).await?.into_iter().map(|pin| ((pin.server, pin.tool), pin.hash)));
-    }
+    let servers = store.servers(Some(environment)).await?;
+    let judge = Judge::read(station, environment, servers.iter().map(|it| it.name.clone()).collect()).await?;
     let values = Values::read(station, environment, BTreeMap::new()).await?;
     let mut settings = BTreeMap::new();
-    for server in store.servers(Some(environment)).await? {
-        let known = Known::read(station, &server, &values).await?;
-        settings.insert(server.id, ServerSettings { allow_agents: None, ..known.settings });
+    for server in servers {
+        settings.insert(server.id, for_anybody(Known::read(station, &server, &values).await?.settings));
     }
     let mut open = store.catalog(environment).await?;
     open.retain(|tool| {
-        let Some(settings) = settings.get(&tool.server) else { return false };
-        let mut verdict = grant::judge(tool, "", settings, &rules.rules, &[]);
-        let pin = (tool.server_name.clone(), tool.name.clone());
-        if pins.is_locked && pinned.get(&pin) != Some(&definition_hash(tool)) {
-            pins.judge(&mut verdict);
-        }
-        verdict.allowed.is_ok()
+        settings
+            .get(&tool.server)
+            .is_some_and(|settings| judge.judge(tool, "", settings, &[]).allowed.is_ok())
     });
     Ok(open)
+}
+
+/// A server's settings for a person: `allow_agents` is about agents.
+fn for_anybody(settings: ServerSettings) -> ServerSettings {
+    ServerSettings { allow_agents: None, ..settings }
 }
 
 /// Resolves how one server is reached, for discovery.

@@ -6,6 +6,7 @@ use crate::db::Conn;
 use crate::{ROWS_MAX, Store};
 use station_core::lock::Pin;
 use station_core::{EnvironmentId, Micros, Result};
+use std::collections::BTreeMap;
 
 impl Store {
     /// Whether an environment has a lock: then every tool that is not as it is pinned is held.
@@ -16,28 +17,16 @@ impl Store {
         Ok(lock_of(&mut *self.read().await?, env).await?.is_some())
     }
 
-    /// Every pin of an environment, by server and tool.
+    /// The hashes that the tools of a server are pinned to, by tool.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn pins(&self, env: EnvironmentId) -> Result<Vec<Pin>> {
-        const SQL: &str = "select server, tool, hash from tool_pins where environment_id = $1
-            order by server, tool limit $2";
-        let rows = self.read().await?.rows(SQL, vec![env.0.into(), ROWS_MAX.into()]).await?;
-        rows.into_iter()
-            .map(|mut row| Ok(Pin { server: row.text()?, tool: row.text()?, hash: row.text()? }))
-            .collect()
-    }
-
-    /// The hash that a tool is pinned to, where it is.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn pin(&self, env: EnvironmentId, server: &str, tool: &str) -> Result<Option<String>> {
-        const SQL: &str =
-            "select hash from tool_pins where environment_id = $1 and server = $2 and tool = $3";
-        let row = self.read().await?.row(SQL, vec![env.0.into(), server.into(), tool.into()]).await?;
-        row.map(|mut row| row.text()).transpose()
+    pub async fn pins(&self, env: EnvironmentId, server: &str) -> Result<BTreeMap<String, String>> {
+        const SQL: &str = "select tool, hash from tool_pins where environment_id = $1 and server = $2
+            order by tool limit $3";
+        let values = vec![env.0.into(), server.into(), ROWS_MAX.into()];
+        let rows = self.read().await?.rows(SQL, values).await?;
+        rows.into_iter().map(|mut row| Ok((row.text()?, row.text()?))).collect()
     }
 }
 
