@@ -4,6 +4,7 @@
 
 use crate::Station;
 use crate::change::{Thing, refused};
+use crate::workspace::Replaced;
 use station_core::file::edit::{Field, set_key};
 use station_core::file::{Severity, variables};
 use station_core::{Caller, EnvironmentName, Error, Result};
@@ -71,8 +72,10 @@ impl Station {
         let path = format!("environments/{name}/variables.yml");
         let before = before.as_ref().map(|text| text.body.expose());
         let after = with_samples(before.unwrap_or_default(), &samples, &path)?;
-        workspace.replace(&path, before, Some(&after))?;
-        Ok(DemoServer { samples })
+        match workspace.replace(&path, before, Some(&after))? {
+            Replaced::Done => Ok(DemoServer { samples }),
+            Replaced::Moved => Err(workspace.never_still(&path)),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::Station;
 use crate::change::Thing;
 use serde_json::json;
 use station_core::lock::{Difference, Lock};
-use station_core::{Caller, Environment, EnvironmentName, Error, Result, Tool, near};
+use station_core::{Caller, Environment, EnvironmentName, Error, Result, Server, Tool, near};
 use std::collections::BTreeSet;
 
 /// What is different between the tools that servers offer and those that are pinned.
@@ -28,38 +28,42 @@ impl Station {
     /// What `lock_tools` would pin anew: of every server, or of `servers` alone.
     ///
     /// # Errors
-    /// `NotFound` for an environment or a server that does not exist; `Invalid` where the lock file cannot be read.
+    /// `NotFound` for an environment or a server that does not exist; `Invalid` where the lock file cannot be read and only
+    /// some servers are to be pinned.
     pub async fn plan_lock(
         &self,
         _by: &Caller,
         environment: &EnvironmentName,
         servers: &[String],
     ) -> Result<ToolLock> {
-        let offer = self.offer(environment, servers).await?;
         let text = self.file_of(environment, Thing::Lock)?;
-        // What cannot be read is told by the plan of the file; here, as where there is none, nothing is pinned.
-        let lock = text.as_ref().and_then(|text| Lock::read(text.body.expose(), &text.path).0);
-        Ok(offer.beside(lock.as_ref(), text.is_some()))
+        let offer = self.offer(environment, servers).await?;
+        offer.beside(text.as_ref().map(|text| text.body.expose())).map(|(lock, _)| lock)
     }
 
-    /// Pins the tools of every server as they are offered now, or those of `servers` alone; what was different.
+    /// Pins the tools of every server as they are offered now, or those of `servers` alone, where that is what was
+    /// `shown`; what was different.
     ///
     /// # Errors
-    /// As [`Station::plan_lock`]; `Conflict` where the environment has no files here, or they are managed elsewhere.
+    /// As [`Station::plan_lock`]; `Conflict` where the environment has no files here, or they are managed elsewhere, or
+    /// something else is different by now than was shown.
     pub async fn lock_tools(
         &self,
         by: &Caller,
         environment: &EnvironmentName,
         servers: &[String],
+        shown: &[Difference],
     ) -> Result<ToolLock> {
         let offer = self.offer(environment, servers).await?;
         let mut done = None;
         self.change_file(environment, Thing::Lock, |text| {
-            let lock = text.and_then(|text| Lock::read(text, "").0);
-            done = Some(offer.beside(lock.as_ref(), text.is_some()));
-            let mut lock = lock.unwrap_or_default();
-            lock.accept(&offer.accepted(&lock), &offer.tools);
-            Ok(Some(lock.text()))
+            let (lock, after) = offer.beside(text)?;
+            if lock.differences != shown {
+                let sentence = "what is different has changed since it was shown, so nothing was pinned";
+                return Err(Error::conflict(sentence).with_hint("look at it again, and pin that").into());
+            }
+            done = Some(lock);
+            Ok(Some(after.text()))
         })
         .await?;
         let done = done.ok_or_else(|| Error::invalid("the lock file was not changed"))?;
@@ -69,70 +73,72 @@ impl Station {
         Ok(done)
     }
 
-    async fn offer(&self, environment: &EnvironmentName, chosen: &[String]) -> Result<Offer> {
+    async fn offer<'a>(&self, environment: &EnvironmentName, chosen: &'a [String]) -> Result<Offer<'a>> {
         let environment = self.find_environment(environment).await?;
         let servers = self.store().servers(Some(environment.id)).await?;
-        let lock = self.file_of(&environment.name, Thing::Lock)?;
-        let pinned = lock.and_then(|text| Lock::read(text.body.expose(), "").0).unwrap_or_default();
-        let known: BTreeSet<String> =
-            servers.iter().map(|it| it.name.clone()).chain(pinned.pins().map(|pin| pin.server)).collect();
-        if let Some(missing) = chosen.iter().find(|name| !known.contains(*name)) {
-            let sentence = format!("environment `{}` has no server `{missing}`", environment.name);
-            let hint = near::hint(missing, known.iter().map(String::as_str));
-            return Err(Error::not_found(sentence)
-                .with_hint(hint.unwrap_or_else(|| "`stn mcp list` shows them".to_owned())));
-        }
-        let is_unlisted = |it: &&station_core::Server| it.discovered_at.is_none() || it.problem.is_some();
-        let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|it| it == name);
-        Ok(Offer {
-            unlisted: servers
-                .iter()
-                .filter(is_unlisted)
-                .filter(|it| is_chosen(&it.name))
-                .map(|it| it.name.clone())
-                .collect(),
-            tools: self.store().catalog(environment.id).await?,
-            chosen: chosen.to_vec(),
-            environment,
-        })
+        let tools = self.store().catalog(environment.id).await?;
+        Ok(Offer { environment, servers, tools, chosen })
     }
 }
 
 /// What is offered, and of which servers it is asked for.
-struct Offer {
+struct Offer<'a> {
     environment: Environment,
+    servers: Vec<Server>,
     tools: Vec<Tool>,
     /// Empty for every server.
-    chosen: Vec<String>,
-    unlisted: Vec<String>,
+    chosen: &'a [String],
 }
 
-impl Offer {
-    /// The servers whose tools are accepted.
-    fn accepted(&self, lock: &Lock) -> Vec<String> {
-        if !self.chosen.is_empty() {
-            return self.chosen.clone();
+impl Offer<'_> {
+    /// What is different from the lock file that says `text`, and the lock once that is accepted. Of a file that cannot be
+    /// read nothing is known; the plan of it says why.
+    fn beside(&self, text: Option<&str>) -> Result<(ToolLock, Lock)> {
+        let read = text.and_then(|text| Lock::read(text, "").0);
+        if text.is_some() && read.is_none() && !self.chosen.is_empty() {
+            let sentence =
+                format!("{} cannot be read, so the pins of other servers would be lost", self.path());
+            return Err(Error::invalid(sentence).with_hint("pin all of them: `stn mcp lock` without names"));
         }
-        let offered = self.tools.iter().map(|tool| tool.server_name.clone());
-        let all: BTreeSet<String> = offered.chain(lock.pins().map(|pin| pin.server)).collect();
-        all.into_iter().collect()
-    }
-
-    fn beside(&self, lock: Option<&Lock>, is_locked: bool) -> ToolLock {
-        let none = Lock::default();
-        let lock = lock.unwrap_or(&none);
-        let accepted = self.accepted(lock);
-        let mut after = lock.clone();
-        after.accept(&accepted, &self.tools);
-        let mut differences = lock.compare(&self.tools);
+        let before = read.unwrap_or_default();
+        let accepted = self.accepted(&before)?;
+        let mut differences = before.compare(&self.tools);
         differences.retain(|it| accepted.contains(&it.server));
-        ToolLock {
+        let mut after = before;
+        after.accept(&accepted, &self.tools);
+        let is_unlisted = |it: &&Server| it.discovered_at.is_none() || it.problem.is_some();
+        let is_chosen = |it: &&Server| self.chosen.is_empty() || self.chosen.contains(&it.name);
+        let unlisted = self.servers.iter().filter(is_unlisted).filter(is_chosen);
+        let lock = ToolLock {
             environment: self.environment.clone(),
-            path: format!("environments/{}/{}", self.environment.name, station_core::lock::FILE),
-            is_locked,
+            path: self.path(),
+            is_locked: text.is_some(),
             differences,
             pinned: after.pins().count(),
-            unlisted: self.unlisted.clone(),
-        }
+            unlisted: unlisted.map(|it| it.name.clone()).collect(),
+        };
+        Ok((lock, after))
+    }
+
+    /// The servers whose tools are accepted: those that were chosen, or every one that there is or that is pinned.
+    fn accepted(&self, before: &Lock) -> Result<Vec<String>> {
+        let known: BTreeSet<String> = self
+            .servers
+            .iter()
+            .map(|it| it.name.clone())
+            .chain(before.pins().map(|pin| pin.server))
+            .collect();
+        let Some(missing) = self.chosen.iter().find(|name| !known.contains(*name)) else {
+            let all = self.chosen.is_empty();
+            return Ok(if all { known.into_iter().collect() } else { self.chosen.to_vec() });
+        };
+        let sentence = format!("environment `{}` has no server `{missing}`", self.environment.name);
+        let hint = near::hint(missing, known.iter().map(String::as_str));
+        Err(Error::not_found(sentence)
+            .with_hint(hint.unwrap_or_else(|| "`stn mcp list` shows them".to_owned())))
+    }
+
+    fn path(&self) -> String {
+        format!("environments/{}/{}", self.environment.name, station_core::lock::FILE)
     }
 }

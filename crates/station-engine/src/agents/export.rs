@@ -52,7 +52,11 @@ impl Station {
         }
         let (mut row, _) = self.row_of(&read.environment, &read.agent.name, read.source.clone()).await?;
         let path = shown(&read.environment, &read.agent);
-        workspace.replace(&path, None, Some(&read.source))?;
+        workspace.write_new(
+            &read.environment.name,
+            &Workspace::agent_path(&read.agent.name),
+            &read.source,
+        )?;
         row.path = Some(path.clone());
         let id = workspace.ensure_id()?;
         self.store().put_agent(read.environment.id, &row, Origin::File, &id, self.now()).await?;

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// What came of putting one text in place of another.
+#[must_use = "a file that was not written is no file that says what it should"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Replaced {
     /// The file says what it should.

@@ -209,6 +209,12 @@ fn an_agent_of_the_store_becomes_a_file() {
         --- exit 1
     "#]]);
     home.write("config.yaml", &config);
+    // Somebody else's file of that name is left as it is, and the agent stays where it is.
+    let file = "environments/default/agents/helper.prompt";
+    home.write(file, "mine\n");
+    home.stn(&["agent", "export", "helper", "--quiet"]).exits(1);
+    assert_eq!(home.read(file), "mine\n");
+    std::fs::remove_file(home.config(file)).unwrap();
     home.stn(&["agent", "export", "helper"]).is(&expect![[r#"
         Agent `helper` is a file now: environments/default/agents/helper.prompt
     "#]]);

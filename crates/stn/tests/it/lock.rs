@@ -104,6 +104,15 @@ fn a_tool_that_changes_after_it_was_pinned_is_held_back() {
         hint: `stn mcp lock` writes it anew, and shows what is different
         --- exit 4
     "#]]);
+    // The pins of the others would go with a file that cannot be read.
+    home.stn(&["mcp", "lock", "fake", "--yes"]).is(&expect![[r#"
+        --- stderr
+        environments/default/mcp.lock: the hash of `fake__echo` is not that of its definition
+        hint: `stn mcp lock` writes it anew, and shows what is different
+        error: environments/default/mcp.lock cannot be read, so the pins of other servers would be lost
+        hint: pin all of them: `stn mcp lock` without names
+        --- exit 1
+    "#]]);
     std::fs::remove_file(home.config("environments/default/mcp.lock")).unwrap();
     home.stn(&["sync"]).is(&expect![[r#"
         Environment `default`: 1 change applied, 3 unchanged.

@@ -60,15 +60,16 @@ impl Args {
                 true => format!("Not as {} pins it: {differ}.", plan.path),
                 false => format!("There is no {}: nothing is pinned, and nothing held back.", plan.path),
             };
-            for line in lines(&plan).into_iter().filter(|_| !session.out.is_json()) {
-                session.out.lines(&[(Tone::Plain, line)])?;
+            if !session.out.is_json() {
+                let lines: Vec<_> = lines(&plan).into_iter().map(|line| (Tone::Plain, line)).collect();
+                session.out.lines(&lines)?;
             }
             told(session, &plan, false, &text)?;
             return Ok(if plan.is_locked { Code::Failed } else { Code::Done });
         }
         let question = format!("pin {} in {}?", plural(plan.pinned, "tool"), plan.path);
         confirm(session, &lines(&plan), &question, self.yes)?;
-        let done = station.lock_tools(&session.by, environment, &self.servers).await?;
+        let done = station.lock_tools(&session.by, environment, &self.servers, &plan.differences).await?;
         told(session, &done, true, &format!("Pinned {} in {}.", plural(done.pinned, "tool"), done.path))
     }
 }
