@@ -1,28 +1,25 @@
 //! How much may be driven at a time: the limits of config.yaml as a claim takes them, and in words where one keeps a run.
 
-use crate::Station;
 use station_core::{Concurrency, ModelMax, plural};
+use station_llm::Models;
 use station_store::Bound;
 use std::collections::BTreeMap;
 
-impl Station {
-    /// Limits with the names of models that runs' rows have. Of two names of one model the stricter holds.
-    pub(crate) fn at_once(&self) -> Concurrency {
-        let at_once = &self.config().at_once;
-        let mut named = BTreeMap::new();
-        for (written, most) in &at_once.model_max.named {
-            let name = match self.models().named(written) {
-                Ok(model) => model.to_string(),
-                Err(error) => {
-                    tracing::warn!(model = %written, %error, "a limit names a model that is not known");
-                    written.clone()
-                }
-            };
-            named.entry(name).and_modify(|other: &mut u32| *other = (*other).min(*most)).or_insert(*most);
-        }
-        let model_max = ModelMax { each: at_once.model_max.each, named };
-        Concurrency { model_max, ..at_once.clone() }
+/// Limits with the names of models that runs' rows have. Of two names of one model the stricter holds.
+pub(crate) fn by_full_names(at_once: &Concurrency, models: &Models) -> Concurrency {
+    let mut named = BTreeMap::new();
+    for (written, most) in &at_once.model_max.named {
+        let name = match models.named(written) {
+            Ok(model) => model.to_string(),
+            Err(error) => {
+                tracing::warn!(model = %written, %error, "a limit names a model that is not known");
+                written.clone()
+            }
+        };
+        named.entry(name).and_modify(|other: &mut u32| *other = (*other).min(*most)).or_insert(*most);
     }
+    let model_max = ModelMax { each: at_once.model_max.each, named };
+    Concurrency { model_max, ..at_once.clone() }
 }
 
 /// What a run waits for that is kept by a limit.

@@ -4,7 +4,7 @@
 use crate::Station;
 use crate::variables::Values;
 use station_core::file::servers;
-use station_core::{Agent, AgentId, Result, Secret, ServerId};
+use station_core::{Agent, Result, Secret, ServerId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Values for names that the servers behind `agent`'s grants, and those of its sub-agents, ask for and that nobody
@@ -29,15 +29,10 @@ pub(crate) async fn carried(
 }
 
 async fn servers_behind(station: &Station, agent: &Agent) -> Result<BTreeSet<ServerId>> {
-    let store = station.store();
-    let (mut servers, mut seen) = (BTreeSet::new(), BTreeSet::new());
-    let mut open: Vec<AgentId> = vec![agent.id];
-    while let Some(agent) = open.pop() {
-        if !seen.insert(agent) {
-            continue;
-        }
-        servers.extend(store.granted_servers(agent).await?.into_iter().filter_map(|(_, server)| server));
-        open.extend(store.sub_agents(agent).await?.into_iter().filter_map(|link| link.agent));
+    let mut servers = BTreeSet::new();
+    for agent in station.family(agent.id).await? {
+        let granted = station.store().granted_servers(agent).await?;
+        servers.extend(granted.into_iter().filter_map(|(_, server)| server));
     }
     Ok(servers)
 }

@@ -57,9 +57,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound` where there is no such file.
-    pub async fn discover_server_file(&self, by: &Caller, id: i64) -> Result<Discovery> {
-        let files = self.list_server_files(by, None).await?;
-        let Some((file, _)) = files.into_iter().find(|(file, _)| file.id == id) else {
+    pub async fn discover_server_file(&self, _by: &Caller, id: i64) -> Result<Discovery> {
+        let files = self.store().server_files(None).await?;
+        let Some(file) = files.into_iter().find(|file| file.id == id) else {
             return Err(Error::not_found(format!("server file {id} does not exist"))
                 .with_hint("`list_mcp_configs` shows them"));
         };
@@ -74,27 +74,27 @@ impl Station {
         environment: &Environment,
         pick: &(dyn Fn(&Server) -> bool + Sync),
     ) -> Result<Discovery> {
-        self.discover_with(environment, pick, &Values::read(self, environment.id, BTreeMap::new()).await?)
-            .await
+        self.discover_given(environment, pick, &BTreeMap::new()).await
     }
 
-    /// As [`Station::discover`], with these values for the servers' variables.
-    async fn discover_with(
+    /// As [`Station::discover`], with values that are `given` for the servers' variables.
+    async fn discover_given(
         &self,
         environment: &Environment,
         pick: &(dyn Fn(&Server) -> bool + Sync),
-        values: &Values,
+        given: &BTreeMap<String, Secret>,
     ) -> Result<Discovery> {
         let servers: Vec<Server> =
             self.store().servers(Some(environment.id)).await?.into_iter().filter(pick).collect();
         if servers.is_empty() {
             return Ok(Discovery::default());
         }
+        let values = Values::read(self, environment.id, given.clone()).await?;
         // Boxed, because the compiler cannot see that a stream of such closures may move between threads.
         let asked: Vec<BoxFuture<'_, (usize, Result<Discovered>)>> = servers
             .iter()
             .enumerate()
-            .map(|(at, server)| self.discover_one(server, values).map(move |found| (at, found)).boxed())
+            .map(|(at, server)| self.discover_one(server, &values).map(move |found| (at, found)).boxed())
             .collect();
         // A slow one keeps its own place alone, not those of the servers behind it.
         let mut found: Vec<(usize, Result<Discovered>)> =
@@ -114,7 +114,6 @@ impl Station {
         given: &BTreeMap<String, Secret>,
     ) -> Result<Discovery> {
         let enabled = self.enabled_by(environment.id, given).await?;
-        let values = Values::read(self, environment.id, given.clone()).await?;
         let ttl_ms = crate::lease::millis(self.config().discovery_ttl);
         let retry_ms = crate::lease::millis(RETRY_AFTER).min(ttl_ms);
         let now = self.now();
@@ -123,18 +122,15 @@ impl Station {
             let may_be_asked = !resting || enabled.contains(&server.id);
             may_be_asked && has_use(server) && server.discovered_at.is_none_or(|at| now.ms_since(at) > ttl_ms)
         };
-        self.discover_with(environment, &is_wanted, &values).await
+        self.discover_given(environment, &is_wanted, given).await
     }
 
     /// The servers that a run of `agent` and of the agents below it has use for, by their grants.
     pub(crate) async fn servers_of(&self, agent: &Agent) -> Result<BTreeSet<ServerId>> {
         let servers = self.store().servers(Some(agent.environment)).await?;
         let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
-        let (mut found, mut seen, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![agent.id]);
-        while let Some(agent) = open.pop() {
-            if !seen.insert(agent) {
-                continue;
-            }
+        let mut found = BTreeSet::new();
+        for agent in self.family(agent.id).await? {
             for (written, server) in self.store().granted_servers(agent).await? {
                 found.extend(server);
                 // A pattern means whatever is offered: what is known of it is never all.
@@ -143,7 +139,6 @@ impl Station {
                     found.extend(servers.iter().filter(|it| may.contains(&it.name.as_str())).map(|it| it.id));
                 }
             }
-            open.extend(self.store().sub_agents(agent).await?.into_iter().filter_map(|below| below.agent));
         }
         Ok(found)
     }

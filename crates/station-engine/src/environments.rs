@@ -140,9 +140,7 @@ impl Station {
             EnvironmentRef::Name(name) => return Ok(name.clone()),
             EnvironmentRef::Id(id) => *id,
         };
-        // A removed one keeps its row, and its number for when it comes back.
-        let found = self.store().environments().await?.into_iter().find(|row| row.id == id);
-        found.map(|row| row.name).ok_or_else(|| {
+        self.store().environment_by_id(id).await?.map(|row| row.name).ok_or_else(|| {
             Error::not_found(format!("environment {id} does not exist"))
                 .with_hint("`stn env list` shows them")
         })

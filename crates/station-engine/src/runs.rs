@@ -152,9 +152,22 @@ impl Station {
     /// `NotFound`; `Busy` where a living worker has it; the store's. How the run itself ended is in its row.
     pub async fn work_off(&self, id: RunRef, stop: CancellationToken) -> Result<Run> {
         let signals = Signals::of_person(stop.clone(), &self.config().worker);
-        match self.work_off_here(id, &signals, Held::Refuse).await? {
-            Worked::Off | Worked::Parked => self.run(id).await,
-            Worked::Taken => self.attend_run(&Caller::local(), id, From::Now, stop).await,
+        let worked = self.work_off_here(id, &signals, Held::Refuse).await?;
+        self.see_to_end(&Caller::local(), id, worked, stop).await?;
+        self.run(id).await
+    }
+
+    /// Attends a run that another worker took up while it waited here for its turn.
+    async fn see_to_end(
+        &self,
+        by: &Caller,
+        id: RunId,
+        worked: Worked,
+        stop: CancellationToken,
+    ) -> Result<()> {
+        match worked {
+            Worked::Off | Worked::Parked => Ok(()),
+            Worked::Taken => self.attend_run(by, id, From::Now, stop).await.map(drop),
         }
     }
 
@@ -169,9 +182,15 @@ impl Station {
         stop: CancellationToken,
         leave: CancellationToken,
     ) -> Result<Run> {
-        let signals =
-            Signals::of_person(stop, &self.config().worker).leaving(leave, LEAVE_WITHIN).resumed(self.now());
-        self.work_off_here(id, &signals, Held::Refuse).await?;
+        let signals = Signals::of_person(stop.clone(), &self.config().worker);
+        let signals = signals.leaving(leave.clone(), LEAVE_WITHIN).resumed(self.now());
+        let worked = self.work_off_here(id, &signals, Held::Refuse).await?;
+        let by = Caller::local();
+        tokio::select! {
+            seen = self.see_to_end(&by, id, worked, stop) => seen?,
+            // Whoever took it goes on with it.
+            () = leave.cancelled() => {}
+        }
         self.run(id).await
     }
 
@@ -219,13 +238,9 @@ impl Station {
         let raise = if added.is_zero() { None } else { Some(self.raise(by, id, added).await?) };
         let signals = Signals::of_person(stop.clone(), &self.config().worker);
         let signals = signals.resumed(self.now()).raising(raise);
-        match self.work_off_here(root, &signals, Held::Refuse).await? {
-            Worked::Off | Worked::Parked => self.run(id).await,
-            Worked::Taken => {
-                self.attend_run(by, root, From::Now, stop).await?;
-                self.run(id).await
-            }
-        }
+        let worked = self.work_off_here(root, &signals, Held::Refuse).await?;
+        self.see_to_end(by, root, worked, stop).await?;
+        self.run(id).await
     }
 
     /// The run with which `run` is driven: the first above it, itself included, that waits for no other to go on.

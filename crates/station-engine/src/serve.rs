@@ -12,7 +12,7 @@ use crate::tasks;
 use crate::worker::{self, Limits, Ours};
 use station_core::looking::LOOK_EVERY;
 use station_core::run::{Status, WaitKind};
-use station_core::{Concurrency, Kind, Micros, Result};
+use station_core::{Kind, Micros, Result};
 use station_store::{Run, RunFilter, Wanted};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -61,8 +61,7 @@ impl Station {
     async fn work(&self, serve: &Serve, stop: &CancellationToken) -> Result<()> {
         let (since, look_at) = (self.now(), Instant::now());
         let serve = serve.clone();
-        let mut work =
-            Work { serve, at_once: self.at_once(), stop: stop.clone(), since, is_behind: false, look_at };
+        let mut work = Work { serve, stop: stop.clone(), since, is_behind: false, look_at };
         let mut driving: JoinSet<()> = JoinSet::new();
         let (mut wakes, mut times) = (self.store().wakes(), self.store().times());
         // What an older Station could not read may be known to this one.
@@ -110,7 +109,7 @@ impl Station {
         if n == 0 {
             return Ok(());
         }
-        let wanted = Wanted { n, at_once: work.at_once.clone() };
+        let wanted = Wanted { n, at_once: self.at_once().clone() };
         let asked_at = self.since_boot();
         let owner = worker::owner(self)?;
         for (run, fence) in self.store().claim_next(&owner, millis(LEASE), &wanted, self.now()).await? {
@@ -178,7 +177,6 @@ impl Station {
 /// What every driver of one worker shares.
 struct Work {
     serve: Serve,
-    at_once: Concurrency,
     stop: CancellationToken,
     since: Micros,
     /// There are runs of processes that are gone, and no slot was free for them when it was looked last.

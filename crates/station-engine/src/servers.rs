@@ -7,7 +7,7 @@ use station_core::{
     near,
 };
 use station_store::ServerFile;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A server as named by a person: a number is global, a name belongs to an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,22 +70,22 @@ impl Station {
         _by: &Caller,
         environment: Option<&EnvironmentName>,
     ) -> Result<Vec<ServerDetails>> {
-        let environments = match environment {
-            Some(name) => vec![self.find_environment(name).await?],
-            None => self.store().environments().await?,
+        let environment = match environment {
+            Some(name) => Some(self.find_environment(name).await?.id),
+            None => None,
         };
-        let mut servers = Vec::new();
-        let here: BTreeSet<_> = match environment {
-            Some(_) => environments.iter().map(|it| it.id).collect(),
-            // Of ten thousand environments, few have servers.
-            None => self.store().servers(None).await?.iter().map(|it| it.environment).collect(),
-        };
-        for environment in environments.into_iter().filter(|it| here.contains(&it.id)) {
-            let catalog = self.store().catalog(environment.id).await?;
-            for server in self.store().servers(Some(environment.id)).await? {
-                let tools = catalog.iter().filter(|tool| tool.server == server.id).cloned().collect();
-                servers.push(ServerDetails { server, environment: environment.clone(), tools });
+        let mut servers: Vec<ServerDetails> = Vec::new();
+        let mut of: Option<(Environment, Vec<Tool>)> = None;
+        // By environment, so that each is read once; of ten thousand, few have servers.
+        for server in self.store().servers(environment).await? {
+            if of.as_ref().is_none_or(|(environment, _)| environment.id != server.environment) {
+                let environment = self.store().environment_by_id(server.environment).await?;
+                let catalog = self.store().catalog(server.environment).await?;
+                of = environment.map(|environment| (environment, catalog));
             }
+            let Some((environment, catalog)) = &of else { continue };
+            let tools = catalog.iter().filter(|tool| tool.server == server.id).cloned().collect();
+            servers.push(ServerDetails { server, environment: environment.clone(), tools });
         }
         Ok(servers)
     }

@@ -7,8 +7,8 @@ use crate::pace::Rates;
 use crate::pool::Pool;
 use crate::reading::Readings;
 use crate::spend::Measures;
-use crate::{Config, Watch};
-use station_core::{Micros, Result};
+use crate::{Config, Watch, at_once};
+use station_core::{Concurrency, Micros, Result};
 use station_llm::Models;
 use station_store::{Options, Store};
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct Station {
 
 struct Inner {
     config: Config,
+    /// The configuration's limits, by the names of models that rows have.
+    at_once: Concurrency,
     store: Store,
     models: Models,
     pool: Pool,
@@ -63,7 +65,9 @@ impl Station {
         let (bus, readings) = (Bus::default(), Readings::default());
         let (driving, by_hand, rates) = (Driving::default(), ByHand::default(), Rates::default());
         let measures = Measures::default();
-        let inner = Inner { config, store, models, pool, bus, readings, driving, by_hand, rates, measures };
+        let at_once = at_once::by_full_names(&config.at_once, &models);
+        let inner =
+            Inner { config, at_once, store, models, pool, bus, readings, driving, by_hand, rates, measures };
         Self { inner: Arc::new(inner) }
     }
 
@@ -92,6 +96,11 @@ impl Station {
     /// The store's.
     pub async fn generation(&self) -> Result<i64> {
         self.inner.store.generation().await
+    }
+
+    /// How much may be driven at a time.
+    pub(crate) fn at_once(&self) -> &Concurrency {
+        &self.inner.at_once
     }
 
     /// What this Station was told.

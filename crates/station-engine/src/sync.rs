@@ -111,7 +111,7 @@ impl Station {
         {
             return Ok(false);
         }
-        Ok(!self.store().stored(&environment.name, &self.known_workspace_id()).await?.foreign)
+        Ok(!self.store().is_foreign(environment.id, &self.known_workspace_id()).await?)
     }
 
     /// Applies what has changed in the files of an environment before something of it is used. Removes nothing, connects

@@ -196,7 +196,7 @@ impl Station {
         let is_here = workspace.environment_folder(&environment.name).is_dir();
         if environment.origin != Origin::File
             || !is_here
-            || self.store().stored(&environment.name, &workspace.known_id()).await?.foreign
+            || self.store().is_foreign(environment.id, &workspace.known_id()).await?
         {
             return Ok(BTreeSet::new());
         }
@@ -314,10 +314,8 @@ impl Station {
             asked.extend(self.asked_by(&server, &values).await?.into_iter().map(|(name, _)| name));
         }
         let mut prompts = Vec::new();
-        let (mut seen, mut open) = (BTreeSet::new(), vec![run.agent]);
-        while let Some(id) = open.pop() {
-            let Some(agent) = self.store().agent(id).await?.filter(|_| seen.insert(id)) else { continue };
-            open.extend(self.store().sub_agents(id).await?.into_iter().filter_map(|below| below.agent));
+        for id in self.family(run.agent).await? {
+            let Some(agent) = self.store().agent(id).await? else { continue };
             // A broken one says so itself, where it is to run.
             prompts.extend(read_prompt(self, &agent).await.ok());
         }

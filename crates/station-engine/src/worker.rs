@@ -34,6 +34,7 @@ pub(crate) enum Held {
 }
 
 /// How far a run was worked off.
+#[must_use = "one that was taken by another worker has not ended"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Worked {
     /// It ended, or it was let go of because this process is about to end.
@@ -205,9 +206,9 @@ pub(crate) async fn claim(station: &Station, id: RunId, limits: Limits) -> Resul
     let asked_at = station.since_boot();
     let at_once = match limits {
         Limits::Hold if run.cancel_requested_by.is_none() => station.at_once(),
-        Limits::Hold | Limits::Lifted => Concurrency::UNLIMITED,
+        Limits::Hold | Limits::Lifted => &Concurrency::UNLIMITED,
     };
-    match store.claim_within(&at_once, id, (&owner(station)?, millis(LEASE), dead), station.now()).await? {
+    match store.claim_within(at_once, id, (&owner(station)?, millis(LEASE), dead), station.now()).await? {
         Claim::Claimed { fence, .. } => {
             Ok(Ours::Claimed(Box::new((run, Lease::new(station, id, fence, asked_at, before)))))
         }

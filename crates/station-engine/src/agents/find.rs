@@ -100,6 +100,24 @@ impl Station {
         Ok(missing.map(|name| (name.clone(), near::hint(name, there()))).collect())
     }
 
+    /// An agent and those below it, each once.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn family(&self, agent: AgentId) -> Result<Vec<AgentId>> {
+        let mut family = vec![agent];
+        let mut at = 0;
+        while let Some(member) = family.get(at).copied() {
+            at += 1;
+            for below in self.store().sub_agents(member).await?.into_iter().filter_map(|below| below.agent) {
+                if !family.contains(&below) {
+                    family.push(below);
+                }
+            }
+        }
+        Ok(family)
+    }
+
     /// The environment of the agent with this number.
     ///
     /// # Errors
