@@ -14,4 +14,4 @@ pub mod serve;
 pub mod shim;
 
 pub use client::{CallEnd, ConnectError, Connection, Launch, Shim, connect};
-pub use process::Process;
+pub use process::{Process, descendants};

@@ -5,6 +5,7 @@
 //! **Invariant:** what cannot be seen (another host, another namespace of pids, a hidden /proc) is never called gone.
 
 use crate::shim;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// One process of this host, told apart from a later one with the same number.
@@ -63,6 +64,35 @@ impl Process {
     }
 }
 
+/// Every process below this one, as /proc shows it now; none where it cannot be read.
+#[must_use]
+pub fn descendants() -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for entry in entries.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        if let Some(parent) = parent_in(&stat) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = Vec::new();
+    let mut open = vec![std::process::id()];
+    while let Some(parent) = open.pop() {
+        for pid in children.remove(&parent).unwrap_or_default() {
+            found.push(pid);
+            open.push(pid);
+        }
+    }
+    found
+}
+
+/// The parent in a line of `/proc/<pid>/stat`; the name before it may hold spaces and parentheses.
+fn parent_in(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// The start time in a line of `/proc/<pid>/stat`; `None` for a process that has ended.
 fn start_in(stat: &str) -> Option<u64> {
     // The name in parentheses may hold anything, also parentheses.
@@ -84,6 +114,18 @@ impl std::fmt::Display for Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_parent_is_found_behind_any_name() {
+        for (stat, parent) in [
+            ("12 (node) S 7 12 12 0 -1", Some(7)),
+            ("12 (a) b) (c) R 41 12", Some(41)),
+            ("12 (cut", None),
+            ("", None),
+        ] {
+            assert_eq!(parent_in(stat), parent, "{stat}");
+        }
+    }
 
     #[test]
     fn the_start_time_is_read_behind_any_name() {

@@ -18,7 +18,6 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -166,45 +165,15 @@ fn kill_descendants() {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Err(Errno::ECHILD) => return,
             Ok(WaitStatus::StillAlive) => {
-                for pid in descendants() {
+                for pid in crate::process::descendants() {
                     // It may have died meanwhile, and what forked meanwhile is found in the next round.
-                    let _gone = kill(pid, Signal::SIGKILL);
+                    let _gone = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
                 }
                 let _reaped = waitpid(None, None);
             }
             Ok(_) | Err(_) => {}
         }
     }
-}
-
-/// Every process below this one, as /proc shows it now.
-fn descendants() -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    for entry in entries.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        if let Some(parent) = parent_in(&stat) {
-            children.entry(parent).or_default().push(pid);
-        }
-    }
-    let mut found = Vec::new();
-    let mut open = vec![std::process::id().cast_signed()];
-    while let Some(parent) = open.pop() {
-        for pid in children.remove(&parent).unwrap_or_default() {
-            found.push(Pid::from_raw(pid));
-            open.push(pid);
-        }
-    }
-    found
-}
-
-/// The parent in a line of `/proc/<pid>/stat`; the name before it may hold spaces and parentheses.
-fn parent_in(stat: &str) -> Option<i32> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn explain(program: &str, error: &io::Error) -> u8 {
@@ -235,18 +204,6 @@ fn say(sentence: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_parent_is_found_behind_any_name() {
-        for (stat, parent) in [
-            ("12 (node) S 7 12 12 0 -1", Some(7)),
-            ("12 (a) b) (c) R 41 12", Some(41)),
-            ("12 (cut", None),
-            ("", None),
-        ] {
-            assert_eq!(parent_in(stat), parent, "{stat}");
-        }
-    }
 
     #[test]
     fn what_cannot_start_is_told_like_a_shell_does() {

@@ -1,6 +1,7 @@
 //! What a server offers, whatever carries it: the one trait between the protocol and Station.
 
 use super::{Asked, Fault};
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value};
@@ -8,7 +9,8 @@ use serde_json::{Map, Value};
 /// What a host answers with: JSON in the protocol's words, without what only one era adds.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Fault>>;
 
-/// A server's offer. Lists come in a stable order; each entry is an object of the protocol.
+/// A server's offer. Lists come in a stable order; each entry is an object of the protocol. What a host does not say has
+/// nothing in it.
 pub trait Host: Send + Sync + 'static {
     /// Who it is and what it can do.
     fn about(&self) -> About;
@@ -25,39 +27,52 @@ pub trait Host: Send + Sync + 'static {
     ) -> Answer<'a, Outcome>;
 
     /// Its resources.
-    fn resources<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Vec<Value>>;
+    fn resources<'a>(&'a self, _: &'a Asked) -> Answer<'a, Vec<Value>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
 
     /// Its resource templates.
-    fn resource_templates<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Vec<Value>>;
+    fn resource_templates<'a>(&'a self, _: &'a Asked) -> Answer<'a, Vec<Value>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
 
     /// What a resource holds: an object with `contents`.
-    fn read_resource<'a>(&'a self, asked: &'a Asked, uri: &'a str) -> Answer<'a, Outcome>;
+    fn read_resource<'a>(&'a self, _: &'a Asked, uri: &'a str) -> Answer<'a, Outcome> {
+        async move { Err(Fault::NoResource(uri.to_owned())) }.boxed()
+    }
 
     /// Its prompts.
-    fn prompts<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Vec<Value>>;
+    fn prompts<'a>(&'a self, _: &'a Asked) -> Answer<'a, Vec<Value>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
 
     /// A prompt with its arguments filled in: an object with `messages`.
-    fn prompt<'a>(
-        &'a self,
-        asked: &'a Asked,
-        name: &'a str,
-        arguments: Map<String, Value>,
-    ) -> Answer<'a, Outcome>;
+    fn prompt<'a>(&'a self, _: &'a Asked, name: &'a str, _: Map<String, Value>) -> Answer<'a, Outcome> {
+        async move { Err(Fault::Params(format!("there is no prompt `{name}`"))) }.boxed()
+    }
 
     /// What an argument may be, best first.
-    fn complete<'a>(&'a self, asked: &'a Asked, completing: Completing) -> Answer<'a, Vec<String>>;
+    fn complete<'a>(&'a self, _: &'a Asked, _: Completing) -> Answer<'a, Vec<String>> {
+        async { Err(Fault::Params("nothing here has arguments to complete".to_owned())) }.boxed()
+    }
 
     /// What changes from now on, as far as it is wanted: from when this is answered.
     fn changes<'a>(&'a self, asked: &'a Asked, wanted: Wanted) -> BoxFuture<'a, BoxStream<'static, Change>>;
 
     /// A task that one of its tools made; `None` where there is none of this id.
-    fn task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<Task>>;
+    fn task<'a>(&'a self, _: &'a Asked, _: &'a str) -> Answer<'a, Option<Task>> {
+        async { Ok(None) }.boxed()
+    }
 
     /// Takes what the client answers to a task's questions: it is in the request's input.
-    fn answer_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>>;
+    fn answer_task<'a>(&'a self, _: &'a Asked, _: &'a str) -> Answer<'a, Option<()>> {
+        async { Ok(None) }.boxed()
+    }
 
     /// Asks for the end of a task.
-    fn end_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>>;
+    fn end_task<'a>(&'a self, _: &'a Asked, _: &'a str) -> Answer<'a, Option<()>> {
+        async { Ok(None) }.boxed()
+    }
 }
 
 /// Who a server is.

@@ -17,7 +17,7 @@ mod http;
 mod lines;
 mod listen;
 mod stdio;
-mod version;
+pub(crate) mod version;
 
 pub use asked::{Asked, Input};
 pub use fault::Fault;

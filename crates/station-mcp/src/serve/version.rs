@@ -4,7 +4,7 @@ use super::Fault;
 use serde_json::{Map, Value};
 use station_core::Era;
 
-/// The newest revision: every request says it.
+/// The newest revision: every request says it, headers say what a body holds (SEP-2243), and there are no sessions.
 pub(crate) const MODERN: &str = "2026-07-28";
 
 /// What we speak, newest first; all but the first begin with `initialize`.

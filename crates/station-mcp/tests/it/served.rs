@@ -72,26 +72,6 @@ impl Host for Offer {
         .boxed()
     }
 
-    fn resources<'a>(&'a self, _: &'a Asked) -> Answer<'a, Vec<Value>> {
-        async { Ok(Vec::new()) }.boxed()
-    }
-
-    fn resource_templates<'a>(&'a self, _: &'a Asked) -> Answer<'a, Vec<Value>> {
-        async { Ok(Vec::new()) }.boxed()
-    }
-
-    fn read_resource<'a>(&'a self, _: &'a Asked, uri: &'a str) -> Answer<'a, Outcome> {
-        async move { Err(Fault::NoResource(uri.to_owned())) }.boxed()
-    }
-
-    fn prompts<'a>(&'a self, _: &'a Asked) -> Answer<'a, Vec<Value>> {
-        async { Ok(Vec::new()) }.boxed()
-    }
-
-    fn prompt<'a>(&'a self, _: &'a Asked, name: &'a str, _: Map<String, Value>) -> Answer<'a, Outcome> {
-        async move { Err(Fault::Params(format!("there is no prompt `{name}`"))) }.boxed()
-    }
-
     fn complete<'a>(&'a self, _: &'a Asked, of: Completing) -> Answer<'a, Vec<String>> {
         async move { Ok((0..150).map(|n| format!("{}{n}", of.value)).collect()) }.boxed()
     }

@@ -103,7 +103,7 @@ pub(super) async fn admit(
         writes: is_write.then(|| text(header::CONTENT_TYPE).unwrap_or_default()),
         token,
         // Looked up only where it matters.
-        owner: if token == Token::None { peer.owner(site.port) } else { Owner::Other },
+        owner: if token == Token::None { peer.owner(site.port).await } else { Owner::Other },
     };
     match judge(knock, site.port) {
         Verdict::Administrator => {

@@ -53,7 +53,7 @@ impl Site {
     /// The endpoint of an environment, where there is one.
     async fn gateway(&self, by: &Caller, name: &str) -> Option<Arc<Endpoint>> {
         let name = EnvironmentName::parse(name).ok()?;
-        self.station.show_environment(by, &EnvironmentRef::Name(name.clone())).await.ok()?;
+        self.station.environment(by, &EnvironmentRef::Name(name.clone())).await.ok()?;
         let mut gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
         let made = || Arc::new(Endpoint::new(Arc::new(Gateway::new(self.station.clone(), name.clone()))));
         Some(Arc::clone(gateways.entry(name.clone()).or_insert_with(made)))

@@ -2,7 +2,7 @@
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use std::collections::{HashMap, HashSet};
+use station_mcp::descendants;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::{fs, io};
@@ -53,9 +53,15 @@ impl Connected<IncomingStream<'_, Prompt>> for Peer {
 }
 
 impl Peer {
-    /// Whose it is; it came in at our `port`.
-    pub(super) fn owner(&self, port: u16) -> Owner {
-        *self.owner.get_or_init(|| look(self.address, port))
+    /// Whose it is; it came in at our `port`. Once for a connection, and not on a thread that has others to serve: every
+    /// process of the machine is looked at.
+    pub(super) async fn owner(&self, port: u16) -> Owner {
+        if let Some(known) = self.owner.get() {
+            return *known;
+        }
+        let (address, owner) = (self.address, Arc::clone(&self.owner));
+        let looked = tokio::task::spawn_blocking(move || *owner.get_or_init(|| look(address, port)));
+        looked.await.unwrap_or(Owner::Other)
     }
 }
 
@@ -70,7 +76,8 @@ fn look(peer: SocketAddr, port: u16) -> Owner {
         .find_map(|table| socket(&fs::read_to_string(table).ok()?, (*address.ip(), address.port()), port));
     match found {
         Some((uid, inode)) if uid == nix::unistd::geteuid().as_raw() && inode != 0 => {
-            if below().into_iter().any(|pid| has(pid, inode)) { Owner::Below } else { Owner::Us }
+            let mut ours = std::iter::once(std::process::id()).chain(descendants());
+            if ours.any(|pid| has(pid, inode)) { Owner::Below } else { Owner::Us }
         }
         _ => Owner::Other,
     }
@@ -98,27 +105,6 @@ fn end(text: &str) -> Option<(Ipv4Addr, u16)> {
     };
     let word = u32::from_str_radix(word, 16).ok()?;
     Some((Ipv4Addr::from(word.to_ne_bytes()), u16::from_str_radix(port, 16).ok()?))
-}
-
-/// This process and every one below it.
-fn below() -> HashSet<u32> {
-    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // The name may hold anything; what follows its last bracket does not.
-        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
-        if let Some(parent) = parent {
-            children.entry(parent).or_default().push(pid);
-        }
-    }
-    let (mut found, mut open) = (HashSet::new(), vec![std::process::id()]);
-    while let Some(pid) = open.pop() {
-        if found.insert(pid) {
-            open.extend(children.remove(&pid).unwrap_or_default());
-        }
-    }
-    found
 }
 
 /// Whether the process has the socket open. One that does not let us look may have it: a program can make itself opaque.

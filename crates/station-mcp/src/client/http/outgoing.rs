@@ -1,6 +1,7 @@
 //! One message as it is posted: its bytes, and what headers and the bookkeeping need to know of it.
 
 use super::super::traffic::EFFECT_KEY;
+use crate::serve::version::{MODERN, VERSION_KEY};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -8,15 +9,9 @@ use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
 use serde_json::Value;
 use std::io;
 
-/// The first version in which headers say what a body holds (SEP-2243), and in which there are no sessions.
-pub(super) const MODERN: &str = "2026-07-28";
-
 pub(super) const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD_HEADER: HeaderName = HeaderName::from_static("mcp-method");
 const NAME_HEADER: HeaderName = HeaderName::from_static("mcp-name");
-
-/// Where a request says which version it is of.
-const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// A message on its way.
 #[derive(Debug)]

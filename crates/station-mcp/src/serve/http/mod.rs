@@ -254,7 +254,11 @@ impl Endpoint {
         drop(guard.disarm());
         match done {
             Ok(Some((status, body))) => Sent::message(status, body),
-            Ok(None) | Err(_) => Sent::Bare(500),
+            Ok(None) => Sent::Bare(500),
+            Err(error) => {
+                tracing::error!(%error, "a request was not answered");
+                Sent::Bare(500)
+            }
         }
     }
 }
