@@ -113,7 +113,7 @@ impl Station {
     /// # Errors
     /// `NotFound`.
     pub async fn show_environment(&self, by: &Caller, of: &EnvironmentRef) -> Result<EnvironmentDetails> {
-        let environment = self.find_environment(&self.environment_name(by, of).await?).await?;
+        let environment = self.environment(by, of).await?;
         let name = Some(&environment.name);
         let agents = self.list_agents(by, name).await?;
         let servers = self.store().servers(Some(environment.id)).await?;
@@ -129,6 +129,14 @@ impl Station {
             runs: self.store().count_runs(&filter).await?,
             environment,
         })
+    }
+
+    /// The environment that is meant.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn environment(&self, by: &Caller, of: &EnvironmentRef) -> Result<Environment> {
+        self.find_environment(&self.environment_name(by, of).await?).await
     }
 
     /// The name of the environment that is meant. What was named by its name need not exist: it may be about to.

@@ -240,11 +240,14 @@ pub(crate) async fn of_person(station: &Station, tool: &Tool) -> Result<Result<(
     Ok(known.reach.map(|reach| (verdict, reach)))
 }
 
-/// The tools of an environment that a person may call now, in file order: as [`of_person`] judges each of them.
+/// The tools of an environment in file order, each with whether a person may call it now: as [`of_person`] judges it.
 ///
 /// # Errors
 /// The store's; `Invalid` where the environment's rules cannot be read.
-pub(crate) async fn open_to_person(station: &Station, environment: EnvironmentId) -> Result<Vec<Tool>> {
+pub(crate) async fn open_to_person(
+    station: &Station,
+    environment: EnvironmentId,
+) -> Result<Vec<(Tool, bool)>> {
     let store = station.store();
     let servers = store.servers(Some(environment)).await?;
     let judge = Judge::read(station, environment, servers.iter().map(|it| it.name.clone()).collect()).await?;
@@ -253,13 +256,18 @@ pub(crate) async fn open_to_person(station: &Station, environment: EnvironmentId
     for server in servers {
         settings.insert(server.id, for_anybody(Known::read(station, &server, &values).await?.settings));
     }
-    let mut open = store.catalog(environment).await?;
-    open.retain(|tool| {
-        settings
-            .get(&tool.server)
-            .is_some_and(|settings| judge.judge(tool, "", settings, &[]).allowed.is_ok())
-    });
-    Ok(open)
+    let is_open = |tool: &Tool| {
+        let settings = settings.get(&tool.server);
+        settings.is_some_and(|settings| judge.judge(tool, "", settings, &[]).allowed.is_ok())
+    };
+    let tools = store.catalog(environment).await?;
+    Ok(tools
+        .into_iter()
+        .map(|tool| {
+            let is_open = is_open(&tool);
+            (tool, is_open)
+        })
+        .collect())
 }
 
 /// A server's settings for a person: `allow_agents` is about agents.

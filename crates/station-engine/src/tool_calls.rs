@@ -62,12 +62,16 @@ impl Station {
         })
     }
 
-    /// The tools of an environment that a person may call now, in file order: denied ones and those that are held back are
-    /// left out, as a call of them would be refused.
+    /// The tools of an environment in file order, each with whether a person may call it now: a call of one that is denied
+    /// or held back would be refused.
     ///
     /// # Errors
     /// `NotFound` where there is no such environment; `Invalid` where its rules cannot be read.
-    pub async fn callable_tools(&self, _by: &Caller, environment: &EnvironmentName) -> Result<Vec<Tool>> {
+    pub async fn list_callable(
+        &self,
+        _by: &Caller,
+        environment: &EnvironmentName,
+    ) -> Result<Vec<(Tool, bool)>> {
         let environment = self.find_environment(environment).await?;
         rights::open_to_person(self, environment.id).await
     }

@@ -5,24 +5,24 @@
 //! anything is sent, and a question to a person where a rule asks for one. What this is not: resources and prompts of the
 //! servers are not passed on.
 
-use crate::tools::{may_ask, refused, request_of, shortened};
+use crate::tools::{
+    Said, VALID_FOR, apply, failed, failure, form, may_ask, no_tool, refused, request_of,
+    result as management_result, said, shortened,
+};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value, json};
 use station_core::approval::Basis;
 use station_core::rank::{Document, rank};
-use station_core::{BlobHash, EnvironmentName, Result, Tool, ToolId, near};
+use station_core::{BlobHash, EnvironmentName, Result, Tool, ToolName};
 use station_engine::{CalledTool, Consent, ServerRef, Station, ToolCallEnd};
-use station_mcp::serve::{About, Answer, Asked, Change, Completing, Fault, Host, Outcome, Task, Wanted};
+use station_mcp::serve::{About, Answer, Asked, Change, Fault, Host, Outcome, Wanted};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Between two looks whether the tools are still the same.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// How long an answer to a question is taken.
-const VALID_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// The tool that finds others, where there are more than a model likes to read.
 const SEARCH: &str = "search_tools";
@@ -52,21 +52,23 @@ impl Gateway {
         Self { station, environment }
     }
 
-    /// Every tool by the name that it has here, in the order of the files.
-    async fn known(&self, asked: &Asked) -> Result<Vec<(String, Tool)>> {
-        self.station.apply_changed_files(&self.environment).await?;
-        self.station.refresh_catalog(&self.environment).await?;
-        let tools = self.station.list_tools(&asked.by, &self.environment, None, None).await?;
-        Ok(named(tools))
+    /// Applies changed files and lists what was never listed; what is broken in the files is in the log.
+    async fn refresh(&self) -> Result<()> {
+        apply(&self.station, &self.environment).await?;
+        self.station.refresh_catalog(&self.environment).await.map(drop)
     }
 
-    /// Those that may be called now. What may not has a name of its own all the same: no other takes it meanwhile.
-    async fn offered(&self, asked: &Asked) -> Result<Vec<(String, Tool)>> {
-        let mut tools = self.known(asked).await?;
-        let callable = self.station.callable_tools(&asked.by, &self.environment).await?;
-        let callable: HashSet<ToolId> = callable.iter().map(|tool| tool.id).collect();
-        tools.retain(|(_, tool)| callable.contains(&tool.id));
-        Ok(tools)
+    /// Every tool by the name that it has here, in the order of the files, with whether it may be called now. What may not
+    /// has a name of its own all the same: no other takes it meanwhile.
+    async fn known(&self, asked: &Asked) -> Result<Vec<(String, Tool, bool)>> {
+        self.station.list_callable(&asked.by, &self.environment).await.map(named)
+    }
+
+    /// Those that may be called now, as they are shown, and the one that searches them where they are many.
+    async fn shown(&self, asked: &Asked) -> Result<Vec<Value>> {
+        let callable = callable(self.known(asked).await?);
+        let search = (callable.len() > SEARCH_FROM).then(search_tool);
+        Ok(callable.iter().map(listed).chain(search).collect())
     }
 
     /// Calls a tool at its server, or says why that is not done.
@@ -76,27 +78,28 @@ impl Gateway {
         name: &str,
         arguments: Map<String, Value>,
     ) -> Result<Outcome, Fault> {
-        let offered = match self.known(asked).await {
-            Ok(offered) => offered,
+        let known = async {
+            self.refresh().await?;
+            self.known(asked).await
+        };
+        let known = match known.await {
+            Ok(known) => known,
             Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
         };
-        let Some((_, tool)) = offered.iter().find(|(offered, _)| offered == name) else {
-            if name == SEARCH && offered.len() > SEARCH_FROM {
-                let callable = self.offered(asked).await;
-                return Ok(Outcome::Complete(match callable {
-                    Ok(callable) => found(&callable, &arguments),
-                    Err(error) => refused(name, &error),
-                }));
+        let Some((_, tool, _)) = known.iter().find(|(known, ..)| known == name) else {
+            let none = no_tool(name, known.iter().map(|(name, ..)| name.as_str()));
+            let callable = callable(known);
+            if name == SEARCH && callable.len() > SEARCH_FROM {
+                return Ok(Outcome::Complete(found(&callable, &arguments)));
             }
-            let hint = near::hint(name, offered.iter().map(|(name, _)| name.as_str())).unwrap_or_default();
-            return Err(Fault::Params(format!("there is no tool `{name}` {hint}").trim_end().to_owned()));
+            return Err(none);
         };
         let request = format!("{} {}", self.environment, request_of(name, &arguments));
         let shown = match &asked.input.state {
             None => None,
             Some(state) => match self.answered(asked, &request, state)? {
                 Ok(shown) => Some(shown),
-                Err(sentence) => return Ok(Outcome::Complete(told(sentence))),
+                Err(sentence) => return Ok(Outcome::Complete(failure(sentence))),
             },
         };
         let mut consent = Consent::Unasked;
@@ -145,20 +148,12 @@ impl Gateway {
                 "{message} This client cannot be asked: call it with `stn mcp call {server} {name} --env {}`",
                 self.environment
             );
-            return Ok(Outcome::Complete(told(&sentence)));
+            return Ok(Outcome::Complete(failure(&sentence)));
         }
         let shown = mark_of(basis).to_string();
         let state = self.station.give_out(&asked.by, request, &shown, VALID_FOR);
-        let state = state.map_err(|error| Fault::Internal(error.sentence().to_owned()))?;
-        let schema = json!({
-            "type": "object",
-            "properties": {
-                "decision": { "type": "string", "title": "May it be sent?", "enum": ["approve", "deny"] },
-            },
-            "required": ["decision"],
-        });
-        let params = json!({ "mode": "form", "message": message, "requestedSchema": schema });
-        let question = json!({ "method": "elicitation/create", "params": params });
+        let state = state.map_err(|error| failed(&error))?;
+        let question = form(&message, json!({}));
         Ok(Outcome::NeedsInput { requests: Map::from_iter([(QUESTION.to_owned(), question)]), state })
     }
 
@@ -172,14 +167,11 @@ impl Gateway {
         let shown = self.station.take_back(&asked.by, request, state);
         let shown =
             shown.map_err(|error| Fault::Params(format!("`requestState` cannot be taken: {error}")))?;
-        let response = asked.input.responses.get(QUESTION);
-        let said = |key: &str| response.and_then(|response| response.get(key));
-        let decision = said("content").and_then(|content| content.get("decision")?.as_str());
-        Ok(match (said("action").and_then(Value::as_str), decision) {
-            (Some("accept"), Some("approve")) => serde_json::from_value(shown.into())
+        Ok(match said(asked.input.responses.get(QUESTION)) {
+            Said::Yes => serde_json::from_value(shown.into())
                 .map_err(|_| "what was approved cannot be read any more: call it again"),
-            (Some("accept"), Some("deny")) | (Some("decline"), _) => Err("the call was denied"),
-            _ => Err("the call was not approved"),
+            Said::No(_) => Err("the call was denied"),
+            Said::Nothing => Err("the call was not approved"),
         })
     }
 }
@@ -191,23 +183,31 @@ fn mark_of(basis: &Basis) -> BlobHash {
 
 /// Tools by their upstream names where those are unique, else with the server's before it; of two that still share a name the
 /// first has it.
-fn named(tools: Vec<Tool>) -> Vec<(String, Tool)> {
+fn named(tools: Vec<(Tool, bool)>) -> Vec<(String, Tool, bool)> {
     let mut bearers: HashMap<String, usize> = HashMap::new();
-    for tool in &tools {
+    for (tool, _) in &tools {
         *bearers.entry(tool.name.clone()).or_default() += 1;
     }
-    let mut taken = std::collections::HashSet::new();
+    let mut taken = HashSet::new();
     let mut all = Vec::with_capacity(tools.len());
-    for tool in tools {
+    for (tool, may_be_called) in tools {
         let name = match bearers.get(&tool.name) {
             Some(1) => tool.name.clone(),
-            _ => format!("{}__{}", tool.server_name, tool.name),
+            _ => ToolName::from(&tool).qualified(),
         };
         if taken.insert(name.clone()) {
-            all.push((name, tool));
+            all.push((name, tool, may_be_called));
         }
     }
     all
+}
+
+/// Those that may be called.
+fn callable(known: Vec<(String, Tool, bool)>) -> Vec<(String, Tool)> {
+    known
+        .into_iter()
+        .filter_map(|(name, tool, may_be_called)| may_be_called.then_some((name, tool)))
+        .collect()
 }
 
 fn listed((name, tool): &(String, Tool)) -> Value {
@@ -250,7 +250,7 @@ fn search_tool() -> Value {
 /// The tools that fit a query, ranked as everywhere in Station.
 fn found(offered: &[(String, Tool)], arguments: &Map<String, Value>) -> Value {
     let Some(query) = arguments.get("query").and_then(Value::as_str) else {
-        return told("`query` is missing: what the tool should do, in words");
+        return failure("`query` is missing: what the tool should do, in words");
     };
     let documents: Vec<Document<'_>> = offered
         .iter()
@@ -259,12 +259,7 @@ fn found(offered: &[(String, Tool)], arguments: &Map<String, Value>) -> Value {
     let ranked = rank(query, &documents);
     let tools: Vec<Value> =
         ranked.iter().take(FOUND_MAX).filter_map(|it| offered.get(it.index)).map(listed).collect();
-    let found = json!({ "tools": tools, "count": tools.len() });
-    json!({
-        "content": [{ "type": "text", "text": found.to_string() }],
-        "structuredContent": found,
-        "isError": false,
-    })
+    management_result(&json!({ "tools": tools, "count": tools.len() }))
 }
 
 fn result(called: &CalledTool) -> Value {
@@ -281,10 +276,6 @@ fn result(called: &CalledTool) -> Value {
     result
 }
 
-fn told(sentence: &str) -> Value {
-    json!({ "content": [{ "type": "text", "text": sentence }], "isError": true })
-}
-
 impl Host for Gateway {
     fn about(&self) -> About {
         About {
@@ -299,10 +290,11 @@ impl Host for Gateway {
 
     fn tools<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Vec<Value>> {
         async move {
-            let offered = self.offered(asked).await;
-            let offered = offered.map_err(|error| Fault::Internal(error.sentence().to_owned()))?;
-            let search = (offered.len() > SEARCH_FROM).then(search_tool);
-            Ok(offered.iter().map(listed).chain(search).collect())
+            let shown = async {
+                self.refresh().await?;
+                self.shown(asked).await
+            };
+            shown.await.map_err(|error| failed(&error))
         }
         .boxed()
     }
@@ -316,38 +308,13 @@ impl Host for Gateway {
         self.relay(asked, name, arguments).boxed()
     }
 
-    fn resources<'a>(&'a self, _: &'a Asked) -> Answer<'a, Vec<Value>> {
-        async { Ok(Vec::new()) }.boxed()
-    }
-
-    fn resource_templates<'a>(&'a self, _: &'a Asked) -> Answer<'a, Vec<Value>> {
-        async { Ok(Vec::new()) }.boxed()
-    }
-
-    fn read_resource<'a>(&'a self, _: &'a Asked, uri: &'a str) -> Answer<'a, Outcome> {
-        async move { Err(Fault::NoResource(uri.to_owned())) }.boxed()
-    }
-
-    fn prompts<'a>(&'a self, _: &'a Asked) -> Answer<'a, Vec<Value>> {
-        async { Ok(Vec::new()) }.boxed()
-    }
-
-    fn prompt<'a>(&'a self, _: &'a Asked, name: &'a str, _: Map<String, Value>) -> Answer<'a, Outcome> {
-        async move { Err(Fault::Params(format!("there is no prompt `{name}`"))) }.boxed()
-    }
-
-    fn complete<'a>(&'a self, _: &'a Asked, _: Completing) -> Answer<'a, Vec<String>> {
-        async { Err(Fault::Params("nothing here has arguments to complete".to_owned())) }.boxed()
-    }
-
     fn changes<'a>(&'a self, asked: &'a Asked, wanted: Wanted) -> BoxFuture<'a, BoxStream<'static, Change>> {
         async move {
             if !wanted.tools {
                 return futures::stream::pending().boxed();
             }
             let watched = Watched {
-                station: self.station.clone(),
-                environment: self.environment.clone(),
+                gateway: Self::new(self.station.clone(), self.environment.clone()),
                 asked: Asked::unasked(asked.by.clone()),
                 generation: self.station.generation().await.ok(),
                 mark: None,
@@ -361,24 +328,11 @@ impl Host for Gateway {
         }
         .boxed()
     }
-
-    fn task<'a>(&'a self, _: &'a Asked, _: &'a str) -> Answer<'a, Option<Task>> {
-        async { Ok(None) }.boxed()
-    }
-
-    fn answer_task<'a>(&'a self, _: &'a Asked, _: &'a str) -> Answer<'a, Option<()>> {
-        async { Ok(None) }.boxed()
-    }
-
-    fn end_task<'a>(&'a self, _: &'a Asked, _: &'a str) -> Answer<'a, Option<()>> {
-        async { Ok(None) }.boxed()
-    }
 }
 
 /// The tools of an environment, looked at when a definition changed.
 struct Watched {
-    station: Station,
-    environment: EnvironmentName,
+    gateway: Gateway,
     asked: Asked,
     generation: Option<i64>,
     mark: Option<BlobHash>,
@@ -389,7 +343,7 @@ impl Watched {
     async fn changed(&mut self) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let Ok(generation) = self.station.generation().await else { continue };
+            let Ok(generation) = self.gateway.station.generation().await else { continue };
             if self.generation.replace(generation) == Some(generation) {
                 continue;
             }
@@ -403,8 +357,7 @@ impl Watched {
 
     /// What the tools are now, in a number.
     async fn look(&self) -> Option<BlobHash> {
-        let tools = self.station.list_tools(&self.asked.by, &self.environment, None, None).await.ok()?;
-        let shown: Vec<Value> = named(tools).iter().map(listed).collect();
+        let shown = self.gateway.shown(&self.asked).await.ok()?;
         Some(BlobHash::of(Value::Array(shown).to_string().as_bytes()))
     }
 }

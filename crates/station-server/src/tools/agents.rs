@@ -226,8 +226,8 @@ pub(super) fn shown(details: &AgentDetails) -> Value {
 
 async fn create_agent(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Value> {
     let of = EnvironmentRef::parse(arguments.must("environment_id"))?;
-    let environment = desk.station.show_environment(&asked.by, &of).await?.environment.name;
-    desk.station.apply_changed_files(&environment).await?;
+    let environment = desk.station.environment(&asked.by, &of).await?.name;
+    desk.apply(&environment).await?;
     let new = NewAgent {
         name: AgentName::parse(arguments.must("name"))?,
         description: arguments.must("description").to_owned(),

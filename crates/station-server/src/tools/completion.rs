@@ -1,8 +1,8 @@
 //! What an argument may be, while a person types it: agents, environments and tools by their names.
 
-use super::management::Desk;
+use super::management::{Desk, failed};
 use super::{prompts, resources};
-use station_core::{EnvironmentName, Error, Result};
+use station_core::{EnvironmentName, Result};
 use station_mcp::serve::{Asked, Completing, Fault, Subject};
 
 /// What agents work in: a few to begin with, any word will do.
@@ -40,11 +40,6 @@ pub(super) async fn complete(desk: &Desk, asked: &Asked, of: Completing) -> Resu
         },
     };
     Ok(fitting(values.map_err(|error| failed(&error))?, &of.value))
-}
-
-fn failed(error: &Error) -> Fault {
-    tracing::error!(causes = ?error.causes(), "{error}");
-    Fault::Internal(error.sentence().to_owned())
 }
 
 /// Those that begin with what is typed, then those that hold it; case does not count.

@@ -43,6 +43,5 @@ async fn list_environments(desk: &Desk, asked: &Asked) -> Result<Value> {
 /// The environment that `environment_id` names, where it does.
 pub(super) async fn named(desk: &Desk, asked: &Asked, arguments: &Arguments) -> Result<Option<Environment>> {
     let Some(written) = arguments.text("environment_id") else { return Ok(None) };
-    let found = desk.station.show_environment(&asked.by, &EnvironmentRef::parse(written)?).await?;
-    Ok(Some(found.environment))
+    desk.station.environment(&asked.by, &EnvironmentRef::parse(written)?).await.map(Some)
 }

@@ -1,13 +1,13 @@
 //! A run as `call_agent` answers it: how it stands, what it said, and, where that is wanted, every step.
 
+use super::questions;
 use super::runs::is_success;
 use super::schema::{any, list, number, object, text, text_or_null, truth};
 use crate::wire;
 use serde_json::{Map, Value, json};
 use station_core::run::{Effect, Entry, Event, Status};
-use station_core::{EffectId, Result, RunId, ToolCall};
+use station_core::{EffectId, ToolCall};
 use station_engine::{RunDetails, Station};
-use station_mcp::serve::Asked;
 
 /// How much of a run is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,28 +45,18 @@ pub(super) fn schema(detail: Detail) -> Value {
     ])
 }
 
-/// How run `id` stands.
-///
-/// # Errors
-/// The engine's.
-pub(super) async fn shown(
-    station: &Station,
-    asked: &Asked,
-    id: RunId,
-    detail: Detail,
-    message: Option<&str>,
-) -> Result<Value> {
-    let details = station.show_run(&asked.by, id).await?;
+/// How a run stands.
+pub(super) fn shown(station: &Station, details: &RunDetails, detail: Detail, message: Option<&str>) -> Value {
     let mut result = json!({
         "success": is_success(details.run.status),
-        "execution": execution(&details, detail),
+        "execution": execution(details, detail),
         "timestamp": station.config().clock.now().to_string(),
     });
-    let waits = waiting(&details);
+    let waits = waiting(details);
     if let Some(message) = message.or(waits.as_deref()) {
         result["message"] = message.into();
     }
-    Ok(result)
+    result
 }
 
 fn execution(details: &RunDetails, detail: Detail) -> Value {
@@ -105,7 +95,7 @@ pub(super) fn waiting(details: &RunDetails) -> Option<String> {
     if details.run.status != Status::Waiting {
         return None;
     }
-    let (id, pending) = (details.run.id, details.approvals.iter().find(|it| it.status == "pending"));
+    let (id, pending) = (details.run.id, questions::pending(details).next());
     Some(match (pending, details.run.waits_on()) {
         (Some(approval), _) => format!(
             "`{}` of server `{}` waits for a person's approval: `stn approvals approve {}`, then `stn runs resume {id}` \

@@ -10,7 +10,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value, json};
-use station_core::{Error, Kind, near};
+use station_core::file::Severity;
+use station_core::{EnvironmentName, Error, Kind, near};
 use station_engine::Station;
 use station_mcp::serve::{About, Answer, Asked, Change, Completing, Fault, Host, Outcome, Task, Wanted};
 use std::sync::Arc;
@@ -35,6 +36,24 @@ pub(super) struct Desk {
     pub(super) driving: TaskTracker,
     /// Cancelled when this process is about to end.
     pub(super) leave: CancellationToken,
+}
+
+impl Desk {
+    /// Applies changed files of an environment; what is broken in them. That stays as it was, and is in the log.
+    pub(super) async fn apply(&self, environment: &EnvironmentName) -> Result<Vec<String>, Error> {
+        apply(&self.station, environment).await
+    }
+}
+
+/// Applies changed files of an environment; what is broken in them. That stays as it was, and is in the log.
+pub(crate) async fn apply(station: &Station, environment: &EnvironmentName) -> Result<Vec<String>, Error> {
+    let problems = station.apply_changed_files(environment).await?;
+    let broken = problems.into_iter().filter(|problem| problem.severity == Severity::Error);
+    let broken: Vec<String> = broken.map(|problem| problem.to_string()).collect();
+    for problem in &broken {
+        tracing::warn!(%environment, problem, "a file is broken, and what it defined stays");
+    }
+    Ok(broken)
 }
 
 impl Management {
@@ -84,8 +103,7 @@ impl Host for Management {
     ) -> Answer<'a, Outcome> {
         async move {
             let Some(row) = rows().find(|row| row.name == name) else {
-                let hint = near::hint(name, rows().map(|row| row.name)).unwrap_or_default();
-                return Err(Fault::Params(format!("there is no tool `{name}` {hint}").trim_end().to_owned()));
+                return Err(no_tool(name, rows().map(|row| row.name)));
             };
             let request = questions::request(name, &arguments);
             let resumed = match &asked.input.state {
@@ -179,11 +197,20 @@ fn there<T>(found: station_core::Result<T>) -> Result<Option<T>, Fault> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == Kind::NotFound => Ok(None),
-        Err(error) => {
-            tracing::error!(causes = ?error.causes(), "{error}");
-            Err(Fault::Internal(error.sentence().to_owned()))
-        }
+        Err(error) => Err(failed(&error)),
     }
+}
+
+/// We fail: the log has the causes.
+pub(crate) fn failed(error: &Error) -> Fault {
+    tracing::error!(causes = ?error.causes(), "{error}");
+    Fault::Internal(error.sentence().to_owned())
+}
+
+/// There is no tool of this name among `names`.
+pub(crate) fn no_tool<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Fault {
+    let hint = near::hint(name, names).unwrap_or_default();
+    Fault::Params(format!("there is no tool `{name}` {hint}").trim_end().to_owned())
 }
 
 /// `result`, saying which arguments were passed over.
@@ -195,7 +222,7 @@ fn noting(mut result: Value, ignored: Vec<String>) -> Value {
 }
 
 /// A result: the object, and the same as text. One that says it was no success is an error that can be read.
-pub(super) fn result(result: &Value) -> Value {
+pub(crate) fn result(result: &Value) -> Value {
     let is_error = result.get("success") == Some(&Value::Bool(false));
     json!({
         "content": [{ "type": "text", "text": result.to_string() }],
@@ -219,5 +246,10 @@ pub(crate) fn refused(tool: &str, error: &Error) -> Value {
         (None, Kind::Busy | Kind::Timeout) => text += "\nhint: try again",
         (None, _) => {}
     }
+    failure(&text)
+}
+
+/// A result that says why nothing was done.
+pub(crate) fn failure(text: &str) -> Value {
     json!({ "content": [{ "type": "text", "text": text }], "isError": true })
 }

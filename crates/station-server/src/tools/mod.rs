@@ -26,5 +26,5 @@ mod tasks;
 mod watching;
 
 pub use management::Management;
-pub(crate) use management::refused;
-pub(crate) use questions::{may_ask, request as request_of, shortened};
+pub(crate) use management::{apply, failed, failure, no_tool, refused, result};
+pub(crate) use questions::{Said, VALID_FOR, form, may_ask, request as request_of, said, shortened};

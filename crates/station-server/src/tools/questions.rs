@@ -14,7 +14,7 @@ use station_mcp::serve::Asked;
 use std::time::Duration;
 
 /// How long an answer is taken: a person may be at lunch.
-const VALID_FOR: Duration = Duration::from_secs(60 * 60);
+pub(crate) const VALID_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// Characters of a call's arguments that a question shows: a person must be able to read them.
 const ARGUMENTS_CHARS_MAX: usize = 2_000;
@@ -70,25 +70,41 @@ fn question(approval: &Approval) -> Value {
         "Agent `{}` of environment `{}` wants to call `{}` of server `{}` with {arguments}. {} asks for a person's yes.",
         approval.agent, approval.environment, approval.tool, approval.server, approval.basis.rule
     );
-    json!({
-        "method": "elicitation/create",
-        "params": {
-            "mode": "form",
-            "message": message,
-            "requestedSchema": {
-                "type": "object",
-                "properties": {
-                    "decision": {
-                        "type": "string",
-                        "title": "May it be sent?",
-                        "enum": ["approve", "deny"],
-                    },
-                    "reason": { "type": "string", "title": "Why not? The agent is told." },
-                },
-                "required": ["decision"],
-            },
-        },
-    })
+    form(&message, json!({ "reason": { "type": "string", "title": "Why not? The agent is told." } }))
+}
+
+/// The question whether a call may be sent; `more` is asked beside.
+pub(crate) fn form(message: &str, more: Value) -> Value {
+    let mut properties =
+        json!({ "decision": { "type": "string", "title": "May it be sent?", "enum": ["approve", "deny"] } });
+    if let (Some(properties), Value::Object(more)) = (properties.as_object_mut(), more) {
+        properties.extend(more);
+    }
+    let schema = json!({ "type": "object", "properties": properties, "required": ["decision"] });
+    let params = json!({ "mode": "form", "message": message, "requestedSchema": schema });
+    json!({ "method": "elicitation/create", "params": params })
+}
+
+/// What a person said to such a question.
+pub(crate) enum Said {
+    Yes,
+    /// No, and why, where that was said.
+    No(String),
+    /// Nothing: it was put away.
+    Nothing,
+}
+
+/// Reads the client's answer to a question of [`form`].
+pub(crate) fn said(response: Option<&Value>) -> Said {
+    let of = |key: &str| response.and_then(|response| response.get(key));
+    let content = |key: &str| of("content").and_then(|content| content.get(key)?.as_str());
+    match (of("action").and_then(Value::as_str), content("decision")) {
+        (Some("accept"), Some("approve")) => Said::Yes,
+        (Some("accept"), Some("deny")) | (Some("decline"), _) => {
+            Said::No(content("reason").unwrap_or_default().to_owned())
+        }
+        _ => Said::Nothing,
+    }
 }
 
 /// The run that `state` was given out for.
@@ -107,17 +123,10 @@ pub(super) fn brought_back(desk: &Desk, asked: &Asked, request: &str, state: &st
 pub(super) async fn decide(desk: &Desk, asked: &Asked, details: &RunDetails) -> Result<bool> {
     let mut decided = false;
     for approval in pending(details) {
-        let Some(response) = asked.input.responses.get(&format!("{KEY}{}", approval.id)) else { continue };
-        let said = |key: &str| response.get("content").and_then(|content| content.get(key)?.as_str());
-        let done = match (response.get("action").and_then(Value::as_str), said("decision")) {
-            (Some("accept"), Some("approve")) => {
-                desk.station.approve(&asked.by, approval.id, Yes::Once).await
-            }
-            (Some("accept"), Some("deny")) | (Some("decline"), _) => {
-                let reason = said("reason").unwrap_or_default().to_owned();
-                desk.station.deny(&asked.by, approval.id, reason).await
-            }
-            _ => continue,
+        let done = match said(asked.input.responses.get(&format!("{KEY}{}", approval.id))) {
+            Said::Yes => desk.station.approve(&asked.by, approval.id, Yes::Once).await,
+            Said::No(reason) => desk.station.deny(&asked.by, approval.id, reason).await,
+            Said::Nothing => continue,
         };
         match done {
             Ok(_) => decided = true,

@@ -3,7 +3,7 @@
 //! A resource is a tool called with fixed arguments, so that both say the same.
 
 use super::arguments::Arguments;
-use super::management::{Desk, rows};
+use super::management::{Desk, failed, rows};
 use super::row::Reply;
 use crate::wire;
 use serde_json::{Map, Value, json};
@@ -134,10 +134,7 @@ pub(super) async fn read(desk: &Desk, asked: &Asked, uri: &str) -> Result<Value,
         Ok(holds) => Ok(json!({
             "contents": [{ "uri": uri, "mimeType": "application/json", "text": holds.to_string() }],
         })),
-        Err(error) if error.kind() == Kind::Internal || error.kind() == Kind::Busy => {
-            tracing::error!(uri, causes = ?error.causes(), "{error}");
-            Err(Fault::Internal(error.sentence().to_owned()))
-        }
+        Err(error) if error.kind() == Kind::Internal || error.kind() == Kind::Busy => Err(failed(&error)),
         Err(_) => Err(none()),
     }
 }

@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use serde_json::{Map, Value};
 use station_core::budget::{Caps, Measure};
 use station_core::run::Status;
-use station_core::{Error, Result, RunId, Secret};
+use station_core::{Caller, Error, Result, RunId, Secret};
 use station_engine::{AgentRef, Driver, From, NewRun, Run, Station, Watch};
 use station_mcp::serve::Asked;
 use std::collections::BTreeMap;
@@ -117,7 +117,7 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
         let details = station.show_run(&asked.by, run).await?;
         if !questions::decide(desk, asked, &details).await? {
             // Whoever puts the question away is not asked again: it waits in `stn approvals list`.
-            return execution::shown(station, asked, run, detail, None).await.map(Reply::Done);
+            return Ok(Reply::Done(execution::shown(station, &details, detail, None)));
         }
         let how = if workers.is_empty() { How::Here } else { How::Handed(From::Now) };
         let driven = drive(desk, asked, run, how, stop.clone());
@@ -125,7 +125,7 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
     }
     let agent = agents::named(desk, asked, &arguments).await?;
     let mut new = new_run(&arguments)?;
-    let agent = ready(station, asked, &agent, &new.variables).await?;
+    let agent = ready(desk, asked, &agent, &new.variables).await?;
     if arguments.truth("async") == Some(true) {
         if arguments.truth("store_run") == Some(false) {
             return Err(Error::invalid(
@@ -139,7 +139,8 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
             Some(worker) => format!("queued: worker {worker} takes it up"),
             None => "queued: no worker is running, start stn serve".to_owned(),
         };
-        return execution::shown(station, asked, run.id, detail, Some(&message)).await.map(Reply::Done);
+        let details = station.show_run(&asked.by, run.id).await?;
+        return Ok(Reply::Done(execution::shown(station, &details, detail, Some(&message))));
     }
     let how = if workers.is_empty() { How::Here } else { How::Handed(From::Beginning) };
     new.driver = if workers.is_empty() { Driver::Caller } else { Driver::Worker };
@@ -175,35 +176,40 @@ async fn attend(
         waited = wait(asked, driven, patience, &stop) => waited?,
         never = progress::tell(asked, watch, run) => match never {},
     };
-    if takes_task && matches!(waited, Waited::On(_)) {
+    let goes_on = matches!(waited, Waited::On(_));
+    if let Waited::On(driven) = waited {
+        go_on(desk, run, driven, (!is_kept).then(|| asked.by.clone()));
+    }
+    if takes_task && goes_on {
         return tasks::of_run(desk, asked, run).await.map(Reply::Task);
     }
     let details = station.show_run(&asked.by, run).await?;
     if let Some(question) = questions::ask(desk, asked, &arguments.request, &details)? {
         return Ok(question);
     }
-    let message = matches!(waited, Waited::On(_)).then(|| {
+    let message = goes_on.then(|| {
         format!(
             "it takes longer than {} s and goes on: see it with `stn runs inspect {run}`",
             limit.as_secs()
         )
     });
-    let shown = execution::shown(station, asked, run, detail, message.as_deref()).await?;
-    if !is_kept {
-        remove(desk, asked, run, waited).await?;
+    let shown = execution::shown(station, &details, detail, message.as_deref());
+    if !is_kept && !goes_on {
+        remove(station, &asked.by, run).await?;
     }
     Ok(Reply::Done(shown))
 }
 
 /// The agent, with changed files of its environment applied and the servers it has use for listed.
 async fn ready(
-    station: &Station,
+    desk: &Desk,
     asked: &Asked,
     agent: &AgentRef,
     given: &BTreeMap<String, Secret>,
 ) -> Result<AgentRef> {
+    let station = &desk.station;
     let before = station.show_agent(&asked.by, agent).await?;
-    station.apply_changed_files(&before.environment.name).await?;
+    desk.apply(&before.environment.name).await?;
     station.refresh_catalog_of(&before.agent, given).await?;
     Ok(AgentRef::Id(before.agent.id))
 }
@@ -224,9 +230,13 @@ fn new_run(arguments: &Arguments) -> Result<NewRun> {
     })
 }
 
+/// A value as a person would write it.
+fn written(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 fn variables(given: &Map<String, Value>) -> BTreeMap<String, Secret> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    given.iter().map(|(name, value)| (name.clone(), Secret::new(text(value)))).collect()
+    given.iter().map(|(name, value)| (name.clone(), Secret::new(written(value)))).collect()
 }
 
 fn caps(given: &Map<String, Value>) -> Result<Caps> {
@@ -239,8 +249,7 @@ fn caps(given: &Map<String, Value>) -> Result<Caps> {
                 words.join(", ")
             )));
         };
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let Some(amount) = measure.parse(&text) else {
+        let Some(amount) = measure.parse(&written(value)) else {
             return Err(Error::invalid(format!("`budget.{word}` must be {}", measure.must_be())));
         };
         caps.set(measure, Some(amount));
@@ -250,7 +259,7 @@ fn caps(given: &Map<String, Value>) -> Result<Caps> {
 
 /// Who drives a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+pub(super) enum How {
     /// This process.
     Here,
     /// A worker that is there; it is followed.
@@ -258,7 +267,7 @@ enum How {
 }
 
 /// Drives the run, or follows the worker that does, beside everything else: it may go on when its client has its answer.
-fn drive(
+pub(super) fn drive(
     desk: &Desk,
     asked: &Asked,
     run: RunId,
@@ -298,22 +307,32 @@ async fn wait(
     }
 }
 
-/// Removes a run that nobody wants to keep, once it has ended.
-async fn remove(desk: &Desk, asked: &Asked, run: RunId, waited: Waited) -> Result<()> {
-    match waited {
-        Waited::Over => desk.station.remove_run(&asked.by, run).await.map(drop),
-        Waited::On(driven) => {
-            let (station, by) = (desk.station.clone(), asked.by.clone());
-            desk.driving.spawn(async move {
-                if matches!(driven.await, Ok(Ok(ended)) if ended.status.is_final())
-                    && let Err(error) = station.remove_run(&by, run).await
-                {
-                    tracing::warn!(%run, %error, "a run that was not to be kept is kept");
-                }
-            });
-            Ok(())
+/// Hears what becomes of a run that goes on when its client has its answer, and removes it at its end where it is
+/// `unwanted_by` somebody.
+pub(super) fn go_on(desk: &Desk, run: RunId, driven: JoinHandle<Result<Run>>, unwanted_by: Option<Caller>) {
+    let station = desk.station.clone();
+    desk.driving.spawn(async move {
+        let ended = match driven.await {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(error)) => {
+                return tracing::warn!(%run, %error, causes = ?error.causes(), "a run does not go on here");
+            }
+            Err(error) => return tracing::error!(%run, %error, "a run does not go on here"),
+        };
+        if let Some(by) = unwanted_by.filter(|_| ended.status.is_final())
+            && let Err(error) = remove(&station, &by, run).await
+        {
+            tracing::warn!(%run, %error, "a run that was not to be kept is kept");
         }
+    });
+}
+
+/// Removes a run that nobody wants to keep.
+async fn remove(station: &Station, by: &Caller, run: RunId) -> Result<()> {
+    if !station.remove_run(by, run).await? {
+        tracing::warn!(%run, "a run that was not to be kept is kept: it has not ended, or somebody said yes for always in it");
     }
+    Ok(())
 }
 
 /// Whether a run that stands so is worth calling a success.

@@ -93,12 +93,13 @@ pub(super) const ROWS: &[Row] = &[
 
 async fn discover_tools(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Value> {
     let station = &desk.station;
+    let mut broken = Vec::new();
     let discovery = match arguments.whole("config_id") {
         Some(id) => station.discover_server_file(&asked.by, id).await?,
         None => {
             let named = environments::named(desk, asked, &arguments).await?;
             let name = named.map(|it| it.name).unwrap_or_default();
-            station.apply_changed_files(&name).await?;
+            broken = desk.apply(&name).await?;
             station.discover_tools(&asked.by, &name).await?
         }
     };
@@ -124,7 +125,7 @@ async fn discover_tools(desk: &Desk, asked: &Asked, arguments: Arguments) -> Res
         "message": format!("{} answered, {n_failed} did not", plural(servers.len() - n_failed, "server")),
         "count": servers.len(),
         "servers": servers,
-        "warnings": discovery.warnings,
+        "warnings": broken.iter().chain(&discovery.warnings).collect::<Vec<_>>(),
     }))
 }
 

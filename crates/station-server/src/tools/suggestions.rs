@@ -57,7 +57,7 @@ async fn suggest(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Val
         Some(name) => EnvironmentName::parse(name)?,
         None => EnvironmentName::default(),
     };
-    desk.station.apply_changed_files(&environment).await?;
+    desk.apply(&environment).await?;
     let wish = AgentWish {
         request: arguments.must("user_request").to_owned(),
         domain: arguments.text("domain").map(str::to_owned),
@@ -66,7 +66,7 @@ async fn suggest(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Val
     let suggestion = desk.station.suggest_agent_config(&asked.by, wish).await?;
     let details = arguments.truth("include_tool_details").unwrap_or(true);
     let of = station_engine::EnvironmentRef::Name(environment);
-    let id = desk.station.show_environment(&asked.by, &of).await?.environment.id;
+    let id = desk.station.environment(&asked.by, &of).await?.id;
     let AgentSuggestion { agent, prompt, tools, steps } = &suggestion;
     let shown: Vec<Value> = tools
         .iter()

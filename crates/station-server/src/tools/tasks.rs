@@ -4,7 +4,7 @@
 
 use super::execution::{self, Detail};
 use super::management::{Desk, result};
-use super::questions;
+use super::{questions, runs};
 use station_core::run::Status;
 use station_core::{Kind, Result, RunId};
 use station_engine::RunDetails;
@@ -42,10 +42,7 @@ pub(super) async fn of_run(desk: &Desk, asked: &Asked, run: RunId) -> Result<Tas
         Status::Cancelled => "cancelled",
     };
     let result = match status {
-        "completed" => {
-            let shown = execution::shown(&desk.station, asked, run, Detail::Whole, None).await?;
-            Some(result(&shown))
-        }
+        "completed" => Some(result(&execution::shown(&desk.station, &details, Detail::Whole, None))),
         _ => None,
     };
     let run = &details.run;
@@ -78,13 +75,8 @@ pub(super) async fn answer(desk: &Desk, asked: &Asked, run: RunId) -> Result<()>
         && questions::decide(desk, asked, &details).await?
         && desk.station.find_workers().await?.is_empty()
     {
-        let (station, leave) = (desk.station.clone(), desk.leave.clone());
-        desk.driving.spawn(async move {
-            let driven = station.work_off_until(run, CancellationToken::new(), leave).await;
-            if let Err(error) = driven {
-                tracing::warn!(%run, %error, "a task was not driven on");
-            }
-        });
+        let driven = runs::drive(desk, asked, run, runs::How::Here, CancellationToken::new());
+        runs::go_on(desk, run, driven, None);
     }
     Ok(())
 }

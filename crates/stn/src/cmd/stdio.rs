@@ -34,8 +34,8 @@ impl Args {
                 let management = Arc::new(Management::new(station.clone()));
                 let host: Arc<dyn Host> = match self.env {
                     Some(named) => {
-                        let found = station.show_environment(&session.by, &named).await?;
-                        Arc::new(Gateway::new(station.clone(), found.environment.name))
+                        let environment = station.environment(&session.by, &named).await?;
+                        Arc::new(Gateway::new(station.clone(), environment.name))
                     }
                     None => Arc::clone(&management) as _,
                 };

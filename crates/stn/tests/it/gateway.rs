@@ -92,3 +92,15 @@ fn a_long_list_can_be_searched() {
     assert_eq!(found["tools"][0]["name"], "echo", "{found}");
     assert!(client.refused("search_tools", &json!({})).contains("`query` is missing"));
 }
+
+#[test]
+fn a_tool_that_is_denied_while_a_client_listens_is_heard_of() {
+    let home = Home::with_fake();
+    let mut client = Client::start(&home, &["stdio", "--env", "default"]);
+    client.ask("subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } }));
+    assert_eq!(client.next()["params"]["notifications"], json!({ "toolsListChanged": true }));
+    home.write("environments/default/environment.yml", "tools: {deny: [echo]}\n");
+    home.stn(&["sync", "--quiet"]).done();
+    assert_eq!(client.next()["method"], "notifications/tools/list_changed");
+    assert!(!names(&client.request("tools/list", json!({}))).contains(&"echo".to_owned()));
+}

@@ -68,7 +68,7 @@ impl Which {
     pub(super) async fn filter(&self, session: &Session<'_>, station: &Station) -> Result<RunFilter> {
         let environment = match &self.env {
             None => None,
-            Some(of) => Some(station.show_environment(&session.by, of).await?.environment.id),
+            Some(of) => Some(station.environment(&session.by, of).await?.id),
         };
         let agent = match &self.agent {
             None => None,
