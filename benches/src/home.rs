@@ -93,6 +93,10 @@ impl Home {
             shim: programs::shim(),
             inherited: BTreeMap::new(),
             child_env: Vec::new(),
+            confine: station_mcp::sandbox::Confine::Kept {
+                sandbox: station_core::sandbox::Sandbox::default(),
+                private: Box::default(),
+            },
             folder: self.path().to_owned(),
             era: Some(station_core::Era::Modern),
             connect_timeout: PATIENCE,

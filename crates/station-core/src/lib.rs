@@ -26,6 +26,7 @@ mod plural;
 pub mod rank;
 pub mod rate;
 pub mod run;
+pub mod sandbox;
 pub mod schema;
 mod secret;
 mod server;

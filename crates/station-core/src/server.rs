@@ -1,5 +1,6 @@
 //! MCP servers: how one is reached, and what Station is told to do with it.
 
+use crate::sandbox::Sandbox;
 use crate::tool::canonical_json;
 use crate::verify::VerifyRule;
 use crate::{BlobHash, EnvironmentId, Micros, Redaction, Secret, ServerId, is_plain};
@@ -231,6 +232,8 @@ pub struct ServerSettings {
     /// Agents that may use this server, as globs over names: all where it is not written, none where
     /// the list is empty.
     pub allow_agents: Option<Vec<String>>,
+    /// What its program is kept from.
+    pub sandbox: Sandbox,
     /// Rules over its tools.
     pub tools: ToolRules,
 }

@@ -4,6 +4,7 @@ use crate::Clock;
 use crate::workspace::Workspace;
 use station_core::budget::{Limits, Prices};
 use station_core::file::config::RateLimits;
+use station_core::sandbox::Private;
 use station_core::{Concurrency, Secret};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ pub struct Config {
     pub child_env: Vec<String>,
     /// How to start ourselves as the shim of a child.
     pub shim: station_mcp::Shim,
+    /// What is Station's own, and out of reach of the servers that it starts.
+    pub private: Private,
     /// The clock.
     pub clock: Clock,
     /// Time a whole run may take.
@@ -107,6 +110,7 @@ impl Config {
             passthrough: Passthrough::All,
             child_env: Vec::new(),
             shim,
+            private: Private::default(),
             clock: Clock::System,
             run_timeout: Self::RUN_TIMEOUT,
             call_timeout: Self::CALL_TIMEOUT,

@@ -2,11 +2,13 @@
 
 use crate::Station;
 use crate::variables::Values;
+use station_core::file::servers;
+use station_core::sandbox::{Confinement, Sandbox, confinement};
 use station_core::{
-    Caller, Environment, EnvironmentName, Error, Result, Server, ServerId, ServerSettings, Tool, is_number,
-    near,
+    Caller, Environment, EnvironmentName, Error, Result, Server, ServerId, ServerSettings, Tool, Transport,
+    is_number, near,
 };
-use station_store::ServerFile;
+use station_store::{ConfigSource, ServerFile};
 use std::collections::BTreeMap;
 
 /// A server as named by a person: a number is global, a name belongs to an environment.
@@ -90,6 +92,30 @@ impl Station {
         Ok(servers)
     }
 
+    /// How the programs of `servers` are kept on this machine, each with what its file asks for; nothing for those that are
+    /// reached by an address, or whose file cannot be read.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn confinements(
+        &self,
+        _by: &Caller,
+        servers: &[ServerDetails],
+    ) -> Result<BTreeMap<ServerId, (Sandbox, Confinement)>> {
+        let mut found = BTreeMap::new();
+        for details in servers.iter().filter(|details| details.server.transport == Transport::Stdio) {
+            let config = self.store().config_source(details.server.id).await?;
+            let values = Values::read(self, details.environment.id, BTreeMap::new()).await?;
+            let Some(entry) = entry_of(&config, &details.server.name, &values) else { continue };
+            let sandbox = entry.settings.sandbox;
+            // What refuses to start is kept from everything; the server's problem says why.
+            if let Ok(kept) = confinement(&sandbox, station_mcp::sandbox::kernel()) {
+                found.insert(details.server.id, (sandbox, kept));
+            }
+        }
+        Ok(found)
+    }
+
     /// Server files of one environment or of all, each with the names of its servers.
     ///
     /// # Errors
@@ -127,9 +153,7 @@ impl Station {
         let server = &details.server;
         let config = self.store().config_source(server.id).await?;
         let values = Values::read(self, details.environment.id, BTreeMap::new()).await?;
-        let shown = |name: &str| values.get(name).map(|value| value.expose().to_owned());
-        let (file, _) = station_core::file::servers::read(config.source.expose(), &config.path, &shown);
-        let entry = file.into_iter().flat_map(|file| file.entries).find(|entry| entry.name == server.name);
+        let entry = entry_of(&config, &server.name, &values);
         let mut granted_to = Vec::new();
         for (agent, grants) in self.store().grants_by_agent(details.environment.id).await? {
             let is_its = |id| details.tools.iter().any(|tool| tool.id == id);
@@ -196,6 +220,13 @@ impl Station {
         let ranked = station_core::rank::rank(search, &documents);
         Ok(ranked.into_iter().filter(|it| it.score > 0.0).map(|it| tools[it.index].clone()).collect())
     }
+}
+
+/// What the file at hand says of one of its servers, with the values that are known.
+fn entry_of(config: &ConfigSource, server: &str, values: &Values) -> Option<servers::Entry> {
+    let shown = |name: &str| values.get(name).map(|value| value.expose().to_owned());
+    let (file, _) = servers::read(config.source.expose(), &config.path, &shown);
+    file?.entries.into_iter().find(|entry| entry.name == server)
 }
 
 pub(crate) fn no_server(name: &str, environment: &Environment, servers: &[Server]) -> Error {

@@ -14,4 +14,4 @@ pub mod serve;
 pub mod shim;
 
 pub use client::{CallEnd, ConnectError, Connection, Launch, Shim, connect};
-pub use process::{Process, descendants};
+pub use process::{Process, descendants, is_kept};

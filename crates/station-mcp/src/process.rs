@@ -8,6 +8,9 @@ use crate::shim;
 use std::collections::HashMap;
 use std::path::Path;
 
+/// Ancestors that a process may have and still be believed.
+const ANCESTORS_MAX: usize = 256;
+
 /// One process of this host, told apart from a later one with the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
@@ -62,6 +65,31 @@ impl Process {
         }
         Ok(shims)
     }
+}
+
+/// Whether a process was started by a Station for a tool server that it keeps: such a program is nobody's command. So is one
+/// that cannot be looked at, because it is gone or hidden.
+#[must_use]
+pub fn is_kept(pid: u32) -> bool {
+    let mut at = pid;
+    // Nobody's ancestors are so many; a loop in what /proc shows while processes end must not hold us.
+    for _ in 0..ANCESTORS_MAX {
+        if at <= 1 {
+            return false;
+        }
+        let of = Path::new("/proc").join(at.to_string());
+        let (Ok(line), Ok(stat)) =
+            (std::fs::read(of.join("cmdline")), std::fs::read_to_string(of.join("stat")))
+        else {
+            return true;
+        };
+        if shim::keeps(&line) {
+            return true;
+        }
+        let Some(parent) = parent_in(&stat) else { return true };
+        at = parent;
+    }
+    true
 }
 
 /// Every process below this one, as /proc shows it now; none where it cannot be read.

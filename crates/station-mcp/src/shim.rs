@@ -8,17 +8,21 @@
 //! grandchildren, is lost when the parent dies before the call, and would need `unsafe` between fork and exec. The
 //! pipe has none of these faults, survives `kill -9` of Station, and lets any thread spawn.
 //!
-//! What it is not: it copies nothing (the server inherits stdin, stdout and stderr), sets no limits, and is no
-//! sandbox. One weakness remains: whoever kills the shim itself with SIGKILL sets its descendants free; they then
-//! only see their stdin close.
+//! The program it starts is kept from what it must not reach ([`crate::sandbox`]); the shim itself is not. It also counts
+//! the processes below it where there is a limit: the kernel's own limit counts all that the user has.
+//!
+//! What it is not: it copies nothing (the server inherits stdin, stdout and stderr). One weakness remains where the kernel
+//! knows no scopes, or a file says `sandbox: off`: whoever kills the shim itself with SIGKILL sets its descendants free;
+//! they then only see their stdin close.
 
+use crate::sandbox::{NONE, Order, Refusal};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
@@ -40,11 +44,15 @@ pub(crate) const NOT_FOUND: u8 = 127;
 /// The exit code of a program that could not be started, as shells have it.
 pub(crate) const NOT_STARTED: u8 = 126;
 
+/// How often processes are counted where there is a limit, ms: what is made in between is ended with the rest.
+const COUNT_EVERY_MS: u8 = 100;
+
 /// For a person who tries it.
 const NOT_A_COMMAND: &str = "this is how Station starts its tool servers; it is not a command";
 
-/// Acts as the shim if this process was started as one: `stn __shim PID:START -- program args…`. The first word after
-/// the name says which Station it belongs to; it is read by [`crate::Process::shims`] and by nobody else.
+/// Acts as the shim if this process was started as one: `stn __shim PID:START ORDER -- program args…`. The first word
+/// after the name says which Station it belongs to, and is read by [`crate::Process::shims`] alone; the next says how the
+/// program is kept.
 ///
 /// To be called first in `main`, before threads, tracing and a runtime: the shim must stay single-threaded and small.
 #[must_use]
@@ -56,10 +64,18 @@ pub fn run_if_shim() -> Option<ExitCode> {
     Some(ExitCode::from(run(args)))
 }
 
+/// Whether a command line is that of a shim whose program is kept from something.
+pub(crate) fn keeps(line: &[u8]) -> bool {
+    let mut words = line.split(|byte| *byte == 0).skip(1);
+    words.next() == Some(ARGUMENT.as_bytes()) && words.nth(1).is_some_and(|order| order != NONE.as_bytes())
+}
+
 fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
-    let (Some(_), Some(separator), Some(program)) = (args.next(), args.next(), args.next()) else {
+    let words = (args.next(), args.next(), args.next(), args.next());
+    let (Some(_), Some(order), Some(separator), Some(program)) = words else {
         return refuse(NOT_A_COMMAND);
     };
+    let Ok(order) = read_order(&order) else { return refuse(NOT_A_COMMAND) };
     if separator != "--" {
         return refuse(NOT_A_COMMAND);
     }
@@ -70,16 +86,32 @@ fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
     if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
         return refuse(&format!("cannot watch over the server's children: {error}"));
     }
-    let child = match Command::new(&program).args(args).spawn() {
-        Ok(child) => Pid::from_raw(i32::try_from(child.id()).expect("a pid fits in 31 bits")),
-        Err(error) => return explain(&program.to_string_lossy(), &error),
+    let mut command = Command::new(&program);
+    command.args(args);
+    let started = match &order {
+        Some(order) => order.spawn(command),
+        None => command.spawn().map_err(Refusal::NotStarted),
     };
-    let code = watch(child, &control).unwrap_or_else(|error| {
+    let child = match started {
+        Ok(child) => Pid::from_raw(i32::try_from(child.id()).expect("a pid fits in 31 bits")),
+        Err(Refusal::NotStarted(error)) => return explain(&program.to_string_lossy(), &error),
+        Err(Refusal::Unkept(why)) => return refuse(&format!("the sandbox could not be set up: {why}")),
+    };
+    let processes_max = order.and_then(|order| order.processes_max());
+    let code = watch(child, &control, processes_max).unwrap_or_else(|error| {
         say(&format!("cannot watch the server: {error}"));
         NOT_STARTED
     });
     kill_descendants();
     code
+}
+
+/// How the program is kept: not at all, or by an order. `Err` where the word is neither.
+fn read_order(word: &OsStr) -> Result<Option<Order>, ()> {
+    if word == NONE {
+        return Ok(None);
+    }
+    word.to_str().and_then(Order::from_word).map(Some).ok_or(())
 }
 
 /// The read end of the pipe to Station, close-on-exec, so that the server does not inherit it.
@@ -93,8 +125,9 @@ fn take_control() -> io::Result<File> {
     Ok(control)
 }
 
-/// Waits until the program ends, Station closes the pipe, or somebody asks the shim to end; the exit code to end with.
-fn watch(child: Pid, control: &File) -> io::Result<u8> {
+/// Waits until the program ends, Station closes the pipe, somebody asks the shim to end, or there are more processes than
+/// there may be; the exit code to end with.
+fn watch(child: Pid, control: &File, processes_max: Option<usize>) -> io::Result<u8> {
     let mut mask = SigSet::empty();
     for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         mask.add(signal);
@@ -115,12 +148,21 @@ fn watch(child: Pid, control: &File) -> io::Result<u8> {
             PollFd::new(control.as_fd(), PollFlags::POLLIN),
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
         ];
-        match poll(&mut waits, PollTimeout::NONE) {
+        let wait = processes_max.map_or(PollTimeout::NONE, |_| PollTimeout::from(COUNT_EVERY_MS));
+        match poll(&mut waits, wait) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
         // Station never writes: whatever happens on the pipe is its end.
         if waits[0].any() == Some(true) {
+            return Ok(signalled(Signal::SIGKILL));
+        }
+        if let Some(most) = processes_max
+            && crate::process::descendants().len() > most
+        {
+            say(&format!(
+                "it had more than {most} processes at a time (`sandbox.processes_max` of its file)"
+            ));
             return Ok(signalled(Signal::SIGKILL));
         }
         while let Some(signal) = signals.read_signal()? {
@@ -211,6 +253,18 @@ mod tests {
         check(io::ErrorKind::NotFound, 127);
         check(io::ErrorKind::PermissionDenied, 126);
         check(io::ErrorKind::OutOfMemory, 126);
+    }
+
+    #[test]
+    fn a_shim_that_keeps_its_program_is_known_by_its_words() {
+        for (line, expected) in [
+            (&b"stn\0__shim\x001:2\0{}\0--\0node\0"[..], true),
+            (b"stn\0__shim\x001:2\0-\0--\0stn\0stdio\0", false),
+            (b"stn\0serve\0", false),
+            (b"", false),
+        ] {
+            assert_eq!(keeps(line), expected, "{}", String::from_utf8_lossy(line));
+        }
     }
 
     #[test]

@@ -49,7 +49,8 @@ fn built(name: &str) -> PathBuf {
     let target = profile.parent().expect("a profile's folder lies in the target folder");
     let program = profile.join(name);
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sources = [package.join("src/bin"), package.join("../station-mcp/src/shim.rs")];
+    let mcp = package.join("../station-mcp/src");
+    let sources = [package.join("src/bin"), mcp.join("shim.rs"), mcp.join("sandbox")];
     let newest = sources.iter().filter_map(|source| newest(source)).max();
     if modified(&program) < newest {
         // The folder of the profile `dev` is called `debug`.

@@ -28,6 +28,7 @@ const CRATES: &[(&str, &[&str])] = &[
 /// Outside technologies and the crates that they live in. `deny.toml` says the same with its `wrappers`.
 const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("landlock", &["station-mcp"]),
+    ("seccompiler", &["station-mcp"]),
     ("rmcp", &["station-mcp"]),
     ("sqlx", &["station-store"]),
     ("rusqlite", &["station-store"]),

@@ -262,7 +262,10 @@ async fn attend(
     ends: &Ends,
     asked_for: &AtomicBool,
 ) -> io::Result<()> {
-    if !place::is_ours(&stream.peer_cred()) {
+    let peer = stream.peer_cred();
+    // A tool server runs as the same user, and Landlock does not keep it from sockets before its ninth version.
+    let pid = peer.as_ref().ok().and_then(tokio::net::unix::UCred::pid);
+    if !place::is_ours(&peer) || pid.is_none_or(|pid| station_mcp::is_kept(pid.cast_unsigned())) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let (read, mut write) = stream.into_split();

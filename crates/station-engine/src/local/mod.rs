@@ -5,7 +5,7 @@
 //! said here can harm: at worst somebody looks at the store for nothing. It is a convenience of one machine: where it
 //! cannot be had, the store is looked at now and then, and on PostgreSQL, whose workers may be anywhere, it is not
 //! used. One JSON object per line; versioned; every line has a longest size and every wait an end.
-//! **Invariants:** only the same user is listened to and only the same user's socket is spoken to; a socket of a
+//! **Invariants:** only the same user is listened to, and no tool server that is kept in a sandbox, and only the same user's socket is spoken to; a socket of a
 //! living process is never taken from it.
 
 mod dial;

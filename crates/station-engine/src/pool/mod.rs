@@ -16,10 +16,12 @@ use hmac::{KeyInit as _, Mac as _};
 use place::Bound;
 use slot::{Failed, Open, Opened, Slot};
 use station_core::discovery::Discovery;
+use station_core::sandbox::{Private, Sandbox};
 use station_core::{
     Definition, EffectId, EnvironmentId, Era, Error, Isolation, Result, RunId, ServerId, ServerSettings,
     Transport,
 };
+use station_mcp::sandbox::Confine;
 use station_mcp::{CallEnd, ConnectError, Launch, Shim};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -121,6 +123,7 @@ struct LaunchBase {
     inherited: BTreeMap<String, String>,
     child_env: Vec<String>,
     folder: PathBuf,
+    private: Private,
     connect_timeout: Duration,
 }
 
@@ -164,6 +167,7 @@ impl Pool {
                 inherited,
                 child_env: config.child_env.clone(),
                 folder: config.workspace.folder().to_owned(),
+                private: config.private.clone(),
                 connect_timeout: config.connect_timeout,
             },
             call_timeout: config.call_timeout,
@@ -257,7 +261,7 @@ impl Pool {
         let listed = connection.list(self.connect_timeout(reach)).await;
         slot.touch();
         slot.open.lock().await.listed = told;
-        listed.map_err(|error| said(&error, &reach.definition))
+        listed.map_err(|error| said(&error, reach))
     }
 
     /// How the server was found when it was used last, by whoever used it.
@@ -295,7 +299,7 @@ impl Pool {
         Key {
             environment: reach.environment,
             server: reach.server,
-            configuration: self.configuration(&reach.definition),
+            configuration: self.configuration(&reach.definition, &reach.settings.sandbox),
             transport: reach.definition.transport(),
             run: run.filter(|_| reach.settings.isolation == Isolation::Run),
         }
@@ -358,7 +362,7 @@ impl Pool {
             Ok(place) => station_mcp::connect(self.launch(reach))
                 .await
                 .map(|connection| Opened { connection, place: Arc::new(place) })
-                .map_err(|error| said(&error, &reach.definition)),
+                .map_err(|error| said(&error, reach)),
             Err(sentence) => Err(sentence),
         };
         match result {
@@ -394,16 +398,24 @@ impl Pool {
             inherited: base.inherited.clone(),
             child_env: base.child_env.clone(),
             folder: base.folder.clone(),
+            confine: Confine::Kept {
+                sandbox: reach.settings.sandbox.clone(),
+                private: Box::new(base.private.clone()),
+            },
             era: reach.era,
             connect_timeout: self.connect_timeout(reach),
             output_bytes_max: reach.settings.output_bytes_max.unwrap_or(self.shared.output_bytes_max),
         }
     }
 
-    fn configuration(&self, definition: &Definition) -> [u8; 32] {
+    fn configuration(&self, definition: &Definition, sandbox: &Sandbox) -> [u8; 32] {
         let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&self.shared.secret)
             .expect("HMAC takes a key of any length");
-        mac.update(&definition.fingerprint());
+        let definition = definition.fingerprint();
+        // Its length first, so that the two cannot run together into the same bytes.
+        mac.update(&definition.len().to_be_bytes());
+        mac.update(&definition);
+        mac.update(&sandbox.fingerprint());
         mac.finalize().into_bytes().into()
     }
 
@@ -458,13 +470,19 @@ async fn close_idle(shared: Arc<Shared>) {
 }
 
 /// Why a server could not be reached, with its last words and without its secrets.
-fn said(error: &ConnectError, definition: &Definition) -> String {
+fn said(error: &ConnectError, reach: &Reach) -> String {
     let mut text = error.sentence.clone();
     if !error.stderr.is_empty() {
         text.push_str("; it said: ");
         text.push_str(&error.stderr.join(" / "));
     }
-    definition.redaction().apply(&text)
+    if reach.definition.transport() == Transport::Stdio
+        && let Some(hint) = reach.settings.sandbox.hint(&text)
+    {
+        text.push_str("; ");
+        text.push_str(hint);
+    }
+    reach.definition.redaction().apply(&text)
 }
 
 /// Sentences of failures are public. What a server returned has its secrets taken out where it is read, as far as it is

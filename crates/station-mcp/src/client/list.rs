@@ -155,10 +155,14 @@ impl Connection {
         };
         match asked.await {
             Ok(answer) => Ok(serde_json::to_value(answer).unwrap_or_default()),
-            // Many servers declare resources and do not know their templates.
-            Err(ServiceError::McpError(error))
-                if error.code == ErrorCode::METHOD_NOT_FOUND && !matches!(list, List::Tools) =>
-            {
+            // Many servers declare resources and do not know their templates; others cannot list them just now (a database
+            // that is away). Neither is a reason to be without their tools.
+            Err(ServiceError::McpError(error)) if !matches!(list, List::Tools) => {
+                if error.code != ErrorCode::METHOD_NOT_FOUND {
+                    let (server, list) = (&self.inner.server, list.word());
+                    let error = self.inner.redaction.apply(&error.message);
+                    tracing::warn!(%server, %list, %error, "a server does not list what it declares");
+                }
                 Ok(serde_json::json!({ list.word(): [] }))
             }
             Err(ServiceError::McpError(error)) => Err(self.list_error(&format!(

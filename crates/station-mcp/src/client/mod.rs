@@ -19,6 +19,7 @@ mod traffic;
 mod wire;
 
 use crate::Process;
+use crate::sandbox::Confine;
 
 pub use call::CallEnd;
 
@@ -58,6 +59,8 @@ pub struct Launch {
     pub child_env: Vec<String>,
     /// Where it runs, if its definition does not say.
     pub folder: PathBuf,
+    /// What its program is kept from.
+    pub confine: Confine,
     /// The era it spoke last, so that a silent server does not cost a probe each time.
     pub era: Option<Era>,
     /// How long starting and greeting may take together.

@@ -6,7 +6,7 @@
 
 use super::stderr::Stderr;
 use super::{ConnectError, Launch};
-use crate::{Process, shim};
+use crate::{Process, sandbox, shim};
 use command_fds::{CommandFdExt as _, FdMapping};
 use station_core::Definition;
 use std::collections::BTreeMap;
@@ -32,6 +32,9 @@ const KILL_WAIT: Duration = Duration::from_secs(5);
 
 /// How long to wait, after a connection broke, for the process to end and for its last words.
 const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
+
+/// The exit code of a shim that ended its program, as shells have it for SIGKILL.
+const KILLED: i32 = 137;
 
 /// A running server.
 #[derive(Debug)]
@@ -76,10 +79,13 @@ pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
             launch.server
         )));
     };
+    let order = sandbox::order(launch, &folder)
+        .map_err(|why| ConnectError::plain(format!("server `{}` {why}", launch.server)))?;
     let (read, control) = std::io::pipe().map_err(|error| refused("no pipe could be made", &error))?;
     let mut shim = std::process::Command::new(&launch.shim.program);
     shim.args(&launch.shim.args)
         .arg(ours.to_string())
+        .arg(order)
         .arg("--")
         .arg(command)
         .args(args)
@@ -199,6 +205,9 @@ impl Ending {
         if failed && let Some(said) = said {
             return Self { words: format!("could not be started: {said}"), started: false };
         }
+        if let (Some(said), Some(KILLED)) = (said, code) {
+            return Self { words: format!("was ended: {said}"), started: true };
+        }
         let words = match code {
             Some(code @ 129..160) => format!("ended with exit code {code} (signal {})", code - 128),
             Some(code) => format!("ended with exit code {code}"),
@@ -272,6 +281,11 @@ mod tests {
             127 << 8,
             &["station: the command `x` was not found in PATH"],
             "could not be started: the command `x` was not found in PATH",
+        );
+        check(
+            137 << 8,
+            &["station: it had more than 8 processes"],
+            "was ended: it had more than 8 processes",
         );
         check(9, &[], "was killed");
     }

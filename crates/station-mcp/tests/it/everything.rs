@@ -61,6 +61,7 @@ async fn open(definition: Definition, folder: &Path) -> Connection {
         shim: Shim { program: fake_server::shim(), args: vec![station_mcp::shim::ARGUMENT.to_owned()] },
         inherited: crate::environment(),
         child_env: Vec::new(),
+        confine: crate::confine(station_core::sandbox::Sandbox::default()),
         folder: folder.to_owned(),
         era: None,
         connect_timeout: PATIENCE,

@@ -33,6 +33,22 @@ async fn every_page_of_every_declared_list_is_read() {
 }
 
 #[tokio::test]
+async fn a_server_whose_resources_cannot_be_listed_keeps_its_tools() {
+    let scene = Scene::new(&["--full", "--refuse", "resources/list"]);
+    let connection = scene.connect().await;
+    let found = connection.list(PATIENCE).await.unwrap();
+    assert_eq!((found.tools.len(), found.prompts.len()), (15, 1));
+    let uris: Vec<&str> = found.resources.iter().map(|resource| resource.uri.as_str()).collect();
+    assert_eq!(uris, ["fake://{id}"]);
+    connection.close().await;
+    let scene = Scene::new(&["--refuse", "tools/list"]);
+    let connection = scene.connect().await;
+    let error = connection.list(PATIENCE).await.unwrap_err();
+    assert!(error.sentence.contains("refused to list its tools"), "{error}");
+    connection.close().await;
+}
+
+#[tokio::test]
 async fn what_is_not_declared_is_not_asked_for() {
     let scene = Scene::new(&[]);
     let connection = scene.connect().await;

@@ -9,10 +9,13 @@ mod greetings;
 mod hostile;
 mod lists;
 mod remote;
+mod sandbox;
 mod served;
 
 use serde_json::{Map, Value, json};
+use station_core::sandbox::Sandbox;
 use station_core::{Definition, EffectId, Era};
+use station_mcp::sandbox::Confine;
 use station_mcp::{CallEnd, Connection, Launch, Shim, connect};
 use station_testkit::fake_server;
 use std::collections::BTreeMap;
@@ -49,6 +52,7 @@ impl Scene {
             shim: Shim { program: fake_server::shim(), args: vec![station_mcp::shim::ARGUMENT.to_owned()] },
             inherited: environment(),
             child_env: Vec::new(),
+            confine: confine(Sandbox::default()),
             folder: folder.path().to_owned(),
             era: None,
             connect_timeout: PATIENCE,
@@ -93,6 +97,11 @@ impl Scene {
 #[expect(clippy::disallowed_methods, reason = "a test stands in for the terminal door here")]
 fn environment() -> BTreeMap<String, String> {
     std::env::vars().collect()
+}
+
+/// As a server is kept where nothing is Station's own.
+fn confine(sandbox: Sandbox) -> Confine {
+    Confine::Kept { sandbox, private: Box::default() }
 }
 
 /// A call with patience.

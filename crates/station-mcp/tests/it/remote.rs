@@ -41,6 +41,7 @@ impl Far {
             shim: Shim { program: fake_server::shim(), args: Vec::new() },
             inherited: BTreeMap::new(),
             child_env: Vec::new(),
+            confine: crate::confine(station_core::sandbox::Sandbox::default()),
             folder: folder.path().to_owned(),
             era: None,
             connect_timeout: PATIENCE,

@@ -35,6 +35,6 @@ pub use list::list;
 pub use lock::{ChangedField, ToolDifference, ToolLock};
 pub use model::{Model, ModelKey, ModelSupports, Provider, TestedModel};
 pub use run::{ForkedFrom, Run, RunDetails, RunReport, Usage};
-pub use server::{Server, ServerFile, ServerState, ServerVariable, ServerView};
+pub use server::{Server, ServerFile, ServerSandbox, ServerState, ServerVariable, ServerView};
 pub use sync::{Change, Discovered, Discovery, Place, Problem, SyncReport, Variable};
 pub use tool::{CalledTool, Tool};

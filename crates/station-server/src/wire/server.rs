@@ -1,6 +1,7 @@
 //! MCP servers.
 
 use serde::Serialize;
+use station_core::sandbox::{Confinement, Sandbox};
 use station_engine::ServerDetails;
 
 /// A server, without its definition: that may hold secrets.
@@ -32,6 +33,26 @@ pub struct Server {
     pub down_since: Option<String>,
     /// Number of its tools.
     pub tools_count: usize,
+    /// How its program is kept, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<ServerSandbox>,
+}
+
+/// How a server's program is kept on this machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerSandbox {
+    /// `confined`, `partly_confined` or `unconfined`.
+    pub state: &'static str,
+    /// The same in words, with what is stricter, and why something is not kept.
+    pub says: String,
+}
+
+impl ServerSandbox {
+    /// `kept` of what `sandbox` asks for.
+    #[must_use]
+    pub fn new(sandbox: &Sandbox, kept: &Confinement) -> Self {
+        Self { state: kept.as_str(), says: kept.words(sandbox) }
+    }
 }
 
 /// What is known of a server.
@@ -80,6 +101,7 @@ impl From<&ServerDetails> for Server {
             problem_at: server.problem_at.map(|at| at.to_string()),
             down_since: server.down_since.map(|at| at.to_string()),
             tools_count: details.tools.len(),
+            sandbox: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::Settings;
 use super::load::{absolute, at_home};
 use station_core::file::config::Files;
+use station_core::sandbox::Private;
 use station_core::{Error, Result, Secret};
 use station_engine::{Clock, Config, Key, Keys, Location, Passthrough, Serve, Workspace};
 use std::path::{Path, PathBuf};
@@ -87,10 +88,37 @@ impl Settings {
         let of_session = self.environment.get("XDG_RUNTIME_DIR").map(PathBuf::from);
         let of_session = of_session.filter(|path| path.is_absolute());
         let of_session = of_session.unwrap_or_else(|| PathBuf::from(format!("/run/user/{uid}")));
-        let temporary = Path::new(self.environment.get("TMPDIR").unwrap_or("/tmp"));
         let is_there = of_session.is_dir();
-        let ours = temporary.join(format!("station-{uid}"));
+        let ours = self.temporary().join(format!("station-{uid}"));
         is_there.then(|| of_session.join("station")).into_iter().chain([ours]).collect()
+    }
+
+    /// What tool servers are kept from. Of the configuration folder a server's entry may name what is not Station's.
+    fn private(&self, location: &Location) -> Private {
+        let ours = ["api-token", "config.yaml", "station.key", "station.db", "station.go.db"];
+        let mut private = Private {
+            closed: vec![self.folder.clone()],
+            sealed: ours.iter().map(|name| self.folder.join(name)).chain([self.file.clone()]).collect(),
+            environments: Some(self.root().join("environments")),
+        };
+        if let Location::Sqlite(database) = location {
+            // SQLite's own files beside it (sqlite.org/tempfiles.html).
+            for ending in ["", "-wal", "-shm", "-journal"] {
+                let mut path = database.clone().into_os_string();
+                path.push(ending);
+                private.sealed.push(path.into());
+            }
+        }
+        // The one in the temporary folder is guarded by who it listens to: a program may need to make new files beside it.
+        let temporary = self.temporary();
+        private
+            .closed
+            .extend(self.socket_folders().into_iter().filter(|folder| folder.parent() != Some(&temporary)));
+        private
+    }
+
+    fn temporary(&self) -> PathBuf {
+        PathBuf::from(self.environment.get("TMPDIR").unwrap_or("/tmp"))
     }
 
     /// Names of a worker's environment that server files may ask for.
@@ -106,6 +134,7 @@ impl Settings {
         let ms = |written: Option<u64>, default: Duration| written.map_or(default, Duration::from_millis);
         Config {
             workspace: self.workspace(),
+            private: self.private(&location),
             location,
             key,
             models: self.models(),

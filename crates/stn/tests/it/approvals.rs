@@ -16,7 +16,7 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new(rules: &Value, choose: impl Fn(&Seen, &Path) -> Turn + Send + Sync + 'static) -> Self {
         let home = Home::new();
-        let gate = home.path().join("gate");
+        let gate = home.work("gate");
         let model = OpenAi::from_fn(move |seen| choose(seen, &gate));
         let home = home.asking(&model).set("STN_AI_API_KEY", "a-key");
         home.stn(&["init", "--yes"]).done();
@@ -43,7 +43,7 @@ impl Scene {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
+        self.home.work(name)
     }
 
     fn sent(&self, tool: &str) -> usize {

@@ -61,7 +61,7 @@ fn home(database: Option<&str>) -> (Home, OpenAi) {
         home = home.set("STATION_DATABASE", url);
     }
     home.stn(&["init", "--yes"]).done();
-    let log = home.path().join("calls.jsonl");
+    let log = home.work("calls.jsonl");
     let env = json!({ "RESULT": "canary-of-a-result", "VARIABLE": "{{ .VARIABLE }}", "LITERAL": "canary-of-a-literal",
         "GIVEN": "{{ .GIVEN }}" });
     let entry = json!({ "command": fake_server::binary(), "args": ["--log", log], "env": env });
@@ -105,7 +105,7 @@ fn look(home: &Home, when: &str) -> Vec<String> {
 #[test]
 fn nothing_is_readable_in_the_files() {
     let (home, _model) = home(None);
-    let called = home.path().join("calls.jsonl");
+    let called = home.work("calls.jsonl");
     let waits = |n: usize| {
         until("a call waits", || log(&called).iter().filter(|it| it["tool"] == "slow").count() == n);
     };

@@ -33,7 +33,7 @@ fn messages(seen: &Seen) -> &[Value] {
 
 fn home(model: &OpenAi) -> Home {
     let home = Home::with_init().asking(model);
-    home.server("default", "fake", &["--log", home.path().join("calls.log").to_str().unwrap()]);
+    home.server("default", "fake", &["--log", home.work("calls.log").to_str().unwrap()]);
     home.agent("default", "worker", "tools: [__write, __read]\n");
     home.stn(&["sync", "--quiet"]).done();
     home.stn(&["agent", "run", "worker", "look", "--quiet"]).done();
@@ -41,7 +41,7 @@ fn home(model: &OpenAi) -> Home {
 }
 
 fn calls(home: &Home) -> Vec<String> {
-    let log = std::fs::read_to_string(home.path().join("calls.log")).unwrap();
+    let log = std::fs::read_to_string(home.work("calls.log")).unwrap();
     let tool = |line: &str| serde_json::from_str::<Value>(line).unwrap()["tool"].as_str().unwrap().to_owned();
     log.lines().map(tool).collect()
 }

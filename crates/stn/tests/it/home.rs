@@ -37,6 +37,8 @@ impl Home {
         let folder = tempfile::tempdir().unwrap();
         let of_session = folder.path().join("run");
         std::fs::create_dir(&of_session).unwrap();
+        // What servers of tests write: right in the home they can make nothing, since Station's folder is below it.
+        std::fs::create_dir(folder.path().join("work")).unwrap();
         let temporary = folder.path().join("tmp");
         std::fs::create_dir(&temporary).unwrap();
         Self { folder, variables: Vec::new() }
@@ -94,6 +96,11 @@ impl Home {
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// A path where servers of tests may write.
+    pub(crate) fn work(&self, name: &str) -> PathBuf {
+        self.path().join("work").join(name)
     }
 
     /// A path in the configuration folder.

@@ -218,7 +218,7 @@ fn what_a_tool_server_asks_of_station_is_refused_without_the_token() {
     let home = Home::with_init();
     let served = Served::start(&home);
     // A program that the worker itself starts, and that knows the port: it asks like any client.
-    let (asked, heard) = (home.path().join("asked"), home.path().join("heard"));
+    let (asked, heard) = (home.work("asked"), home.work("heard"));
     let body =
         json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": { "_meta": meta(&json!({})) } })
             .to_string();

@@ -50,7 +50,7 @@ impl Scene {
     }
 
     fn log_path(&self) -> PathBuf {
-        self.home.path().join("calls.jsonl")
+        self.home.work("calls.jsonl")
     }
 
     fn log(&self) -> Vec<Value> {

@@ -42,6 +42,7 @@ mod remote;
 mod rpc;
 mod runs;
 mod runs_which;
+mod sandbox;
 mod serve;
 mod settings;
 mod states;

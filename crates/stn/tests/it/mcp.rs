@@ -15,8 +15,8 @@ fn servers_and_tools_as_they_were_found_last() {
     home.server("default", "broken", &["--exit-at-start", "3"]);
     home.stn(&["sync", "--no-discover", "--quiet"]).done();
     home.stn(&["mcp", "status"]).is(&expect![[r#"
-        default/broken: never listed
-        default/fake: never listed
+        default/broken: never listed, confined
+        default/fake: never listed, confined
         --- stderr
         hint: `stn sync` asks servers that were never listed or have changed
     "#]]);
@@ -32,8 +32,8 @@ fn servers_and_tools_as_they_were_found_last() {
         2  default  fake  15  stdio  fake.json  ok
     "#]]);
     home.stn(&["mcp", "status"]).is(&expect![[r#"
-        default/broken: failed since [time], asked [time]: server `broken` ended with exit code 3 before it answered; it said: fatal: this server was told to end at once
-        default/fake: ok, 15 tools, modern protocol, asked [time]
+        default/broken: failed since [time], asked [time], confined: server `broken` ended with exit code 3 before it answered; it said: fatal: this server was told to end at once
+        default/fake: ok, 15 tools, modern protocol, confined, asked [time]
         --- stderr
         hint: `stn sync` asks servers that were never listed or have changed
     "#]]);
@@ -76,7 +76,7 @@ fn a_silent_server_keeps_no_run_waiting_that_does_not_use_it() {
 fn variables_named_like_a_providers_reach_a_server() {
     // The Go program left names out by their beginnings.
     let home = Home::with_init().set("GOOGLE_API_KEY", "from-the-process");
-    let seen = home.path().join("seen");
+    let seen = home.work("seen");
     let spy = format!("printf '%s|%s' \"$GOOGLE\" \"$PAGER\" > '{}'; exec \"$0\"", seen.display());
     let server = serde_json::json!({ "mcpServers": { "fake": {
         "command": "sh",

@@ -167,7 +167,7 @@ fn variables_with_quotes_reach_the_servers_exactly() {
     let home = old_home();
     let npx = home.path().join("npx");
     let script = std::fs::read_to_string(&npx).unwrap();
-    let seen = home.path().join("seen");
+    let seen = home.work("seen");
     let spy = format!(
         "#!/bin/sh\nprintf '%s|%s|%s\\n' \"$DATABASE_URL\" \"$NOTE\" \"$#\" >> '{}'\n{}",
         seen.display(),

@@ -84,7 +84,7 @@ fn a_remote_server_is_found_listed_and_called_and_its_end_is_seen() {
     "#]]);
     scene.home.stn(&["mcp", "status"]).is(&expect![[r#"
         default/book: ok, 18 tools, modern protocol, asked [time]
-        default/desk: ok, 15 tools, modern protocol, asked [time]
+        default/desk: ok, 15 tools, modern protocol, confined, asked [time]
     "#]]);
     let tools = scene.home.stn(&["mcp", "tools", "book", "--search", "ledger post"]).done().shown();
     assert!(tools.contains("book  post  writes  The ledger's tool `post`."), "{tools}");

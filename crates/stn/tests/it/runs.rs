@@ -152,7 +152,7 @@ fn interrupted(home: &Home, signal: &str) -> (Option<i32>, String) {
         assert_ne!(stderr.read_line(&mut all).unwrap(), 0, "it ended before: {all}");
     }
     // Said when it is committed; out when the server has it.
-    let log = home.path().join("calls.log");
+    let log = home.work("calls.log");
     until("the call has arrived", || std::fs::metadata(&log).is_ok_and(|log| log.len() > 0));
     let killed = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(killed.unwrap().success());
@@ -167,7 +167,7 @@ fn waiting() -> (OpenAi, Home) {
         if n_results == 0 { openai::calls([("hang", "{}")]) } else { openai::reply("It went on.") }
     });
     let home = Home::with_init().asking(&model);
-    home.server("default", "fake", &["--log", home.path().join("calls.log").to_str().unwrap()]);
+    home.server("default", "fake", &["--log", home.work("calls.log").to_str().unwrap()]);
     home.stn(&["sync", "--quiet"]).done();
     home.agent("default", "waiter", "tools: [__hang]\n");
     (model, home)

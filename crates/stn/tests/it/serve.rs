@@ -113,7 +113,7 @@ fn a_second_ctrl_c_ends_a_worker_that_waits_for_a_call() {
     // Longer than anybody waits for a test.
     let config = home.read("config.yaml");
     home.write("config.yaml", &format!("{config}execution: {{drain_s: 3600}}\n"));
-    let log = home.path().join("calls.log");
+    let log = home.work("calls.log");
     home.server("default", "fake", &["--log", log.to_str().unwrap()]);
     home.stn(&["sync", "--quiet"]).done();
     home.agent("default", "waiter", "model: offline\ntools: [hang]\n");

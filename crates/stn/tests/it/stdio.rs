@@ -365,6 +365,8 @@ fn station_is_a_server_to_itself() {
     let home = Home::with_init();
     let entry = json!({
         "command": env!("CARGO_BIN_EXE_stn"), "args": ["--config", home.config(""), "stdio"],
+        // Without a token for a run it is a server like any other, and would not reach its own configuration.
+        "station": { "sandbox": "off" },
     });
     let file = json!({ "mcpServers": { "station": entry } });
     home.write("environments/default/mcp-servers/station.json", &file.to_string());

@@ -140,7 +140,7 @@ fn a_missing_folder_is_an_error_and_never_a_removal() {
 #[test]
 fn rules_that_cannot_be_read_let_nothing_run() {
     let home = Home::with_init();
-    let log = home.path().join("calls.log");
+    let log = home.work("calls.log");
     home.server("default", "fake", &["--log", log.to_str().unwrap()]);
     home.agent("default", "reader", "model: offline\ntools: [echo]\n");
     home.write("environments/default/environment.yml", "tools:\n  deny: [\"*\"\n");

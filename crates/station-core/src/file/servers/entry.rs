@@ -1,5 +1,6 @@
 //! One server entry: how the server is reached, and the settings under `station`.
 
+use super::sandbox::sandbox;
 use crate::file::sheet::Sheet;
 use crate::file::tree::{Member, Node, Scalar, Value};
 use crate::is_number;
@@ -32,6 +33,7 @@ const SETTINGS: &[&str] = &[
     "output_bytes_max",
     "result_bytes_max",
     "allow_agents",
+    "sandbox",
     "tools",
 ];
 
@@ -172,6 +174,7 @@ fn station(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> (ServerSettings, O
             "result_bytes_max" => settings.result_bytes_max = sheet.number(node, &what, 1),
             "allow_agents" if node.is_null() => {}
             "allow_agents" => settings.allow_agents = Some(sheet.texts(node, &what)),
+            "sandbox" if !node.is_null() => settings.sandbox = sandbox(sheet, node, &what),
             "tools" => settings.tools = sheet.tool_rules(node, &what),
             _ => sheet.unknown(member.at, &what, SETTINGS),
         }

@@ -8,6 +8,7 @@ mod entry;
 mod load;
 mod read;
 mod resolve;
+mod sandbox;
 #[cfg(test)]
 mod tests;
 

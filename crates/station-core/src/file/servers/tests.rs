@@ -266,11 +266,11 @@ fn positions_are_those_of_the_file_behind_templates_too() {
 fn what_has_no_effect_is_said_and_kept() {
     check_told(
         r#"{"name": "n", "logoUrl": "l", "colour": 1, "mcpServers": {"x": {"command": "a", "type": "stdio", "disabled": true,
-"description": "d", "station": {"sandbox": {}, "allow_roles": [], "tools": {"approve": ["*"], "speed": {}}}}}}"#,
+"description": "d", "station": {"colours": {}, "allow_roles": [], "tools": {"approve": ["*"], "speed": {}}}}}}"#,
         &[
             "Note 1:31 `colour` is kept, but has no effect here",
             "Note 1:98 `x.disabled` is kept, but has no effect here",
-            "Note 2:33 `x.station.sandbox` is kept, but has no effect here",
+            "Note 2:33 `x.station.colours` is kept, but has no effect here",
             "Note 2:48 `x.station.allow_roles` is kept, but has no effect here",
             "Note 2:95 `x.station.tools.speed` is kept, but has no effect here",
         ],
@@ -437,4 +437,41 @@ fn a_slip_in_a_key_is_met_with_the_key_that_has_effect() {
             .collect();
         assert_eq!(told, [expected.replace(": did", " is kept, but has no effect here: did")], "{text}");
     }
+}
+
+#[test]
+fn a_sandbox_is_read_or_refused() {
+    let read = |sandbox: &str| {
+        let text =
+            format!(r#"{{"mcpServers": {{"x": {{"command": "a", "station": {{"sandbox": {sandbox}}}}}}}}}"#);
+        match resolve(&text, "f.json", "x", &|_| None) {
+            Ok((_, settings)) => format!("{:?}", settings.sandbox),
+            Err(Unresolved::Broken(problems)) => problems[0].to_string(),
+            Err(other) => format!("{other:?}"),
+        }
+    };
+    let check = |sandbox: &str, expected: &str| {
+        let found = read(sandbox);
+        assert!(found.contains(expected), "{sandbox}: {found}");
+    };
+    assert_eq!(read("null"), format!("{:?}", crate::sandbox::Sandbox::default()));
+    assert_eq!(read("{}"), read("null"));
+    check("false", "confine: Off");
+    check("\"off\"", "confine: Off");
+    check("\"required\"", "confine: Required");
+    check("{\"required\": true, \"network\": false}", "confine: Required, network: Closed, paths: None");
+    check("{\"network\": [443, 5432]}", "network: Ports([443, 5432])");
+    check("{\"read\": [\"~/.aws\"]}", "paths: Some(Paths { read: [\"~/.aws\"], write: [] })");
+    check("{\"write\": []}", "paths: Some(Paths { read: [], write: [] })");
+    check("{\"processes_max\": 8, \"open_files_max\": 64}", "processes_max: Some(8)");
+    // A sandbox that was misread would be none.
+    check("true", "`x.station.sandbox` must be `off`, `required`, or a map of what it may do");
+    check("\"of\"", "`x.station.sandbox` must be `off`");
+    check("[]", "`x.station.sandbox` must be `off`");
+    check("{\"netwrok\": false}", "`x.station.sandbox.netwrok` is nothing that a sandbox knows");
+    check("{\"network\": [0]}", "must be a whole number of 1 or more");
+    check("{\"network\": [70000]}", "must be a whole number of 1 or more");
+    check("{\"network\": \"no\"}", "must be `true`, `false` or a list of TCP ports");
+    check("{\"memory_bytes_max\": 1024}", "must be a whole number of 33554432 or more");
+    check("{\"read\": [\"\"]}", "names an empty path");
 }

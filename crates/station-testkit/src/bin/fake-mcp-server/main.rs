@@ -14,6 +14,8 @@
 //! - `--silent`: never answers; `--exit-at-start CODE`: says so on stderr and ends; `--dies-at-probe`: ends at `server/discover`
 //! - `--grandchildren`: starts three processes that sleep: a plain child, a new session, an orphan of a double fork
 //! - `--pids FILE`: the server and its grandchildren append their numbers to it
+//! - `--reach`: offers `reach`, which tries what a sandbox is to keep it from
+//! - `--refuse METHOD`: answers that method with an internal error, as a server does whose database is away
 //! - `--list-changed-after-call`: one tool more after each call, and says so
 //!
 //! Over HTTP, on a port of the system's choice, until stdin closes:
@@ -30,6 +32,7 @@ mod ledger;
 mod offspring;
 mod options;
 mod protocol;
+mod reach;
 mod tools;
 
 use options::Options;

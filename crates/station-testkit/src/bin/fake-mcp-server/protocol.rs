@@ -16,6 +16,7 @@ const SUBSCRIPTION_KEY: &str = "io.modelcontextprotocol/subscriptionId";
 const INVALID_REQUEST: i64 = -32600;
 const METHOD_NOT_FOUND: i64 = -32601;
 pub(crate) const INVALID_PARAMS: i64 = -32602;
+const INTERNAL_ERROR: i64 = -32603;
 const UNSUPPORTED_VERSION: i64 = -32022;
 
 /// Tools on one page of a list, so that lists of some hundreds have several.
@@ -117,6 +118,9 @@ impl Server {
             "server/discover" if self.options.dies_at_probe => die("fatal: expected initialize", 1),
             "initialize" => self.initialize(message),
             "ping" => Ok(json!({})),
+            refused if self.options.refuse.as_deref() == Some(refused) => {
+                Err(Refusal(INTERNAL_ERROR, "its database is away".to_owned(), Value::Null))
+            }
             "subscriptions/listen" if is_modern(message) => Ok(Value::Null),
             "tools/list" | "resources/list" | "resources/templates/list" | "prompts/list" => {
                 self.check(message)?;
@@ -180,7 +184,7 @@ impl Server {
                 let says =
                     self.options.echo_says.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
                 let more = self.more_tools.load(Ordering::SeqCst);
-                ("tools", tools::list(more, self.options.ledger.is_some(), says.as_deref()))
+                ("tools", tools::list(&self.options, more, says.as_deref()))
             }
             _ if !self.options.full => return None,
             "resources/list" => {

@@ -1,7 +1,8 @@
 //! The tools of the fake server.
 
+use crate::options::Options;
 use crate::protocol::{INVALID_PARAMS, Refusal, Server};
-use crate::{append, die, hostile, http, ledger};
+use crate::{append, die, hostile, http, ledger, reach};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -56,8 +57,8 @@ impl Hints {
     }
 }
 
-/// All tools, `more` beyond them, and those of a ledger where there is one. `echo` says `echo_says` of itself, if anything.
-pub(crate) fn list(more: usize, ledger: bool, echo_says: Option<&str>) -> Value {
+/// All tools, those that `options` ask for, and `more` beyond them. `echo` says `echo_says` of itself, if anything.
+pub(crate) fn list(options: &Options, more: usize, echo_says: Option<&str>) -> Value {
     let own = ROWS.iter().map(|(name, params, hints)| {
         let properties: serde_json::Map<String, Value> =
             params.iter().map(|(param, kind)| ((*param).to_owned(), json!({ "type": kind }))).collect();
@@ -84,7 +85,9 @@ pub(crate) fn list(more: usize, ledger: bool, echo_says: Option<&str>) -> Value 
             "annotations": { "readOnlyHint": true },
         })
     });
-    own.chain(others).chain(ledger.then(ledger::list).into_iter().flatten()).collect()
+    let ledger = options.ledger.is_some().then(ledger::list);
+    let reach = options.reach.then(reach::list);
+    own.chain(others).chain(ledger.into_iter().flatten()).chain(reach).collect()
 }
 
 /// Logs the call, then does what the tool does.
@@ -149,6 +152,10 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
         "pid" => Ok(text(&std::process::id().to_string())),
         "structured" => Ok(json!({ "content": [], "structuredContent": { "value": arguments["value"] } })),
         "mixed" => Ok(mixed()),
+        "reach" if server.options.reach => {
+            let what = word("what").ok_or_else(|| missing("what"))?;
+            Ok(text(&reach::reach(what, word("target").ok_or_else(|| missing("target"))?)))
+        }
         "ask" => {
             let method = word("method").unwrap_or("sampling/createMessage");
             let params = match method {

@@ -2,6 +2,7 @@
 
 use super::Check;
 use crate::config::Environment;
+use station_core::sandbox::{Confinement, Sandbox};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -36,18 +37,23 @@ fn find(path: &str, program: &str) -> Option<PathBuf> {
         .find(|path| is_program(path))
 }
 
-/// Whether the kernel could keep a tool server within folders (Landlock).
+/// Whether the kernel can keep a tool server from Station's own files, as is the default.
 pub(super) fn sandbox() -> Check {
     const NAME: &str = "sandbox";
-    if station_mcp::sandbox::is_available() {
-        return Check::ok(
+    let kernel = station_mcp::sandbox::kernel();
+    match station_core::sandbox::confinement(&Sandbox::default(), kernel) {
+        Ok(Confinement::Kept(lacks)) if lacks.is_empty() => {
+            let ports = if kernel.ports { "" } else { "; a list of ports in `sandbox.network` is not kept" };
+            Check::ok(
+                NAME,
+                format!("tool servers are kept from Station's own files (Landlock, seccomp){ports}"),
+            )
+        }
+        Ok(kept) => Check::note(
             NAME,
-            "Landlock is there: the kernel can keep a tool server within folders (no key of this release uses it yet)",
-        );
+            format!("tool servers are {}", kept.words(&Sandbox::default())),
+            "`station.sandbox: required` in a server's file starts it only where it can be kept",
+        ),
+        Err(why) => Check::note(NAME, why, "see docs/servers.md"),
     }
-    Check::note(
-        NAME,
-        "this kernel has no Landlock: a tool server can do what you can do",
-        "Linux 5.13 or later has it, where it is switched on (`lsm=landlock,…`)",
-    )
 }

@@ -5,9 +5,9 @@ use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::session::Session;
 use station_engine::EnvironmentRef;
-use station_server::wire::{self, ServerState};
+use station_server::wire::{self, ServerSandbox, ServerState};
 
-/// Show how each server was when it was asked last, and why it failed
+/// Show how each server was when it was asked last, why it failed, and what its program is kept from
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only those of this environment
@@ -21,7 +21,13 @@ impl Args {
             .with(async |station| {
                 let environment = session.environment_typed(station, self.env.as_ref()).await?;
                 let servers = station.list_servers(&session.by, environment.as_ref()).await?;
-                let servers: Vec<wire::Server> = servers.iter().map(wire::Server::from).collect();
+                let kept = station.confinements(&session.by, &servers).await?;
+                let wired = servers.iter().map(|details| {
+                    let kept = kept.get(&details.server.id);
+                    let sandbox = kept.map(|(sandbox, kept)| ServerSandbox::new(sandbox, kept));
+                    wire::Server { sandbox, ..wire::Server::from(details) }
+                });
+                let servers: Vec<wire::Server> = wired.collect();
                 if session.out.is_json() {
                     session.out.json(&wire::list("servers", &servers))?;
                     return Ok(Code::Done);
@@ -45,9 +51,12 @@ fn line(server: &wire::Server) -> (Tone, String) {
         .or(server.discovered_at.as_deref())
         .map(|at| format!(", asked {at}"))
         .unwrap_or_default();
+    let sandbox = server.sandbox.as_ref().map(|sandbox| format!(", {}", sandbox.says)).unwrap_or_default();
     let era = server.era.map(|era| format!(", {era} protocol")).unwrap_or_default();
     match server.state {
-        ServerState::Ok => (Tone::Good, format!("{name}: ok, {} tools{era}{when}", server.tools_count)),
+        ServerState::Ok => {
+            (Tone::Good, format!("{name}: ok, {} tools{era}{sandbox}{when}", server.tools_count))
+        }
         ServerState::Failed => {
             let why = crate::out::shown(server.problem.as_deref().unwrap_or_default());
             let kept = if server.tools_count > 0 {
@@ -56,8 +65,8 @@ fn line(server: &wire::Server) -> (Tone, String) {
                 String::new()
             };
             let since = server.down_since.as_deref().map(|at| format!(" since {at}")).unwrap_or_default();
-            (Tone::Bad, format!("{name}: failed{since}{when}{kept}: {why}"))
+            (Tone::Bad, format!("{name}: failed{since}{when}{kept}{sandbox}: {why}"))
         }
-        ServerState::NeverListed => (Tone::Plain, format!("{name}: never listed")),
+        ServerState::NeverListed => (Tone::Plain, format!("{name}: never listed{sandbox}")),
     }
 }
