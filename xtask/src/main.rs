@@ -8,6 +8,7 @@
     reason = "a developer's tool: its output is its purpose"
 )]
 
+mod conformance_client;
 mod docs;
 mod fuzz;
 mod simulate;
@@ -22,10 +23,11 @@ fn main() -> ExitCode {
         ["docs"] => docs::run(docs::Mode::Write),
         ["simulate", options @ ..] => simulate::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
+        ["judge", "conformance-client", options @ ..] => conformance_client::run(options),
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {
             eprintln!(
-                "usage: cargo xtask tidy | docs [--check] | simulate [--crashes N] [--seed N] [--from N] | fuzz [--seconds N]"
+                "usage: cargo xtask tidy | docs [--check] | simulate [--crashes N] [--seed N] [--from N] | fuzz [--seconds N] | judge conformance-client [--scenario NAME]"
             );
             return ExitCode::from(2);
         }

@@ -55,6 +55,12 @@ impl Redaction {
         Self { parts: parts.into_iter().map(Secret::new).collect() }
     }
 
+    /// These values, and `value` as well.
+    #[must_use]
+    pub fn and(&self, value: &Secret) -> Self {
+        Self::of(self.parts.iter().map(Secret::expose).chain([value.expose()]))
+    }
+
     /// `text` without the values.
     #[must_use]
     pub fn apply(&self, text: &str) -> String {

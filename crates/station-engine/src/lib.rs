@@ -32,6 +32,7 @@ mod keys;
 mod lease;
 mod local;
 mod lock;
+mod logins;
 mod models;
 mod pace;
 mod perform;
@@ -82,11 +83,12 @@ pub use hand::From;
 pub use keys::{KeyPlace, KeyStatus, Keys, set_aside_go_database};
 pub use local::Sockets;
 pub use lock::ToolLock;
+pub use logins::{LoggedIn, LoggedOut, LoginStep, PendingLogin};
 pub use models::{Answered, Known, KnownModel, ModelList, ModelTest};
 pub use runs::{Driver, NewRun, RunDetails, RunRef};
 pub use serve::Serve;
 pub use server_files::{AddedServer, NewServer, ServerDeletion};
-pub use servers::{ServerDetails, ServerRef, ServerView};
+pub use servers::{ServerDetails, ServerLogin, ServerRef, ServerView};
 pub use station::Station;
 pub use station_llm::{
     AskError, Caching, Config as ModelConfig, Held, KeyState, Models, NamedBy, Offer, Supports,
@@ -97,5 +99,5 @@ pub use station_store::{
 };
 pub use sync::{SyncOptions, SyncReport};
 pub use tool_calls::{CalledTool, ToolCallEnd};
-pub use variables::{NOT_APPLIED, Variable};
+pub use variables::{NOT_APPLIED, OWN as OWN_SECRETS, Variable};
 pub use workspace::Workspace;

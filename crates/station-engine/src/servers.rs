@@ -5,10 +5,10 @@ use crate::variables::Values;
 use station_core::file::servers;
 use station_core::sandbox::{Confinement, Sandbox, confinement};
 use station_core::{
-    Caller, Environment, EnvironmentName, Error, Result, Server, ServerId, ServerSettings, Tool, Transport,
-    is_number, near,
+    Caller, Environment, EnvironmentName, Error, Micros, Result, Server, ServerId, ServerSettings, Tool,
+    Transport, is_number, near,
 };
-use station_store::{ConfigSource, ServerFile};
+use station_store::{ConfigSource, LoginRow, ServerFile};
 use std::collections::BTreeMap;
 
 /// A server as named by a person: a number is global, a name belongs to an environment.
@@ -60,6 +60,31 @@ pub struct ServerDetails {
     pub environment: Environment,
     /// Its tools.
     pub tools: Vec<Tool>,
+    /// The login at it, where somebody is logged in.
+    pub login: Option<ServerLogin>,
+}
+
+/// What can be told of a login at a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerLogin {
+    /// Whom its token is from.
+    pub issuer: String,
+    /// What it is good for, where somebody said.
+    pub scope: Option<String>,
+    /// When the token ends, where somebody said.
+    pub expires_at: Option<Micros>,
+    /// Whether the token is renewed by itself.
+    pub renews: bool,
+    /// Whether it is over.
+    pub is_over: bool,
+}
+
+impl ServerLogin {
+    fn of(row: LoginRow, now: Micros) -> Self {
+        let LoginRow { issuer, scope, expires_at, renews } = row;
+        let is_over = !renews && expires_at.is_some_and(|at| at <= now);
+        Self { issuer, scope, expires_at, renews, is_over }
+    }
 }
 
 impl Station {
@@ -77,6 +102,7 @@ impl Station {
             None => None,
         };
         let mut servers: Vec<ServerDetails> = Vec::new();
+        let mut logins = self.store().logins().await?;
         let mut of: Option<(Environment, Vec<Tool>)> = None;
         // By environment, so that each is read once; of ten thousand, few have servers.
         for server in self.store().servers(environment).await? {
@@ -87,7 +113,8 @@ impl Station {
             }
             let Some((environment, catalog)) = &of else { continue };
             let tools = catalog.iter().filter(|tool| tool.server == server.id).cloned().collect();
-            servers.push(ServerDetails { server, environment: environment.clone(), tools });
+            let login = logins.remove(&server.id).map(|row| ServerLogin::of(row, self.now()));
+            servers.push(ServerDetails { server, environment: environment.clone(), tools, login });
         }
         Ok(servers)
     }
@@ -189,7 +216,9 @@ impl Station {
         let environment = self.store().environment_by_id(server.environment).await?;
         let gone = || Error::not_found(format!("the environment of server `{}` is gone", server.name));
         let tools = self.store().tools_of(server.id).await?;
-        Ok(ServerDetails { environment: environment.ok_or_else(gone)?, server, tools })
+        let login = self.store().logins().await?.remove(&server.id);
+        let login = login.map(|row| ServerLogin::of(row, self.now()));
+        Ok(ServerDetails { environment: environment.ok_or_else(gone)?, server, tools, login })
     }
 
     /// Tools of an environment, of one of its servers, or those that a search finds, best first.

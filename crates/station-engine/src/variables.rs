@@ -17,7 +17,7 @@ use station_core::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of Station's own secrets: `--var` and `variables.yml` may define these, the process environment may not.
-pub(crate) const OWN: [&str; 5] =
+pub const OWN: [&str; 5] =
     ["STATION_ENCRYPTION_KEY", "STN_ENCRYPTION_KEY", "STATION_DATABASE", "DATABASE_URL", "STN_AI_API_KEY"];
 
 /// The place of a value that the environment's file sets.

@@ -8,10 +8,11 @@
 
 mod client;
 mod convert;
+pub mod oauth;
 mod process;
 pub mod sandbox;
 pub mod serve;
 pub mod shim;
 
-pub use client::{CallEnd, ConnectError, Connection, Launch, Shim, connect};
+pub use client::{Bearer, CallEnd, ConnectError, Connection, Launch, Shim, connect};
 pub use process::{Process, descendants, is_kept};

@@ -16,7 +16,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 13] = [
+const MIGRATIONS: [Migration; 14] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -68,6 +68,10 @@ const MIGRATIONS: [Migration; 13] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0013_tool_pins.sql"),
         postgres: include_str!("../migrations/postgres/0013_tool_pins.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0014_logins.sql"),
+        postgres: include_str!("../migrations/postgres/0014_logins.sql"),
     },
 ];
 

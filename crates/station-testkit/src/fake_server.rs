@@ -41,6 +41,17 @@ pub fn shim() -> PathBuf {
     SHIM.get_or_init(|| built("station-shim")).clone()
 }
 
+/// A browser without a window, for `$BROWSER`.
+///
+/// # Panics
+///
+/// When it cannot be built.
+#[must_use]
+pub fn browser() -> PathBuf {
+    static BROWSER: OnceLock<PathBuf> = OnceLock::new();
+    BROWSER.get_or_init(|| built("fake-browser")).clone()
+}
+
 /// A program of this package, up to date.
 fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");

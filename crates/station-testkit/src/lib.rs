@@ -2,5 +2,6 @@
 
 pub mod aimock;
 pub mod fake_server;
+pub mod issuer;
 pub mod openai;
 pub mod postgres;

@@ -5,6 +5,8 @@
 //! connection starts at its first use, is reused, is renewed only before a request is written, and is closed when
 //! idle. What it is not: it decides nothing about who may call; `send_call` has one caller, the gate in `call`.
 
+mod logins;
+mod open;
 mod place;
 mod slot;
 #[cfg(test)]
@@ -13,16 +15,16 @@ mod turn;
 
 use crate::Config;
 use hmac::{KeyInit as _, Mac as _};
+use open::said;
 use place::Bound;
-use slot::{Failed, Open, Opened, Slot};
+use slot::{Opened, Slot};
 use station_core::discovery::Discovery;
 use station_core::sandbox::{Private, Sandbox};
 use station_core::{
     Definition, EffectId, EnvironmentId, Era, Error, Isolation, Result, RunId, ServerId, ServerSettings,
     Transport,
 };
-use station_mcp::sandbox::Confine;
-use station_mcp::{CallEnd, ConnectError, Launch, Shim};
+use station_mcp::{CallEnd, Shim};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +33,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub(crate) use logins::Logins;
 pub(crate) use turn::{CallTurn, Turn};
 
 /// Calls at a time on one connection where the server's file does not say: most servers are one small process.
@@ -103,6 +107,8 @@ struct Shared {
     tasks: TaskTracker,
     /// Answers in place of every server.
     played: Option<Played>,
+    /// What is shown to remote servers; nothing where it is played.
+    logins: Option<Logins>,
 }
 
 /// What stands in for every server in a replay or a simulation: it is given what would have been written to one.
@@ -177,8 +183,16 @@ impl Pool {
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
             played: None,
+            logins: None,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// With logins at remote servers.
+    pub(crate) fn with_logins(mut self, logins: Logins) -> Self {
+        let shared = Arc::get_mut(&mut self.shared).expect("nobody else has a new pool");
+        shared.logins = Some(logins);
+        self
     }
 
     /// A pool in which `played` answers in place of every server.
@@ -220,8 +234,19 @@ impl Pool {
             end = self.send_once(slot, reach, &outgoing, timeout).await;
         }
         slot.touch();
-        let (Sent::Final(end) | Sent::Renewable(end)) = end;
-        redacted(end, &reach.definition)
+        match end {
+            Sent::Final(CallEnd::NotSent { sentence }) | Sent::Renewable(CallEnd::NotSent { sentence }) => {
+                let sentence = self.told(slot, reach, redacted(&sentence, slot, reach)).await;
+                CallEnd::NotSent { sentence }
+            }
+            Sent::Final(CallEnd::Unknown { why, sentence })
+            | Sent::Renewable(CallEnd::Unknown { why, sentence }) => {
+                CallEnd::Unknown { why, sentence: redacted(&sentence, slot, reach) }
+            }
+            // What a server returned has its secrets taken out where it is read, as far as it is an error; a result is
+            // the tool's own.
+            Sent::Final(end) | Sent::Renewable(end) => end,
+        }
     }
 
     async fn send_once(
@@ -242,8 +267,12 @@ impl Pool {
         let mut out = slot.out();
         let arguments = outgoing.arguments.clone();
         let end = opened.connection.call(outgoing.tool, arguments, outgoing.effect, timeout).await;
-        out.is_answered = matches!(end, CallEnd::Returned { .. });
-        if matches!(end, CallEnd::NotSent { .. }) && began.elapsed() < timeout {
+        let asked = slot.bearer.asked();
+        // Whoever asks for a login is there.
+        out.is_answered = matches!(end, CallEnd::Returned { .. }) || asked.is_some();
+        // The same token would be good for as little once more.
+        let needs_more = asked.is_some_and(|challenge| challenge.needs_more);
+        if matches!(end, CallEnd::NotSent { .. }) && !needs_more && began.elapsed() < timeout {
             return Sent::Renewable(end);
         }
         Sent::Final(end)
@@ -258,10 +287,16 @@ impl Pool {
         let Opened { connection, place: _place } = self.connection(&slot, reach, None).await?;
         // Read before listing: what changes meanwhile is a change since.
         let told = *connection.list_changed().borrow();
-        let listed = connection.list(self.connect_timeout(reach)).await;
+        let mut listed = connection.list(self.connect_timeout(reach)).await;
+        if listed.is_err() && self.may_try_again(&slot, reach).await? {
+            listed = connection.list(self.connect_timeout(reach)).await;
+        }
         slot.touch();
         slot.open.lock().await.listed = told;
-        listed.map_err(|error| said(&error, reach))
+        match listed {
+            Ok(found) => Ok(found),
+            Err(error) => Err(self.told(&slot, reach, said(&error, &slot, reach)).await),
+        }
     }
 
     /// How the server was found when it was used last, by whoever used it.
@@ -286,6 +321,11 @@ impl Pool {
     /// Closes the connections that belonged to one run alone.
     pub(crate) async fn end_run(&self, run: RunId) {
         self.close_where(|key, _| key.run == Some(run)).await;
+    }
+
+    /// Closes what is open to a server: whoever uses it next begins anew.
+    pub(crate) async fn end_server(&self, server: ServerId) {
+        self.close_where(|key, _| key.server == server).await;
     }
 
     pub(crate) async fn close(&self) {
@@ -345,67 +385,8 @@ impl Pool {
         InUse { slot: Some(Arc::clone(slot)), shared: Arc::clone(&self.shared) }
     }
 
-    /// The open connection, or a new one. One caller connects, the others wait for it.
-    async fn connection(&self, slot: &Slot, reach: &Reach, run: Option<RunId>) -> Result<Opened, String> {
-        let mut open = slot.open.lock().await;
-        if let Some(opened) = &open.connection {
-            if slot.is_alive(&opened.connection).await {
-                return Ok(opened.clone());
-            }
-            // Only let go of: a call that is still out keeps it until its own time is over.
-            open.connection = None;
-        }
-        if let Some(failed) = open.failed.as_ref().filter(|failed| failed.retry_at > Instant::now()) {
-            return Err(failed.sentence.clone());
-        }
-        let result = match self.place(reach, run).await {
-            Ok(place) => station_mcp::connect(self.launch(reach))
-                .await
-                .map(|connection| Opened { connection, place: Arc::new(place) })
-                .map_err(|error| said(&error, reach)),
-            Err(sentence) => Err(sentence),
-        };
-        match result {
-            Ok(opened) => {
-                *open = Open { connection: Some(opened.clone()), failed: None, listed: 0 };
-                Ok(opened)
-            }
-            Err(sentence) => {
-                let backoff =
-                    open.failed.as_ref().map_or(BACKOFF, |failed| (failed.backoff * 2).min(BACKOFF_MAX));
-                open.failed =
-                    Some(Failed { sentence: sentence.clone(), retry_at: Instant::now() + backoff, backoff });
-                Err(sentence)
-            }
-        }
-    }
-
     async fn close_where(&self, pick: impl Fn(&Key, &Arc<Slot>) -> bool) {
         self.shared.close_where(pick).await;
-    }
-
-    /// Time the server may take to start and to list what it offers.
-    fn connect_timeout(&self, reach: &Reach) -> Duration {
-        reach.settings.timeout_s.map_or(self.shared.launch.connect_timeout, Duration::from_secs)
-    }
-
-    fn launch(&self, reach: &Reach) -> Launch {
-        let base = &self.shared.launch;
-        Launch {
-            server: reach.name.clone(),
-            definition: reach.definition.clone(),
-            shim: base.shim.clone(),
-            inherited: base.inherited.clone(),
-            child_env: base.child_env.clone(),
-            folder: base.folder.clone(),
-            confine: Confine::Kept {
-                sandbox: reach.settings.sandbox.clone(),
-                private: Box::new(base.private.clone()),
-            },
-            era: reach.era,
-            connect_timeout: self.connect_timeout(reach),
-            output_bytes_max: reach.settings.output_bytes_max.unwrap_or(self.shared.output_bytes_max),
-        }
     }
 
     fn configuration(&self, definition: &Definition, sandbox: &Sandbox) -> [u8; 32] {
@@ -469,32 +450,7 @@ async fn close_idle(shared: Arc<Shared>) {
     }
 }
 
-/// Why a server could not be reached, with its last words and without its secrets.
-fn said(error: &ConnectError, reach: &Reach) -> String {
-    let mut text = error.sentence.clone();
-    if !error.stderr.is_empty() {
-        text.push_str("; it said: ");
-        text.push_str(&error.stderr.join(" / "));
-    }
-    if reach.definition.transport() == Transport::Stdio
-        && let Some(hint) = reach.settings.sandbox.hint(&text)
-    {
-        text.push_str("; ");
-        text.push_str(hint);
-    }
-    reach.definition.redaction().apply(&text)
-}
-
-/// Sentences of failures are public. What a server returned has its secrets taken out where it is read, as far as it is
-/// an error; a result is the tool's own.
-fn redacted(end: CallEnd, definition: &Definition) -> CallEnd {
-    match end {
-        CallEnd::Returned { .. } => end,
-        CallEnd::NotSent { sentence } => {
-            CallEnd::NotSent { sentence: definition.redaction().apply(&sentence) }
-        }
-        CallEnd::Unknown { why, sentence } => {
-            CallEnd::Unknown { why, sentence: definition.redaction().apply(&sentence) }
-        }
-    }
+/// Sentences of failures are public.
+fn redacted(sentence: &str, slot: &Slot, reach: &Reach) -> String {
+    slot.bearer.redaction(&reach.definition.redaction()).apply(sentence)
 }

@@ -1,7 +1,7 @@
 //! The place of one connection: whether it is open, whether it can be trusted, and when it was last used.
 
 use station_core::Transport;
-use station_mcp::Connection;
+use station_mcp::{Bearer, Connection};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,6 +18,10 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 pub(super) struct Slot {
     pub(super) open: tokio::sync::Mutex<Open>,
     pub(super) calls: Arc<Semaphore>,
+    /// What is shown to a remote server.
+    pub(super) bearer: Bearer,
+    /// When the store was asked last what that is.
+    looked: Mutex<Option<Instant>>,
     used: Mutex<Instant>,
     /// Whether the server must show that it is there before the next call: it let one wait in vain.
     doubted: AtomicBool,
@@ -63,6 +67,8 @@ impl Slot {
         Self {
             open: tokio::sync::Mutex::default(),
             calls: Arc::new(Semaphore::new(calls as usize)),
+            bearer: Bearer::default(),
+            looked: Mutex::default(),
             used: Mutex::new(Instant::now()),
             doubted: AtomicBool::new(false),
         }
@@ -74,6 +80,14 @@ impl Slot {
 
     pub(super) fn used(&self) -> Instant {
         *self.used.lock().expect("no holder of this lock can panic")
+    }
+
+    pub(super) fn looked(&self) -> Option<Instant> {
+        *self.looked.lock().expect("no holder of this lock can panic")
+    }
+
+    pub(super) fn note_look(&self) {
+        *self.looked.lock().expect("no holder of this lock can panic") = Some(Instant::now());
     }
 
     /// To be held while a call is out.

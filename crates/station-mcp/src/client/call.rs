@@ -99,7 +99,7 @@ impl Connection {
     fn answered(&self, response: CallToolResponse) -> CallEnd {
         match response {
             CallToolResponse::Complete(result) => {
-                convert::result(result, self.inner.output_bytes_max, &self.inner.redaction)
+                convert::result(result, self.inner.output_bytes_max, &self.redaction())
             }
             CallToolResponse::InputRequired(_) => self.failed(
                 "the tool asks for input from a person, which Station cannot give yet; it did not finish",
@@ -110,7 +110,7 @@ impl Connection {
     }
 
     fn failed(&self, sentence: &str) -> CallEnd {
-        convert::error(sentence, self.inner.output_bytes_max, &self.inner.redaction)
+        convert::error(sentence, self.inner.output_bytes_max, &self.redaction())
     }
 
     async fn lost(&self) -> CallEnd {

@@ -157,6 +157,7 @@ pub(super) fn connected(
         era,
         output_bytes_max: launch.output_bytes_max,
         redaction: launch.definition.redaction(),
+        bearer: launch.bearer.clone(),
         peer,
         changed,
         traffic,

@@ -12,7 +12,8 @@ use rmcp::model::{
 };
 use rmcp::service::PeerRequestOptions;
 use serde_json::Value;
-use station_core::discovery::{DiscoveredResource, Discovery};
+use station_core::discovery::{DiscoveredResource, DiscoveredTool, Discovery};
+use station_core::{Era, Transport, mirror};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -88,9 +89,12 @@ impl Connection {
         }
         let prompts =
             if prompts { self.entries(List::Prompts, deadline, timeout).await? } else { Vec::new() };
+        let mut tools = convert::tools(&tools);
+        tools.retain(|tool| self.can_be_called(tool));
+        self.know_tools(tools.iter().map(|tool| (tool.name.as_str(), &tool.input_schema)));
         Ok(Discovery {
             era: self.inner.era,
-            tools: convert::tools(&tools),
+            tools,
             resources: resource_entries(&found, ResourceKind::Resource)
                 .chain(resource_entries(&templates, ResourceKind::Template))
                 .collect(),
@@ -100,6 +104,21 @@ impl Connection {
                 .unwrap_or_else(|| Value::Object(serde_json::Map::new())),
             instructions: info.as_ref().and_then(|info| info.instructions.clone()),
         })
+    }
+}
+
+impl Connection {
+    /// Whether a tool can be called as the specification wants it: over HTTP, the modern era mirrors arguments into
+    /// headers, and a tool that marks them wrongly is left out.
+    fn can_be_called(&self, tool: &DiscoveredTool) -> bool {
+        if self.transport() == Transport::Stdio || self.inner.era == Era::Legacy {
+            return true;
+        }
+        let marked = mirror::mirrors(&tool.input_schema);
+        if let Err(why) = &marked {
+            tracing::warn!(server = %self.inner.server, tool = %tool.name, why, "a tool is left out");
+        }
+        marked.is_ok()
     }
 }
 

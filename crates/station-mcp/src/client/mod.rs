@@ -4,6 +4,7 @@
 //! handles does, and no longer. A connection is never renewed here and a call never sent twice: whoever holds the pool
 //! renews, and whoever drives a run decides about repeating.
 
+mod bearer;
 mod call;
 mod greet;
 mod handler;
@@ -21,12 +22,14 @@ mod wire;
 use crate::Process;
 use crate::sandbox::Confine;
 
+pub use bearer::Bearer;
 pub use call::CallEnd;
 
 use handler::Handler;
 use rmcp::RoleClient;
 use rmcp::service::{Peer, RunningService};
-use station_core::{Definition, Era, Redaction, Transport};
+use serde_json::Value;
+use station_core::{Definition, Era, Redaction, Transport, mirror};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -67,6 +70,8 @@ pub struct Launch {
     pub connect_timeout: Duration,
     /// Bytes of a result that are kept.
     pub output_bytes_max: u64,
+    /// What is shown to a remote server whose entry has no `Authorization` of its own.
+    pub bearer: Bearer,
 }
 
 /// Why a server could not be connected to, or not be listed.
@@ -104,6 +109,7 @@ struct Inner {
     output_bytes_max: u64,
     /// Takes the definition's secrets out of errors.
     redaction: Redaction,
+    bearer: Bearer,
     peer: Peer<RoleClient>,
     changed: watch::Sender<u64>,
     traffic: Arc<traffic::Traffic>,
@@ -146,6 +152,17 @@ impl Connection {
         }
     }
 
+    /// What is shown to the server, and what it said of that.
+    #[must_use]
+    pub fn bearer(&self) -> &Bearer {
+        &self.inner.bearer
+    }
+
+    /// What must be taken out of what the server says.
+    fn redaction(&self) -> Redaction {
+        self.inner.bearer.redaction(&self.inner.redaction)
+    }
+
     /// The shim's process; `None` for a remote server, and where it was gone before it could be looked at.
     #[must_use]
     pub fn process(&self) -> Option<Process> {
@@ -174,6 +191,17 @@ impl Connection {
     #[must_use]
     pub fn list_changed(&self) -> watch::Receiver<u64> {
         self.inner.changed.subscribe()
+    }
+
+    /// Tells what is known of the server's tools, by name and input schema, where they were not listed over this connection:
+    /// a modern remote server wants some arguments in headers too.
+    pub fn know_tools<'a>(&self, tools: impl IntoIterator<Item = (&'a str, &'a Value)>) {
+        let Carrier::Remote(remote) = &self.inner.carrier else { return };
+        let wanting = |(name, schema): (&str, &Value)| {
+            let mirrors = mirror::mirrors(schema).ok()?;
+            (!mirrors.is_empty()).then(|| (name.to_owned(), mirrors))
+        };
+        remote.note_mirrors(tools.into_iter().filter_map(wanting).collect());
     }
 
     /// Ends the server: its stdin is closed, and when it has not ended after a grace time, it is killed with all it

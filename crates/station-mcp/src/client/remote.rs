@@ -10,7 +10,8 @@ use super::http::{Link, Target, Wire};
 use super::traffic::Traffic;
 use super::{Carrier, ConnectError, Connection, Launch};
 use rmcp::service::{ClientInitializeError, ClientServiceExt as _};
-use std::collections::BTreeMap;
+use station_core::mirror::Mirror;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -21,6 +22,11 @@ pub(super) struct Remote {
 }
 
 impl Remote {
+    /// Notes what tools want mirrored into the headers of their calls.
+    pub(super) fn note_mirrors(&self, mirrors: HashMap<String, Vec<Mirror>>) {
+        self.link.note_mirrors(mirrors);
+    }
+
     /// Tells the server that its session is over, and waits until nothing of ours reads any more.
     pub(super) async fn end(&self) {
         self.link.end().await;
@@ -57,7 +63,7 @@ pub(super) async fn connect(
     deadline: Instant,
 ) -> Result<Connection, ConnectError> {
     let refused = |words: &str| ConnectError::plain(format!("server `{}` {words}", launch.server));
-    let target = || Target::new(url, headers).map_err(|words| refused(&words));
+    let target = || Target::new(url, headers, &launch.bearer).map_err(|words| refused(&words));
     let first = Greeting::first(launch.era);
     let mut failed = match attempt(launch, target()?, Way::Streamable(first), deadline).await {
         Ok(connection) => return Ok(connection),

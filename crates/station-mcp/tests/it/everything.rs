@@ -4,7 +4,7 @@ use crate::{PATIENCE, call, effect, nothing, object, text};
 use serde_json::{Value, json};
 use station_core::run::Why;
 use station_core::{Definition, Era};
-use station_mcp::{CallEnd, Connection, Launch, Shim, connect};
+use station_mcp::{Bearer, CallEnd, Connection, Launch, Shim, connect};
 use station_testkit::fake_server;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,6 +66,7 @@ async fn open(definition: Definition, folder: &Path) -> Connection {
         era: None,
         connect_timeout: PATIENCE,
         output_bytes_max: 1_000_000,
+        bearer: Bearer::default(),
     };
     connect(launch).await.unwrap_or_else(|error| panic!("{error}: {:?}", error.stderr))
 }

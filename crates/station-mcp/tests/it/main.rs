@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use station_core::sandbox::Sandbox;
 use station_core::{Definition, EffectId, Era};
 use station_mcp::sandbox::Confine;
-use station_mcp::{CallEnd, Connection, Launch, Shim, connect};
+use station_mcp::{Bearer, CallEnd, Connection, Launch, Shim, connect};
 use station_testkit::fake_server;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -57,6 +57,7 @@ impl Scene {
             era: None,
             connect_timeout: PATIENCE,
             output_bytes_max: 1_000_000,
+            bearer: Bearer::default(),
         };
         Self { folder, launch }
     }

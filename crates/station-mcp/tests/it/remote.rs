@@ -5,7 +5,7 @@ use crate::{PATIENCE, call, effect, lines, nothing, object, text, until};
 use serde_json::{Value, json};
 use station_core::run::Why;
 use station_core::{Definition, Era};
-use station_mcp::{CallEnd, Connection, Launch, Shim, connect};
+use station_mcp::{Bearer, CallEnd, Connection, Launch, Shim, connect};
 use station_testkit::fake_server::{self, Remote};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,6 +46,7 @@ impl Far {
             era: None,
             connect_timeout: PATIENCE,
             output_bytes_max: 1_000_000,
+            bearer: Bearer::default(),
         };
         Self { folder, server, launch }
     }
@@ -268,7 +269,7 @@ async fn a_redirect_is_followed_by_a_greeting_within_its_origin_and_by_nothing_e
 async fn a_remote_server_that_cannot_be_connected_to_says_why_and_tells_no_secret() {
     let mut far = Far::new(&["--need-header", "X-Key=another"]);
     let refused = far.refusal().await;
-    assert_eq!(refused, "server `far` answered HTTP 401 Unauthorized: check the `headers` of its entry");
+    assert_eq!(refused, "server `far` answered HTTP 401 Unauthorized: it asks for a login");
     far.server.kill();
     let refused = far.refusal().await;
     assert!(refused.starts_with("server `far` cannot be reached: Connection refused"), "{refused}");

@@ -36,6 +36,8 @@ pub struct Server {
     /// How its program is kept, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<ServerSandbox>,
+    /// Who is logged in at it; `null` where nobody is.
+    pub login: Option<super::Login>,
 }
 
 /// How a server's program is kept on this machine.
@@ -102,6 +104,7 @@ impl From<&ServerDetails> for Server {
             down_since: server.down_since.map(|at| at.to_string()),
             tools_count: details.tools.len(),
             sandbox: None,
+            login: details.login.as_ref().map(super::Login::from),
         }
     }
 }

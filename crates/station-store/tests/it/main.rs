@@ -14,6 +14,7 @@ mod instances;
 mod journal;
 mod lease_play;
 mod leases;
+mod logins;
 mod opening;
 mod parking;
 mod processes;

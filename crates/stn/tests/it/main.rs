@@ -29,6 +29,7 @@ mod init;
 mod key;
 mod kill;
 mod lock;
+mod login;
 mod many;
 mod mcp;
 mod mcp_clients;

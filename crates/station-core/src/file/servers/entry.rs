@@ -1,5 +1,6 @@
 //! One server entry: how the server is reached, and the settings under `station`.
 
+use super::oauth::oauth;
 use super::sandbox::sandbox;
 use crate::file::sheet::Sheet;
 use crate::file::tree::{Member, Node, Scalar, Value};
@@ -34,6 +35,7 @@ const SETTINGS: &[&str] = &[
     "result_bytes_max",
     "allow_agents",
     "sandbox",
+    "oauth",
     "tools",
 ];
 
@@ -175,6 +177,8 @@ fn station(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> (ServerSettings, O
             "allow_agents" if node.is_null() => {}
             "allow_agents" => settings.allow_agents = Some(sheet.texts(node, &what)),
             "sandbox" if !node.is_null() => settings.sandbox = sandbox(sheet, node, &what),
+            "oauth" if node.is_null() => {}
+            "oauth" => settings.oauth = oauth(sheet, node, &what),
             "tools" => settings.tools = sheet.tool_rules(node, &what),
             _ => sheet.unknown(member.at, &what, SETTINGS),
         }

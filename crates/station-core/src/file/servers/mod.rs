@@ -6,6 +6,7 @@
 
 mod entry;
 mod load;
+mod oauth;
 mod read;
 mod resolve;
 mod sandbox;

@@ -188,6 +188,35 @@ fn entries_say_how_a_server_is_reached() {
 }
 
 #[test]
+fn an_entry_says_how_a_login_is_made() {
+    let text = |oauth: &str| {
+        format!(
+            "{{\"mcpServers\": {{\"x\": {{\"url\": \"https://h/mcp\", \"station\": {{\"oauth\": {oauth}}}}}}}}}"
+        )
+    };
+    let whole = text(
+        r#"{"client_id": "c", "client_secret": "{{ .S }}", "scopes": ["a"], "redirect_port": 4711,
+            "client_metadata_url": "https://c.example/client.json", "allow_private": true}"#,
+    );
+    let value = |name: &str| (name == "S").then(|| Secret::new("sec\"ret"));
+    let (_, settings) = resolve(&whole, "", "x", &value).unwrap();
+    let oauth = settings.oauth;
+    assert_eq!((oauth.client_id.as_deref(), oauth.redirect_port), (Some("c"), Some(4711)));
+    assert_eq!(oauth.client_secret, Some(Secret::new("sec\"ret")));
+    assert_eq!((oauth.scopes, oauth.allow_private), (vec!["a".to_owned()], true));
+    assert!(oauth.client_metadata_url.is_some());
+    for (oauth, expected) in [
+        (r#"{"client_metadata_url": "http://c.example/"}"#, "must be an address that begins with `https://`"),
+        (r#"{"allow_private": "maybe"}"#, "must be `true` or `false`"),
+        (r#"{"redirect_port": 0}"#, "must be a whole number of 1 or more"),
+        (r#"{"client": "c"}"#, "`x.station.oauth.client`"),
+    ] {
+        let (_, problems) = read(&text(oauth), "", &nothing);
+        assert!(problems.len() == 1 && problems[0].sentence.contains(expected), "{oauth} {problems:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place() {
     let server = |entry: &str| format!("{{\"mcpServers\": {{\n  \"x\": {entry}\n}}}}");
     for (entry, expected) in [

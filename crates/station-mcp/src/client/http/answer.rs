@@ -21,7 +21,8 @@ const FORGOTTEN: &str = "its session had ended, and the request was not carried 
 pub(super) enum Refusal {
     /// The server itself answered, with an error of the protocol.
     Answered(ErrorData),
-    /// The server does not know the session any more, and looked at nothing else: the same may be asked in a new one.
+    /// The server does not know the session any more, or who asks, and looked at nothing else: the same may be asked in a
+    /// new one.
     Forgotten(String),
     /// It was not taken, so it was not carried out.
     Declined {
@@ -58,6 +59,11 @@ pub(super) fn refusal(status: StatusCode, had_session: bool, kind: &Kind, body: 
     let may_be_old = greets
         && matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
     Refusal::Declined { words: format!("{}{hint}", words(status)), may_be_old }
+}
+
+/// The refusal of a server that asks for a login, or for one that is good for more.
+pub(super) fn unlogged(status: StatusCode) -> Refusal {
+    Refusal::Forgotten(format!("{}: it asks for a login", words(status)))
 }
 
 /// Whether what a server says to a request with a session means that it does not know the session any more: 404 by the

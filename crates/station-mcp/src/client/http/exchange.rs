@@ -93,9 +93,10 @@ impl Link {
 
     /// The one place that posts. The body can be given out once, and that of a call only under its ticket.
     async fn post_once(&self, outgoing: &Arc<Outgoing>) -> Result<Response, String> {
-        let (session, agreed) = {
+        let (session, headers) = {
             let state = self.state();
-            (state.session.clone(), state.agreed.clone())
+            let agreed = state.agreed.as_ref();
+            (state.session.clone(), outgoing.headers(agreed, &state.mirrors))
         };
         let given = (Arc::clone(outgoing), Arc::clone(&self.traffic));
         let body = stream::once(async move {
@@ -113,7 +114,7 @@ impl Link {
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json, text/event-stream")
             .header(CONTENT_LENGTH, outgoing.body.len())
-            .headers(outgoing.headers(agreed.as_ref()))
+            .headers(headers)
             .body(Body::wrap_stream(body));
         if let Some(session) = session.filter(|_| !outgoing.is_modern()) {
             request = request.header(SESSION_HEADER, session);
@@ -197,6 +198,7 @@ impl Link {
 
     async fn refused(self: &Arc<Self>, outgoing: &Arc<Outgoing>, response: Response) -> io::Result<()> {
         let status = response.status();
+        let is_asked = self.bearer.heed(&self.headers, status.as_u16(), response.headers());
         let is_answer = answer::kind(&response) == "application/json";
         let body =
             if is_answer { answer::body(response, BYTES_MAX).await.unwrap_or_default() } else { Vec::new() };
@@ -208,7 +210,12 @@ impl Link {
             tracing::debug!(server = %self.server, status = status.as_u16(), "a server did not take a notification");
             return Ok(());
         };
-        match answer::refusal(status, had_session, &outgoing.kind, &body) {
+        let refusal = match is_asked {
+            // Whatever its body says: it was not carried out, and who is logged in may ask again.
+            true => answer::unlogged(status),
+            false => answer::refusal(status, had_session, &outgoing.kind, &body),
+        };
+        match refusal {
             Refusal::Answered(error) => {
                 let words = answer::words(status);
                 self.note_trouble(Trouble { words, may_be_old: false, is_answer: true });

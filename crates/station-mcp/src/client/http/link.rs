@@ -1,5 +1,6 @@
 //! The state that one connection's requests share: session, version, what is out, and what went wrong last.
 
+use super::super::bearer::Bearer;
 use super::super::messages::in_place_of_answer;
 use super::super::traffic::Traffic;
 use super::Target;
@@ -7,6 +8,7 @@ use super::outgoing::Outgoing;
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Method, RequestBuilder, Url};
 use rmcp::model::{JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerResult};
+use station_core::mirror::Mirror;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -28,7 +30,8 @@ pub(in super::super) struct Link {
     pub(super) client: Client,
     pub(super) state: Mutex<State>,
     /// Sent with every request.
-    headers: reqwest::header::HeaderMap,
+    pub(super) headers: reqwest::header::HeaderMap,
+    pub(super) bearer: Bearer,
     pub(super) way: Way,
     pub(super) traffic: Arc<Traffic>,
     incoming: mpsc::Sender<ServerJsonRpcMessage>,
@@ -47,6 +50,8 @@ pub(super) struct State {
     out: HashMap<RequestId, CancellationToken>,
     probes: Vec<RequestId>,
     trouble: Option<Trouble>,
+    /// What tools want mirrored into headers, by tool.
+    pub(super) mirrors: HashMap<String, Vec<Mirror>>,
 }
 
 /// How requests and answers travel.
@@ -84,11 +89,13 @@ impl Link {
             out: HashMap::new(),
             probes: Vec::new(),
             trouble: None,
+            mirrors: HashMap::new(),
         };
         let link = Self {
             server: server.to_owned(),
             client: target.client,
             headers: target.headers,
+            bearer: target.bearer,
             state: Mutex::new(state),
             way,
             traffic,
@@ -102,6 +109,11 @@ impl Link {
     /// What went wrong last, where anything did.
     pub(in super::super) fn trouble(&self) -> Option<Trouble> {
         self.state().trouble.clone()
+    }
+
+    /// Notes what tools want mirrored, in place of what was noted before.
+    pub(in super::super) fn note_mirrors(&self, mirrors: HashMap<String, Vec<Mirror>>) {
+        self.state().mirrors = mirrors;
     }
 
     /// Ends the connection at once; see [`Link::end`] for the polite way.
@@ -126,7 +138,9 @@ impl Link {
 
     /// A request with what every request carries.
     pub(super) fn request(&self, method: Method) -> RequestBuilder {
-        self.client.request(method, self.state().url.clone()).headers(self.headers.clone())
+        let mut headers = self.headers.clone();
+        self.bearer.add_to(&mut headers);
+        self.client.request(method, self.state().url.clone()).headers(headers)
     }
 
     /// Notes that a request is out; what is given back is cancelled when nobody waits for it any more.

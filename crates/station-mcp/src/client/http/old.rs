@@ -27,10 +27,13 @@ impl Wire {
         mut target: Target,
         traffic: Arc<Traffic>,
     ) -> Result<Self, String> {
-        let asked = target.client.get(target.url.clone()).headers(target.headers.clone());
+        let mut headers = target.headers.clone();
+        target.bearer.add_to(&mut headers);
+        let asked = target.client.get(target.url.clone()).headers(headers);
         let response = asked.header(ACCEPT, "text/event-stream").send().await;
         let mut response = response.map_err(|error| explain(&error))?;
         if response.status() != StatusCode::OK {
+            target.bearer.heed(&target.headers, response.status().as_u16(), response.headers());
             return Err(words(response.status()));
         }
         if kind(&response) != "text/event-stream" {

@@ -6,7 +6,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use station_core::mirror::{self, Mirror};
+use std::collections::HashMap;
 use std::io;
 
 pub(super) const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -22,6 +24,8 @@ pub(super) struct Outgoing {
     version: Option<String>,
     method: Option<String>,
     name: Option<String>,
+    /// Those of a tool call.
+    arguments: Map<String, Value>,
 }
 
 /// What a message is, as far as it matters to how it is sent.
@@ -87,6 +91,10 @@ impl Outgoing {
             kind,
             version: word(&params["_meta"][VERSION_KEY]),
             name: word(named).filter(|_| is_named),
+            arguments: match method.as_deref() {
+                Some("tools/call") => params["arguments"].as_object().cloned().unwrap_or_default(),
+                _ => Map::new(),
+            },
             method,
             body: serde_json::to_vec(&value)?,
         })
@@ -110,8 +118,13 @@ impl Outgoing {
         self.version.as_deref().is_some_and(|version| version >= MODERN)
     }
 
-    /// The headers that say what the body says. `agreed` is the version of the handshake.
-    pub(super) fn headers(&self, agreed: Option<&HeaderValue>) -> HeaderMap {
+    /// The headers that say what the body says. `agreed` is the version of the handshake, `mirrors` what each tool wants
+    /// mirrored.
+    pub(super) fn headers(
+        &self,
+        agreed: Option<&HeaderValue>,
+        mirrors: &HashMap<String, Vec<Mirror>>,
+    ) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let own = self.version.as_deref().and_then(|version| HeaderValue::from_str(version).ok());
         if let Some(version) = own.or_else(|| agreed.cloned()) {
@@ -121,6 +134,13 @@ impl Outgoing {
             for (header, word) in [(METHOD_HEADER, &self.method), (NAME_HEADER, &self.name)] {
                 if let Some(value) = word.as_deref().and_then(|word| HeaderValue::try_from(fit(word)).ok()) {
                     headers.insert(header, value);
+                }
+            }
+            let mirrors = self.name.as_ref().and_then(|tool| mirrors.get(tool));
+            for (name, value) in mirror::headers(mirrors.map_or(&[], Vec::as_slice), &self.arguments) {
+                let name = HeaderName::try_from(name);
+                if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(fit(&value))) {
+                    headers.insert(name, value);
                 }
             }
         }
@@ -149,15 +169,17 @@ mod tests {
 
     #[test]
     fn headers_say_what_the_body_says() {
+        let schema = json!({ "properties": { "where": { "type": "string", "x-mcp-header": "Where" } } });
+        let mirrors = HashMap::from([("echo".to_owned(), mirror::mirrors(&schema).unwrap())]);
         let check = |version: Option<&str>, tool: &str, expected: &[(&str, &str)]| {
             let mut meta = json!({ EFFECT_KEY: "e" });
             if let Some(version) = version {
                 meta[VERSION_KEY] = json!(version);
             }
-            let params = json!({ "name": tool, "arguments": {}, "_meta": meta });
+            let params = json!({ "name": tool, "arguments": { "where": " hier" }, "_meta": meta });
             let out =
                 outgoing(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }));
-            let headers = out.headers(Some(&HeaderValue::from_static("2025-11-25")));
+            let headers = out.headers(Some(&HeaderValue::from_static("2025-11-25")), &mirrors);
             let mut found: Vec<(&str, &str)> =
                 headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
             found.sort_unstable();
@@ -168,7 +190,12 @@ mod tests {
         check(
             Some("2026-07-28"),
             "echo",
-            &[("mcp-method", "tools/call"), ("mcp-name", "echo"), ("mcp-protocol-version", "2026-07-28")],
+            &[
+                ("mcp-method", "tools/call"),
+                ("mcp-name", "echo"),
+                ("mcp-param-where", "=?base64?IGhpZXI=?="),
+                ("mcp-protocol-version", "2026-07-28"),
+            ],
         );
         check(
             Some("2026-07-28"),

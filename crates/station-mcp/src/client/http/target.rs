@@ -1,5 +1,6 @@
 //! Where a remote server is, what is sent along with every request, and the client that does it.
 
+use crate::client::bearer::Bearer;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ const RESERVED: [&str; 11] = [
 pub(in super::super) struct Target {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
+    pub(super) bearer: Bearer,
     pub(super) client: Client,
 }
 
@@ -43,7 +45,11 @@ impl Target {
     ///
     /// # Errors
     /// What is wrong with it, as the rest of a sentence that begins with the server's name. No value is told.
-    pub(in super::super) fn new(url: &str, headers: &BTreeMap<String, String>) -> Result<Self, String> {
+    pub(in super::super) fn new(
+        url: &str,
+        headers: &BTreeMap<String, String>,
+        bearer: &Bearer,
+    ) -> Result<Self, String> {
         let url = Url::parse(url.trim())
             .map_err(|error| format!("has a `url` that is none ({error}): write `https://host/path`"))?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -63,7 +69,7 @@ impl Target {
             checked.insert(parsed, value);
         }
         let client = client(&url)?;
-        Ok(Self { url, headers: checked, client })
+        Ok(Self { url, headers: checked, bearer: bearer.clone(), client })
     }
 }
 
@@ -123,7 +129,7 @@ mod tests {
             drop(rustls::crypto::ring::default_provider().install_default());
             let headers =
                 headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            match Target::new(url, &headers) {
+            match Target::new(url, &headers, &Bearer::default()) {
                 Ok(_) => assert_eq!(expected, "", "{url}"),
                 Err(words) => assert_eq!(words, expected, "{url}"),
             }

@@ -8,6 +8,8 @@ mod delete;
 mod import;
 mod list;
 mod lock;
+mod login;
+mod logout;
 mod show;
 mod status;
 mod sync;
@@ -16,7 +18,7 @@ mod tools;
 use crate::error::Result;
 use crate::session::Session;
 
-/// Add MCP servers, look at them and their tools, ask them anew, pin and call their tools; add Station to MCP clients
+/// Add MCP servers, look at them and their tools, ask them anew, log in, pin and call their tools; add Station to MCP clients
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
@@ -26,6 +28,8 @@ pub(crate) enum Command {
     Status(status::Args),
     Sync(sync::Args),
     Lock(lock::Args),
+    Login(login::Args),
+    Logout(logout::Args),
     Call(call::Args),
     Delete(delete::Args),
     Import(import::Args),
@@ -42,6 +46,8 @@ impl Command {
             Self::Status(args) => args.run(session).await,
             Self::Sync(args) => args.run(session).await,
             Self::Lock(args) => args.run(session).await,
+            Self::Login(args) => args.run(session).await,
+            Self::Logout(args) => args.run(session).await,
             Self::Call(args) => args.run(session).await,
             Self::Delete(args) => args.run(session).await,
             Self::Import(args) => args.run(session).await,

@@ -53,9 +53,10 @@ fn line(server: &wire::Server) -> (Tone, String) {
         .unwrap_or_default();
     let sandbox = server.sandbox.as_ref().map(|sandbox| format!(", {}", sandbox.says)).unwrap_or_default();
     let era = server.era.map(|era| format!(", {era} protocol")).unwrap_or_default();
+    let login = login(server);
     match server.state {
         ServerState::Ok => {
-            (Tone::Good, format!("{name}: ok, {} tools{era}{sandbox}{when}", server.tools_count))
+            (Tone::Good, format!("{name}: ok, {} tools{era}{sandbox}{when}{login}", server.tools_count))
         }
         ServerState::Failed => {
             let why = crate::out::shown(server.problem.as_deref().unwrap_or_default());
@@ -65,8 +66,21 @@ fn line(server: &wire::Server) -> (Tone, String) {
                 String::new()
             };
             let since = server.down_since.as_deref().map(|at| format!(" since {at}")).unwrap_or_default();
-            (Tone::Bad, format!("{name}: failed{since}{when}{kept}{sandbox}: {why}"))
+            (Tone::Bad, format!("{name}: failed{since}{when}{kept}{sandbox}{login}: {why}"))
         }
-        ServerState::NeverListed => (Tone::Plain, format!("{name}: never listed{sandbox}")),
+        ServerState::NeverListed => (Tone::Plain, format!("{name}: never listed{sandbox}{login}")),
     }
+}
+
+/// Who is logged in at a server, and until when.
+fn login(server: &wire::Server) -> String {
+    let Some(login) = &server.login else { return String::new() };
+    let until = login.expires_at.as_deref();
+    let how = match (login.is_over, login.renews, until) {
+        (true, _, _) => "its login is over: `stn mcp login` makes a new one".to_owned(),
+        (_, true, Some(at)) => format!("logged in until {at}, renewed by itself"),
+        (_, false, Some(at)) => format!("logged in until {at}"),
+        (_, _, None) => "logged in".to_owned(),
+    };
+    format!(", {how}")
 }
