@@ -101,6 +101,7 @@ impl Home {
             era: Some(station_core::Era::Modern),
             connect_timeout: PATIENCE,
             output_bytes_max: Config::OUTPUT_BYTES_MAX,
+            answers: station_core::answers::Answers::default(),
             bearer: station_mcp::Bearer::default(),
         }
     }

@@ -5,6 +5,7 @@
 //! in as parameters. What acts on these decisions lives in `station-engine`.
 
 mod agent;
+pub mod answers;
 pub mod approval;
 pub mod budget;
 mod caller;

@@ -1,5 +1,6 @@
 //! MCP servers: how one is reached, and what Station is told to do with it.
 
+use crate::answers::Answers;
 use crate::oauth::OauthSettings;
 use crate::sandbox::Sandbox;
 use crate::tool::canonical_json;
@@ -235,6 +236,8 @@ pub struct ServerSettings {
     pub allow_agents: Option<Vec<String>>,
     /// What its program is kept from.
     pub sandbox: Sandbox,
+    /// What it is answered when it asks us something.
+    pub answers: Answers,
     /// How a login at it is made.
     pub oauth: OauthSettings,
     /// Rules over its tools.

@@ -129,6 +129,7 @@ impl Pool {
             era: reach.era,
             connect_timeout: self.connect_timeout(reach),
             output_bytes_max: reach.settings.output_bytes_max.unwrap_or(self.shared.output_bytes_max),
+            answers: reach.settings.answers.clone(),
             bearer: slot.bearer.clone(),
         }
     }

@@ -39,6 +39,8 @@ pub(super) enum Failure {
     HungUp,
     /// It answered, and not with what was asked for.
     Refused,
+    /// It answered something that no greeting is answered with.
+    Misread,
     /// It refused both, one after the other.
     RefusedBoth,
 }
@@ -55,12 +57,12 @@ impl Greeting {
     /// What is worth a fresh process after `failure`.
     pub(super) fn instead(self, failure: Failure) -> Option<Self> {
         match (self, failure) {
-            // Old servers end at a request they do not know.
-            (Self::Probe, Failure::HungUp) => Some(Self::Handshake),
+            // Old servers end at a request they do not know, or say nothing with many words.
+            (Self::Probe, Failure::HungUp | Failure::Misread) => Some(Self::Handshake),
             // A modern server that was too slow for the probe refused the handshake.
             (Self::Probe, Failure::Refused) => Some(Self::Discover),
             // It was updated since it was seen.
-            (Self::Handshake, Failure::Refused) => Some(Self::Probe),
+            (Self::Handshake, Failure::Refused | Failure::Misread) => Some(Self::Probe),
             (Self::Handshake, Failure::HungUp)
             | (Self::Discover, _)
             | (_, Failure::Final | Failure::RefusedBoth) => None,
@@ -95,7 +97,7 @@ pub(super) async fn connect(launch: &Launch) -> Result<Connection, ConnectError>
     attempt(launch, second, deadline).await.map_err(|(again, failure)| match failure {
         // There was no time left for it: what the first one said is worth more.
         Failure::Final => error,
-        Failure::HungUp | Failure::Refused | Failure::RefusedBoth => again,
+        Failure::HungUp | Failure::Refused | Failure::Misread | Failure::RefusedBoth => again,
     })
 }
 
@@ -108,7 +110,8 @@ async fn attempt(
     let traffic = Arc::new(Traffic::default());
     let wire = Wire::new(&launch.server, streams, Arc::clone(&traffic));
     let changed = watch::Sender::new(0);
-    let greeted = Handler::new(changed.clone()).serve_with_lifecycle(wire, greeting.lifecycle());
+    let greeted = Handler::new(changed.clone(), launch.answers.clone())
+        .serve_with_lifecycle(wire, greeting.lifecycle());
     let (told, failure) = match tokio::time::timeout_at(deadline, greeted).await {
         Ok(Ok(service)) => match known_version(&service) {
             Some(version) => {
@@ -158,6 +161,7 @@ pub(super) fn connected(
         output_bytes_max: launch.output_bytes_max,
         redaction: launch.definition.redaction(),
         bearer: launch.bearer.clone(),
+        answers: launch.answers.clone(),
         peer,
         changed,
         traffic,
@@ -198,6 +202,9 @@ pub(super) fn failure(error: &ClientInitializeError) -> Failure {
             Failure::HungUp => Failure::HungUp,
             _ => Failure::RefusedBoth,
         },
+        ClientInitializeError::ExpectedInitResult(_) | ClientInitializeError::ExpectedInitResponse(_) => {
+            Failure::Misread
+        }
         ClientInitializeError::Cancelled => Failure::Final,
         _ => Failure::Refused,
     }
@@ -228,16 +235,18 @@ mod tests {
 
     #[test]
     fn a_second_try_is_made_where_the_first_guess_may_have_been_wrong() {
-        use Failure::{Final, HungUp, Refused, RefusedBoth};
+        use Failure::{Final, HungUp, Misread, Refused, RefusedBoth};
         use Greeting::{Discover, Handshake, Probe};
         let rows = [
             (Probe, Final, None),
             (Probe, HungUp, Some(Handshake)),
             (Probe, Refused, Some(Discover)),
+            (Probe, Misread, Some(Handshake)),
             (Probe, RefusedBoth, None),
             (Handshake, Final, None),
             (Handshake, HungUp, None),
             (Handshake, Refused, Some(Probe)),
+            (Handshake, Misread, Some(Probe)),
             (Discover, HungUp, None),
             (Discover, Refused, None),
         ];

@@ -13,6 +13,7 @@ mod list;
 mod messages;
 mod ping;
 mod remote;
+mod rounds;
 mod skim;
 mod stderr;
 mod stdio;
@@ -29,6 +30,7 @@ use handler::Handler;
 use rmcp::RoleClient;
 use rmcp::service::{Peer, RunningService};
 use serde_json::Value;
+use station_core::answers::Answers;
 use station_core::{Definition, Era, Redaction, Transport, mirror};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -70,6 +72,8 @@ pub struct Launch {
     pub connect_timeout: Duration,
     /// Bytes of a result that are kept.
     pub output_bytes_max: u64,
+    /// What it is answered when it asks us something.
+    pub answers: Answers,
     /// What is shown to a remote server whose entry has no `Authorization` of its own.
     pub bearer: Bearer,
 }
@@ -110,6 +114,7 @@ struct Inner {
     /// Takes the definition's secrets out of errors.
     redaction: Redaction,
     bearer: Bearer,
+    answers: Answers,
     peer: Peer<RoleClient>,
     changed: watch::Sender<u64>,
     traffic: Arc<traffic::Traffic>,

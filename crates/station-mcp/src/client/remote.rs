@@ -101,7 +101,8 @@ async fn attempt(launch: &Launch, target: Target, way: Way, deadline: Instant) -
     };
     let link = wire.link();
     let changed = watch::Sender::new(0);
-    let greeted = Handler::new(changed.clone()).serve_with_lifecycle(wire, greeting.lifecycle());
+    let greeted = Handler::new(changed.clone(), launch.answers.clone())
+        .serve_with_lifecycle(wire, greeting.lifecycle());
     match tokio::time::timeout_at(deadline, greeted).await {
         Ok(Ok(service)) => match known_version(&service) {
             Some(version) => {

@@ -66,6 +66,7 @@ async fn open(definition: Definition, folder: &Path) -> Connection {
         era: None,
         connect_timeout: PATIENCE,
         output_bytes_max: 1_000_000,
+        answers: station_core::answers::Answers::default(),
         bearer: Bearer::default(),
     };
     connect(launch).await.unwrap_or_else(|error| panic!("{error}: {:?}", error.stderr))

@@ -4,6 +4,7 @@
 use crate::{Scene, call, nothing, text};
 use serde_json::{Value, json};
 use station_core::Definition;
+use station_core::answers::{Answers, Forms};
 use station_mcp::CallEnd;
 
 #[tokio::test]
@@ -120,16 +121,54 @@ async fn a_server_that_complains_of_its_key_tells_nobody_what_it_is() {
     connection.close().await;
 }
 
-/// In the modern era a server asks back with a result (SEP-2322); the call is not sent again with an answer.
+/// In the modern era a server asks back with a result (SEP-2322): the call comes again with the answer, its own id, and what
+/// the server wants back.
 #[tokio::test]
-async fn a_call_that_wants_input_is_told_so_and_ends() {
-    let scene = Scene::new(&["--era", "modern"]);
-    let connection = scene.connect().await;
-    let end = call(&connection, "input", nothing()).await;
-    let CallEnd::Returned { text: told, is_error: true, .. } = end else { panic!("{end:?}") };
+async fn a_call_that_wants_input_first_is_gone_on_with() {
+    let mut scene = Scene::new(&["--era", "modern"]);
+    let told = async |scene: &Scene, arguments: Value| {
+        let connection = scene.connect().await;
+        let end = call(&connection, "input", arguments).await;
+        connection.close().await;
+        let CallEnd::Returned { text, .. } = end else { panic!("{end:?}") };
+        text
+    };
+    let declined = told(&scene, nothing()).await;
+    assert!(declined.starts_with(r#"[{"action":"decline"},"s","#), "{declined}");
+    let refused = told(&scene, json!({ "method": "sampling/createMessage" })).await;
     assert_eq!(
-        told,
-        "the tool asks for input from a person, which Station cannot give yet; it did not finish"
+        refused,
+        "the tool asks for `sampling/createMessage` before it goes on, and no model is offered to servers; it did not finish"
     );
+    let endless = told(&scene, json!({ "again": true })).await;
+    assert_eq!(endless, "the tool asks for input again and again; it did not finish");
+
+    scene.launch.answers = answers();
+    let accepted = told(&scene, nothing()).await;
+    let expected = r#"[{"action":"accept","content":{"name":"Ada","place":"here"}},"s","#;
+    assert!(accepted.starts_with(expected), "{accepted}");
+    let roots = told(&scene, json!({ "method": "roots/list" })).await;
+    assert!(roots.starts_with(r#"[{"roots":[{"uri":"file:///srv"}]},"s","#), "{roots}");
+}
+
+#[tokio::test]
+async fn a_server_of_the_older_era_is_answered_as_its_file_says() {
+    let mut scene = Scene::new(&["--era", "legacy"]);
+    scene.launch.answers = answers();
+    let connection = scene.connect().await;
+    for (method, path, expected) in [
+        ("elicitation/create", "/result/content", json!({ "name": "Ada", "place": "here" })),
+        ("roots/list", "/result/roots/0/uri", json!("file:///srv")),
+        ("sampling/createMessage", "/error/code", json!(-32601)),
+    ] {
+        let told = text(&connection, "ask", json!({ "method": method })).await;
+        let answer: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(answer.pointer(path), Some(&expected), "{method}: {answer}");
+    }
     connection.close().await;
+}
+
+fn answers() -> Answers {
+    let forms = json!({ "name": "Ada" }).as_object().unwrap().clone();
+    Answers { forms: Forms::Fill(forms), roots: vec!["file:///srv".to_owned()] }
 }

@@ -46,6 +46,7 @@ impl Far {
             era: None,
             connect_timeout: PATIENCE,
             output_bytes_max: 1_000_000,
+            answers: station_core::answers::Answers::default(),
             bearer: Bearer::default(),
         };
         Self { folder, server, launch }

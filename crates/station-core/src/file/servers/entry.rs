@@ -1,5 +1,6 @@
 //! One server entry: how the server is reached, and the settings under `station`.
 
+use super::answers::answers;
 use super::oauth::oauth;
 use super::sandbox::sandbox;
 use crate::file::sheet::Sheet;
@@ -34,6 +35,7 @@ const SETTINGS: &[&str] = &[
     "output_bytes_max",
     "result_bytes_max",
     "allow_agents",
+    "answers",
     "sandbox",
     "oauth",
     "tools",
@@ -177,6 +179,8 @@ fn station(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> (ServerSettings, O
             "allow_agents" if node.is_null() => {}
             "allow_agents" => settings.allow_agents = Some(sheet.texts(node, &what)),
             "sandbox" if !node.is_null() => settings.sandbox = sandbox(sheet, node, &what),
+            "answers" if node.is_null() => {}
+            "answers" => settings.answers = answers(sheet, node, &what),
             "oauth" if node.is_null() => {}
             "oauth" => settings.oauth = oauth(sheet, node, &what),
             "tools" => settings.tools = sheet.tool_rules(node, &what),

@@ -4,6 +4,7 @@
 //! `resolve` is for the moment of connecting: one server, with every value. **Invariant:** no value of a variable is
 //! ever in a problem, a hash or a name; and none can change the structure of a file (see `file::template`).
 
+mod answers;
 mod entry;
 mod load;
 mod oauth;

@@ -1,6 +1,7 @@
 //! Rows over server files: what is read, what is resolved, and what is said where.
 
 use super::*;
+use crate::answers::Forms;
 use crate::{Definition, Isolation, Secret, Transport};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -213,6 +214,38 @@ fn an_entry_says_how_a_login_is_made() {
     ] {
         let (_, problems) = read(&text(oauth), "", &nothing);
         assert!(problems.len() == 1 && problems[0].sentence.contains(expected), "{oauth} {problems:?}");
+    }
+}
+
+#[test]
+fn an_entry_says_what_its_server_is_answered() {
+    let text = |answers: &str| {
+        format!(
+            "{{\"mcpServers\": {{\"x\": {{\"command\": \"x\", \"station\": {{\"answers\": {answers}}}}}}}}}"
+        )
+    };
+    let check = |written: &str, forms: Forms, roots: &[&str]| {
+        let value = |name: &str| (name == "N").then(|| Secret::new("7"));
+        let (_, settings) = resolve(&text(written), "", "x", &value).unwrap();
+        assert_eq!(
+            (settings.answers.forms, settings.answers.roots),
+            (forms, roots.iter().map(ToString::to_string).collect())
+        );
+    };
+    check("{}", Forms::Decline, &[]);
+    check(r#"{"forms": "decline", "roots": "file:///a"}"#, Forms::Decline, &["file:///a"]);
+    check(r#"{"forms": "defaults"}"#, Forms::Fill(serde_json::Map::new()), &[]);
+    let values = serde_json::json!({"a": "1", "b": 2, "c": true, "d": ["x"], "n": 7});
+    let values = values.as_object().unwrap().clone();
+    check(r#"{"forms": {"a": "1", "b": 2, "c": true, "d": ["x"], "n": {{ .N }}}}"#, Forms::Fill(values), &[]);
+    for (written, expected) in [
+        (r#"{"forms": "accept"}"#, "must be `decline`, `defaults`, or a map of values by field"),
+        (r#"{"forms": {"a": {}}}"#, "must be a text, a number, a truth value or a list of these"),
+        (r#"{"roots": ["/srv"]}"#, "must be addresses of folders like `file:///srv/data`"),
+        (r#"{"sampling": "x"}"#, "`x.station.answers.sampling`"),
+    ] {
+        let (_, problems) = read(&text(written), "", &nothing);
+        assert!(problems.len() == 1 && problems[0].sentence.contains(expected), "{written} {problems:?}");
     }
 }
 

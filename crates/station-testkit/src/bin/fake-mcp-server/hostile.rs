@@ -5,6 +5,24 @@ use crate::protocol::{INVALID_PARAMS, Refusal, Server};
 use crate::tools::text;
 use serde_json::{Value, json};
 
+/// What is asked of a client by `method`.
+pub(crate) fn asked_for(method: &str) -> Value {
+    match method {
+        "sampling/createMessage" => json!({ "messages": [], "maxTokens": 1 }),
+        "elicitation/create" => json!({
+            "message": "your name?",
+            "requestedSchema": {
+                "type": "object",
+                "properties": {
+                    "name": { "type": "string" }, "place": { "type": "string", "default": "here" },
+                },
+                "required": ["name"],
+            },
+        }),
+        _ => json!({}),
+    }
+}
+
 pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
     let arguments = &message["params"]["arguments"];
     let word = |name: &str| arguments[name].as_str();
@@ -76,13 +94,20 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
                 { "type": "image", "mimeType": "image/png", "data": data },
             ] }))
         }
-        "input" => Ok(json!({
-            "resultType": "input_required",
-            "inputRequests": { "who": { "method": "elicitation/create", "params": {
-                "message": "who?", "requestedSchema": { "type": "object", "properties": {} },
-            } } },
-            "requestState": "s",
-        })),
+        // It asks first, and then says what it was told; `again` is never content.
+        "input" => {
+            let params = &message["params"];
+            let method = word("method").unwrap_or("elicitation/create");
+            if params["inputResponses"].is_object() && arguments["again"] != true {
+                let told = json!([params["inputResponses"]["who"], params["requestState"], message["id"]]);
+                return Ok(text(&told.to_string()));
+            }
+            Ok(json!({
+                "resultType": "input_required",
+                "inputRequests": { "who": { "method": method, "params": asked_for(method) } },
+                "requestState": "s",
+            }))
+        }
         name => Err(Refusal(INVALID_PARAMS, format!("Unknown tool: {name}"), Value::Null)),
     }
 }

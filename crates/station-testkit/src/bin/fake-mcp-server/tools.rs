@@ -158,14 +158,7 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
         }
         "ask" => {
             let method = word("method").unwrap_or("sampling/createMessage");
-            let params = match method {
-                "sampling/createMessage" => json!({ "messages": [], "maxTokens": 1 }),
-                "elicitation/create" => json!({
-                    "message": "your name?", "requestedSchema": { "type": "object", "properties": {} },
-                }),
-                _ => json!({}),
-            };
-            Ok(text(&server.ask(method, &params).to_string()))
+            Ok(text(&server.ask(method, &hostile::asked_for(method)).to_string()))
         }
         name if name.starts_with("tool_") => Ok(text(name)),
         _ => hostile::call(server, message),

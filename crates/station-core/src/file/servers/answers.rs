@@ -1,0 +1,80 @@
+//! What is answered to a server that asks us something: `station.answers` of an entry.
+
+use crate::answers::{Answers, Forms};
+use crate::file::sheet::Sheet;
+use crate::file::tree::{Node, Scalar, Value};
+use serde_json::{Map, Value as Json};
+
+const KEYS: &[&str] = &["forms", "roots"];
+
+pub(super) fn answers(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Answers {
+    let mut answers = Answers::default();
+    for member in sheet.members(node, what) {
+        let what = format!("{what}.{}", member.key.escape_debug());
+        match member.key.as_str() {
+            _ if member.node.is_null() => {}
+            "forms" => answers.forms = forms(sheet, &member.node, &what),
+            "roots" => answers.roots = roots(sheet, &member.node, &what),
+            _ => sheet.unknown(member.at, &what, KEYS),
+        }
+    }
+    answers
+}
+
+/// `decline`, `defaults`, or values by field.
+fn forms(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Forms {
+    if let Value::Map(members) = &node.value {
+        let mut values = Map::new();
+        for member in members {
+            match json(&member.node) {
+                Some(value) => drop(values.insert(member.key.clone(), value)),
+                None => sheet.error(
+                    member.node.at,
+                    format!(
+                        "`{what}.{}` must be a text, a number, a truth value or a list of these",
+                        member.key.escape_debug()
+                    ),
+                ),
+            }
+        }
+        return Forms::Fill(values);
+    }
+    let must_be = "`decline`, `defaults`, or a map of values by field";
+    let word = sheet.value(node, what, must_be, |word| match word {
+        "decline" => Some(Forms::Decline),
+        "defaults" => Some(Forms::Fill(Map::new())),
+        _ => None,
+    });
+    word.unwrap_or_default()
+}
+
+fn roots(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Vec<String> {
+    let roots = sheet.texts(node, what);
+    for root in roots.iter().filter(|root| !root.starts_with("file:///")) {
+        let shown = root.escape_debug();
+        sheet.error(
+            node.at,
+            format!("`{what}` must be addresses of folders like `file:///srv/data`, not `{shown}`"),
+        );
+    }
+    roots
+}
+
+/// A field's value, as forms have them.
+fn json(node: &Node) -> Option<Json> {
+    match &node.value {
+        Value::Scalar(scalar) if scalar.quoted => Some(Json::String(scalar.shown())),
+        Value::Scalar(scalar) => plain(scalar),
+        Value::List(nodes) => nodes.iter().map(json).collect::<Option<Vec<_>>>().map(Json::Array),
+        Value::Map(_) => None,
+    }
+}
+
+/// What stands outside of quotes: a number or a truth value, or a variable whose value is not known yet.
+fn plain(scalar: &Scalar) -> Option<Json> {
+    let shown = scalar.shown();
+    if scalar.is_open() {
+        return Some(Json::String(shown));
+    }
+    serde_json::from_str(&shown).ok().filter(|value: &Json| value.is_number() || value.is_boolean())
+}
