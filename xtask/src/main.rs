@@ -1,6 +1,7 @@
 //! `cargo xtask`: the checks that a reviewer would otherwise repeat.
 //!
-//! `docs` generates what is committed. `simulate` tries crashes by the thousand, `fuzz` any bytes as files. `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
+//! `docs` generates what is committed. `simulate` tries crashes by the thousand, `fuzz` any bytes as files, `judge` programs of
+//! others. `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
 //! test of some crate, because it looks at all of them and depends on none.
 #![expect(
     clippy::print_stdout,
@@ -11,6 +12,7 @@
 mod conformance_client;
 mod docs;
 mod fuzz;
+mod judge;
 mod simulate;
 mod tidy;
 
@@ -24,10 +26,11 @@ fn main() -> ExitCode {
         ["simulate", options @ ..] => simulate::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["judge", "conformance-client", options @ ..] => conformance_client::run(options),
+        ["judge", options @ ..] => judge::run(options),
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {
             eprintln!(
-                "usage: cargo xtask tidy | docs [--check] | simulate [--crashes N] [--seed N] [--from N] | fuzz [--seconds N] | judge conformance-client [--scenario NAME]"
+                "usage: cargo xtask tidy | docs [--check] | simulate [--crashes N] [--seed N] [--from N] | fuzz [--seconds N] | judge servers [NAME…] | judge clients | judge conformance-client [--scenario NAME]"
             );
             return ExitCode::from(2);
         }

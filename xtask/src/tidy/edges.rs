@@ -36,6 +36,8 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("genai", &["station-llm"]),
     ("reqwest", &["station-llm", "station-mcp"]),
     ("axum", &["station-server"]),
+    ("hyper", &["station-server"]),
+    ("hyper-util", &["station-server"]),
     ("clap", &["stn"]),
     ("clap_complete", &["stn"]),
     ("indicatif", &["stn"]),

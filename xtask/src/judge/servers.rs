@@ -1,0 +1,207 @@
+//! `cargo xtask judge servers`: published servers under the default sandbox, listed, and called where no account is needed.
+
+use super::house::{House, row};
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use std::time::Instant;
+
+/// A published server, and one call that needs no account.
+struct Judged {
+    name: &'static str,
+    command: &'static str,
+    args: &'static [&'static str],
+    env: &'static [(&'static str, &'static str)],
+    /// A tool, its arguments, and a part of what it answers.
+    call: Option<(&'static str, &'static str, &'static str)>,
+    /// Whether it asks a service before it answers anything: without a route there it cannot be judged.
+    asks_first: bool,
+}
+
+const PLAIN: Judged = Judged { name: "", command: "npx", args: &[], env: &[], call: None, asks_first: false };
+
+/// `{work}` stands for a folder of the judge's home.
+const SERVERS: [Judged; 18] = [
+    Judged {
+        name: "everything",
+        args: &["-y", "@modelcontextprotocol/server-everything"],
+        call: Some(("echo", r#"{"message": "hello"}"#, "hello")),
+        ..PLAIN
+    },
+    Judged {
+        name: "filesystem",
+        args: &["-y", "@modelcontextprotocol/server-filesystem", "{work}"],
+        call: Some(("list_directory", r#"{"path": "{work}"}"#, "note.txt")),
+        ..PLAIN
+    },
+    Judged {
+        name: "memory",
+        args: &["-y", "@modelcontextprotocol/server-memory"],
+        env: &[("MEMORY_FILE_PATH", "{work}/memory.json")],
+        call: Some((
+            "create_entities",
+            r#"{"entities": [{"name": "station", "entityType": "program", "observations": ["it runs"]}]}"#,
+            "it runs",
+        )),
+        ..PLAIN
+    },
+    Judged {
+        name: "sequential-thinking",
+        args: &["-y", "@modelcontextprotocol/server-sequential-thinking"],
+        call: Some((
+            "sequentialthinking",
+            r#"{"thought": "one", "nextThoughtNeeded": false, "thoughtNumber": 1, "totalThoughts": 1}"#,
+            "thoughtNumber",
+        )),
+        ..PLAIN
+    },
+    Judged { name: "github", args: &["-y", "@modelcontextprotocol/server-github"], ..PLAIN },
+    Judged {
+        name: "gitlab",
+        args: &["-y", "@modelcontextprotocol/server-gitlab"],
+        env: &[("GITLAB_PERSONAL_ACCESS_TOKEN", "none")],
+        ..PLAIN
+    },
+    Judged {
+        name: "slack",
+        args: &["-y", "@modelcontextprotocol/server-slack"],
+        env: &[("SLACK_BOT_TOKEN", "xoxb-none"), ("SLACK_TEAM_ID", "T0")],
+        ..PLAIN
+    },
+    Judged {
+        name: "google-maps",
+        args: &["-y", "@modelcontextprotocol/server-google-maps"],
+        env: &[("GOOGLE_MAPS_API_KEY", "none")],
+        ..PLAIN
+    },
+    Judged {
+        name: "brave-search",
+        args: &["-y", "@modelcontextprotocol/server-brave-search"],
+        env: &[("BRAVE_API_KEY", "none")],
+        ..PLAIN
+    },
+    Judged {
+        name: "postgres",
+        args: &["-y", "@modelcontextprotocol/server-postgres", "postgresql://localhost:1/none"],
+        ..PLAIN
+    },
+    Judged { name: "playwright", args: &["-y", "@playwright/mcp"], ..PLAIN },
+    Judged { name: "context7", args: &["-y", "@upstash/context7-mcp"], ..PLAIN },
+    Judged {
+        name: "git",
+        command: "uvx",
+        args: &["mcp-server-git", "--repository", "{work}"],
+        call: Some(("git_status", r#"{"repo_path": "{work}"}"#, "note.txt")),
+        ..PLAIN
+    },
+    Judged {
+        name: "time",
+        command: "uvx",
+        args: &["mcp-server-time"],
+        call: Some(("get_current_time", r#"{"timezone": "Europe/Berlin"}"#, "Europe/Berlin")),
+        ..PLAIN
+    },
+    Judged { name: "fetch", command: "uvx", args: &["mcp-server-fetch"], ..PLAIN },
+    Judged {
+        name: "sqlite",
+        command: "uvx",
+        // Its last release was written for the first major version of the SDK, and does not say so.
+        args: &["--with", "mcp<2", "mcp-server-sqlite", "--db-path", "{work}/judge.db"],
+        call: Some(("list_tables", "{}", "[]")),
+        ..PLAIN
+    },
+    Judged {
+        name: "calculator",
+        command: "uvx",
+        args: &["mcp-server-calculator"],
+        call: Some(("calculate", r#"{"expression": "6*7"}"#, "42")),
+        ..PLAIN
+    },
+    Judged {
+        name: "aws-api",
+        command: "uvx",
+        args: &["awslabs.aws-api-mcp-server"],
+        env: &[("AWS_REGION", "us-east-1")],
+        asks_first: true,
+        ..PLAIN
+    },
+];
+
+/// What a system says where there is no way to a host.
+const NO_NETWORK: [&str; 4] = ["NameResolution", "ENOTFOUND", "EAI_AGAIN", "Network is unreachable"];
+
+/// Judges all of them, or those that are named.
+pub(super) fn run(names: &[&str]) -> Result<bool> {
+    for name in names {
+        ensure!(SERVERS.iter().any(|server| server.name == *name), "`{name}` is not among the servers");
+    }
+    let house = House::new()?;
+    std::fs::write(house.path("work/note.txt"), "a note\n")?;
+    ensure!(house.command("git").args(["init", "--quiet"]).status()?.success(), "git cannot be used");
+    let judged: Vec<&Judged> =
+        SERVERS.iter().filter(|server| names.is_empty() || names.contains(&server.name)).collect();
+    for server in &judged {
+        let file = json!({ "mcpServers": { server.name: entry(&house, server) } });
+        let path = format!(".config/station/environments/default/mcp-servers/{}.json", server.name);
+        let path = house.path(&path);
+        std::fs::create_dir_all(path.parent().expect("the file lies in a folder"))?;
+        std::fs::write(path, file.to_string())?;
+    }
+    let began = Instant::now();
+    // What could not be listed is in the status.
+    house.try_stn(&["sync"])?;
+    let status = house.json(&["mcp", "status"])?;
+    println!("{} servers, fetched and listed in {} s", judged.len(), began.elapsed().as_secs());
+    let mut all_hold = true;
+    for server in judged {
+        let listed =
+            status["servers"].as_array().and_then(|all| all.iter().find(|it| it["name"] == server.name));
+        all_hold &= tell(&house, server, listed.unwrap_or(&Value::Null))?;
+    }
+    Ok(all_hold)
+}
+
+/// One line, and whether what it says is as it should be.
+fn tell(house: &House, server: &Judged, listed: &Value) -> Result<bool> {
+    let sandbox = listed["sandbox"]["state"].as_str().unwrap_or("?").to_owned();
+    if listed["state"] != "ok" {
+        let why = listed["problem"].as_str().unwrap_or("it is not among what was listed");
+        let no_network = server.asks_first && NO_NETWORK.iter().any(|word| why.contains(word));
+        let words = if no_network {
+            "not judged: it asks a service first, and there is no way there"
+        } else {
+            "FAILED"
+        };
+        row(
+            server.name,
+            &[sandbox, words.to_owned(), if no_network { String::new() } else { why.to_owned() }],
+        );
+        return Ok(no_network);
+    }
+    let tools = format!("{:>3} tools, {}", listed["tools_count"], listed["era"].as_str().unwrap_or("?"));
+    let Some((tool, arguments, part)) = server.call else {
+        row(server.name, &[sandbox, tools, "not called: it needs an account or a network".to_owned()]);
+        return Ok(true);
+    };
+    let arguments = placed(house, arguments);
+    let said = house.try_stn(&["mcp", "call", server.name, tool, &arguments])?;
+    let text = String::from_utf8_lossy(&said.stdout);
+    let holds = said.status.success() && text.contains(part);
+    let called = if holds {
+        format!("{tool}: ok")
+    } else {
+        format!("{tool}: FAILED {text}{}", String::from_utf8_lossy(&said.stderr))
+    };
+    row(server.name, &[sandbox, tools, called]);
+    Ok(holds && listed["sandbox"]["state"] == "confined")
+}
+
+fn entry(house: &House, server: &Judged) -> Value {
+    let args: Vec<String> = server.args.iter().map(|arg| placed(house, arg)).collect();
+    let env: serde_json::Map<String, Value> =
+        server.env.iter().map(|(name, value)| ((*name).to_owned(), json!(placed(house, value)))).collect();
+    json!({ "command": server.command, "args": args, "env": env })
+}
+
+fn placed(house: &House, text: &str) -> String {
+    text.replace("{work}", &house.path("work").display().to_string())
+}
