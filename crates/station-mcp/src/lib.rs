@@ -15,4 +15,4 @@ pub mod serve;
 pub mod shim;
 
 pub use client::{Bearer, CallEnd, ConnectError, Connection, Launch, Shim, connect};
-pub use process::{Process, descendants, is_kept};
+pub use process::{Process, is_kept, servers};

@@ -94,18 +94,35 @@ pub fn is_kept(pid: u32) -> bool {
 
 /// Every process below this one, as /proc shows it now; none where it cannot be read.
 #[must_use]
-pub fn descendants() -> Vec<u32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+pub(crate) fn descendants() -> Vec<u32> {
+    below(vec![std::process::id()], children())
+}
+
+/// Every process below this one, and every one below a shim that keeps its program, whichever Station started that.
+#[must_use]
+pub fn servers() -> Vec<u32> {
+    let children = children();
+    let keeps =
+        |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| shim::keeps(&line));
+    let shims = children.values().flatten().copied().filter(keeps);
+    below(std::iter::once(std::process::id()).chain(shims).collect(), children)
+}
+
+/// The children of every process.
+fn children() -> HashMap<u32, Vec<u32>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for entry in entries.flatten() {
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
         if let Some(parent) = parent_in(&stat) {
             children.entry(parent).or_default().push(pid);
         }
     }
+    children
+}
+
+fn below(mut open: Vec<u32>, mut children: HashMap<u32, Vec<u32>>) -> Vec<u32> {
     let mut found = Vec::new();
-    let mut open = vec![std::process::id()];
     while let Some(parent) = open.pop() {
         for pid in children.remove(&parent).unwrap_or_default() {
             found.push(pid);

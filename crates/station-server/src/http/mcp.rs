@@ -2,8 +2,7 @@
 
 use super::Site;
 use axum::Extension;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
@@ -27,15 +26,16 @@ pub(super) async fn post(
     Extension(by): Extension<Caller>,
     named: Named,
     headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
     if !accepts(&headers, "application/json") {
         return (StatusCode::NOT_ACCEPTABLE, "accept application/json and text/event-stream\n")
             .into_response();
     }
-    match endpoint(&site, &by, named).await {
-        Some(endpoint) => response(endpoint.post(by, &read(&headers), &body).await),
-        None => none(),
+    let Some(endpoint) = endpoint(&site, &by, named).await else { return none() };
+    match site.bodies.read(request).await {
+        Ok(body) => response(endpoint.post(by, &read(&headers), &body.bytes).await),
+        Err(refused) => refused,
     }
 }
 

@@ -3,16 +3,19 @@
 //! Every request passes one function first (`caller::judge`): it says who asks, or refuses. Then a route takes it in, calls,
 //! and wraps. What this is not: it chooses no port and makes no token, both are handed in.
 
+mod body;
 mod caller;
+mod listen;
 mod mcp;
 mod peer;
+mod slow;
 
 use crate::gateway::Gateway;
 use crate::tools::Management;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use peer::{Peer, Prompt};
+use body::{BODY_BYTES_MAX, Bodies};
 use station_core::{Caller, EnvironmentName, Secret};
 use station_engine::{EnvironmentRef, Station};
 use station_mcp::serve::Endpoint;
@@ -22,9 +25,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-/// Bytes of one body: that of the longest message over a pipe.
-const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How long answers that are under way are waited for at the end.
 const END_WITHIN: Duration = Duration::from_secs(3);
@@ -44,6 +44,7 @@ pub(crate) struct Site {
     token: Secret,
     port: u16,
     station: Station,
+    bodies: Bodies,
     management: Arc<Endpoint>,
     /// Those of environments that somebody asked for: no more than there are environments.
     gateways: Mutex<HashMap<EnvironmentName, Arc<Endpoint>>>,
@@ -77,13 +78,11 @@ pub async fn serve(station: &Station, listener: TcpListener, settings: Settings,
         token: settings.token,
         port,
         station: station.clone(),
+        bodies: Bodies::new(),
         management: Arc::new(Endpoint::new(Arc::clone(&management) as _)),
         gateways: Mutex::default(),
     });
-    let router = router(&site).into_make_service_with_connect_info::<Peer>();
-    let stopped = stop.clone();
-    let serving = axum::serve(Prompt(listener), router)
-        .with_graceful_shutdown(async move { stopped.cancelled().await });
+    let router = router(&site);
     let late = async {
         stop.cancelled().await;
         // A connection that is merely open need not be waited for.
@@ -91,9 +90,7 @@ pub async fn serve(station: &Station, listener: TcpListener, settings: Settings,
     };
     let served = async {
         tokio::select! {
-            served = serving.into_future() => if let Err(error) = served {
-                tracing::error!(%error, "HTTP is not served any more");
-            },
+            () = listen::accept(&listener, &router, &stop) => {}
             () = late => {}
         }
     };

@@ -1,19 +1,16 @@
 //! Whose the other end of a connection is: found in the kernel's table of sockets, once per connection.
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
-use station_mcp::descendants;
+use station_mcp::servers;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::{fs, io};
-use tokio::net::{TcpListener, TcpStream};
 
 /// Whose process is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     /// One of our own user.
     Us,
-    /// This process, or one that it started.
+    /// This process, one that it started, or a tool server of another Station that keeps it in a sandbox.
     Below,
     /// Somebody else's, or nobody knows.
     Other,
@@ -26,33 +23,11 @@ pub(super) struct Peer {
     owner: Arc<OnceLock<Owner>>,
 }
 
-/// A listener whose connections answer at once: 44 ms per kept-alive request were measured without.
-pub(super) struct Prompt(pub(super) TcpListener);
-
-impl Listener for Prompt {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection answers late");
-        }
-        (stream, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-impl Connected<IncomingStream<'_, Prompt>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Prompt>) -> Self {
-        Self { address: *stream.remote_addr(), owner: Arc::default() }
-    }
-}
-
 impl Peer {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Self { address, owner: Arc::default() }
+    }
+
     /// Whose it is; it came in at our `port`. Once for a connection, and not on a thread that has others to serve: every
     /// process of the machine is looked at.
     pub(super) async fn owner(&self, port: u16) -> Owner {
@@ -76,7 +51,7 @@ fn look(peer: SocketAddr, port: u16) -> Owner {
         .find_map(|table| socket(&fs::read_to_string(table).ok()?, (*address.ip(), address.port()), port));
     match found {
         Some((uid, inode)) if uid == nix::unistd::geteuid().as_raw() && inode != 0 => {
-            let mut ours = std::iter::once(std::process::id()).chain(descendants());
+            let mut ours = std::iter::once(std::process::id()).chain(servers());
             if ours.any(|pid| has(pid, inode)) { Owner::Below } else { Owner::Us }
         }
         _ => Owner::Other,

@@ -15,20 +15,20 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A worker with its door open.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     port: u16,
 }
 
 /// What came back.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Served {
-    fn start(home: &Home) -> Self {
+    pub(crate) fn start(home: &Home) -> Self {
         let mut child = home.start(&["serve"]);
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let port = lines
@@ -40,10 +40,19 @@ impl Served {
         Self { child, port: port.expect("it says where it listens") }
     }
 
-    /// Sends a request as it is, of HTTP/1.0 so that the answer is not in chunks.
-    fn raw(&self, text: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends a request as it is, of HTTP/1.0 so that the answer is not in chunks.
+    pub(crate) fn raw(&self, text: &[u8]) -> Answer {
+        let mut stream = self.connect();
         // One who is refused early does not read the rest.
         stream.write_all(text).ok();
         let mut answer = Vec::new();
@@ -54,7 +63,7 @@ impl Served {
         Answer { status, head: head.to_lowercase(), body: body.to_owned() }
     }
 
-    fn send(&self, method: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn send(&self, method: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut all = vec![
             ("host", "127.0.0.1"),
             ("accept", "application/json, text/event-stream"),
@@ -68,7 +77,7 @@ impl Served {
     }
 
     /// A modern request with the headers that belong to it.
-    fn modern(&self, method: &str, mut params: Value, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) fn modern(&self, method: &str, mut params: Value, headers: &[(&str, &str)]) -> Answer {
         let mut all = meta(&json!({}));
         if let Some(given) = params.get("_meta").and_then(Value::as_object) {
             given.iter().for_each(|(key, value)| all[key] = value.clone());
@@ -84,14 +93,14 @@ impl Served {
         self.send("POST", &of_it, &body)
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM).unwrap();
         assert!(self.child.wait().unwrap().success());
     }
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {}\n{}", self.head, self.body))
     }

@@ -25,6 +25,7 @@ mod gateway;
 mod handed;
 mod home;
 mod http;
+mod http_limits;
 mod init;
 mod key;
 mod kill;

@@ -93,6 +93,7 @@ impl Endpoint {
         match frame {
             Frame::Broken { id, fault } => Sent::fault(400, id.as_ref(), fault),
             Frame::Answer => Sent::Bare(202),
+            Frame::Batch(_) if headers.version.as_deref() == Some(MODERN) => no_batches(),
             Frame::Notification { .. } if headers.session.is_none() => Sent::Bare(202),
             Frame::Request(request) if is_modern(&request.params) => self.modern(by, headers, request).await,
             Frame::Request(request) if request.method == "initialize" => self.initialize(&request),
@@ -181,10 +182,7 @@ impl Endpoint {
             Frame::Batch(frames) if held.session().version == WITH_BATCHES => {
                 self.batch(by, headers, &held, frames).await
             }
-            Frame::Batch(_) => {
-                let fault = Fault::Request("send one message: this revision has no batches".to_owned());
-                Sent::fault(400, None, fault)
-            }
+            Frame::Batch(_) => no_batches(),
             // A legacy client cancels by its session's connection; what is told besides is passed over.
             Frame::Notification { .. } | Frame::Answer | Frame::Broken { .. } => Sent::Bare(202),
         }
@@ -279,4 +277,9 @@ fn events(incoming: mpsc::Receiver<Value>, guard: DropGuard) -> BoxStream<'stati
         Some((message, (incoming, guard)))
     })
     .boxed()
+}
+
+/// The answer to a batch in a revision that has none.
+fn no_batches() -> Sent {
+    Sent::fault(400, None, Fault::Request("send one message: this revision has no batches".to_owned()))
 }

@@ -1,0 +1,63 @@
+//! Bodies: read whole, within a size and a time, and within one room for all that are being read.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest as _, Request};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Bytes of one body: that of the longest message over a pipe.
+pub(super) const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of all bodies that are being read or answered: four of the longest.
+const BODIES_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
+
+/// What a permit is for.
+const KIB: usize = 1024;
+
+/// How long a body may take. The longest one goes over loopback in some milliseconds; a tunnel is slower.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// The room for bodies.
+pub(super) struct Bodies {
+    room: Semaphore,
+}
+
+/// A body, and the room that it takes.
+pub(super) struct Body<'a> {
+    pub(super) bytes: Bytes,
+    _room: SemaphorePermit<'a>,
+}
+
+impl Bodies {
+    pub(super) fn new() -> Self {
+        Self { room: Semaphore::new(BODIES_BYTES_MAX / KIB) }
+    }
+
+    /// The body of a request.
+    ///
+    /// # Errors
+    /// What to answer instead: it is too long, too slow, or there is no room for as long as it may take.
+    pub(super) async fn read(&self, request: Request) -> Result<Body<'_>, Response> {
+        let announced = request.headers().get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        // One that does not say how long it is may be as long as any.
+        let bytes = announced.unwrap_or(BODY_BYTES_MAX);
+        if bytes > BODY_BYTES_MAX {
+            return Err((StatusCode::PAYLOAD_TOO_LARGE, "a message has at most 16 MiB\n").into_response());
+        }
+        let kib = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX);
+        let read = tokio::time::timeout(BODY_WITHIN, async {
+            let room = self.room.acquire_many(kib).await.expect("the room is never closed");
+            let bytes = Bytes::from_request(request, &()).await.map_err(IntoResponse::into_response)?;
+            Ok(Body { bytes, _room: room })
+        });
+        match read.await {
+            Ok(read) => read,
+            Err(_) => {
+                Err((StatusCode::REQUEST_TIMEOUT, "the body did not come within 30 s\n").into_response())
+            }
+        }
+    }
+}

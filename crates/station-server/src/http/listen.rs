@@ -1,0 +1,126 @@
+//! The loop that takes connections in, and what each may cost.
+//!
+//! Whoever can reach loopback can open a connection, also another user of the machine, before anything is known of who that
+//! is. So there is a bound on everything that happens before: connections, the time and size of a head, the time and size of
+//! a body, and the time in which an answer is taken. **Invariant:** nobody holds memory or a connection of ours for longer
+//! than these by doing nothing.
+
+use super::peer::Peer;
+use super::slow::Slow;
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections at a time: some hundred clients with a stream and a request each. One more is turned away with a sentence.
+const CONNECTIONS_MAX: usize = 1024;
+
+/// How long a connection may be without a whole head of a request, be it slow or be it idle. Clients that keep connections
+/// for later find them closed, and open another.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+
+/// Headers of a request, and bytes of its head: a token, the protocol's own, and what proxies add.
+const HEADERS_MAX: usize = 100;
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a client may take nothing of an answer that is ready for it.
+const TAKEN_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long not to accept where the system cannot give a connection: too many open files, most likely, which passes.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is told to whoever comes when there is no room.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+    content-type: text/plain\r\ncontent-length: 45\r\n\r\nall connections are in use: try again shortly";
+
+/// Answers whoever connects to `listener` until `stop`; then what is under way is finished, and nothing more is read.
+pub(super) async fn accept(listener: &TcpListener, router: &Router, stop: &CancellationToken) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_one_client(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        // 44 ms per kept-alive request were measured without.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection answers late");
+        }
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            turn_away(&stream);
+            continue;
+        };
+        let router = router.clone().layer(axum::Extension(ConnectInfo(Peer::new(address))));
+        let stop = stop.clone();
+        connections.spawn(async move {
+            serve(stream, router, &stop).await;
+            drop(place);
+        });
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+async fn serve(stream: TcpStream, router: Router, stop: &CancellationToken) {
+    let io = TokioIo::new(Slow::new(stream, TAKEN_WITHIN));
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    let mut connection = std::pin::pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        // A client that went away, or was too slow: its own affair.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Says that there is no room, without waiting for anybody.
+fn turn_away(stream: &TcpStream) {
+    if let Err(error) = stream.try_write(FULL) {
+        tracing::debug!(%error, "somebody was turned away without a word");
+    }
+}
+
+/// Whether it says something of the client that came and went, and nothing of us (accept(2)).
+fn is_of_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_turned_away_is_told_as_many_bytes_as_announced() {
+        let told = std::str::from_utf8(FULL).unwrap();
+        let (head, body) = told.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+}
