@@ -116,7 +116,8 @@ pub fn is_plain(name: &str, value: &str) -> bool {
     is_told && !is_of_a_secret(name) && (is_path(value) || is_address(value) || is_setting(name, value))
 }
 
-fn is_of_a_secret(name: &str) -> bool {
+/// Whether `name` is one that secrets have.
+pub(crate) fn is_of_a_secret(name: &str) -> bool {
     let joined: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     SECRET_PARTS.iter().any(|part| joined.contains(part))
         || words_of(name).iter().any(|word| SECRET_WORDS.contains(&word.as_str()))

@@ -3,15 +3,14 @@
 //! The key file in the configuration folder wins, then the environment, then config.yaml. **Invariant:** a new key is
 //! never made where a database of ours exists: it would open nothing and look like data loss.
 
-use crate::FolderLock;
+use crate::{FolderLock, Readers, Replace, write_file};
 use station_core::{Error, Result, Secret};
 use station_store::{
     FileState, Key, LeaseClock, Location, Options, Store, inspect, is_go_database, is_there,
     of_another_program,
 };
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The places in which a key can be configured.
@@ -131,7 +130,7 @@ impl Keys {
         if is_there(location).await? {
             try_open(key, location).await?;
         }
-        self.write(key, true)
+        self.write(key, Replace::Allowed)
     }
 
     /// What is known of the key, without showing it.
@@ -178,36 +177,18 @@ impl Keys {
                 .with_hint("a new key would not open it, so none was made"));
         }
         let key = Key::generate()?;
-        self.write(&key, false)?;
+        self.write(&key, Replace::Refused)?;
         Ok(key)
     }
 
-    fn write(&self, key: &Key, replace: bool) -> Result<()> {
+    fn write(&self, key: &Key, replace: Replace) -> Result<()> {
         let path = self.path();
-        let failed = |error: std::io::Error| {
+        let text = format!("{}\n", key.to_hex().expose());
+        let written =
+            fs::create_dir_all(&self.folder).and_then(|()| write_file(&path, &text, Readers::Owner, replace));
+        written.map_err(|error| {
             Error::invalid(format!("the key file {} cannot be written: {}", path.display(), error.kind()))
                 .with_cause(error)
-        };
-        fs::create_dir_all(&self.folder).map_err(failed)?;
-        let temporary = self.folder.join(format!("station.key.{}", std::process::id()));
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(failed)?;
-        file.write_all(format!("{}\n", key.to_hex().expose()).as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(failed)?;
-        let placed = if replace {
-            fs::rename(&temporary, &path)
-        } else {
-            fs::hard_link(&temporary, &path).and_then(|()| fs::remove_file(&temporary))
-        };
-        placed.and_then(|()| sync_folder(&self.folder)).map_err(|error| {
-            drop(fs::remove_file(&temporary));
-            failed(error)
         })
     }
 }
@@ -250,10 +231,6 @@ async fn try_open(key: &Key, location: &Location) -> Result<()> {
 fn in_place(error: &Error, place: &str) -> Error {
     Error::invalid(format!("the key in {place} cannot be used: {}", error.sentence()))
         .with_hint("a key is 64 hex digits; `stn key generate` makes one where there is no database yet")
-}
-
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    fs::File::open(folder)?.sync_all()
 }
 
 /// Renames the Go program's database out of the way of ours, never deleting it. That of any other program is left where

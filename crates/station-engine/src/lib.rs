@@ -62,6 +62,7 @@ mod variables;
 mod waiting;
 mod worker;
 mod workspace;
+mod write_file;
 
 pub use agents::{
     AgentDeletion, AgentDetails, AgentImport, AgentRef, AgentSuggestion, AgentUpdate, AgentWish, Exported,
@@ -101,3 +102,4 @@ pub use sync::{SyncOptions, SyncReport};
 pub use tool_calls::{CalledTool, ToolCallEnd};
 pub use variables::{NOT_APPLIED, OWN as OWN_SECRETS, Variable};
 pub use workspace::Workspace;
+pub use write_file::{Readers, Replace, write_file};

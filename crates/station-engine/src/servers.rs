@@ -197,6 +197,14 @@ impl Station {
         })
     }
 
+    /// The environment of the server with this number.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn environment_of_server(&self, _by: &Caller, id: ServerId) -> Result<EnvironmentName> {
+        Ok(self.find_server(&ServerRef::Id(id)).await?.environment.name)
+    }
+
     /// The server a person means.
     ///
     /// # Errors

@@ -81,8 +81,8 @@ impl Session<'_> {
     ) -> Result<(ServerRef, EnvironmentName)> {
         let typed = self.environment_typed(station, typed).await?;
         let server = ServerRef::parse(text, typed.clone().unwrap_or_default());
-        let ServerRef::Id(_) = server else { return Ok((server, typed.unwrap_or_default())) };
-        let home = station.show_server(&self.by, &server).await?.details.environment.name;
+        let ServerRef::Id(id) = server else { return Ok((server, typed.unwrap_or_default())) };
+        let home = station.environment_of_server(&self.by, id).await?;
         Ok((server, lives_in("server", text, typed, home)?))
     }
 

@@ -247,7 +247,15 @@ fn log(settings: &Settings, faults: Faults) {
 }
 
 fn bare(level: &str) -> String {
-    let ours = ["stn", "station_core", "station_store", "station_llm", "station_mcp", "station_engine"];
+    let ours = [
+        "stn",
+        "station_core",
+        "station_store",
+        "station_llm",
+        "station_mcp",
+        "station_engine",
+        "station_server",
+    ];
     let rows: Vec<String> = ours.iter().map(|target| format!("{target}={level}")).collect();
     format!("{},warn", rows.join(","))
 }

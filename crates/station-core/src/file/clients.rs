@@ -4,6 +4,7 @@
 //! here, and a value that looks like a secret becomes one: it does not stand in our files. To add a client: its word for the
 //! map, its key for a URL, its form of a placeholder.
 
+use crate::plain::is_of_a_secret;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -12,9 +13,6 @@ const MAPS: [&[&str]; 4] = [&["mcpServers"], &["servers"], &["mcp_servers"], &["
 
 /// Other words for `url`.
 const URLS: [&str; 3] = ["url", "serverUrl", "httpUrl"];
-
-/// Parts of names whose values are secrets.
-const SECRET: [&str; 7] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH"];
 
 /// A server of a client's file.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,8 +68,7 @@ impl ClientServer {
     /// A value as it stands in our file; what looks like a secret becomes a variable of that name.
     fn taken(&mut self, prefix: &str, key: &str, value: &Value) -> Value {
         let Value::String(text) = templated(value) else { return Value::from(value.to_string()) };
-        let words = key.to_uppercase();
-        let is_secret = SECRET.iter().any(|word| words.contains(word)) || !prefix.is_empty();
+        let is_secret = is_of_a_secret(key) || !prefix.is_empty();
         if text.is_empty() || text.contains("{{") || !is_secret {
             return text.into();
         }
@@ -116,9 +113,11 @@ fn text_templated(text: &str) -> String {
     out + rest
 }
 
-/// `name` as a variable is called.
+/// `name` as a variable is called, which begins with no digit.
 fn variable(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+    let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let before = name.starts_with(|c: char| c.is_ascii_digit()).then_some('_');
+    before.into_iter().chain(name.chars().map(upper)).collect()
 }
 
 #[cfg(test)]
@@ -157,6 +156,11 @@ mod tests {
                 "headers": { "Authorization": "{{ .RE_MOTE_AUTHORIZATION }}", "X": "{{ .THE_KEY }}" },
             }),
             &[("RE_MOTE_AUTHORIZATION", "Bearer abc")],
+        );
+        check(
+            &json!({ "servers": { "7z": { "url": "https://x", "headers": { "X": "abc" } } } }),
+            &json!({ "url": "https://x", "headers": { "X": "{{ ._7Z_X }}" } }),
+            &[("_7Z_X", "abc")],
         );
         check(
             &json!({ "mcp_servers": { "c": { "httpUrl": "http://y" } } }),

@@ -49,16 +49,14 @@ pub(super) fn plan(
             plan.changes.push(Change::RemoveConfig { name: name.clone(), servers });
         }
     }
-    let rules = |candidate: &Candidate<'_>, entry: Entry| Rules {
-        path: candidate.text.path.clone(),
+    let rules = |text: &Text, entry: Entry| Rules {
+        path: text.path.clone(),
         server: Some(entry.name),
         rules: entry.settings.tools,
     };
     candidates
         .into_iter()
-        .flat_map(|mut it| {
-            std::mem::take(&mut it.entries).into_iter().map(|entry| rules(&it, entry)).collect::<Vec<_>>()
-        })
+        .flat_map(|Candidate { text, entries, .. }| entries.into_iter().map(move |entry| rules(text, entry)))
         .collect()
 }
 

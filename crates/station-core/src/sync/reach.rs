@@ -27,19 +27,18 @@ pub(super) fn plan(plan: &mut Plan, view: &View<'_>, places: &[Rules]) {
             ("read_only", &rules.read_only),
             ("idempotent", &rules.idempotent),
         ];
+        let tools =
+            || view.catalog.iter().filter(|it| server.as_ref().is_none_or(|of| *of == it.server_name));
         for (list, patterns) in lists {
             for pattern in patterns.iter().filter(|pattern| *pattern != DESTRUCTIVE) {
-                let mut tools =
-                    view.catalog.iter().filter(|it| server.as_ref().is_none_or(|of| *of == it.server_name));
-                if tools.any(|it| grant::names(pattern, &it.server_name, &it.name)) {
+                if tools().any(|it| grant::names(pattern, &it.server_name, &it.name)) {
                     continue;
                 }
                 let whose =
                     server.as_ref().map(|server| format!(" of server `{server}`")).unwrap_or_default();
                 let sentence =
                     format!("`tools.{list}`{whose} names `{pattern}`, and no tool known there is called so");
-                let names = view.catalog.iter().map(|it| it.name.as_str());
-                let hint = near::hint(grant::bare(pattern), names);
+                let hint = near::hint(grant::bare(pattern), tools().map(|it| it.name.as_str()));
                 let hint = hint.unwrap_or_else(|| {
                     "write a tool's name, `server__tool`, or a pattern with `*`".to_owned()
                 });

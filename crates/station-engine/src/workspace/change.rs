@@ -2,8 +2,9 @@
 
 use super::Workspace;
 use super::folder::list;
-use super::write::{Replace, fresh_id, sync_folder, unwritable, write};
+use super::write::{fresh_id, sync_folder, unwritable, write};
 use crate::FolderLock;
+use crate::Replace;
 use nix::unistd::{AccessFlags, access};
 use station_core::{EnvironmentName, Error, Result};
 use std::fs;

@@ -1,7 +1,8 @@
 //! Where files are, and one environment's folder read whole.
 
-use super::write::{Replace, fresh_id, unwritable, write};
+use super::write::{fresh_id, unwritable, write};
 use crate::FolderLock;
+use crate::Replace;
 use station_core::file::passed::{self, Within};
 use station_core::file::{Position, Problem, Severity, edit};
 use station_core::lock;

@@ -34,6 +34,10 @@ impl Args {
         serve.workers = self.workers.unwrap_or(serve.workers);
         // Before the store is opened: whoever connects meanwhile waits for an answer, and is not refused.
         let listeners = listen(session).await?;
+        let http = match &listeners[..] {
+            [] => None,
+            _ => Some(http::Settings { by: session.by.clone(), token: session.settings.api_token()? }),
+        };
         session
             .with_serving(async |station| {
                 let stop = CancellationToken::new();
@@ -60,7 +64,7 @@ impl Args {
                         Ok(())
                     },
                     told_to_stop(session, signals, &stop, &end),
-                    serve_http(session, station, listeners, &stop),
+                    serve_http(station, listeners, http.as_ref(), &stop),
                 )?;
                 Ok(Code::Done)
             })
@@ -102,15 +106,15 @@ async fn listen(session: &Session<'_>) -> Result<Vec<TcpListener>> {
 
 /// Serves HTTP until `stop`.
 async fn serve_http(
-    session: &Session<'_>,
     station: &Station,
     listeners: Vec<TcpListener>,
+    settings: Option<&http::Settings>,
     stop: &CancellationToken,
 ) -> Result<()> {
-    let settings = http::Settings { by: session.by.clone(), token: session.settings.api_token()? };
     let doors = listeners
         .into_iter()
-        .map(|listener| http::serve(station, listener, settings.clone(), stop.clone()))
+        .zip(settings.into_iter().cycle())
+        .map(|(listener, settings)| http::serve(station, listener, settings.clone(), stop.clone()))
         .collect::<Vec<_>>();
     futures::future::join_all(doors).await;
     Ok(())

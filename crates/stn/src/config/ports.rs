@@ -2,10 +2,10 @@
 
 use super::Settings;
 use station_core::{Error, Result, Secret};
-use station_engine::Key;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use station_engine::{Key, Readers, Replace, write_file};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 
 /// `api_port` where nobody says another.
 pub(super) const API_PORT: u16 = 8585;
@@ -51,8 +51,7 @@ impl Settings {
         let path = self.folder.join("api-token");
         let shown = path.display();
         let token = Key::generate()?.to_hex();
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        match made.and_then(|mut file| writeln!(file, "{}", token.expose())) {
+        match write_file(&path, &format!("{}\n", token.expose()), Readers::Owner, Replace::Refused) {
             Ok(()) => return Ok(token),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => {

@@ -5,24 +5,25 @@
 //! name may be one, where a no must be right.
 
 use super::Prompt;
+use crate::file::render::tags;
 use std::collections::BTreeSet;
 
 impl Prompt {
     /// The names that it certainly asks for: those of its input, and tags that are nothing but a name.
     #[must_use]
     pub fn variables(&self) -> BTreeSet<String> {
-        let tagged = tags(&self.body).filter_map(|tag| match words(tag).collect::<Vec<_>>()[..] {
+        let asked = tagged(&self.body).filter_map(|tag| match words(tag).collect::<Vec<_>>()[..] {
             [name] if name == tag.trim_matches(['{', '~', ' ']) && name != "else" => Some(name.to_owned()),
             _ => None,
         });
-        tagged.chain(self.input_names().map(str::to_owned)).collect()
+        asked.chain(self.input_names().map(str::to_owned)).collect()
     }
 
     /// Whether it may ask for the variable `name`: somewhere in a tag, or in its input.
     #[must_use]
     pub fn may_ask_for(&self, name: &str) -> bool {
         self.input_names().any(|it| it == name)
-            || tags(&self.body).flat_map(words).any(|word| word == name || word == "this" || word == "root")
+            || tagged(&self.body).flat_map(words).any(|word| word == name || word == "this" || word == "root")
     }
 
     fn input_names(&self) -> impl Iterator<Item = &str> {
@@ -37,8 +38,8 @@ impl Prompt {
 }
 
 /// What stands between braces.
-fn tags(body: &str) -> impl Iterator<Item = &str> {
-    body.split("{{").skip(1).map(|rest| rest.split("}}").next().unwrap_or_default())
+fn tagged(body: &str) -> impl Iterator<Item = &str> {
+    tags::of(body).filter_map(|tag| tag.inside)
 }
 
 fn words(tag: &str) -> impl Iterator<Item = &str> {

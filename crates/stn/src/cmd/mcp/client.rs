@@ -125,25 +125,27 @@ fn section(name: &str, command: &str, args: &[String]) -> String {
 
 /// `text` with the table of server `name`: in place of the one it has, or at its end.
 fn with_section(text: &str, name: &str, section: &str) -> Result<Option<String>> {
-    let is_toml = |text: &str| toml::from_str::<toml::Table>(text);
-    is_toml(text).map_err(|error| {
-        Error::invalid(format!("it is not TOML: {}", error.message()))
-            .with_hint("leave `--write` out, and merge what is printed by hand")
-    })?;
+    let by_hand = |sentence: String| {
+        Error::invalid(sentence).with_hint("leave `--write` out, and merge what is printed by hand")
+    };
+    let parsed = |text: &str| toml::from_str::<toml::Table>(text);
+    parsed(text).map_err(|error| by_hand(format!("it is not TOML: {}", error.message())))?;
     let head = format!("[mcp_servers.{name}]");
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let Some(at) = lines.iter().position(|line| line.trim() == head) else {
-        let gap = if text.ends_with('\n') { "\n" } else { "\n\n" };
-        return Ok(Some(format!("{text}{gap}{section}")));
+    let at = lines.iter().position(|line| line.trim() == head);
+    let edited = match at {
+        None => format!("{text}{}{section}", if text.ends_with('\n') { "\n" } else { "\n\n" }),
+        Some(at) => {
+            let behind = lines[at + 1..].iter().position(|line| line.trim_start().starts_with('['));
+            let behind = behind.map_or(lines.len(), |n| at + 1 + n);
+            let gap = if behind < lines.len() { "\n" } else { "" };
+            format!("{}{section}{gap}{}", lines[..at].concat(), lines[behind..].concat())
+        }
     };
-    let behind = lines[at + 1..].iter().position(|line| line.trim_start().starts_with('['));
-    let behind = behind.map_or(lines.len(), |n| at + 1 + n);
-    let gap = if behind < lines.len() { "\n" } else { "" };
-    let edited = format!("{}{section}{gap}{}", lines[..at].concat(), lines[behind..].concat());
-    if edited == text {
-        return Ok(None);
-    }
-    Ok(Some(edited))
+    // Written in another way (quoted, inline, behind a comment), the server would now be there twice.
+    parsed(&edited)
+        .map_err(|_| by_hand(format!("it has a server `{name}` that is not in a table of its own")))?;
+    Ok((edited != text).then_some(edited))
 }
 
 /// Reads a client's file, whichever form it has.

@@ -7,8 +7,9 @@ use crate::out::Tone;
 use crate::session::Session;
 use serde_json::json;
 use station_core::Error;
+use station_engine::{Readers, Replace, write_file};
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Print, or merge, what an MCP client needs to start Station
@@ -94,19 +95,8 @@ fn write(path: &Path, text: &str) -> Result<()> {
     let failed = |error| unusable(&path, "written", error);
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(failed)?;
-    let temporary = path.with_extension(format!("stn-{}", std::process::id()));
-    let written = fs::File::create(&temporary).and_then(|mut file| {
-        if let Ok(before) = fs::metadata(&path) {
-            file.set_permissions(before.permissions())?;
-        }
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| fs::rename(&temporary, &path));
-    renamed.map_err(|error| {
-        fs::remove_file(&temporary).unwrap_or_default();
-        unusable(&path, "written", error).into()
-    })
+    let written = write_file(&path, text, Readers::AsBeforeOrUmask, Replace::Allowed);
+    written.map_err(|error| unusable(&path, "written", error).into())
 }
 
 fn unusable(path: &Path, doing: &str, error: io::Error) -> Error {

@@ -9,7 +9,8 @@ use crate::session::Session;
 use serde_json::{Value, json};
 use station_core::file::clients::{ClientServer, servers};
 use station_core::{EnvironmentName, Error, Secret};
-use station_engine::{EnvironmentRef, NewServer, Station};
+use station_engine::{EnvironmentRef, NOT_APPLIED, NewServer, Station, Variable};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Take over the servers of an MCP client's file
@@ -61,6 +62,9 @@ async fn take(
     environment: &EnvironmentName,
     found: Vec<ClientServer>,
 ) -> Result {
+    let known = station.list_variables(&session.by, environment).await?;
+    let is_there = |it: &Variable| it.stored || it.from == Some(NOT_APPLIED);
+    let mut kept: BTreeSet<String> = known.into_iter().filter(is_there).map(|it| it.name).collect();
     let mut all = Vec::new();
     for server in found {
         let name = server.name.clone();
@@ -73,7 +77,7 @@ async fn take(
         all.push(match (server.is_station, server.is_disabled) {
             (true, _) => passed("it is Station itself"),
             (_, true) => passed("it is switched off there"),
-            _ => add(session, station, environment, server).await?,
+            _ => add(session, station, environment, server, &mut kept).await?,
         });
     }
     let n_failed = all.iter().filter(|it| it.status == "failed").count();
@@ -104,11 +108,13 @@ impl Became {
     }
 }
 
+/// Adds one server, and its secrets but those of `kept`: variables that are there.
 async fn add(
     session: &Session<'_>,
     station: &Station,
     environment: &EnvironmentName,
     server: ClientServer,
+    kept: &mut BTreeSet<String>,
 ) -> Result<Became> {
     let ClientServer { name, entry, secrets, .. } = server;
     let failed = |error: &Error| Became {
@@ -131,13 +137,13 @@ async fn add(
     for problem in &added.problems {
         problems::tell(session.out, &session.settings.root(), problem);
     }
-    let known = station.list_variables(&session.by, environment).await?;
     let mut set = Vec::new();
     for (variable, value) in secrets {
-        if known.iter().any(|it| it.name == variable && it.stored) {
+        if kept.contains(&variable) {
             session.out.warning(&format!("variable `{variable}` is there already and is kept"));
         } else {
             station.set_variable(&session.by, environment, &variable, &Secret::new(value)).await?;
+            kept.insert(variable.clone());
             set.push(variable);
         }
     }

@@ -37,7 +37,7 @@ impl Args {
     /// A setting that has no line of its own in the list: as config.yaml says it, else as it is by default.
     fn written(&self, session: &Session<'_>) -> Result<Setting> {
         let (key, below) = keys::find(&self.name)?;
-        let (value, from) = match keys::written(&session.settings.text(), &self.name)? {
+        let (value, from) = match keys::written(&session.settings.text()?, &self.name)? {
             Some(value) => (Some(value), "config.yaml"),
             None => (Some(key.default.replace('`', "")), "default"),
         };
