@@ -41,6 +41,8 @@ pub enum Level {
     Server,
     /// `tools.approve` of `environment.yml`.
     Environment,
+    /// Nowhere: it holds for every run.
+    Station,
 }
 
 /// A yes that a call may use.
@@ -121,6 +123,7 @@ impl Level {
             Self::Agent => "`station.approve` of the agent",
             Self::Server => "`tools.approve` of the server",
             Self::Environment => "`tools.approve` of the environment",
+            Self::Station => "Station's own rules",
         }
     }
 }

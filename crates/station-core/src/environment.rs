@@ -23,6 +23,9 @@ pub struct Environment {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EnvironmentName(String);
 
+/// Begins with what no name may begin with, so it is nobody's.
+const BUILT_IN: &str = "@station";
+
 /// Longest environment name: it becomes part of paths and of metric labels.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -40,7 +43,7 @@ impl EnvironmentName {
             return Err(Error::invalid(format!("`{name}` cannot be the name of an environment"))
                 .with_hint("a name of digits alone would be read as an id: add a letter"));
         }
-        Self::stored(name)
+        Self::checked(name)
     }
 
     /// As [`EnvironmentName::parse`], of a row: older versions took names of digits alone, and one such environment must
@@ -49,6 +52,10 @@ impl EnvironmentName {
     /// # Errors
     /// As [`EnvironmentName::parse`].
     pub fn stored(name: &str) -> Result<Self> {
+        if name == BUILT_IN { Ok(Self::built_in()) } else { Self::checked(name) }
+    }
+
+    fn checked(name: &str) -> Result<Self> {
         let fits = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
         let starts = name.chars().next().is_some_and(char::is_alphanumeric);
         if fits && starts && name.chars().count() <= NAME_CHARS_MAX {
@@ -57,6 +64,12 @@ impl EnvironmentName {
         Err(Error::invalid(format!("`{name}` cannot be the name of an environment")).with_hint(format!(
             "use 1 to {NAME_CHARS_MAX} letters, digits, `-`, `_` or `.`, beginning with a letter or digit"
         )))
+    }
+
+    /// The one that holds Station's own agents. Nobody can type its name, and no list shows it.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self(BUILT_IN.to_owned())
     }
 
     /// The name as written.

@@ -41,7 +41,7 @@ mod tool_names;
 pub mod verify;
 
 pub use agent::{Agent, AgentName, Origin};
-pub use caller::{Caller, Right};
+pub use caller::{Caller, Right, RunToken};
 pub use chat::{Answer, Image, Message, ModelRef, Part, Stop, Thinking, Thought, ToolCall, ToolSpec, Usage};
 pub use concurrency::{Concurrency, ModelMax};
 pub use environment::{Environment, EnvironmentName};

@@ -131,7 +131,24 @@ pub enum Definition {
     },
 }
 
+/// What starts Station's own server: `stn stdio`, by whatever path `stn` was named.
+#[must_use]
+pub(crate) fn starts_station(command: &str) -> bool {
+    matches!(command.rsplit(['/', '\\']).next(), Some("stn" | "stn.exe"))
+}
+
 impl Definition {
+    /// Whether this is the Station that starts it: `stn stdio` and nothing else, so no other home, and no gateway.
+    #[must_use]
+    pub fn is_station(&self) -> bool {
+        match self {
+            Self::Stdio { command, args, env, .. } => {
+                starts_station(command) && *args == ["stdio"] && env.is_empty()
+            }
+            Self::Http { .. } => false,
+        }
+    }
+
     /// How this server is reached.
     #[must_use]
     pub fn transport(&self) -> Transport {

@@ -7,6 +7,7 @@
 //! pool's `send_call`.
 
 use crate::Station;
+use crate::own_server;
 use crate::pool::{CallTurn, Outgoing, Reach, Standing};
 use crate::reading::{Reading, is_for_a_person};
 use crate::rights::{self, Allowed};
@@ -16,7 +17,7 @@ use station_core::approval::{self, Approved, Basis};
 use station_core::grant::Denied;
 use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
 use station_core::verify::Look;
-use station_core::{AgentId, EffectId, Error, Result, RunId, ServerId, Tool};
+use station_core::{AgentId, EffectId, Error, Micros, Result, RunId, ServerId, Tool};
 use station_mcp::CallEnd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,6 +27,10 @@ use std::time::Instant;
 pub(crate) struct On {
     pub(crate) run: RunId,
     pub(crate) agent: AgentId,
+    /// How many runs are above it.
+    pub(crate) depth: u32,
+    /// The end of its time.
+    pub(crate) deadline: Option<Micros>,
     /// Values that came with the run.
     pub(crate) brought: Brought,
 }
@@ -122,11 +127,20 @@ async fn judge(station: &Station, on: &On, wish: Wish<'_>) -> Result<Admission> 
         Ok(reach) => reach,
         Err(sentence) => return Ok(Admission::Refused(sentence)),
     };
-    let approved = match &now.verdict.approval {
+    let mut reach = reach.clone();
+    let mut rule = now.verdict.approval.clone();
+    if reach.definition.is_station() {
+        let otherwise = station.now().plus_ms(crate::lease::millis(station.config().run_timeout));
+        reach.token = Some(own_server::token(on, &reading, server, otherwise));
+        if own_server::grants_more(&reading, &now.tool, &wish.arguments) {
+            rule = rule.or_else(|| Some(own_server::rule()));
+        }
+    }
+    let approved = match rule {
         None => None,
         Some(rule) => {
             let definition = approval::definition(&now.tool, &reach.definition);
-            let basis = Basis::new(&wish.arguments, definition, rule.clone());
+            let basis = Basis::new(&wish.arguments, definition, rule);
             match yes(station, on, now, wish.given, &basis).await? {
                 Some(approved) => Some(approved),
                 None => return Ok(Admission::Asks(basis)),
@@ -136,7 +150,7 @@ async fn judge(station: &Station, on: &On, wish: Wish<'_>) -> Result<Admission> 
     let look = now.look.as_ref().and_then(|look| look.as_ref().ok());
     let look = look.map(|rule| rule.look(wish.id, &wish.arguments));
     let terms = Terms { repeatable, approved, look, transport: reach.definition.transport() };
-    Ok(permit(on, reach, tool, wish.arguments, terms))
+    Ok(permit(on, &reach, tool, wish.arguments, terms))
 }
 
 /// Asks whether a look for a call of `granted` may be sent now.

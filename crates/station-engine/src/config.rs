@@ -31,6 +31,8 @@ pub struct Config {
     pub shim: station_mcp::Shim,
     /// What is Station's own, and out of reach of the servers that it starts.
     pub private: Private,
+    /// How Station's own MCP server is started for a run; `None`: as any other program.
+    pub own_server: Option<OwnServer>,
     /// The clock.
     pub clock: Clock,
     /// Time a whole run may take.
@@ -111,6 +113,7 @@ impl Config {
             child_env: Vec::new(),
             shim,
             private: Private::default(),
+            own_server: None,
             clock: Clock::System,
             run_timeout: Self::RUN_TIMEOUT,
             call_timeout: Self::CALL_TIMEOUT,
@@ -131,6 +134,17 @@ impl Config {
             worker: String::new(),
         }
     }
+}
+
+/// How Station's own server is started: never by a path that a file names, because it is handed the key.
+#[derive(Clone, Debug)]
+pub struct OwnServer {
+    /// The program.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// What its door needs to open the same store: a JSON value that the engine hands on as it is.
+    pub settings: Secret,
 }
 
 /// Which names of the process environment a template may ask for.

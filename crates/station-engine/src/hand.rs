@@ -163,6 +163,7 @@ impl Station {
             variables: self.store().run_variables(id).await?,
             carried: self.store().carried_variables(id).await?,
             driver,
+            effect: None,
         };
         self.start_run(by, &AgentRef::Id(run.agent), new).await
     }

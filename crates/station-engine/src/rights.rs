@@ -293,6 +293,7 @@ fn reach(server: &Server, definition: station_core::Definition, settings: Server
         settings,
         era: server.era,
         problem: server.problem.clone(),
+        token: None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::local::Ask;
 use crate::prepare::{RunRequest, first_model};
 use crate::signals::Signals;
 use crate::worker::{Held, Worked};
-use crate::{Station, carry, spend, worker};
+use crate::{Clock, Station, carry, own_server, spend, worker};
 use station_core::budget::{Account, Amounts, Caps};
 use station_core::file::variables::{NAME_HINT, can_be_given};
 use station_core::run::{Entry, Status};
@@ -45,6 +45,8 @@ pub struct NewRun {
     pub priority: i64,
     /// Who is to drive it.
     pub driver: Driver,
+    /// The call by which another run starts it, where one does: it is started once for that.
+    pub effect: Option<EffectId>,
 }
 
 /// Who drives a run that is started.
@@ -116,6 +118,13 @@ impl Station {
             caps: new.limits,
             ..RunRequest::default()
         };
+        let (parent, request) = match &by.acting {
+            None => (None, request),
+            Some(token) => (
+                Some((token.run, new.effect.unwrap_or_else(Clock::effect_id))),
+                own_server::below(self, token, request).await?,
+            ),
+        };
         let carried = match new.driver {
             Driver::Caller => new.carried,
             Driver::Worker => {
@@ -133,8 +142,8 @@ impl Station {
             model: first_model(self, &agent, request.model.as_deref()).await,
             variables: new.variables,
             carried,
-            parent: None,
-            depth: 0,
+            parent,
+            depth: by.acting.as_ref().map_or(0, |token| token.depth + 1),
             priority: new.priority,
         };
         let queue_max = match new.driver {

@@ -16,3 +16,4 @@ pub mod shim;
 
 pub use client::{Bearer, CallEnd, ConnectError, Connection, Launch, Shim, connect};
 pub use process::{Process, is_kept, servers};
+pub use shim::HANDED_FD;

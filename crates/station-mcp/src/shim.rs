@@ -35,6 +35,10 @@ pub const ARGUMENT: &str = "__shim";
 /// Where the shim finds the read end of its pipe to Station.
 pub(crate) const CONTROL_FD: i32 = 3;
 
+/// Where Station's own server finds what it was handed ([`crate::Launch::handed`]). The shim leaves it alone: its child
+/// inherits it.
+pub const HANDED_FD: i32 = 4;
+
 /// What the shim's own lines on stderr begin with, so that the client can tell them from the server's.
 pub(crate) const VOICE: &str = "station: ";
 

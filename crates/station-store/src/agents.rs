@@ -16,7 +16,7 @@ pub struct SubAgent {
 }
 
 impl Store {
-    /// Agents that were not removed, of one environment or of all, by environment and name.
+    /// Agents that were not removed, of one environment or of all but the built-in one, by environment and name.
     ///
     /// # Errors
     /// Where the database fails.
@@ -26,7 +26,7 @@ impl Store {
                 a.enabled, a.created_at, a.updated_at
             from agents a cross join environments e
             where e.id = a.environment_id and a.removed_at is null and e.removed_at is null
-                and (cast($1 as bigint) is null or a.environment_id = $1)
+                and case when cast($1 as bigint) is null then e.name not like '@%' else a.environment_id = $1 end
             order by e.name, a.name limit $2";
         let rows = self.read().await?.rows(SQL, vec![env.map(|env| env.0).into(), ROWS_MAX.into()]).await?;
         rows.into_iter().map(read_agent).collect()
@@ -45,7 +45,7 @@ impl Store {
         row.map(read_agent).transpose()
     }
 
-    /// Agents of this name, of one environment or of all, by environment: a name is unique in each.
+    /// Agents of this name, of one environment or of all but the built-in one, by environment: a name is unique in each.
     ///
     /// # Errors
     /// Where the database fails.
@@ -54,7 +54,7 @@ impl Store {
                 a.enabled, a.created_at, a.updated_at
             from agents a join environments e on e.id = a.environment_id
             where a.removed_at is null and e.removed_at is null and a.name = $1
-                and (cast($2 as bigint) is null or a.environment_id = $2)
+                and case when cast($2 as bigint) is null then e.name not like '@%' else a.environment_id = $2 end
             order by e.name limit $3";
         let values = vec![name.into(), env.map(|env| env.0).into(), ROWS_MAX.into()];
         let rows = self.read().await?.rows(SQL, values).await?;

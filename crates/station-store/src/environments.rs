@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Store {
-    /// Every environment that was not removed, by name.
+    /// Every environment that was not removed, by name; the built-in one is in no list.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn environments(&self) -> Result<Vec<Environment>> {
         const SQL: &str = "select id, name, description, origin, created_at from environments
-            where removed_at is null order by name limit $1";
+            where removed_at is null and name not like '@%' order by name limit $1";
         let rows = self.read().await?.rows(SQL, vec![ROWS_MAX.into()]).await?;
         rows.into_iter().map(read_environment).collect()
     }
@@ -26,7 +26,7 @@ impl Store {
     /// Where the database fails.
     pub async fn environments_with_agents(&self) -> Result<Vec<Environment>> {
         const SQL: &str = "select id, name, description, origin, created_at from environments
-            where removed_at is null
+            where removed_at is null and name not like '@%'
                 and id in (select environment_id from agents where removed_at is null)
             order by name limit $1";
         let rows = self.read().await?.rows(SQL, vec![ROWS_MAX.into()]).await?;

@@ -36,7 +36,7 @@ pub struct Offered {
 }
 
 impl Store {
-    /// Servers that were not removed, of one environment or of all, in file order.
+    /// Servers that were not removed, of one environment or of all but the built-in one, in file order.
     ///
     /// # Errors
     /// Where the database fails.
@@ -47,7 +47,7 @@ impl Store {
             from mcp_servers s join mcp_configs c on c.id = s.config_id
             join environments e on e.id = s.environment_id
             where s.removed_at is null and e.removed_at is null
-                and (cast($1 as bigint) is null or s.environment_id = $1)
+                and case when cast($1 as bigint) is null then e.name not like '@%' else s.environment_id = $1 end
             order by e.name, c.name, s.position, s.name limit $2";
         let rows = self.read().await?.rows(SQL, vec![env.map(|env| env.0).into(), ROWS_MAX.into()]).await?;
         rows.into_iter().map(read_server).collect()

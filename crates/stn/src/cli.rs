@@ -145,7 +145,10 @@ impl Command {
         }
         let faults =
             if matches!(self, Self::Serve(_) | Self::Stdio(_)) { Faults::Logged } else { Faults::Untold };
-        let session = Session::new(out, config, faults)?;
+        let session = match &self {
+            Self::Stdio(args) if args.handed => Session::handed(out)?,
+            _ => Session::new(out, config, faults)?,
+        };
         match self {
             Self::Config(command) => command.run(&session),
             Self::Settings(command) => command.run(&session),

@@ -6,7 +6,9 @@ use crate::out::{Out, Tone};
 use crate::{out, problems};
 use station_core::file::Severity;
 use station_core::{Caller, Error};
-use station_engine::{Config, Key, Location, Passthrough, Station, SyncOptions, set_aside_go_database};
+use station_engine::{
+    Clock, Config, Key, Location, Passthrough, Station, SyncOptions, set_aside_go_database,
+};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,8 @@ pub(crate) struct Session<'a> {
     pub(crate) out: &'a Out,
     pub(crate) settings: Settings,
     pub(crate) by: Caller,
+    /// Names of the environment that server files may ask for.
+    pub(crate) passthrough: Passthrough,
 }
 
 /// Where faults are seen that end no command, while no level is set for the log.
@@ -43,7 +47,26 @@ impl<'a> Session<'a> {
     pub(crate) fn new(out: &'a Out, config: Option<&Path>, faults: Faults) -> Result<Self> {
         let settings = Settings::load(config, Environment::read())?;
         log(&settings, faults);
-        Ok(Self { out, settings, by: Caller::local().named(os_user()) })
+        let by = Caller::local().named(os_user());
+        Ok(Self { out, settings, by, passthrough: Passthrough::All })
+    }
+
+    /// A session for a run, or for whoever asks what Station offers: by what the Station that started us handed over.
+    ///
+    /// # Errors
+    /// Where nothing was handed over, and where the run's time is over.
+    pub(crate) fn handed(out: &'a Out) -> Result<Self> {
+        let (settings, handed, passthrough) = Settings::handed()?;
+        log(&settings, Faults::Logged);
+        let by = Caller::local().named(os_user());
+        let by = match handed.token {
+            None => by.without_rights(),
+            Some(token) => {
+                token.check(Clock::System.now())?;
+                by.acting(token)
+            }
+        };
+        Ok(Self { out, settings, by, passthrough })
     }
 
     /// Does `work` with an open Station, and closes it however that ends.
@@ -51,7 +74,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Each way in which a store cannot be opened has its own sentence; those of `work`.
     pub(crate) async fn with<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
-        let station = self.open(Fresh::Apply, Passthrough::All).await?;
+        let station = self.open(Fresh::Apply, self.passthrough.clone()).await?;
         // Boxed, here and below: what a command awaits, one in the other, is too deep for the compiler otherwise.
         close(station.clone(), Box::pin(work(&station)).await).await
     }
@@ -71,7 +94,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Session::with`].
     pub(crate) async fn with_bare<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
-        let station = self.open(Fresh::Leave, Passthrough::All).await?;
+        let station = self.open(Fresh::Leave, self.passthrough.clone()).await?;
         close(station.clone(), Box::pin(work(&station)).await).await
     }
 
@@ -101,7 +124,7 @@ impl<'a> Session<'a> {
     pub(crate) fn stand_in(&self) -> Result<(StandIn, Config)> {
         let folder = StandIn::new()?;
         let location = Location::Sqlite(folder.0.join("station.db"));
-        Ok((folder, self.settings.engine(location, Key::generate()?)))
+        Ok((folder, self.settings.engine(location, Key::generate()?, self.passthrough.clone())))
     }
 
     async fn open(&self, fresh: Fresh, passthrough: Passthrough) -> Result<Station> {
@@ -120,7 +143,7 @@ impl<'a> Session<'a> {
                 .warning("the database was an empty file although there is a key: a new one is made in it");
             self.out.hint("if it held runs, stop here and bring back a backup of it");
         }
-        let config = Config { passthrough, ..self.settings.engine(location, key) };
+        let config = self.settings.engine(location, key, passthrough);
         let station = Station::open(config).await?;
         if let Some(hint) = place.hint().filter(|_| is_new) {
             self.out.hint(&hint);

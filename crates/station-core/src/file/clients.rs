@@ -5,6 +5,7 @@
 //! map, its key for a URL, its form of a placeholder.
 
 use crate::plain::is_of_a_secret;
+use crate::server::starts_station;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -82,8 +83,7 @@ impl ClientServer {
 fn is_station(entry: &Map<String, Value>) -> bool {
     let command = entry.get("command").and_then(Value::as_str).unwrap_or_default();
     let args = entry.get("args").and_then(Value::as_array);
-    command.rsplit(['/', '\\']).next().is_some_and(|name| matches!(name, "stn" | "stn.exe"))
-        && args.is_some_and(|args| args.iter().any(|arg| arg == "stdio"))
+    starts_station(command) && args.is_some_and(|args| args.iter().any(|arg| arg == "stdio"))
 }
 
 /// `value` with a client's placeholders (`${NAME}`, `${env:NAME}`, `${input:name}`) as ours.

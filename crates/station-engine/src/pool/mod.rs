@@ -13,7 +13,7 @@ mod slot;
 mod tests;
 mod turn;
 
-use crate::Config;
+use crate::{Config, OwnServer};
 use hmac::{KeyInit as _, Mac as _};
 use open::said;
 use place::Bound;
@@ -21,8 +21,8 @@ use slot::{Opened, Slot};
 use station_core::discovery::Discovery;
 use station_core::sandbox::{Private, Sandbox};
 use station_core::{
-    Definition, EffectId, EnvironmentId, Era, Error, Isolation, Result, RunId, ServerId, ServerSettings,
-    Transport,
+    Definition, EffectId, EnvironmentId, Era, Error, Isolation, Result, RunId, RunToken, ServerId,
+    ServerSettings, Transport,
 };
 use station_mcp::{CallEnd, Shim};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -62,6 +62,8 @@ pub(crate) struct Reach {
     pub(crate) era: Option<Era>,
     /// What is known of why it could not be reached last.
     pub(crate) problem: Option<String>,
+    /// What the run may do that it is reached for, where it is Station itself.
+    pub(crate) token: Option<RunToken>,
 }
 
 /// What the last try to use a server showed.
@@ -98,6 +100,7 @@ struct Shared {
     /// Told whenever a slot is let go of.
     released: Notify,
     launch: LaunchBase,
+    own_server: Option<OwnServer>,
     call_timeout: Duration,
     output_bytes_max: u64,
     idle_close: Duration,
@@ -176,6 +179,7 @@ impl Pool {
                 private: config.private.clone(),
                 connect_timeout: config.connect_timeout,
             },
+            own_server: config.own_server.clone(),
             call_timeout: config.call_timeout,
             output_bytes_max: config.output_bytes_max,
             idle_close: config.idle_close,
@@ -341,7 +345,8 @@ impl Pool {
             server: reach.server,
             configuration: self.configuration(&reach.definition, &reach.settings.sandbox),
             transport: reach.definition.transport(),
-            run: run.filter(|_| reach.settings.isolation == Isolation::Run),
+            // Station itself acts for one run alone.
+            run: run.filter(|_| reach.settings.isolation == Isolation::Run || reach.definition.is_station()),
         }
     }
 

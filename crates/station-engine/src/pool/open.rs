@@ -115,16 +115,21 @@ impl Pool {
 
     fn launch(&self, slot: &Slot, reach: &Reach) -> Launch {
         let base = &self.shared.launch;
+        let own = self.shared.own_server.as_ref().filter(|_| reach.definition.is_station());
         Launch {
             server: reach.name.clone(),
-            definition: reach.definition.clone(),
+            definition: own.map_or_else(|| reach.definition.clone(), |own| own.definition(&reach.definition)),
+            handed: own.map(|own| own.handed(reach.token.clone())),
             shim: base.shim.clone(),
             inherited: base.inherited.clone(),
             child_env: base.child_env.clone(),
             folder: base.folder.clone(),
-            confine: Confine::Kept {
-                sandbox: reach.settings.sandbox.clone(),
-                private: Box::new(base.private.clone()),
+            confine: match own {
+                Some(_) => Confine::Station,
+                None => Confine::Kept {
+                    sandbox: reach.settings.sandbox.clone(),
+                    private: Box::new(base.private.clone()),
+                },
             },
             era: reach.era,
             connect_timeout: self.connect_timeout(reach),

@@ -41,6 +41,7 @@ fn reach(folder: &Path) -> Reach {
         settings: ServerSettings::default(),
         era: None,
         problem: None,
+        token: None,
     }
 }
 

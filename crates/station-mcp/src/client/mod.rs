@@ -25,13 +25,14 @@ use crate::sandbox::Confine;
 
 pub use bearer::Bearer;
 pub use call::CallEnd;
+pub(crate) use traffic::EFFECT_KEY;
 
 use handler::Handler;
 use rmcp::RoleClient;
 use rmcp::service::{Peer, RunningService};
 use serde_json::Value;
 use station_core::answers::Answers;
-use station_core::{Definition, Era, Redaction, Transport, mirror};
+use station_core::{Definition, Era, Redaction, Secret, Transport, mirror};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -68,6 +69,9 @@ pub struct Launch {
     pub confine: Confine,
     /// The era it spoke last, so that a silent server does not cost a probe each time.
     pub era: Option<Era>,
+    /// What it reads from descriptor [`HANDED_FD`](crate::HANDED_FD), to its end: for Station's own server. Whoever is handed
+    /// something is trusted with it.
+    pub handed: Option<Secret>,
     /// How long starting and greeting may take together.
     pub connect_timeout: Duration,
     /// Bytes of a result that are kept.

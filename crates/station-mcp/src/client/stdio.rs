@@ -8,9 +8,9 @@ use super::stderr::Stderr;
 use super::{ConnectError, Launch};
 use crate::{Process, sandbox, shim};
 use command_fds::{CommandFdExt as _, FdMapping};
-use station_core::Definition;
+use station_core::{Definition, Secret};
 use std::collections::BTreeMap;
-use std::io::PipeWriter;
+use std::io::{PipeWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -95,8 +95,13 @@ pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    shim.fd_mappings(vec![FdMapping { parent_fd: read.into(), child_fd: shim::CONTROL_FD }])
-        .expect("one mapping cannot collide with another");
+    let mut mappings = vec![FdMapping { parent_fd: read.into(), child_fd: shim::CONTROL_FD }];
+    if let Some(text) = launch.handed.clone() {
+        let (read, write) = std::io::pipe().map_err(|error| refused("no pipe could be made", &error))?;
+        mappings.push(FdMapping { parent_fd: read.into(), child_fd: shim::HANDED_FD });
+        hand(write, text);
+    }
+    shim.fd_mappings(mappings).expect("no mapping collides with another");
     let mut child = tokio::process::Command::from(shim)
         .spawn()
         .map_err(|error| refused("Station's own program could not be started for it", &error))?;
@@ -112,6 +117,16 @@ pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
     let control = Mutex::new(Some(control));
     let child = Child { process, control, stderr, ended, _attendant: AbortOnDropHandle::new(attendant) };
     Ok((child, streams))
+}
+
+/// Writes `text` beside whatever else happens: it may be longer than the pipe holds, and the child may end unread.
+fn hand(mut pipe: PipeWriter, text: Secret) {
+    // tracked: ends when the text is written, or when nobody is left to read it.
+    drop(tokio::task::spawn_blocking(move || {
+        if let Err(error) = pipe.write_all(text.expose().as_bytes()) {
+            tracing::warn!(%error, "a server of ours did not read what it was handed");
+        }
+    }));
 }
 
 /// Reads stderr to its end and reaps the shim.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The key under which an effect's id travels with its call.
-pub(super) const EFFECT_KEY: &str = "station/effect-id";
+pub(crate) const EFFECT_KEY: &str = "station/effect-id";
 
 /// Questions of a server that are answered at a time. All are answered with a no, and one that asks more than this at once
 /// would have us work for it.

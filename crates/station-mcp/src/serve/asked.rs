@@ -2,8 +2,9 @@
 
 use super::answer::TASKS;
 use super::frame;
+use crate::client::EFFECT_KEY;
 use serde_json::{Map, Value, json};
-use station_core::{Caller, Era};
+use station_core::{Caller, EffectId, Era};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,8 @@ pub struct Asked {
     pub capabilities: Value,
     /// What its client brings to a question that was put to it before.
     pub input: Input,
+    /// The effect that it is sent for, where a run of Station sends it.
+    pub effect: Option<EffectId>,
     /// Cancelled when nobody waits for the answer any more.
     pub gone: CancellationToken,
     pub(crate) progress: Option<Progress>,
@@ -50,7 +53,9 @@ impl Asked {
         outlet: &mpsc::Sender<Value>,
         gone: CancellationToken,
     ) -> Self {
-        let token = params.get("_meta").and_then(|meta| meta.get("progressToken"));
+        let meta = |key: &str| params.get("_meta").and_then(|meta| meta.get(key));
+        let token = meta("progressToken");
+        let effect = meta(EFFECT_KEY).and_then(Value::as_str).and_then(|id| id.parse().ok());
         let token = token.filter(|token| token.is_string() || token.is_i64() || token.is_u64());
         let object = |key: &str| params.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
         let input = Input {
@@ -62,7 +67,7 @@ impl Asked {
             steps: AtomicU64::new(0),
             outlet: outlet.clone(),
         });
-        Self { by, era, capabilities: capabilities.clone(), input, gone, progress }
+        Self { by, era, capabilities: capabilities.clone(), input, effect, gone, progress }
     }
 
     /// A look of our own on behalf of `by`, to which nobody waits for an answer.
@@ -73,6 +78,7 @@ impl Asked {
             era: Era::Legacy,
             capabilities: Value::Null,
             input: Input::default(),
+            effect: None,
             gone: CancellationToken::new(),
             progress: None,
         }

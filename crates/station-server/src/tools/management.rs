@@ -105,6 +105,9 @@ impl Host for Management {
             let Some(row) = rows().find(|row| row.name == name) else {
                 return Err(no_tool(name, rows().map(|row| row.name)));
             };
+            if let Err(error) = asked.by.may_call(name, self.desk.station.config().clock.now()) {
+                return Ok(Outcome::Complete(refused(name, &error)));
+            }
             let request = questions::request(name, &arguments);
             let resumed = match &asked.input.state {
                 Some(state) => Some(

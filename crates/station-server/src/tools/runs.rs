@@ -124,7 +124,7 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
         return attend(desk, asked, &arguments, Driven { run, driven, stop, watch }, detail).await;
     }
     let agent = agents::named(desk, asked, &arguments).await?;
-    let mut new = new_run(&arguments)?;
+    let mut new = NewRun { effect: asked.effect, ..new_run(&arguments)? };
     let agent = ready(desk, asked, &agent, &new.variables).await?;
     if arguments.truth("async") == Some(true) {
         if arguments.truth("store_run") == Some(false) {

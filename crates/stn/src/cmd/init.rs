@@ -50,7 +50,12 @@ impl Args {
         make_folder(&settings.folder)?;
         let mut made: Vec<String> = self.configure(settings)?.into_iter().collect();
         // With what was just written.
-        let session = Session { out: session.out, settings: reread(settings)?, by: session.by.clone() };
+        let session = Session {
+            out: session.out,
+            settings: reread(settings)?,
+            by: session.by.clone(),
+            passthrough: session.passthrough.clone(),
+        };
         made.extend(set_up(&session).await?);
         tell(&session, &made)
     }

@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// Serve the tools of this environment's servers instead of Station's own, as one server
     #[arg(long, value_name = "ENV", value_parser = environment_ref)]
     env: Option<EnvironmentRef>,
+    /// Take what the Station that starts this hands over
+    #[arg(long, hide = true, conflicts_with = "env")]
+    pub(crate) handed: bool,
 }
 
 impl Args {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Our own program, also when its file was replaced by an update.
-const OURSELVES: &str = "/proc/self/exe";
+pub(super) const OURSELVES: &str = "/proc/self/exe";
 
 /// Where the place of the database was named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,8 @@ impl Settings {
     }
 
     /// Everything the engine needs to know, for the store at `location`.
-    pub(crate) fn engine(&self, location: Location, key: Key) -> Config {
+    pub(crate) fn engine(&self, location: Location, key: Key, passthrough: Passthrough) -> Config {
+        let own_server = Some(self.own_server(&location, &key, &passthrough));
         let config = &self.config;
         let ms = |written: Option<u64>, default: Duration| written.map_or(default, Duration::from_millis);
         Config {
@@ -139,12 +140,13 @@ impl Settings {
             key,
             models: self.models(),
             process: self.environment.all(),
-            passthrough: Passthrough::All,
+            passthrough,
             child_env: config.child_env.clone(),
             shim: station_mcp::Shim {
                 program: OURSELVES.into(),
                 args: vec![station_mcp::shim::ARGUMENT.to_owned()],
             },
+            own_server,
             clock: Clock::System,
             run_timeout: ms(config.execution.timeout_ms, Config::RUN_TIMEOUT),
             call_timeout: Config::CALL_TIMEOUT,

@@ -23,6 +23,11 @@ impl Environment {
         )
     }
 
+    /// That of another process.
+    pub(super) fn from(variables: BTreeMap<String, String>) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name, Secret::new(value))).collect())
+    }
+
     /// The value of `name`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.expose().trim()).filter(|value| !value.is_empty())

@@ -5,6 +5,7 @@
 
 mod engine;
 mod environment;
+mod handed;
 mod load;
 mod models;
 mod ports;

@@ -8,14 +8,15 @@ use crate::session::{Session, StandIn, install_tls, is_ours};
 use station_core::file::{Problem, Severity};
 use station_core::sync::{Change, Plan};
 use station_core::{Caller, EnvironmentName, Error, Result, plural};
-use station_engine::{Location, Station, SyncOptions};
+use station_engine::{Location, Passthrough, Station, SyncOptions};
 use std::time::Duration;
 
 /// Longest time for the database: one that does not answer is no database.
 const OPEN_MAX: Duration = Duration::from_secs(15);
 
 pub(super) async fn checks(out: &Out, settings: &Settings) -> Vec<Check> {
-    let session = Session { out, settings: settings.clone(), by: Caller::local() };
+    let session =
+        Session { out, settings: settings.clone(), by: Caller::local(), passthrough: Passthrough::All };
     let (store, mut checks) = open(&session).await;
     let real = store.is_some();
     let (station, _folder) = match store {
@@ -79,7 +80,11 @@ async fn open(session: &Session<'_>) -> (Option<Station>, Vec<Check>) {
         return (None, vec![Check::bad(NAME, sentence, "see the key above")]);
     };
     install_tls();
-    let opened = tokio::time::timeout(OPEN_MAX, Station::open(session.settings.engine(location, key))).await;
+    let opened = tokio::time::timeout(
+        OPEN_MAX,
+        Station::open(session.settings.engine(location, key, session.passthrough.clone())),
+    )
+    .await;
     match opened {
         Ok(Ok(station)) => (Some(station), vec![Check::ok(NAME, shown)]),
         Ok(Err(error)) => (
