@@ -82,6 +82,7 @@ impl Home {
     #[must_use]
     pub fn launch(&self) -> station_mcp::Launch {
         station_mcp::Launch {
+            handed: None,
             server: "fake".to_owned(),
             definition: station_core::Definition::Stdio {
                 command: programs::fake_server().display().to_string(),

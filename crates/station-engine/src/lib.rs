@@ -7,6 +7,7 @@
 
 mod agents;
 mod approvals;
+mod architect;
 mod at_once;
 mod begin;
 mod budgets;
@@ -67,9 +68,10 @@ mod write_file;
 
 pub use agents::{
     AgentDeletion, AgentDetails, AgentImport, AgentRef, AgentSuggestion, AgentUpdate, AgentWish, Exported,
-    Imported, Missing, NewAgent, OnConflict, ReasonedTool,
+    Imported, Missing, NewAgent, OnConflict, Planner, ReasonedTool,
 };
 pub use approvals::{Settled, Which, Yes};
+pub use architect::{AgentPlan, PlannedTool, Planning};
 pub use budgets::{Budget, BudgetRef, RunBudget};
 pub use bus::{Live, Seen, Watch};
 pub use call::Consent;

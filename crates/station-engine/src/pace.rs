@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A shorter wait than this is over before anybody could look.
-const SHOWN_FROM: Duration = Duration::from_millis(500);
+pub(crate) const SHOWN_FROM: Duration = Duration::from_millis(500);
 
 /// A longer wait than this gives the slot to others: parking and coming back cost two commits and a claim.
 const PARKED_FROM: Duration = Duration::from_secs(3);
@@ -156,8 +156,7 @@ impl Drive<'_> {
         }
         tokio::select! {
             biased;
-            () = signals.cancelled() => Ok(Paced::Stopped),
-            () = signals.draining() => Ok(Paced::Stopped),
+            () = signals.stopped() => Ok(Paced::Stopped),
             () = tokio::time::sleep(left.min(wait)) => {
                 Ok(if left > wait { Paced::Go } else { Paced::Stopped })
             }

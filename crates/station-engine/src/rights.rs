@@ -14,6 +14,7 @@ use station_core::lock::Policy;
 use station_core::tool::definition_hash;
 use station_core::verify::VerifyRule;
 use station_core::{Agent, EnvironmentId, Error, Result, Server, ServerId, ServerSettings, Tool};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An agent's tools as they are now.
@@ -70,6 +71,7 @@ impl Rights {
                 known.insert(server.id, Known::read(station, &server, values).await?);
             }
         }
+        let mut offered: BTreeMap<ServerId, Vec<Tool>> = BTreeMap::new();
         let (mut tools, mut unpinned) = (Vec::new(), Vec::new());
         for (written, tool) in granted {
             let Some(Known { settings, .. }) = known.get(&tool.server) else { continue };
@@ -80,8 +82,11 @@ impl Rights {
             }
             let look = match verdict.verify.clone() {
                 Some(rule) => {
-                    let siblings = store.tools_of(tool.server).await?;
-                    Some(looker(&siblings, &tool, &rule, of_agent).map(|()| rule))
+                    let siblings = match offered.entry(tool.server) {
+                        Entry::Occupied(known) => known.into_mut(),
+                        Entry::Vacant(unknown) => unknown.insert(store.tools_of(tool.server).await?),
+                    };
+                    Some(looker(siblings, &tool, &rule, of_agent).map(|()| rule))
                 }
                 None => None,
             };

@@ -135,6 +135,10 @@ impl Station {
             let values = Values::read(self, details.environment.id, BTreeMap::new()).await?;
             let Some(entry) = entry_of(&config, &details.server.name, &values) else { continue };
             let sandbox = entry.settings.sandbox;
+            if self.config().own_server.is_some() && is_station(&config, &details.server.name) {
+                found.insert(details.server.id, (sandbox, Confinement::Station));
+                continue;
+            }
             // What refuses to start is kept from everything; the server's problem says why.
             if let Ok(kept) = confinement(&sandbox, station_mcp::sandbox::kernel()) {
                 found.insert(details.server.id, (sandbox, kept));
@@ -260,6 +264,12 @@ impl Station {
 }
 
 /// What the file at hand says of one of its servers, with the values that are known.
+/// Whether a server is the Station that starts it; such an entry has no variables.
+fn is_station(config: &ConfigSource, server: &str) -> bool {
+    let resolved = servers::resolve(config.source.expose(), &config.path, server, &|_| None);
+    resolved.is_ok_and(|(definition, _)| definition.is_station())
+}
+
 fn entry_of(config: &ConfigSource, server: &str, values: &Values) -> Option<servers::Entry> {
     let shown = |name: &str| values.get(name).map(|value| value.expose().to_owned());
     let (file, _) = servers::read(config.source.expose(), &config.path, &shown);

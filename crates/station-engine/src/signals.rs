@@ -94,6 +94,14 @@ impl Signals {
         self.drain.cancelled().await;
     }
 
+    /// Waits until the run, or this process, is to end.
+    pub(crate) async fn stopped(&self) {
+        tokio::select! {
+            () = self.cancelled() => {}
+            () = self.draining() => {}
+        }
+    }
+
     /// How long calls that are out are waited for then. Requests to a model are dropped at once: they are asked again.
     pub(crate) fn drain_for(&self) -> Duration {
         self.drain_for

@@ -8,13 +8,10 @@
 use crate::call::Permit;
 use crate::drive::Drive;
 use crate::journal::Standing;
+use crate::pace::SHOWN_FROM;
 use crate::pool::{CallTurn, Turn};
 use station_core::Result;
 use station_core::run::{WaitKind, WaitsOn};
-use std::time::Duration;
-
-/// A shorter wait than this is over before anybody could look.
-const SHOWN_FROM: Duration = Duration::from_millis(500);
 
 /// What a driver knows of the turns of its calls.
 #[derive(Default)]
@@ -62,12 +59,7 @@ impl Drive<'_> {
         let Some(permit) = self.turns.lacking.take() else { return Ok(()) };
         let (reach, run) = permit.place();
         let signals = self.signals;
-        let stopped = async {
-            tokio::select! {
-                () = signals.cancelled() => {}
-                () = signals.draining() => {}
-            }
-        };
+        let stopped = signals.stopped();
         let (turn, left) = (self.station.pool().turn(reach, run), self.time_left());
         let over = tokio::time::sleep(left);
         tokio::pin!(turn, stopped, over);

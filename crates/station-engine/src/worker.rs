@@ -127,8 +127,7 @@ pub(crate) fn work_off<'a>(
 /// Waits until there may be room, or the run or this process is to end; it is looked again in any case.
 async fn woken(signals: &Signals, wakes: &mut Wakes) {
     tokio::select! {
-        () = signals.cancelled() => {}
-        () = signals.draining() => {}
+        () = signals.stopped() => {}
         _ = tokio::time::timeout(LOOK_EVERY, wakes.next()) => {}
     }
 }

@@ -73,7 +73,7 @@ const NAMED_MAX: usize = 3;
 
 /// Whether a person asked to stop while it ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stopped {
+pub(crate) enum Stopped {
     No,
     Yes,
 }
@@ -129,7 +129,7 @@ fn going_on(id: RunId) -> String {
 }
 
 /// What was told of a run that goes on: its turns and what was out are known.
-async fn told(
+pub(crate) async fn told(
     session: &Session<'_>,
     station: &Station,
     id: RunId,
@@ -150,7 +150,7 @@ async fn told(
 }
 
 /// Does `work`; the first Ctrl-C cancels `stop`, the second ends at once.
-async fn heeding_signals<T>(
+pub(crate) async fn heeding_signals<T>(
     session: &Session<'_>,
     stop: &CancellationToken,
     work: impl Future<Output = T>,

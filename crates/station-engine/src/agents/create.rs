@@ -3,6 +3,7 @@
 use super::{AgentDetails, AgentRef};
 use crate::Station;
 use crate::change::Thing;
+use serde_json::Value;
 use station_core::file::edit;
 use station_core::rank::{Document, rank};
 use station_core::{AgentName, Caller, EnvironmentName, Error, Result, Tool, ToolName, ToolNames, grant};
@@ -37,6 +38,10 @@ pub struct NewAgent {
     pub agents: Vec<String>,
     /// When it is to run, as cron; kept in its file.
     pub schedule: Option<String>,
+    /// JSON Schema of its input.
+    pub input_schema: Option<Value>,
+    /// JSON Schema of its answer.
+    pub output_schema: Option<Value>,
 }
 
 /// A tool of a new agent, with the reason for it.
@@ -175,15 +180,14 @@ fn source(new: &NewAgent, reasons: &[ReasonedTool]) -> String {
         &new.agents,
         &prompt,
     );
-    match &new.schedule {
-        None => text,
-        // The front matter's strings are quoted, so the first such line is the one that closes it.
-        Some(cron) => text.replacen(
-            "\n---\n",
-            &format!("\nschedule:\n  cron: {}\n---\n", serde_json::Value::from(cron.as_str())),
-            1,
-        ),
-    }
+    let cron =
+        new.schedule.as_ref().map(|cron| format!("schedule:\n  cron: {}\n", Value::from(cron.as_str())));
+    // JSON is YAML.
+    let schema =
+        |key: &str, schema: &Option<Value>| schema.as_ref().map(|it| format!("{key}:\n  schema: {it}\n"));
+    let more = [cron, schema("input", &new.input_schema), schema("output", &new.output_schema)];
+    // The front matter's strings are quoted, so the first such line is the one that closes it.
+    text.replacen("\n---\n", &format!("\n{}---\n", more.into_iter().flatten().collect::<String>()), 1)
 }
 
 /// The instructions of a new agent; made from its description where none are given.

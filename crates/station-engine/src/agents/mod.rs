@@ -15,5 +15,5 @@ pub use delete::AgentDeletion;
 pub use export::Exported;
 pub use find::{AgentDetails, AgentRef};
 pub use import::{AgentImport, Imported, Missing, OnConflict};
-pub use suggest::{AgentSuggestion, AgentWish};
+pub use suggest::{AgentSuggestion, AgentWish, Planner};
 pub use update::AgentUpdate;

@@ -56,6 +56,7 @@ async fn serve(transport: &str, folder: &Path) -> (Served, String) {
 async fn open(definition: Definition, folder: &Path) -> Connection {
     drop(rustls::crypto::ring::default_provider().install_default());
     let launch = Launch {
+        handed: None,
         server: "everything".to_owned(),
         definition,
         shim: Shim { program: fake_server::shim(), args: vec![station_mcp::shim::ARGUMENT.to_owned()] },

@@ -41,6 +41,7 @@ impl Scene {
             args.extend([option.to_owned(), folder.path().join(file).display().to_string()]);
         }
         let launch = Launch {
+            handed: None,
             server: "fake".to_owned(),
             definition: Definition::Stdio {
                 command: fake_server::binary().display().to_string(),

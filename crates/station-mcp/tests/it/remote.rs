@@ -32,6 +32,7 @@ impl Far {
         }
         let server = Remote::start(folder.path(), &args);
         let launch = Launch {
+            handed: None,
             server: "far".to_owned(),
             definition: Definition::Http {
                 url: server.url(path),

@@ -30,6 +30,11 @@ const TOOL_NAMES: Parameter = Parameter::optional(
     "Tools to grant, as list_tools names them; `server__tool` where a name is not unique; [\"*\"] grants all. \
      Left out when an agent is made, tools are chosen by ranking and the reasons are told.",
 );
+const REASONS: Parameter = Parameter::optional(
+    "tool_reasons",
+    Kind::Object,
+    "For each of tool_names, by its name, why the agent needs it: shown to whoever approves, and kept in the run's journal.",
+);
 const MODEL: Parameter = Parameter::optional(
     "model",
     Kind::Text,
@@ -70,6 +75,9 @@ pub(super) const ROWS: &[Row] = &[
                 Kind::Text,
                 "What it works in, e.g. devops: enters the choice of tools.",
             ),
+            Parameter::optional("input_schema", Kind::Object, "JSON Schema of its input variables."),
+            Parameter::optional("output_schema", Kind::Object, "JSON Schema that its answer must fit."),
+            REASONS,
         ],
         output: || {
             object(&[
@@ -107,6 +115,7 @@ pub(super) const ROWS: &[Row] = &[
             MODEL,
             SCHEDULE,
             Parameter::optional("agents", Kind::Texts, "Exactly the agents that it may call."),
+            REASONS,
         ],
         output: || {
             object(&[
@@ -238,6 +247,8 @@ async fn create_agent(desk: &Desk, asked: &Asked, arguments: Arguments) -> Resul
         tools: arguments.texts("tool_names"),
         agents: arguments.texts("agents").unwrap_or_default(),
         schedule: arguments.text("schedule").map(str::to_owned),
+        input_schema: arguments.object("input_schema").cloned().map(Value::Object),
+        output_schema: arguments.object("output_schema").cloned().map(Value::Object),
         environment: environment.clone(),
     };
     if new.tools.is_none() {
@@ -245,7 +256,14 @@ async fn create_agent(desk: &Desk, asked: &Asked, arguments: Arguments) -> Resul
         asked.tell(&format!("asking the servers of `{environment}` for their tools")).await;
         desk.station.refresh_catalog(&environment).await?;
     }
-    let (mut details, reasons) = desk.station.create_agent(&asked.by, new).await?;
+    let (mut details, mut reasons) = desk.station.create_agent(&asked.by, new).await?;
+    if let Some(said) = arguments.object("tool_reasons") {
+        for reasoned in reasons.iter_mut().filter(|it| it.offered) {
+            if let Some(reason) = said.get(&reasoned.tool).and_then(Value::as_str) {
+                reason.clone_into(&mut reasoned.reason);
+            }
+        }
+    }
     if arguments.truth("enabled") == Some(false) {
         let agent = AgentRef::Id(details.agent.id);
         details = desk.station.enable_agent(&asked.by, &agent, false).await?;

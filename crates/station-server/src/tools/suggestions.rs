@@ -6,14 +6,14 @@ use super::row::{Effect, Row, done};
 use super::schema::{list, number, object, text, text_or_null, truth};
 use serde_json::{Value, json};
 use station_core::{EnvironmentName, Result};
-use station_engine::{AgentSuggestion, AgentWish};
+use station_engine::{AgentSuggestion, AgentWish, Planner};
 use station_mcp::serve::Asked;
 
 pub(super) const ROWS: &[Row] = &[Row {
     name: "suggest_agent_config",
     title: "Suggest an agent",
     description: "Proposes an agent for a request in words: name, prompt, and the tools of its environment that fit, with a reason for \
-        each. Changes nothing. Show it to the user, then make it with create_agent.",
+        each. The configured model plans it; `planner` says `ranking` where none can, and `planner_note` why. Changes nothing. Show it to the user, then make it with create_agent.",
     effect: Effect::Reads,
     parameters: &[
         Parameter::required("user_request", Kind::Text, "What the agent is to do, in the user's words."),
@@ -46,6 +46,7 @@ pub(super) const ROWS: &[Row] = &[Row {
             ("suggestion", config),
             ("tools", list(&tool)),
             ("planner", text()),
+            ("planner_note?", text_or_null()),
             ("message", text()),
         ])
     },
@@ -63,11 +64,12 @@ async fn suggest(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Val
         domain: arguments.text("domain").map(str::to_owned),
         environment: environment.clone(),
     };
-    let suggestion = desk.station.suggest_agent_config(&asked.by, wish).await?;
+    let stop = asked.gone.child_token();
+    let suggestion = desk.station.suggest_agent_config(&asked.by, wish, stop).await?;
     let details = arguments.truth("include_tool_details").unwrap_or(true);
     let of = station_engine::EnvironmentRef::Name(environment);
     let id = desk.station.environment(&asked.by, &of).await?.id;
-    let AgentSuggestion { agent, prompt, tools, steps } = &suggestion;
+    let AgentSuggestion { agent, prompt, tools, steps, planner } = &suggestion;
     let shown: Vec<Value> = tools
         .iter()
         .map(|(reasoned, tool)| {
@@ -85,6 +87,10 @@ async fn suggest(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Val
     } else {
         "nothing was changed: make it with create_agent"
     };
+    let (planner, note) = match planner {
+        Planner::Model(model) => (model.as_str(), None),
+        Planner::Ranking { because } => ("ranking", Some(because)),
+    };
     Ok(json!({
         "success": true,
         "suggestion": {
@@ -97,9 +103,13 @@ async fn suggest(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Val
             "max_steps": steps.steps,
             "max_steps_reason": steps.reason,
             "domain": agent.domain,
+            "schedule": agent.schedule,
+            "input_schema": agent.input_schema,
+            "output_schema": agent.output_schema,
         },
         "tools": shown,
-        "planner": "ranking",
+        "planner": planner,
+        "planner_note": note,
         "message": message,
     }))
 }

@@ -12,6 +12,7 @@ fn the_examples_of_the_documentation_work() {
           file  $HOME/.config/station/environments/default/agents/name.prompt
           tools  __env (of server `fake`: matches name (domain `devops` was counted in))
         --- stderr
+        Tools are chosen by ranking: no model is configured that could plan.
         hint: run it with `stn agent run 1 "your task"`
     "#]]);
     home.stn(&["agent", "run", "1", "task description"]).is(&expect![[r#"
@@ -46,6 +47,7 @@ fn tools_are_chosen_with_reasons_and_used() {
           tools  __echo (of server `fake`: matches echo, text)
                  __read (of server `fake`: matches read)
         --- stderr
+        Tools are chosen by ranking: no model is configured that could plan.
         hint: run it with `stn agent run 1 "your task"`
     "#]]);
     home.stn(&["agent", "list"]).is(&expect![[r#"
@@ -89,6 +91,7 @@ fn tools_are_chosen_with_reasons_and_used() {
     "#]]);
     home.stn(&["agent", "create", "reader", "again"]).is(&expect![[r#"
         --- stderr
+        Tools are chosen by ranking: no model is configured that could plan.
         error: agent `reader` exists already in environment `default`
         hint: choose another name, or edit its file
         --- exit 1

@@ -42,6 +42,7 @@ fn read_only_files_make_an_environment_of_the_store() {
           file  none: files are read-only, it lives in the store
           tools  none: no tool known here fits its name and description
         --- stderr
+        Tools are chosen by ranking: no model is configured that could plan.
         hint: grant tools by name with `--tool`; `stn mcp tools` shows what there is
         hint: run it with `stn agent run 1 "your task"`
     "#]]);

@@ -8,6 +8,7 @@
 mod agent;
 mod agent_files;
 mod approvals;
+mod architect;
 mod at_rest;
 mod audit;
 mod away;

@@ -97,8 +97,8 @@ fn the_thirteen_tools_are_told_with_what_calling_them_does() {
         assert!(tool["description"].as_str().unwrap().len() > 60, "{tool}");
     }
     expect![[r#"
-        create_agent (adds): agents, description*, domain, enabled, environment_id*, max_steps, model, name*, prompt*, schedule, tool_names
-        update_agent (changes): agent_id*, agents, description, enabled, environment_id, max_steps, model, name, prompt, schedule, tool_names
+        create_agent (adds): agents, description*, domain, enabled, environment_id*, input_schema, max_steps, model, name*, output_schema, prompt*, schedule, tool_names, tool_reasons
+        update_agent (changes): agent_id*, agents, description, enabled, environment_id, max_steps, model, name, prompt, schedule, tool_names, tool_reasons
         delete_agent (changes): agent_id*, environment_id
         list_agents (reads): enabled_only, environment_id
         get_agent_details (reads): agent_id*, environment_id

@@ -13,6 +13,12 @@ mod new;
 mod page;
 mod quote;
 mod set;
+/// The lines in which `after` is another text than `before`, each behind `-` or `+`, with two lines around them.
+#[must_use]
+pub fn difference(before: &str, after: &str) -> String {
+    similar::TextDiff::from_lines(before, after).unified_diff().context_radius(2).to_string()
+}
+
 #[cfg(test)]
 mod tests;
 mod unset;

@@ -1,20 +1,28 @@
 //! `stn agent create`
 
+use super::plan::{Planned, plan};
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
 use crate::named::environment_ref;
 use crate::out::Tone;
+use crate::question::Yes;
 use crate::session::Session;
 use serde_json::json;
 use station_core::{AgentName, EnvironmentName};
-use station_engine::{AgentDetails, EnvironmentRef, NewAgent, ReasonedTool, Station};
+use station_engine::{
+    AgentDetails, AgentPlan, AgentRef, EnvironmentRef, NewAgent, Planning, ReasonedTool, Station,
+};
 use station_server::wire;
 
 /// Make an agent
 ///
-/// Without `--tool`, tools are chosen by ranking what the environment's servers offer against the name, the
-/// description, the domain and the prompt; the reason for each is shown. A named tool that no server offers is granted
-/// all the same, and said to be missing. The agent is a file: edit it as you like.
+/// Without `--tool`, the architect plans it: a built-in agent that asks the configured model, looks at what the
+/// environment's servers offer, and proposes a prompt, tools with a reason each, and how far a run may go. The plan is shown,
+/// and carried out on your yes; what you say here stays as you say it. Where no model can plan, or with `--ranked`, tools are
+/// chosen by ranking what is offered against the name, the description, the domain and the prompt.
+///
+/// A named tool that no server offers is granted all the same, and said to be missing. The agent is a file: edit it as you
+/// like.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its name; not all digits
@@ -45,15 +53,21 @@ pub(crate) struct Args {
     /// When it is to run by itself, as cron with five or six fields; kept in its file, nothing fires it in this release
     #[arg(long, value_name = "CRON")]
     schedule: Option<String>,
+    /// Choose tools by ranking: ask no model
+    #[arg(long)]
+    ranked: bool,
+    #[command(flatten)]
+    yes: Yes,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let name = AgentName::parse(&self.name)?;
+        let (ranked, yes) = (self.ranked, self.yes);
         session
             .with(async |station| {
                 let environment = session.environment(station, self.env.as_ref()).await?;
-                create(session, station, self.new_agent(name, environment)).await
+                create(session, station, self.new_agent(name, environment), ranked, yes).await
             })
             .await
     }
@@ -70,6 +84,8 @@ impl Args {
             tools: if self.tools.is_empty() { None } else { Some(self.tools) },
             agents: self.agents,
             schedule: self.schedule,
+            input_schema: None,
+            output_schema: None,
         }
     }
 }
@@ -87,10 +103,71 @@ async fn make_default(session: &Session<'_>, station: &Station, name: &Environme
     Ok(())
 }
 
-async fn create(session: &Session<'_>, station: &Station, new: NewAgent) -> Result {
+async fn create(session: &Session<'_>, station: &Station, new: NewAgent, ranked: bool, yes: Yes) -> Result {
     let environment = new.environment.clone();
     make_default(session, station, &environment).await?;
-    let ranked = new.tools.is_none();
+    know(session, station, &new).await?;
+    let missing = station.missing_agents(&session.by, &environment, &new.agents).await?;
+    let chosen = new.tools.is_none();
+    let (details, reasons) = match planned(session, station, &new, ranked, yes).await? {
+        Planned::Done(agent, plan) => {
+            let details = station.show_agent(&session.by, &AgentRef::Id(agent)).await?;
+            let reasons = reasons_of(&plan, &details);
+            (details, reasons)
+        }
+        Planned::Waits => return Ok(Planned::WAITS),
+        Planned::None(why) => {
+            if !why.is_empty() {
+                session.out.note(Tone::Plain, &format!("Tools are chosen by ranking: {why}."));
+            }
+            station.create_agent(&session.by, new).await?
+        }
+    };
+    for (agent, hint) in missing {
+        let name = &details.agent.name;
+        session.out.warning(&format!(
+            "there is no agent `{agent}` in environment `{environment}`: `{name}` works without it"
+        ));
+        session.out.hint(&hint.unwrap_or_else(|| "`stn agent list` shows them".to_owned()));
+    }
+    tell(session, &details, &reasons, chosen)
+}
+
+/// Asks the architect, where nothing says that it is not wanted.
+async fn planned(
+    session: &Session<'_>,
+    station: &Station,
+    new: &NewAgent,
+    ranked: bool,
+    yes: Yes,
+) -> Result<Planned> {
+    if ranked || new.tools.is_some() {
+        return Ok(Planned::None(String::new()));
+    }
+    let model = match station.planner(new.model.as_deref()) {
+        Ok(model) => model,
+        Err(why) => return Ok(Planned::None(why)),
+    };
+    plan(session, station, &Planning::New(Box::new(new.clone())), &model, yes).await
+}
+
+/// The tools of a plan that was carried out, and what stands behind each.
+fn reasons_of(plan: &AgentPlan, details: &AgentDetails) -> Vec<ReasonedTool> {
+    let stands = |name: &str| details.tools.iter().any(|(written, tool)| written == name && tool.is_some());
+    let planned = plan.tools().unwrap_or_default();
+    planned
+        .into_iter()
+        .map(|it| ReasonedTool {
+            offered: stands(&it.name),
+            reason: it.reason.unwrap_or_else(|| "planned".to_owned()),
+            tool: it.name,
+        })
+        .collect()
+}
+
+/// Brings what is known of the environment up to date.
+async fn know(session: &Session<'_>, station: &Station, new: &NewAgent) -> Result<()> {
+    let environment = new.environment.clone();
     let doing = format!("asking the servers of `{environment}` for their tools");
     // The choice is only as good as what is known of the servers.
     let work = async {
@@ -106,15 +183,11 @@ async fn create(session: &Session<'_>, station: &Station, new: NewAgent) -> Resu
     };
     let problems = follow(session.out, station, Tell::Events, &doing, work).await?;
     session.tell_errors(&problems);
-    let missing = station.missing_agents(&session.by, &environment, &new.agents).await?;
-    let (details, reasons) = station.create_agent(&session.by, new).await?;
-    for (agent, hint) in missing {
-        let name = &details.agent.name;
-        session.out.warning(&format!(
-            "there is no agent `{agent}` in environment `{environment}`: `{name}` works without it"
-        ));
-        session.out.hint(&hint.unwrap_or_else(|| "`stn agent list` shows them".to_owned()));
-    }
+    Ok(())
+}
+
+fn tell(session: &Session<'_>, details: &AgentDetails, reasons: &[ReasonedTool], ranked: bool) -> Result {
+    let environment = &details.environment.name;
     if session.out.is_json() {
         let tools: Vec<wire::ReasonedTool> = reasons.iter().map(wire::ReasonedTool::from).collect();
         let agent = wire::Agent::new(&details.agent, details.environment.name.as_str());
@@ -122,7 +195,7 @@ async fn create(session: &Session<'_>, station: &Station, new: NewAgent) -> Resu
         session.out.json(&json!({ "agent": agent, "path": path, "tools": tools }))?;
         return Ok(Code::Done);
     }
-    session.out.lines(&lines(&details, &reasons, ranked))?;
+    session.out.lines(&lines(details, reasons, ranked))?;
     if reasons.is_empty() && ranked {
         session.out.hint("grant tools by name with `--tool`; `stn mcp tools` shows what there is");
     }

@@ -5,6 +5,7 @@ mod delete;
 mod export;
 mod import;
 mod list;
+mod plan;
 mod run;
 mod show;
 mod update;

@@ -1,24 +1,32 @@
 //! `stn agent update`
 
+use super::plan::{Planned, plan};
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::problems;
+use crate::question::Yes;
 use crate::session::Session;
 use serde_json::json;
 use station_core::Error;
 use station_core::file::edit::{AgentEdit, Names, Unset};
-use station_engine::EnvironmentRef;
+use station_engine::{AgentDetails, AgentRef, EnvironmentRef, Planning, Station};
 use station_server::wire;
 
 /// Change fields of an agent
 ///
 /// Only what is named changes; the rest of the agent's file stays byte for byte: comments, order, keys that Station does
 /// not know. An agent keeps its name: import it under another one with `stn agent import FILE --rename NAME`.
+///
+/// With a change in words, the architect plans it: a built-in agent that asks the configured model, and shows which lines of
+/// the file it would change. They are changed on your yes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its id or name
     agent: String,
+    /// What is to change, in words
+    #[arg(value_name = "CHANGE")]
+    change: Option<String>,
     /// The environment of a name; an id needs none
     #[arg(long, value_name = "ENV", value_parser = environment_ref)]
     env: Option<EnvironmentRef>,
@@ -61,12 +69,30 @@ pub(crate) struct Args {
     /// Take this field out: model, max_steps, tools, agents, tags or schedule; may be given several times
     #[arg(long, value_name = "FIELD", value_parser = unset)]
     unset: Vec<Unset>,
+    #[command(flatten)]
+    yes: Yes,
 }
 
 impl Args {
-    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let (agent, env) = (self.agent.clone(), self.env.clone());
+    pub(crate) async fn run(mut self, session: &Session<'_>) -> Result {
+        let (agent, env, yes) = (self.agent.clone(), self.env.clone(), self.yes);
+        let words = self.change.take();
         let edit = self.edit();
+        if let Some(words) = words {
+            if !edit.is_empty() {
+                return Err(Error::invalid("a change in words goes with no other change")
+                    .with_hint("say all of it in words, or all of it by options")
+                    .into());
+            }
+            return session
+                .with(async |station| {
+                    let (agent, environment) = session.agent(station, &agent, env.as_ref()).await?;
+                    let problems = station.apply_changed_files(&environment).await?;
+                    session.tell_errors(&problems);
+                    in_words(session, station, agent, words, yes).await
+                })
+                .await;
+        }
         if edit.is_empty() {
             return Err(Error::invalid("nothing is named that is to change")
                 .with_hint("e.g. `--model NAME` or `--add-tool TOOL`; `stn agent update --help` shows all")
@@ -79,18 +105,7 @@ impl Args {
                 for problem in &updated.problems {
                     problems::tell(session.out, &session.settings.root(), problem);
                 }
-                let details = &updated.agent;
-                if session.out.is_json() {
-                    let agent = wire::Agent::new(&details.agent, details.environment.name.as_str());
-                    let path = details.path.as_ref().map(|path| path.display().to_string());
-                    session.out.json(&json!({ "agent": agent, "path": path }))?;
-                } else {
-                    let (id, name) = (details.agent.id, &details.agent.name);
-                    let text =
-                        format!("Changed agent {id} `{name}` of environment `{}`.", details.environment.name);
-                    session.out.lines(&[(Tone::Good, text)])?;
-                }
-                Ok(Code::Done)
+                tell(session, &updated.agent)
             })
             .await
     }
@@ -109,6 +124,43 @@ impl Args {
             unset: self.unset,
         }
     }
+}
+
+/// Has the architect plan a change, and makes it on a yes.
+async fn in_words(
+    session: &Session<'_>,
+    station: &Station,
+    agent: AgentRef,
+    words: String,
+    yes: Yes,
+) -> Result {
+    let model = station.planner(None).map_err(|why| {
+        Error::invalid(format!("a change in words needs a model: {why}")).with_hint(
+            "`stn model list` shows what can be set up; options need none: `stn agent update --help`",
+        )
+    })?;
+    match plan(session, station, &Planning::Change { agent, words }, &model, yes).await? {
+        Planned::Done(agent, _) => {
+            tell(session, &station.show_agent(&session.by, &AgentRef::Id(agent)).await?)
+        }
+        Planned::Waits => Ok(Planned::WAITS),
+        Planned::None(why) => Err(Error::invalid(format!("there is no plan: {why}"))
+            .with_hint("nothing was changed; options change it without a model: `stn agent update --help`")
+            .into()),
+    }
+}
+
+fn tell(session: &Session<'_>, details: &AgentDetails) -> Result {
+    if session.out.is_json() {
+        let agent = wire::Agent::new(&details.agent, details.environment.name.as_str());
+        let path = details.path.as_ref().map(|path| path.display().to_string());
+        session.out.json(&json!({ "agent": agent, "path": path }))?;
+    } else {
+        let (id, name) = (details.agent.id, &details.agent.name);
+        let text = format!("Changed agent {id} `{name}` of environment `{}`.", details.environment.name);
+        session.out.lines(&[(Tone::Good, text)])?;
+    }
+    Ok(Code::Done)
 }
 
 fn unset(word: &str) -> Result<Unset, String> {

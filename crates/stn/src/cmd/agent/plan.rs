@@ -1,0 +1,125 @@
+//! A plan of the architect in front of a person: made, shown, and carried out on a yes.
+//!
+//! Where nobody can be asked, the plan stays as what it is: a call that waits for an approval, in a run that goes on with one.
+
+use crate::attend::{Drive, heeding_signals, told};
+use crate::error::{Code, Failure, Result};
+use crate::follow::{Tell, follow, follow_on};
+use crate::out::Tone;
+use crate::question::{Yes, confirm};
+use crate::session::Session;
+use serde_json::{Value, json};
+use station_core::budget::Amounts;
+use station_core::{AgentId, Error};
+use station_engine::{AgentPlan, Planning, Station};
+use std::io::IsTerminal as _;
+use tokio_util::sync::CancellationToken;
+
+/// Fields of a plan that are one line, in the order in which they are shown.
+const FIELDS: [&str; 8] =
+    ["name", "description", "model", "max_steps", "agents", "schedule", "input_schema", "output_schema"];
+
+/// What came of planning.
+pub(super) enum Planned {
+    /// It was carried out.
+    Done(AgentId, Box<AgentPlan>),
+    /// It was shown, and waits.
+    Waits,
+    /// There is none, for this reason.
+    None(String),
+}
+
+/// Has the architect plan with `model`, shows the plan, and carries it out on a yes.
+///
+/// # Errors
+/// `Conflict` where the answer is no: then nothing was changed. The engine's.
+pub(super) async fn plan(
+    session: &Session<'_>,
+    station: &Station,
+    planning: &Planning,
+    model: &str,
+    yes: Yes,
+) -> Result<Planned> {
+    let run = station.start_planning(&session.by, planning, model).await?;
+    session.out.note(Tone::Quiet, &format!("The architect plans it with {model}, in run {}.", run.id));
+    let stop = CancellationToken::new();
+    let work = station.plan_agent(&session.by, run.id, planning, stop.clone());
+    let followed = follow(session.out, station, Tell::Events, "the architect is planning", work);
+    let (planned, _) = heeding_signals(session, &stop, followed).await?;
+    if stop.is_cancelled() {
+        return Err(Failure::Interrupted);
+    }
+    let plan = match planned? {
+        Ok(plan) => plan,
+        Err(why) => return Ok(Planned::None(why)),
+    };
+    let difference = match planning {
+        Planning::Change { .. } => Some(station.plan_difference(&session.by, &plan).await?),
+        Planning::New(_) | Planning::Wish { .. } => None,
+    };
+    let lines = lines(&plan, difference.as_deref());
+    if !yes.yes && (session.out.is_json() || !std::io::stdin().is_terminal()) {
+        tell(session, &plan, difference.as_deref(), lines)?;
+        return Ok(Planned::Waits);
+    }
+    let question = if difference.is_some() { "Change the agent so?" } else { "Make the agent so?" };
+    if let Err(refused) = confirm(session, &lines, question, yes) {
+        station.drop_plan(&session.by, &plan).await?;
+        return Err(refused);
+    }
+    let stop = CancellationToken::new();
+    let work = station.carry_out_plan(&session.by, &plan, stop.clone());
+    let told = told(session, station, plan.run, Drive::Resume(Amounts::default())).await?;
+    let followed = follow_on(session.out, station, Tell::Events, "the plan is carried out", told, work);
+    let (done, _) = heeding_signals(session, &stop, followed).await?;
+    match done? {
+        Ok(agent) => Ok(Planned::Done(agent, Box::new(plan))),
+        Err(why) => Err(Error::invalid(why)
+            .with_hint(format!("see what happened with `stn runs inspect {}`", plan.run))
+            .into()),
+    }
+}
+
+impl Planned {
+    /// The exit code of a plan that waits.
+    pub(super) const WAITS: Code = Code::Waiting;
+}
+
+/// Prints a plan that nobody can be asked about.
+fn tell(session: &Session<'_>, plan: &AgentPlan, difference: Option<&str>, lines: Vec<String>) -> Result<()> {
+    if session.out.is_json() {
+        return session.out.json(&json!({
+            "plan": plan.arguments, "verb": plan.verb, "difference": difference,
+            "run": plan.run, "approval": plan.approval,
+        }));
+    }
+    session.out.lines(&lines.into_iter().map(|line| (Tone::Plain, line)).collect::<Vec<_>>())?;
+    session.out.hint(&format!(
+        "nothing was changed: carry it out with `stn approvals approve {}`, then `stn runs resume {}`, or say yes from the start with `--yes`",
+        plan.approval, plan.run
+    ));
+    session.out.hint(&format!("drop it with `stn runs cancel {}`", plan.run));
+    Ok(())
+}
+
+/// A plan as a person reads it.
+fn lines(plan: &AgentPlan, difference: Option<&str>) -> Vec<String> {
+    let mut lines = vec!["Plan:".to_owned()];
+    if let Some(difference) = difference {
+        lines.extend(difference.lines().map(|line| format!("  {line}")));
+    } else {
+        let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let said = FIELDS.iter().filter_map(|field| Some((field, plan.arguments.get(*field)?)));
+        lines.extend(said.map(|(field, value)| format!("  {field:<14} {}", shown(value))));
+    }
+    for (at, tool) in plan.tools().unwrap_or_default().iter().enumerate() {
+        let label = if at == 0 { "tools" } else { "" };
+        let reason = tool.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        lines.push(format!("  {label:<14} {}{reason}", tool.name));
+    }
+    if let (None, Some(prompt)) = (difference, plan.text("prompt")) {
+        lines.push("  prompt".to_owned());
+        lines.extend(prompt.lines().map(|line| format!("    {line}")));
+    }
+    lines
+}
