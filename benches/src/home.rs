@@ -104,6 +104,8 @@ impl Home {
             output_bytes_max: Config::OUTPUT_BYTES_MAX,
             answers: station_core::answers::Answers::default(),
             bearer: station_mcp::Bearer::default(),
+            asks: station_mcp::Asks::default(),
+            news: tokio::sync::watch::Sender::new(0),
         }
     }
 

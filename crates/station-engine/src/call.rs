@@ -8,17 +8,17 @@
 
 use crate::Station;
 use crate::own_server;
-use crate::pool::{CallTurn, Outgoing, Reach, Standing};
+use crate::pool::{CallTurn, Outgoing, Reach, Standing, Wanted};
 use crate::reading::{Reading, is_for_a_person};
 use crate::rights::{self, Allowed};
 use crate::variables::Brought;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use station_core::approval::{self, Approved, Basis};
 use station_core::grant::Denied;
 use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
 use station_core::verify::Look;
-use station_core::{AgentId, EffectId, Error, Micros, Result, RunId, ServerId, Tool};
-use station_mcp::CallEnd;
+use station_core::{AgentId, EffectId, Error, Micros, Redaction, Result, RunId, ServerId, Tool};
+use station_mcp::{Along, Asks, CallEnd, Passed};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -282,6 +282,51 @@ pub(crate) async fn send_for_person(station: &Station, permit: Permit, id: Effec
     pass(station, permit, id, &|| Ok(())).await
 }
 
+/// What somebody who passes requests on brings to one of them.
+#[derive(Clone, Debug, Default)]
+pub struct Carried {
+    /// What the server may ask meanwhile.
+    pub asks: Asks,
+    /// What goes with it, and who hears what is said meanwhile.
+    pub along: Along,
+    /// Parameters beside those that name what is wanted: answers to what was asked before.
+    pub more: Map<String, Value>,
+}
+
+/// As [`send_for_person`], for somebody who passes it on: what came of it is handed on as it was said.
+pub(crate) async fn pass_for_person(
+    station: &Station,
+    permit: Permit,
+    id: EffectId,
+    carried: Carried,
+) -> Passed {
+    let Permit { run, reach, tool, arguments, turn, .. } = permit;
+    let reach = Reach { asks: carried.asks, ..reach };
+    let wanted = Wanted::call(&tool, arguments, carried.more);
+    let outgoing = Outgoing { run, wanted, effect: id, turn, may_send: &|| Ok(()), along: carried.along };
+    let passed = station.pool().send_call_whole(&reach, outgoing).await;
+    within(passed, station.pool().output_bytes_max(&reach), &reach.definition.redaction())
+}
+
+/// A result that is longer than the server's file allows is passed on as its text, cut, like that of a run's call.
+fn within(passed: Passed, bytes_max: u64, redaction: &Redaction) -> Passed {
+    let is_long = |result: &Value| result.to_string().len() as u64 > bytes_max;
+    if !matches!(&passed, Passed::Answered(result) if is_long(result)) {
+        return passed;
+    }
+    match passed.read(bytes_max, redaction) {
+        CallEnd::Returned { text, structured, is_error, .. } => {
+            let mut result = json!({ "content": [{ "type": "text", "text": text }], "isError": is_error });
+            if let Some(structured) = structured {
+                result["structuredContent"] = structured;
+            }
+            Passed::Answered(result)
+        }
+        CallEnd::NotSent { sentence } => Passed::NotSent { sentence },
+        CallEnd::Unknown { why, sentence } => Passed::Unknown { why, sentence },
+    }
+}
+
 /// Sends an admitted call whose effect id is committed, and says what became of it. Never sends twice. `may_send` is asked
 /// when the connection is there, right before the request is written.
 pub(crate) async fn send(
@@ -346,6 +391,7 @@ async fn pass(
     may_send: &(dyn Fn() -> Result<(), String> + Sync),
 ) -> CallEnd {
     let Permit { run, reach, tool, arguments, turn, .. } = permit;
-    let outgoing = Outgoing { run, tool: &tool, arguments, effect: id, turn, may_send };
+    let wanted = Wanted::call(&tool, arguments, Map::new());
+    let outgoing = Outgoing { run, wanted, effect: id, turn, may_send, along: Along::default() };
     station.pool().send_call(&reach, outgoing).await
 }

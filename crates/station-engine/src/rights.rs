@@ -299,6 +299,7 @@ fn reach(server: &Server, definition: station_core::Definition, settings: Server
         era: server.era,
         problem: server.problem.clone(),
         token: None,
+        asks: station_mcp::Asks::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Through the gate like every call: rules are checked as they are now, a rule that makes a call wait for a person asks
 //! the one who is here, and the audit has a row before anything is sent.
 
-use crate::call::{self, Admission, Consent};
+use crate::call::{self, Admission, Carried, Consent, Permit};
 use crate::rights;
 use crate::servers::ServerRef;
 use crate::{Clock, Station};
@@ -12,7 +12,7 @@ use station_core::approval::Basis;
 use station_core::{
     BlobHash, Caller, EffectId, EnvironmentName, Error, Image, Kind, Result, Right, Tool, near, plural,
 };
-use station_mcp::CallEnd;
+use station_mcp::{CallEnd, Passed};
 use std::time::Instant;
 
 /// What a tool answered.
@@ -40,6 +40,22 @@ pub enum ToolCallEnd {
     /// It was sent and answered.
     Called(CalledTool),
     /// A rule makes this call wait for a person: call again with their consent.
+    Asks(Basis),
+}
+
+/// How a call that is passed on goes on.
+#[derive(Clone, Debug)]
+pub enum PassedCall {
+    /// It was sent, and this is the result as the server said it; it may ask for input first.
+    Answered {
+        /// The id that the call carried.
+        effect: EffectId,
+        /// The result.
+        result: Value,
+    },
+    /// It was sent, and the server answered with this error of the protocol.
+    Refused(Value),
+    /// A rule makes this call wait for a person.
     Asks(Basis),
 }
 
@@ -90,25 +106,10 @@ impl Station {
         consent: Consent,
     ) -> Result<ToolCallEnd> {
         let tool = self.show_tool(by, server, tool).await?;
-        let hash = BlobHash::of(Value::Object(arguments.clone()).to_string().as_bytes());
-        let permit = match call::admit_person(self, &tool, arguments, consent).await? {
-            Admission::Granted(permit) => permit,
-            Admission::Refused(sentence) => return Err(Error::new(Kind::Forbidden, sentence)),
-            Admission::Asks(basis) => {
-                by.require(Right::Approve)?;
-                return Ok(ToolCallEnd::Asks(basis));
-            }
+        let (permit, effect) = match self.admit(by, &tool, arguments, consent).await? {
+            Admitted::Granted(permit, effect) => (permit, effect),
+            Admitted::Asks(basis) => return Ok(ToolCallEnd::Asks(basis)),
         };
-        if permit.terms.approved.is_some() {
-            by.require(Right::Approve)?;
-        }
-        let effect = Clock::effect_id();
-        let subject = format!("tool {}", tool.id);
-        let detail = json!({
-            "effect": effect.to_string(), "server": tool.server_name, "tool": tool.name, "arguments_hash": hash.as_str(),
-            "consent": consent == Consent::Given,
-        });
-        self.store().note_deed("call_tool", &subject, detail, &by.name, self.now()).await?;
         let started = Instant::now();
         match call::send_for_person(self, *permit, effect).await {
             CallEnd::Returned { text, structured, is_error, cut_bytes, images } => {
@@ -116,13 +117,81 @@ impl Station {
                 let called = CalledTool { effect, text, structured, is_error, images, cut_bytes, ms };
                 Ok(ToolCallEnd::Called(called))
             }
-            CallEnd::NotSent { sentence } => {
-                Err(Error::upstream(format!("`{}` was not called: {sentence}", tool.name)))
-            }
-            CallEnd::Unknown { sentence, .. } => {
-                let sentence = format!("it is not known whether `{}` took effect: {sentence}", tool.name);
-                Err(Error::upstream(sentence).with_hint("look before you call it again"))
-            }
+            CallEnd::NotSent { sentence } => Err(not_called(&tool, &sentence)),
+            CallEnd::Unknown { sentence, .. } => Err(in_doubt(&tool, &sentence)),
         }
     }
+
+    /// Calls a tool for somebody who passes the call on: through the same gate, and what comes of it as it was said.
+    ///
+    /// # Errors
+    /// As [`Station::call_tool`].
+    pub async fn pass_tool_call(
+        &self,
+        by: &Caller,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+        consent: Consent,
+        carried: Carried,
+    ) -> Result<PassedCall> {
+        let (permit, effect) = match self.admit(by, tool, arguments, consent).await? {
+            Admitted::Granted(permit, effect) => (permit, effect),
+            Admitted::Asks(basis) => return Ok(PassedCall::Asks(basis)),
+        };
+        match call::pass_for_person(self, *permit, effect, carried).await {
+            Passed::Answered(result) => Ok(PassedCall::Answered { effect, result }),
+            Passed::Refused(error) => Ok(PassedCall::Refused(error)),
+            Passed::NotSent { sentence } => Err(not_called(tool, &sentence)),
+            Passed::Unknown { sentence, .. } => Err(in_doubt(tool, &sentence)),
+        }
+    }
+
+    /// Passes the gate, and writes into the audit that it did, or was refused.
+    async fn admit(
+        &self,
+        by: &Caller,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+        consent: Consent,
+    ) -> Result<Admitted> {
+        let hash = BlobHash::of(Value::Object(arguments.clone()).to_string().as_bytes());
+        let subject = format!("tool {}", tool.id);
+        let mut detail =
+            json!({ "server": tool.server_name, "tool": tool.name, "arguments_hash": hash.as_str() });
+        let permit = match call::admit_person(self, tool, arguments, consent).await? {
+            Admission::Granted(permit) => permit,
+            Admission::Refused(sentence) => {
+                detail["reason"] = sentence.as_str().into();
+                self.store().note_deed("deny_tool_call", &subject, detail, &by.name, self.now()).await?;
+                return Err(Error::new(Kind::Forbidden, sentence));
+            }
+            Admission::Asks(basis) => {
+                by.require(Right::Approve)?;
+                return Ok(Admitted::Asks(basis));
+            }
+        };
+        if permit.terms.approved.is_some() {
+            by.require(Right::Approve)?;
+        }
+        let effect = Clock::effect_id();
+        detail["effect"] = effect.to_string().into();
+        detail["consent"] = (consent == Consent::Given).into();
+        self.store().note_deed("call_tool", &subject, detail, &by.name, self.now()).await?;
+        Ok(Admitted::Granted(permit, effect))
+    }
+}
+
+/// What the gate says to a person.
+enum Admitted {
+    Granted(Box<Permit>, EffectId),
+    Asks(Basis),
+}
+
+fn not_called(tool: &Tool, sentence: &str) -> Error {
+    Error::upstream(format!("`{}` was not called: {sentence}", tool.name))
+}
+
+fn in_doubt(tool: &Tool, sentence: &str) -> Error {
+    let sentence = format!("it is not known whether `{}` took effect: {sentence}", tool.name);
+    Error::upstream(sentence).with_hint("look before you call it again")
 }

@@ -22,6 +22,19 @@ pub(crate) fn is_result(result: &Value) -> bool {
     is_whole && (has("content") || has("structuredContent") || (has("isError") && !has("tools")))
 }
 
+/// Whether this is the result of a request that is passed on whole: of a call, a read, a prompt, a completion, or one that
+/// asks for input first. No answer to what we ask ourselves has any of these.
+pub(crate) fn is_whole(result: &Value) -> bool {
+    let has = |field: &str| result.get(field).is_some();
+    let is_put_off = matches!(result["resultType"].as_str(), Some("input_required" | "task"));
+    is_put_off || is_result(result) || has("contents") || has("messages") || has("completion")
+}
+
+/// Whether it says that the tool failed.
+pub(crate) fn says_that_it_failed(result: &Value) -> bool {
+    is_yes(&result["isError"])
+}
+
 /// A result as it was said, in the only wrapping that rmcp hands on unread: it refuses a whole result for one odd block,
 /// and takes one with a field too many for the answer to another request.
 pub(crate) fn enclosed(result: Value) -> CallToolResult {
@@ -62,7 +75,7 @@ pub(crate) fn error(text: &str, bytes_max: u64, redaction: &Redaction) -> CallEn
 }
 
 /// `value` without secrets, wherever they stand in it.
-fn redacted(value: Value, redaction: &Redaction) -> Value {
+pub(crate) fn redacted(value: Value, redaction: &Redaction) -> Value {
     match value {
         Value::String(text) => Value::String(redaction.apply(&text)),
         Value::Array(list) => list.into_iter().map(|it| redacted(it, redaction)).collect(),

@@ -14,6 +14,9 @@ pub mod sandbox;
 pub mod serve;
 pub mod shim;
 
-pub use client::{Bearer, CallEnd, ConnectError, Connection, Launch, Shim, connect};
+pub use client::{
+    Along, Asks, Bearer, CallEnd, ConnectError, Connection, Hearer, Launch, Passed, Question, Shim, Told,
+    connect,
+};
 pub use process::{Process, is_kept, servers};
 pub use shim::HANDED_FD;

@@ -30,6 +30,17 @@ pub fn binary() -> PathBuf {
     BINARY.get_or_init(|| built("fake-mcp-server")).clone()
 }
 
+/// The program of the server that the official conformance suite describes.
+///
+/// # Panics
+///
+/// When it cannot be built.
+#[must_use]
+pub fn conformance() -> PathBuf {
+    static CONFORMANCE: OnceLock<PathBuf> = OnceLock::new();
+    CONFORMANCE.get_or_init(|| built("conformance-server")).clone()
+}
+
 /// The shim's program; its first argument is `__shim`.
 ///
 /// # Panics

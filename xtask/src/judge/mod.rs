@@ -4,6 +4,7 @@
 //! non-zero where something did not hold. What only failed for want of a network is said as that.
 
 mod clients;
+mod conformance;
 mod house;
 mod servers;
 
@@ -17,6 +18,9 @@ pub(crate) fn run(options: &[&str]) -> Result<bool> {
     match options {
         ["servers", names @ ..] => servers::run(names),
         ["clients"] => clients::run(),
-        _ => bail!("there are `judge servers [NAME…]`, `judge clients` and `judge conformance-client`"),
+        ["conformance"] => conformance::run(),
+        _ => bail!(
+            "there are `judge servers [NAME…]`, `judge clients`, `judge conformance` and `judge conformance-client`"
+        ),
     }
 }

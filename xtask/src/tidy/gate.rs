@@ -1,6 +1,7 @@
 //! One gate: a tool call is sent from one place, where grant, policy, limits and the effect id are behind it.
 //!
-//! `engine::call` is the only caller of the pool's `send_call`, and the pool the only one of a connection's `call`.
+//! `engine::call` is the only caller of the pool's `send_call` and `send_call_whole`, each in one place, and the pool the only one
+//! of a connection's `call` and `pass_request`.
 //! If the gate is renamed, the rule must be renamed with it: a rule that finds nothing protects nothing.
 
 use super::source::Source;
@@ -16,23 +17,34 @@ const REACH: &[&str] = &["crates/station-engine/src/", "crates/station-server/sr
 /// Every sender stands at the gate.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut n_senders = 0;
+    let (mut n_senders, mut n_whole) = (0, 0);
     for (file, source) in
         tree.rust().filter(|(file, _)| REACH.iter().any(|reach| file.path.starts_with(reach)))
     {
-        for line in sites(file, source, &[".send_call(", "::send_call", "pool.send("]) {
-            if !is_module(file, GATE) {
-                findings
-                    .push(file.finding(line, "only `engine::call` sends a tool call: go through the gate"));
-                continue;
-            }
-            n_senders += 1;
-            if n_senders > 1 {
-                findings.push(file.finding(line, "a second sender: the gate sends in one place"));
+        // One sends for runs and people, one for who passes on what comes of it.
+        let whole = sites(file, source, &[".send_call_whole(", "::send_call_whole"]);
+        let plain = sites(file, source, &[".send_call(", "::send_call", "pool.send("]);
+        let plain: Vec<usize> = plain.into_iter().filter(|line| !whole.contains(line)).collect();
+        for (lines, n) in [(plain, &mut n_senders), (whole, &mut n_whole)] {
+            for line in lines {
+                if !is_module(file, GATE) {
+                    findings.push(
+                        file.finding(line, "only `engine::call` sends a tool call: go through the gate"),
+                    );
+                    continue;
+                }
+                *n += 1;
+                if *n > 1 {
+                    findings.push(file.finding(line, "a second sender: the gate sends in one place"));
+                }
             }
         }
         if !is_module(file, POOL) {
-            let callers = sites(file, source, &[".call(", "Connection::call"]);
+            let callers = sites(
+                file,
+                source,
+                &[".call(", "Connection::call", ".pass_request(", "Connection::pass_request"],
+            );
             findings.extend(
                 callers
                     .iter()
@@ -90,6 +102,8 @@ mod tests {
             ("crates/station-engine/src/drive.rs", "fn f() { pool.send(x) }"),
             ("crates/station-engine/src/sync.rs", "fn f() { Pool::send_call(x) }"),
             ("crates/station-engine/src/call/b.rs", "fn f() { connection.call(x) }"),
+            ("crates/station-engine/src/drive.rs", "fn f() { self.pool.send_call_whole(x) }"),
+            ("crates/station-server/src/gateway.rs", "fn f() { connection.pass_request(x) }"),
             ("crates/stn/src/main.rs", "fn f() { connection\n.call(x) }"),
         ];
         for row in rows {

@@ -6,8 +6,10 @@
 //! idle. What it is not: it decides nothing about who may call; `send_call` has one caller, the gate in `call`.
 
 mod logins;
+mod look;
 mod open;
 mod place;
+mod send;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -24,17 +26,19 @@ use station_core::{
     Definition, EffectId, EnvironmentId, Era, Error, Isolation, Result, RunId, RunToken, ServerId,
     ServerSettings, Transport,
 };
-use station_mcp::{CallEnd, Shim};
+use station_mcp::{Asks, CallEnd, Shim};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use logins::Logins;
+pub use look::Look;
+pub(crate) use send::{Outgoing, Wanted};
 pub(crate) use turn::{CallTurn, Turn};
 
 /// Calls at a time on one connection where the server's file does not say: most servers are one small process.
@@ -64,6 +68,8 @@ pub(crate) struct Reach {
     pub(crate) problem: Option<String>,
     /// What the run may do that it is reached for, where it is Station itself.
     pub(crate) token: Option<RunToken>,
+    /// What it may ask of who uses it.
+    pub(crate) asks: Asks,
 }
 
 /// What the last try to use a server showed.
@@ -74,18 +80,6 @@ pub(crate) enum Standing {
     Down(String),
     /// Nobody knows just now.
     Unclear,
-}
-
-/// A call, ready to be sent.
-pub(crate) struct Outgoing<'a> {
-    pub(crate) run: Option<RunId>,
-    pub(crate) tool: &'a str,
-    pub(crate) arguments: serde_json::Map<String, serde_json::Value>,
-    pub(crate) effect: EffectId,
-    /// Its turn; it waits for one where it has none.
-    pub(crate) turn: Option<CallTurn>,
-    /// Asked when nothing is left to wait for, right before the call is given to the connection.
-    pub(crate) may_send: &'a (dyn Fn() -> Result<(), String> + Sync),
 }
 
 pub(crate) struct Pool {
@@ -99,6 +93,8 @@ struct Shared {
     remotes: Bound,
     /// Told whenever a slot is let go of.
     released: Notify,
+    /// Counts how often any list of any server changed.
+    news: watch::Sender<u64>,
     launch: LaunchBase,
     own_server: Option<OwnServer>,
     call_timeout: Duration,
@@ -143,13 +139,8 @@ struct Key {
     configuration: [u8; 32],
     transport: Transport,
     run: Option<RunId>,
-}
-
-/// How one try to send ended.
-enum Sent {
-    Final(CallEnd),
-    /// Nothing was written, and there is time to write it on another connection.
-    Renewable(CallEnd),
+    /// A server is told once what it may ask, so who can be asked and who cannot share no connection.
+    asks: Asks,
 }
 
 /// A slot in use. Letting go of it, also by a cancelled call, wakes whoever waits for a process.
@@ -171,6 +162,7 @@ impl Pool {
             processes: Bound::of_processes(config.processes_max),
             remotes: Bound::of_remotes(),
             released: Notify::new(),
+            news: watch::Sender::new(0),
             launch: LaunchBase {
                 shim: config.shim.clone(),
                 inherited,
@@ -207,86 +199,12 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Sends one tool call. Only the gate calls this.
-    pub(crate) async fn send_call(&self, reach: &Reach, mut outgoing: Outgoing<'_>) -> CallEnd {
-        let timeout = reach.settings.timeout_s.map_or(self.shared.call_timeout, Duration::from_secs);
-        if let Some(played) = &self.shared.played {
-            if let Err(sentence) = (outgoing.may_send)() {
-                return CallEnd::NotSent { sentence };
-            }
-            let (tool, effect) = (outgoing.tool.to_owned(), outgoing.effect);
-            let server = reach.name.clone();
-            return played(PlayedCall { server, tool, arguments: outgoing.arguments, effect }).await;
-        }
-        let turn = match outgoing.turn.take() {
-            Some(turn) => Ok(turn),
-            None => {
-                tokio::time::timeout(timeout, self.turn(reach, outgoing.run)).await.unwrap_or_else(|_| {
-                    let s = timeout.as_secs();
-                    Err(format!("server `{}` was busy with other calls for {s} s", reach.name))
-                })
-            }
-        };
-        let turn = match turn {
-            Ok(turn) => turn,
-            Err(sentence) => return CallEnd::NotSent { sentence },
-        };
-        let slot = &turn.slot;
-        // Twice, because a kept connection may turn out to be dead before anything is written; a new one must not.
-        let mut end = self.send_once(slot, reach, &outgoing, timeout).await;
-        if let Sent::Renewable(_) = end {
-            end = self.send_once(slot, reach, &outgoing, timeout).await;
-        }
-        slot.touch();
-        match end {
-            Sent::Final(CallEnd::NotSent { sentence }) | Sent::Renewable(CallEnd::NotSent { sentence }) => {
-                let sentence = self.told(slot, reach, redacted(&sentence, slot, reach)).await;
-                CallEnd::NotSent { sentence }
-            }
-            Sent::Final(CallEnd::Unknown { why, sentence })
-            | Sent::Renewable(CallEnd::Unknown { why, sentence }) => {
-                CallEnd::Unknown { why, sentence: redacted(&sentence, slot, reach) }
-            }
-            // What a server returned has its secrets taken out where it is read, as far as it is an error; a result is
-            // the tool's own.
-            Sent::Final(end) | Sent::Renewable(end) => end,
-        }
-    }
-
-    async fn send_once(
-        &self,
-        slot: &Slot,
-        reach: &Reach,
-        outgoing: &Outgoing<'_>,
-        timeout: Duration,
-    ) -> Sent {
-        let opened = match self.connection(slot, reach, outgoing.run).await {
-            Ok(opened) => opened,
-            Err(sentence) => return Sent::Final(CallEnd::NotSent { sentence }),
-        };
-        if let Err(sentence) = (outgoing.may_send)() {
-            return Sent::Final(CallEnd::NotSent { sentence });
-        }
-        let began = Instant::now();
-        let mut out = slot.out();
-        let arguments = outgoing.arguments.clone();
-        let end = opened.connection.call(outgoing.tool, arguments, outgoing.effect, timeout).await;
-        let asked = slot.bearer.asked();
-        // Whoever asks for a login is there.
-        out.is_answered = matches!(end, CallEnd::Returned { .. }) || asked.is_some();
-        // The same token would be good for as little once more.
-        let needs_more = asked.is_some_and(|challenge| challenge.needs_more);
-        if matches!(end, CallEnd::NotSent { .. }) && !needs_more && began.elapsed() < timeout {
-            return Sent::Renewable(end);
-        }
-        Sent::Final(end)
-    }
-
     /// Connects and lists what the server offers.
     ///
     /// # Errors
     /// Why it could not be reached or did not answer, with its last words on stderr, without secrets.
     pub(crate) async fn list(&self, reach: &Reach) -> Result<Discovery, String> {
+        let reach = &self.told_by(reach);
         let slot = self.slot(reach, None).map_err(|error| error.sentence().to_owned())?;
         let Opened { connection, place: _place } = self.connection(&slot, reach, None).await?;
         // Read before listing: what changes meanwhile is a change since.
@@ -301,6 +219,15 @@ impl Pool {
             Ok(found) => Ok(found),
             Err(error) => Err(self.told(&slot, reach, said(&error, &slot, reach)).await),
         }
+    }
+
+    /// The same server over the connection that said that its lists have changed: another one need not know of it.
+    fn told_by(&self, reach: &Reach) -> Reach {
+        let key = self.key(reach, None);
+        let is_same = |other: &Key| Key { asks: key.asks, ..other.clone() } == key;
+        let slots = self.slots();
+        let told = slots.iter().find(|(other, slot)| is_same(other) && slot.has_changed());
+        Reach { asks: told.map_or(reach.asks, |(other, _)| other.asks), ..reach.clone() }
     }
 
     /// How the server was found when it was used last, by whoever used it.
@@ -320,6 +247,11 @@ impl Pool {
         let slots = self.slots();
         let told = slots.iter().filter(|(key, slot)| key.environment == environment && slot.has_changed());
         told.map(|(key, _)| key.server).collect()
+    }
+
+    /// A number that grows whenever any server says that one of its lists has changed.
+    pub(crate) fn news(&self) -> watch::Receiver<u64> {
+        self.shared.news.subscribe()
     }
 
     /// Closes the connections that belonged to one run alone.
@@ -347,6 +279,7 @@ impl Pool {
             transport: reach.definition.transport(),
             // Station itself acts for one run alone.
             run: run.filter(|_| reach.settings.isolation == Isolation::Run || reach.definition.is_station()),
+            asks: reach.asks,
         }
     }
 
@@ -453,9 +386,4 @@ async fn close_idle(shared: Arc<Shared>) {
         };
         shared.close_where(idle).await;
     }
-}
-
-/// Sentences of failures are public.
-fn redacted(sentence: &str, slot: &Slot, reach: &Reach) -> String {
-    slot.bearer.redaction(&reach.definition.redaction()).apply(sentence)
 }

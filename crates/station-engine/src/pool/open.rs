@@ -113,6 +113,11 @@ impl Pool {
         reach.settings.timeout_s.map_or(self.shared.launch.connect_timeout, Duration::from_secs)
     }
 
+    /// Bytes of a result that are kept.
+    pub(crate) fn output_bytes_max(&self, reach: &Reach) -> u64 {
+        reach.settings.output_bytes_max.unwrap_or(self.shared.output_bytes_max)
+    }
+
     fn launch(&self, slot: &Slot, reach: &Reach) -> Launch {
         let base = &self.shared.launch;
         let own = self.shared.own_server.as_ref().filter(|_| reach.definition.is_station());
@@ -133,9 +138,11 @@ impl Pool {
             },
             era: reach.era,
             connect_timeout: self.connect_timeout(reach),
-            output_bytes_max: reach.settings.output_bytes_max.unwrap_or(self.shared.output_bytes_max),
+            output_bytes_max: self.output_bytes_max(reach),
             answers: reach.settings.answers.clone(),
             bearer: slot.bearer.clone(),
+            asks: reach.asks,
+            news: self.shared.news.clone(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What no run can show from outside: when the pool asks whether it may still send.
 
-use super::{Outgoing, Pool, Reach};
+use super::{Outgoing, Pool, Reach, Wanted};
 use crate::{Config, Key, Location, Workspace};
 use station_core::{Definition, EffectId, EnvironmentId, ServerId, ServerSettings};
 use station_mcp::{CallEnd, Shim};
@@ -42,6 +42,7 @@ fn reach(folder: &Path) -> Reach {
         era: None,
         problem: None,
         token: None,
+        asks: station_mcp::Asks::default(),
     }
 }
 
@@ -61,11 +62,11 @@ async fn a_lease_that_lapsed_while_the_server_started_is_not_used() {
     let reach = reach(folder.path());
     let outgoing = Outgoing {
         run: None,
-        tool: "pid",
-        arguments: serde_json::Map::new(),
+        wanted: Wanted::call("pid", serde_json::Map::new(), serde_json::Map::new()),
         effect: effect(),
         turn: None,
         may_send: &may_send,
+        along: station_mcp::Along::default(),
     };
     let end = pool.send_call(&reach, outgoing).await;
     assert_eq!(end, CallEnd::NotSent { sentence: "the lease has lapsed".to_owned() });

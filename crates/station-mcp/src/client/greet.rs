@@ -6,7 +6,7 @@
 //! since they were last seen. One second try is made, never a third; [`Greeting::instead`] says which. How a remote
 //! server is greeted stands in [`super::remote`].
 
-use super::handler::{self, Handler};
+use super::handler::{self, Changes, Handler};
 use super::traffic::Traffic;
 use super::wire::Wire;
 use super::{Carrier, ConnectError, Connection, Inner, Launch, remote, stdio};
@@ -15,7 +15,6 @@ use rmcp::model::ProtocolVersion;
 use rmcp::service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, RunningService};
 use station_core::{Definition, Era};
 use std::sync::{Arc, Mutex};
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -109,14 +108,14 @@ async fn attempt(
     let (child, streams) = stdio::spawn(launch).map_err(|error| (error, Failure::Final))?;
     let traffic = Arc::new(Traffic::default());
     let wire = Wire::new(&launch.server, streams, Arc::clone(&traffic));
-    let changed = watch::Sender::new(0);
-    let greeted = Handler::new(changed.clone(), launch.answers.clone())
-        .serve_with_lifecycle(wire, greeting.lifecycle());
+    let handler = Handler::new(launch, &traffic);
+    let changes = handler.changes.clone();
+    let greeted = handler.serve_with_lifecycle(wire, greeting.lifecycle());
     let (told, failure) = match tokio::time::timeout_at(deadline, greeted).await {
         Ok(Ok(service)) => match known_version(&service) {
             Some(version) => {
                 let carrier = Carrier::Child(child);
-                return Ok(connected(launch, carrier, service, &version, changed, traffic));
+                return Ok(connected(launch, carrier, service, &version, changes, traffic));
             }
             None => {
                 ("speaks a version of the protocol that Station does not know".to_owned(), Failure::Final)
@@ -142,14 +141,14 @@ pub(super) fn connected(
     carrier: Carrier,
     service: RunningService<RoleClient, Handler>,
     version: &ProtocolVersion,
-    changed: watch::Sender<u64>,
+    changes: Changes,
     traffic: Arc<Traffic>,
 ) -> Connection {
     let peer = service.peer().clone();
     let era = if version.has_initialize() { Era::Legacy } else { Era::Modern };
     let listener = match (era, handler::wanted(&peer)) {
         (Era::Modern, Some(filter)) => {
-            let following = handler::follow(peer.clone(), filter, changed.clone());
+            let following = handler::follow(peer.clone(), filter, changes.clone());
             // tracked: aborted when the last handle of the connection is dropped.
             Some(AbortOnDropHandle::new(tokio::spawn(following)))
         }
@@ -163,7 +162,8 @@ pub(super) fn connected(
         bearer: launch.bearer.clone(),
         answers: launch.answers.clone(),
         peer,
-        changed,
+        level: Mutex::new(None),
+        changes,
         traffic,
         _listener: listener,
         service: Mutex::new(Some(service)),

@@ -1,33 +1,64 @@
 //! What a server may ask of us, and what it may tell us.
 //!
-//! What is asked is answered as the server's file says, and only that is declared; without a word there, requests for
-//! sampling are refused, elicitations declined, and the list of roots is empty. Progress and log messages are heard and
-//! passed over; a changed list is counted.
+//! What is asked goes to whoever hears the call that it can only belong to (`pass`), as JSON. Where nobody does, it is answered
+//! as the server's file says; without a word there, requests for sampling are refused, elicitations declined, and the list of
+//! roots is empty. Only what can be answered is declared. A changed list is counted, a changed resource told by its address.
 
+use super::messages::ASKED;
 use super::rounds;
+use super::traffic::Traffic;
+use super::{Asks, Launch, follow::updated};
 #[expect(deprecated, reason = "older servers ask for roots, and are answered")]
 use rmcp::model::ListRootsResult;
 use rmcp::model::{
-    ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ErrorCode, ErrorData,
-    Implementation, ProtocolVersion,
+    ClientCapabilities, ClientConfig, CustomRequest, CustomResult, ElicitRequestParams, ElicitResult,
+    ErrorCode, ErrorData, Implementation, ProtocolVersion, ResourceUpdatedNotificationParam,
 };
 use rmcp::service::{NotificationContext, Peer, RequestContext, RoleClient, Subscription, SubscriptionEnd};
 use rmcp::{ClientHandler, model::SubscriptionFilter};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use station_core::answers::Answers;
-use tokio::sync::watch;
+use std::sync::Arc;
+use tokio::sync::{broadcast, watch};
+
+/// Addresses of changed resources that wait to be told.
+const UPDATES_MAX: usize = 256;
 
 /// Our side of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Handler {
-    changed: watch::Sender<u64>,
+    capabilities: ClientCapabilities,
+    pub(super) changes: Changes,
+    traffic: Arc<Traffic>,
     answers: Answers,
 }
 
+/// What a server says has changed.
+#[derive(Clone, Debug)]
+pub(super) struct Changes {
+    /// How often one of its lists did.
+    pub(super) lists: watch::Sender<u64>,
+    /// How often a list of any server did.
+    news: watch::Sender<u64>,
+    /// Resources that did.
+    pub(super) resources: broadcast::Sender<String>,
+}
+
 impl Handler {
-    pub(super) fn new(changed: watch::Sender<u64>, answers: Answers) -> Self {
-        Self { changed, answers }
+    pub(super) fn new(launch: &Launch, traffic: &Arc<Traffic>) -> Self {
+        let declared = match launch.asks == Asks::default() {
+            true => rounds::declared(&launch.answers),
+            false => launch.asks.to_json(),
+        };
+        // What we declare is ours, and of the protocol.
+        let capabilities = serde_json::from_value(declared).unwrap_or_default();
+        let changes = Changes {
+            lists: watch::Sender::new(0),
+            news: launch.news.clone(),
+            resources: broadcast::Sender::new(UPDATES_MAX),
+        };
+        Self { capabilities, changes, traffic: Arc::clone(traffic), answers: launch.answers.clone() }
     }
 
     /// The answer to a question, as rmcp wants it.
@@ -41,13 +72,17 @@ impl Handler {
     }
 }
 
+impl Changes {
+    fn count(&self) {
+        self.lists.send_modify(|changes| *changes += 1);
+        self.news.send_modify(|changes| *changes += 1);
+    }
+}
+
 impl ClientHandler for Handler {
     fn get_info(&self) -> ClientConfig {
         let station = Implementation::new("station", env!("CARGO_PKG_VERSION"));
-        // What we declare is ours, and of the protocol.
-        let capabilities: ClientCapabilities =
-            serde_json::from_value(rounds::declared(&self.answers)).unwrap_or_default();
-        ClientConfig::new(capabilities, station)
+        ClientConfig::new(self.capabilities.clone(), station)
             .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }
 
@@ -65,20 +100,41 @@ impl ClientHandler for Handler {
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
-        count(&self.changed);
+        self.changes.count();
     }
 
     async fn on_resource_list_changed(&self, _: NotificationContext<RoleClient>) {
-        count(&self.changed);
+        self.changes.count();
     }
 
     async fn on_prompt_list_changed(&self, _: NotificationContext<RoleClient>) {
-        count(&self.changed);
+        self.changes.count();
     }
-}
 
-fn count(changed: &watch::Sender<u64>) {
-    changed.send_modify(|changes| *changes += 1);
+    async fn on_resource_updated(
+        &self,
+        params: ResourceUpdatedNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        updated(&self.changes.resources, params.uri);
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleClient>,
+    ) -> Result<CustomResult, ErrorData> {
+        let CustomRequest { method, params, extensions } = request;
+        let Some(asked) = method.strip_prefix(ASKED) else {
+            return Err(ErrorData::new(rmcp::model::ErrorCode::METHOD_NOT_FOUND, method, None));
+        };
+        drop(extensions);
+        let answered = self.traffic.ask(asked.to_owned(), params.unwrap_or(Value::Null)).await;
+        answered.map(CustomResult::new).map_err(|error| {
+            serde_json::from_value(error)
+                .unwrap_or_else(|_| ErrorData::internal_error("the client's answer could not be read", None))
+        })
+    }
 }
 
 /// Which changes a modern server has to be asked for; `None` where it tells none.
@@ -96,11 +152,11 @@ pub(super) fn wanted(peer: &Peer<RoleClient>) -> Option<SubscriptionFilter> {
 }
 
 /// Follows the changes of a modern server until it ends the stream.
-pub(super) async fn follow(peer: Peer<RoleClient>, filter: SubscriptionFilter, changed: watch::Sender<u64>) {
+pub(super) async fn follow(peer: Peer<RoleClient>, filter: SubscriptionFilter, changes: Changes) {
     loop {
         match peer.listen(filter.clone()).await {
             Ok(mut subscription) => {
-                if !count_all(&mut subscription, &changed).await {
+                if !count_all(&mut subscription, &changes).await {
                     return;
                 }
             }
@@ -113,13 +169,13 @@ pub(super) async fn follow(peer: Peer<RoleClient>, filter: SubscriptionFilter, c
 }
 
 /// Whether it is worth listening again: we were too slow, so something has changed and something was missed.
-async fn count_all(subscription: &mut Subscription, changed: &watch::Sender<u64>) -> bool {
+async fn count_all(subscription: &mut Subscription, changes: &Changes) -> bool {
     while let Ok(Some(_)) = subscription.next().await {
-        count(changed);
+        changes.count();
     }
     let lagged = matches!(subscription.end(), Some(SubscriptionEnd::Lagged { .. }));
     if lagged {
-        count(changed);
+        changes.count();
     }
     lagged
 }

@@ -4,14 +4,21 @@
 //! over, a batch is taken apart, and an answer that makes no sense becomes an error for whoever waits for it.
 
 use super::skim;
+use super::traffic::Traffic;
 use crate::convert;
 use rmcp::model::{ErrorCode, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerResult};
 use serde_json::Value;
 use station_core::json;
 
-/// Progress and log messages: nobody here listens to them, and a server may send millions. Passed over where they are
-/// read, they cost nothing but the reading.
+/// Progress and log messages: a server may send millions. They go to whoever hears them where they are read, so that they come
+/// before the answer that they are about, and where nobody does they cost nothing but the reading.
 const CHATTER: [&str; 2] = ["notifications/progress", "notifications/message"];
+
+/// What a server asks the client, while it is at work for it.
+const QUESTIONS: [&str; 3] = ["elicitation/create", "sampling/createMessage", "roots/list"];
+
+/// Before the method of a question that goes to whoever hears it: under this name rmcp hands it on unread.
+pub(super) const ASKED: &str = "station/asked:";
 
 /// What some programs write before all else; a reader may pass over it (RFC 8259, section 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -20,7 +27,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(super) const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The messages in a line: mostly one, several in a batch, none where the line is not of the protocol.
-pub(super) fn messages(line: &[u8]) -> Vec<ServerJsonRpcMessage> {
+pub(super) fn messages(line: &[u8], traffic: &Traffic) -> Vec<ServerJsonRpcMessage> {
     let line = line.trim_ascii();
     let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     if !matches!(line.first(), Some(b'{' | b'[')) {
@@ -30,18 +37,20 @@ pub(super) fn messages(line: &[u8]) -> Vec<ServerJsonRpcMessage> {
         return Vec::new();
     }
     match json::read(line) {
-        Ok(Value::Array(batch)) => batch.into_iter().filter_map(message).collect(),
-        Ok(value) => message(value).into_iter().collect(),
+        Ok(Value::Array(batch)) => batch.into_iter().filter_map(|it| message(it, traffic)).collect(),
+        Ok(value) => message(value, traffic).into_iter().collect(),
         // What cannot be read of one must not take the others of its batch with it.
-        Err(_) if line.starts_with(b"[") => skim::pieces(line).into_iter().filter_map(one).collect(),
+        Err(_) if line.starts_with(b"[") => {
+            skim::pieces(line).into_iter().filter_map(|it| one(it, traffic)).collect()
+        }
         Err(error) => unreadable(line, &error).into_iter().collect(),
     }
 }
 
 /// A message of a batch.
-fn one(piece: &[u8]) -> Option<ServerJsonRpcMessage> {
+fn one(piece: &[u8], traffic: &Traffic) -> Option<ServerJsonRpcMessage> {
     match json::read(piece) {
-        Ok(value) => message(value),
+        Ok(value) => message(value, traffic),
         Err(error) => unreadable(piece, &error),
     }
 }
@@ -54,14 +63,21 @@ fn unreadable(text: &[u8], error: &serde_json::Error) -> Option<ServerJsonRpcMes
 }
 
 /// One message; an answer that cannot be understood becomes an error answer, so that nobody waits for it in vain.
-fn message(mut value: Value) -> Option<ServerJsonRpcMessage> {
-    if value.get("method").and_then(Value::as_str).is_some_and(|method| CHATTER.contains(&method)) {
+fn message(mut value: Value, traffic: &Traffic) -> Option<ServerJsonRpcMessage> {
+    let method = value.get("method").and_then(Value::as_str);
+    if let Some(method) = CHATTER.into_iter().find(|it| method == Some(it)) {
+        traffic.hear(method, value["params"].take());
         return None;
+    }
+    if let Some(method) = QUESTIONS.into_iter().find(|it| method == Some(it))
+        && traffic.can_ask()
+    {
+        value["method"] = format!("{ASKED}{method}").into();
     }
     let id = value.get("id").cloned();
     let is_answer =
         value.get("method").is_none() && (value.get("result").is_some() || value.get("error").is_some());
-    if is_answer && value.get("result").is_some_and(convert::is_result) {
+    if is_answer && value.get("result").is_some_and(convert::is_whole) {
         let id = serde_json::from_value::<RequestId>(id?).ok()?;
         let result = convert::enclosed(value["result"].take());
         return Some(JsonRpcMessage::response(ServerResult::CallToolResult(result), id));
@@ -88,6 +104,10 @@ pub(super) fn in_place_of_answer(id: RequestId, words: &str) -> ServerJsonRpcMes
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn messages(line: &[u8]) -> Vec<ServerJsonRpcMessage> {
+        super::messages(line, &Traffic::default())
+    }
 
     #[test]
     fn a_line_holds_messages_or_is_passed_over() {

@@ -4,13 +4,16 @@
 //! handles does, and no longer. A connection is never renewed here and a call never sent twice: whoever holds the pool
 //! renews, and whoever drives a run decides about repeating.
 
+mod asks;
 mod bearer;
 mod call;
+mod follow;
 mod greet;
 mod handler;
 mod http;
 mod list;
 mod messages;
+mod pass;
 mod ping;
 mod remote;
 mod rounds;
@@ -22,12 +25,15 @@ mod wire;
 
 use crate::Process;
 use crate::sandbox::Confine;
+use crate::serve::Level;
 
+pub use asks::Asks;
 pub use bearer::Bearer;
 pub use call::CallEnd;
+pub use pass::{Along, Hearer, Passed, Question, Told};
 pub(crate) use traffic::EFFECT_KEY;
 
-use handler::Handler;
+use handler::{Changes, Handler};
 use rmcp::RoleClient;
 use rmcp::service::{Peer, RunningService};
 use serde_json::Value;
@@ -80,6 +86,10 @@ pub struct Launch {
     pub answers: Answers,
     /// What is shown to a remote server whose entry has no `Authorization` of its own.
     pub bearer: Bearer,
+    /// What it may ask us while it is at work.
+    pub asks: Asks,
+    /// Counted up whenever one of its lists changes; shared by all servers.
+    pub news: watch::Sender<u64>,
 }
 
 /// Why a server could not be connected to, or not be listed.
@@ -120,7 +130,9 @@ struct Inner {
     bearer: Bearer,
     answers: Answers,
     peer: Peer<RoleClient>,
-    changed: watch::Sender<u64>,
+    /// The most talkative level of log messages that a server of the older era was told.
+    level: Mutex<Option<Level>>,
+    changes: Changes,
     traffic: Arc<traffic::Traffic>,
     /// Follows the lists of a modern server, which tells changes only to those who listen.
     _listener: Option<AbortOnDropHandle<()>>,
@@ -199,7 +211,7 @@ impl Connection {
     /// A number that grows whenever the server says that its tools, resources or prompts have changed.
     #[must_use]
     pub fn list_changed(&self) -> watch::Receiver<u64> {
-        self.inner.changed.subscribe()
+        self.inner.changes.lists.subscribe()
     }
 
     /// Tells what is known of the server's tools, by name and input schema, where they were not listed over this connection:

@@ -13,7 +13,6 @@ use rmcp::service::{ClientInitializeError, ClientServiceExt as _};
 use station_core::mirror::Mirror;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The far end of a connection; dropping it closes every stream and request of it.
@@ -100,14 +99,14 @@ async fn attempt(launch: &Launch, target: Target, way: Way, deadline: Instant) -
         }
     };
     let link = wire.link();
-    let changed = watch::Sender::new(0);
-    let greeted = Handler::new(changed.clone(), launch.answers.clone())
-        .serve_with_lifecycle(wire, greeting.lifecycle());
+    let handler = Handler::new(launch, &traffic);
+    let changes = handler.changes.clone();
+    let greeted = handler.serve_with_lifecycle(wire, greeting.lifecycle());
     match tokio::time::timeout_at(deadline, greeted).await {
         Ok(Ok(service)) => match known_version(&service) {
             Some(version) => {
                 let carrier = Carrier::Remote(Remote { link });
-                Ok(connected(launch, carrier, service, &version, changed, traffic))
+                Ok(connected(launch, carrier, service, &version, changes, traffic))
             }
             None => Err(last("speaks a version of the protocol that Station does not know".to_owned())),
         },

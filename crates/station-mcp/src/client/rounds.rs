@@ -3,32 +3,33 @@
 //! In the modern era a server asks by its result (`input_required`), and the same call comes again with the answers and with
 //! what the server wants back untouched (`requestState`). **Invariant:** what one call was given is sent with no other.
 
-use rmcp::model::{CallToolRequestParams, InputRequiredResult, InputResponses};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use station_core::answers::Answers;
 
 /// Rounds of one call: a server that asks for more is turning in circles.
 pub(super) const ROUNDS_MAX: usize = 8;
 
-/// The call once more, with answers to what was asked.
+/// The parameters of the call once more, with answers to what `asked`, a result, asks.
 ///
 /// # Errors
 /// That something was asked that is not answered here, as the rest of a sentence about the tool.
 pub(super) fn next(
-    params: &CallToolRequestParams,
-    asked: InputRequiredResult,
+    params: &Map<String, Value>,
+    asked: &Value,
     answers: &Answers,
-) -> Result<CallToolRequestParams, String> {
-    let mut given = InputResponses::new();
-    for (key, request) in asked.input_requests.unwrap_or_default() {
-        let request = serde_json::to_value(request).unwrap_or_default();
+) -> Result<Map<String, Value>, String> {
+    let mut given = Map::new();
+    for (key, request) in asked["inputRequests"].as_object().into_iter().flatten() {
         let method = request["method"].as_str().unwrap_or_default();
         let answer = answers.to(method, &request["params"]);
-        given.insert(key, answer.map_err(|refused| unanswered(method, refused.message))?);
+        given.insert(key.clone(), answer.map_err(|refused| unanswered(method, refused.message))?);
     }
     let mut next = params.clone();
-    next.input_responses = Some(given);
-    next.request_state = asked.request_state;
+    next.insert("inputResponses".to_owned(), Value::Object(given));
+    match asked.get("requestState") {
+        Some(state) => next.insert("requestState".to_owned(), state.clone()),
+        None => next.remove("requestState"),
+    };
     Ok(next)
 }
 

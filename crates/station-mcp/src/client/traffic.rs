@@ -4,10 +4,15 @@
 //! the call was given to the server (only then is its outcome unknown), and why no answer will come, where the
 //! transport saw that.
 
-use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage};
+use super::pass::{Hearer, Question, Told};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta as _, JsonRpcMessage, ServerJsonRpcMessage};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// The key under which an effect's id travels with its call.
 pub(crate) const EFFECT_KEY: &str = "station/effect-id";
@@ -26,12 +31,26 @@ pub(super) struct Traffic {
 }
 
 /// A call on its way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sending {
     /// Whether its writing was begun.
     begun: bool,
     /// Why no answer to it will come, as the rest of a sentence that begins with the server's name.
     lost: Option<String>,
+    /// Who hears what is said while the server is at work on it.
+    hearer: Option<Hearer>,
+    /// By which the server says how far it is.
+    token: Option<Value>,
+    /// Questions of the server that are open.
+    questions: usize,
+    /// From when on its time counts.
+    since: Instant,
+}
+
+impl Sending {
+    fn new(hearer: Option<Hearer>) -> Self {
+        Self { begun: false, lost: None, hearer, token: None, questions: 0, since: Instant::now() }
+    }
 }
 
 /// What is known of a call when nobody waits for it any more.
@@ -51,8 +70,8 @@ pub(super) struct Ticket {
 
 impl Traffic {
     /// Lets the call with this effect id be written.
-    pub(super) fn admit(self: &Arc<Self>, effect: &str) -> Ticket {
-        self.calls().insert(effect.to_owned(), Sending::default());
+    pub(super) fn admit(self: &Arc<Self>, effect: &str, hearer: Option<Hearer>) -> Ticket {
+        self.calls().insert(effect.to_owned(), Sending::new(hearer));
         Ticket { traffic: Arc::clone(self), effect: effect.to_owned() }
     }
 
@@ -120,6 +139,75 @@ impl Traffic {
         self.lose(effect, words);
     }
 
+    /// Notes the token by which the server will say how far it is with the request in `message`.
+    pub(super) fn note_token(&self, message: &ClientJsonRpcMessage) {
+        let Some(meta) = meta_of(message) else { return };
+        let (Some(effect), Some(token)) = (effect_in(meta), meta.get("progressToken")) else { return };
+        if let Some(sending) = self.calls().get_mut(effect) {
+            sending.token = Some(token.clone());
+        }
+    }
+
+    /// Tells what the server says while it is at work: progress to whose request it is, a log message to whom alone it can
+    /// be meant for. Others pass it over.
+    pub(super) fn hear(&self, method: &str, params: Value) {
+        let (hearer, told) = if method == "notifications/progress" {
+            let of_token =
+                |it: &&Sending| it.token.is_some() && it.token.as_ref() == params.get("progressToken");
+            let hearer = self.calls().values().find(of_token).and_then(|it| it.hearer.clone());
+            (hearer, Told::Progress(params))
+        } else {
+            (self.sole().map(|(_, hearer)| hearer), Told::Log(params))
+        };
+        // Who does not keep up misses some of it.
+        if let Some(hearer) = hearer {
+            drop(hearer.outlet.try_send(told));
+        }
+    }
+
+    /// Whether a question of the server can only be meant for one client, which hears it.
+    pub(super) fn can_ask(&self) -> bool {
+        self.sole().is_some_and(|(_, hearer)| hearer.takes_questions)
+    }
+
+    /// Puts a question of the server to the client that it must be meant for.
+    ///
+    /// # Errors
+    /// As an error of the protocol: the client's, or that nobody answers.
+    pub(super) async fn ask(&self, method: String, params: Value) -> Result<Value, Value> {
+        let nobody = || json!({ "code": -32603, "message": "nobody is there to answer this" });
+        let (effect, hearer) = self.sole().ok_or_else(nobody)?;
+        let (answer, answered) = oneshot::channel();
+        hearer.outlet.try_send(Told::Asks(Question { method, params, answer })).map_err(|_| nobody())?;
+        let _open = OpenQuestion::note(self, &effect);
+        answered.await.unwrap_or_else(|_| Err(nobody()))
+    }
+
+    /// The call that questions are put to, where all that are out are of one client.
+    fn sole(&self) -> Option<(String, Hearer)> {
+        let calls = self.calls();
+        let (effect, sending) = calls.iter().next()?;
+        let hearer = sending.hearer.clone()?;
+        let is_of_it = |it: &Sending| it.hearer.as_ref().is_some_and(|it| it.client == hearer.client);
+        calls.values().all(is_of_it).then(|| (effect.clone(), hearer))
+    }
+
+    /// Waits until a call has had `timeout` for itself.
+    pub(super) async fn out_of_time(&self, effect: &str, timeout: Duration) {
+        let end = || {
+            let calls = self.calls();
+            let sending = calls.get(effect).filter(|it| it.questions == 0);
+            sending.map_or_else(Instant::now, |it| it.since) + timeout
+        };
+        loop {
+            let at = end();
+            tokio::time::sleep_until(at).await;
+            if end() <= Instant::now() {
+                return;
+            }
+        }
+    }
+
     fn calls(&self) -> MutexGuard<'_, HashMap<String, Sending>> {
         self.calls.lock().expect("nobody panics while holding the calls")
     }
@@ -128,8 +216,8 @@ impl Traffic {
 impl Ticket {
     /// Ends the permission to write, and settles what is known with that.
     pub(super) fn withdraw(self) -> Settled {
-        let sending = self.traffic.calls().remove(&self.effect).unwrap_or_default();
-        Settled { begun: sending.begun, lost: sending.lost }
+        let sending = self.traffic.calls().remove(&self.effect);
+        sending.map_or_else(Settled::default, |it| Settled { begun: it.begun, lost: it.lost })
     }
 }
 
@@ -137,6 +225,45 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.traffic.calls().remove(&self.effect);
     }
+}
+
+/// A question that is open: the time of its call stands still until it is dropped.
+struct OpenQuestion<'a> {
+    traffic: &'a Traffic,
+    effect: String,
+}
+
+impl<'a> OpenQuestion<'a> {
+    fn note(traffic: &'a Traffic, effect: &str) -> Self {
+        if let Some(sending) = traffic.calls().get_mut(effect) {
+            sending.questions += 1;
+        }
+        Self { traffic, effect: effect.to_owned() }
+    }
+}
+
+impl Drop for OpenQuestion<'_> {
+    fn drop(&mut self) {
+        if let Some(sending) = self.traffic.calls().get_mut(&self.effect) {
+            sending.questions -= 1;
+            sending.since = Instant::now();
+        }
+    }
+}
+
+/// The effect of a request that is passed on.
+pub(super) fn effect_of(message: &ClientJsonRpcMessage) -> Option<String> {
+    effect_in(meta_of(message)?).map(str::to_owned)
+}
+
+fn meta_of(message: &ClientJsonRpcMessage) -> Option<&Map<String, Value>> {
+    let JsonRpcMessage::Request(request) = message else { return None };
+    let ClientRequest::CustomRequest(request) = &request.request else { return None };
+    Some(&request.get_meta().0.0)
+}
+
+fn effect_in(meta: &Map<String, Value>) -> Option<&str> {
+    meta.get(EFFECT_KEY)?.as_str()
 }
 
 #[cfg(test)]
@@ -163,24 +290,24 @@ mod tests {
     fn a_call_is_written_only_under_its_ticket() {
         let traffic = Arc::new(Traffic::default());
         assert!(!traffic.begin("a"), "nobody asked for it");
-        let ticket = traffic.admit("a");
+        let ticket = traffic.admit("a", None);
         assert!(!ticket.withdraw().begun, "nothing was written");
         assert!(!traffic.begin("a"), "it was withdrawn");
-        let ticket = traffic.admit("a");
+        let ticket = traffic.admit("a", None);
         assert!(traffic.begin("a"));
         traffic.unbegin("a");
         assert!(!ticket.withdraw().begun, "the write took nothing");
-        let ticket = traffic.admit("a");
+        let ticket = traffic.admit("a", None);
         assert!(traffic.begin("a"));
         traffic.lose("a", "went away".to_owned());
         let settled = Settled { begun: true, lost: Some("went away".to_owned()) };
         assert_eq!(ticket.withdraw(), settled, "from here on the outcome is unknown");
-        let ticket = traffic.admit("a");
+        let ticket = traffic.admit("a", None);
         assert!(traffic.begin("a"));
         traffic.turn_away("a", "forgot us".to_owned());
         let settled = Settled { begun: false, lost: Some("forgot us".to_owned()) };
         assert_eq!(ticket.withdraw(), settled, "it may be sent once more");
-        drop(traffic.admit("a"));
+        drop(traffic.admit("a", None));
         assert!(!traffic.begin("a"), "a dropped call is not written");
     }
 }

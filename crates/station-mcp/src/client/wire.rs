@@ -7,7 +7,7 @@
 
 use super::messages::{BYTES_MAX, messages};
 use super::stdio::Streams;
-use super::traffic::{EFFECT_KEY, Traffic};
+use super::traffic::{Traffic, effect_of};
 use rmcp::RoleClient;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, RequestId, ServerJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -94,6 +94,7 @@ impl Transport<RoleClient> for Wire {
         message: ClientJsonRpcMessage,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         self.probes.note(&message);
+        self.traffic.note_token(&message);
         let effect = effect_of(&message);
         let line = serde_json::to_vec(&message).map_err(io::Error::from);
         let (output, closing, traffic) =
@@ -124,7 +125,7 @@ impl Transport<RoleClient> for Wire {
             }
             match self.input.next().await {
                 Ok(Some(line)) => {
-                    self.ready.extend(messages(&line));
+                    self.ready.extend(messages(&line, &self.traffic));
                     if !self.noise.hear(&line, !self.ready.is_empty()) {
                         let sentence = "floods its stdout with what is no message of the protocol";
                         self.traffic.give_up(sentence.to_owned());
@@ -191,13 +192,6 @@ impl Drop for Beginning<'_> {
             self.traffic.unbegin(effect);
         }
     }
-}
-
-fn effect_of(message: &ClientJsonRpcMessage) -> Option<String> {
-    let JsonRpcMessage::Request(request) = message else { return None };
-    let ClientRequest::CallToolRequest(call) = &request.request else { return None };
-    let meta = call.params.meta.as_ref()?;
-    meta.0.0.get(EFFECT_KEY)?.as_str().map(str::to_owned)
 }
 
 /// The lines of a server's stdout.

@@ -99,11 +99,14 @@ fn server_info(about: &About) -> Value {
 
 fn capabilities(about: &About, era: Era) -> Value {
     let mut capabilities = json!({
-        "tools": { "listChanged": about.tools_change },
-        "resources": { "subscribe": about.resources_change, "listChanged": about.tools_change },
-        "prompts": { "listChanged": about.tools_change },
+        "tools": { "listChanged": about.lists_change },
+        "resources": { "subscribe": about.resources_change, "listChanged": about.lists_change },
+        "prompts": { "listChanged": about.lists_change },
         "completions": {},
     });
+    if about.logs {
+        capabilities["logging"] = json!({});
+    }
     if era == Era::Modern {
         capabilities["extensions"] = json!({ TASKS: {} });
     }

@@ -1,13 +1,19 @@
 //! A request as its host sees it: who asks, in which era, what the client can do, and how it is told how far it is.
 
 use super::answer::TASKS;
+use super::dialog::{Dialog, Level};
 use super::frame;
 use crate::client::EFFECT_KEY;
 use serde_json::{Map, Value, json};
 use station_core::{Caller, EffectId, Era};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Where a modern request says which log messages it wants to hear.
+pub(crate) const LEVEL_KEY: &str = "io.modelcontextprotocol/logLevel";
 
 /// A request that is being answered.
 #[derive(Debug)]
@@ -25,6 +31,16 @@ pub struct Asked {
     /// Cancelled when nobody waits for the answer any more.
     pub gone: CancellationToken,
     pub(crate) progress: Option<Progress>,
+    /// With whom; nobody, where it is a look of our own.
+    with: Option<With>,
+    level: Option<Level>,
+}
+
+/// The client, and how what is said reaches it while it waits.
+#[derive(Debug)]
+struct With {
+    dialog: Arc<Dialog>,
+    outlet: mpsc::Sender<Value>,
 }
 
 /// Answers of a client to what it was asked in an `input_required` result.
@@ -50,7 +66,7 @@ impl Asked {
         by: Caller,
         (era, capabilities): (Era, &Value),
         params: &Map<String, Value>,
-        outlet: &mpsc::Sender<Value>,
+        (dialog, outlet): (&Arc<Dialog>, &mpsc::Sender<Value>),
         gone: CancellationToken,
     ) -> Self {
         let meta = |key: &str| params.get("_meta").and_then(|meta| meta.get(key));
@@ -67,7 +83,12 @@ impl Asked {
             steps: AtomicU64::new(0),
             outlet: outlet.clone(),
         });
-        Self { by, era, capabilities: capabilities.clone(), input, effect, gone, progress }
+        let level = match era {
+            Era::Legacy => dialog.level(),
+            Era::Modern => meta(LEVEL_KEY).and_then(Level::of),
+        };
+        let with = Some(With { dialog: Arc::clone(dialog), outlet: outlet.clone() });
+        Self { by, era, capabilities: capabilities.clone(), input, effect, gone, progress, with, level }
     }
 
     /// A look of our own on behalf of `by`, to which nobody waits for an answer.
@@ -81,7 +102,54 @@ impl Asked {
             effect: None,
             gone: CancellationToken::new(),
             progress: None,
+            with: None,
+            level: None,
         }
+    }
+
+    /// Which client asks: the same for all that it asks over one pipe or in one session.
+    #[must_use]
+    pub fn client(&self) -> Uuid {
+        self.with.as_ref().map_or_else(Uuid::nil, |with| with.dialog.client)
+    }
+
+    /// Puts a question to a client of the older era, which answers while its own request is open.
+    ///
+    /// # Errors
+    /// As an error of the protocol: the client's, or why it was not asked.
+    pub async fn ask(&self, method: &str, params: &Value) -> Result<Value, Value> {
+        match &self.with {
+            Some(with) if self.era == Era::Legacy => {
+                with.dialog.ask(method, params, &with.outlet, &self.gone).await
+            }
+            _ => Err(json!({ "code": -32603, "message": "this client cannot be asked" })),
+        }
+    }
+
+    /// From which level on the client wants to hear log messages, by its name; nothing where it did not say.
+    #[must_use]
+    pub fn log_level(&self) -> Option<&'static str> {
+        self.level.map(Level::name)
+    }
+
+    /// Passes on a log message, with the parameters of its notification, where the client wants to hear it. A modern client
+    /// that names no level wants none; an older one takes what there is.
+    pub async fn pass_log(&self, params: &Value) {
+        let level = params.get("level").and_then(Level::of);
+        let is_wanted = match (self.level, self.era) {
+            (Some(wanted), _) => level.is_some_and(|level| level >= wanted),
+            (None, era) => era == Era::Legacy,
+        };
+        if let Some(with) = self.with.as_ref().filter(|_| is_wanted) {
+            drop(with.outlet.send(frame::notification("notifications/message", params)).await);
+        }
+    }
+
+    /// Passes on how far somebody else is with it, with the parameters of that notification, where anybody wants to know.
+    pub async fn pass_progress(&self, mut params: Value) {
+        let (Some(progress), Some(object)) = (&self.progress, params.as_object_mut()) else { return };
+        object.insert("progressToken".to_owned(), progress.token.clone());
+        drop(progress.outlet.send(frame::notification("notifications/progress", &params)).await);
     }
 
     /// Whether the client takes a handle in place of a result: it declares the Tasks extension, in the modern era.

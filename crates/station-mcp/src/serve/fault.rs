@@ -24,6 +24,8 @@ pub enum Fault {
     Incapable(Value),
     /// Headers and body say different things: -32020.
     Headers(String),
+    /// What a server behind us answered with, as an error object.
+    Upstream(Value),
     /// We failed; the log has the cause: -32603.
     Internal(String),
 }
@@ -53,6 +55,7 @@ impl Fault {
                 "data": { "requiredCapabilities": required },
             }),
             Self::Headers(message) => error(-32020, message),
+            Self::Upstream(error) => error.clone(),
             Self::Internal(message) => error(-32603, message),
         }
     }

@@ -19,8 +19,11 @@ pub(crate) enum Frame {
         method: String,
         params: Map<String, Value>,
     },
-    /// An answer: we ask nothing, so it is passed over.
-    Answer,
+    /// An answer to what we asked: its result, or its error as an object.
+    Answer {
+        id: Option<Id>,
+        answered: Result<Value, Value>,
+    },
     /// Several messages at once.
     Batch(Vec<Frame>),
     /// It is wrong, and this says so.
@@ -112,7 +115,7 @@ fn of_value(value: Value) -> Frame {
         None => None,
         Some((Some(id), _)) => Some(id),
         // An answer to nothing that can be told.
-        Some((None, _)) if message.get("error").is_some() => return Frame::Answer,
+        Some((None, _)) if message.get("error").is_some() => return answer(None, &mut message),
         Some((None, _)) => return wrong(None, "an id is a text or a whole number"),
     };
     if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
@@ -120,7 +123,9 @@ fn of_value(value: Value) -> Frame {
     }
     let method = match message.remove("method") {
         Some(Value::String(method)) => method,
-        None if message.get("result").is_some() || message.get("error").is_some() => return Frame::Answer,
+        None if message.get("result").is_some() || message.get("error").is_some() => {
+            return answer(id, &mut message);
+        }
         _ => return wrong(id, "a message names its `method`, a text"),
     };
     let params = match message.remove("params") {
@@ -134,6 +139,14 @@ fn of_value(value: Value) -> Frame {
     }
 }
 
+fn answer(id: Option<Id>, message: &mut Map<String, Value>) -> Frame {
+    let answered = match message.remove("error") {
+        Some(error) => Err(error),
+        None => Ok(message.remove("result").unwrap_or_default()),
+    };
+    Frame::Answer { id, answered }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,7 +156,7 @@ mod tests {
         match read(text.as_bytes()) {
             Frame::Request(request) => format!("request {} {}", request.id, request.method),
             Frame::Notification { method, .. } => format!("notification {method}"),
-            Frame::Answer => "answer".to_owned(),
+            Frame::Answer { .. } => "answer".to_owned(),
             Frame::Batch(frames) => format!("batch of {}", frames.len()),
             Frame::Broken { id, fault } => {
                 let reply = reply(id.as_ref(), Err(fault), Era::Modern);

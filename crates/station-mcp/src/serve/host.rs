@@ -86,10 +86,12 @@ pub struct About {
     pub version: String,
     /// What a model should know before it uses the server.
     pub instructions: String,
-    /// Whether the tools that it offers can change.
-    pub tools_change: bool,
+    /// Whether its lists can change, and that is told.
+    pub lists_change: bool,
     /// Whether resources can be followed.
     pub resources_change: bool,
+    /// Whether log messages can come.
+    pub logs: bool,
 }
 
 /// How a request to use something ended.

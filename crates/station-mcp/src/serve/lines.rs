@@ -32,8 +32,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         loop {
             let piece = self.pipe.fill_buf().await?;
             if piece.is_empty() {
-                // A last message without its newline is a message all the same.
+                // A last message without its newline is a message all the same, also one that is too long.
                 let rest = std::mem::take(&mut self.line);
+                if std::mem::take(&mut self.skipping) {
+                    return Ok(Some(Line::TooLong));
+                }
                 return Ok((!rest.is_empty()).then_some(Line::Whole(rest)));
             }
             let end = piece.iter().position(|byte| *byte == b'\n');
@@ -60,14 +63,27 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_line_that_is_too_long_takes_no_other_with_it() {
-        let mut lines = Lines::new(&b"ab\n0123456789\n\nlast"[..], 5);
+    async fn lines(text: &str) -> Vec<Line> {
+        let mut lines = Lines::new(text.as_bytes(), 5);
         let mut seen = Vec::new();
         while let Some(line) = lines.next().await.expect("memory can be read") {
             seen.push(line);
         }
-        let whole = |text: &str| Line::Whole(text.as_bytes().to_vec());
-        assert_eq!(seen, [whole("ab"), Line::TooLong, whole(""), whole("last")]);
+        seen
+    }
+
+    fn whole(text: &str) -> Line {
+        Line::Whole(text.as_bytes().to_vec())
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_takes_no_other_with_it() {
+        let expected = [whole("ab"), Line::TooLong, whole(""), whole("last")];
+        assert_eq!(lines("ab\n0123456789\n\nlast").await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_last_line_that_is_too_long_is_told_though_it_never_ends() {
+        assert_eq!(lines("ab\n0123456789").await, [whole("ab"), Line::TooLong]);
     }
 }

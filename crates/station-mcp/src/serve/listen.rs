@@ -29,9 +29,9 @@ pub(crate) fn wanted(params: &Map<String, Value>, about: &About) -> Result<Wante
         return Err(Fault::Params(format!("more than {URIS_MAX} resources cannot be followed at once")));
     }
     Ok(Wanted {
-        tools: about.tools_change && on("toolsListChanged"),
-        prompts: about.tools_change && on("promptsListChanged"),
-        resources: about.tools_change && on("resourcesListChanged"),
+        tools: about.lists_change && on("toolsListChanged"),
+        prompts: about.lists_change && on("promptsListChanged"),
+        resources: about.lists_change && on("resourcesListChanged"),
         uris: if about.resources_change { uris } else { Vec::new() },
     })
 }
@@ -117,7 +117,7 @@ fn told(change: &Change, meta: Option<&Value>) -> Value {
 
 /// What a legacy client hears of without asking: every list that can change.
 pub(crate) fn unasked(about: &About) -> Wanted {
-    let on = about.tools_change;
+    let on = about.lists_change;
     Wanted { tools: on, prompts: on, resources: on, uris: Vec::new() }
 }
 

@@ -10,6 +10,7 @@
 
 mod answer;
 mod asked;
+mod dialog;
 mod fault;
 mod frame;
 mod host;
@@ -19,7 +20,9 @@ mod listen;
 mod stdio;
 pub(crate) mod version;
 
+pub(crate) use asked::LEVEL_KEY;
 pub use asked::{Asked, Input};
+pub(crate) use dialog::Level;
 pub use fault::Fault;
 pub use host::{About, Answer, Change, Completing, Host, Outcome, Subject, Task, Wanted};
 pub use http::{Endpoint, Headers, Sent};

@@ -6,6 +6,7 @@
 
 use super::answer::{answer, initialized, text};
 use super::asked::Asked;
+use super::dialog::Dialog;
 use super::frame::{self, Frame, Id, Request, reply};
 use super::lines::{BYTES_MAX, Line, Lines};
 use super::listen;
@@ -52,6 +53,7 @@ pub async fn serve_stdio(
         outlet,
         gone: gone.clone(),
         leaving: CancellationToken::new(),
+        dialog: Arc::new(Dialog::new()),
         session: None,
         open: HashMap::new(),
         followed: HashMap::new(),
@@ -71,14 +73,15 @@ struct Pipe {
     gone: CancellationToken,
     /// Cancelled when we are about to leave: ends what would go on for ever.
     leaving: CancellationToken,
+    dialog: Arc<Dialog>,
     /// What a legacy client said first.
     session: Option<Session>,
     /// Requests that are under way.
     open: HashMap<Id, CancellationToken>,
     /// Resources that a legacy client follows.
     followed: HashMap<String, CancellationToken>,
-    /// Everything that is under way; a request's work ends with its id.
-    at_work: JoinSet<Option<Id>>,
+    /// Everything that is under way; the work on requests ends with their ids.
+    at_work: JoinSet<Vec<Id>>,
 }
 
 impl Pipe {
@@ -124,9 +127,9 @@ impl Pipe {
     }
 
     /// Takes a request whose work has ended off the list.
-    fn note(&mut self, ended: Result<Option<Id>, tokio::task::JoinError>) {
+    fn note(&mut self, ended: Result<Vec<Id>, tokio::task::JoinError>) {
         match ended {
-            Ok(id) => drop(id.and_then(|id| self.open.remove(&id))),
+            Ok(ids) => ids.iter().for_each(|id| drop(self.open.remove(id))),
             Err(error) if error.is_cancelled() => {}
             Err(error) => tracing::error!(%error, "a request was not answered"),
         }
@@ -137,7 +140,7 @@ impl Pipe {
         self.at_work.spawn(async move {
             // A client that is gone is seen by the writer.
             drop(outlet.send(message).await);
-            None
+            Vec::new()
         });
     }
 
@@ -145,7 +148,7 @@ impl Pipe {
         match frame {
             Frame::Request(request) => self.take(request),
             Frame::Notification { method, params } => self.notice(&method, &params),
-            Frame::Answer => {}
+            Frame::Answer { id, answered } => self.dialog.take(id.as_ref(), answered),
             Frame::Broken { id, fault } => self.say(reply(id.as_ref(), Err(fault), Era::Modern)),
             Frame::Batch(frames) if self.speaks(WITH_BATCHES) => self.take_batch(frames),
             Frame::Batch(_) => {
@@ -185,29 +188,38 @@ impl Pipe {
         self.followed.insert(name, stop.clone());
         self.at_work.spawn(async move {
             listen::follow(&*host, &asked, wanted, &outlet, &stop).await;
-            None
+            Vec::new()
         });
+    }
+
+    /// Takes a request up, or answers it at once: the one road for a request of its own and for one of a batch.
+    fn admit(&mut self, id: &Id, method: &str, params: &Map<String, Value>) -> Result<Asked, Value> {
+        if self.open.contains_key(id) {
+            let fault = Fault::Request(format!("request {id} is under way already: use another id"));
+            return Err(reply(Some(id), Err(fault), Era::Modern));
+        }
+        if self.open.len() >= OPEN_MAX {
+            let fault = Fault::Internal(format!("{OPEN_MAX} requests are under way: wait for their answers"));
+            return Err(reply(Some(id), Err(fault), Era::Modern));
+        }
+        if let Some(result) = self.settle(method, params) {
+            return Err(reply(Some(id), result, Era::Legacy));
+        }
+        let stop = CancellationToken::new();
+        let terms = terms(params, self.session.as_ref());
+        let terms = terms.map_err(|fault| reply(Some(id), Err(fault), Era::Modern))?;
+        let with = (&self.dialog, &self.outlet);
+        let asked = Asked::new(self.by.clone(), terms, params, with, stop.clone());
+        self.open.insert(id.clone(), stop);
+        Ok(asked)
     }
 
     fn take(&mut self, request: Request) {
         let Request { id, method, params } = request;
-        if self.open.contains_key(&id) {
-            let fault = Fault::Request(format!("request {id} is under way already: use another id"));
-            return self.say(reply(Some(&id), Err(fault), Era::Modern));
-        }
-        if self.open.len() >= OPEN_MAX {
-            let fault = Fault::Internal(format!("{OPEN_MAX} requests are under way: wait for their answers"));
-            return self.say(reply(Some(&id), Err(fault), Era::Modern));
-        }
-        if let Some(result) = self.settle(&method, &params) {
-            return self.say(reply(Some(&id), result, Era::Legacy));
-        }
-        let stop = CancellationToken::new();
-        let asked = match terms(&params, self.session.as_ref()) {
-            Ok(terms) => Asked::new(self.by.clone(), terms, &params, &self.outlet, stop.clone()),
-            Err(fault) => return self.say(reply(Some(&id), Err(fault), Era::Modern)),
+        let asked = match self.admit(&id, &method, &params) {
+            Ok(asked) => asked,
+            Err(reply) => return self.say(reply),
         };
-        self.open.insert(id.clone(), stop);
         let (host, outlet) = (Arc::clone(&self.host), self.outlet.clone());
         if method == "subscriptions/listen" && asked.era == Era::Modern {
             let (wanted, leaving) = (listen::wanted(&params, &host.about()), self.leaving.clone());
@@ -222,7 +234,7 @@ impl Pipe {
                 if let Some(end) = end {
                     drop(outlet.send(end).await);
                 }
-                Some(id)
+                vec![id]
             });
             return;
         }
@@ -230,7 +242,7 @@ impl Pipe {
             if let Some(message) = work(&*host, &id, &method, params, asked).await {
                 drop(outlet.send(message).await);
             }
-            Some(id)
+            vec![id]
         });
     }
 
@@ -247,6 +259,7 @@ impl Pipe {
             // Before the session, too: a client may look whether anybody is there.
             "ping" if self.session.is_none() && terms(params, None).is_err() => Some(Ok(json!({}))),
             _ if self.session.is_none() || terms(params, self.session.as_ref()).is_ok_and(is_modern) => None,
+            "logging/setLevel" if self.host.about().logs => Some(self.dialog.set_level(params)),
             "resources/subscribe" => Some(uri(params).and_then(|uri| {
                 if !self.followed.contains_key(&uri) {
                     if self.followed.len() > OPEN_MAX {
@@ -268,31 +281,27 @@ impl Pipe {
 
     /// Answers a batch with a batch, one request after the other.
     fn take_batch(&mut self, frames: Vec<Frame>) {
-        let (host, outlet, stop) = (Arc::clone(&self.host), self.outlet.clone(), self.gone.child_token());
+        let (host, outlet) = (Arc::clone(&self.host), self.outlet.clone());
         let mut wanted = Vec::new();
         for frame in frames {
             match frame {
                 Frame::Request(Request { id, method, params }) => {
-                    match terms(&params, self.session.as_ref()) {
-                        Ok(terms) => {
-                            let asked =
-                                Asked::new(self.by.clone(), terms, &params, &self.outlet, stop.clone());
-                            wanted.push(Ok((id, method, params, asked)));
-                        }
-                        Err(fault) => wanted.push(Err(reply(Some(&id), Err(fault), Era::Legacy))),
-                    }
+                    let admitted = self.admit(&id, &method, &params);
+                    wanted.push(admitted.map(|asked| (id, method, params, asked)));
                 }
                 Frame::Broken { id, fault } => wanted.push(Err(reply(id.as_ref(), Err(fault), Era::Legacy))),
                 Frame::Notification { method, params } => self.notice(&method, &params),
-                Frame::Answer | Frame::Batch(_) => {}
+                Frame::Answer { id, answered } => self.dialog.take(id.as_ref(), answered),
+                Frame::Batch(_) => {}
             }
         }
         self.at_work.spawn(async move {
-            let mut replies = Vec::new();
+            let (mut replies, mut ids) = (Vec::new(), Vec::new());
             for one in wanted {
                 match one {
                     Ok((id, method, params, asked)) => {
                         replies.extend(work(&*host, &id, &method, params, asked).await);
+                        ids.push(id);
                     }
                     Err(reply) => replies.push(reply),
                 }
@@ -300,7 +309,7 @@ impl Pipe {
             if !replies.is_empty() {
                 drop(outlet.send(Value::Array(replies)).await);
             }
-            None
+            ids
         });
     }
 }

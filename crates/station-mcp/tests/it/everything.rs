@@ -69,6 +69,8 @@ async fn open(definition: Definition, folder: &Path) -> Connection {
         output_bytes_max: 1_000_000,
         answers: station_core::answers::Answers::default(),
         bearer: Bearer::default(),
+        asks: station_mcp::Asks::default(),
+        news: tokio::sync::watch::Sender::new(0),
     };
     connect(launch).await.unwrap_or_else(|error| panic!("{error}: {:?}", error.stderr))
 }

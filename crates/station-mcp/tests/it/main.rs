@@ -60,6 +60,8 @@ impl Scene {
             output_bytes_max: 1_000_000,
             answers: station_core::answers::Answers::default(),
             bearer: Bearer::default(),
+            asks: station_mcp::Asks::default(),
+            news: tokio::sync::watch::Sender::new(0),
         };
         Self { folder, launch }
     }

@@ -31,8 +31,9 @@ impl Host for Offer {
             title: "Offer".to_owned(),
             version: "1".to_owned(),
             instructions: String::new(),
-            tools_change: true,
+            lists_change: true,
             resources_change: true,
+            logs: true,
         }
     }
 

@@ -86,8 +86,9 @@ impl Host for Management {
             title: "Station".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instructions: INSTRUCTIONS.to_owned(),
-            tools_change: false,
+            lists_change: false,
             resources_change: true,
+            logs: false,
         }
     }
 

@@ -20,7 +20,7 @@ fn the_tools_of_an_environment_are_one_server_through_one_gate() {
     assert!(!names(&listed).contains(&"write".to_owned()), "what is denied is not offered: {listed}");
     assert_eq!(client.request("tools/list", json!({})), listed, "the same each time");
     let called = client.call("echo", &json!({ "text": "hi" }));
-    assert_eq!(called["isError"], false, "{called}");
+    assert_ne!(called["isError"], true, "{called}");
     assert!(called["content"][0]["text"].as_str().unwrap().contains("hi"), "{called}");
     // It is in the audit, by the id that the call carried.
     let effect = called["_meta"]["station/effect-id"].as_str().unwrap().to_owned();
@@ -39,7 +39,7 @@ fn the_tools_of_an_environment_are_one_server_through_one_gate() {
     back["inputResponses"] =
         json!({ "approval": { "action": "accept", "content": { "decision": "approve" } } });
     let id = client.ask_as(&can, "tools/call", back.clone());
-    assert_eq!(client.answer(id)["result"]["isError"], false);
+    assert_ne!(client.answer(id)["result"]["isError"], true);
     // A yes is for what was shown.
     back["arguments"]["path"] = "other.txt".into();
     let id = client.ask_as(&can, "tools/call", back);
@@ -65,7 +65,7 @@ fn a_name_that_two_servers_have_says_whose_it_is_and_a_new_server_is_heard_of() 
         listed.contains(&"fake__echo".to_owned()) && listed.contains(&"other__echo".to_owned()),
         "{listed:?}"
     );
-    assert_eq!(client.call("other__echo", &json!({ "text": "hi" }))["isError"], false);
+    assert_ne!(client.call("other__echo", &json!({ "text": "hi" }))["isError"], true);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_server_that_died_is_back_within_the_next_call() {
     let listed = names(&client.request("tools/list", json!({})));
     assert!(listed.contains(&"crash".to_owned()), "{listed:?}");
     client.refused("crash", &json!({}));
-    assert_eq!(client.call("echo", &json!({ "text": "hi" }))["isError"], false);
+    assert_ne!(client.call("echo", &json!({ "text": "hi" }))["isError"], true);
 }
 
 #[test]

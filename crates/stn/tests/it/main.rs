@@ -23,6 +23,7 @@ mod errors;
 mod exit;
 mod forks;
 mod gateway;
+mod gateway_whole;
 mod handed;
 mod home;
 mod http;

@@ -158,7 +158,8 @@ fn a_tool_is_called_through_the_gate() {
         --- exit 1
     "#]]);
     let audit = home.json(&["audit", "list"]);
-    assert_eq!(audit["count"], 4, "{audit:#}");
+    // Three that were sent to their end, one that failed, and one that was denied.
+    assert_eq!(audit["count"], 5, "{audit:#}");
     assert_eq!(audit["audit"][0]["action"], "call_tool", "{audit:#}");
     home.stn(&["audit", "verify"]).done();
 }

@@ -93,7 +93,7 @@ impl Link {
             let Ok(events) = reader.push(&chunk) else {
                 return Piece::Broken(format!("sent an event longer than {} MiB", BYTES_MAX / (1024 * 1024)));
             };
-            for message in events.iter().flat_map(|event| messages(&event.data)) {
+            for message in events.iter().flat_map(|event| messages(&event.data, &self.traffic)) {
                 let is_answer = outgoing.id().is_some_and(|id| answers(&message, id));
                 if !self.hand_out(message).await || is_answer {
                     return Piece::Answered;
@@ -147,7 +147,7 @@ impl Link {
                 Ok(mut response) => {
                     while let Ok(Some(chunk)) = response.chunk().await {
                         let Ok(events) = reader.push(&chunk) else { return };
-                        for message in events.iter().flat_map(|event| messages(&event.data)) {
+                        for message in events.iter().flat_map(|event| messages(&event.data, &self.traffic)) {
                             wait = RESUME_WAIT;
                             self.hand_out(message).await;
                         }

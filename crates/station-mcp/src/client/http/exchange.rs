@@ -183,7 +183,7 @@ impl Link {
             Err(words) => return Err(self.broken(outgoing, words)),
         };
         let mut is_answered = false;
-        for message in messages(&body) {
+        for message in messages(&body, &self.traffic) {
             is_answered |= answer::answers(&message, id);
             self.hand_out(message).await;
         }

@@ -72,7 +72,7 @@ impl Link {
     async fn pump(&self, mut response: Response, mut reader: Reader, early: Vec<Event>) {
         let mut events = early;
         let words = loop {
-            for message in events.iter().flat_map(|event| messages(&event.data)) {
+            for message in events.iter().flat_map(|event| messages(&event.data, &self.traffic)) {
                 if let Some(id) = answered(&message) {
                     self.forget(id);
                 }

@@ -11,6 +11,7 @@ mod sessions;
 
 use super::answer::{answer, initialized};
 use super::asked::Asked;
+use super::dialog::Dialog;
 use super::frame::{self, Frame, Id, Request, reply};
 use super::version::{MODERN, SPOKEN, Session, VERSION_KEY, WITH_BATCHES, terms};
 use super::{Fault, Host, listen};
@@ -20,7 +21,7 @@ use serde_json::{Map, Value};
 use sessions::{Held, Sessions};
 use station_core::{Caller, Era};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -92,7 +93,7 @@ impl Endpoint {
         };
         match frame {
             Frame::Broken { id, fault } => Sent::fault(400, id.as_ref(), fault),
-            Frame::Answer => Sent::Bare(202),
+            Frame::Answer { .. } if headers.session.is_none() => Sent::Bare(202),
             Frame::Batch(_) if headers.version.as_deref() == Some(MODERN) => no_batches(),
             Frame::Notification { .. } if headers.session.is_none() => Sent::Bare(202),
             Frame::Request(request) if is_modern(&request.params) => self.modern(by, headers, request).await,
@@ -145,6 +146,7 @@ impl Endpoint {
         } else {
             // Nothing is kept of it here, so nothing can be followed for it.
             result["capabilities"]["resources"]["subscribe"] = false.into();
+            result["capabilities"].as_object_mut().and_then(|it| it.remove("logging"));
             None
         };
         let body = reply(Some(&request.id), Ok(result), Era::Legacy);
@@ -175,16 +177,20 @@ impl Endpoint {
 
     async fn legacy(&self, by: Caller, headers: &Headers, held: Held, frame: Frame) -> Sent {
         match frame {
-            Frame::Request(request) => match held.settle(&request) {
+            Frame::Request(request) => match held.settle(&request, &self.host.about()) {
                 Some(result) => Sent::message(200, reply(Some(&request.id), result, Era::Legacy)),
-                None => self.work(by, headers, Some(held.session()), request).await,
+                None => self.work(by, headers, Some(&held), request).await,
             },
             Frame::Batch(frames) if held.session().version == WITH_BATCHES => {
                 self.batch(by, headers, &held, frames).await
             }
             Frame::Batch(_) => no_batches(),
             // A legacy client cancels by its session's connection; what is told besides is passed over.
-            Frame::Notification { .. } | Frame::Answer | Frame::Broken { .. } => Sent::Bare(202),
+            Frame::Answer { id, answered } => {
+                held.dialog().take(id.as_ref(), answered);
+                Sent::Bare(202)
+            }
+            Frame::Notification { .. } | Frame::Broken { .. } => Sent::Bare(202),
         }
     }
 
@@ -193,32 +199,36 @@ impl Endpoint {
         for frame in frames {
             match frame {
                 Frame::Request(request) => {
+                    if let Some(result) = held.settle(&request, &self.host.about()) {
+                        replies.push(reply(Some(&request.id), result, Era::Legacy));
+                        continue;
+                    }
                     let plain = Headers { accepts_events: false, ..headers.clone() };
-                    let sent = self.work(by.clone(), &plain, Some(held.session()), request).await;
+                    let sent = self.work(by.clone(), &plain, Some(held), request).await;
                     if let Sent::Message { body, .. } = sent {
                         replies.push(body);
                     }
                 }
                 Frame::Broken { id, fault } => replies.push(reply(id.as_ref(), Err(fault), Era::Legacy)),
-                Frame::Notification { .. } | Frame::Answer | Frame::Batch(_) => {}
+                Frame::Answer { id, answered } => held.dialog().take(id.as_ref(), answered),
+                Frame::Notification { .. } | Frame::Batch(_) => {}
             }
         }
         if replies.is_empty() { Sent::Bare(202) } else { Sent::message(200, Value::Array(replies)) }
     }
 
-    /// Answers a request: as one message, or as events where something may be told before the end.
-    async fn work(&self, by: Caller, headers: &Headers, session: Option<&Session>, request: Request) -> Sent {
+    /// Answers a request: as one message, or as events where something is said before the end.
+    async fn work(&self, by: Caller, headers: &Headers, held: Option<&Held>, request: Request) -> Sent {
         let Request { id, method, params } = request;
         let (outlet, incoming) = mpsc::channel(OUTGOING_MAX);
         let gone = self.leaving.child_token();
-        let asked = match terms(&params, session) {
-            Ok(terms) => Asked::new(by, terms, &params, &outlet, gone.clone()),
+        let dialog = held.map_or_else(|| Arc::new(Dialog::new()), |held| Arc::clone(held.dialog()));
+        let asked = match terms(&params, held.map(Held::session)) {
+            Ok(terms) => Asked::new(by, terms, &params, (&dialog, &outlet), gone.clone()),
             Err(fault) => return Sent::fault(400, Some(&id), fault),
         };
-        let era = asked.era;
-        let as_events = asked.wants_progress() && headers.accepts_events;
         let host = Arc::clone(&self.host);
-        if method == "subscriptions/listen" && era == Era::Modern {
+        if method == "subscriptions/listen" && asked.era == Era::Modern {
             let wanted = match listen::wanted(&params, &host.about()) {
                 Ok(wanted) => wanted,
                 Err(fault) => return Sent::fault(400, Some(&id), fault),
@@ -232,31 +242,54 @@ impl Endpoint {
             });
             return Sent::Events(events(incoming, gone.drop_guard()));
         }
+        let (end, ended) = oneshot::channel();
         // A task of its own, so that it can end in good order when its client is gone.
-        let worked = self.at_work.spawn(async move {
+        self.at_work.spawn(async move {
             let result = answer(&*host, &asked, &method, params).await;
             let status = status_of(&result, asked.era);
-            let message = reply(Some(&id), result, asked.era);
-            if as_events {
-                drop(outlet.send(message).await);
-                return None;
-            }
-            Some((status, message))
+            // Whoever does not listen any more has said so by `gone`.
+            drop(end.send((status, reply(Some(&id), result, asked.era))));
         });
-        if as_events {
-            return Sent::Events(events(incoming, gone.drop_guard()));
-        }
-        drop(incoming);
-        let guard = gone.drop_guard();
-        let done = worked.await;
-        drop(guard.disarm());
-        match done {
-            Ok(Some((status, body))) => Sent::message(status, body),
-            Ok(None) => Sent::Bare(500),
-            Err(error) => {
-                tracing::error!(%error, "a request was not answered");
-                Sent::Bare(500)
+        drop(outlet);
+        said(incoming, ended, gone.drop_guard(), headers.accepts_events).await
+    }
+}
+
+/// A message, where nothing is said before the end, or nothing else can be taken; else events, the answer last.
+async fn said(
+    mut incoming: mpsc::Receiver<Value>,
+    mut ended: oneshot::Receiver<(u16, Value)>,
+    guard: DropGuard,
+    as_events: bool,
+) -> Sent {
+    loop {
+        tokio::select! {
+            biased;
+            Some(first) = incoming.recv() => {
+                if as_events {
+                    let rest = futures::stream::unfold(Some((incoming, ended, guard)), next);
+                    return Sent::Events(futures::stream::once(async { first }).chain(rest).boxed());
+                }
             }
+            end = &mut ended => {
+                drop(guard.disarm());
+                return end.map_or(Sent::Bare(500), |(status, body)| Sent::message(status, body));
+            }
+        }
+    }
+}
+
+type Rest = (mpsc::Receiver<Value>, oneshot::Receiver<(u16, Value)>, DropGuard);
+
+/// What is said next of an answer; the answer itself is the last.
+async fn next(rest: Option<Rest>) -> Option<(Value, Option<Rest>)> {
+    let (mut incoming, mut ended, guard) = rest?;
+    tokio::select! {
+        biased;
+        Some(message) = incoming.recv() => Some((message, Some((incoming, ended, guard)))),
+        end = &mut ended => {
+            drop(guard.disarm());
+            Some((end.ok()?.1, None))
         }
     }
 }
@@ -266,6 +299,11 @@ fn status_of(result: &Result<Value, Fault>, era: Era) -> u16 {
     match (result, era) {
         (Err(Fault::Method(_)), Era::Modern) => 404,
         (Err(Fault::Incapable(_)), Era::Modern) => 400,
+        (Err(Fault::Upstream(error)), Era::Modern) => match error["code"].as_i64() {
+            Some(-32601) => 404,
+            Some(-32022..=-32020) => 400,
+            _ => 200,
+        },
         _ => 200,
     }
 }

@@ -1,9 +1,10 @@
 //! Sessions of legacy clients: few, bounded, and of this instance alone.
 
-use super::super::Fault;
 use super::super::answer::text;
+use super::super::dialog::Dialog;
 use super::super::frame::Request;
 use super::super::version::Session;
+use super::super::{About, Fault};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,7 @@ struct Kept {
 
 struct State {
     session: Session,
+    dialog: Arc<Dialog>,
     followed: Mutex<BTreeSet<String>>,
 }
 
@@ -55,7 +57,7 @@ impl Sessions {
             let silent = held.iter().min_by_key(|(_, kept)| kept.heard_at).map(|(id, _)| id.clone());
             silent.and_then(|id| held.remove(&id));
         }
-        let state = Arc::new(State { session, followed: Mutex::default() });
+        let state = Arc::new(State { session, dialog: Arc::new(Dialog::new()), followed: Mutex::default() });
         held.insert(id.clone(), Kept { state, heard_at: Instant::now() });
         id
     }
@@ -77,11 +79,19 @@ impl Held {
     /// A client of which only its version is known, and that of this request alone.
     pub(super) fn fleeting(version: &'static str) -> Self {
         let session = Session { version, capabilities: json!({}) };
-        Self { state: Arc::new(State { session, followed: Mutex::default() }), lasts: false }
+        Self {
+            state: Arc::new(State { session, dialog: Arc::new(Dialog::new()), followed: Mutex::default() }),
+            lasts: false,
+        }
     }
 
     pub(super) fn session(&self) -> &Session {
         &self.state.session
+    }
+
+    /// What goes on with it beside its requests.
+    pub(super) fn dialog(&self) -> &Arc<Dialog> {
+        &self.state.dialog
     }
 
     /// Resources that it follows.
@@ -90,9 +100,10 @@ impl Held {
     }
 
     /// Answers what is about the session itself. What it follows is told on the stream that it opens after that.
-    pub(super) fn settle(&self, request: &Request) -> Option<Result<Value, Fault>> {
+    pub(super) fn settle(&self, request: &Request, about: &About) -> Option<Result<Value, Fault>> {
         let uri = || text(&request.params, "uri");
         match request.method.as_str() {
+            "logging/setLevel" if self.lasts && about.logs => Some(self.dialog().set_level(&request.params)),
             "resources/subscribe" if self.lasts => Some(uri().and_then(|uri| {
                 let mut followed = lock(&self.state.followed);
                 if followed.len() >= FOLLOWED_MAX {

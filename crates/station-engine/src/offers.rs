@@ -1,0 +1,114 @@
+//! What servers offer beside tools, for whoever passes it on: resources, templates and prompts, from the catalog; and looks at
+//! them. Listing starts nothing. What this is not: tool calls, which have one gate and pass it.
+
+use crate::call::Carried;
+use crate::pool::Look;
+use crate::rights::reach_of;
+use crate::variables::Values;
+use crate::{Clock, Station};
+use futures::stream::BoxStream;
+use serde_json::Value;
+use station_core::discovery::{DiscoveredPrompt, DiscoveredResource};
+use station_core::{Caller, EnvironmentName, Error, Result, ServerId};
+use station_mcp::Passed;
+use std::collections::BTreeMap;
+use tokio::sync::watch;
+
+/// What one server offers beside its tools.
+#[derive(Clone, Debug)]
+pub struct ServerOffer {
+    /// The server.
+    pub server: ServerId,
+    /// Its name.
+    pub name: String,
+    /// Its capabilities as it declared them.
+    pub capabilities: Value,
+    /// Its resources and templates, in its order.
+    pub resources: Vec<DiscoveredResource>,
+    /// Its prompts, in its order.
+    pub prompts: Vec<DiscoveredPrompt>,
+}
+
+impl Station {
+    /// What the servers of an environment offer beside tools, in the order of the files.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such environment.
+    pub async fn list_offers(&self, _by: &Caller, environment: &EnvironmentName) -> Result<Vec<ServerOffer>> {
+        let environment = self.find_environment(environment).await?;
+        let mut offers = Vec::new();
+        for server in self.store().servers(Some(environment.id)).await? {
+            let offered = self.store().offered(server.id).await?;
+            offers.push(ServerOffer {
+                server: server.id,
+                name: server.name,
+                capabilities: offered.capabilities,
+                resources: offered.resources,
+                prompts: offered.prompts,
+            });
+        }
+        Ok(offers)
+    }
+
+    /// Looks at what a server offers, for somebody who passes it on.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such server, `Invalid` where it cannot be reached as it is configured, `Upstream` where it
+    /// did not answer. An error of the protocol is an answer.
+    pub async fn look_at(
+        &self,
+        _by: &Caller,
+        server: ServerId,
+        look: Look,
+        carried: Carried,
+    ) -> Result<Result<Value, Value>> {
+        let mut reach = self.reach(server).await?;
+        reach.asks = carried.asks;
+        let looked = self.pool().look(&reach, look, carried.more, Clock::effect_id(), carried.along).await;
+        match looked {
+            Passed::Answered(result) => Ok(Ok(result)),
+            Passed::Refused(error) => Ok(Err(error)),
+            Passed::NotSent { sentence } | Passed::Unknown { sentence, .. } => Err(Error::upstream(sentence)),
+        }
+    }
+
+    /// Follows a resource of a server: an item for each time that it changed, until the connection ends.
+    ///
+    /// # Errors
+    /// As [`Station::look`]; `Upstream` where the server does not tell.
+    pub async fn follow_resource(
+        &self,
+        _by: &Caller,
+        server: ServerId,
+        uri: &str,
+    ) -> Result<BoxStream<'static, ()>> {
+        let reach = self.reach(server).await?;
+        self.pool().follow(&reach, uri, Clock::effect_id()).await.map_err(Error::upstream)
+    }
+
+    /// A number that grows whenever a server says that one of its lists has changed. What changed is known after
+    /// [`Station::refresh_changed`].
+    #[must_use]
+    pub fn server_news(&self) -> watch::Receiver<u64> {
+        self.pool().news()
+    }
+
+    /// Lists anew what said, since it was last listed, that its lists have changed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn refresh_changed(&self, environment: &EnvironmentName) -> Result<()> {
+        match self.store().environment(environment.as_str()).await? {
+            Some(environment) => self.discover_changed(environment.id).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn reach(&self, server: ServerId) -> Result<crate::pool::Reach> {
+        let found = self.store().server(server).await?;
+        let found =
+            found.ok_or_else(|| Error::not_found(format!("server {server} does not exist any more")))?;
+        let values = Values::read(self, found.environment, BTreeMap::new()).await?;
+        reach_of(self, &found, &values).await?.map_err(Error::invalid)
+    }
+}

@@ -1,0 +1,247 @@
+//! Calling a tool at its server, and what it takes until that is done: a person's yes, and answers to what the server asks.
+
+use super::names::{SEARCH, SEARCH_FROM, callable, found};
+use super::open::{End, Out, Step};
+use super::state::State;
+use super::{Gateway, open};
+use crate::tools::{Said, failure, form, may_ask, no_tool, refused, request_of, said, shortened};
+use futures::FutureExt as _;
+use serde_json::{Map, Value, json};
+use station_core::approval::Basis;
+use station_core::{BlobHash, Era, Right, Tool};
+use station_engine::{Consent, PassedCall};
+use station_mcp::serve::{Asked, Fault, Outcome};
+
+/// The key of the question whether a call may be sent.
+const QUESTION: &str = "approval";
+
+/// Rounds of questions of one call that a client of the older era is put through.
+const ROUNDS_MAX: usize = 16;
+
+/// What is said where a held request is gone.
+pub(super) const NOT_HELD: &str =
+    "what the server asked is not open any more, or was asked by another instance of Station: call it again";
+
+/// A call, and what was brought to it so far.
+struct Call<'a> {
+    asked: &'a Asked,
+    name: &'a str,
+    tool: Tool,
+    arguments: Map<String, Value>,
+    /// What a state is bound to.
+    request: String,
+    /// What was approved.
+    shown: Option<BlobHash>,
+    consent: Consent,
+    /// Answers to what the server asked by a result.
+    more: Map<String, Value>,
+}
+
+/// What comes of one round: the client's answer, or nothing, where another round is to begin with what was brought meanwhile.
+type Round = Option<Outcome>;
+
+impl Gateway {
+    /// Calls a tool at its server, or says why that is not done.
+    pub(super) async fn relay(
+        &self,
+        asked: &Asked,
+        name: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<Outcome, Fault> {
+        let known = async {
+            self.refresh().await?;
+            self.known(asked).await
+        };
+        let known = match known.await {
+            Ok(known) => known,
+            Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
+        };
+        let Some(at) = known.iter().position(|(known, ..)| known == name) else {
+            let none = no_tool(name, known.iter().map(|(name, ..)| name.as_str()));
+            let callable = callable(known);
+            if name == SEARCH && callable.len() > SEARCH_FROM {
+                return Ok(Outcome::Complete(found(&callable, &arguments)));
+            }
+            return Err(none);
+        };
+        let tool = known.into_iter().nth(at).map(|(_, tool, _)| tool).expect("it was found at this place");
+        let request = format!("{} {}", self.environment, request_of(name, &arguments));
+        let (shown, consent, more) = (None, Consent::Unasked, Map::new());
+        let mut call = Call { asked, name, tool, arguments, request, shown, consent, more };
+        let mut out = match self.brought(asked, &call.request)? {
+            None => None,
+            Some(State::Approval { shown }) => match said(asked.input.responses.get(QUESTION)) {
+                Said::Yes => {
+                    call.shown = Some(shown);
+                    None
+                }
+                Said::No(_) => return Ok(Outcome::Complete(failure("the call was denied"))),
+                Said::Nothing => return Ok(Outcome::Complete(failure("the call was not approved"))),
+            },
+            Some(State::Input { state, shown }) => {
+                call.shown = shown;
+                call.bring(asked.input.responses.clone(), state);
+                None
+            }
+            Some(State::Held { id }) => match self.resume(&id, asked) {
+                Some(out) => Some(out),
+                None => return Ok(Outcome::Complete(failure(NOT_HELD))),
+            },
+        };
+        for _ in 0..ROUNDS_MAX {
+            let out = out.take().unwrap_or_else(|| self.send(&call));
+            if let Some(outcome) = self.round(&mut call, out).await? {
+                return Ok(outcome);
+            }
+        }
+        Ok(Outcome::Complete(failure("the server asked too often for what it needs")))
+    }
+
+    fn send(&self, call: &Call<'_>) -> Out {
+        let (station, by, tool) = (self.station.clone(), call.asked.by.clone(), call.tool.clone());
+        let (arguments, consent) = (call.arguments.clone(), call.consent);
+        Out::begin(call.asked, call.more.clone(), move |carried| {
+            async move {
+                let passed = station.pass_tool_call(&by, &tool, arguments, consent, carried).await?;
+                Ok(match passed {
+                    PassedCall::Answered { effect, mut result } => {
+                        // The id under which the audit knows the call.
+                        if let Some(result) = result.as_object_mut() {
+                            let meta = result.entry("_meta").or_insert_with(|| json!({}));
+                            meta["station/effect-id"] = effect.to_string().into();
+                        }
+                        End::Answered(result)
+                    }
+                    PassedCall::Refused(error) => End::Refused(error),
+                    PassedCall::Asks(basis) => End::Asks(basis),
+                })
+            }
+            .boxed()
+        })
+    }
+
+    async fn round(&self, call: &mut Call<'_>, out: Out) -> Result<Round, Fault> {
+        let end = match out.follow(call.asked).await? {
+            Step::Asks(question, out) => {
+                let (key, request) = open::question(&question);
+                let Some(id) = self.hold(question, out) else {
+                    let sentence = "too many requests wait for answers of their clients: try again later";
+                    return Ok(Some(Outcome::Complete(failure(sentence))));
+                };
+                let state = self.seal(call.asked, &call.request, &State::Held { id })?;
+                let requests = Map::from_iter([(key, request)]);
+                return Ok(Some(Outcome::NeedsInput { requests, state }));
+            }
+            Step::Ended(end) => end,
+        };
+        match end {
+            Err(error) => Ok(Some(Outcome::Complete(refused(call.name, &error)))),
+            Ok(End::Refused(error)) => Err(Fault::Upstream(error)),
+            Ok(End::Answered(result)) if result["resultType"] == "input_required" => {
+                self.asked_by_result(call, result).await
+            }
+            Ok(End::Answered(result)) => Ok(Some(Outcome::Complete(result))),
+            // The yes was for exactly this.
+            Ok(End::Asks(basis))
+                if call.shown == Some(mark_of(&basis)) && call.consent == Consent::Unasked =>
+            {
+                call.consent = Consent::Given;
+                Ok(None)
+            }
+            Ok(End::Asks(basis)) => self.approval(call, &basis).await,
+        }
+    }
+
+    /// The server asks by a result: so is a modern client, and an older one by requests.
+    async fn asked_by_result(&self, call: &mut Call<'_>, result: Value) -> Result<Round, Fault> {
+        let requests = result["inputRequests"].as_object().cloned().unwrap_or_default();
+        let state = result["requestState"].as_str().map(str::to_owned);
+        if call.asked.era == Era::Modern {
+            let state = State::Input { state, shown: call.shown.clone() };
+            let state = self.seal(call.asked, &call.request, &state)?;
+            return Ok(Some(Outcome::NeedsInput { requests, state }));
+        }
+        match answers(call.asked, requests).await {
+            Ok(responses) => {
+                call.bring(responses, state);
+                // What was approved is asked for again, and was said.
+                call.consent = Consent::Unasked;
+                Ok(None)
+            }
+            Err(sentence) => Ok(Some(Outcome::Complete(failure(&sentence)))),
+        }
+    }
+
+    /// The question whether a call may be sent; a sentence where nobody can be asked.
+    async fn approval(&self, call: &mut Call<'_>, basis: &Basis) -> Result<Round, Fault> {
+        let (name, server, rule) = (&call.tool.name, &call.tool.server_name, &basis.rule);
+        let arguments = shortened(&Value::Object(call.arguments.clone()).to_string());
+        let message = format!(
+            "`{name}` of server `{server}` is about to be called with {arguments}. {rule} asks for a person's yes."
+        );
+        let asked = call.asked;
+        let question = form(&message, json!({}));
+        if may_ask(asked) {
+            let state = State::Approval { shown: mark_of(basis) };
+            let state = self.seal(asked, &call.request, &state)?;
+            let requests = Map::from_iter([(QUESTION.to_owned(), question)]);
+            return Ok(Some(Outcome::NeedsInput { requests, state }));
+        }
+        let done = |sentence: &str| Ok(Some(Outcome::Complete(failure(sentence))));
+        if asked.era == Era::Legacy && asked.can("elicitation") && asked.by.require(Right::Approve).is_ok() {
+            let answer = asked.ask("elicitation/create", &question["params"]).await.ok();
+            return match said(answer.as_ref()) {
+                Said::Yes => {
+                    call.shown = Some(mark_of(basis));
+                    Ok(None)
+                }
+                Said::No(_) => done("the call was denied"),
+                Said::Nothing => done("the call was not approved"),
+            };
+        }
+        done(&format!(
+            "{message} This client cannot be asked: call it with `stn mcp call {server} {name} --env {}`",
+            self.environment
+        ))
+    }
+}
+
+impl Call<'_> {
+    fn bring(&mut self, responses: Map<String, Value>, state: Option<String>) {
+        self.more = brought(responses, state);
+    }
+}
+
+/// Answers of a client as parameters of a request of the modern era.
+pub(super) fn brought(responses: Map<String, Value>, state: Option<String>) -> Map<String, Value> {
+    let mut more = Map::from_iter([("inputResponses".to_owned(), Value::Object(responses))]);
+    more.extend(state.map(|state| ("requestState".to_owned(), Value::from(state))));
+    more
+}
+
+/// What a client of the older era answers to the questions of a result, one after the other.
+///
+/// # Errors
+/// Why there is no answer, in a sentence.
+pub(super) async fn answers(
+    asked: &Asked,
+    requests: Map<String, Value>,
+) -> Result<Map<String, Value>, String> {
+    let mut responses = Map::new();
+    for (key, request) in requests {
+        let method = request["method"].as_str().unwrap_or_default();
+        match asked.ask(method, &request["params"]).await {
+            Ok(answer) => drop(responses.insert(key, answer)),
+            Err(error) => {
+                let why = error["message"].as_str().unwrap_or("it did not answer");
+                return Err(format!("the server needs an answer of the client (`{method}`): {why}"));
+            }
+        }
+    }
+    Ok(responses)
+}
+
+/// What a yes is for, in a number.
+fn mark_of(basis: &Basis) -> BlobHash {
+    BlobHash::of(format!("{} {} {}", basis.arguments, basis.definition, basis.rule).as_bytes())
+}

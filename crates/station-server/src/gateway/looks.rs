@@ -1,0 +1,163 @@
+//! Reading a resource, filling in a prompt and completing an argument at whichever server has it.
+
+use super::Gateway;
+use super::calls::{NOT_HELD, answers, brought};
+use super::open::{End, Out, Step, question};
+use super::state::State;
+use crate::tools::{failed, request_of};
+use futures::FutureExt as _;
+use serde_json::{Map, Value, json};
+use station_core::{Era, ServerId, near};
+use station_engine::Look;
+use station_mcp::serve::{Asked, Completing, Fault, Outcome, Subject};
+
+/// Rounds of questions of one look that a client of the older era is put through.
+const ROUNDS_MAX: usize = 16;
+
+/// The code by which older servers say that there is no such resource.
+const NO_RESOURCE: i64 = -32002;
+
+/// The code by which servers say that what was asked for is not there, or is wrong.
+const WRONG_PARAMETERS: i64 = -32602;
+
+impl Gateway {
+    /// What the resource at `uri` holds, from the first server that has it.
+    pub(super) async fn read(&self, asked: &Asked, uri: &str) -> Result<Outcome, Fault> {
+        let offers = self.offers(&asked.by).await.map_err(|error| failed(&error))?;
+        let holders = offers.holders(uri);
+        let is_sure = holders.len() == 1;
+        for server in holders {
+            match self.look(asked, server, Look::Resource(uri.to_owned()), uri).await {
+                Err(Fault::Upstream(error)) => match error["code"].as_i64() {
+                    Some(NO_RESOURCE) => {}
+                    Some(WRONG_PARAMETERS) if !is_sure => {}
+                    // Older servers say so by this, and which of the two it is, nobody can tell.
+                    Some(WRONG_PARAMETERS) if error["data"]["uri"] == uri => {}
+                    _ => return Err(Fault::Upstream(error)),
+                },
+                other => return other,
+            }
+        }
+        Err(Fault::NoResource(uri.to_owned()))
+    }
+
+    /// A prompt with its arguments filled in.
+    pub(super) async fn fill(
+        &self,
+        asked: &Asked,
+        name: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<Outcome, Fault> {
+        let offers = self.offers(&asked.by).await.map_err(|error| failed(&error))?;
+        let Some((server, upstream)) = offers.prompt(name) else {
+            let names = offers.prompt_names();
+            let hint = near::hint(name, names.iter().map(String::as_str));
+            let hint = hint.map(|hint| format!(" {hint}")).unwrap_or_default();
+            return Err(Fault::Params(format!("there is no prompt `{name}`{hint}")));
+        };
+        let request = request_of(name, &arguments);
+        self.look(asked, server, Look::Prompt(upstream, arguments), &request).await
+    }
+
+    /// What an argument may be, as the server says that has what it is of.
+    pub(super) async fn completed(
+        &self,
+        asked: &Asked,
+        completing: Completing,
+    ) -> Result<Vec<String>, Fault> {
+        let offers = self.offers(&asked.by).await.map_err(|error| failed(&error))?;
+        let found = match &completing.of {
+            Subject::Prompt(name) => offers
+                .prompt(name)
+                .map(|(server, name)| (server, json!({ "type": "ref/prompt", "name": name }))),
+            Subject::Template(uri) => {
+                offers.template(uri).map(|server| (server, json!({ "type": "ref/resource", "uri": uri })))
+            }
+        };
+        let Some((server, of)) = found else {
+            return Err(Fault::Params("there is no such prompt or resource template".to_owned()));
+        };
+        if !offers.completes(server) {
+            return Ok(Vec::new());
+        }
+        let argument = json!({ "name": completing.argument, "value": completing.value });
+        let mut params = Map::from_iter([("ref".to_owned(), of), ("argument".to_owned(), argument)]);
+        if !completing.others.is_empty() {
+            params.insert("context".to_owned(), json!({ "arguments": completing.others }));
+        }
+        match self.look(asked, server, Look::Completion(params), "completion").await? {
+            Outcome::Complete(result) => {
+                let values = result["completion"]["values"].as_array().cloned().unwrap_or_default();
+                Ok(values.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            }
+            Outcome::NeedsInput { .. } | Outcome::Task(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Looks at a server, and puts to the client what that asks; `of` is what the answers are bound to.
+    async fn look(&self, asked: &Asked, server: ServerId, look: Look, of: &str) -> Result<Outcome, Fault> {
+        let request = format!("{} {server} {of}", self.environment);
+        let mut more = Map::new();
+        let mut out = None;
+        match self.brought(asked, &request)? {
+            None | Some(State::Approval { .. }) => {}
+            Some(State::Input { state, .. }) => more = brought(asked.input.responses.clone(), state),
+            Some(State::Held { id }) => {
+                let resumed = self.resume(&id, asked);
+                out = Some(resumed.ok_or_else(|| Fault::Params(NOT_HELD.to_owned()))?);
+            }
+        }
+        for _ in 0..ROUNDS_MAX {
+            let sent =
+                out.take().unwrap_or_else(|| self.send_look(asked, server, look.clone(), more.clone()));
+            let end = match sent.follow(asked).await? {
+                Step::Asks(asks, out) => {
+                    let (key, shown) = question(&asks);
+                    let id = self.hold(asks, out);
+                    let id =
+                        id.ok_or_else(|| Fault::Internal("too many requests wait for answers".to_owned()))?;
+                    let state = self.seal(asked, &request, &State::Held { id })?;
+                    return Ok(Outcome::NeedsInput { requests: Map::from_iter([(key, shown)]), state });
+                }
+                Step::Ended(end) => end.map_err(|error| failed(&error))?,
+            };
+            let result = match end {
+                End::Answered(result) => result,
+                End::Refused(error) => return Err(Fault::Upstream(error)),
+                End::Asks(_) => return Err(Fault::Internal("a look was held up by a rule".to_owned())),
+            };
+            if result["resultType"] != "input_required" {
+                return Ok(Outcome::Complete(result));
+            }
+            let requests = result["inputRequests"].as_object().cloned().unwrap_or_default();
+            let state = result["requestState"].as_str().map(str::to_owned);
+            if asked.era == Era::Modern {
+                let state = self.seal(asked, &request, &State::Input { state, shown: None })?;
+                return Ok(Outcome::NeedsInput { requests, state });
+            }
+            let responses = answers(asked, requests).await.map_err(Fault::Params)?;
+            more = brought(responses, state);
+        }
+        Err(Fault::Internal("the server asked too often for what it needs".to_owned()))
+    }
+
+    fn send_look(&self, asked: &Asked, server: ServerId, look: Look, more: Map<String, Value>) -> Out {
+        let (station, by) = (self.station.clone(), asked.by.clone());
+        Out::begin(asked, more, move |carried| {
+            async move {
+                let looked = station.look_at(&by, server, look, carried).await?;
+                Ok(match looked {
+                    Ok(mut result) => {
+                        // What one caller may see is nobody else's, whatever the server thinks of its own.
+                        if let Some(result) = result.as_object_mut() {
+                            result.remove("cacheScope");
+                        }
+                        End::Answered(result)
+                    }
+                    Err(error) => End::Refused(error),
+                })
+            }
+            .boxed()
+        })
+    }
+}

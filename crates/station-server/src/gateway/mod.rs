@@ -1,0 +1,69 @@
+//! An environment as one MCP server: what all its servers offer, called through the same gate as tools of runs.
+//!
+//! A tool or a prompt has its upstream name where no other of the environment has it too, and `server__name` where one does; a
+//! resource keeps its address, and the first server that has one gives it. Listing starts what was never listed, and nothing
+//! else, and leaves out what a call would be refused of; a call goes through `engine::call`: rules as they are now, an audit row
+//! before anything is sent, and a question to a person where a rule asks for one. What a server returns arrives as it was said,
+//! with how far it is, its log messages, and what it asks: whatever its era, a modern client is asked by a result, an older one
+//! by a request where it declared that it can be.
+
+mod calls;
+mod host;
+mod looks;
+mod names;
+mod offers;
+mod open;
+mod state;
+mod watching;
+
+use crate::tools::apply;
+use names::{SEARCH_FROM, callable, listed, named, search_tool};
+use open::Held;
+use serde_json::Value;
+use station_core::{EnvironmentName, Result, Tool};
+use station_engine::Station;
+use station_mcp::serve::Asked;
+use std::sync::Arc;
+
+/// An environment as a server.
+pub struct Gateway {
+    station: Station,
+    environment: EnvironmentName,
+    /// Requests that wait for what their clients were asked.
+    held: Arc<Held>,
+}
+
+impl Gateway {
+    /// The gateway to `environment`, which need not exist yet.
+    #[must_use]
+    pub fn new(station: Station, environment: EnvironmentName) -> Self {
+        Self { station, environment, held: Arc::default() }
+    }
+
+    /// The same gateway, for a look that outlives a request.
+    fn again(&self) -> Self {
+        let (station, environment) = (self.station.clone(), self.environment.clone());
+        Self { station, environment, held: Arc::clone(&self.held) }
+    }
+
+    /// Applies changed files, and lists what was never listed and what says that it has changed; what is broken in the files
+    /// is in the log.
+    async fn refresh(&self) -> Result<()> {
+        apply(&self.station, &self.environment).await?;
+        self.station.refresh_catalog(&self.environment).await?;
+        self.station.refresh_changed(&self.environment).await
+    }
+
+    /// Every tool by the name that it has here, in the order of the files, with whether it may be called now. What may not
+    /// has a name of its own all the same: no other takes it meanwhile.
+    async fn known(&self, asked: &Asked) -> Result<Vec<(String, Tool, bool)>> {
+        self.station.list_callable(&asked.by, &self.environment).await.map(named)
+    }
+
+    /// Those that may be called now, as they are shown, and the one that searches them where they are many.
+    async fn shown(&self, asked: &Asked) -> Result<Vec<Value>> {
+        let callable = callable(self.known(asked).await?);
+        let search = (callable.len() > SEARCH_FROM).then(search_tool);
+        Ok(callable.iter().map(listed).chain(search).collect())
+    }
+}

@@ -1,0 +1,97 @@
+//! The tools of an environment by the names that they have here, as they are shown, and the one that searches them.
+
+use crate::tools::{failure, result};
+use serde_json::{Map, Value, json};
+use station_core::rank::{Document, rank};
+use station_core::{Tool, ToolName};
+use std::collections::{HashMap, HashSet};
+
+/// The tool that finds others, where there are more than a model likes to read.
+pub(super) const SEARCH: &str = "search_tools";
+
+/// From how many tools on it is offered. A tool of this name that a server has goes before it.
+pub(super) const SEARCH_FROM: usize = 50;
+
+/// Tools that one search finds.
+const FOUND_MAX: usize = 10;
+
+/// Tools by their upstream names where those are unique, else with the server's before it; of two that still share a name the
+/// first has it.
+pub(super) fn named(tools: Vec<(Tool, bool)>) -> Vec<(String, Tool, bool)> {
+    let mut bearers: HashMap<String, usize> = HashMap::new();
+    for (tool, _) in &tools {
+        *bearers.entry(tool.name.clone()).or_default() += 1;
+    }
+    let mut taken = HashSet::new();
+    let mut all = Vec::with_capacity(tools.len());
+    for (tool, may_be_called) in tools {
+        let name = match bearers.get(&tool.name) {
+            Some(1) => tool.name.clone(),
+            _ => ToolName::from(&tool).qualified(),
+        };
+        if taken.insert(name.clone()) {
+            all.push((name, tool, may_be_called));
+        }
+    }
+    all
+}
+
+/// Those that may be called.
+pub(super) fn callable(known: Vec<(String, Tool, bool)>) -> Vec<(String, Tool)> {
+    known
+        .into_iter()
+        .filter_map(|(name, tool, may_be_called)| may_be_called.then_some((name, tool)))
+        .collect()
+}
+
+pub(super) fn listed((name, tool): &(String, Tool)) -> Value {
+    let mut entry =
+        json!({ "name": name, "description": tool.description, "inputSchema": tool.input_schema });
+    if !tool.title.is_empty() {
+        entry["title"] = tool.title.as_str().into();
+    }
+    if let Some(schema) = &tool.output_schema {
+        entry["outputSchema"] = schema.clone();
+    }
+    let hints = [
+        ("readOnlyHint", tool.annotations.read_only),
+        ("destructiveHint", tool.annotations.destructive),
+        ("idempotentHint", tool.annotations.idempotent),
+        ("openWorldHint", tool.annotations.open_world),
+    ];
+    let hints: Map<String, Value> =
+        hints.into_iter().filter_map(|(name, hint)| Some((name.to_owned(), hint?.into()))).collect();
+    if !hints.is_empty() {
+        entry["annotations"] = Value::Object(hints);
+    }
+    entry
+}
+
+pub(super) fn search_tool() -> Value {
+    json!({
+        "name": SEARCH,
+        "title": "Search tools",
+        "description": "Finds tools of this server by words, best first, with their schemas. Use it before you read the whole list.",
+        "inputSchema": {
+            "type": "object",
+            "properties": { "query": { "type": "string", "description": "What the tool should do, in words." } },
+            "required": ["query"],
+        },
+        "annotations": { "readOnlyHint": true, "idempotentHint": true, "openWorldHint": false },
+    })
+}
+
+/// The tools that fit a query, ranked as everywhere in Station.
+pub(super) fn found(offered: &[(String, Tool)], arguments: &Map<String, Value>) -> Value {
+    let Some(query) = arguments.get("query").and_then(Value::as_str) else {
+        return failure("`query` is missing: what the tool should do, in words");
+    };
+    let documents: Vec<Document<'_>> = offered
+        .iter()
+        .map(|(name, tool)| Document { name, description: &tool.description, parameters: Vec::new() })
+        .collect();
+    let ranked = rank(query, &documents);
+    let tools: Vec<Value> =
+        ranked.iter().take(FOUND_MAX).filter_map(|it| offered.get(it.index)).map(listed).collect();
+    result(&json!({ "tools": tools, "count": tools.len() }))
+}

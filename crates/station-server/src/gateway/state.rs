@@ -1,0 +1,43 @@
+//! What a client brings back with its answers: sealed, and bound to who asked for what.
+
+use super::Gateway;
+use crate::tools::{VALID_FOR, failed};
+use serde::{Deserialize, Serialize};
+use station_core::BlobHash;
+use station_mcp::serve::{Asked, Fault};
+
+/// Where a request stood when its client was asked. It travels with the client and comes back within the hour, perhaps to a newer
+/// version: what that cannot read, it refuses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// A person was asked whether the call may be sent, with what this is the mark of.
+    Approval { shown: BlobHash },
+    /// The server asked by a result.
+    Input {
+        /// What it wants back.
+        state: Option<String>,
+        /// What was approved before, if anything was.
+        shown: Option<BlobHash>,
+    },
+    /// The server asked while it was at work, and waits; by the number under which that is held here.
+    Held { id: String },
+}
+
+impl Gateway {
+    pub(super) fn seal(&self, asked: &Asked, request: &str, state: &State) -> Result<String, Fault> {
+        let text = serde_json::to_string(state)
+            .map_err(|cause| Fault::Internal(format!("a state could not be written: {cause}")))?;
+        let sealed = self.station.give_out(&asked.by, request, &text, VALID_FOR);
+        sealed.map_err(|error| failed(&error))
+    }
+
+    /// What the client brings back, where it brings anything.
+    pub(super) fn brought(&self, asked: &Asked, request: &str) -> Result<Option<State>, Fault> {
+        let Some(sealed) = &asked.input.state else { return Ok(None) };
+        let wrong = |why: &str| Fault::Params(format!("`requestState` cannot be taken: {why}"));
+        let text = self.station.take_back(&asked.by, request, sealed);
+        let text = text.map_err(|error| wrong(error.sentence()))?;
+        serde_json::from_str(&text).map(Some).map_err(|_| wrong("it was given out by another version"))
+    }
+}
