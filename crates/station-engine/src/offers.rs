@@ -75,7 +75,7 @@ impl Station {
     /// Follows a resource of a server: an item for each time that it changed, until the connection ends.
     ///
     /// # Errors
-    /// As [`Station::look`]; `Upstream` where the server does not tell.
+    /// `NotFound` where the server is not there; `Upstream` where it cannot be reached, or does not tell.
     pub async fn follow_resource(
         &self,
         _by: &Caller,
