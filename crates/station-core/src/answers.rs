@@ -44,6 +44,16 @@ impl Answers {
         self.forms != Forms::Decline
     }
 
+    /// One unambiguous byte string of it: a connection is made for these answers, which it declares.
+    #[must_use]
+    pub fn fingerprint(&self) -> Vec<u8> {
+        let forms = match &self.forms {
+            Forms::Decline => Value::Null,
+            Forms::Fill(values) => Value::Object(values.clone()),
+        };
+        json!([forms, self.roots]).to_string().into_bytes()
+    }
+
     /// The answer to a request of a server: its result.
     ///
     /// # Errors

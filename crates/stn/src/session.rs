@@ -236,6 +236,13 @@ impl StandIn {
     }
 }
 
+impl StandIn {
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
 impl Drop for StandIn {
     fn drop(&mut self) {
         // What is left is empty and in the temporary folder.

@@ -21,7 +21,7 @@ use open::said;
 use place::Bound;
 use slot::{Opened, Slot};
 use station_core::discovery::Discovery;
-use station_core::sandbox::{Private, Sandbox};
+use station_core::sandbox::Private;
 use station_core::{
     Definition, EffectId, EnvironmentId, Era, Error, Isolation, Result, RunId, RunToken, ServerId,
     ServerSettings, Transport,
@@ -275,7 +275,7 @@ impl Pool {
         Key {
             environment: reach.environment,
             server: reach.server,
-            configuration: self.configuration(&reach.definition, &reach.settings.sandbox),
+            configuration: self.configuration(&reach.definition, &reach.settings),
             transport: reach.definition.transport(),
             // Station itself acts for one run alone.
             run: run.filter(|_| reach.settings.isolation == Isolation::Run || reach.definition.is_station()),
@@ -327,14 +327,15 @@ impl Pool {
         self.shared.close_where(pick).await;
     }
 
-    fn configuration(&self, definition: &Definition, sandbox: &Sandbox) -> [u8; 32] {
+    fn configuration(&self, definition: &Definition, settings: &ServerSettings) -> [u8; 32] {
         let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&self.shared.secret)
             .expect("HMAC takes a key of any length");
-        let definition = definition.fingerprint();
-        // Its length first, so that the two cannot run together into the same bytes.
-        mac.update(&definition.len().to_be_bytes());
-        mac.update(&definition);
-        mac.update(&sandbox.fingerprint());
+        let (sandbox, answers) = (settings.sandbox.fingerprint(), settings.answers.fingerprint());
+        for part in [&definition.fingerprint()[..], &sandbox, &answers] {
+            // Its length first, so that no two can run together into the same bytes.
+            mac.update(&part.len().to_be_bytes());
+            mac.update(part);
+        }
         mac.finalize().into_bytes().into()
     }
 

@@ -14,16 +14,23 @@ use rmcp::model::{
     ClientCapabilities, ClientConfig, CustomRequest, CustomResult, ElicitRequestParams, ElicitResult,
     ErrorCode, ErrorData, Implementation, ProtocolVersion, ResourceUpdatedNotificationParam,
 };
-use rmcp::service::{NotificationContext, Peer, RequestContext, RoleClient, Subscription, SubscriptionEnd};
-use rmcp::{ClientHandler, model::SubscriptionFilter};
+use rmcp::service::{NotificationContext, Peer, RequestContext, RoleClient, SubscriptionEnd};
+use rmcp::{ClientHandler, ServiceError, model::SubscriptionFilter};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use station_core::answers::Answers;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 
 /// Addresses of changed resources that wait to be told.
 const UPDATES_MAX: usize = 256;
+
+/// How long a server is left alone after its stream of changes ended; doubled each time nothing was heard over it.
+const LISTEN_WAIT: Duration = Duration::from_millis(200);
+
+/// Longest such wait.
+const LISTEN_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Our side of a connection.
 #[derive(Clone, Debug)]
@@ -151,31 +158,30 @@ pub(super) fn wanted(peer: &Peer<RoleClient>) -> Option<SubscriptionFilter> {
         .then_some(filter)
 }
 
-/// Follows the changes of a modern server until it ends the stream.
+/// Follows the changes of a modern server for as long as the connection is there: a stream that ends is opened anew, after
+/// a while.
 pub(super) async fn follow(peer: Peer<RoleClient>, filter: SubscriptionFilter, changes: Changes) {
-    loop {
+    let (mut wait, mut may_have_missed) = (LISTEN_WAIT, false);
+    while !peer.is_transport_closed() {
         match peer.listen(filter.clone()).await {
             Ok(mut subscription) => {
-                if !count_all(&mut subscription, &changes).await {
-                    return;
+                if std::mem::take(&mut may_have_missed) {
+                    changes.count();
                 }
+                while let Ok(Some(_)) = subscription.next().await {
+                    changes.count();
+                    wait = LISTEN_WAIT;
+                }
+                // Nobody heard what a server said after that, unless it had nothing more to say.
+                may_have_missed = !matches!(subscription.end(), Some(SubscriptionEnd::Graceful(_)));
             }
-            Err(error) => {
+            Err(ServiceError::McpError(error)) => {
                 tracing::debug!(%error, "a server does not tell when its lists change");
                 return;
             }
+            Err(error) => tracing::debug!(%error, "a server could not be asked when its lists change"),
         }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LISTEN_WAIT_MAX);
     }
-}
-
-/// Whether it is worth listening again: we were too slow, so something has changed and something was missed.
-async fn count_all(subscription: &mut Subscription, changes: &Changes) -> bool {
-    while let Ok(Some(_)) = subscription.next().await {
-        changes.count();
-    }
-    let lagged = matches!(subscription.end(), Some(SubscriptionEnd::Lagged { .. }));
-    if lagged {
-        changes.count();
-    }
-    lagged
 }

@@ -313,6 +313,28 @@ async fn a_changed_list_is_heard_from_afar() {
 }
 
 #[tokio::test]
+async fn a_stream_of_changes_that_was_cut_is_opened_anew() {
+    let far = Far::new(&["--era", "modern", "--list-changed-after-call"]);
+    let connection = far.connect().await;
+    let mut changed = connection.list_changed();
+    let streams = || far.trace().iter().filter(|line| line["method"] == "subscriptions/listen").count();
+    until("the stream", || (streams() == 1).then_some(())).await;
+    // The stream may be noted a moment before it is listened to: what is heard over it says that it is.
+    for _ in 0..20 {
+        text(&connection, "pid", nothing()).await;
+        if tokio::time::timeout(Duration::from_millis(250), changed.wait_for(|n| *n > 0)).await.is_ok() {
+            break;
+        }
+    }
+    let before = *changed.borrow();
+    assert_eq!(text(&connection, "cut_listeners", nothing()).await, "cut");
+    until("another stream", || (streams() == 2).then_some(())).await;
+    // What was said meanwhile nobody heard: the lists may have changed.
+    changed.wait_for(|n| *n > before).await.unwrap();
+    connection.close().await;
+}
+
+#[tokio::test]
 async fn a_remote_server_that_misbehaves_is_survived() {
     for era in ["modern", "legacy"] {
         let far = Far::new(&["--era", era, "--reply-sse"]);

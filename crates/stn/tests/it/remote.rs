@@ -168,3 +168,21 @@ fn a_yes_does_not_hold_where_the_server_is_another_one() {
     scene.home.stn(&["agent", "run", "clerk", "post it"]).done();
     assert_eq!((scene.sent("book", "post"), scene.sent("other", "post")), (1, 0));
 }
+
+#[test]
+fn a_server_that_stands_in_no_file_is_called_at_its_address() {
+    let home = Home::new().set("FAR_KEY", KEY);
+    let far = far(&home, "book");
+    let url = far.url("/mcp");
+    let call = |words: &[&str]| home.stn(&[&["mcp", "call", "--url", &url], words].concat());
+    let header = ["--header", "X-Key={{ .FAR_KEY }}"];
+    let said = call(&[&header[..], &["echo", r#"{"text": "hello"}"#]].concat());
+    said.done();
+    assert_eq!(said.stdout, "hello\n");
+    assert!(!home.config("station.db").exists(), "a store was made");
+    let said = call(&["echo"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.stderr.contains("asks for a login"), "{}", said.shown());
+    let said = call(&["book", "echo", "{}"]);
+    assert!(said.stderr.contains("with `--url` there is no server to name"), "{}", said.shown());
+}

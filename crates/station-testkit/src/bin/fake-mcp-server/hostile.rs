@@ -33,6 +33,10 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
             http::answer_with_status(number("code").and_then(|code| u16::try_from(code).ok()).unwrap_or(0));
             Err(Refusal(INVALID_PARAMS, "only over HTTP".to_owned(), Value::Null))
         }
+        "cut_listeners" => {
+            http::cut_listeners(server);
+            Ok(text("cut"))
+        }
         "twice" => {
             for id in [&json!("nobody-asked"), &message["id"], &message["id"]] {
                 let result =

@@ -306,6 +306,13 @@ pub(crate) fn hung_up() -> bool {
     })
 }
 
+/// Ends the streams of everyone who listens, without a word.
+pub(crate) fn cut_listeners(server: &Server) {
+    for stream in server.web.listening().drain(..) {
+        drop(stream.shutdown(std::net::Shutdown::Both));
+    }
+}
+
 /// Tells everyone who listens.
 pub(crate) fn tell(server: &Server, message: &Value) {
     server.web.listening().retain(|stream| write(stream, &format!("data: {message}\n\n")));

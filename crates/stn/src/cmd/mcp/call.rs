@@ -1,5 +1,6 @@
 //! `stn mcp call`
 
+use super::at::At;
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
 use crate::named::environment_ref;
@@ -19,10 +20,11 @@ use station_server::wire;
 /// failed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The server's id or name
+    /// The server's id or name; with `--url` there is none, and the tool comes first
     server: String,
     /// The tool's name at its server
-    tool: String,
+    #[arg(required_unless_present = "url")]
+    tool: Option<String>,
     /// Its arguments as a JSON object
     #[arg(value_name = "JSON", value_parser = object)]
     arguments: Option<Map<String, Value>>,
@@ -33,49 +35,76 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ENV", value_parser = environment_ref)]
     env: Option<EnvironmentRef>,
     #[command(flatten)]
+    at: At,
+    #[command(flatten)]
     yes: Yes,
+}
+
+/// What is to be called.
+struct Wanted {
+    tool: String,
+    /// As typed.
+    arguments: Map<String, Value>,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let wanted = self.wanted()?;
+        if let Some(url) = &self.at.url {
+            return self
+                .at
+                .with(session, url, async |station, server| {
+                    Box::pin(self.carry_out(session, station, &server, &wanted)).await
+                })
+                .await;
+        }
         session
             .with(async |station| {
                 let (server, _) = session.server(station, &self.server, self.env.as_ref()).await?;
-                let arguments = self.arguments(session, station, &server).await?;
-                let consent = if self.yes.yes { Consent::Given } else { Consent::Unasked };
-                let mut end = self.pass(session, station, &server, arguments.clone(), consent).await?;
-                if let ToolCallEnd::Asks(basis) = &end {
-                    let rule = &basis.rule;
-                    let why = format!(
-                        "The rule `{}` makes calls of `{}` wait for a person.",
-                        rule.pattern, self.tool
-                    );
-                    let shown = Value::Object(arguments.clone()).to_string();
-                    let what = [why, format!("  {} {shown}", self.tool)];
-                    confirm(session, &what, &format!("call `{}`?", self.tool), self.yes)?;
-                    end = self.pass(session, station, &server, arguments, Consent::Given).await?;
-                }
-                match end {
-                    ToolCallEnd::Called(called) => told(session, &called),
-                    ToolCallEnd::Asks(_) => {
-                        Err(Error::conflict("the rules changed while you were asked").into())
-                    }
-                }
+                Box::pin(self.carry_out(session, station, &server, &wanted)).await
             })
             .await
     }
 
-    async fn pass(
+    /// What was typed; with `--url` each word stands one place further to the front.
+    fn wanted(&self) -> Result<Wanted> {
+        let (tool, arguments) = match (&self.at.url, &self.tool, &self.arguments) {
+            (None, Some(tool), arguments) => (tool, arguments.clone()),
+            (Some(_), typed, None) => {
+                (&self.server, typed.as_deref().map(object).transpose().map_err(Error::invalid)?)
+            }
+            (Some(_), _, Some(_)) => {
+                let error = Error::invalid("with `--url` there is no server to name");
+                return Err(error.with_hint("write the tool, then its arguments").into());
+            }
+            (None, None, _) => return Err(Error::invalid("no tool is named").into()),
+        };
+        Ok(Wanted { tool: tool.clone(), arguments: arguments.unwrap_or_default() })
+    }
+
+    async fn carry_out(
         &self,
         session: &Session<'_>,
         station: &Station,
         server: &ServerRef,
-        arguments: Map<String, Value>,
-        consent: Consent,
-    ) -> Result<ToolCallEnd> {
-        let doing = format!("calling `{}`", self.tool);
-        let call = station.call_tool(&session.by, server, &self.tool, arguments, consent);
-        Ok(follow(session.out, station, Tell::Runs, &doing, call).await?)
+        wanted: &Wanted,
+    ) -> Result {
+        let tool = &wanted.tool;
+        let arguments = self.arguments(session, station, server, wanted).await?;
+        let consent = if self.yes.yes { Consent::Given } else { Consent::Unasked };
+        let mut end = pass(session, station, (server, tool), arguments.clone(), consent).await?;
+        if let ToolCallEnd::Asks(basis) = &end {
+            let rule = &basis.rule;
+            let why = format!("The rule `{}` makes calls of `{tool}` wait for a person.", rule.pattern);
+            let shown = Value::Object(arguments.clone()).to_string();
+            let what = [why, format!("  {tool} {shown}")];
+            confirm(session, &what, &format!("call `{tool}`?"), self.yes)?;
+            end = pass(session, station, (server, tool), arguments, Consent::Given).await?;
+        }
+        match end {
+            ToolCallEnd::Called(called) => told(session, &called),
+            ToolCallEnd::Asks(_) => Err(Error::conflict("the rules changed while you were asked").into()),
+        }
     }
 
     /// The JSON, with single arguments put over it as the tool's schema reads them.
@@ -84,16 +113,29 @@ impl Args {
         session: &Session<'_>,
         station: &Station,
         server: &ServerRef,
+        wanted: &Wanted,
     ) -> Result<Map<String, Value>> {
-        let mut arguments = self.arguments.clone().unwrap_or_default();
+        let mut arguments = wanted.arguments.clone();
         if !self.args.is_empty() {
-            let tool = station.show_tool(&session.by, server, &self.tool).await?;
+            let tool = station.show_tool(&session.by, server, &wanted.tool).await?;
             for (name, text) in &self.args {
                 arguments.insert(name.clone(), argument(&tool.input_schema, name, text)?);
             }
         }
         Ok(arguments)
     }
+}
+
+async fn pass(
+    session: &Session<'_>,
+    station: &Station,
+    (server, tool): (&ServerRef, &str),
+    arguments: Map<String, Value>,
+    consent: Consent,
+) -> Result<ToolCallEnd> {
+    let doing = format!("calling `{tool}`");
+    let call = station.call_tool(&session.by, server, tool, arguments, consent);
+    Ok(follow(session.out, station, Tell::Runs, &doing, call).await?)
 }
 
 fn told(session: &Session<'_>, called: &CalledTool) -> Result {
@@ -115,7 +157,7 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),

@@ -1,6 +1,7 @@
 //! `stn mcp …`
 
 mod add;
+mod at;
 mod call;
 mod client;
 mod config;
