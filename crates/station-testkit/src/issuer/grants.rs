@@ -204,12 +204,9 @@ impl Grants {
     /// Long enough that nothing else has it in it by chance.
     fn new_secret(&mut self, kind: &str) -> String {
         let name = self.new_name(kind);
-        let secret = format!("{name}-{}", hex(&Sha256::digest(name.as_bytes())[..12]));
+        let secret =
+            format!("{name}-{}", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(name.as_bytes())[..12]));
         self.secrets.push(secret.clone());
         secret
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

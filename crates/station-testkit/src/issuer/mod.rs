@@ -46,7 +46,6 @@ impl Default for Conduct {
 
 /// A running issuer, ended when this is dropped.
 pub struct Issuer {
-    address: SocketAddr,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -77,19 +76,19 @@ impl Issuer {
         let shared = Arc::new(Shared { conduct, upstream, address, grants, stopping });
         let accepting = Arc::clone(&shared);
         let accepting = std::thread::spawn(move || serve::accept(&listener, &accepting));
-        Self { address, shared, accepting: Some(accepting) }
+        Self { shared, accepting: Some(accepting) }
     }
 
     /// The address of the guarded MCP server.
     #[must_use]
     pub fn mcp(&self) -> String {
-        format!("http://{}/mcp", self.address)
+        format!("{}/mcp", self.name())
     }
 
     /// Its own name.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("http://{}", self.address)
+        self.shared.name()
     }
 
     /// Every token that was ever given out, and every code.
@@ -131,7 +130,7 @@ impl Drop for Issuer {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         // Wakes the accept; that it fails means the listener is gone already.
-        drop(TcpStream::connect(self.address));
+        drop(TcpStream::connect(self.shared.address));
         if let Some(accepting) = self.accepting.take() {
             accepting.join().ok();
         }
@@ -140,6 +139,6 @@ impl Drop for Issuer {
 
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issuer").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Issuer").field("address", &self.shared.address).finish_non_exhaustive()
     }
 }

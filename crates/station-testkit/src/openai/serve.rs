@@ -45,6 +45,19 @@ struct Shared {
     stopping: AtomicBool,
 }
 
+impl Seen {
+    /// What tools gave so far, in order.
+    ///
+    /// # Panics
+    /// Where it is no request for a chat.
+    #[must_use]
+    pub fn results(&self) -> Vec<String> {
+        let messages = self.body["messages"].as_array().expect("a chat has messages").iter();
+        let tools = messages.filter(|message| message["role"] == "tool");
+        tools.map(|message| message["content"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
 impl OpenAi {
     /// Answers one turn per request, in order; after the last, 500 with a message that says so.
     #[must_use]

@@ -78,17 +78,11 @@ impl Scene {
     }
 }
 
-fn results(seen: &Seen) -> Vec<String> {
-    let messages = seen.body["messages"].as_array().unwrap().iter();
-    let tools = messages.filter(|message| message["role"] == "tool");
-    tools.map(|message| message["content"].as_str().unwrap_or_default().to_owned()).collect()
-}
-
 /// Posts once, then says what came of it.
 pub(crate) fn posts(seen: &Seen, _gate: &Path) -> Turn {
-    match results(seen).last() {
+    match seen.results().last() {
         None => openai::calls([("post", r#"{"text": "hello"}"#), ("echo", r#"{"text": "meanwhile"}"#)]),
-        Some(_) => openai::reply(&format!("I was told: {}", results(seen)[0])),
+        Some(_) => openai::reply(&format!("I was told: {}", seen.results()[0])),
     }
 }
 
@@ -176,7 +170,7 @@ fn a_sub_agents_call_waits_and_its_parent_with_it() {
         if !seen.body["messages"].to_string().contains("You are boss") {
             return posts(seen, gate);
         }
-        match results(seen).last() {
+        match seen.results().last() {
             None => openai::calls([("__agent_clerk", r#"{"task": "post it"}"#)]),
             Some(told) => openai::reply(&format!("clerk: {told}")),
         }
@@ -194,7 +188,7 @@ fn a_sub_agents_call_waits_and_its_parent_with_it() {
 
 /// Posts, and is killed before or after the line is written.
 fn posts_and_hangs(when: &'static str) -> impl Fn(&Seen, &Path) -> Turn + Send + Sync + 'static {
-    move |seen, gate| match results(seen).last() {
+    move |seen, gate| match seen.results().last() {
         None => openai::calls([("post", &json!({"text": "hello", when: gate}).to_string())]),
         Some(told) => openai::reply(&format!("I was told: {told}")),
     }

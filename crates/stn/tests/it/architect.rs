@@ -9,7 +9,7 @@ use station_testkit::openai::{self, OpenAi, Seen, Turn};
 
 /// Proposes an agent with the fake server's `echo`, after a look at the tools.
 fn planner(seen: &Seen) -> Turn {
-    let told = results(seen);
+    let told = seen.results();
     let task: Value = serde_json::from_str(task(seen)).unwrap_or_default();
     match told.len() {
         0 => openai::calls([("list_tools", &json!({"environment_id": task["environment_id"]}).to_string())]),
@@ -39,12 +39,6 @@ fn task(seen: &Seen) -> &str {
     let messages = seen.body["messages"].as_array().unwrap();
     let user = messages.iter().find(|message| message["role"] == "user");
     user.and_then(|message| message["content"].as_str()).unwrap_or_default()
-}
-
-fn results(seen: &Seen) -> Vec<String> {
-    let messages = seen.body["messages"].as_array().unwrap();
-    let tools = messages.iter().filter(|message| message["role"] == "tool");
-    tools.map(|message| message["content"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 fn home(model: &OpenAi) -> Home {
@@ -221,9 +215,9 @@ fn managed(model: &OpenAi, tools: &str) -> Home {
 
 #[test]
 fn a_run_that_calls_an_agent_through_station_is_above_it_and_approves_nothing() {
-    let model = OpenAi::from_fn(|seen| match results(seen).len() {
+    let model = OpenAi::from_fn(|seen| match seen.results().len() {
         0 => openai::calls([("call_agent", r#"{"agent_id": "clerk", "task": "say hello"}"#)]),
-        _ => openai::reply(&results(seen)[0]),
+        _ => openai::reply(&seen.results()[0]),
     });
     let home = managed(&model, "own__call_agent");
     home.stn(&["agent", "run", "boss", "have the clerk say hello", "--quiet"]).done();
@@ -231,12 +225,12 @@ fn a_run_that_calls_an_agent_through_station_is_above_it_and_approves_nothing() 
     let child = runs["runs"].as_array().unwrap().iter().find(|run| run["agent"] == "clerk").unwrap();
     assert_eq!((&child["parent_id"], &child["status"]), (&json!(1), &json!("completed")));
     // Who made what a run made is told as the run's.
-    let model = OpenAi::from_fn(|seen| match results(seen).len() {
+    let model = OpenAi::from_fn(|seen| match seen.results().len() {
         0 => openai::calls([(
             "create_agent",
             r#"{"name": "third", "description": "d", "prompt": "p", "environment_id": "default", "tool_names": ["fake__echo"]}"#,
         )]),
-        _ => openai::reply(&results(seen)[0]),
+        _ => openai::reply(&seen.results()[0]),
     });
     let home = managed(&model, "own__create_agent");
     home.stn(&["agent", "run", "boss", "make an agent", "--quiet"]).exits(5);

@@ -1,11 +1,10 @@
 //! Runs that a worker is given because it is there: followed as if they were driven here, ended at once, taken back
 //! when the worker is killed. On both engines where they differ.
 
-use crate::home::{Home, Said};
+use crate::home::{Home, Process, Said};
 use crate::watch::until;
 use expect_test::expect;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use station_testkit::openai::{self, OpenAi};
 use station_testkit::postgres::cluster;
@@ -13,7 +12,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{ChildStderr, Stdio};
 use std::time::{Duration, Instant};
 
 /// Far below the ten seconds after which a worker renews its leases, and learns of wishes that way.
@@ -55,31 +54,6 @@ fn scene(engine: Engine) -> (OpenAi, Home) {
 struct Worker {
     process: Process,
     stderr: BufReader<ChildStderr>,
-}
-
-/// A process that does not outlive a test that fails.
-struct Process(Option<Child>);
-
-impl Process {
-    fn id(&self) -> u32 {
-        self.0.as_ref().unwrap().id()
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.id()).unwrap()), signal).unwrap();
-    }
-
-    fn end(&mut self, home: &Home) -> Said {
-        home.said(self.0.take().unwrap())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            child.kill().ok();
-        }
-    }
 }
 
 fn serve(home: &Home) -> Worker {

@@ -1,6 +1,8 @@
 //! A user's home in a temporary folder, and what `stn` says there.
 
 use expect_test::Expect;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use regex::Regex;
 use serde_json::{Value, json};
 use station_testkit::fake_server;
@@ -174,6 +176,32 @@ impl Home {
         let args: Vec<&str> = ["--json"].into_iter().chain(args.iter().copied()).collect();
         let said = self.stn(&args);
         serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {}", said.shown()))
+    }
+}
+
+/// A process that does not outlive a test that fails.
+pub(crate) struct Process(pub(crate) Option<Child>);
+
+impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.as_ref().unwrap().id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self, home: &Home) -> Said {
+        home.said(self.0.take().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            child.kill().ok();
+        }
     }
 }
 

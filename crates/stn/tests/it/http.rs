@@ -1,14 +1,12 @@
 //! MCP over HTTP under `stn serve`: the real door, spoken to byte by byte.
 
-use crate::home::Home;
+use crate::home::{Home, Process};
 use crate::rpc::meta;
 use crate::watch::until;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::Child;
 use std::time::Duration;
 
 /// Longer than anything takes that is not stuck.
@@ -16,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A worker with its door open.
 pub(crate) struct Served {
-    child: Child,
+    process: Process,
     port: u16,
 }
 
@@ -31,17 +29,18 @@ impl Served {
     pub(crate) fn start(home: &Home) -> Self {
         let mut child = home.start(&["serve"]);
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let process = Process(Some(child));
         let port = lines
             .by_ref()
             .map_while(Result::ok)
             .find_map(|line| line.split_once("127.0.0.1:")?.1.split(':').next()?.trim().parse().ok());
         // Read on, so that it never waits for us.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, port: port.expect("it says where it listens") }
+        Self { process, port: port.expect("it says where it listens") }
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -94,8 +93,8 @@ impl Served {
     }
 
     pub(crate) fn stop(mut self) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM).unwrap();
-        assert!(self.child.wait().unwrap().success());
+        self.process.signal(Signal::SIGTERM);
+        assert!(self.process.0.take().unwrap().wait().unwrap().success());
     }
 }
 

@@ -87,12 +87,6 @@ impl Scene {
     }
 }
 
-fn results(seen: &Seen) -> Vec<String> {
-    let messages = seen.body["messages"].as_array().unwrap().iter();
-    let tools = messages.filter(|message| message["role"] == "tool");
-    tools.map(|message| message["content"].as_str().unwrap_or_default().to_owned()).collect()
-}
-
 /// The events of a journal by name; its places must be 1, 2, 3, …
 fn events(details: &Value) -> Vec<String> {
     let journal = details["journal"].as_array().unwrap();
@@ -105,7 +99,7 @@ fn events(details: &Value) -> Vec<String> {
 #[test]
 fn a_kill_inside_a_tool_call() {
     for engine in BOTH {
-        let scene = Scene::new(engine, |seen, gate| match results(seen).len() {
+        let scene = Scene::new(engine, |seen, gate| match seen.results().len() {
             0 => {
                 let file = json!({ "ms": 0, "file": gate }).to_string();
                 openai::calls([("slow", &file), ("hang", &file), ("echo", r#"{"text": "kept"}"#)])
@@ -147,7 +141,7 @@ fn a_kill_inside_a_tool_call() {
 
         let requests = scene.model.requests();
         assert_eq!(requests.len(), 2, "what was answered is not asked again");
-        let told = results(&requests[1]);
+        let told = requests[1].results();
         assert_eq!((told[0].as_str(), told[2].as_str()), ("slept", "kept"));
         assert!(told[1].contains("outcome is unknown"), "{told:?}");
 
@@ -180,7 +174,7 @@ fn a_call_that_was_out_is_not_told_as_never_called() {
                 .unwrap();
         },
     ] {
-        let scene = Scene::new(Engine::Sqlite, |seen, gate| match results(seen).len() {
+        let scene = Scene::new(Engine::Sqlite, |seen, gate| match seen.results().len() {
             0 => openai::calls([("slow", &json!({ "ms": 0, "file": gate }).to_string())]),
             _ => openai::reply("It went on."),
         });
@@ -191,7 +185,7 @@ fn a_call_that_was_out_is_not_told_as_never_called() {
         spoil(&scene.home);
         scene.home.stn(&["sync", "--no-discover"]);
         scene.home.stn(&["runs", "resume", "1"]).done();
-        let told = results(&scene.model.requests()[1]).remove(0);
+        let told = scene.model.requests()[1].results().remove(0);
         assert!(told.contains("outcome of this call is unknown"), "{told}");
         assert!(told.contains("may have taken effect"), "{told}");
         assert_eq!(scene.log().len(), 1, "it was not sent again");
@@ -204,7 +198,7 @@ fn a_kill_while_sub_agents_are_in_tool_calls() {
         let scene = Scene::new(engine, |seen, gate| {
             let system = seen.body["messages"][0]["content"].as_str().unwrap_or_default().to_owned();
             let file = json!({ "ms": 0, "file": gate }).to_string();
-            match (system.as_str(), results(seen).as_slice()) {
+            match (system.as_str(), seen.results().as_slice()) {
                 ("You are chief.", []) => openai::calls([
                     ("__agent_reader", r#"{"task": "read"}"#),
                     ("__agent_writer", r#"{"task": "write"}"#),
@@ -283,7 +277,7 @@ enum When {
 /// Three turns with a read-only, an idempotent and another call each.
 fn three_turns(engine: Engine) -> Scene {
     let scene = Scene::new(engine, |seen, _| {
-        let turn = results(seen).len() / 3 + 1;
+        let turn = seen.results().len() / 3 + 1;
         let text = json!({ "text": format!("turn {turn}") }).to_string();
         if turn > 3 {
             openai::reply("All done.")
