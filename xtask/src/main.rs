@@ -9,7 +9,6 @@
     reason = "a developer's tool: its output is its purpose"
 )]
 
-mod conformance_client;
 mod docs;
 mod fuzz;
 mod judge;
@@ -25,7 +24,6 @@ fn main() -> ExitCode {
         ["docs"] => docs::run(docs::Mode::Write),
         ["simulate", options @ ..] => simulate::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
-        ["judge", "conformance-client", options @ ..] => conformance_client::run(options),
         ["judge", options @ ..] => judge::run(options),
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {

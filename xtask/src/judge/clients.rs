@@ -4,12 +4,12 @@
 //! name of one, and a call by the environment that it lists.
 
 use super::house::{House, row};
-use anyhow::{Context as _, Result, bail, ensure};
-use std::io::{BufRead as _, BufReader};
+use super::served::Served;
+use anyhow::{Context as _, Result, ensure};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-/// A client and how it is started: `{server}` stands for the address, or for Station's command.
+/// A client and how it is started: `{stn}` stands for Station's program, `{url}` for its address.
 struct Judged {
     name: &'static str,
     /// What lists, and what calls. One where the client does both.
@@ -175,7 +175,7 @@ pub(super) fn run() -> Result<bool> {
         ["install", "--no-fund", "--no-audit", "@modelcontextprotocol/sdk", "@modelcontextprotocol/client"];
     ensure!(quiet(house.command("npm").args(packages))?.0, "npm could not fetch the TypeScript SDKs");
     let served = Served::start(&house)?;
-    let url = format!("{}/mcp", served.url);
+    let url = served.url("/mcp");
     let mut all_hold = true;
     for client in &CLIENTS {
         let mut cells = Vec::new();
@@ -210,41 +210,4 @@ fn quiet(command: &mut Command) -> Result<(bool, String)> {
         command.stdin(Stdio::null()).output().with_context(|| format!("`{name}` cannot be started"))?;
     let said = [output.stdout, output.stderr].concat();
     Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
-}
-
-/// `stn serve`, ended when this is dropped.
-struct Served {
-    child: Child,
-    url: String,
-}
-
-impl Served {
-    fn start(house: &House) -> Result<Self> {
-        let mut command = house.command(house.program());
-        let mut child = command.arg("serve").stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let stderr = child.stderr.take().context("stderr is piped")?;
-        let mut served = Self { child, url: String::new() };
-        let mut lines = BufReader::new(stderr).lines();
-        for line in &mut lines {
-            let line = line?;
-            if let Some(at) = line.find("http://") {
-                served.url = line[at..].split(": ").next().unwrap_or_default().to_owned();
-                break;
-            }
-        }
-        // What it says later must not stop it at a full pipe.
-        std::thread::spawn(move || lines.count());
-        if served.url.is_empty() {
-            bail!("`stn serve` did not say where it listens");
-        }
-        Ok(served)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended already; nothing of it is left either way.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }

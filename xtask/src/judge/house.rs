@@ -20,20 +20,48 @@ const FETCHING: [&str; 10] = [
     "UV_DEFAULT_INDEX",
 ];
 
+/// Variables that lead Station elsewhere: a judge works in a home of its own, whoever starts it.
+const SETTINGS: [&str; 7] = [
+    "STATION_CONFIG_DIR",
+    "XDG_CONFIG_HOME",
+    "STATION_DATABASE",
+    "DATABASE_URL",
+    "STATION_ENCRYPTION_KEY",
+    "STN_ENCRYPTION_KEY",
+    "STN_AI_PROVIDER",
+];
+
 /// A home with a workspace.
 pub(crate) struct House {
     folder: TempDir,
     stn: PathBuf,
 }
 
+/// The folder of builds.
+pub(super) fn target() -> Result<PathBuf> {
+    let metadata =
+        cargo_metadata::MetadataCommand::new().no_deps().exec().context("cargo cannot be asked")?;
+    Ok(metadata.target_directory.into_std_path_buf())
+}
+
+/// Builds what is judged, and what stands beside it: the folder of the programs, below `target`.
+pub(super) fn build(target: &Path) -> Result<PathBuf> {
+    let built = Command::new("cargo")
+        .args(["build", "--locked", "--package", "stn", "--package", "station-testkit", "--bins"])
+        .status();
+    ensure!(built.context("cargo cannot be started")?.success(), "what is to be judged cannot be built");
+    Ok(target.join("debug"))
+}
+
 impl House {
     /// Builds `stn` and sets a home up.
     pub(crate) fn new() -> Result<Self> {
-        let built = Command::new("cargo").args(["build", "--locked", "--bin", "stn"]).status();
-        ensure!(built.context("cargo cannot be started")?.success(), "stn could not be built");
-        let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec()?;
-        let stn = metadata.target_directory.join("debug/stn").into_std_path_buf();
-        let house = Self { folder: tempfile::tempdir()?, stn };
+        Self::of(&build(&target()?)?)
+    }
+
+    /// Sets a home up for the `stn` among `programs`.
+    pub(crate) fn of(programs: &Path) -> Result<Self> {
+        let house = Self { folder: tempfile::tempdir()?, stn: programs.join("stn") };
         std::fs::create_dir(house.path("work"))?;
         house.stn(&["init", "--yes"])?;
         let config = house.path(".config/station/config.yaml");
@@ -58,10 +86,19 @@ impl House {
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env("HOME", self.folder.path()).env("STN_API_PORT", "0").current_dir(self.path("work"));
-        for name in ["STATION_CONFIG_DIR", "XDG_CONFIG_HOME", "STATION_DATABASE", "STN_AI_PROVIDER"] {
+        for name in SETTINGS {
             command.env_remove(name);
         }
         command
+    }
+
+    /// Writes the file of a server, with its entry.
+    pub(crate) fn server(&self, environment: &str, name: &str, entry: &Value) -> Result<()> {
+        let path = format!(".config/station/environments/{environment}/mcp-servers/{name}.json");
+        let path = self.path(&path);
+        std::fs::create_dir_all(path.parent().context("the file lies in a folder")?)?;
+        let file = serde_json::json!({ "mcpServers": { name: entry } });
+        Ok(std::fs::write(path, file.to_string())?)
     }
 
     /// What `stn` says, whatever comes of it.

@@ -5,8 +5,11 @@
 
 mod clients;
 mod conformance;
+mod conformance_client;
 mod house;
+mod served;
 mod servers;
+mod suite;
 
 use anyhow::{Result, bail};
 
@@ -19,6 +22,7 @@ pub(crate) fn run(options: &[&str]) -> Result<bool> {
         ["servers", names @ ..] => servers::run(names),
         ["clients"] => clients::run(),
         ["conformance"] => conformance::run(),
+        ["conformance-client", options @ ..] => conformance_client::run(options),
         _ => bail!(
             "there are `judge servers [NAME…]`, `judge clients`, `judge conformance` and `judge conformance-client`"
         ),

@@ -140,11 +140,7 @@ pub(super) fn run(names: &[&str]) -> Result<bool> {
     let judged: Vec<&Judged> =
         SERVERS.iter().filter(|server| names.is_empty() || names.contains(&server.name)).collect();
     for server in &judged {
-        let file = json!({ "mcpServers": { server.name: entry(&house, server) } });
-        let path = format!(".config/station/environments/default/mcp-servers/{}.json", server.name);
-        let path = house.path(&path);
-        std::fs::create_dir_all(path.parent().expect("the file lies in a folder"))?;
-        std::fs::write(path, file.to_string())?;
+        house.server("default", server.name, &entry(&house, server))?;
     }
     let began = Instant::now();
     // What could not be listed is in the status.

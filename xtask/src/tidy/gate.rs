@@ -9,7 +9,12 @@ use super::tree::{File, Finding, Tree};
 
 const POOL: &str = "crates/station-engine/src/pool";
 const GATE: &str = "crates/station-engine/src/call";
-const SEND: &str = "send_call";
+
+/// How calls leave the pool: each function, and what a use of it looks like. The longer name first: the shorter is its beginning.
+const SENDS: [(&str, &[&str]); 2] = [
+    ("send_call_whole", &[".send_call_whole(", "::send_call_whole"]),
+    ("send_call", &[".send_call(", "::send_call", "pool.send("]),
+];
 
 /// The crates that can reach a connection of station-mcp.
 const REACH: &[&str] = &["crates/station-engine/src/", "crates/station-server/src/", "crates/stn/src/"];
@@ -17,16 +22,15 @@ const REACH: &[&str] = &["crates/station-engine/src/", "crates/station-server/sr
 /// Every sender stands at the gate.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let (mut n_senders, mut n_whole) = (0, 0);
+    let mut n_senders = [0; SENDS.len()];
     for (file, source) in
         tree.rust().filter(|(file, _)| REACH.iter().any(|reach| file.path.starts_with(reach)))
     {
-        // One sends for runs and people, one for who passes on what comes of it.
-        let whole = sites(file, source, &[".send_call_whole(", "::send_call_whole"]);
-        let plain = sites(file, source, &[".send_call(", "::send_call", "pool.send("]);
-        let plain: Vec<usize> = plain.into_iter().filter(|line| !whole.contains(line)).collect();
-        for (lines, n) in [(plain, &mut n_senders), (whole, &mut n_whole)] {
-            for line in lines {
+        let mut seen = Vec::new();
+        for ((_, uses), n) in SENDS.iter().zip(&mut n_senders) {
+            let lines = sites(file, source, uses);
+            for line in lines.into_iter().filter(|line| !seen.contains(line)).collect::<Vec<_>>() {
+                seen.push(line);
                 if !is_module(file, GATE) {
                     findings.push(
                         file.finding(line, "only `engine::call` sends a tool call: go through the gate"),
@@ -52,24 +56,24 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
             );
         }
     }
-    findings.extend(vacuous(tree, n_senders));
+    findings.extend(SENDS.iter().zip(n_senders).find_map(|((name, _), n)| vacuous(tree, name, n)));
     findings
 }
 
 /// The pool is there, and the names that this check looks for are not.
-fn vacuous(tree: &Tree, n_senders: usize) -> Option<Finding> {
+fn vacuous(tree: &Tree, name: &str, n_senders: usize) -> Option<Finding> {
     let (pool, _) = tree.rust().find(|(file, _)| is_module(file, POOL))?;
     let defined = tree
         .rust()
-        .any(|(file, source)| is_module(file, POOL) && source.functions.iter().any(|f| f.name == SEND));
+        .any(|(file, source)| is_module(file, POOL) && source.functions.iter().any(|f| f.name == name));
     if !defined {
         return Some(pool.finding(
             1,
-            format!("the pool has no `fn {SEND}`: if it was renamed, rename it in xtask/src/tidy/gate.rs"),
+            format!("the pool has no `fn {name}`: if it was renamed, rename it in xtask/src/tidy/gate.rs"),
         ));
     }
     (n_senders == 0)
-        .then(|| pool.finding(1, format!("nothing in `{GATE}.rs` calls `{SEND}`: where is the gate?")))
+        .then(|| pool.finding(1, format!("nothing in `{GATE}.rs` calls `{name}`: where is the gate?")))
 }
 
 fn is_module(file: &File, module: &str) -> bool {
@@ -88,10 +92,14 @@ fn sites(file: &File, source: &Source, words: &[&str]) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    const POOL_TEXT: (&str, &str) =
-        ("crates/station-engine/src/pool.rs", "async fn send_call() { connection.call(x) }");
-    const GATE_TEXT: (&str, &str) =
-        ("crates/station-engine/src/call.rs", "fn f() { self.pool.send_call(x) }");
+    const POOL_TEXT: (&str, &str) = (
+        "crates/station-engine/src/pool.rs",
+        "async fn send_call() { connection.call(x) }\nasync fn send_call_whole() { connection.pass_request(x) }",
+    );
+    const GATE_TEXT: (&str, &str) = (
+        "crates/station-engine/src/call.rs",
+        "fn f() { self.pool.send_call(x) }\nfn g() { self.pool.send_call_whole(x) }",
+    );
 
     #[test]
     fn the_gate_has_one_sender() {
@@ -115,6 +123,8 @@ mod tests {
     fn a_renamed_gate_is_noticed() {
         assert_eq!(check(&Tree::of(&[(POOL_TEXT.0, "fn deliver() {}"), GATE_TEXT])).len(), 1);
         assert_eq!(check(&Tree::of(&[POOL_TEXT, (GATE_TEXT.0, "fn f() {}")])).len(), 1);
+        let plain_alone = (GATE_TEXT.0, "fn f() { self.pool.send_call(x) }");
+        assert_eq!(check(&Tree::of(&[POOL_TEXT, plain_alone])).len(), 1);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
 
 /// What the client calls itself where a server takes a description of it: the document that the suite expects.
 const CLIENT_DOCUMENT: &str = "https://conformance-test.local/client-metadata.json";
@@ -22,15 +23,8 @@ pub(super) struct Scenario<'a> {
 
 /// A home with `stn` in it.
 struct Home<'a> {
-    folder: PathBuf,
+    folder: TempDir,
     stn: &'a Path,
-}
-
-impl Drop for Home<'_> {
-    fn drop(&mut self) {
-        // What is left is in the temporary folder.
-        fs::remove_dir_all(&self.folder).unwrap_or_default();
-    }
 }
 
 impl Home<'_> {
@@ -38,8 +32,8 @@ impl Home<'_> {
         let ours = std::env::current_exe().context("our own program has no path")?;
         let browser = format!("{} judge conformance-client --browser", ours.display());
         let mut command = Command::new(self.stn);
-        command.args(args).env_clear().env("HOME", &self.folder).env("BROWSER", browser);
-        command.env("PATH", "/usr/bin:/bin").current_dir(&self.folder).stdin(Stdio::null());
+        command.args(args).env_clear().env("HOME", self.folder.path()).env("BROWSER", browser);
+        command.env("PATH", "/usr/bin:/bin").current_dir(self.folder.path()).stdin(Stdio::null());
         let output = command.output().context("`stn` cannot be started")?;
         eprintln!("$ stn {}", args.join(" "));
         eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -65,9 +59,8 @@ impl Home<'_> {
 
 /// Plays one scenario. `Ok(false)` where the last step failed: the suite knows of which scenarios that is the end.
 pub(super) fn run(scenario: &Scenario<'_>) -> Result<bool> {
-    let unique = format!("stn-conformance-{}", std::process::id());
-    let home = Home { folder: std::env::temp_dir().join(unique), stn: scenario.stn };
-    let files = home.folder.join(".config/station/environments/default/mcp-servers");
+    let home = Home { folder: tempfile::tempdir()?, stn: scenario.stn };
+    let files = home.folder.path().join(".config/station/environments/default/mcp-servers");
     fs::create_dir_all(&files).with_context(|| format!("{} cannot be made", files.display()))?;
     home.stn(&["init", "--yes"])?;
     let context: Value = serde_json::from_str(scenario.context).unwrap_or_default();
