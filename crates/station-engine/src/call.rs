@@ -150,7 +150,7 @@ async fn judge(station: &Station, on: &On, wish: Wish<'_>) -> Result<Admission> 
     let look = now.look.as_ref().and_then(|look| look.as_ref().ok());
     let look = look.map(|rule| rule.look(wish.id, &wish.arguments));
     let terms = Terms { repeatable, approved, look, transport: reach.definition.transport() };
-    Ok(permit(on, &reach, tool, wish.arguments, terms))
+    Ok(permit(on, reach, tool, wish.arguments, terms))
 }
 
 /// Asks whether a look for a call of `granted` may be sent now.
@@ -184,7 +184,7 @@ pub(crate) async fn admit_look(
     };
     let transport = reach.definition.transport();
     let terms = Terms { repeatable: true, approved: None, look: None, transport };
-    Ok(permit(on, reach, &look.tool, look.arguments.clone(), terms))
+    Ok(permit(on, reach.clone(), &look.tool, look.arguments.clone(), terms))
 }
 
 type Found<'a> = (Arc<Reading>, ServerId, &'a str, &'a str);
@@ -228,8 +228,8 @@ async fn yes(
     Ok(standing.map(|id| Approved::Always { id }))
 }
 
-fn permit(on: &On, reach: &Reach, tool: &str, arguments: Map<String, Value>, terms: Terms) -> Admission {
-    let (run, reach, tool) = (Some(on.run), reach.clone(), tool.to_owned());
+fn permit(on: &On, reach: Reach, tool: &str, arguments: Map<String, Value>, terms: Terms) -> Admission {
+    let (run, tool) = (Some(on.run), tool.to_owned());
     Admission::Granted(Box::new(Permit { run, reach, tool, arguments, in_doubt: false, turn: None, terms }))
 }
 

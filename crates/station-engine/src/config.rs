@@ -143,7 +143,7 @@ pub struct OwnServer {
     pub program: String,
     /// Its arguments.
     pub args: Vec<String>,
-    /// What its door needs to open the same store: a JSON value that the engine hands on as it is.
+    /// What its door needs to open the same store: words that the engine hands on as they are.
     pub settings: Secret,
 }
 

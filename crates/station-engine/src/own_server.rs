@@ -20,11 +20,11 @@ use station_core::{Caller, Definition, Error, Micros, Result, RunToken, Secret, 
 /// The tools of Station that decide what an agent may do.
 const GRANTING: [&str; 2] = ["create_agent", "update_agent"];
 
-/// What Station's own server is handed.
-#[derive(Debug, Serialize, Deserialize)]
+/// What Station's own server is handed. The key is in it.
+#[derive(Serialize, Deserialize)]
 pub struct Handed {
     /// What the door that starts it gave to the engine.
-    pub settings: Value,
+    pub settings: String,
     /// The run that it is for; `None` for a person's call, and where it is only asked what it offers.
     pub token: Option<RunToken>,
 }
@@ -32,9 +32,8 @@ pub struct Handed {
 impl OwnServer {
     /// What the server is handed, as JSON.
     pub(crate) fn handed(&self, token: Option<RunToken>) -> Secret {
-        // The door's own words are JSON, and a token always is.
-        let settings = serde_json::from_str(self.settings.expose()).unwrap_or_default();
-        Secret::new(serde_json::to_string(&Handed { settings, token }).unwrap_or_default())
+        let handed = Handed { settings: self.settings.expose().to_owned(), token };
+        Secret::new(serde_json::to_string(&handed).expect("strings and numbers serialize"))
     }
 
     /// `definition`, which says `stn stdio`, as this program.

@@ -3,13 +3,15 @@
 use crate::Station;
 use crate::variables::Values;
 use station_core::file::servers;
+use station_core::oauth::Standing;
 use station_core::sandbox::{Confinement, Sandbox, confinement};
 use station_core::{
-    Caller, Environment, EnvironmentName, Error, Micros, Result, Server, ServerId, ServerSettings, Tool,
-    Transport, is_number, near,
+    Caller, Environment, EnvironmentId, EnvironmentName, Error, Micros, Result, Server, ServerId,
+    ServerSettings, Tool, Transport, is_number, near,
 };
 use station_store::{ConfigSource, LoginRow, ServerFile};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A server as named by a person: a number is global, a name belongs to an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +84,7 @@ pub struct ServerLogin {
 impl ServerLogin {
     fn of(row: LoginRow, now: Micros) -> Self {
         let LoginRow { issuer, scope, expires_at, renews } = row;
-        let is_over = !renews && expires_at.is_some_and(|at| at <= now);
+        let is_over = Standing::of(renews, expires_at, now) == Standing::Over;
         Self { issuer, scope, expires_at, renews, is_over }
     }
 }
@@ -102,7 +104,7 @@ impl Station {
             None => None,
         };
         let mut servers: Vec<ServerDetails> = Vec::new();
-        let mut logins = self.store().logins().await?;
+        let mut logins = self.store().logins(None).await?;
         let mut of: Option<(Environment, Vec<Tool>)> = None;
         // By environment, so that each is read once; of ten thousand, few have servers.
         for server in self.store().servers(environment).await? {
@@ -130,10 +132,16 @@ impl Station {
         servers: &[ServerDetails],
     ) -> Result<BTreeMap<ServerId, (Sandbox, Confinement)>> {
         let mut found = BTreeMap::new();
+        let mut values: BTreeMap<EnvironmentId, Values> = BTreeMap::new();
         for details in servers.iter().filter(|details| details.server.transport == Transport::Stdio) {
             let config = self.store().config_source(details.server.id).await?;
-            let values = Values::read(self, details.environment.id, BTreeMap::new()).await?;
-            let Some(entry) = entry_of(&config, &details.server.name, &values) else { continue };
+            let values = match values.entry(details.environment.id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    unknown.insert(Values::read(self, details.environment.id, BTreeMap::new()).await?)
+                }
+            };
+            let Some(entry) = entry_of(&config, &details.server.name, values) else { continue };
             let sandbox = entry.settings.sandbox;
             if self.config().own_server.is_some() && is_station(&config, &details.server.name) {
                 found.insert(details.server.id, (sandbox, Confinement::Station));
@@ -228,7 +236,7 @@ impl Station {
         let environment = self.store().environment_by_id(server.environment).await?;
         let gone = || Error::not_found(format!("the environment of server `{}` is gone", server.name));
         let tools = self.store().tools_of(server.id).await?;
-        let login = self.store().logins().await?.remove(&server.id);
+        let login = self.store().logins(Some(server.id)).await?.remove(&server.id);
         let login = login.map(|row| ServerLogin::of(row, self.now()));
         Ok(ServerDetails { environment: environment.ok_or_else(gone)?, server, tools, login })
     }
@@ -263,13 +271,13 @@ impl Station {
     }
 }
 
-/// What the file at hand says of one of its servers, with the values that are known.
 /// Whether a server is the Station that starts it; such an entry has no variables.
 fn is_station(config: &ConfigSource, server: &str) -> bool {
     let resolved = servers::resolve(config.source.expose(), &config.path, server, &|_| None);
     resolved.is_ok_and(|(definition, _)| definition.is_station())
 }
 
+/// What the file at hand says of one of its servers, with the values that are known.
 fn entry_of(config: &ConfigSource, server: &str, values: &Values) -> Option<servers::Entry> {
     let shown = |name: &str| values.get(name).map(|value| value.expose().to_owned());
     let (file, _) = servers::read(config.source.expose(), &config.path, &shown);

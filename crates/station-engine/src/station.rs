@@ -4,7 +4,7 @@ use crate::budgets::ByHand;
 use crate::bus::Bus;
 use crate::driving::Driving;
 use crate::pace::Rates;
-use crate::pool::{Logins, Pool};
+use crate::pool::Pool;
 use crate::reading::Readings;
 use crate::spend::Measures;
 use crate::{Config, Watch, at_once};
@@ -56,8 +56,7 @@ impl Station {
             lease_clock: config.clock.of_leases(),
         })
         .await?;
-        let logins = Logins::new(store.clone(), config.clock.clone());
-        let pool = Pool::new(&config)?.with_logins(logins);
+        let pool = Pool::new(&config)?.with_logins(store.clone(), config.clock.clone());
         Ok(Self::of(config, store, models, pool))
     }
 

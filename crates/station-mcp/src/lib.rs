@@ -9,6 +9,7 @@
 mod client;
 mod convert;
 pub mod oauth;
+mod outbound;
 mod process;
 pub mod sandbox;
 pub mod serve;

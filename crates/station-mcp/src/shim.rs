@@ -83,7 +83,7 @@ fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
     if separator != "--" {
         return refuse(NOT_A_COMMAND);
     }
-    let Ok(control) = take_control() else { return refuse(NOT_A_COMMAND) };
+    let Ok(control) = take_pipe(CONTROL_FD) else { return refuse(NOT_A_COMMAND) };
     // Its own session: a Ctrl-C in the terminal is for Station, which stops its servers politely. It fails only for
     // a process that leads a group already, and then the terminal does not reach us either.
     let _session = nix::unistd::setsid();
@@ -118,15 +118,18 @@ fn read_order(word: &OsStr) -> Result<Option<Order>, ()> {
     word.to_str().and_then(Order::from_word).map(Some).ok_or(())
 }
 
-/// The read end of the pipe to Station, close-on-exec, so that the server does not inherit it.
-fn take_control() -> io::Result<File> {
+/// The read end of the pipe that was inherited as `number`, close-on-exec, so that no child inherits it from us.
+///
+/// # Errors
+/// The system's, and `InvalidInput` where it is no pipe.
+pub fn take_pipe(number: i32) -> io::Result<File> {
     // Opened anew through /proc because a bare number cannot safely be made an owned descriptor.
-    let control = File::open(format!("/proc/self/fd/{CONTROL_FD}"))?;
-    if !control.metadata()?.file_type().is_fifo() {
+    let pipe = File::open(format!("/proc/self/fd/{number}"))?;
+    if !pipe.metadata()?.file_type().is_fifo() {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
-    nix::unistd::close(CONTROL_FD)?;
-    Ok(control)
+    nix::unistd::close(number)?;
+    Ok(pipe)
 }
 
 /// Waits until the program ends, Station closes the pipe, somebody asks the shim to end, or there are more processes than

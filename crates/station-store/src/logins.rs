@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 /// How long whoever renews a login has it to itself: longer than an issuer may take to answer.
 const CLAIM_MICROS: i64 = 60_000_000;
 
+/// Forgets what a server asked for.
+const FORGET_CHALLENGE: &str = "delete from mcp_challenges where server_id = $1";
+
 /// A login as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptLogin {
@@ -45,14 +48,15 @@ impl Store {
         read(&mut *self.read().await?, &self.context().sealer, server).await
     }
 
-    /// Every login, by server.
+    /// Logins by server, of one or of all.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn logins(&self) -> Result<BTreeMap<ServerId, LoginRow>> {
+    pub async fn logins(&self, server: Option<ServerId>) -> Result<BTreeMap<ServerId, LoginRow>> {
         const SQL: &str = "select server_id, issuer, scope, expires_at, renews from mcp_logins
-            order by server_id limit $1";
-        let rows = self.read().await?.rows(SQL, vec![ROWS_MAX.into()]).await?;
+            where cast($1 as bigint) is null or server_id = $1 order by server_id limit $2";
+        let values = vec![server.map(|server| server.0).into(), ROWS_MAX.into()];
+        let rows = self.read().await?.rows(SQL, values).await?;
         let read = |mut row: Row| -> Result<(ServerId, LoginRow)> {
             let server = ServerId(row.int()?);
             let (issuer, scope, expires_at) = (row.text()?, row.opt_text()?, row.opt_int()?.map(Micros));
@@ -66,12 +70,11 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn put_login(&self, server: ServerId, login: &Login, now: Micros) -> Result<()> {
-        const ANSWERED: &str = "delete from mcp_challenges where server_id = $1";
         let input = (self.shared_context(), server, login.clone(), now);
         self.write(input, |conn, (context, server, login, now)| {
             Box::pin(async move {
                 insert(conn, context, *server, login, *now).await?;
-                conn.exec(ANSWERED, vec![server.0.into()]).await.map(drop)
+                conn.exec(FORGET_CHALLENGE, vec![server.0.into()]).await.map(drop)
             })
         })
         .await
@@ -148,10 +151,9 @@ impl Store {
     /// Where the database fails.
     pub async fn remove_login(&self, server: ServerId) -> Result<bool> {
         const SQL: &str = "delete from mcp_logins where server_id = $1";
-        const ASKED: &str = "delete from mcp_challenges where server_id = $1";
         self.write(server, |conn, server| {
             Box::pin(async move {
-                conn.exec(ASKED, vec![server.0.into()]).await?;
+                conn.exec(FORGET_CHALLENGE, vec![server.0.into()]).await?;
                 Ok(conn.exec(SQL, vec![server.0.into()]).await? == 1)
             })
         })

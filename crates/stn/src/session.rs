@@ -193,7 +193,7 @@ pub(crate) fn install_tls() {
 }
 
 /// Closes Station and gives `done` back. A second Ctrl-C does not wait: tool servers end with us anyway.
-async fn close<T>(station: Station, done: Result<T>) -> Result<T> {
+pub(crate) async fn close<T>(station: Station, done: Result<T>) -> Result<T> {
     if !matches!(done, Err(Failure::Interrupted)) {
         station.close().await;
     }

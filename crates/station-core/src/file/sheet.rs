@@ -210,6 +210,11 @@ impl<'a> Sheet<'a> {
         value
     }
 
+    /// `true` or `false`, spelled so.
+    pub(super) fn truth(&mut self, node: &Node, what: &str) -> Option<bool> {
+        self.value(node, what, "`true` or `false`", |word| word.parse().ok())
+    }
+
     /// A whole number of at least `least`.
     pub(super) fn number<T: Copy + FromStr + PartialOrd + std::fmt::Display>(
         &mut self,

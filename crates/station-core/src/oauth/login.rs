@@ -4,7 +4,7 @@ use super::{Client, TokenAnswer};
 use crate::{Micros, Secret};
 
 /// A token is renewed so long before its end: a call that is sent with it must still arrive.
-const MARGIN: i64 = 60_000_000;
+const MARGIN_MS: u64 = 60_000;
 
 /// A login at one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,16 +42,24 @@ pub enum Standing {
     Over,
 }
 
+impl Standing {
+    /// What can be done at `now` with a login whose token ends at `expires_at`, and that can be renewed or not.
+    #[must_use]
+    pub fn of(renews: bool, expires_at: Option<Micros>, now: Micros) -> Self {
+        let ends = |margin_ms: u64| expires_at.is_some_and(|at| at <= now.plus_ms(margin_ms));
+        match renews {
+            true if ends(MARGIN_MS) => Self::Due,
+            false if ends(0) => Self::Over,
+            _ => Self::Good,
+        }
+    }
+}
+
 impl Login {
     /// What can be done with it at `now`.
     #[must_use]
     pub fn standing(&self, now: Micros) -> Standing {
-        let ends = |margin: i64| self.expires_at.is_some_and(|at| at.0 <= now.0.saturating_add(margin));
-        match &self.refresh {
-            Some(_) if ends(MARGIN) => Standing::Due,
-            None if ends(0) => Standing::Over,
-            _ => Standing::Good,
-        }
+        Standing::of(self.refresh.is_some(), self.expires_at, now)
     }
 
     /// With what was given out for it at `now`. A renewal that brings no new refresh token leaves the old one.
@@ -69,6 +77,5 @@ impl Login {
 
 /// The end of a token that was given out at `now`.
 pub(super) fn expiry(seconds: Option<u64>, now: Micros) -> Option<Micros> {
-    let micros = i64::try_from(seconds?).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-    Some(Micros(now.0.saturating_add(micros)))
+    Some(now.plus_ms(seconds?.saturating_mul(1_000)))
 }

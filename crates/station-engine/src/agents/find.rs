@@ -49,6 +49,14 @@ pub struct AgentDetails {
     pub path: Option<PathBuf>,
 }
 
+impl AgentDetails {
+    /// Whether a server stands behind the grant that is written so.
+    #[must_use]
+    pub fn has_tool(&self, grant: &str) -> bool {
+        self.tools.iter().any(|(written, tool)| written == grant && tool.is_some())
+    }
+}
+
 impl Station {
     /// Agents by environment and name.
     ///

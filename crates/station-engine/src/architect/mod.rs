@@ -150,15 +150,12 @@ impl Station {
         Ok(Err(why))
     }
 
-    /// The lines of its file that a change would change, with `-` and `+` before them.
+    /// The lines of `agent`'s file that a plan for it would change, with `-` and `+` before them.
     ///
     /// # Errors
-    /// `Invalid` where the plan changes nothing that could be changed; `NotFound` where it means another agent than there is.
-    pub async fn plan_difference(&self, _by: &Caller, plan: &AgentPlan) -> Result<String> {
-        let id =
-            plan.arguments.get("agent_id").and_then(|id| id.as_i64().or_else(|| id.as_str()?.parse().ok()));
-        let id = id.ok_or_else(|| Error::invalid("the plan names no agent by its number"))?;
-        let agent = self.find_agent(&AgentRef::Id(AgentId(id))).await?;
+    /// `Invalid` where the plan changes nothing that could be changed; `NotFound` where the agent is gone.
+    pub async fn plan_difference(&self, _by: &Caller, agent: &AgentRef, plan: &AgentPlan) -> Result<String> {
+        let agent = self.find_agent(agent).await?;
         let before = self.store().agent_source(agent.id).await?;
         let after = edit_agent(&before, &plan.edit()).map_err(|problem| refused(&problem))?;
         Ok(difference(&before, &after))
@@ -251,7 +248,7 @@ impl Station {
         Ok(task)
     }
 
-    /// Where an agent is to live. Its files are applied, and its servers known.
+    /// Where an agent is to live, by name and number.
     async fn place(&self, name: &EnvironmentName) -> Result<Map<String, Value>> {
         let environment = self.find_environment(name).await?;
         let place =

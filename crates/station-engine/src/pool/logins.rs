@@ -12,6 +12,7 @@ use station_mcp::oauth::{NotRenewed, Web, renew};
 use station_store::{KeptLogin, Store};
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 /// How often is looked whether another process has renewed a login: an issuer takes about that long.
 const LOOK: Duration = Duration::from_millis(100);
@@ -24,11 +25,14 @@ const WAIT_MAX: Duration = Duration::from_secs(90);
 pub(crate) struct Logins {
     store: Store,
     clock: Clock,
+    /// Renewals that were begun.
+    tasks: TaskTracker,
 }
 
 impl Logins {
-    pub(crate) fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock }
+    /// `tasks` are waited for before `store` is closed.
+    pub(super) fn new(store: Store, clock: Clock, tasks: TaskTracker) -> Self {
+        Self { store, clock, tasks }
     }
 
     /// Whether a login at this server would be of use: it is remote, and its entry does not say who asks.
@@ -72,8 +76,7 @@ impl Logins {
         while kept.revision == read.revision {
             let claimed = self.store.claim_login(reach.server, kept.revision).await;
             if claimed.map_err(|error| error.sentence().to_owned())? {
-                // tracked: bounded by the time limit of its one request, and it must be kept what it was given.
-                let renewing = tokio::spawn(self.clone().renew(reach.clone(), kept));
+                let renewing = self.tasks.spawn(self.clone().renew(reach.clone(), kept));
                 return renewing.await.map_err(|_| "the renewal of a login failed".to_owned())?;
             }
             if Instant::now() > until {

@@ -1,5 +1,6 @@
 //! What is asked of a server beside tool calls: looks, which change nothing, and following a resource.
 
+use super::open::redacted;
 use super::slot::Opened;
 use super::{InUse, Outgoing, Pool, Reach, Wanted};
 use futures::StreamExt as _;
@@ -65,7 +66,7 @@ impl Pool {
         let followed = opened.connection.follow(uri, effect, self.connect_timeout(reach)).await;
         let followed = followed.map_err(|error| {
             let said = error["message"].as_str().unwrap_or("it cannot be followed");
-            reach.definition.redaction().apply(said)
+            redacted(said, &slot, reach)
         })?;
         let held: (_, InUse, Opened) = (followed, slot, opened);
         Ok(futures::stream::unfold(held, |(mut followed, slot, opened)| async {

@@ -15,7 +15,7 @@ mod slot;
 mod tests;
 mod turn;
 
-use crate::{Config, OwnServer};
+use crate::{Clock, Config, OwnServer};
 use hmac::{KeyInit as _, Mac as _};
 use open::said;
 use place::Bound;
@@ -27,6 +27,7 @@ use station_core::{
     ServerSettings, Transport,
 };
 use station_mcp::{Asks, CallEnd, Shim};
+use station_store::Store;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -184,10 +185,10 @@ impl Pool {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// With logins at remote servers.
-    pub(crate) fn with_logins(mut self, logins: Logins) -> Self {
+    /// With logins at remote servers, which are kept in `store`.
+    pub(crate) fn with_logins(mut self, store: Store, clock: Clock) -> Self {
         let shared = Arc::get_mut(&mut self.shared).expect("nobody else has a new pool");
-        shared.logins = Some(logins);
+        shared.logins = Some(Logins::new(store, clock, shared.tasks.clone()));
         self
     }
 

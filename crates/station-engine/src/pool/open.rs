@@ -3,7 +3,7 @@
 use super::logins::Logins;
 use super::slot::{Failed, Open, Opened, Slot};
 use super::{BACKOFF, BACKOFF_MAX, Pool, Reach};
-use station_core::{Era, RunId, Transport};
+use station_core::{RunId, Transport};
 use station_mcp::sandbox::Confine;
 use station_mcp::{ConnectError, Launch};
 use std::time::{Duration, Instant};
@@ -55,8 +55,7 @@ impl Pool {
         match connected {
             Ok(connection) => {
                 if let Some(logins) = &self.shared.logins
-                    && connection.transport() == Transport::Http
-                    && connection.era() == Era::Modern
+                    && connection.mirrors_arguments()
                 {
                     let tools = logins.tools(reach).await?;
                     connection.know_tools(tools.iter().map(|tool| (tool.name.as_str(), &tool.input_schema)));
@@ -160,5 +159,10 @@ pub(super) fn said(error: &ConnectError, slot: &Slot, reach: &Reach) -> String {
         text.push_str("; ");
         text.push_str(hint);
     }
-    slot.bearer.redaction(&reach.definition.redaction()).apply(&text)
+    redacted(&text, slot, reach)
+}
+
+/// Sentences of failures are public.
+pub(super) fn redacted(sentence: &str, slot: &Slot, reach: &Reach) -> String {
+    slot.bearer.redaction(&reach.definition.redaction()).apply(sentence)
 }

@@ -1,5 +1,6 @@
 //! Sending one request over a connection of the pool: in its turn, renewed only before anything is written.
 
+use super::open::redacted;
 use super::slot::Slot;
 use super::{CallTurn, PlayedCall, Pool, Reach};
 use futures::FutureExt as _;
@@ -44,6 +45,8 @@ pub(crate) struct Outgoing<'a> {
 
 /// How one try to send ended.
 enum Sent {
+    /// There was no connection, or it may not be used; the words say what a person can do about it.
+    Unopened(String),
     Final(Passed),
     /// Nothing was written, and there is time to write it on another connection.
     Renewable(Passed),
@@ -100,7 +103,12 @@ impl Pool {
             end = self.send_once(slot, reach, &outgoing, timeout).await;
         }
         slot.touch();
-        let (Sent::Final(end) | Sent::Renewable(end)) = end;
+        let end = match end {
+            Sent::Final(end) | Sent::Renewable(end) => end,
+            Sent::Unopened(sentence) => {
+                return Passed::NotSent { sentence: redacted(&sentence, slot, reach) };
+            }
+        };
         match end {
             // What a server returned has its secrets taken out where it is read, as far as it is an error; a result is
             // the tool's own.
@@ -124,10 +132,10 @@ impl Pool {
     ) -> Sent {
         let opened = match self.connection(slot, reach, outgoing.run).await {
             Ok(opened) => opened,
-            Err(sentence) => return Sent::Final(Passed::NotSent { sentence }),
+            Err(sentence) => return Sent::Unopened(sentence),
         };
         if let Err(sentence) = (outgoing.may_send)() {
-            return Sent::Final(Passed::NotSent { sentence });
+            return Sent::Unopened(sentence);
         }
         let began = Instant::now();
         let mut out = slot.out();
@@ -145,9 +153,4 @@ impl Pool {
         }
         Sent::Final(end)
     }
-}
-
-/// Sentences of failures are public.
-fn redacted(sentence: &str, slot: &Slot, reach: &Reach) -> String {
-    slot.bearer.redaction(&reach.definition.redaction()).apply(sentence)
 }

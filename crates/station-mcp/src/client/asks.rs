@@ -1,6 +1,7 @@
 //! What a server may ask of us: the client capabilities that are declared to it.
 
 use serde_json::{Map, Value, json};
+use station_core::answers::Answers;
 
 /// What can be answered. By default nothing: then a server does without, or says what it lacks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -29,6 +30,11 @@ impl Asks {
             sampling: can("sampling").is_some(),
             roots: can("roots").is_some(),
         }
+    }
+
+    /// What is answered by the file of a server alone.
+    pub(super) fn answered_by(answers: &Answers) -> Self {
+        Self { forms: answers.takes_forms(), roots: !answers.roots.is_empty(), ..Self::default() }
     }
 
     /// As client capabilities of the protocol.

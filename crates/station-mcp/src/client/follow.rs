@@ -74,7 +74,8 @@ impl Connection {
     }
 }
 
-fn fault(sentence: &str) -> Value {
+/// A failure of ours as an error of the protocol.
+pub(super) fn fault(sentence: &str) -> Value {
     json!({ "code": -32603, "message": sentence })
 }
 

@@ -5,7 +5,6 @@
 //! roots is empty. Only what can be answered is declared. A changed list is counted, a changed resource told by its address.
 
 use super::messages::ASKED;
-use super::rounds;
 use super::traffic::Traffic;
 use super::{Asks, Launch, follow::updated};
 #[expect(deprecated, reason = "older servers ask for roots, and are answered")]
@@ -54,12 +53,12 @@ pub(super) struct Changes {
 
 impl Handler {
     pub(super) fn new(launch: &Launch, traffic: &Arc<Traffic>) -> Self {
-        let declared = match launch.asks == Asks::default() {
-            true => rounds::declared(&launch.answers),
-            false => launch.asks.to_json(),
+        let asks = match launch.asks == Asks::default() {
+            true => Asks::answered_by(&launch.answers),
+            false => launch.asks,
         };
         // What we declare is ours, and of the protocol.
-        let capabilities = serde_json::from_value(declared).unwrap_or_default();
+        let capabilities = serde_json::from_value(asks.to_json()).unwrap_or_default();
         let changes = Changes {
             lists: watch::Sender::new(0),
             news: launch.news.clone(),

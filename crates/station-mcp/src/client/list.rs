@@ -13,7 +13,7 @@ use rmcp::model::{
 use rmcp::service::PeerRequestOptions;
 use serde_json::Value;
 use station_core::discovery::{DiscoveredResource, DiscoveredTool, Discovery};
-use station_core::{Era, Transport, mirror};
+use station_core::mirror;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -111,7 +111,7 @@ impl Connection {
     /// Whether a tool can be called as the specification wants it: over HTTP, the modern era mirrors arguments into
     /// headers, and a tool that marks them wrongly is left out.
     fn can_be_called(&self, tool: &DiscoveredTool) -> bool {
-        if self.transport() == Transport::Stdio || self.inner.era == Era::Legacy {
+        if !self.mirrors_arguments() {
             return true;
         }
         let marked = mirror::mirrors(&tool.input_schema);
@@ -179,7 +179,7 @@ impl Connection {
             Err(ServiceError::McpError(error)) if !matches!(list, List::Tools) => {
                 if error.code != ErrorCode::METHOD_NOT_FOUND {
                     let (server, list) = (&self.inner.server, list.word());
-                    let error = self.inner.redaction.apply(&error.message);
+                    let error = self.redaction().apply(&error.message);
                     tracing::warn!(%server, %list, %error, "a server does not list what it declares");
                 }
                 Ok(serde_json::json!({ list.word(): [] }))

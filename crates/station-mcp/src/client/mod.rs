@@ -173,10 +173,10 @@ impl Connection {
         }
     }
 
-    /// What is shown to the server, and what it said of that.
+    /// Whether arguments are sent in headers too, where a tool's schema wants that: over HTTP, in the modern era.
     #[must_use]
-    pub fn bearer(&self) -> &Bearer {
-        &self.inner.bearer
+    pub fn mirrors_arguments(&self) -> bool {
+        self.transport() == Transport::Http && self.inner.era == Era::Modern
     }
 
     /// What must be taken out of what the server says.
@@ -218,6 +218,9 @@ impl Connection {
     /// a modern remote server wants some arguments in headers too.
     pub fn know_tools<'a>(&self, tools: impl IntoIterator<Item = (&'a str, &'a Value)>) {
         let Carrier::Remote(remote) = &self.inner.carrier else { return };
+        if !self.mirrors_arguments() {
+            return;
+        }
         let wanting = |(name, schema): (&str, &Value)| {
             let mirrors = mirror::mirrors(schema).ok()?;
             (!mirrors.is_empty()).then(|| (name.to_owned(), mirrors))

@@ -6,6 +6,7 @@
 //! can be asked. **Invariant:** what is said about one client's request reaches no other client.
 
 use super::Connection;
+use super::follow::fault;
 use super::rounds::{self, ROUNDS_MAX};
 use super::traffic::EFFECT_KEY;
 use crate::serve::{LEVEL_KEY, Level};
@@ -48,8 +49,6 @@ pub enum Passed {
 /// What goes along with a request.
 #[derive(Clone, Debug, Default)]
 pub struct Along {
-    /// Members of its `_meta`.
-    pub meta: Map<String, Value>,
     /// From which level on log messages are wanted, by its name; nothing where nobody said.
     pub level: Option<&'static str>,
     /// Who hears what is said while the server is at work.
@@ -127,7 +126,7 @@ impl Connection {
         if along.hearer.as_ref().is_some_and(|hearer| hearer.takes_questions) {
             return self.pass_once(method, params, effect, along, timeout).await;
         }
-        let refused = |words: &str| Passed::Refused(json!({ "code": -32603, "message": words }));
+        let refused = |words: &str| Passed::Refused(fault(words));
         let deadline = Instant::now() + timeout;
         for round in 0..ROUNDS_MAX {
             // All rounds have the time of one call.
@@ -164,7 +163,6 @@ impl Connection {
         let effect = effect.to_string();
         let ticket = self.inner.traffic.admit(&effect, along.hearer);
         let mut meta = RequestMetaObject::new();
-        meta.0.0.extend(along.meta);
         if let Some(level) = along.level {
             self.want_log(level, &mut meta, timeout).await;
         }
@@ -197,9 +195,7 @@ impl Connection {
             }
             Some(Err(error)) => {
                 tracing::debug!(server = %self.inner.server, %error, "an answer was not understood");
-                self.refused(
-                    json!({ "code": -32603, "message": "the server's answer could not be understood" }),
-                )
+                self.refused(fault("the server's answer could not be understood"))
             }
             None if settled.begun => Passed::Unknown {
                 why: Why::TimedOut,

@@ -36,15 +36,3 @@ pub(super) fn next(
 fn unanswered(method: &str, why: &str) -> String {
     format!("asks for `{method}` before it goes on, and {why}; it did not finish")
 }
-
-/// What a client that answers so declares.
-pub(super) fn declared(answers: &Answers) -> Value {
-    let mut declared = serde_json::Map::new();
-    if answers.takes_forms() {
-        declared.insert("elicitation".to_owned(), serde_json::json!({ "form": {} }));
-    }
-    if !answers.roots.is_empty() {
-        declared.insert("roots".to_owned(), serde_json::json!({}));
-    }
-    Value::Object(declared)
-}

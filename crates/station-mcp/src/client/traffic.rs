@@ -4,9 +4,10 @@
 //! the call was given to the server (only then is its outcome unknown), and why no answer will come, where the
 //! transport saw that.
 
+use super::follow::fault;
 use super::pass::{Hearer, Question, Told};
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta as _, JsonRpcMessage, ServerJsonRpcMessage};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -175,7 +176,7 @@ impl Traffic {
     /// # Errors
     /// As an error of the protocol: the client's, or that nobody answers.
     pub(super) async fn ask(&self, method: String, params: Value) -> Result<Value, Value> {
-        let nobody = || json!({ "code": -32603, "message": "nobody is there to answer this" });
+        let nobody = || fault("nobody is there to answer this");
         let (effect, hearer) = self.sole().ok_or_else(nobody)?;
         let (answer, answered) = oneshot::channel();
         hearer.outlet.try_send(Told::Asks(Question { method, params, answer })).map_err(|_| nobody())?;

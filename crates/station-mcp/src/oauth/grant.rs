@@ -4,7 +4,6 @@ use super::Web;
 use super::web::{Answer, Body};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use station_core::oauth::{
     Client, ClientAuth, Fault, IssuerDocument, Login, ResourceDocument, TokenAnswer, registered, registration,
@@ -125,7 +124,7 @@ pub async fn renew(web: &Web, login: &Login) -> Result<TokenAnswer, NotRenewed> 
         [("grant_type", "refresh_token"), ("refresh_token", refresh.expose()), ("resource", &login.resource)];
     let answer = post(web, &at, &login.client, &fields).await.map_err(NotRenewed::Away)?;
     let hidden = Redaction::of([refresh.expose(), login.access.expose()]);
-    if let Some(fault) = Fault::read(&answer.body).filter(|_| !answer.status.is_success()) {
+    if let Some(fault) = fault(&answer) {
         let words = hidden.apply(&format!("issuer `{}` refused with {}", login.issuer, fault.words()));
         return Err(if fault.is_over() { NotRenewed::Over(words) } else { NotRenewed::Away(words) });
     }
@@ -199,9 +198,9 @@ pub(super) fn refused(issuer: &IssuerDocument, what: &str, answer: &Answer, hidd
     Redaction::of(hidden.iter().copied()).apply(&format!("issuer `{}` {what}: {why}", issuer.issuer))
 }
 
-/// Whether an answer says something other than a refusal in the protocol.
+/// What an issuer refused with, where it did so in words of the protocol.
 pub(super) fn fault(answer: &Answer) -> Option<Fault> {
-    Fault::read(&answer.body).filter(|_| answer.body != Value::Null && !answer.status.is_success())
+    Fault::read(&answer.body).filter(|_| !answer.status.is_success())
 }
 
 fn random() -> io::Result<String> {

@@ -17,15 +17,19 @@ pub(super) struct Guard {
     allow_private: bool,
 }
 
+/// The address that stands in `url` in place of a name, or that the name of this machine means.
+fn literal(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(IpAddr::V4(address)),
+        Host::Ipv6(address) => Some(IpAddr::V6(address)),
+        Host::Domain("localhost") => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        Host::Domain(_) => None,
+    }
+}
+
 impl Guard {
     pub(super) fn of(server: &Url, allow_private: bool) -> Self {
-        let own = match server.host() {
-            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-            Some(Host::Domain("localhost")) => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            _ => None,
-        };
-        Self { server: server.clone(), own, allow_private }
+        Self { server: server.clone(), own: literal(server), allow_private }
     }
 
     /// Whether `url` may be asked at all; where its name leads is looked at when it is resolved.
@@ -36,13 +40,10 @@ impl Guard {
         if !matches!(url.scheme(), "https" | "http") {
             return Err("is not of HTTP".to_owned());
         }
-        let literal = match url.host() {
-            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-            Some(Host::Domain("localhost")) => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            Some(Host::Domain(_)) => None,
-            None => return Err("names no host".to_owned()),
-        };
+        if url.host().is_none() {
+            return Err("names no host".to_owned());
+        }
+        let literal = literal(url);
         let is_own = self.is_origin_of(url);
         if let Some(address) = literal
             && !is_own

@@ -1,10 +1,10 @@
 //! The requests themselves: JSON and forms, within limits, to where the guard lets them.
 
 use super::guard::Guard;
+use crate::outbound::{self, NO_TLS};
 use reqwest::header::{ACCEPT, LOCATION};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
-use std::error::Error;
 use std::time::Duration;
 use url::Url;
 
@@ -97,18 +97,10 @@ impl Web {
     /// A client of its own for each request: what a name may lead to depends on the request.
     fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder, String> {
         self.guard.admits(url).map_err(|why| format!("`{}` {why}", shown(url)))?;
-        let builder = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .timeout(TIMEOUT)
-            .dns_resolver(self.guard.resolver_for(url))
-            .user_agent(concat!("station/", env!("CARGO_PKG_VERSION")));
-        // Plain HTTP needs no certificates: a server beside us on a bare machine.
-        let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
-        let client = builder.build().map_err(|_| {
-            "no TLS connection can be made on this machine: install the system's certificates (Debian: `ca-certificates`)".to_owned()
+        let builder = outbound::builder(url).timeout(TIMEOUT).dns_resolver(self.guard.resolver_for(url));
+        let client = builder.build().map_err(|error| {
+            tracing::warn!(%error, "the HTTP client could not be made");
+            NO_TLS.to_owned()
         })?;
         Ok(client.request(method, url.clone()))
     }
@@ -135,11 +127,5 @@ fn explain(url: &Url, error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("`{}` did not answer within {TIMEOUT:?}", shown(url));
     }
-    // The last link of the chain says what happened; those before it name the whole address.
-    let mut cause: Option<&dyn Error> = error.source();
-    while let Some(next) = cause.and_then(Error::source) {
-        cause = Some(next);
-    }
-    let why = cause.map_or_else(|| "no reason was given".to_owned(), ToString::to_string);
-    format!("`{}` cannot be reached: {why}", shown(url))
+    format!("`{}` cannot be reached: {}", shown(url), outbound::innermost(error))
 }

@@ -14,7 +14,7 @@ pub(crate) use restrict::Refusal;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
 };
-use station_core::sandbox::{Confinement, Kernel, Private, Sandbox, confinement};
+use station_core::sandbox::{Kernel, Private, Sandbox};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -30,19 +30,6 @@ pub enum Confine {
         /// What is Station's own.
         private: Box<Private>,
     },
-}
-
-impl Confine {
-    /// What of it this kernel keeps.
-    ///
-    /// # Errors
-    /// Why the program must not be started, as the rest of a sentence that begins with its server's name.
-    pub fn confinement(&self) -> Result<Confinement, String> {
-        match self {
-            Self::Station => Ok(Confinement::Station),
-            Self::Kept { sandbox, .. } => confinement(sandbox, kernel()),
-        }
-    }
 }
 
 /// What the running kernel can do; asked once.

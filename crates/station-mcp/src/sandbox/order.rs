@@ -3,11 +3,13 @@
 //! The shim lists the folders itself, so that the word stays short and what is listed is as new as can be. The word holds
 //! paths and numbers and no secret: everybody on the machine can read it.
 
-use super::Confine;
+use super::{Confine, kernel};
 use crate::client::Launch;
 use serde_json::{Value, json};
 use station_core::Definition;
-use station_core::sandbox::{Confinement, Lack, Network, Paths, Private, ProcessLimits, Sandbox};
+use station_core::sandbox::{
+    Confinement, Lack, Network, Paths, Private, ProcessLimits, Sandbox, confinement,
+};
 use std::path::{Path, PathBuf};
 
 /// In place of an order: the program is not kept from anything.
@@ -35,11 +37,11 @@ pub(crate) struct Order {
 /// # Errors
 /// Why it cannot be kept as it must, as the rest of a sentence that begins with its name.
 pub(crate) fn order(launch: &Launch, folder: &Path) -> Result<String, String> {
-    let kept = match launch.confine.confinement()? {
+    let Confine::Kept { sandbox, private } = &launch.confine else { return Ok(NONE.to_owned()) };
+    let kept = match confinement(sandbox, kernel())? {
         Confinement::Off | Confinement::Station => return Ok(NONE.to_owned()),
         Confinement::Kept(lacks) => move |lack| !lacks.contains(&lack),
     };
-    let Confine::Kept { sandbox, private } = &launch.confine else { return Ok(NONE.to_owned()) };
     let variable = |name: &str| match &launch.definition {
         Definition::Stdio { env, .. } => env.get(name).or_else(|| launch.inherited.get(name)),
         Definition::Http { .. } => None,

@@ -7,8 +7,8 @@
 use super::order::Order;
 use super::{FILES, FILES_NEWEST, PORTS, SCOPES};
 use landlock::{
-    Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, Ruleset,
-    RulesetAttr as _, RulesetCreatedAttr as _, Scope, path_beneath_rules,
+    Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, RulesetAttr as _,
+    RulesetCreatedAttr as _, Scope, path_beneath_rules,
 };
 use nix::libc;
 use nix::sys::resource::{Resource, setrlimit};
@@ -84,9 +84,7 @@ impl Order {
         let rules = rules(&self.sandbox, &surroundings, &mut list);
         let of =
             |access: Access| rules.iter().filter(move |rule| rule.access == access).map(|rule| &rule.path);
-        let mut ruleset = Ruleset::default()
-            .set_compatibility(CompatLevel::HardRequirement)
-            .handle_access(AccessFs::from_all(FILES))?;
+        let mut ruleset = super::strict().handle_access(AccessFs::from_all(FILES))?;
         if self.ports {
             ruleset = ruleset.handle_access(AccessNet::from_all(PORTS))?;
         }

@@ -2,7 +2,7 @@
 
 use super::answer::TASKS;
 use super::dialog::{Dialog, Level};
-use super::frame;
+use super::{Fault, frame};
 use crate::client::EFFECT_KEY;
 use serde_json::{Map, Value, json};
 use station_core::{Caller, EffectId, Era};
@@ -122,7 +122,7 @@ impl Asked {
             Some(with) if self.era == Era::Legacy => {
                 with.dialog.ask(method, params, &with.outlet, &self.gone).await
             }
-            _ => Err(json!({ "code": -32603, "message": "this client cannot be asked" })),
+            _ => Err(Fault::Internal("this client cannot be asked".to_owned()).to_json(Era::Legacy)),
         }
     }
 

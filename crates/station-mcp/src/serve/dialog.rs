@@ -7,6 +7,7 @@
 use super::Fault;
 use super::frame::{self, Id};
 use serde_json::{Map, Value, json};
+use station_core::Era;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -83,7 +84,7 @@ impl Dialog {
         gone: &CancellationToken,
     ) -> Answered {
         let id = format!("station-{}", self.asked.fetch_add(1, Ordering::Relaxed) + 1);
-        let fault = |sentence: &str| json!({ "code": -32603, "message": sentence });
+        let fault = |sentence: &str| Fault::Internal(sentence.to_owned()).to_json(Era::Legacy);
         let (answer, answered) = oneshot::channel();
         {
             let mut waiting = self.waiting();

@@ -1,22 +1,21 @@
 //! Calling a tool at its server, and what it takes until that is done: a person's yes, and answers to what the server asks.
 
-use super::names::{SEARCH, SEARCH_FROM, callable, found};
-use super::open::{End, Out, Step};
+use super::Gateway;
+use super::names::{SEARCH, SEARCH_FROM, callable, found, named};
+use super::open::{End, Out, ROUNDS_MAX, Step};
 use super::state::State;
-use super::{Gateway, open};
-use crate::tools::{Said, failure, form, may_ask, no_tool, refused, request_of, said, shortened};
+use crate::tools::{
+    Said, failure, form, may_approve, may_ask, no_tool, refused, request_of, said, shortened,
+};
 use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
 use station_core::approval::Basis;
-use station_core::{BlobHash, Era, Right, Tool};
+use station_core::{BlobHash, Era, Tool};
 use station_engine::{Consent, PassedCall};
 use station_mcp::serve::{Asked, Fault, Outcome};
 
 /// The key of the question whether a call may be sent.
 const QUESTION: &str = "approval";
-
-/// Rounds of questions of one call that a client of the older era is put through.
-const ROUNDS_MAX: usize = 16;
 
 /// What is said where a held request is gone.
 pub(super) const NOT_HELD: &str =
@@ -48,35 +47,38 @@ impl Gateway {
         name: &str,
         arguments: Map<String, Value>,
     ) -> Result<Outcome, Fault> {
+        // By name alone: whether it may be called is asked at the gate.
         let known = async {
             self.refresh().await?;
-            self.known(asked).await
+            self.station.list_tools(&asked.by, &self.environment, None, None).await
         };
         let known = match known.await {
-            Ok(known) => known,
+            Ok(tools) => named(tools.into_iter().map(|tool| (tool, ())).collect()),
             Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
         };
-        let Some(at) = known.iter().position(|(known, ..)| known == name) else {
-            let none = no_tool(name, known.iter().map(|(name, ..)| name.as_str()));
-            let callable = callable(known);
-            if name == SEARCH && callable.len() > SEARCH_FROM {
-                return Ok(Outcome::Complete(found(&callable, &arguments)));
+        let Some((_, tool, ())) = known.iter().find(|(known, ..)| known == name).cloned() else {
+            if name == SEARCH && known.len() > SEARCH_FROM {
+                match self.known(asked).await.map(callable) {
+                    Ok(callable) if callable.len() > SEARCH_FROM => {
+                        return Ok(Outcome::Complete(found(&callable, &arguments)));
+                    }
+                    Ok(_) => {}
+                    Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
+                }
             }
-            return Err(none);
+            return Err(no_tool(name, known.iter().map(|(name, ..)| name.as_str())));
         };
-        let tool = known.into_iter().nth(at).map(|(_, tool, _)| tool).expect("it was found at this place");
         let request = format!("{} {}", self.environment, request_of(name, &arguments));
         let (shown, consent, more) = (None, Consent::Unasked, Map::new());
         let mut call = Call { asked, name, tool, arguments, request, shown, consent, more };
         let mut out = match self.brought(asked, &call.request)? {
             None => None,
-            Some(State::Approval { shown }) => match said(asked.input.responses.get(QUESTION)) {
-                Said::Yes => {
+            Some(State::Approval { shown }) => match yes(asked.input.responses.get(QUESTION)) {
+                Ok(()) => {
                     call.shown = Some(shown);
                     None
                 }
-                Said::No(_) => return Ok(Outcome::Complete(failure("the call was denied"))),
-                Said::Nothing => return Ok(Outcome::Complete(failure("the call was not approved"))),
+                Err(sentence) => return Ok(Outcome::Complete(failure(sentence))),
             },
             Some(State::Input { state, shown }) => {
                 call.shown = shown;
@@ -123,14 +125,11 @@ impl Gateway {
     async fn round(&self, call: &mut Call<'_>, out: Out) -> Result<Round, Fault> {
         let end = match out.follow(call.asked).await? {
             Step::Asks(question, out) => {
-                let (key, request) = open::question(&question);
-                let Some(id) = self.hold(question, out) else {
+                let put = self.put(call.asked, &call.request, question, out)?;
+                return Ok(Some(put.unwrap_or_else(|| {
                     let sentence = "too many requests wait for answers of their clients: try again later";
-                    return Ok(Some(Outcome::Complete(failure(sentence))));
-                };
-                let state = self.seal(call.asked, &call.request, &State::Held { id })?;
-                let requests = Map::from_iter([(key, request)]);
-                return Ok(Some(Outcome::NeedsInput { requests, state }));
+                    Outcome::Complete(failure(sentence))
+                })));
             }
             Step::Ended(end) => end,
         };
@@ -187,28 +186,40 @@ impl Gateway {
             let requests = Map::from_iter([(QUESTION.to_owned(), question)]);
             return Ok(Some(Outcome::NeedsInput { requests, state }));
         }
-        let done = |sentence: &str| Ok(Some(Outcome::Complete(failure(sentence))));
-        if asked.era == Era::Legacy && asked.can("elicitation") && asked.by.require(Right::Approve).is_ok() {
+        let sentence = if asked.era == Era::Legacy && may_approve(asked) {
             let answer = asked.ask("elicitation/create", &question["params"]).await.ok();
-            return match said(answer.as_ref()) {
-                Said::Yes => {
+            match yes(answer.as_ref()) {
+                Ok(()) => {
                     call.shown = Some(mark_of(basis));
-                    Ok(None)
+                    return Ok(None);
                 }
-                Said::No(_) => done("the call was denied"),
-                Said::Nothing => done("the call was not approved"),
-            };
-        }
-        done(&format!(
-            "{message} This client cannot be asked: call it with `stn mcp call {server} {name} --env {}`",
-            self.environment
-        ))
+                Err(sentence) => sentence.to_owned(),
+            }
+        } else {
+            format!(
+                "{message} This client cannot be asked: call it with `stn mcp call {server} {name} --env {}`",
+                self.environment
+            )
+        };
+        Ok(Some(Outcome::Complete(failure(&sentence))))
     }
 }
 
 impl Call<'_> {
     fn bring(&mut self, responses: Map<String, Value>, state: Option<String>) {
         self.more = brought(responses, state);
+    }
+}
+
+/// Whether a client said yes to the question whether a call may be sent.
+///
+/// # Errors
+/// What is said of the call where it did not.
+fn yes(response: Option<&Value>) -> Result<(), &'static str> {
+    match said(response) {
+        Said::Yes => Ok(()),
+        Said::No(_) => Err("the call was denied"),
+        Said::Nothing => Err("the call was not approved"),
     }
 }
 

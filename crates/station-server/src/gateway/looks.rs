@@ -2,7 +2,7 @@
 
 use super::Gateway;
 use super::calls::{NOT_HELD, answers, brought};
-use super::open::{End, Out, Step, question};
+use super::open::{End, Out, ROUNDS_MAX, Step};
 use super::state::State;
 use crate::tools::{failed, request_of};
 use futures::FutureExt as _;
@@ -10,9 +10,6 @@ use serde_json::{Map, Value, json};
 use station_core::{Era, ServerId, near};
 use station_engine::Look;
 use station_mcp::serve::{Asked, Completing, Fault, Outcome, Subject};
-
-/// Rounds of questions of one look that a client of the older era is put through.
-const ROUNDS_MAX: usize = 16;
 
 /// The code by which older servers say that there is no such resource.
 const NO_RESOURCE: i64 = -32002;
@@ -112,12 +109,9 @@ impl Gateway {
                 out.take().unwrap_or_else(|| self.send_look(asked, server, look.clone(), more.clone()));
             let end = match sent.follow(asked).await? {
                 Step::Asks(asks, out) => {
-                    let (key, shown) = question(&asks);
-                    let id = self.hold(asks, out);
-                    let id =
-                        id.ok_or_else(|| Fault::Internal("too many requests wait for answers".to_owned()))?;
-                    let state = self.seal(asked, &request, &State::Held { id })?;
-                    return Ok(Outcome::NeedsInput { requests: Map::from_iter([(key, shown)]), state });
+                    let put = self.put(asked, &request, asks, out)?;
+                    return put
+                        .ok_or_else(|| Fault::Internal("too many requests wait for answers".to_owned()));
                 }
                 Step::Ended(end) => end.map_err(|error| failed(&error))?,
             };

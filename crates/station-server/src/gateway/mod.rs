@@ -26,6 +26,7 @@ use station_mcp::serve::Asked;
 use std::sync::Arc;
 
 /// An environment as a server.
+#[derive(Clone)]
 pub struct Gateway {
     station: Station,
     environment: EnvironmentName,
@@ -38,12 +39,6 @@ impl Gateway {
     #[must_use]
     pub fn new(station: Station, environment: EnvironmentName) -> Self {
         Self { station, environment, held: Arc::default() }
-    }
-
-    /// The same gateway, for a look that outlives a request.
-    fn again(&self) -> Self {
-        let (station, environment) = (self.station.clone(), self.environment.clone());
-        Self { station, environment, held: Arc::clone(&self.held) }
     }
 
     /// Applies changed files, and lists what was never listed and what says that it has changed; what is broken in the files

@@ -2,8 +2,8 @@
 
 use crate::tools::{failure, result};
 use serde_json::{Map, Value, json};
+use station_core::Tool;
 use station_core::rank::{Document, rank};
-use station_core::{Tool, ToolName};
 use std::collections::{HashMap, HashSet};
 
 /// The tool that finds others, where there are more than a model likes to read.
@@ -15,25 +15,28 @@ pub(super) const SEARCH_FROM: usize = 50;
 /// Tools that one search finds.
 const FOUND_MAX: usize = 10;
 
-/// Tools by their upstream names where those are unique, else with the server's before it; of two that still share a name the
-/// first has it.
-pub(super) fn named(tools: Vec<(Tool, bool)>) -> Vec<(String, Tool, bool)> {
-    let mut bearers: HashMap<String, usize> = HashMap::new();
-    for (tool, _) in &tools {
-        *bearers.entry(tool.name.clone()).or_default() += 1;
+/// What is called what here, of things that servers have by name: the upstream name where that is unique, else with the server's
+/// before it; of two that still share a name the first has it, and the other none.
+pub(super) fn names<'n>(all: impl Iterator<Item = (&'n str, &'n str)> + Clone) -> Vec<Option<String>> {
+    let mut bearers: HashMap<&str, usize> = HashMap::new();
+    for (_, name) in all.clone() {
+        *bearers.entry(name).or_default() += 1;
     }
     let mut taken = HashSet::new();
-    let mut all = Vec::with_capacity(tools.len());
-    for (tool, may_be_called) in tools {
-        let name = match bearers.get(&tool.name) {
-            Some(1) => tool.name.clone(),
-            _ => ToolName::from(&tool).qualified(),
+    all.map(|(server, name)| {
+        let name = match bearers.get(name) {
+            Some(1) => name.to_owned(),
+            _ => format!("{server}__{name}"),
         };
-        if taken.insert(name.clone()) {
-            all.push((name, tool, may_be_called));
-        }
-    }
-    all
+        taken.insert(name.clone()).then_some(name)
+    })
+    .collect()
+}
+
+/// `tools` by the names that they have here, each with what is said beside it.
+pub(super) fn named<T>(tools: Vec<(Tool, T)>) -> Vec<(String, Tool, T)> {
+    let names = names(tools.iter().map(|(tool, _)| (tool.server_name.as_str(), tool.name.as_str())));
+    names.into_iter().zip(tools).filter_map(|(name, (tool, beside))| Some((name?, tool, beside))).collect()
 }
 
 /// Those that may be called.

@@ -1,11 +1,12 @@
 //! What an environment's servers offer beside tools, by the names that it has here, and whose it is.
 
 use super::Gateway;
+use super::names::names;
 use serde_json::{Map, Value, json};
 use station_core::discovery::{DiscoveredPrompt, DiscoveredResource};
 use station_core::{Caller, Result, ServerId};
 use station_engine::ServerOffer;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// Offers of all servers, in the order of the files.
 pub(super) struct Offers(Vec<ServerOffer>);
@@ -67,19 +68,11 @@ impl Offers {
 
     fn named(&self) -> Vec<(String, ServerId, &DiscoveredPrompt)> {
         let all = || self.0.iter().flat_map(|offer| offer.prompts.iter().map(move |prompt| (offer, prompt)));
-        let mut bearers: HashMap<&str, usize> = HashMap::new();
-        for (_, prompt) in all() {
-            *bearers.entry(&prompt.name).or_default() += 1;
-        }
-        let mut taken = HashSet::new();
-        all()
-            .filter_map(|(offer, prompt)| {
-                let name = match bearers.get(prompt.name.as_str()) {
-                    Some(1) => prompt.name.clone(),
-                    _ => format!("{}__{}", offer.name, prompt.name),
-                };
-                taken.insert(name.clone()).then_some((name, offer.server, prompt))
-            })
+        let names = names(all().map(|(offer, prompt)| (offer.name.as_str(), prompt.name.as_str())));
+        names
+            .into_iter()
+            .zip(all())
+            .filter_map(|(name, (offer, prompt))| Some((name?, offer.server, prompt)))
             .collect()
     }
 }

@@ -4,12 +4,13 @@
 //! result with the question, and the request is held here until it comes back with the answer, for a while, on this instance.
 
 use super::Gateway;
+use super::state::State;
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use station_core::approval::Basis;
 use station_core::{Era, Result};
 use station_engine::Carried;
-use station_mcp::serve::{Asked, Fault};
+use station_mcp::serve::{Asked, Fault, Outcome};
 use station_mcp::{Along, Asks, Hearer, Question, Told};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,9 @@ use uuid::Uuid;
 
 /// Messages of a server that wait to be passed on.
 const SAID_MAX: usize = 64;
+
+/// Rounds of questions of one request that a client of the older era is put through.
+pub(super) const ROUNDS_MAX: usize = 16;
 
 /// Requests that are held at a time: each keeps a turn at its server.
 const HELD_MAX: usize = 100;
@@ -55,14 +59,14 @@ impl Out {
     /// Sends a request for `asked`; `send` is given what goes with it.
     pub(super) fn begin(
         asked: &Asked,
-        more: serde_json::Map<String, Value>,
+        more: Map<String, Value>,
         send: impl FnOnce(Carried) -> BoxFuture<'static, Result<End>>,
     ) -> Self {
         let (outlet, said) = mpsc::channel(SAID_MAX);
         let asks = Asks::of(&asked.capabilities);
         let takes_questions = asks != Asks::default();
         let hearer = Some(Hearer { client: asked.client(), takes_questions, outlet });
-        let along = Along { meta: serde_json::Map::new(), level: asked.log_level(), hearer };
+        let along = Along { level: asked.log_level(), hearer };
         Self { end: send(Carried { asks, along, more }), said }
     }
 
@@ -125,7 +129,7 @@ struct Waiting {
 const KEY: &str = "question";
 
 /// What stands in the client's result for a question of a server that waits.
-pub(super) fn question(question: &Question) -> (String, Value) {
+fn question(question: &Question) -> (String, Value) {
     let mut request = json!({ "method": question.method });
     if !question.params.is_null() {
         request["params"] = question.params.clone();
@@ -135,7 +139,11 @@ pub(super) fn question(question: &Question) -> (String, Value) {
 
 impl Gateway {
     /// Holds a request whose server asked something. The number under which it is held; nothing where too many are.
-    pub(super) fn hold(&self, question: Question, out: Out) -> Option<String> {
+    fn hold(&self, question: Question, out: Out) -> Option<String> {
+        let mut all = self.held.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= HELD_MAX {
+            return None;
+        }
         let id = Uuid::now_v7().to_string();
         let (held, key) = (Arc::downgrade(&self.held), id.clone());
         // tracked: aborted with what it limits, or when the gateway goes.
@@ -145,12 +153,23 @@ impl Gateway {
             drop(late);
         });
         let waiting = Waiting { out, question, _limit: AbortOnDropHandle::new(limit) };
-        let mut all = self.held.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= HELD_MAX {
-            return None;
-        }
         all.insert(id.clone(), waiting);
         Some(id)
+    }
+
+    /// Puts a question of a server to a modern client, and holds the request that `request` is bound to; nothing where too many
+    /// are held.
+    pub(super) fn put(
+        &self,
+        asked: &Asked,
+        request: &str,
+        asks: Question,
+        out: Out,
+    ) -> Result<Option<Outcome>, Fault> {
+        let (key, shown) = question(&asks);
+        let Some(id) = self.hold(asks, out) else { return Ok(None) };
+        let state = self.seal(asked, request, &State::Held { id })?;
+        Ok(Some(Outcome::NeedsInput { requests: Map::from_iter([(key, shown)]), state }))
     }
 
     /// Takes a held request up again, with what its client answers.

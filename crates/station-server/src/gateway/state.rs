@@ -1,7 +1,7 @@
 //! What a client brings back with its answers: sealed, and bound to who asked for what.
 
 use super::Gateway;
-use crate::tools::{VALID_FOR, failed};
+use crate::tools::{VALID_FOR, failed, not_taken};
 use serde::{Deserialize, Serialize};
 use station_core::BlobHash;
 use station_mcp::serve::{Asked, Fault};
@@ -35,9 +35,8 @@ impl Gateway {
     /// What the client brings back, where it brings anything.
     pub(super) fn brought(&self, asked: &Asked, request: &str) -> Result<Option<State>, Fault> {
         let Some(sealed) = &asked.input.state else { return Ok(None) };
-        let wrong = |why: &str| Fault::Params(format!("`requestState` cannot be taken: {why}"));
         let text = self.station.take_back(&asked.by, request, sealed);
-        let text = text.map_err(|error| wrong(error.sentence()))?;
-        serde_json::from_str(&text).map(Some).map_err(|_| wrong("it was given out by another version"))
+        let text = text.map_err(|error| not_taken(error.sentence()))?;
+        serde_json::from_str(&text).map(Some).map_err(|_| not_taken("it was given out by another version"))
     }
 }

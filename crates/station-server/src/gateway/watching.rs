@@ -18,7 +18,7 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(30);
 
 /// What changes from now on, as far as it is wanted.
 pub(super) async fn changes(gateway: &Gateway, asked: &Asked, wanted: Wanted) -> BoxStream<'static, Change> {
-    let own = gateway.again();
+    let own = gateway.clone();
     let mut all = Vec::new();
     for uri in &wanted.uris {
         all.push(followed(&own, &asked.by, uri).await);
@@ -70,32 +70,30 @@ impl Watched {
                 tracing::warn!(%error, "what a server offers now was not seen");
             }
             let Ok(generation) = station.generation().await else { continue };
-            if self.generation.replace(generation) == Some(generation) && !is_told {
+            if self.generation.replace(generation) == Some(generation) {
                 continue;
             }
             let marks = self.look().await;
-            let lists = [
-                (self.wanted.tools, Change::Tools),
-                (self.wanted.prompts, Change::Prompts),
-                (self.wanted.resources, Change::Resources),
-            ];
+            let lists = [Change::Tools, Change::Prompts, Change::Resources];
             let before = std::mem::replace(&mut self.marks, marks);
             let moved = lists.into_iter().zip(before.iter().zip(&self.marks));
-            let moved = moved.filter(|((is_wanted, _), (before, now))| *is_wanted && before != now);
-            let moved: Vec<Change> = moved.map(|((_, change), _)| change).collect();
+            let moved: Vec<Change> =
+                moved.filter(|(_, (before, now))| before != now).map(|(change, _)| change).collect();
             if !moved.is_empty() {
                 return moved;
             }
         }
     }
 
-    /// What the lists are now, each in a number: tools, prompts, resources.
+    /// What the lists that are wanted are now, each in a number: tools, prompts, resources.
     async fn look(&self) -> [Option<BlobHash>; 3] {
+        let Wanted { tools, prompts, resources, .. } = self.wanted;
         let mark = |list: Vec<Value>| BlobHash::of(Value::Array(list).to_string().as_bytes());
-        let tools = self.gateway.shown(&self.asked).await.ok().map(mark);
-        let offers = self.gateway.offers(&self.asked.by).await.ok();
-        let prompts = offers.as_ref().map(|offers| mark(offers.prompts()));
-        let resources = offers.map(|it| mark([it.resources(false), it.resources(true)].concat()));
+        let tools = if tools { self.gateway.shown(&self.asked).await.ok().map(mark) } else { None };
+        let offers = if prompts || resources { self.gateway.offers(&self.asked.by).await.ok() } else { None };
+        let of = |is_wanted: bool| offers.as_ref().filter(|_| is_wanted);
+        let prompts = of(prompts).map(|offers| mark(offers.prompts()));
+        let resources = of(resources).map(|it| mark([it.resources(false), it.resources(true)].concat()));
         [tools, prompts, resources]
     }
 }
@@ -115,7 +113,7 @@ struct Source {
 
 /// Follows one resource: begun before this returns, so that nothing falls in between.
 async fn followed(gateway: &Gateway, by: &Caller, uri: &str) -> BoxStream<'static, Change> {
-    let source = Source { gateway: gateway.again(), by: by.clone(), uri: uri.to_owned() };
+    let source = Source { gateway: gateway.clone(), by: by.clone(), uri: uri.to_owned() };
     let updates = source.begin().await;
     stream::unfold(Followed { source, updates }, |mut followed| async {
         followed.updated().await;

@@ -280,8 +280,8 @@ async fn create_agent(desk: &Desk, asked: &Asked, arguments: Arguments) -> Resul
 /// Which of the tools that were asked for, or chosen, a server stands behind.
 fn assignment(details: &AgentDetails, reasons: &[ReasonedTool]) -> Value {
     let requested: Vec<&str> = reasons.iter().map(|it| it.tool.as_str()).collect();
-    let stands = |name: &str| details.tools.iter().any(|(written, tool)| written == name && tool.is_some());
-    let (assigned, skipped): (Vec<&str>, Vec<&str>) = requested.iter().partition(|name| stands(name));
+    let (assigned, skipped): (Vec<&str>, Vec<&str>) =
+        requested.iter().partition(|name| details.has_tool(name));
     let status = match (assigned.len(), skipped.len()) {
         (_, 0) => "success",
         (0, _) => "failed",

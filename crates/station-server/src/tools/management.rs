@@ -113,7 +113,7 @@ impl Host for Management {
             let resumed = match &asked.input.state {
                 Some(state) => Some(
                     questions::brought_back(&self.desk, asked, &request, state)
-                        .map_err(|error| Fault::Params(format!("`requestState` cannot be taken: {error}")))?,
+                        .map_err(|error| questions::not_taken(error.sentence()))?,
                 ),
                 None => None,
             };

@@ -27,4 +27,6 @@ mod watching;
 
 pub use management::Management;
 pub(crate) use management::{apply, failed, failure, no_tool, refused, result};
-pub(crate) use questions::{Said, VALID_FOR, form, may_ask, request as request_of, said, shortened};
+pub(crate) use questions::{
+    Said, VALID_FOR, form, may_approve, may_ask, not_taken, request as request_of, said, shortened,
+};

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use station_core::run::Status;
 use station_core::{BlobHash, Era, Kind, Result, Right, RunId};
 use station_engine::{Approval, RunDetails, Yes};
-use station_mcp::serve::Asked;
+use station_mcp::serve::{Asked, Fault};
 use std::time::Duration;
 
 /// How long an answer is taken: a person may be at lunch.
@@ -28,9 +28,19 @@ pub(crate) fn request(tool: &str, arguments: &Map<String, Value>) -> String {
     BlobHash::of(format!("{tool} {arguments}").as_bytes()).to_string()
 }
 
-/// Whether this client may be asked to approve.
+/// Whether this client, in whatever way its era has, may be asked to approve.
+pub(crate) fn may_approve(asked: &Asked) -> bool {
+    asked.can("elicitation") && asked.by.require(Right::Approve).is_ok()
+}
+
+/// Whether this client may be asked to approve by a result.
 pub(crate) fn may_ask(asked: &Asked) -> bool {
-    asked.era == Era::Modern && asked.can("elicitation") && asked.by.require(Right::Approve).is_ok()
+    asked.era == Era::Modern && may_approve(asked)
+}
+
+/// What a client brings back cannot be taken.
+pub(crate) fn not_taken(why: &str) -> Fault {
+    Fault::Params(format!("`requestState` cannot be taken: {why}"))
 }
 
 /// Approvals that a run waits for.

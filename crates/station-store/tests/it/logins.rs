@@ -59,7 +59,7 @@ async fn a_login_is_renewed_by_one_at_a_time_and_over_what_it_was() {
         let now = store.login(server).await.unwrap().unwrap();
         assert_eq!((now.login.access.expose(), now.revision), ("two", kept.revision + 1));
 
-        let rows = store.logins().await.unwrap();
+        let rows = store.logins(None).await.unwrap();
         assert_eq!((rows[&server].renews, rows[&server].scope.as_deref()), (true, Some("read")));
         assert!(store.remove_login(server).await.unwrap());
         assert!(!store.remove_login(server).await.unwrap());

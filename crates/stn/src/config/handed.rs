@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 use station_core::{Error, Result, Secret};
 use station_engine::{Handed, Key, Location, OwnServer, Passthrough};
 use station_mcp::HANDED_FD;
+use station_mcp::shim::take_pipe;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 
 /// The settings of one Station for another.
@@ -61,18 +60,12 @@ impl Settings {
             Error::invalid(format!("`--handed` is how Station starts its own server for a run: {why}"))
                 .with_hint("for a client, `stn stdio` alone is right")
         };
-        // Opened anew through /proc because a bare number cannot safely be made an owned descriptor.
-        let pipe = File::open(format!("/proc/self/fd/{HANDED_FD}"));
-        let mut pipe = pipe.map_err(|_| refused("nothing was handed over"))?;
-        let is_pipe = pipe.metadata().is_ok_and(|found| found.file_type().is_fifo());
-        if !is_pipe || nix::unistd::close(HANDED_FD).is_err() {
-            return Err(refused("nothing was handed over"));
-        }
+        let mut pipe = take_pipe(HANDED_FD).map_err(|_| refused("nothing was handed over"))?;
         let mut text = String::new();
         pipe.read_to_string(&mut text).map_err(|_| refused("what was handed over cannot be read"))?;
         let handed: Handed = serde_json::from_str(&text).map_err(|_| refused("it was something else"))?;
         let told: Told =
-            serde_json::from_value(handed.settings.clone()).map_err(|_| refused("it was something else"))?;
+            serde_json::from_str(&handed.settings).map_err(|_| refused("it was something else"))?;
         let passthrough = match told.passthrough {
             None => Passthrough::All,
             Some(names) => Passthrough::Only(names.into_iter().collect()),

@@ -2,7 +2,7 @@
 
 use crate::answers::{Answers, Forms};
 use crate::file::sheet::Sheet;
-use crate::file::tree::{Node, Scalar, Value};
+use crate::file::tree::{Node, Value};
 use serde_json::{Map, Value as Json};
 
 const KEYS: &[&str] = &["forms", "roots"];
@@ -63,18 +63,10 @@ fn roots(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Vec<String> {
 /// A field's value, as forms have them.
 fn json(node: &Node) -> Option<Json> {
     match &node.value {
-        Value::Scalar(scalar) if scalar.quoted => Some(Json::String(scalar.shown())),
-        Value::Scalar(scalar) => plain(scalar),
+        // A variable may have no value that is known yet.
+        Value::Scalar(scalar) if scalar.quoted || scalar.is_open() => Some(Json::String(scalar.shown())),
+        Value::Scalar(_) => Some(node.to_json()).filter(|value| value.is_number() || value.is_boolean()),
         Value::List(nodes) => nodes.iter().map(json).collect::<Option<Vec<_>>>().map(Json::Array),
         Value::Map(_) => None,
     }
-}
-
-/// What stands outside of quotes: a number or a truth value, or a variable whose value is not known yet.
-fn plain(scalar: &Scalar) -> Option<Json> {
-    let shown = scalar.shown();
-    if scalar.is_open() {
-        return Some(Json::String(shown));
-    }
-    serde_json::from_str(&shown).ok().filter(|value: &Json| value.is_number() || value.is_boolean())
 }

@@ -26,8 +26,7 @@ pub(super) fn oauth(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> OauthSett
             "scopes" => settings.scopes = sheet.texts(node, &what),
             "redirect_port" => settings.redirect_port = sheet.number(node, &what, 1),
             "allow_private" => {
-                let word = |text: &str| text.parse().ok();
-                settings.allow_private = sheet.value(node, &what, "`true` or `false`", word).unwrap_or(false);
+                settings.allow_private = sheet.truth(node, &what).unwrap_or(false);
             }
             _ => sheet.unknown(member.at, &what, KEYS),
         }

@@ -40,7 +40,7 @@ pub(super) fn sandbox(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Sandbox
         let limits = &mut sandbox.limits;
         match member.key.as_str() {
             "required" => {
-                if truth(sheet, node, &what) == Some(true) {
+                if sheet.truth(node, &what) == Some(true) {
                     sandbox.confine = Confine::Required;
                 }
             }
@@ -59,10 +59,6 @@ pub(super) fn sandbox(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Sandbox
         }
     }
     sandbox
-}
-
-fn truth(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Option<bool> {
-    sheet.value(node, what, "`true` or `false`", |word| word.parse().ok())
 }
 
 fn network(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Network {

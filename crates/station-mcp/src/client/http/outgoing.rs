@@ -62,7 +62,7 @@ impl Kind {
 
 impl Outgoing {
     pub(super) fn of(message: &ClientJsonRpcMessage) -> io::Result<Self> {
-        let value = serde_json::to_value(message)?;
+        let mut value = serde_json::to_value(message)?;
         let word = |value: &Value| value.as_str().map(str::to_owned);
         let params = &value["params"];
         let method = word(&value["method"]);
@@ -87,17 +87,13 @@ impl Outgoing {
         let named =
             if method.as_deref() == Some("resources/read") { &params["uri"] } else { &params["name"] };
         let is_named = matches!(method.as_deref(), Some("tools/call" | "prompts/get" | "resources/read"));
-        Ok(Self {
-            kind,
-            version: word(&params["_meta"][VERSION_KEY]),
-            name: word(named).filter(|_| is_named),
-            arguments: match method.as_deref() {
-                Some("tools/call") => params["arguments"].as_object().cloned().unwrap_or_default(),
-                _ => Map::new(),
-            },
-            method,
-            body: serde_json::to_vec(&value)?,
-        })
+        let (version, name) = (word(&params["_meta"][VERSION_KEY]), word(named).filter(|_| is_named));
+        let body = serde_json::to_vec(&value)?;
+        let arguments = match value.pointer_mut("/params/arguments").map(Value::take) {
+            Some(Value::Object(arguments)) if method.as_deref() == Some("tools/call") => arguments,
+            _ => Map::new(),
+        };
+        Ok(Self { kind, version, name, arguments, method, body })
     }
 
     /// The request that waits for an answer.

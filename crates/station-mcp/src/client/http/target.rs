@@ -1,10 +1,10 @@
 //! Where a remote server is, what is sent along with every request, and the client that does it.
 
 use crate::client::bearer::Bearer;
+use crate::outbound::{self, NO_TLS, innermost};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::time::Duration;
 
 /// Longest time to reach a server; a host that does not answer by then will not.
@@ -73,23 +73,15 @@ impl Target {
     }
 }
 
-/// `main` installs the TLS provider (ring) before a server is asked.
 fn client(url: &Url) -> Result<Client, String> {
-    let builder = Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
+    let builder = outbound::builder(url)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
         .pool_idle_timeout(IDLE_TIMEOUT)
-        .tcp_nodelay(true)
-        .user_agent(concat!("station/", env!("CARGO_PKG_VERSION")));
-    // Plain HTTP needs no certificates: a server beside us on a bare machine.
-    let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
+        .tcp_nodelay(true);
     builder.build().map_err(|error| {
         tracing::warn!(%error, "the HTTP client could not be made");
-        "cannot be reached, because no TLS connection can be made on this machine: install the system's certificates (Debian: `ca-certificates`)".to_owned()
+        format!("cannot be reached, because {NO_TLS}")
     })
 }
 
@@ -107,15 +99,6 @@ pub(super) fn explain(error: &reqwest::Error) -> String {
         return "cannot be asked: the request could not be made".to_owned();
     }
     format!("broke the connection off: {cause}")
-}
-
-/// The last link of the chain says what happened; those before it name the URL.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: Option<&dyn Error> = error.source();
-    while let Some(next) = cause.and_then(Error::source) {
-        cause = Some(next);
-    }
-    cause.map_or_else(|| "no reason was given".to_owned(), ToString::to_string)
 }
 
 #[cfg(test)]

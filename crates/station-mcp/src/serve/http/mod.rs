@@ -177,10 +177,7 @@ impl Endpoint {
 
     async fn legacy(&self, by: Caller, headers: &Headers, held: Held, frame: Frame) -> Sent {
         match frame {
-            Frame::Request(request) => match held.settle(&request, &self.host.about()) {
-                Some(result) => Sent::message(200, reply(Some(&request.id), result, Era::Legacy)),
-                None => self.work(by, headers, Some(&held), request).await,
-            },
+            Frame::Request(request) => self.work(by, headers, Some(&held), request).await,
             Frame::Batch(frames) if held.session().version == WITH_BATCHES => {
                 self.batch(by, headers, &held, frames).await
             }
@@ -199,10 +196,6 @@ impl Endpoint {
         for frame in frames {
             match frame {
                 Frame::Request(request) => {
-                    if let Some(result) = held.settle(&request, &self.host.about()) {
-                        replies.push(reply(Some(&request.id), result, Era::Legacy));
-                        continue;
-                    }
                     let plain = Headers { accepts_events: false, ..headers.clone() };
                     let sent = self.work(by.clone(), &plain, Some(held), request).await;
                     if let Sent::Message { body, .. } = sent {
@@ -219,8 +212,11 @@ impl Endpoint {
 
     /// Answers a request: as one message, or as events where something is said before the end.
     async fn work(&self, by: Caller, headers: &Headers, held: Option<&Held>, request: Request) -> Sent {
+        if let Some(result) = held.and_then(|held| held.settle(&request, &self.host.about())) {
+            return Sent::message(200, reply(Some(&request.id), result, Era::Legacy));
+        }
         let Request { id, method, params } = request;
-        let (outlet, incoming) = mpsc::channel(OUTGOING_MAX);
+        let (outlet, mut incoming) = mpsc::channel(OUTGOING_MAX);
         let gone = self.leaving.child_token();
         let dialog = held.map_or_else(|| Arc::new(Dialog::new()), |held| Arc::clone(held.dialog()));
         let asked = match terms(&params, held.map(Held::session)) {
@@ -242,6 +238,10 @@ impl Endpoint {
             });
             return Sent::Events(events(incoming, gone.drop_guard()));
         }
+        if !headers.accepts_events {
+            // Whoever asks or tells is told so at once.
+            incoming.close();
+        }
         let (end, ended) = oneshot::channel();
         // A task of its own, so that it can end in good order when its client is gone.
         self.at_work.spawn(async move {
@@ -251,30 +251,25 @@ impl Endpoint {
             drop(end.send((status, reply(Some(&id), result, asked.era))));
         });
         drop(outlet);
-        said(incoming, ended, gone.drop_guard(), headers.accepts_events).await
+        said(incoming, ended, gone.drop_guard()).await
     }
 }
 
-/// A message, where nothing is said before the end, or nothing else can be taken; else events, the answer last.
+/// A message, where nothing is said before the end; else events, the answer last.
 async fn said(
     mut incoming: mpsc::Receiver<Value>,
     mut ended: oneshot::Receiver<(u16, Value)>,
     guard: DropGuard,
-    as_events: bool,
 ) -> Sent {
-    loop {
-        tokio::select! {
-            biased;
-            Some(first) = incoming.recv() => {
-                if as_events {
-                    let rest = futures::stream::unfold(Some((incoming, ended, guard)), next);
-                    return Sent::Events(futures::stream::once(async { first }).chain(rest).boxed());
-                }
-            }
-            end = &mut ended => {
-                drop(guard.disarm());
-                return end.map_or(Sent::Bare(500), |(status, body)| Sent::message(status, body));
-            }
+    tokio::select! {
+        biased;
+        Some(first) = incoming.recv() => {
+            let rest = futures::stream::unfold(Some((incoming, ended, guard)), next);
+            Sent::Events(futures::stream::once(async { first }).chain(rest).boxed())
+        }
+        end = &mut ended => {
+            drop(guard.disarm());
+            end.map_or(Sent::Bare(500), |(status, body)| Sent::message(status, body))
         }
     }
 }

@@ -115,13 +115,8 @@ async fn create(session: &Session<'_>, station: &Station, new: NewAgent, ranked:
             let reasons = reasons_of(&plan, &details);
             (details, reasons)
         }
-        Planned::Waits => return Ok(Planned::WAITS),
-        Planned::None(why) => {
-            if !why.is_empty() {
-                session.out.note(Tone::Plain, &format!("Tools are chosen by ranking: {why}."));
-            }
-            station.create_agent(&session.by, new).await?
-        }
+        Planned::Waits => return Ok(Code::Waiting),
+        Planned::None(_) => station.create_agent(&session.by, new).await?,
     };
     for (agent, hint) in missing {
         let name = &details.agent.name;
@@ -133,7 +128,7 @@ async fn create(session: &Session<'_>, station: &Station, new: NewAgent, ranked:
     tell(session, &details, &reasons, chosen)
 }
 
-/// Asks the architect, where nothing says that it is not wanted.
+/// Asks the architect, where nothing says that it is not wanted; why it does not plan is told.
 async fn planned(
     session: &Session<'_>,
     station: &Station,
@@ -142,23 +137,25 @@ async fn planned(
     yes: Yes,
 ) -> Result<Planned> {
     if ranked || new.tools.is_some() {
-        return Ok(Planned::None(String::new()));
+        return Ok(Planned::None("nobody asked for a plan".to_owned()));
     }
-    let model = match station.planner(new.model.as_deref()) {
-        Ok(model) => model,
-        Err(why) => return Ok(Planned::None(why)),
+    let planned = match station.planner(new.model.as_deref()) {
+        Ok(model) => plan(session, station, &Planning::New(Box::new(new.clone())), &model, yes).await?,
+        Err(why) => Planned::None(why),
     };
-    plan(session, station, &Planning::New(Box::new(new.clone())), &model, yes).await
+    if let Planned::None(why) = &planned {
+        session.out.note(Tone::Plain, &format!("Tools are chosen by ranking: {why}."));
+    }
+    Ok(planned)
 }
 
 /// The tools of a plan that was carried out, and what stands behind each.
 fn reasons_of(plan: &AgentPlan, details: &AgentDetails) -> Vec<ReasonedTool> {
-    let stands = |name: &str| details.tools.iter().any(|(written, tool)| written == name && tool.is_some());
     let planned = plan.tools().unwrap_or_default();
     planned
         .into_iter()
         .map(|it| ReasonedTool {
-            offered: stands(&it.name),
+            offered: details.has_tool(&it.name),
             reason: it.reason.unwrap_or_else(|| "planned".to_owned()),
             tool: it.name,
         })

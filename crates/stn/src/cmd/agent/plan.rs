@@ -3,7 +3,7 @@
 //! Where nobody can be asked, the plan stays as what it is: a call that waits for an approval, in a run that goes on with one.
 
 use crate::attend::{Drive, heeding_signals, told};
-use crate::error::{Code, Failure, Result};
+use crate::error::{Failure, Result};
 use crate::follow::{Tell, follow, follow_on};
 use crate::out::Tone;
 use crate::question::{Yes, confirm};
@@ -54,7 +54,7 @@ pub(super) async fn plan(
         Err(why) => return Ok(Planned::None(why)),
     };
     let difference = match planning {
-        Planning::Change { .. } => Some(station.plan_difference(&session.by, &plan).await?),
+        Planning::Change { agent, .. } => Some(station.plan_difference(&session.by, agent, &plan).await?),
         Planning::New(_) | Planning::Wish { .. } => None,
     };
     let lines = lines(&plan, difference.as_deref());
@@ -78,11 +78,6 @@ pub(super) async fn plan(
             .with_hint(format!("see what happened with `stn runs inspect {}`", plan.run))
             .into()),
     }
-}
-
-impl Planned {
-    /// The exit code of a plan that waits.
-    pub(super) const WAITS: Code = Code::Waiting;
 }
 
 /// Prints a plan that nobody can be asked about.

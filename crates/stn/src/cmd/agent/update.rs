@@ -143,7 +143,7 @@ async fn in_words(
         Planned::Done(agent, _) => {
             tell(session, &station.show_agent(&session.by, &AgentRef::Id(agent)).await?)
         }
-        Planned::Waits => Ok(Planned::WAITS),
+        Planned::Waits => Ok(Code::Waiting),
         Planned::None(why) => Err(Error::invalid(format!("there is no plan: {why}"))
             .with_hint("nothing was changed; options change it without a model: `stn agent update --help`")
             .into()),

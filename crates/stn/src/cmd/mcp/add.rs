@@ -1,5 +1,6 @@
 //! `stn mcp add`
 
+use super::call::pair;
 use super::sync::told;
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
@@ -149,12 +150,5 @@ fn entry(text: &str) -> Result<Map<String, Value>, String> {
         Ok(Value::Object(entry)) => Ok(entry),
         Ok(_) => Err("write a JSON object like {\"command\": \"npx\"}".to_owned()),
         Err(error) => Err(format!("this is not JSON: {error}")),
-    }
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
     }
 }

@@ -1,7 +1,7 @@
 //! A server that stands in no file: reached at its address for one command, from a store that is gone afterwards.
 
 use crate::error::Result;
-use crate::session::Session;
+use crate::session::{Session, close};
 use serde_json::{Map, Value, json};
 use station_core::{EnvironmentName, Error};
 use station_engine::{Config, ServerRef, Station, SyncOptions, Workspace};
@@ -58,7 +58,6 @@ impl At {
             Box::pin(work(&station, server)).await
         };
         let done = Box::pin(done).await;
-        station.close().await;
-        done
+        close(station, done).await
     }
 }

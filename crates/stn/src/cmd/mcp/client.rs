@@ -77,9 +77,6 @@ impl Client {
         if self == Self::Codex {
             return with_section(text, name, &section(name, command, args));
         }
-        let by_hand = |sentence: String| {
-            Error::invalid(sentence).with_hint("leave `--write` out, and merge what is printed by hand")
-        };
         let root: Value =
             serde_json::from_str(text).map_err(|error| by_hand(format!("it is not plain JSON: {error}")))?;
         let Some(root) = root.as_object() else {
@@ -117,6 +114,11 @@ impl Client {
     }
 }
 
+/// Why a file is not changed.
+fn by_hand(sentence: String) -> Error {
+    Error::invalid(sentence).with_hint("leave `--write` out, and merge what is printed by hand")
+}
+
 /// The table of a server in Codex's file. A basic string of TOML is written as one of JSON.
 fn section(name: &str, command: &str, args: &[String]) -> String {
     let args = serde_json::to_string(args).unwrap_or_default();
@@ -125,9 +127,6 @@ fn section(name: &str, command: &str, args: &[String]) -> String {
 
 /// `text` with the table of server `name`: in place of the one it has, or at its end.
 fn with_section(text: &str, name: &str, section: &str) -> Result<Option<String>> {
-    let by_hand = |sentence: String| {
-        Error::invalid(sentence).with_hint("leave `--write` out, and merge what is printed by hand")
-    };
     let parsed = |text: &str| toml::from_str::<toml::Table>(text);
     parsed(text).map_err(|error| by_hand(format!("it is not TOML: {}", error.message())))?;
     let head = format!("[mcp_servers.{name}]");
