@@ -17,8 +17,9 @@ use station_core::approval::{self, Approved, Basis};
 use station_core::grant::Denied;
 use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
 use station_core::verify::Look;
-use station_core::{AgentId, EffectId, Error, Micros, Redaction, Result, RunId, ServerId, Tool};
+use station_core::{AgentId, EffectId, Error, Micros, Redaction, Result, RunId, Secret, ServerId, Tool};
 use station_mcp::{Along, Asks, CallEnd, Passed};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -242,7 +243,8 @@ pub enum Consent {
     Given,
 }
 
-/// Asks whether a person may have a call of `tool` sent now. `allow_agents` is about agents and does not concern them.
+/// Asks whether a person may have a call of `tool` sent now, with values that they give for its server's variables.
+/// `allow_agents` is about agents and does not concern them.
 ///
 /// # Errors
 /// `Invalid` where rules cannot be read, or the server cannot be reached as it is configured.
@@ -250,9 +252,9 @@ pub(crate) async fn admit_person(
     station: &Station,
     tool: &Tool,
     arguments: Map<String, Value>,
-    consent: Consent,
+    (consent, given): (Consent, &BTreeMap<String, Secret>),
 ) -> Result<Admission> {
-    let (verdict, reach) = rights::of_person(station, tool).await?.map_err(Error::invalid)?;
+    let (verdict, reach) = rights::of_person(station, tool, given).await?.map_err(Error::invalid)?;
     if let Err(denied) = verdict.allowed {
         let (name, server) = (&tool.name, &tool.server_name);
         return Ok(Admission::Refused(format!(
@@ -291,6 +293,8 @@ pub struct Carried {
     pub along: Along,
     /// Parameters beside those that name what is wanted: answers to what was asked before.
     pub more: Map<String, Value>,
+    /// Values for the server's variables, before those of every other place, for this request alone.
+    pub variables: BTreeMap<String, Secret>,
 }
 
 /// As [`send_for_person`], for somebody who passes it on: what came of it is handed on as it was said.

@@ -9,7 +9,7 @@ use crate::{Clock, Station};
 use futures::stream::BoxStream;
 use serde_json::Value;
 use station_core::discovery::{DiscoveredPrompt, DiscoveredResource};
-use station_core::{Caller, EnvironmentName, Error, Result, ServerId};
+use station_core::{Caller, EnvironmentName, Error, Result, Secret, ServerId};
 use station_mcp::Passed;
 use std::collections::BTreeMap;
 use tokio::sync::watch;
@@ -62,7 +62,7 @@ impl Station {
         look: Look,
         carried: Carried,
     ) -> Result<Result<Value, Value>> {
-        let mut reach = self.reach(server).await?;
+        let mut reach = self.reach(server, carried.variables).await?;
         reach.asks = carried.asks;
         let looked = self.pool().look(&reach, look, carried.more, Clock::effect_id(), carried.along).await;
         match looked {
@@ -82,7 +82,7 @@ impl Station {
         server: ServerId,
         uri: &str,
     ) -> Result<BoxStream<'static, ()>> {
-        let reach = self.reach(server).await?;
+        let reach = self.reach(server, BTreeMap::new()).await?;
         self.pool().follow(&reach, uri, Clock::effect_id()).await.map_err(Error::upstream)
     }
 
@@ -104,11 +104,11 @@ impl Station {
         }
     }
 
-    async fn reach(&self, server: ServerId) -> Result<crate::pool::Reach> {
+    async fn reach(&self, server: ServerId, given: BTreeMap<String, Secret>) -> Result<crate::pool::Reach> {
         let found = self.store().server(server).await?;
         let found =
             found.ok_or_else(|| Error::not_found(format!("server {server} does not exist any more")))?;
-        let values = Values::read(self, found.environment, BTreeMap::new()).await?;
+        let values = Values::read(self, found.environment, given).await?;
         reach_of(self, &found, &values).await?.map_err(Error::invalid)
     }
 }

@@ -13,7 +13,7 @@ use station_core::grant::{self, Denied, Verdict};
 use station_core::lock::Policy;
 use station_core::tool::definition_hash;
 use station_core::verify::VerifyRule;
-use station_core::{Agent, EnvironmentId, Error, Result, Server, ServerId, ServerSettings, Tool};
+use station_core::{Agent, EnvironmentId, Error, Result, Secret, Server, ServerId, ServerSettings, Tool};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -232,14 +232,18 @@ async fn rules_of(station: &Station, environment: EnvironmentId) -> Result<Envir
     })
 }
 
-/// What the rules of server and environment make of a tool for a person, and how its server is reached; or why it
-/// cannot be.
-pub(crate) async fn of_person(station: &Station, tool: &Tool) -> Result<Result<(Verdict, Reach), String>> {
+/// What the rules of server and environment make of a tool for a person, and how its server is reached with the values that
+/// they give; or why it cannot be.
+pub(crate) async fn of_person(
+    station: &Station,
+    tool: &Tool,
+    given: &BTreeMap<String, Secret>,
+) -> Result<Result<(Verdict, Reach), String>> {
     let Some(server) = station.store().server(tool.server).await? else {
         return Ok(Err(format!("server `{}` does not exist any more", tool.server_name)));
     };
     let judge = Judge::read(station, server.environment, BTreeSet::from([tool.server_name.clone()])).await?;
-    let values = Values::read(station, server.environment, BTreeMap::new()).await?;
+    let values = Values::read(station, server.environment, given.clone()).await?;
     let known = Known::read(station, &server, &values).await?;
     let verdict = judge.judge(tool, "", &for_anybody(known.settings), &[]);
     Ok(known.reach.map(|reach| (verdict, reach)))

@@ -3,10 +3,10 @@
 //! A dry run prints the plan that an apply would commit: both come from the same lines. The implicit apply before an
 //! `agent run` differs in one thing: it removes nothing.
 
-use crate::Station;
 use crate::catalog::{Discovery, written};
 use crate::variables::Values;
 use crate::workspace::FolderRead;
+use crate::{ServerRef, Station};
 use station_core::file::Problem;
 use station_core::sync::{self, Change, Plan, Removals, changed_servers};
 use station_core::{
@@ -151,6 +151,25 @@ impl Station {
         };
         let servers = self.servers_of(agent).await?;
         self.discover_stale(&environment, &|server| servers.contains(&server.id), given).await
+    }
+
+    /// As [`Station::refresh_catalog`], for somebody who gives values for variables: only `server`, where one is named.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such environment or server.
+    pub async fn refresh_catalog_given(
+        &self,
+        environment: &EnvironmentName,
+        server: Option<&ServerRef>,
+        given: &BTreeMap<String, Secret>,
+    ) -> Result<Discovery> {
+        let environment = self.find_environment(environment).await?;
+        let only = match server {
+            Some(server) => Some(self.find_server(server).await?.server.id),
+            None => None,
+        };
+        let is_meant = |server: &Server| only.is_none_or(|only| only == server.id);
+        self.discover_stale(&environment, &is_meant, given).await
     }
 
     async fn apply_files(&self, name: &EnvironmentName) -> Result<Option<Plan>> {

@@ -10,9 +10,11 @@ use crate::{Clock, Station};
 use serde_json::{Map, Value, json};
 use station_core::approval::Basis;
 use station_core::{
-    BlobHash, Caller, EffectId, EnvironmentName, Error, Image, Kind, Result, Right, Tool, near, plural,
+    BlobHash, Caller, EffectId, EnvironmentName, Error, Image, Kind, Result, Right, Secret, Tool, near,
+    plural,
 };
 use station_mcp::{CallEnd, Passed};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// What a tool answered.
@@ -92,7 +94,8 @@ impl Station {
         rights::open_to_person(self, environment.id).await
     }
 
-    /// Calls a tool for a person.
+    /// Calls a tool for a person, who says whether they consent, and may give values for the variables of its server: they hold
+    /// for this call alone.
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` where a rule forbids the tool, or asks for a yes from somebody who may not give it;
@@ -103,10 +106,10 @@ impl Station {
         server: &ServerRef,
         tool: &str,
         arguments: Map<String, Value>,
-        consent: Consent,
+        (consent, given): (Consent, &BTreeMap<String, Secret>),
     ) -> Result<ToolCallEnd> {
         let tool = self.show_tool(by, server, tool).await?;
-        let (permit, effect) = match self.admit(by, &tool, arguments, consent).await? {
+        let (permit, effect) = match self.admit(by, &tool, arguments, (consent, given)).await? {
             Admitted::Granted(permit, effect) => (permit, effect),
             Admitted::Asks(basis) => return Ok(ToolCallEnd::Asks(basis)),
         };
@@ -134,7 +137,8 @@ impl Station {
         consent: Consent,
         carried: Carried,
     ) -> Result<PassedCall> {
-        let (permit, effect) = match self.admit(by, tool, arguments, consent).await? {
+        let given = &carried.variables;
+        let (permit, effect) = match self.admit(by, tool, arguments, (consent, given)).await? {
             Admitted::Granted(permit, effect) => (permit, effect),
             Admitted::Asks(basis) => return Ok(PassedCall::Asks(basis)),
         };
@@ -152,13 +156,13 @@ impl Station {
         by: &Caller,
         tool: &Tool,
         arguments: Map<String, Value>,
-        consent: Consent,
+        (consent, given): (Consent, &BTreeMap<String, Secret>),
     ) -> Result<Admitted> {
         let hash = BlobHash::of(Value::Object(arguments.clone()).to_string().as_bytes());
         let subject = format!("tool {}", tool.id);
         let mut detail =
             json!({ "server": tool.server_name, "tool": tool.name, "arguments_hash": hash.as_str() });
-        let permit = match call::admit_person(self, tool, arguments, consent).await? {
+        let permit = match call::admit_person(self, tool, arguments, (consent, given)).await? {
             Admission::Granted(permit) => permit,
             Admission::Refused(sentence) => {
                 detail["reason"] = sentence.as_str().into();

@@ -5,7 +5,7 @@
 
 use crate::change::Thing;
 use crate::prepare::read_prompt;
-use crate::{Config, Passthrough, Run, Station};
+use crate::{Config, Passthrough, Run, ServerRef, Station};
 use station_core::file::edit::{Field, set_key, unset_key};
 use station_core::file::prompt::Prompt;
 use station_core::file::servers::{self, Unresolved};
@@ -320,13 +320,33 @@ impl Station {
             prompts.extend(read_prompt(self, &agent).await.ok());
         }
         asked.extend(prompts.iter().flat_map(Prompt::variables));
-        let is_asked = |name: &String| asked.contains(name) || prompts.iter().any(|it| it.may_ask_for(name));
-        let sentence = |name: &String| {
-            let meant = near::hint(name, asked.iter().map(String::as_str));
-            let meant = meant.map(|hint| format!("; {hint}")).unwrap_or_default();
-            format!("the variable `{name}` was given, and nothing asks for it{meant}")
+        let is_asked = |name: &str| asked.contains(name) || prompts.iter().any(|it| it.may_ask_for(name));
+        Ok(unasked(given, &asked, is_asked))
+    }
+
+    /// What to say about names that are given for a command of its own, and that no server of the environment asks for, or not
+    /// the one that is named. One sentence each.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such environment or server.
+    pub async fn unasked_variables(
+        &self,
+        _by: &Caller,
+        environment: &EnvironmentName,
+        server: Option<&ServerRef>,
+        given: &BTreeMap<String, Secret>,
+    ) -> Result<Vec<String>> {
+        let environment = self.find_environment(environment).await?;
+        let servers = match server {
+            Some(server) => vec![self.find_server(server).await?.server],
+            None => self.store().servers(Some(environment.id)).await?,
         };
-        Ok(given.keys().filter(|name| !is_asked(name)).map(sentence).collect())
+        let values = Values::read(self, environment.id, given.clone()).await?;
+        let mut asked = BTreeSet::new();
+        for server in servers {
+            asked.extend(self.asked_by(&server, &values).await?.into_iter().map(|(name, _)| name));
+        }
+        Ok(unasked(given, &asked, |name| asked.contains(name)))
     }
 
     /// The variables that a server needs and that have no value.
@@ -334,4 +354,18 @@ impl Station {
         let asked = self.asked_by(server, values).await?;
         Ok(asked.into_iter().filter(|(_, has_value)| !has_value).map(|(name, _)| name).collect())
     }
+}
+
+/// A sentence for each name that was given and `is_asked` for by nothing; `asked` are those that may be meant.
+fn unasked(
+    given: &BTreeMap<String, Secret>,
+    asked: &BTreeSet<String>,
+    is_asked: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let sentence = |name: &String| {
+        let meant = near::hint(name, asked.iter().map(String::as_str));
+        let meant = meant.map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("the variable `{name}` was given, and nothing asks for it{meant}")
+    };
+    given.keys().filter(|name| !is_asked(name)).map(sentence).collect()
 }

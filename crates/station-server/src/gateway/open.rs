@@ -67,7 +67,7 @@ impl Out {
         let takes_questions = asks != Asks::default();
         let hearer = Some(Hearer { client: asked.client(), takes_questions, outlet });
         let along = Along { level: asked.log_level(), hearer };
-        Self { end: send(Carried { asks, along, more }), said }
+        Self { end: send(Carried { asks, along, more, ..Carried::default() }), said }
     }
 
     /// Follows it until it ends, or its server asks a client that is asked by a result.

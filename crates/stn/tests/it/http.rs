@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A worker with its door open.
 pub(crate) struct Served {
     process: Process,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 /// What came back.

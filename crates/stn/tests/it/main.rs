@@ -37,6 +37,7 @@ mod many;
 mod mcp;
 mod mcp_clients;
 mod mcp_files;
+mod mcp_look;
 mod mcp_server;
 mod model;
 mod named;

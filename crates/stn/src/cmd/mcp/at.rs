@@ -1,5 +1,6 @@
 //! A server that stands in no file: reached at its address for one command, from a store that is gone afterwards.
 
+use super::given::Given;
 use crate::error::Result;
 use crate::session::{Session, close};
 use serde_json::{Map, Value, json};
@@ -22,14 +23,14 @@ pub(super) struct At {
 }
 
 impl At {
-    /// Does `work` with the server at `url`, which is asked first what it offers.
+    /// Does `work` with the server at `url`, which is asked first what it offers, with what is `given` for its variables.
     ///
     /// # Errors
     /// `Upstream` where it cannot be asked; those of `work`.
     pub(super) async fn with<T>(
         &self,
         session: &Session<'_>,
-        url: &str,
+        (url, given): (&str, &Given),
         work: impl AsyncFnOnce(&Station, ServerRef) -> Result<T>,
     ) -> Result<T> {
         crate::session::install_tls();
@@ -49,8 +50,14 @@ impl At {
             let options = SyncOptions { dry_run: false, discover: false };
             let report = station.sync(&session.by, &environment, options).await?;
             session.tell_errors(&report.plan.problems);
-            let server = ServerRef::Name { name: NAME.to_owned(), environment };
-            let found = station.discover_server(&session.by, &server).await?;
+            let server = ServerRef::Name { name: NAME.to_owned(), environment: environment.clone() };
+            let values = given.values();
+            for sentence in
+                station.unasked_variables(&session.by, &environment, Some(&server), &values).await?
+            {
+                session.out.warning(&sentence);
+            }
+            let found = station.refresh_catalog_given(&environment, Some(&server), &values).await?;
             if let Some(why) = found.servers.into_iter().find_map(|found| found.result.err()) {
                 return Err(Error::upstream(why).into());
             }

@@ -1,6 +1,7 @@
 //! `stn mcp call`
 
 use super::at::At;
+use super::given::Given;
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
 use crate::named::environment_ref;
@@ -8,10 +9,11 @@ use crate::out::Tone;
 use crate::question::{Yes, confirm};
 use crate::session::Session;
 use serde_json::{Map, Value};
-use station_core::Error;
 use station_core::tool::argument;
+use station_core::{Error, Secret};
 use station_engine::{CalledTool, Consent, EnvironmentRef, ServerRef, Station, ToolCallEnd};
 use station_server::wire;
+use std::collections::BTreeMap;
 
 /// Call a tool of a server, without an agent
 ///
@@ -35,6 +37,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ENV", value_parser = environment_ref)]
     env: Option<EnvironmentRef>,
     #[command(flatten)]
+    given: Given,
+    #[command(flatten)]
     at: At,
     #[command(flatten)]
     yes: Yes,
@@ -53,14 +57,15 @@ impl Args {
         if let Some(url) = &self.at.url {
             return self
                 .at
-                .with(session, url, async |station, server| {
+                .with(session, (url, &self.given), async |station, server| {
                     Box::pin(self.carry_out(session, station, &server, &wanted)).await
                 })
                 .await;
         }
         session
             .with(async |station| {
-                let (server, _) = session.server(station, &self.server, self.env.as_ref()).await?;
+                let (server, environment) = session.server(station, &self.server, self.env.as_ref()).await?;
+                self.given.bring(session, station, &environment, Some(&server)).await?;
                 Box::pin(self.carry_out(session, station, &server, &wanted)).await
             })
             .await
@@ -92,14 +97,15 @@ impl Args {
         let tool = &wanted.tool;
         let arguments = self.arguments(session, station, server, wanted).await?;
         let consent = if self.yes.yes { Consent::Given } else { Consent::Unasked };
-        let mut end = pass(session, station, (server, tool), arguments.clone(), consent).await?;
+        let given = self.given.values();
+        let mut end = pass(session, station, (server, tool), arguments.clone(), (consent, &given)).await?;
         if let ToolCallEnd::Asks(basis) = &end {
             let rule = &basis.rule;
             let why = format!("The rule `{}` makes calls of `{tool}` wait for a person.", rule.pattern);
             let shown = Value::Object(arguments.clone()).to_string();
             let what = [why, format!("  {tool} {shown}")];
             confirm(session, &what, &format!("call `{tool}`?"), self.yes)?;
-            end = pass(session, station, (server, tool), arguments, Consent::Given).await?;
+            end = pass(session, station, (server, tool), arguments, (Consent::Given, &given)).await?;
         }
         match end {
             ToolCallEnd::Called(called) => told(session, &called),
@@ -131,10 +137,10 @@ async fn pass(
     station: &Station,
     (server, tool): (&ServerRef, &str),
     arguments: Map<String, Value>,
-    consent: Consent,
+    with: (Consent, &BTreeMap<String, Secret>),
 ) -> Result<ToolCallEnd> {
     let doing = format!("calling `{tool}`");
-    let call = station.call_tool(&session.by, server, tool, arguments, consent);
+    let call = station.call_tool(&session.by, server, tool, arguments, with);
     Ok(follow(session.out, station, Tell::Runs, &doing, call).await?)
 }
 

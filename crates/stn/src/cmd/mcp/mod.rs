@@ -6,11 +6,14 @@ mod call;
 mod client;
 mod config;
 mod delete;
+mod given;
 mod import;
 mod list;
 mod lock;
 mod login;
 mod logout;
+mod prompt;
+mod read;
 mod show;
 mod status;
 mod sync;
@@ -19,7 +22,7 @@ mod tools;
 use crate::error::Result;
 use crate::session::Session;
 
-/// Add MCP servers, look at them and their tools, ask them anew, log in, pin and call their tools; add Station to MCP clients
+/// Add MCP servers, look at what they offer, ask them anew, log in, pin and call their tools; add Station to MCP clients
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
@@ -32,6 +35,8 @@ pub(crate) enum Command {
     Login(login::Args),
     Logout(logout::Args),
     Call(call::Args),
+    Read(read::Args),
+    Prompt(prompt::Args),
     Delete(delete::Args),
     Import(import::Args),
     Config(config::Args),
@@ -50,6 +55,8 @@ impl Command {
             Self::Login(args) => args.run(session).await,
             Self::Logout(args) => args.run(session).await,
             Self::Call(args) => args.run(session).await,
+            Self::Read(args) => args.run(session).await,
+            Self::Prompt(args) => args.run(session).await,
             Self::Delete(args) => args.run(session).await,
             Self::Import(args) => args.run(session).await,
             Self::Config(args) => args.run(session),

@@ -1,5 +1,6 @@
 //! `stn mcp tools`
 
+use super::given::Given;
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::narrate::cut;
@@ -19,6 +20,8 @@ pub(crate) struct Args {
     /// Only tools that fit these words, best first
     #[arg(long, value_name = "WORDS")]
     search: Option<String>,
+    #[command(flatten)]
+    given: Given,
 }
 
 impl Args {
@@ -27,6 +30,7 @@ impl Args {
             .with(async |station| {
                 let (server, environment) =
                     session.server_or_all(station, self.server.as_deref(), self.env.as_ref()).await?;
+                self.given.bring(session, station, &environment, server.as_ref()).await?;
                 let search = self.search.as_deref();
                 let tools = station.list_tools(&session.by, &environment, server.as_ref(), search).await?;
                 if session.out.is_json() {
