@@ -10,6 +10,7 @@ pub mod conditions;
 pub mod direct;
 pub mod floor;
 pub mod home;
+pub mod post;
 pub mod process;
 pub mod programs;
 pub mod report;

@@ -70,7 +70,11 @@ pub fn was_scale() -> bool {
 }
 
 /// A `stn serve` that is at work.
-pub struct Serving(std::process::Child);
+pub struct Serving {
+    child: std::process::Child,
+    /// The port of its HTTP door; 0 where it has none.
+    pub port: u16,
+}
 
 impl Serving {
     /// Starts it, and waits until it says that it works.
@@ -83,22 +87,35 @@ impl Serving {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program can be started");
         let stderr = child.stderr.take().expect("stderr is piped");
-        let mut lines = std::io::BufReader::new(stderr).lines();
-        let said = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("Working with")));
+        let mut port = 0;
+        let said = std::io::BufReader::new(stderr).lines().map_while(Result::ok).find(|line| {
+            let told =
+                line.split_once("127.0.0.1:").and_then(|(_, rest)| rest.split(':').next()?.parse().ok());
+            port = told.unwrap_or(port);
+            line.starts_with("Working with")
+        });
         assert!(said.is_some(), "it ended before it worked");
-        Self(child)
+        Self { child, port }
+    }
+
+    /// Processes below it now.
+    #[must_use]
+    pub fn descendants(&self) -> usize {
+        let mut all = Vec::new();
+        below(self.child.id(), &mut all);
+        all.len()
     }
 
     /// Its resident memory in MB.
     #[must_use]
     pub fn resident_mb(&self) -> f64 {
-        resident_mb(&self.0.id().to_string())
+        resident_mb(&self.child.id().to_string())
     }
 
     /// Where its resident memory comes from: pages of its own, of files (the program and its libraries), shared ones.
     #[must_use]
     pub fn split_mb(&self) -> Vec<(&'static str, f64)> {
-        let id = self.0.id().to_string();
+        let id = self.child.id().to_string();
         [
             ("heap and stacks", "RssAnon"),
             ("the program and its libraries", "RssFile"),
@@ -122,7 +139,7 @@ impl Serving {
 
     /// Wake-ups of all threads, and processor time, since its start.
     fn spent(&self) -> (u64, Duration) {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("/proc shows it");
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("/proc shows it");
         let (mut wakes, mut worked) = (0, 0);
         for task in tasks {
             let task = task.expect("/proc shows it").path();
@@ -141,8 +158,8 @@ impl Serving {
     /// # Panics
     /// Where it cannot be killed.
     pub fn kill(mut self) {
-        self.0.kill().expect("it is ours");
-        self.0.wait().expect("it ends");
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it ends");
     }
 
     /// Asks it to end, and waits.
@@ -150,9 +167,9 @@ impl Serving {
     /// # Panics
     /// Where it cannot be waited for.
     pub fn end(mut self) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).expect("a pid fits"));
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid fits"));
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it is ours");
-        self.0.wait().expect("it ends");
+        self.child.wait().expect("it ends");
     }
 }
 
@@ -170,6 +187,54 @@ fn status_mb(id: &str, key: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
     let kb: f64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).expect("a size in kB");
     kb / 1024.0
+}
+
+/// The processes below `id`, by what each thread of it says of its children (proc(5)).
+fn below(id: u32, all: &mut Vec<u32>) {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    for task in tasks {
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|id| id.parse().ok()) {
+            all.push(child);
+            below(child, all);
+        }
+    }
+}
+
+/// The fake tool server over HTTP, without Station; it ends when this is dropped.
+pub struct Remote {
+    child: std::process::Child,
+    /// Where it listens.
+    pub port: u16,
+}
+
+impl Remote {
+    /// Starts it, with its files in `folder`.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    #[must_use]
+    pub fn start(folder: &std::path::Path) -> Self {
+        let file = folder.join("fake-port");
+        let mut command = Command::new(crate::programs::fake_server());
+        command.arg("--http").arg(&file).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut remote = Self { child: command.spawn().expect("the fake server can be started"), port: 0 };
+        while remote.port == 0 {
+            rest(Duration::from_millis(5));
+            assert!(remote.child.try_wait().is_ok_and(|ended| ended.is_none()), "the fake server ended");
+            remote.port =
+                std::fs::read_to_string(&file).ok().and_then(|port| port.parse().ok()).unwrap_or_default();
+        }
+        remote
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        // It may be dead already; either way nothing is left.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
 }
 
 /// Does nothing for a while.

@@ -1,0 +1,146 @@
+//! A client of MCP over HTTP that costs next to nothing: requests are made beforehand, answers are read and not parsed. What
+//! is measured with it is who answers, and it is the same for everybody who is compared.
+
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+
+use crate::samples::Samples;
+
+/// A message of the revision 2026-07-28.
+#[must_use]
+pub fn message(method: &str, params: &Value) -> Value {
+    let mut params = params.clone();
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "bench", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
+}
+
+/// The same as the bytes of a request to `path`, with the headers that belong to it.
+#[must_use]
+pub fn request(path: &str, method: &str, params: &Value) -> Vec<u8> {
+    let body = message(method, params).to_string();
+    let name = params["name"].as_str().map(|name| format!("mcp-name: {name}\r\n")).unwrap_or_default();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
+         accept: application/json, text/event-stream\r\nmcp-protocol-version: 2026-07-28\r\n\
+         mcp-method: {method}\r\n{name}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// A call of the tool `name` that says something back.
+#[must_use]
+pub fn echo(path: &str, name: &str) -> Vec<u8> {
+    request(path, "tools/call", &json!({ "name": name, "arguments": { "text": "hello" } }))
+}
+
+/// One connection that is kept.
+pub struct Client {
+    stream: BufReader<TcpStream>,
+    body: Vec<u8>,
+}
+
+impl Client {
+    /// Connects to a port of this machine.
+    ///
+    /// # Panics
+    /// Where nobody listens.
+    pub async fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("somebody listens");
+        stream.set_nodelay(true).expect("a socket can be set");
+        Self { stream: BufReader::with_capacity(64 * 1024, stream), body: Vec::new() }
+    }
+
+    /// Sends a request and reads the answer; its body.
+    ///
+    /// # Panics
+    /// Where it is not answered with one whole message.
+    pub async fn send(&mut self, request: &[u8]) -> &[u8] {
+        self.stream.write_all(request).await.expect("the server reads");
+        let (mut length, mut line, mut status) = (None, String::new(), String::new());
+        loop {
+            line.clear();
+            self.stream.read_line(&mut line).await.expect("the server answers");
+            if status.is_empty() {
+                line.clone_into(&mut status);
+            }
+            match line.trim_end().split_once(':') {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.trim().parse().ok();
+                }
+                Some(_) => {}
+                None if line.trim_end().is_empty() => break,
+                None => {}
+            }
+        }
+        assert!(status.contains(" 200 "), "{status}");
+        self.body.resize(length.expect("one message, of a length"), 0);
+        self.stream.read_exact(&mut self.body).await.expect("the server answers");
+        &self.body
+    }
+}
+
+/// What came of calls that were made at once.
+pub struct Load {
+    /// How long each took.
+    pub samples: Samples,
+    /// Calls that ended in a second.
+    pub each_second: f64,
+}
+
+/// `each` times the same request over each of `at_once` connections, after `each / 4` that are not counted.
+///
+/// # Panics
+/// Where an answer is an error.
+pub async fn load(port: u16, request: &[u8], at_once: usize, each: usize) -> Load {
+    let mut clients = Vec::new();
+    for _ in 0..at_once {
+        clients.push(Client::connect(port).await);
+    }
+    let clients = warmed(clients, request, each / 4).await.0;
+    let started = Instant::now();
+    let (_, samples) = warmed(clients, request, each).await;
+    let took = started.elapsed();
+    Load { each_second: per_second(samples.n(), took), samples }
+}
+
+async fn warmed(clients: Vec<Client>, request: &[u8], each: usize) -> (Vec<Client>, Samples) {
+    let calling = clients.into_iter().map(|mut client| async move {
+        let mut took = Vec::with_capacity(each);
+        for _ in 0..each {
+            took.push(called(&mut client, request).await);
+        }
+        (client, took)
+    });
+    let mut samples = Samples::default();
+    let mut clients = Vec::new();
+    for (client, took) in futures::future::join_all(calling).await {
+        clients.push(client);
+        took.into_iter().for_each(|took| samples.add(took));
+    }
+    (clients, samples)
+}
+
+/// How long one call takes.
+///
+/// # Panics
+/// Where the answer is no result.
+pub async fn called(client: &mut Client, request: &[u8]) -> Duration {
+    let started = Instant::now();
+    let body = client.send(request).await;
+    let took = started.elapsed();
+    let is_result = body.windows(10).any(|it| it == b"\"content\":");
+    assert!(is_result, "{}", String::from_utf8_lossy(body));
+    took
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some thousands")]
+fn per_second(n: usize, took: Duration) -> f64 {
+    n as f64 / took.as_secs_f64()
+}
