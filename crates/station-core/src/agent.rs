@@ -100,10 +100,16 @@ impl AgentName {
         &self.0
     }
 
-    /// The name under which a coordinating agent's model sees this agent: `__agent_` + the name in lower case, every
-    /// other character `_`, runs of `_` merged, ends trimmed.
+    /// The name under which a coordinating agent's model sees this agent: `__agent_` + [`AgentName::in_plain`].
     #[must_use]
     pub fn tool_name(&self) -> String {
+        format!("__agent_{}", self.in_plain())
+    }
+
+    /// The name in lower case, every character but `[a-z0-9]` as `_`, runs of `_` merged, ends trimmed. Two names may be
+    /// the same so, and it is empty where none of its characters is left.
+    #[must_use]
+    pub fn in_plain(&self) -> String {
         let mut plain = String::new();
         for c in self.0.to_lowercase().chars() {
             let c = if c.is_ascii_alphanumeric() { c } else { '_' };
@@ -111,7 +117,7 @@ impl AgentName {
                 plain.push(c);
             }
         }
-        format!("__agent_{}", plain.trim_matches('_'))
+        plain.trim_matches('_').to_owned()
     }
 }
 

@@ -5,6 +5,7 @@
 //! in as parameters. What acts on these decisions lives in `station-engine`.
 
 mod agent;
+pub mod agent_tool;
 pub mod answers;
 pub mod approval;
 pub mod budget;

@@ -254,8 +254,12 @@ pub(crate) async fn refold(station: &Station, journal: &[Entry]) -> Result<Optio
 
 /// The agent's definition, read.
 pub(crate) async fn read_prompt(station: &Station, agent: &Agent) -> Result<Prompt> {
-    let source = station.store().agent_source(agent.id).await?;
-    let (prompt, problems) = prompt::read(&source, &format!("agents/{}.prompt", agent.name));
+    parse_prompt(agent, &station.store().agent_source(agent.id).await?)
+}
+
+/// The definition of an agent, whose text is `source`.
+pub(crate) fn parse_prompt(agent: &Agent, source: &str) -> Result<Prompt> {
+    let (prompt, problems) = prompt::read(source, &format!("agents/{}.prompt", agent.name));
     prompt.ok_or_else(|| {
         let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Error::invalid(format!(

@@ -223,7 +223,7 @@ impl Judge {
 ///
 /// # Errors
 /// `Invalid` where they cannot be read: then nothing that they may close is open.
-async fn rules_of(station: &Station, environment: EnvironmentId) -> Result<EnvironmentRules> {
+pub(crate) async fn rules_of(station: &Station, environment: EnvironmentId) -> Result<EnvironmentRules> {
     let (rules, problems) = rules::read(&station.store().rules(environment).await?, "environment.yml");
     rules.ok_or_else(|| {
         let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();

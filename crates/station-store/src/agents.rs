@@ -5,6 +5,7 @@ use crate::environments::read_origin;
 use crate::{ROWS_MAX, Store, grants};
 use station_core::sync::AgentRow;
 use station_core::{Agent, AgentId, AgentName, Caller, EnvironmentId, Error, Micros, Origin, Result};
+use std::collections::BTreeMap;
 
 /// An agent that another one may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +71,17 @@ impl Store {
             where a.removed_at is null and a.id = $1";
         let row = self.read().await?.row(SQL, vec![id.0.into()]).await?;
         row.ok_or_else(|| Error::not_found(format!("agent {id} does not exist")))?.text()
+    }
+
+    /// The texts of the definitions of all agents of an environment.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn agent_sources(&self, env: EnvironmentId) -> Result<BTreeMap<AgentId, String>> {
+        const SQL: &str = "select a.id, s.source from agent_sources s join agents a on a.id = s.agent_id
+            where a.removed_at is null and a.environment_id = $1 limit $2";
+        let rows = self.read().await?.rows(SQL, vec![env.0.into(), ROWS_MAX.into()]).await?;
+        rows.into_iter().map(|mut row| Ok((AgentId(row.int()?), row.text()?))).collect()
     }
 
     /// Makes or changes one agent; one that was removed returns with its id.

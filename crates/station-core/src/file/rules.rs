@@ -17,11 +17,16 @@ pub struct EnvironmentRules {
     pub limits: Limits,
     /// What becomes of a tool that is not as it is pinned.
     pub lock: Policy,
+    /// Whether its gateway offers its agents as tools too.
+    pub agents_as_tools: bool,
 }
 
 /// What the store keeps in place of rules whose file is there and could not be read at all. It is no rules: who reads it
 /// is refused, as by a text that is no YAML.
 pub const UNREAD: &str = "# environment.yml is there and could not be read\n? [";
+
+/// Keys that have an effect.
+const KEYS: &[&str] = &["description", "tools", "limits", "lock", "agents_as_tools"];
 
 /// Reads the rules. A file without any is fine; an unknown key is kept and named.
 #[must_use]
@@ -53,9 +58,13 @@ pub fn read(text: &str, path: &str) -> (Option<EnvironmentRules>, Vec<Problem>) 
                         ),
                         None => {}
                     },
+                    "agents_as_tools" => {
+                        environment.agents_as_tools =
+                            sheet.truth(&member.node, "agents_as_tools").unwrap_or_default();
+                    }
                     key => {
                         let key = key.escape_debug().to_string();
-                        sheet.unknown(member.at, &key, &["description", "tools", "limits", "lock"]);
+                        sheet.unknown(member.at, &key, KEYS);
                     }
                 }
             }
@@ -70,7 +79,7 @@ mod tests {
 
     #[test]
     fn rules_are_read_and_unknown_keys_named() {
-        let text = "description: prod\ntools:\n  allow: [\"read_*\"]\n  deny: write_*\n  approve: [x]\n  speed: {}\nowner: me\nlimits: {day: {usd: 5}}\nlock: warn\n";
+        let text = "description: prod\ntools:\n  allow: [\"read_*\"]\n  deny: write_*\n  approve: [x]\n  speed: {}\nowner: me\nlimits: {day: {usd: 5}}\nlock: warn\nagents_as_tools: true\n";
         let (environment, problems) = read(text, "environment.yml");
         let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -86,7 +95,7 @@ mod tests {
         assert_eq!(environment.rules.deny, ["write_*"]);
         assert_eq!(environment.rules.approve, ["x"]);
         assert_eq!(environment.limits.day.micro_usd, Some(5_000_000));
-        assert_eq!(environment.lock, Policy::Warn);
+        assert_eq!((environment.lock, environment.agents_as_tools), (Policy::Warn, true));
     }
 
     #[test]
@@ -97,6 +106,7 @@ mod tests {
             ("tools:\n", None),
             ("tools: [x]\n", Some("f:1:8: `tools` must be a map of names to values")),
             ("tools:\n  deny:\n    - {}\n", Some("f:3:7: `tools.deny.0` must be a text")),
+            ("agents_as_tools: some\n", Some("f:1:18: `agents_as_tools` must be `true` or `false`")),
             ("lock: never\n", Some("f:1:7: `lock` must be `hold` or `warn`")),
             ("tools: {deny: [a}\n", Some("f:1:15: this is not YAML: mismatched bracket '[' closed by '}'")),
         ] {

@@ -1,6 +1,7 @@
 //! The verbs over agents. A verb that changes something writes the agent's file first and then applies the plan of that
 //! file; an agent that lives in the store alone is changed there.
 
+mod as_tools;
 mod create;
 mod delete;
 mod enable;
@@ -10,6 +11,7 @@ mod import;
 mod suggest;
 mod update;
 
+pub use as_tools::AgentTool;
 pub use create::{NewAgent, ReasonedTool};
 pub use delete::AgentDeletion;
 pub use export::Exported;

@@ -1,11 +1,11 @@
 //! Calling a tool at its server, and what it takes until that is done: a person's yes, and answers to what the server asks.
 
 use super::Gateway;
-use super::names::{SEARCH, SEARCH_FROM, callable, found, named};
+use super::names::{SEARCH, SEARCH_FROM, found, named};
 use super::open::{End, Out, ROUNDS_MAX, Step};
 use super::state::State;
 use crate::tools::{
-    Said, failure, form, may_approve, may_ask, no_tool, refused, request_of, said, shortened,
+    Said, call_agent_tool, failure, form, may_approve, may_ask, no_tool, refused, request_of, said, shortened,
 };
 use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
@@ -57,16 +57,8 @@ impl Gateway {
             Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
         };
         let Some((_, tool, ())) = known.iter().find(|(known, ..)| known == name).cloned() else {
-            if name == SEARCH && known.len() > SEARCH_FROM {
-                match self.known(asked).await.map(callable) {
-                    Ok(callable) if callable.len() > SEARCH_FROM => {
-                        return Ok(Outcome::Complete(found(&callable, &arguments)));
-                    }
-                    Ok(_) => {}
-                    Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
-                }
-            }
-            return Err(no_tool(name, known.iter().map(|(name, ..)| name.as_str())));
+            let known = known.into_iter().map(|(name, ..)| name).collect();
+            return self.call_own(asked, name, arguments, known).await;
         };
         let request = format!("{} {}", self.environment, request_of(name, &arguments));
         let (shown, consent, more) = (None, Consent::Unasked, Map::new());
@@ -97,6 +89,35 @@ impl Gateway {
             }
         }
         Ok(Outcome::Complete(failure("the server asked too often for what it needs")))
+    }
+
+    /// Calls what no server has: the search, or an agent. `known` are the names of servers' tools.
+    async fn call_own(
+        &self,
+        asked: &Asked,
+        name: &str,
+        arguments: Map<String, Value>,
+        mut known: Vec<String>,
+    ) -> Result<Outcome, Fault> {
+        let said = |error| Ok(Outcome::Complete(refused(name, &error)));
+        if name == SEARCH {
+            match self.offered(asked).await {
+                Ok(offered) if offered.len() > SEARCH_FROM => {
+                    return Ok(Outcome::Complete(found(&offered, &arguments)));
+                }
+                Ok(_) => {}
+                Err(error) => return said(error),
+            }
+        }
+        match self.station.offers_agents(&asked.by, &self.environment).await {
+            Ok(true) => match call_agent_tool(&self.desk, asked, &self.environment, name, arguments).await? {
+                Ok(outcome) => return Ok(outcome),
+                Err(agents) => known.extend(agents),
+            },
+            Ok(false) => {}
+            Err(error) => return said(error),
+        }
+        Err(no_tool(name, known.iter().map(String::as_str)))
     }
 
     fn send(&self, call: &Call<'_>) -> Out {

@@ -16,8 +16,8 @@ mod open;
 mod state;
 mod watching;
 
-use crate::tools::apply;
-use names::{SEARCH_FROM, callable, listed, named, search_tool};
+use crate::tools::{Desk, Management, apply, listed_agent_tools};
+use names::{SEARCH_FROM, listed, named, search_tool};
 use open::Held;
 use serde_json::Value;
 use station_core::{EnvironmentName, Result, Tool};
@@ -30,15 +30,19 @@ use std::sync::Arc;
 pub struct Gateway {
     station: Station,
     environment: EnvironmentName,
+    /// Where its agents are run, if it offers them.
+    desk: Arc<Desk>,
     /// Requests that wait for what their clients were asked.
     held: Arc<Held>,
 }
 
 impl Gateway {
-    /// The gateway to `environment`, which need not exist yet.
+    /// The gateway to `environment`, which need not exist yet. Agents that it offers are run as `management` runs them: it
+    /// lets go of them at the end.
     #[must_use]
-    pub fn new(station: Station, environment: EnvironmentName) -> Self {
-        Self { station, environment, held: Arc::default() }
+    pub fn new(management: &Management, environment: EnvironmentName) -> Self {
+        let desk = management.desk();
+        Self { station: desk.station.clone(), environment, desk, held: Arc::default() }
     }
 
     /// Applies changed files, and lists what was never listed and what says that it has changed; what is broken in the files
@@ -55,10 +59,26 @@ impl Gateway {
         self.station.list_callable(&asked.by, &self.environment).await.map(named)
     }
 
-    /// Those that may be called now, as they are shown, and the one that searches them where they are many.
+    /// Those that may be called now, as they are shown, and then the environment's agents where they are offered.
+    async fn offered(&self, asked: &Asked) -> Result<Vec<Value>> {
+        let known = self.known(asked).await?;
+        let callable = known.iter().filter(|(.., may_be_called)| *may_be_called);
+        let mut offered: Vec<Value> = callable.map(|(name, tool, _)| listed(name, tool)).collect();
+        if self.station.offers_agents(&asked.by, &self.environment).await? {
+            let agents = listed_agent_tools(&self.desk, &asked.by, &self.environment).await?;
+            // A tool of a server goes before an agent of its name.
+            let is_free = |agent: &Value| known.iter().all(|(name, ..)| agent["name"] != name.as_str());
+            offered.extend(agents.into_iter().filter(is_free));
+        }
+        Ok(offered)
+    }
+
+    /// What is offered, and the tool that searches it where it is much.
     async fn shown(&self, asked: &Asked) -> Result<Vec<Value>> {
-        let callable = callable(self.known(asked).await?);
-        let search = (callable.len() > SEARCH_FROM).then(search_tool);
-        Ok(callable.iter().map(listed).chain(search).collect())
+        let mut shown = self.offered(asked).await?;
+        if shown.len() > SEARCH_FROM {
+            shown.push(search_tool());
+        }
+        Ok(shown)
     }
 }

@@ -39,15 +39,8 @@ pub(super) fn named<T>(tools: Vec<(Tool, T)>) -> Vec<(String, Tool, T)> {
     names.into_iter().zip(tools).filter_map(|(name, (tool, beside))| Some((name?, tool, beside))).collect()
 }
 
-/// Those that may be called.
-pub(super) fn callable(known: Vec<(String, Tool, bool)>) -> Vec<(String, Tool)> {
-    known
-        .into_iter()
-        .filter_map(|(name, tool, may_be_called)| may_be_called.then_some((name, tool)))
-        .collect()
-}
-
-pub(super) fn listed((name, tool): &(String, Tool)) -> Value {
+/// A tool as a list shows it.
+pub(super) fn listed(name: &str, tool: &Tool) -> Value {
     let mut entry =
         json!({ "name": name, "description": tool.description, "inputSchema": tool.input_schema });
     if !tool.title.is_empty() {
@@ -85,16 +78,23 @@ pub(super) fn search_tool() -> Value {
 }
 
 /// The tools that fit a query, ranked as everywhere in Station.
-pub(super) fn found(offered: &[(String, Tool)], arguments: &Map<String, Value>) -> Value {
+pub(super) fn found(offered: &[Value], arguments: &Map<String, Value>) -> Value {
     let Some(query) = arguments.get("query").and_then(Value::as_str) else {
         return failure("`query` is missing: what the tool should do, in words");
     };
     let documents: Vec<Document<'_>> = offered
         .iter()
-        .map(|(name, tool)| Document { name, description: &tool.description, parameters: Vec::new() })
+        .map(|tool| Document {
+            name: text(&tool["name"]),
+            description: text(&tool["description"]),
+            parameters: Vec::new(),
+        })
         .collect();
     let ranked = rank(query, &documents);
-    let tools: Vec<Value> =
-        ranked.iter().take(FOUND_MAX).filter_map(|it| offered.get(it.index)).map(listed).collect();
+    let tools: Vec<&Value> = ranked.iter().take(FOUND_MAX).filter_map(|it| offered.get(it.index)).collect();
     result(&json!({ "tools": tools, "count": tools.len() }))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

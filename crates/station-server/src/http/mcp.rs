@@ -66,7 +66,7 @@ pub(super) async fn delete(
 async fn endpoint(site: &Site, by: &Caller, named: Named) -> Option<Arc<Endpoint>> {
     match named {
         Some(Path(name)) => site.gateway(by, &name).await,
-        None => Some(Arc::clone(&site.management)),
+        None => Some(Arc::clone(&site.first)),
     }
 }
 

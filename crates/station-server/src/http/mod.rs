@@ -5,20 +5,21 @@
 
 mod body;
 mod caller;
+mod execute;
 mod listen;
 mod mcp;
 mod peer;
 mod slow;
 
 use crate::gateway::Gateway;
-use crate::tools::Management;
+use crate::tools::{AgentTools, Management};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use body::{BODY_BYTES_MAX, Bodies};
 use station_core::{Caller, EnvironmentName, Secret};
 use station_engine::{EnvironmentRef, Station};
-use station_mcp::serve::Endpoint;
+use station_mcp::serve::{Endpoint, Host};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +37,17 @@ pub struct Settings {
     pub by: Caller,
     /// What a caller brings that is not known by its socket.
     pub token: Secret,
+    /// What is behind it.
+    pub offers: Offers,
+}
+
+/// What a listener of ours offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offers {
+    /// Station itself: its tools, and environments as gateways.
+    Station,
+    /// Agents: those of an environment as tools, and the addresses by which older scripts run them.
+    Agents,
 }
 
 /// What every request needs.
@@ -45,7 +57,10 @@ pub(crate) struct Site {
     port: u16,
     station: Station,
     bodies: Bodies,
-    management: Arc<Endpoint>,
+    offers: Offers,
+    management: Management,
+    /// What stands at `/mcp`.
+    first: Arc<Endpoint>,
     /// Those of environments that somebody asked for: no more than there are environments.
     gateways: Mutex<HashMap<EnvironmentName, Arc<Endpoint>>>,
 }
@@ -56,30 +71,45 @@ impl Site {
         let name = EnvironmentName::parse(name).ok()?;
         self.station.environment(by, &EnvironmentRef::Name(name.clone())).await.ok()?;
         let mut gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = || Arc::new(Endpoint::new(Arc::new(Gateway::new(self.station.clone(), name.clone()))));
+        let made = || Arc::new(Endpoint::new(self.host(name.clone())));
         Some(Arc::clone(gateways.entry(name.clone()).or_insert_with(made)))
     }
 
+    /// What an environment offers here.
+    fn host(&self, environment: EnvironmentName) -> Arc<dyn Host> {
+        match self.offers {
+            Offers::Station => Arc::new(Gateway::new(&self.management, environment)),
+            Offers::Agents => Arc::new(AgentTools::new(&self.management, environment)),
+        }
+    }
+
     async fn leave(&self) {
-        self.management.leave().await;
+        self.first.leave().await;
         let gateways = std::mem::take(&mut *self.gateways.lock().unwrap_or_else(PoisonError::into_inner));
         for gateway in gateways.into_values() {
             gateway.leave().await;
         }
+        self.management.leave().await;
     }
 }
 
 /// Serves `station` on `listener`, which the caller bound, until `stop`.
 pub async fn serve(station: &Station, listener: TcpListener, settings: Settings, stop: CancellationToken) {
     let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
-    let management = Arc::new(Management::new(station.clone()));
+    let management = Management::new(station.clone());
+    let first: Arc<dyn Host> = match settings.offers {
+        Offers::Station => Arc::new(management.clone()),
+        Offers::Agents => Arc::new(AgentTools::new(&management, EnvironmentName::default())),
+    };
     let site = Arc::new(Site {
         by: settings.by,
         token: settings.token,
         port,
         station: station.clone(),
         bodies: Bodies::new(),
-        management: Arc::new(Endpoint::new(Arc::clone(&management) as _)),
+        offers: settings.offers,
+        management,
+        first: Arc::new(Endpoint::new(first)),
         gateways: Mutex::default(),
     });
     let router = router(&site);
@@ -97,7 +127,6 @@ pub async fn serve(station: &Station, listener: TcpListener, settings: Settings,
     let left = async {
         stop.cancelled().await;
         site.leave().await;
-        management.leave().await;
     };
     tokio::join!(served, left);
 }
@@ -109,7 +138,11 @@ pub fn address(port: u16) -> SocketAddr {
 }
 
 fn router(site: &Arc<Site>) -> Router {
-    Router::new()
+    let router = match site.offers {
+        Offers::Station => Router::new(),
+        Offers::Agents => execute::routes(),
+    };
+    router
         .route("/mcp", axum::routing::post(mcp::post).get(mcp::get).delete(mcp::delete))
         .route("/mcp/env/{name}", axum::routing::post(mcp::post).get(mcp::get).delete(mcp::delete))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

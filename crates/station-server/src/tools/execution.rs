@@ -1,12 +1,13 @@
 //! A run as `call_agent` answers it: how it stands, what it said, and, where that is wanted, every step.
 
+use super::attend::is_success;
+use super::management::failure;
 use super::questions;
-use super::runs::is_success;
 use super::schema::{any, list, number, object, text, text_or_null, truth};
 use crate::wire;
 use serde_json::{Map, Value, json};
 use station_core::run::{Effect, Entry, Event, Status};
-use station_core::{EffectId, ToolCall};
+use station_core::{EffectId, ToolCall, schema};
 use station_engine::{RunDetails, Station};
 
 /// How much of a run is told.
@@ -19,7 +20,7 @@ pub(super) enum Detail {
 }
 
 /// The schema of the result.
-pub(super) fn schema(detail: Detail) -> Value {
+pub(super) fn output(detail: Detail) -> Value {
     let mut properties = vec![
         ("agent_id", number()),
         ("agent", text()),
@@ -56,6 +57,30 @@ pub(super) fn shown(station: &Station, details: &RunDetails, detail: Detail, mes
     if let Some(message) = message.or(waits.as_deref()) {
         result["message"] = message.into();
     }
+    result
+}
+
+/// The agent's answer as the result of a tool; where there is none, why not.
+pub(super) fn answer(details: &RunDetails, message: Option<&str>) -> Value {
+    let run = &details.run;
+    let waits = waiting(details);
+    let mut result = match (&run.answer, message.or(waits.as_deref())) {
+        (Some(answer), None) if run.status == Status::Completed => {
+            let mut result = json!({ "content": [{ "type": "text", "text": answer }], "isError": false });
+            // One that was to fit a schema does.
+            if let Ok(answer) = schema::check_text(&json!({ "type": "object" }), answer) {
+                result["structuredContent"] = answer;
+            }
+            result
+        }
+        (_, Some(why)) => failure(why),
+        (_, None) => {
+            let status = run.status.as_str().replace('_', " ");
+            let why = run.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            failure(&format!("run {} is {status}{why}", run.id))
+        }
+    };
+    result["_meta"] = json!({ "station/run-id": run.id.0 });
     result
 }
 

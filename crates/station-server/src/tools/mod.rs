@@ -7,8 +7,10 @@
 //!
 //! To add a tool: a row in its noun's file. What this is not: it knows no transport and no era of the protocol.
 
+mod agent_tools;
 mod agents;
 mod arguments;
+mod attend;
 mod completion;
 mod environments;
 mod execution;
@@ -25,8 +27,14 @@ mod suggestions;
 mod tasks;
 mod watching;
 
+pub use agent_tools::AgentTools;
+pub(crate) use agent_tools::{call as call_agent_tool, listed as listed_agent_tools, task as agent_task};
+pub(crate) use attend::{enqueue, ready};
+pub(crate) use management::Desk;
 pub use management::Management;
 pub(crate) use management::{apply, failed, failure, no_tool, refused, result};
 pub(crate) use questions::{
     Said, VALID_FOR, form, may_approve, may_ask, not_taken, request as request_of, said, shortened,
 };
+pub(crate) use runs::executed_with;
+pub(crate) use tasks::{answered as answer_task, ended as end_task};

@@ -154,7 +154,7 @@ async fn shown(desk: &Desk, asked: &Asked, tool: &str, parameter: &str, id: Stri
     }
     match (row.call)(desk, asked, Arguments::read(row.parameters, &given)?).await? {
         Reply::Done(result) => Ok(result),
-        Reply::Asks { .. } | Reply::Task(_) => {
+        Reply::Said(_) | Reply::Asks { .. } | Reply::Task(_) => {
             Err(Error::internal("reading a resource", "a tool that only looks asked for more"))
         }
     }

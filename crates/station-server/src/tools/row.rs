@@ -29,6 +29,8 @@ pub(super) type Call = for<'a> fn(&'a Desk, &'a Asked, Arguments) -> BoxFuture<'
 pub(super) enum Reply {
     /// A result: an object with `success`.
     Done(Value),
+    /// A result in the protocol's words.
+    Said(Value),
     /// Questions to the client, by key, and what it brings back with the answers.
     Asks { requests: Map<String, Value>, state: String },
     /// A handle for work that goes on.

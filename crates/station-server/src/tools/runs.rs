@@ -5,29 +5,22 @@
 //! its client waits goes on, and is given back to the queue when this process ends.
 
 use super::arguments::{Arguments, Kind, Parameter};
+use super::attend::{self, Shape, TIMEOUT, Wait};
 use super::management::Desk;
 use super::row::{Effect, Reply, Row};
-use super::{agents, environments, execution, progress, questions, tasks};
+use super::{agents, environments, execution};
 use futures::FutureExt as _;
 use serde_json::{Map, Value};
+use station_core::agent_tool::as_text;
 use station_core::budget::{Caps, Measure};
-use station_core::run::Status;
-use station_core::{Caller, Error, Result, RunId, Secret};
-use station_engine::{AgentRef, Driver, From, NewRun, Run, Station, Watch};
+use station_core::{Error, Result, Secret};
+use station_engine::NewRun;
 use station_mcp::serve::Asked;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-
-/// How long a client waits where it does not say, in seconds.
-const TIMEOUT_S: i64 = 300;
 
 /// The longest it may say: a day.
 const TIMEOUT_S_MAX: i64 = 24 * 60 * 60;
-
-/// How long the end of a run is waited for whose client is gone.
-const CANCELLED_WITHIN: Duration = Duration::from_secs(5);
 
 const TASK: Parameter = Parameter::required("task", Kind::Text, "What the agent is to do, in words.");
 const ASYNC: Parameter = Parameter::optional(
@@ -35,7 +28,7 @@ const ASYNC: Parameter = Parameter::optional(
     Kind::Truth(false),
     "true: only put the run in the queue for a worker (`stn serve`) and answer at once.",
 );
-const TIMEOUT: Parameter = Parameter::optional(
+const TIMEOUT_GIVEN: Parameter = Parameter::optional(
     "timeout",
     Kind::Whole(1, TIMEOUT_S_MAX),
     "Seconds to wait for the answer, 300 if left out. After that the run goes on and the result says so, with its run_id.",
@@ -59,8 +52,8 @@ pub(super) const ROWS: &[Row] = &[
             `status` is completed, failed, waiting (for a person's approval), running (it took longer than `timeout` and goes \
             on) or queued. A run that failed says why in `error`.",
         effect: Effect::Acts,
-        parameters: &[agents::AGENT, environments::OPTIONAL, TASK, ASYNC, TIMEOUT, STORE_RUN, CONTEXT],
-        output: || execution::schema(execution::Detail::Brief),
+        parameters: &[agents::AGENT, environments::OPTIONAL, TASK, ASYNC, TIMEOUT_GIVEN, STORE_RUN, CONTEXT],
+        output: || execution::output(execution::Detail::Brief),
         call: |desk, asked, arguments| call(desk, asked, arguments, execution::Detail::Brief).boxed(),
     },
     Row {
@@ -74,7 +67,7 @@ pub(super) const ROWS: &[Row] = &[
             environments::OPTIONAL,
             TASK,
             ASYNC,
-            TIMEOUT,
+            TIMEOUT_GIVEN,
             STORE_RUN,
             CONTEXT,
             Parameter::optional(
@@ -94,124 +87,37 @@ pub(super) const ROWS: &[Row] = &[
                 "Most that it may spend, with its sub-agents: {\"tokens\": 50000, \"usd\": 1.5, \"calls\": 20, \"time\": \"10m\"}.",
             ),
         ],
-        output: || execution::schema(execution::Detail::Whole),
+        output: || execution::output(execution::Detail::Whole),
         call: |desk, asked, arguments| call(desk, asked, arguments, execution::Detail::Whole).boxed(),
     },
 ];
 
-/// What became of a run while its client waited.
-enum Waited {
-    /// It has ended, or waits for a person.
-    Over,
-    /// It goes on.
-    On(JoinHandle<Result<Run>>),
-}
-
 async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: execution::Detail) -> Result<Reply> {
-    let station = &desk.station;
-    let workers = station.find_workers().await?;
-    // Before it begins, so that nothing of it is missed.
-    let watch = asked.wants_progress().then(|| station.watch());
-    let stop = CancellationToken::new();
+    let shape = Shape::Execution(detail);
+    let wait = Wait {
+        request: arguments.request.clone(),
+        is_kept: arguments.truth("store_run").unwrap_or(true),
+        limit: arguments
+            .whole("timeout")
+            .map_or(TIMEOUT, |seconds| Duration::from_secs(seconds.unsigned_abs())),
+        shape,
+    };
     if let Some(run) = arguments.resumed {
-        let details = station.show_run(&asked.by, run).await?;
-        if !questions::decide(desk, asked, &details).await? {
-            // Whoever puts the question away is not asked again: it waits in `stn approvals list`.
-            return Ok(Reply::Done(execution::shown(station, &details, detail, None)));
-        }
-        let how = if workers.is_empty() { How::Here } else { How::Handed(From::Now) };
-        let driven = drive(desk, asked, run, how, stop.clone());
-        return attend(desk, asked, &arguments, Driven { run, driven, stop, watch }, detail).await;
+        return attend::take_up(desk, asked, run, wait).await;
     }
     let agent = agents::named(desk, asked, &arguments).await?;
-    let mut new = NewRun { effect: asked.effect, ..new_run(&arguments)? };
-    let agent = ready(desk, asked, &agent, &new.variables).await?;
-    if arguments.truth("async") == Some(true) {
-        if arguments.truth("store_run") == Some(false) {
-            return Err(Error::invalid(
-                "`store_run` cannot be false where `async` is true: nobody waits for the end of the run",
-            ));
-        }
-        new.driver = Driver::Worker;
-        let run = station.start_run(&asked.by, &agent, new).await?;
-        station.wake_worker().await;
-        let message = match workers.first() {
-            Some(worker) => format!("queued: worker {worker} takes it up"),
-            None => "queued: no worker is running, start stn serve".to_owned(),
-        };
-        let details = station.show_run(&asked.by, run.id).await?;
-        return Ok(Reply::Done(execution::shown(station, &details, detail, Some(&message))));
+    let new = NewRun { effect: asked.effect, ..new_run(&arguments)? };
+    let agent = attend::ready(desk, asked, &agent, &new.variables).await?;
+    if arguments.truth("async") != Some(true) {
+        return attend::start(desk, asked, &agent, new, wait).await;
     }
-    let how = if workers.is_empty() { How::Here } else { How::Handed(From::Beginning) };
-    new.driver = if workers.is_empty() { Driver::Caller } else { Driver::Worker };
-    let run = station.start_run(&asked.by, &agent, new).await?.id;
-    let driven = drive(desk, asked, run, how, stop.clone());
-    attend(desk, asked, &arguments, Driven { run, driven, stop, watch }, detail).await
-}
-
-/// A run that is under way for a client.
-struct Driven {
-    run: RunId,
-    driven: JoinHandle<Result<Run>>,
-    stop: CancellationToken,
-    watch: Option<Watch>,
-}
-
-/// Waits for a run as long as its client does, and says how it stands then.
-async fn attend(
-    desk: &Desk,
-    asked: &Asked,
-    arguments: &Arguments,
-    driven: Driven,
-    detail: execution::Detail,
-) -> Result<Reply> {
-    let (station, Driven { run, driven, stop, watch }) = (&desk.station, driven);
-    let is_kept = arguments.truth("store_run").unwrap_or(true);
-    let limit = arguments.whole("timeout").unwrap_or(TIMEOUT_S);
-    let limit = Duration::from_secs(limit.unsigned_abs());
-    // Who takes a handle is not kept waiting.
-    let takes_task = asked.takes_tasks() && is_kept;
-    let patience = if takes_task { limit.min(tasks::AFTER) } else { limit };
-    let waited = tokio::select! {
-        waited = wait(asked, driven, patience, &stop) => waited?,
-        never = progress::tell(asked, watch, run) => match never {},
-    };
-    let goes_on = matches!(waited, Waited::On(_));
-    if let Waited::On(driven) = waited {
-        go_on(desk, run, driven, (!is_kept).then(|| asked.by.clone()));
+    if !wait.is_kept {
+        return Err(Error::invalid(
+            "`store_run` cannot be false where `async` is true: nobody waits for the end of the run",
+        ));
     }
-    if takes_task && goes_on {
-        return tasks::of_run(desk, asked, run).await.map(Reply::Task);
-    }
-    let details = station.show_run(&asked.by, run).await?;
-    if let Some(question) = questions::ask(desk, asked, &arguments.request, &details)? {
-        return Ok(question);
-    }
-    let message = goes_on.then(|| {
-        format!(
-            "it takes longer than {} s and goes on: see it with `stn runs inspect {run}`",
-            limit.as_secs()
-        )
-    });
-    let shown = execution::shown(station, &details, detail, message.as_deref());
-    if !is_kept && !goes_on {
-        remove(station, &asked.by, run).await?;
-    }
-    Ok(Reply::Done(shown))
-}
-
-/// The agent, with changed files of its environment applied and the servers it has use for listed.
-async fn ready(
-    desk: &Desk,
-    asked: &Asked,
-    agent: &AgentRef,
-    given: &BTreeMap<String, Secret>,
-) -> Result<AgentRef> {
-    let station = &desk.station;
-    let before = station.show_agent(&asked.by, agent).await?;
-    desk.apply(&before.environment.name).await?;
-    station.refresh_catalog_of(&before.agent, given).await?;
-    Ok(AgentRef::Id(before.agent.id))
+    let (details, message) = attend::enqueue(desk, asked, &agent, new).await?;
+    Ok(shape.reply(&desk.station, &details, Some(&message)))
 }
 
 fn new_run(arguments: &Arguments) -> Result<NewRun> {
@@ -230,13 +136,13 @@ fn new_run(arguments: &Arguments) -> Result<NewRun> {
     })
 }
 
-/// A value as a person would write it.
-fn written(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+/// A run of `task` with values for the variables of its agent's prompt.
+pub(crate) fn executed_with(task: String, given: &Map<String, Value>) -> NewRun {
+    NewRun { task, variables: variables(given), ..NewRun::default() }
 }
 
 fn variables(given: &Map<String, Value>) -> BTreeMap<String, Secret> {
-    given.iter().map(|(name, value)| (name.clone(), Secret::new(written(value)))).collect()
+    given.iter().map(|(name, value)| (name.clone(), Secret::new(as_text(value)))).collect()
 }
 
 fn caps(given: &Map<String, Value>) -> Result<Caps> {
@@ -249,98 +155,12 @@ fn caps(given: &Map<String, Value>) -> Result<Caps> {
                 words.join(", ")
             )));
         };
-        let Some(amount) = measure.parse(&written(value)) else {
+        let Some(amount) = measure.parse(&as_text(value)) else {
             return Err(Error::invalid(format!("`budget.{word}` must be {}", measure.must_be())));
         };
         caps.set(measure, Some(amount));
     }
     Ok(caps)
-}
-
-/// Who drives a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
-    /// This process.
-    Here,
-    /// A worker that is there; it is followed.
-    Handed(From),
-}
-
-/// Drives the run, or follows the worker that does, beside everything else: it may go on when its client has its answer.
-pub(super) fn drive(
-    desk: &Desk,
-    asked: &Asked,
-    run: RunId,
-    how: How,
-    stop: CancellationToken,
-) -> JoinHandle<Result<Run>> {
-    let (station, by, leave) = (desk.station.clone(), asked.by.clone(), desk.leave.clone());
-    desk.driving.spawn(async move {
-        match how {
-            How::Here => station.work_off_until(run, stop, leave).await,
-            How::Handed(from) => tokio::select! {
-                followed = station.attend_run(&by, run, from, stop) => followed,
-                () = leave.cancelled() => Ok(station.show_run(&by, run).await?.run),
-            },
-        }
-    })
-}
-
-/// Waits for the run's end as long as its client does.
-async fn wait(
-    asked: &Asked,
-    mut driven: JoinHandle<Result<Run>>,
-    limit: Duration,
-    stop: &CancellationToken,
-) -> Result<Waited> {
-    let failed = |error| Error::internal("driving a run", error);
-    tokio::select! {
-        done = &mut driven => done.map_err(failed)?.map(|_| Waited::Over),
-        () = tokio::time::sleep(limit) => Ok(Waited::On(driven)),
-        () = asked.gone.cancelled() => {
-            stop.cancel();
-            match tokio::time::timeout(CANCELLED_WITHIN, &mut driven).await {
-                Ok(done) => done.map_err(failed)?.map(|_| Waited::Over),
-                Err(_) => Ok(Waited::On(driven)),
-            }
-        }
-    }
-}
-
-/// Hears what becomes of a run that goes on when its client has its answer, and removes it at its end where it is
-/// `unwanted_by` somebody.
-pub(super) fn go_on(desk: &Desk, run: RunId, driven: JoinHandle<Result<Run>>, unwanted_by: Option<Caller>) {
-    let station = desk.station.clone();
-    desk.driving.spawn(async move {
-        let ended = match driven.await {
-            Ok(Ok(ended)) => ended,
-            Ok(Err(error)) => {
-                return tracing::warn!(%run, %error, causes = ?error.causes(), "a run does not go on here");
-            }
-            Err(error) => return tracing::error!(%run, %error, "a run does not go on here"),
-        };
-        if let Some(by) = unwanted_by.filter(|_| ended.status.is_final())
-            && let Err(error) = remove(&station, &by, run).await
-        {
-            tracing::warn!(%run, %error, "a run that was not to be kept is kept");
-        }
-    });
-}
-
-/// Removes a run that nobody wants to keep.
-async fn remove(station: &Station, by: &Caller, run: RunId) -> Result<()> {
-    if !station.remove_run(by, run).await? {
-        tracing::warn!(%run, "a run that was not to be kept is kept: it has not ended, or somebody said yes for always in it");
-    }
-    Ok(())
-}
-
-/// Whether a run that stands so is worth calling a success.
-pub(super) fn is_success(status: Status) -> bool {
-    match status {
-        Status::Completed | Status::Queued | Status::Running | Status::Waiting => true,
-        Status::Failed | Status::Cancelled | Status::TimedOut => false,
-    }
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 //!
 //! A task is a run, and its id names it, so any instance with the same store can be asked.
 
-use super::execution::{self, Detail};
-use super::management::{Desk, result};
-use super::{questions, runs};
+use super::attend::{self, How, Shape};
+use super::management::{Desk, failed, result};
+use super::questions;
+use super::row::Reply;
 use station_core::run::Status;
 use station_core::{Kind, Result, RunId};
 use station_engine::RunDetails;
-use station_mcp::serve::{Asked, Task};
+use station_mcp::serve::{Asked, Fault, Task};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +22,44 @@ const POLL_INTERVAL_MS: u64 = 1_000;
 /// Before the run's number in a task's id.
 const PREFIX: &str = "run-";
 
+/// How the task of this id stands; nothing where there is none.
+///
+/// # Errors
+/// We fail.
+pub(super) async fn told(desk: &Desk, asked: &Asked, id: &str, shape: Shape) -> Result<Option<Task>, Fault> {
+    let Some(run) = run_of(id) else { return Ok(None) };
+    there(of_run(desk, asked, run, shape).await)
+}
+
+/// Takes what the client answered to a task's questions; nothing where there is no such task.
+///
+/// # Errors
+/// We fail.
+pub(crate) async fn answered(desk: &Desk, asked: &Asked, id: &str) -> Result<Option<()>, Fault> {
+    let Some(run) = run_of(id) else { return Ok(None) };
+    there(answer(desk, asked, run).await)
+}
+
+/// Asks for the end of a task; nothing where there is none of this id.
+///
+/// # Errors
+/// We fail.
+pub(crate) async fn ended(desk: &Desk, asked: &Asked, id: &str) -> Result<Option<()>, Fault> {
+    let Some(run) = run_of(id) else { return Ok(None) };
+    there(end(desk, asked, run).await)
+}
+
+/// What is there; nothing where an error says that it is not.
+fn there<T>(found: Result<T>) -> Result<Option<T>, Fault> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
 /// The run that a task's id names.
-pub(super) fn run_of(id: &str) -> Option<RunId> {
+fn run_of(id: &str) -> Option<RunId> {
     id.strip_prefix(PREFIX)?.parse().ok()
 }
 
@@ -30,7 +67,7 @@ pub(super) fn run_of(id: &str) -> Option<RunId> {
 ///
 /// # Errors
 /// The engine's.
-pub(super) async fn of_run(desk: &Desk, asked: &Asked, run: RunId) -> Result<Task> {
+pub(super) async fn of_run(desk: &Desk, asked: &Asked, run: RunId, shape: Shape) -> Result<Task> {
     let details = desk.station.show_run(&asked.by, run).await?;
     let asks =
         if questions::may_ask(asked) { questions::questions(&details) } else { serde_json::Map::new() };
@@ -42,7 +79,11 @@ pub(super) async fn of_run(desk: &Desk, asked: &Asked, run: RunId) -> Result<Tas
         Status::Cancelled => "cancelled",
     };
     let result = match status {
-        "completed" => Some(result(&execution::shown(&desk.station, &details, Detail::Whole, None))),
+        "completed" => match shape.reply(&desk.station, &details, None) {
+            Reply::Done(done) => Some(result(&done)),
+            Reply::Said(said) => Some(said),
+            Reply::Asks { .. } | Reply::Task(_) => None,
+        },
         _ => None,
     };
     let run = &details.run;
@@ -61,7 +102,7 @@ pub(super) async fn of_run(desk: &Desk, asked: &Asked, run: RunId) -> Result<Tas
 
 fn message(details: &RunDetails) -> String {
     let on = details.run.waits_on().map(|(on, _)| format!(", waits for {on}")).unwrap_or_default();
-    execution::waiting(details)
+    super::execution::waiting(details)
         .unwrap_or_else(|| format!("run {} is {}{on}", details.run.id, details.run.status.as_str()))
 }
 
@@ -69,14 +110,14 @@ fn message(details: &RunDetails) -> String {
 ///
 /// # Errors
 /// The engine's.
-pub(super) async fn answer(desk: &Desk, asked: &Asked, run: RunId) -> Result<()> {
+async fn answer(desk: &Desk, asked: &Asked, run: RunId) -> Result<()> {
     let details = desk.station.show_run(&asked.by, run).await?;
     if questions::may_ask(asked)
         && questions::decide(desk, asked, &details).await?
         && desk.station.find_workers().await?.is_empty()
     {
-        let driven = runs::drive(desk, asked, run, runs::How::Here, CancellationToken::new());
-        runs::go_on(desk, run, driven, None);
+        let driven = attend::drive(desk, asked, run, How::Here, CancellationToken::new());
+        attend::go_on(desk, run, driven, None);
     }
     Ok(())
 }
@@ -85,7 +126,7 @@ pub(super) async fn answer(desk: &Desk, asked: &Asked, run: RunId) -> Result<()>
 ///
 /// # Errors
 /// The engine's; one that has ended is none.
-pub(super) async fn end(desk: &Desk, asked: &Asked, run: RunId) -> Result<()> {
+async fn end(desk: &Desk, asked: &Asked, run: RunId) -> Result<()> {
     match desk.station.cancel_run(&asked.by, run).await {
         // Whoever drives it ends it; what nobody drives is ended here.
         Ok(_) => desk.station.end_cancelled(&asked.by, run).await.map(drop),

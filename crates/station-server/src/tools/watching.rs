@@ -1,12 +1,14 @@
 //! What changes in resources that a client follows: each is looked at when a definition changed, and told when it holds
 //! something else.
 
+use super::agent_tools::listed;
 use super::management::Desk;
 use super::resources;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use station_core::BlobHash;
-use station_mcp::serve::{Asked, Change};
+use serde_json::Value;
+use station_core::{BlobHash, Caller, EnvironmentName};
+use station_mcp::serve::{Asked, Change, Wanted};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,62 @@ pub(super) async fn follow(desk: Arc<Desk>, asked: Asked, uris: Vec<String>) -> 
         Some((Change::Resource(uri), followed))
     })
     .boxed()
+}
+
+/// Follows the list of agents of an environment that are tools, from now on, where that is wanted.
+pub(super) async fn follow_agents(
+    desk: Arc<Desk>,
+    by: Caller,
+    environment: EnvironmentName,
+    wanted: Wanted,
+) -> BoxStream<'static, Change> {
+    if !wanted.tools {
+        return futures::stream::pending().boxed();
+    }
+    let mut agents = Agents { desk, by, environment, generation: None, seen: None };
+    agents.is_changed().await;
+    futures::stream::unfold(agents, |mut agents| async {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if agents.is_changed().await {
+                return Some((Change::Tools, agents));
+            }
+        }
+    })
+    .boxed()
+}
+
+/// Agents of an environment as they were listed last.
+struct Agents {
+    desk: Arc<Desk>,
+    by: Caller,
+    environment: EnvironmentName,
+    generation: Option<i64>,
+    seen: Option<BlobHash>,
+}
+
+impl Agents {
+    /// Whether they would be listed in other words than at the last look. A store that is away for a moment says nothing.
+    async fn is_changed(&mut self) -> bool {
+        let looked = match self.desk.station.generation().await {
+            Ok(generation) if self.generation == Some(generation) => return false,
+            Ok(generation) => {
+                listed(&self.desk, &self.by, &self.environment).await.map(|it| (generation, it))
+            }
+            Err(error) => Err(error),
+        };
+        match looked {
+            Ok((generation, listed)) => {
+                let mark = BlobHash::of(Value::from(listed).to_string().as_bytes());
+                self.generation = Some(generation);
+                self.seen.replace(mark.clone()) != Some(mark)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "whether agents changed was not seen");
+                false
+            }
+        }
+    }
 }
 
 impl Followed {

@@ -3,9 +3,9 @@
 use crate::error::{Code, Failure, Result};
 use crate::out::Tone;
 use crate::session::Session;
-use station_core::Error;
+use station_core::{Caller, Error, Secret};
 use station_engine::Station;
-use station_server::http;
+use station_server::http::{self, Offers};
 use std::io;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 /// Ctrl-C ends it at once, as if it were killed. Server files may ask for variables of this process's environment only where `env_passthrough` or STN_ENV_PASSTHROUGH names
 /// them. Faults are told on stderr; STN_LOG_LEVEL (error, warn, info, debug) says how much.
 ///
-/// It serves HTTP on 127.0.0.1:8585 (STN_API_PORT, `api_port`; also on STN_MCP_PORT, `mcp_port`): Station's MCP tools at `/mcp`. A
-/// program of the same user needs no credentials; others send the token of the file `api-token` in the configuration folder.
+/// It serves HTTP on 127.0.0.1:8585 (STN_API_PORT, `api_port`): Station's MCP tools at `/mcp`, the tools of an environment's
+/// servers at `/mcp/env/<name>`. With STN_MCP_PORT (`mcp_port`) that port serves the same, and the next one agents: those of
+/// `default` as MCP tools at `/mcp`, of another environment at `/mcp/env/<name>`, and `POST /execute`, `GET /runs/{id}`. A program
+/// of the same user needs no credentials; others send the token of the file `api-token` in the configuration folder.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Runs driven at a time, instead of `execution.workers`
@@ -33,11 +35,8 @@ impl Args {
         let mut serve = session.settings.serve();
         serve.workers = self.workers.unwrap_or(serve.workers);
         // Before the store is opened: whoever connects meanwhile waits for an answer, and is not refused.
-        let listeners = listen(session).await?;
-        let http = match &listeners[..] {
-            [] => None,
-            _ => Some(http::Settings { by: session.by.clone(), token: session.settings.api_token()? }),
-        };
+        let doors = listen(session).await?;
+        let token = if doors.is_empty() { None } else { Some(session.settings.api_token()?) };
         session
             .with_serving(async |station| {
                 let stop = CancellationToken::new();
@@ -64,7 +63,7 @@ impl Args {
                         Ok(())
                     },
                     told_to_stop(session, signals, &stop, &end),
-                    serve_http(station, listeners, http.as_ref(), &stop),
+                    serve_http(station, doors, token.as_ref(), &session.by, &stop),
                 )?;
                 Ok(Code::Done)
             })
@@ -72,50 +71,66 @@ impl Args {
     }
 }
 
+/// A listener, and what is behind it.
+type Door = (TcpListener, Offers);
+
 /// Listens for HTTP. Where nobody chose a port and the usual one is taken, this worker does without: several may share a
 /// machine.
-async fn listen(session: &Session<'_>) -> Result<Vec<TcpListener>> {
+async fn listen(session: &Session<'_>) -> Result<Vec<Door>> {
     let ports = session.settings.ports()?;
-    let mut listeners = Vec::new();
-    for (port, name, is_chosen) in [
-        (Some(ports.api), "STN_API_PORT", ports.api_is_chosen),
-        (ports.mcp.filter(|port| *port != ports.api), "STN_MCP_PORT", true),
-    ] {
-        let Some(port) = port else { continue };
-        match TcpListener::bind(http::address(port)).await {
-            Ok(listener) => {
-                let address = listener.local_addr().map_err(|cause| Error::internal("listening", cause))?;
-                session.out.note(Tone::Plain, &format!("Listening on http://{address}: MCP at /mcp."));
-                listeners.push(listener);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && !is_chosen => {
-                session.out.warning(&format!("port {port} is taken: this worker serves no HTTP"));
-                session.out.hint(&format!("{name} chooses another port; 0 lets the system choose"));
-            }
-            Err(error) => {
-                let sentence = format!("port {port} cannot be listened on: {}", error.kind());
-                return Err(Error::invalid(sentence)
-                    .with_cause(error)
-                    .with_hint(format!("{name}, or config.yaml, chooses another"))
-                    .into());
-            }
+    let mut doors = Vec::new();
+    match bind(ports.api).await {
+        Ok(listener) => doors.push((listener, Offers::Station)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && !ports.api_is_chosen => {
+            session.out.warning(&format!("port {} is taken: this worker serves no HTTP", ports.api));
+            session.out.hint("STN_API_PORT chooses another port; 0 lets the system choose");
         }
+        Err(error) => return Err(not_listened(ports.api, "STN_API_PORT", error)),
     }
-    Ok(listeners)
+    if let Some(mcp) = ports.mcp {
+        let next = ports.after_mcp()?;
+        if mcp != ports.api || mcp == 0 {
+            let listener = bind(mcp).await.map_err(|error| not_listened(mcp, "STN_MCP_PORT", error))?;
+            doors.push((listener, Offers::Station));
+        }
+        let listener = bind(next).await.map_err(|error| not_listened(next, "STN_MCP_PORT", error))?;
+        doors.push((listener, Offers::Agents));
+    }
+    for (listener, offers) in &doors {
+        let address = listener.local_addr().map_err(|cause| Error::internal("listening", cause))?;
+        let what = match offers {
+            Offers::Station => "MCP at /mcp",
+            Offers::Agents => "agents as MCP tools at /mcp, POST /execute, GET /runs/{id}",
+        };
+        session.out.note(Tone::Plain, &format!("Listening on http://{address}: {what}."));
+    }
+    Ok(doors)
+}
+
+async fn bind(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind(http::address(port)).await
+}
+
+fn not_listened(port: u16, name: &str, error: io::Error) -> Failure {
+    let sentence = format!("port {port} cannot be listened on: {}", error.kind());
+    Error::invalid(sentence)
+        .with_cause(error)
+        .with_hint(format!("{name}, or config.yaml, chooses another"))
+        .into()
 }
 
 /// Serves HTTP until `stop`.
 async fn serve_http(
     station: &Station,
-    listeners: Vec<TcpListener>,
-    settings: Option<&http::Settings>,
+    doors: Vec<Door>,
+    token: Option<&Secret>,
+    by: &Caller,
     stop: &CancellationToken,
 ) -> Result<()> {
-    let doors = listeners
-        .into_iter()
-        .zip(settings.into_iter().cycle())
-        .map(|(listener, settings)| http::serve(station, listener, settings.clone(), stop.clone()))
-        .collect::<Vec<_>>();
+    let doors = doors.into_iter().zip(token.into_iter().cycle()).map(|((listener, offers), token)| {
+        let settings = http::Settings { by: by.clone(), token: token.clone(), offers };
+        http::serve(station, listener, settings, stop.clone())
+    });
     futures::future::join_all(doors).await;
     Ok(())
 }

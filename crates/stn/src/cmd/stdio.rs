@@ -38,7 +38,7 @@ impl Args {
                 let host: Arc<dyn Host> = match self.env {
                     Some(named) => {
                         let environment = station.environment(&session.by, &named).await?;
-                        Arc::new(Gateway::new(station.clone(), environment.name))
+                        Arc::new(Gateway::new(&management, environment.name))
                     }
                     None => Arc::clone(&management) as _,
                 };

@@ -21,6 +21,24 @@ pub(crate) struct Ports {
     pub(crate) mcp: Option<u16>,
 }
 
+impl Ports {
+    /// The port next to that of MCP, for agents: 0 next to 0.
+    ///
+    /// # Errors
+    /// `Invalid` where there is none, or it is that of everything.
+    pub(crate) fn after_mcp(&self) -> Result<u16> {
+        let mcp = self.mcp.unwrap_or_default();
+        if mcp == 0 {
+            return Ok(0);
+        }
+        let next = mcp.checked_add(1).filter(|next| *next != self.api);
+        next.ok_or_else(|| {
+            Error::invalid(format!("`mcp_port` is {mcp}, and the port after it is not free for agents"))
+                .with_hint("STN_MCP_PORT, or `mcp_port` in config.yaml, chooses another: two ports in a row")
+        })
+    }
+}
+
 impl Settings {
     /// Where HTTP is served.
     ///

@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Served {
     process: Process,
     pub(crate) port: u16,
+    /// Where it listens, in the order in which it says so.
+    ports: Vec<u16>,
 }
 
 /// What came back.
@@ -30,13 +32,18 @@ impl Served {
         let mut child = home.start(&["serve"]);
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let process = Process(Some(child));
-        let port = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| line.split_once("127.0.0.1:")?.1.split(':').next()?.trim().parse().ok());
+        let told = lines.by_ref().map_while(Result::ok).take_while(|line| !line.contains("Working with"));
+        let port = |line: String| line.split_once("127.0.0.1:")?.1.split(':').next()?.trim().parse().ok();
+        let ports: Vec<u16> = told.filter_map(port).collect();
         // Read on, so that it never waits for us.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { process, port: port.expect("it says where it listens") }
+        Self { process, port: *ports.first().expect("it says where it listens"), ports }
+    }
+
+    /// Speaks to the last port from now on: that of agents, where there is one.
+    pub(crate) fn at_last_port(mut self) -> Self {
+        self.port = *self.ports.last().unwrap();
+        self
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -63,6 +70,10 @@ impl Served {
     }
 
     pub(crate) fn send(&self, method: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.send_to("/mcp", method, headers, body)
+    }
+
+    pub(crate) fn send_to(&self, path: &str, method: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut all = vec![
             ("host", "127.0.0.1"),
             ("accept", "application/json, text/event-stream"),
@@ -72,7 +83,9 @@ impl Served {
         all.extend(headers.iter().filter(|(_, value)| !value.is_empty()));
         let head: String = all.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let length = body.len();
-        self.raw(format!("{method} /mcp HTTP/1.0\r\n{head}content-length: {length}\r\n\r\n{body}").as_bytes())
+        self.raw(
+            format!("{method} {path} HTTP/1.0\r\n{head}content-length: {length}\r\n\r\n{body}").as_bytes(),
+        )
     }
 
     /// A modern request with the headers that belong to it.

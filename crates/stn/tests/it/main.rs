@@ -7,6 +7,7 @@
 
 mod agent;
 mod agent_files;
+mod agent_tools;
 mod approvals;
 mod architect;
 mod at_rest;

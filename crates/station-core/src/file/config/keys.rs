@@ -206,7 +206,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("runs.keep_days", Shape::Number, "", "Runs that ended longer ago are removed by a worker."),
     key("api_port", Shape::Number, "8585", "The port of HTTP, on 127.0.0.1: MCP at `/mcp`."),
-    key("mcp_port", Shape::Number, "", "A second port of the same, for clients that were set up with it."),
+    key(
+        "mcp_port",
+        Shape::Number,
+        "",
+        "A second port of the same, for clients that were set up with it; the next one has agents as tools, `/execute` and `/runs/{id}`.",
+    ),
     key("otel_endpoint", Shape::Text, "", "Where traces go."),
 ];
 
