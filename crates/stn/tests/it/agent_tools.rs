@@ -56,10 +56,11 @@ fn a_gateway_offers_its_agents_where_the_environment_says_so() {
     assert_eq!(home.json(&["runs", "inspect", &run])["run"]["status"], "completed");
     // What the agent's file declares is what is checked.
     let misfit = client.refused("agent_regional", &json!({ "task": "read notes.txt", "count": "many" }));
-    expect![[""]].assert_eq(&misfit);
+    expect![[r#"`/count`: "many" is not of types "null", "integer""#]].assert_eq(&misfit);
     assert!(client.refused("agent_regional", &json!({ "task": " " })).contains("`task`"));
     let id = client.ask("tools/call", json!({ "name": "agent_asleep", "arguments": { "task": "x" } }));
-    expect![[""]].assert_eq(client.answer(id)["error"]["message"].as_str().unwrap());
+    expect!["there is no tool `agent_asleep`"]
+        .assert_eq(client.answer(id)["error"]["message"].as_str().unwrap());
     // Station's own server stays what it is.
     assert_eq!(names(&own.request("tools/list", json!({}))).len(), 13);
 }
