@@ -104,8 +104,8 @@ pub use station_llm::{
     AskError, Caching, Config as ModelConfig, Held, KeyState, Models, NamedBy, Offer, Supports,
 };
 pub use station_store::{
-    Approval, AuditEntry, AuditFault, AuditHead, Key, Location, Prunable, Pruned, Run, RunFilter, ServerFile,
-    StandingApproval,
+    Approval, Asker, AuditEntry, AuditFault, AuditHead, Key, Location, Prunable, Pruned, Run, RunFilter,
+    ServerFile, StandingApproval,
 };
 pub use sync::{SyncOptions, SyncReport};
 pub use tool_calls::{CalledTool, PassedCall, ToolCallEnd};

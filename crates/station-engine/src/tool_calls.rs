@@ -8,12 +8,13 @@ use crate::rights;
 use crate::servers::ServerRef;
 use crate::{Clock, Station};
 use serde_json::{Map, Value, json};
-use station_core::approval::Basis;
+use station_core::approval::{Approved, Basis};
 use station_core::{
     BlobHash, Caller, EffectId, EnvironmentName, Error, Image, Kind, Result, Right, Secret, Tool, near,
     plural,
 };
 use station_mcp::{CallEnd, Passed};
+use station_store::{Approval, CallQuestion};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -111,7 +112,10 @@ impl Station {
         let tool = self.show_tool(by, server, tool).await?;
         let (permit, effect) = match self.admit(by, &tool, arguments, (consent, given)).await? {
             Admitted::Granted(permit, effect) => (permit, effect),
-            Admitted::Asks(basis) => return Ok(ToolCallEnd::Asks(basis)),
+            Admitted::Asks(basis) => {
+                by.require(Right::Approve)?;
+                return Ok(ToolCallEnd::Asks(basis));
+            }
         };
         let started = Instant::now();
         match call::send_for_person(self, *permit, effect).await {
@@ -150,6 +154,60 @@ impl Station {
         }
     }
 
+    /// Puts the question whether this call may be sent to whoever decides about approvals; the same call finds what they say.
+    /// Its number.
+    ///
+    /// # Errors
+    /// `Busy` where too many calls wait for a person; `NotFound` where the server is gone.
+    pub async fn ask_for_call(
+        &self,
+        by: &Caller,
+        tool: &Tool,
+        arguments: &Map<String, Value>,
+        basis: Basis,
+    ) -> Result<i64> {
+        let question = question(by, tool, arguments, basis);
+        match self.store().call_approval(&question, self.now()).await? {
+            Some(waiting) => Ok(waiting.id),
+            None => self.store().ask_for_call(&question, Clock::effect_id(), self.now()).await,
+        }
+    }
+
+    /// Asks the gate, with what was said to the question whether this call may be sent, where it was put: a yes is used up by it.
+    async fn judge_for_person(
+        &self,
+        by: &Caller,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+        (consent, given): (Consent, &BTreeMap<String, Secret>),
+    ) -> Result<(Admission, Option<Approval>)> {
+        let admission = call::admit_person(self, tool, arguments.clone(), (consent, given)).await?;
+        let Admission::Asks(basis) = &admission else { return Ok((admission, None)) };
+        let question = question(by, tool, &arguments, basis.clone());
+        let Some(said) = self.store().call_approval(&question, self.now()).await? else {
+            return Ok((admission, None));
+        };
+        if said.status == "pending" || !self.store().use_call_approval(said.id, self.now()).await? {
+            return Ok((admission, None));
+        }
+        if said.status == "denied" {
+            let by = said.decided_by.as_deref().unwrap_or("a person");
+            let reason = said.reason.as_deref().filter(|reason| !reason.is_empty());
+            let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            let sentence = format!("`{}` was not called: {by} denied it{reason}", tool.name);
+            return Ok((Admission::Refused(sentence), None));
+        }
+        let again = call::admit_person(self, tool, arguments, (Consent::Given, given)).await?;
+        let is_for_this = |permit: &Permit| match &permit.terms.approved {
+            Some(Approved::Once { basis }) => basis.changed_since(&said.basis).is_none(),
+            _ => false,
+        };
+        if matches!(&again, Admission::Granted(permit) if !is_for_this(permit)) {
+            return Err(Error::conflict("the rules changed while it was called: call it again"));
+        }
+        Ok((again, Some(said)))
+    }
+
     /// Passes the gate, and writes into the audit that it did, or was refused.
     async fn admit(
         &self,
@@ -162,24 +220,25 @@ impl Station {
         let subject = format!("tool {}", tool.id);
         let mut detail =
             json!({ "server": tool.server_name, "tool": tool.name, "arguments_hash": hash.as_str() });
-        let permit = match call::admit_person(self, tool, arguments, (consent, given)).await? {
+        let (admission, said) = self.judge_for_person(by, tool, arguments, (consent, given)).await?;
+        let permit = match admission {
             Admission::Granted(permit) => permit,
             Admission::Refused(sentence) => {
                 detail["reason"] = sentence.as_str().into();
                 self.store().note_deed("deny_tool_call", &subject, detail, &by.name, self.now()).await?;
                 return Err(Error::new(Kind::Forbidden, sentence));
             }
-            Admission::Asks(basis) => {
-                by.require(Right::Approve)?;
-                return Ok(Admitted::Asks(basis));
-            }
+            Admission::Asks(basis) => return Ok(Admitted::Asks(basis)),
         };
-        if permit.terms.approved.is_some() {
+        if permit.terms.approved.is_some() && said.is_none() {
             by.require(Right::Approve)?;
         }
-        let effect = Clock::effect_id();
+        let effect = said.as_ref().map_or_else(Clock::effect_id, |said| said.effect);
         detail["effect"] = effect.to_string().into();
-        detail["consent"] = (consent == Consent::Given).into();
+        detail["consent"] = (consent == Consent::Given || said.is_some()).into();
+        if let Some(said) = said {
+            detail["approval"] = said.id.into();
+        }
         self.store().note_deed("call_tool", &subject, detail, &by.name, self.now()).await?;
         Ok(Admitted::Granted(permit, effect))
     }
@@ -189,6 +248,17 @@ impl Station {
 enum Admitted {
     Granted(Box<Permit>, EffectId),
     Asks(Basis),
+}
+
+/// The question whether this call may be sent: the same for the same call.
+fn question(by: &Caller, tool: &Tool, arguments: &Map<String, Value>, basis: Basis) -> CallQuestion {
+    CallQuestion {
+        caller: by.name.clone(),
+        server: tool.server,
+        tool: tool.name.clone(),
+        arguments: Value::Object(arguments.clone()).to_string(),
+        basis,
+    }
 }
 
 fn not_called(tool: &Tool, sentence: &str) -> Error {

@@ -13,6 +13,7 @@ use crate::{ROWS_MAX, Store};
 use serde_json::json;
 use station_core::approval::{Basis, Decided, Decision};
 use station_core::{AgentId, EffectId, Error, Micros, Result, RunId, ServerId};
+use std::fmt;
 
 /// A question to a person.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,12 +39,10 @@ pub struct NewApproval {
 pub struct Approval {
     /// Its row.
     pub id: i64,
-    /// The run that waits.
-    pub run: RunId,
+    /// Who waits.
+    pub asker: Asker,
     /// The call that waits.
     pub effect: EffectId,
-    /// The agent's name.
-    pub agent: String,
     /// The environment's name.
     pub environment: String,
     /// The server's name.
@@ -68,6 +67,41 @@ pub struct Approval {
     pub reason: Option<String>,
     /// When the call was sent on it.
     pub used_at: Option<Micros>,
+}
+
+/// Whose call waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// A run's.
+    Run {
+        /// The run.
+        run: RunId,
+        /// Its agent's name.
+        agent: String,
+    },
+    /// That of a client that cannot be asked itself, on behalf of this caller.
+    Caller(String),
+}
+
+impl Approval {
+    /// The run that waits, where one does.
+    #[must_use]
+    pub fn run(&self) -> Option<RunId> {
+        match &self.asker {
+            Asker::Run { run, .. } => Some(*run),
+            Asker::Caller(_) => None,
+        }
+    }
+}
+
+/// "run 7 of `triage`", "a client of `ada`"
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run { run, agent } => write!(f, "run {run} of `{agent}`"),
+            Self::Caller(name) => write!(f, "a client of `{name}`"),
+        }
+    }
 }
 
 /// What a person says to a question.
@@ -107,14 +141,16 @@ const NOBODY: &str = "nobody";
 macro_rules! select_approvals {
     ($rest:literal) => {
         concat!(
-            "select p.id, p.run_id, p.effect_id, a.name, e.name, s.name, p.tool, p.arguments, p.basis, p.status,
+            "select p.id, p.run_id, a.name, p.caller, p.effect_id, e.name, s.name, p.tool, p.arguments, p.basis, p.status,
                 p.asked_at, p.expires_at, p.decided_at, p.decided_by, p.reason, p.used_at
-            from approvals p join agents a on a.id = p.agent_id join environments e on e.id = p.environment_id
+            from approvals p left join agents a on a.id = p.agent_id join environments e on e.id = p.environment_id
                 join mcp_servers s on s.id = p.server_id ",
             $rest
         )
     };
 }
+
+pub(crate) use select_approvals;
 
 impl Store {
     /// Questions that wait, oldest first, at most `limit`.
@@ -160,12 +196,19 @@ impl Store {
     /// Answers a question, and puts its run back in the queue where it waits.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` where it was decided already, or is over.
+    /// `NotFound`; `Conflict` where it was decided already, or is over, and for a yes for always where no agent calls.
     pub async fn decide(&self, id: i64, say: Say, actor: &str, now: Micros) -> Result<()> {
-        let run = self.approval(id).await?.run;
+        let run = self.approval(id).await?.run();
+        if run.is_none() && say == Say::Always {
+            let sentence = format!(
+                "approval {id} is for a call of a client, and no agent's: nothing is approved for always"
+            );
+            return Err(Error::conflict(sentence)
+                .with_hint(format!("say yes to this one: `stn approvals approve {id}`")));
+        }
         let input = (self.shared_context(), id, run, say, storable(actor), now);
         let decided = self
-            .write_reaching(Reach::Audit(Some(run)), input, |conn, (context, id, run, say, actor, now)| {
+            .write_reaching(Reach::Audit(run), input, |conn, (context, id, run, say, actor, now)| {
                 Box::pin(decide(conn, &context.sealer, (*id, *run), say, actor, *now))
             })
             .await?;
@@ -182,9 +225,9 @@ impl Store {
         let due = self.read().await?.rows(DUE, vec![now.0.into(), ROWS_MAX.into()]).await?;
         let n = due.len();
         for mut row in due {
-            let (id, run) = (row.int()?, RunId(row.int()?));
+            let (id, run) = (row.int()?, row.opt_int()?.map(RunId));
             let input = (self.shared_context(), id, run, now);
-            self.write_reaching(Reach::Audit(Some(run)), input, |conn, (context, id, run, now)| {
+            self.write_reaching(Reach::Audit(run), input, |conn, (context, id, run, now)| {
                 Box::pin(expire(conn, &context.sealer, (*id, *run), *now))
             })
             .await?;
@@ -219,7 +262,7 @@ impl Store {
 async fn decide(
     conn: &mut Conn,
     sealer: &Sealer,
-    (id, run): (i64, RunId),
+    (id, run): (i64, Option<RunId>),
     say: &Say,
     actor: &str,
     now: Micros,
@@ -232,7 +275,9 @@ async fn decide(
         on conflict (agent_id, server_id, tool, definition_hash) where revoked_at is null do nothing";
     const WHAT: &str = "select s.name, p.tool, p.basis, p.effect_id from approvals p
         join mcp_servers s on s.id = p.server_id where p.id = $1";
-    lock_run(conn, run).await?;
+    if let Some(run) = run {
+        lock_run(conn, run).await?;
+    }
     let reason = match say {
         Say::Deny { reason } => Some(storable(reason)),
         Say::Once | Say::Always => None,
@@ -248,9 +293,11 @@ async fn decide(
         let values = vec![id.into(), basis.definition.as_str().into(), now.0.into(), actor.into()];
         conn.exec(ALWAYS, values).await?;
     }
-    requeue(conn, run, now).await?;
+    if let Some(run) = run {
+        requeue(conn, run, now).await?;
+    }
     let detail = json!({
-        "run": run.0, "effect": effect, "server": server, "tool": tool, "rule": basis.rule.to_string(),
+        "run": run.map(|run| run.0), "effect": effect, "server": server, "tool": tool, "rule": basis.rule.to_string(),
         "arguments_hash": basis.arguments.as_str(), "reason": reason,
     });
     let subject = format!("approval {id}");
@@ -260,14 +307,23 @@ async fn decide(
     Ok(true)
 }
 
-async fn expire(conn: &mut Conn, sealer: &Sealer, (id, run): (i64, RunId), now: Micros) -> Result<()> {
+async fn expire(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    (id, run): (i64, Option<RunId>),
+    now: Micros,
+) -> Result<()> {
     const SQL: &str = "update approvals set status = 'timed_out', decided_at = $2
         where id = $1 and status = 'pending' and expires_at <= $2";
-    lock_run(conn, run).await?;
+    if let Some(run) = run {
+        lock_run(conn, run).await?;
+    }
     if conn.exec(SQL, vec![id.into(), now.0.into()]).await? > 0 {
-        requeue(conn, run, now).await?;
+        if let Some(run) = run {
+            requeue(conn, run, now).await?;
+        }
         let (actor, subject) = (NOBODY.to_owned(), format!("approval {id}"));
-        let detail = json!({ "run": run.0 }).to_string();
+        let detail = json!({ "run": run.map(|run| run.0) }).to_string();
         audit::append(conn, sealer, &Deed { at: now, actor, action: "time_out", subject, detail }).await?;
     }
     Ok(())
@@ -357,8 +413,11 @@ fn over(approval: &Approval) -> Error {
         "void" => "is void: its run has ended, or what it was asked for has changed".to_owned(),
         _ => "timed out: nobody decided in time".to_owned(),
     };
-    Error::conflict(format!("approval {} {what}", approval.id))
-        .with_hint(format!("see its run with `stn runs inspect {}`", approval.run))
+    let error = Error::conflict(format!("approval {} {what}", approval.id));
+    match approval.run() {
+        Some(run) => error.with_hint(format!("see its run with `stn runs inspect {run}`")),
+        None => error.with_hint("call it again: a new question is put"),
+    }
 }
 
 fn no_such(id: i64) -> Error {
@@ -366,13 +425,18 @@ fn no_such(id: i64) -> Error {
         .with_hint("`stn approvals list` shows those that wait")
 }
 
-fn read_approval(mut row: Row) -> Result<Approval> {
+pub(crate) fn read_approval(mut row: Row) -> Result<Approval> {
     let row = &mut row;
+    let id = row.int()?;
+    let of_run = (row.opt_int()?.map(RunId), row.opt_text()?);
+    let asker = match (of_run, row.opt_text()?) {
+        ((Some(run), Some(agent)), _) => Asker::Run { run, agent },
+        (_, caller) => Asker::Caller(caller.unwrap_or_default()),
+    };
     Ok(Approval {
-        id: row.int()?,
-        run: RunId(row.int()?),
+        id,
+        asker,
         effect: effect(&row.text()?)?,
-        agent: row.text()?,
         environment: row.text()?,
         server: row.text()?,
         tool: row.text()?,

@@ -16,7 +16,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 14] = [
+const MIGRATIONS: [Migration; 15] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -72,6 +72,10 @@ const MIGRATIONS: [Migration; 14] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0014_logins.sql"),
         postgres: include_str!("../migrations/postgres/0014_logins.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0015_call_approvals.sql"),
+        postgres: include_str!("../migrations/postgres/0015_call_approvals.sql"),
     },
 ];
 

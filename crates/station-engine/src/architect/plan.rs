@@ -31,7 +31,8 @@ impl AgentPlan {
     pub(super) fn read(approval: &Approval) -> Result<Self> {
         let arguments = serde_json::from_str(&approval.arguments)
             .map_err(|cause| Error::internal("reading a plan", cause))?;
-        Ok(Self { run: approval.run, approval: approval.id, verb: approval.tool.clone(), arguments })
+        let run = approval.run().ok_or_else(|| Error::internal("reading a plan", "no run made it"))?;
+        Ok(Self { run, approval: approval.id, verb: approval.tool.clone(), arguments })
     }
 
     /// A field's text, where the plan says one that is not empty.

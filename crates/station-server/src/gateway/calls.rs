@@ -217,10 +217,14 @@ impl Gateway {
                 Err(sentence) => sentence.to_owned(),
             }
         } else {
-            format!(
-                "{message} This client cannot be asked: call it with `stn mcp call {server} {name} --env {}`",
-                self.environment
-            )
+            let asking = self.station.ask_for_call(&asked.by, &call.tool, &call.arguments, basis.clone());
+            match asking.await {
+                Ok(id) => format!(
+                    "{message} It waits as approval {id}: decide it within a day with `stn approvals approve {id}` or \
+                     `stn approvals deny {id}`, then call it again with the same arguments"
+                ),
+                Err(error) => return Ok(Some(Outcome::Complete(refused(call.name, &error)))),
+            }
         };
         Ok(Some(Outcome::Complete(failure(&sentence))))
     }

@@ -9,7 +9,7 @@ use super::row::Reply;
 use serde_json::{Map, Value, json};
 use station_core::run::Status;
 use station_core::{BlobHash, Era, Kind, Result, Right, RunId};
-use station_engine::{Approval, RunDetails, Yes};
+use station_engine::{Approval, Asker, RunDetails, Yes};
 use station_mcp::serve::{Asked, Fault};
 use std::time::Duration;
 
@@ -76,9 +76,10 @@ pub(crate) fn shortened(arguments: &str) -> String {
 
 fn question(approval: &Approval) -> Value {
     let arguments = shortened(&approval.arguments);
+    let (Asker::Run { agent, .. } | Asker::Caller(agent)) = &approval.asker;
     let message = format!(
         "Agent `{}` of environment `{}` wants to call `{}` of server `{}` with {arguments}. {} asks for a person's yes.",
-        approval.agent, approval.environment, approval.tool, approval.server, approval.basis.rule
+        agent, approval.environment, approval.tool, approval.server, approval.basis.rule
     );
     form(&message, json!({ "reason": { "type": "string", "title": "Why not? The agent is told." } }))
 }

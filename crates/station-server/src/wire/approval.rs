@@ -2,18 +2,21 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use station_engine::Asker;
 
 /// A call that waits, or waited, for a person.
 #[derive(Clone, Debug, Serialize)]
 pub struct Approval {
     /// Its row.
     pub id: i64,
-    /// The run that waits.
-    pub run_id: i64,
+    /// The run that waits; `null` where a client's own call does.
+    pub run_id: Option<i64>,
     /// The call.
     pub effect_id: String,
-    /// The agent's name.
-    pub agent: String,
+    /// The agent's name; `null` where a client's own call waits.
+    pub agent: Option<String>,
+    /// Whose client calls; `null` where a run does.
+    pub caller: Option<String>,
     /// The environment's name.
     pub environment: String,
     /// The server's name.
@@ -46,11 +49,16 @@ pub struct Approval {
 
 impl From<&station_engine::Approval> for Approval {
     fn from(approval: &station_engine::Approval) -> Self {
+        let (agent, caller) = match approval.asker.clone() {
+            Asker::Run { agent, .. } => (Some(agent), None),
+            Asker::Caller(name) => (None, Some(name)),
+        };
         Self {
             id: approval.id,
-            run_id: approval.run.0,
+            run_id: approval.run().map(|run| run.0),
             effect_id: approval.effect.to_string(),
-            agent: approval.agent.clone(),
+            agent,
+            caller,
             environment: approval.environment.clone(),
             server: approval.server.clone(),
             tool: approval.tool.clone(),

@@ -8,8 +8,8 @@ use station_core::approval::{Approved, Basis, Decided, Decision, Level, Rule};
 use station_core::run::Status;
 use station_core::{BlobHash, EffectId, Fence, Kind, Micros, RunId, ServerId};
 use station_store::{
-    Append, Appended, AuditFault, AuditHead, Location, NewApproval, PruneCursor, RunUpdate, Say, Settlement,
-    Store, Wanted,
+    Append, Appended, Asker, AuditFault, AuditHead, CallQuestion, Location, NewApproval, PruneCursor,
+    RunUpdate, Say, Settlement, Store, Wanted,
 };
 use station_testkit::postgres::cluster;
 
@@ -77,7 +77,8 @@ async fn a_decision_puts_its_run_back_in_the_queue_and_is_heard_once() {
         assert_eq!(scene.status(&store).await, Status::Waiting);
         let pending = store.pending_approvals(10).await.unwrap();
         assert_eq!(pending.len(), 2);
-        assert_eq!((pending[0].agent.as_str(), pending[0].server.as_str()), ("triage", "fs"));
+        let run = Asker::Run { run: scene.run, agent: "triage".to_owned() };
+        assert_eq!((&pending[0].asker, pending[0].server.as_str()), (&run, "fs"));
         assert_eq!((pending[0].arguments.as_str(), &pending[0].basis), (r#"{"path":"/"}"#, &basis("v1")));
 
         store.decide(pending[0].id, Say::Once, "ann", LATER).await.unwrap();
@@ -307,6 +308,41 @@ async fn a_run_from_which_a_standing_yes_stems_is_kept_as_long_as_that_holds() {
             assert_eq!(store.prunable(LATER).await.unwrap().runs, runs, "revoked: {revoke}");
             assert_eq!(store.prune(LATER, PruneCursor::default()).await.unwrap().0.runs, runs);
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_yes_to_a_call_of_a_client_is_used_once_by_whom_it_was_asked_for() {
+    on_both(async |_, store| {
+        let scene = Scene::new(&store).await;
+        let question = |caller: &str, definition: &str| CallQuestion {
+            caller: caller.to_owned(),
+            server: scene.server,
+            tool: "delete_all".to_owned(),
+            arguments: "{}".to_owned(),
+            basis: basis(definition),
+        };
+        let of_ada = question("ada", "v1");
+        let id = store.ask_for_call(&of_ada, effect(70), NOW).await.unwrap();
+        let found = store.call_approval(&of_ada, LATER).await.unwrap().unwrap();
+        assert_eq!((found.id, found.asker, found.effect), (id, Asker::Caller("ada".to_owned()), effect(70)));
+        for other in [question("bob", "v1"), question("ada", "v2")] {
+            assert_eq!(store.call_approval(&other, LATER).await.unwrap(), None, "{other:?}");
+        }
+        assert!(!store.use_call_approval(id, LATER).await.unwrap(), "nobody said yes");
+        let always = store.decide(id, Say::Always, "carl", LATER).await.unwrap_err();
+        assert_eq!(always.kind(), Kind::Conflict, "{always}");
+        store.decide(id, Say::Once, "carl", LATER).await.unwrap();
+        assert!(store.use_call_approval(id, LATER).await.unwrap());
+        assert!(!store.use_call_approval(id, LATER).await.unwrap(), "once");
+        assert_eq!(store.call_approval(&of_ada, LATER).await.unwrap(), None);
+        // What nobody decides is over after a day.
+        let id = store.ask_for_call(&of_ada, effect(71), NOW).await.unwrap();
+        let day = Micros(NOW.0 + 24 * 60 * 60 * 1_000_000);
+        assert_eq!(store.call_approval(&of_ada, day).await.unwrap(), None);
+        assert_eq!(store.expire_approvals(day).await.unwrap(), 1);
+        assert_eq!(store.approval(id).await.unwrap().status, "timed_out");
     })
     .await;
 }

@@ -1,9 +1,20 @@
 //! `stn stdio --env` and `/mcp/env/<name>`: an environment as one MCP server.
 
+use crate::gateway_whole::{legacy, request};
 use crate::home::Home;
 use crate::rpc::Client;
 use expect_test::expect;
 use serde_json::{Value, json};
+
+/// What a client of the older era gets from a tool.
+fn call(client: &mut Client, tool: &str, arguments: &Value) -> Value {
+    client.send(&request("call", "tools/call", &json!({ "name": tool, "arguments": arguments })));
+    client.next()["result"].clone()
+}
+
+fn text_of(result: &Value) -> String {
+    result["content"][0]["text"].as_str().unwrap().to_owned()
+}
 
 fn names(list: &Value) -> Vec<String> {
     list["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
@@ -28,7 +39,7 @@ fn the_tools_of_an_environment_are_one_server_through_one_gate() {
     let denied = client.refused("write", &json!({ "text": "b" }));
     assert!(denied.contains("write"), "{denied}");
     // Who cannot be asked is told what to do.
-    expect![[r#"`read` of server `fake` is about to be called with {"path":"notes.txt"}. `read` in `tools.approve` of the environment asks for a person's yes. This client cannot be asked: call it with `stn mcp call fake read --env default`"#]].assert_eq(&client.refused("read", &json!({ "path": "notes.txt" })));
+    expect![[r#"`read` of server `fake` is about to be called with {"path":"notes.txt"}. `read` in `tools.approve` of the environment asks for a person's yes. It waits as approval 1: decide it within a day with `stn approvals approve 1` or `stn approvals deny 1`, then call it again with the same arguments"#]].assert_eq(&client.refused("read", &json!({ "path": "notes.txt" })));
     let can = json!({ "elicitation": {} });
     let call = json!({ "name": "read", "arguments": { "path": "notes.txt" } });
     let id = client.ask_as(&can, "tools/call", call.clone());
@@ -103,4 +114,64 @@ fn a_tool_that_is_denied_while_a_client_listens_is_heard_of() {
     home.stn(&["sync", "--quiet"]).done();
     assert_eq!(client.next()["method"], "notifications/tools/list_changed");
     assert!(!names(&client.request("tools/list", json!({}))).contains(&"echo".to_owned()));
+}
+
+#[test]
+fn a_client_that_cannot_be_asked_is_given_the_number_of_an_approval_and_calls_again() {
+    let home = Home::with_fake();
+    home.write("environments/default/environment.yml", "tools: {approve: [read]}\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let mut client = legacy(&home, &json!({}));
+    let notes = json!({ "path": "notes.txt" });
+    let asked = text_of(&call(&mut client, "read", &notes));
+    assert!(asked.contains("`stn approvals approve 1`"), "{asked}");
+    assert_eq!(text_of(&call(&mut client, "read", &notes)), asked, "the same call is the same question");
+    home.stn(&["approvals", "show", "1"]).done();
+    home.stn(&["approvals", "approve", "1", "--always"]).is(&expect![[r#"
+        --- stderr
+        error: approval 1 is for a call of a client, and no agent's: nothing is approved for always
+        hint: say yes to this one: `stn approvals approve 1`
+        --- exit 1
+    "#]]);
+    home.stn(&["approvals", "approve", "1"]).is(&expect![[r#"
+        --- stderr
+        The call of `read` of `fake` by a client of [person] was approved.
+        hint: its client hears it when it calls again with the same arguments
+    "#]]);
+    // A yes is for what was shown, once.
+    let other = text_of(&call(&mut client, "read", &json!({ "path": "other.txt" })));
+    assert!(other.contains("approval 2:"), "{other}");
+    let called = call(&mut client, "read", &notes);
+    assert_ne!(called["isError"], true, "{called}");
+    let effect = called["_meta"]["station/effect-id"].clone();
+    let approval = &home.json(&["approvals", "show", "1"])["approval"];
+    assert_eq!(approval["effect_id"], effect, "{approval}");
+    assert!(approval["used_at"].is_string() && approval["run_id"].is_null(), "{approval}");
+    assert!(text_of(&call(&mut client, "read", &notes)).contains("approval 3:"));
+    home.stn(&["approvals", "deny", "2", "--reason", "it is private"]).is(&expect![[r#"
+        --- stderr
+        The call of `read` of `fake` by a client of [person] was denied.
+        hint: its client hears it when it calls again with the same arguments
+    "#]]);
+    let denied = text_of(&call(&mut client, "read", &json!({ "path": "other.txt" })));
+    assert!(denied.contains("denied it: it is private"), "{denied}");
+    home.stn(&["approvals", "list"]).is(&expect![[r#"
+        ID  RUN  AGENT  ENVIRONMENT  TOOL  STATUS  ASKED (UTC)  ARGUMENTS
+        3  -  a client of [person]  default  fake/read  pending  [time]  {"path":"notes.txt"}
+    "#]]);
+    home.stn(&["audit", "verify"]).done();
+}
+
+#[test]
+fn an_older_client_that_can_be_asked_is_asked_for_an_approval_by_a_request() {
+    let home = Home::with_fake();
+    home.write("environments/default/environment.yml", "tools: {approve: [read]}\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let mut client = legacy(&home, &json!({ "elicitation": {} }));
+    client.send(&request("call", "tools/call", &json!({ "name": "read", "arguments": {} })));
+    let question = client.next();
+    assert_eq!(question["method"], "elicitation/create", "{question}");
+    let yes = json!({ "action": "accept", "content": { "decision": "approve" } });
+    client.send(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": yes }).to_string());
+    assert_ne!(client.next()["result"]["isError"], true);
 }

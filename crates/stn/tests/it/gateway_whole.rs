@@ -22,7 +22,7 @@ fn modern(home: &Home) -> Client {
 }
 
 /// A client of the older era that can be asked for forms.
-fn legacy(home: &Home, capabilities: &Value) -> Client {
+pub(crate) fn legacy(home: &Home, capabilities: &Value) -> Client {
     let mut client = modern(home);
     let hello = json!({
         "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": { "name": "old", "version": "1" },
@@ -36,7 +36,7 @@ fn legacy(home: &Home, capabilities: &Value) -> Client {
     client
 }
 
-fn request(id: &str, method: &str, params: &Value) -> String {
+pub(crate) fn request(id: &str, method: &str, params: &Value) -> String {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string()
 }
 

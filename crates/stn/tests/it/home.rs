@@ -270,6 +270,7 @@ static UNSTABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b([Ww]orker) [^\s:]+:\d+", "$1 [worker]"),
         (r"added by \S+ \(\S+\)", "added by [person]"),
         (r"by hand, \S+,", "by hand, [person],"),
+        (r"a client of \S+", "a client of [person]"),
         (r"\b[0-9a-f]{16}\b", "[workspace]"),
     ]
     .into_iter()

@@ -3,7 +3,7 @@
 use crate::error::{Code, Result};
 use crate::narrate::{cut, moment};
 use crate::session::Session;
-use station_engine::{Approval, StandingApproval, Which};
+use station_engine::{Approval, Asker, StandingApproval, Which};
 use station_server::wire;
 
 /// List calls that wait for a person, oldest first
@@ -47,10 +47,14 @@ impl Args {
 }
 
 fn row(approval: &Approval) -> [String; 8] {
+    let (run, agent) = match &approval.asker {
+        Asker::Run { run, agent } => (run.to_string(), agent.clone()),
+        Asker::Caller(name) => ("-".to_owned(), format!("a client of {name}")),
+    };
     [
         approval.id.to_string(),
-        approval.run.to_string(),
-        approval.agent.clone(),
+        run,
+        agent,
         approval.environment.clone(),
         format!("{}/{}", approval.server, approval.tool),
         approval.status.clone(),

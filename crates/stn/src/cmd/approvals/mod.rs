@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::out::Tone;
 use crate::session::Session;
 use station_core::run::Status;
-use station_engine::{Approval, Station};
+use station_engine::{Approval, Asker, Station};
 
 /// Decide about calls that wait for a person
 #[derive(Debug, clap::Subcommand)]
@@ -41,10 +41,17 @@ async fn decided(session: &Session<'_>, station: &Station, approval: &Approval, 
         out.json(&serde_json::json!({ "approval": station_server::wire::Approval::from(approval) }))?;
         return Ok(());
     }
-    let text =
-        format!("The call of `{}` of `{}` by run {} {what}.", approval.tool, approval.server, approval.run);
+    let by = match &approval.asker {
+        Asker::Run { run, .. } => format!("run {run}"),
+        asker @ Asker::Caller(_) => asker.to_string(),
+    };
+    let text = format!("The call of `{}` of `{}` by {by} {what}.", approval.tool, approval.server);
     out.note(Tone::Plain, &text);
-    let run = station.show_run(&session.by, approval.run).await?.run;
+    let Some(run) = approval.run() else {
+        out.hint("its client hears it when it calls again with the same arguments");
+        return Ok(());
+    };
+    let run = station.show_run(&session.by, run).await?.run;
     if run.status == Status::Queued {
         let root = run.parent.unwrap_or(run.id);
         out.hint(&format!("a running `stn serve` goes on with it; without one: `stn runs resume {root}`"));

@@ -26,8 +26,12 @@ impl Args {
                 }
                 session.out.lines(&lines(&approval))?;
                 if approval.status == "pending" {
+                    let sends = match approval.run() {
+                        Some(_) => "sends it",
+                        None => "lets its client send it",
+                    };
                     session.out.hint(&format!(
-                        "`stn approvals approve {0}` sends it, `stn approvals deny {0} --reason …` tells the model why not",
+                        "`stn approvals approve {0}` {sends}, `stn approvals deny {0} --reason …` tells the model why not",
                         self.id
                     ));
                 }
@@ -41,8 +45,8 @@ fn lines(approval: &Approval) -> Vec<(Tone, String)> {
     let mut lines = vec![(
         Tone::Plain,
         format!(
-            "Approval {} for run {} of `{}` in `{}`: {}",
-            approval.id, approval.run, approval.agent, approval.environment, approval.status
+            "Approval {} for {} in `{}`: {}",
+            approval.id, approval.asker, approval.environment, approval.status
         ),
     )];
     let mut row = |name: &str, value: String| lines.push((Tone::Plain, format!("  {name:<9} {value}")));
