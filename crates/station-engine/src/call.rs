@@ -10,7 +10,7 @@ use crate::Station;
 use crate::own_server;
 use crate::pool::{CallTurn, Outgoing, Reach, Standing, Wanted};
 use crate::reading::{Reading, is_for_a_person};
-use crate::rights::{self, Allowed};
+use crate::rights::Allowed;
 use crate::variables::Brought;
 use serde_json::{Map, Value, json};
 use station_core::approval::{self, Approved, Basis};
@@ -254,7 +254,9 @@ pub(crate) async fn admit_person(
     arguments: Map<String, Value>,
     (consent, given): (Consent, &BTreeMap<String, Secret>),
 ) -> Result<Admission> {
-    let (verdict, reach) = rights::of_person(station, tool, given).await?.map_err(Error::invalid)?;
+    let gone = || Error::invalid(format!("server `{}` does not exist any more", tool.server_name));
+    let surface = station.surface_of(tool.server).await?.ok_or_else(gone)?;
+    let (verdict, reach) = surface.judge(station, tool, given).await?.map_err(Error::invalid)?;
     if let Err(denied) = verdict.allowed {
         let (name, server) = (&tool.name, &tool.server_name);
         return Ok(Admission::Refused(format!(

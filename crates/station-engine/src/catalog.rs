@@ -11,10 +11,11 @@ use futures::{FutureExt as _, StreamExt as _};
 use station_core::grant::{self, Link};
 use station_core::sync::Grant;
 use station_core::{
-    Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Error, Result, RunId, Secret,
-    Server, ServerId, ToolId, ToolNames,
+    Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Error, Micros, Result, RunId,
+    Secret, Server, ServerId, ToolId, ToolNames,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Servers that are started at a time: enough to hide their start-up, few enough for two cores.
@@ -41,6 +42,24 @@ pub struct Discovered {
     pub result: Result<usize, String>,
     /// How long it took.
     pub ms: u64,
+}
+
+/// Listings that are under way, or were the last ones, by server: whoever wants one that is not begun yet shares it. A watcher
+/// for each of many clients would otherwise list as often as there are clients.
+#[derive(Default)]
+pub(crate) struct Flights(Mutex<HashMap<ServerId, Arc<tokio::sync::Mutex<Option<Flight>>>>>);
+
+/// A listing that has ended.
+pub(crate) struct Flight {
+    began: Instant,
+    found: Discovered,
+}
+
+impl Flights {
+    fn of(&self, server: ServerId) -> Arc<tokio::sync::Mutex<Option<Flight>>> {
+        let mut all = self.0.lock().expect("no holder of this lock can panic");
+        Arc::clone(all.entry(server).or_default())
+    }
 }
 
 impl Station {
@@ -114,15 +133,30 @@ impl Station {
         given: &BTreeMap<String, Secret>,
     ) -> Result<Discovery> {
         let enabled = self.enabled_by(environment.id, given).await?;
-        let ttl_ms = crate::lease::millis(self.config().discovery_ttl);
-        let retry_ms = crate::lease::millis(RETRY_AFTER).min(ttl_ms);
         let now = self.now();
         let is_wanted = |server: &Server| {
-            let resting = server.problem_at.is_some_and(|at| now.ms_since(at) < retry_ms);
-            let may_be_asked = !resting || enabled.contains(&server.id);
-            may_be_asked && has_use(server) && server.discovered_at.is_none_or(|at| now.ms_since(at) > ttl_ms)
+            let may_be_asked = now >= self.rests_until(server) || enabled.contains(&server.id);
+            may_be_asked && has_use(server) && now >= self.known_until(server)
         };
         self.discover_given(environment, &is_wanted, given).await
+    }
+
+    /// From when on a server is to be listed anew by whoever has use for it.
+    pub(crate) fn listed_anew_at(&self, server: &Server) -> Micros {
+        self.known_until(server).max(self.rests_until(server))
+    }
+
+    /// How long what is known of a server is good.
+    fn known_until(&self, server: &Server) -> Micros {
+        let ttl_ms = crate::lease::millis(self.config().discovery_ttl);
+        server.discovered_at.map_or(Micros(0), |at| at.plus_ms(ttl_ms.saturating_add(1)))
+    }
+
+    /// How long a server that failed is left alone.
+    fn rests_until(&self, server: &Server) -> Micros {
+        let ttl_ms = crate::lease::millis(self.config().discovery_ttl);
+        let retry_ms = crate::lease::millis(RETRY_AFTER).min(ttl_ms);
+        server.problem_at.map_or(Micros(0), |at| at.plus_ms(retry_ms))
     }
 
     /// The servers that a run of `agent` and of the agents below it has use for, by their grants.
@@ -155,7 +189,22 @@ impl Station {
         Ok(())
     }
 
+    /// Lists one server, or takes over what a listing found that others had begun meanwhile.
     async fn discover_one(&self, server: &Server, values: &Values) -> Result<Discovered> {
+        let wished = Instant::now();
+        let flight = self.flights().of(server.id);
+        let mut last = flight.lock().await;
+        if let Some(last) = last.as_ref().filter(|last| last.began >= wished && !values.has_explicit()) {
+            return Ok(last.found.clone());
+        }
+        let began = Instant::now();
+        let found = self.list_server(server, values).await?;
+        // Values that are given hold for whoever gives them.
+        *last = (!values.has_explicit()).then(|| Flight { began, found: found.clone() });
+        Ok(found)
+    }
+
+    async fn list_server(&self, server: &Server, values: &Values) -> Result<Discovered> {
         let started = Instant::now();
         let listed = match reach_of(self, server, values).await? {
             Ok(reach) => self.pool().list(&reach).await,

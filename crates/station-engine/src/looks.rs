@@ -88,8 +88,8 @@ impl Station {
         let why = refused["message"].as_str().unwrap_or("it gives no reason");
         let error = Error::upstream(format!("server `{}` refuses: {why}", found.server.name));
         let offers = self.list_offers(by, &found.environment.name).await?;
-        let offer = offers.into_iter().find(|offer| offer.server == found.server.id);
-        Err(match offer.and_then(|offer| meant(&look, &offer)) {
+        let offer = offers.iter().find(|offer| offer.server == found.server.id);
+        Err(match offer.and_then(|offer| meant(&look, offer)) {
             Some(hint) => error.with_hint(hint),
             None => error,
         })

@@ -12,6 +12,7 @@ use station_core::discovery::{DiscoveredPrompt, DiscoveredResource};
 use station_core::{Caller, EnvironmentName, Error, Result, Secret, ServerId};
 use station_mcp::Passed;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// What one server offers beside its tools.
@@ -34,20 +35,12 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound` where there is no such environment.
-    pub async fn list_offers(&self, _by: &Caller, environment: &EnvironmentName) -> Result<Vec<ServerOffer>> {
-        let environment = self.find_environment(environment).await?;
-        let mut offers = Vec::new();
-        for server in self.store().servers(Some(environment.id)).await? {
-            let offered = self.store().offered(server.id).await?;
-            offers.push(ServerOffer {
-                server: server.id,
-                name: server.name,
-                capabilities: offered.capabilities,
-                resources: offered.resources,
-                prompts: offered.prompts,
-            });
-        }
-        Ok(offers)
+    pub async fn list_offers(
+        &self,
+        _by: &Caller,
+        environment: &EnvironmentName,
+    ) -> Result<Arc<[ServerOffer]>> {
+        self.surface(environment).await?.offers(self).await
     }
 
     /// Looks at what a server offers, for somebody who passes it on.

@@ -13,7 +13,7 @@ use station_core::grant::{self, Denied, Verdict};
 use station_core::lock::Policy;
 use station_core::tool::definition_hash;
 use station_core::verify::VerifyRule;
-use station_core::{Agent, EnvironmentId, Error, Result, Secret, Server, ServerId, ServerSettings, Tool};
+use station_core::{Agent, EnvironmentId, Error, Result, Server, ServerId, ServerSettings, Tool};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,10 +39,10 @@ pub(crate) struct Allowed {
     pub(crate) look: Option<Result<VerifyRule, String>>,
 }
 
-/// A server of the agent's environment: how it is reached, or why it cannot be.
-struct Known {
-    settings: ServerSettings,
-    reach: Result<Reach, String>,
+/// A server of an environment: how it is reached, or why it cannot be.
+pub(crate) struct Known {
+    pub(crate) settings: ServerSettings,
+    pub(crate) reach: Result<Reach, String>,
 }
 
 impl Rights {
@@ -151,7 +151,7 @@ fn looker(
 }
 
 impl Known {
-    async fn read(station: &Station, server: &Server, values: &Values) -> Result<Self> {
+    pub(crate) async fn read(station: &Station, server: &Server, values: &Values) -> Result<Self> {
         let config = station.store().config_source(server.id).await?;
         let value_of = |name: &str| values.get(name);
         let text = config.source.expose();
@@ -173,7 +173,7 @@ impl Known {
 }
 
 /// What an environment makes of its tools: its rules, and what its lock pins.
-struct Judge {
+pub(crate) struct Judge {
     rules: EnvironmentRules,
     /// Hashes by server and tool; `None` where there is no lock.
     pins: Option<BTreeMap<String, BTreeMap<String, String>>>,
@@ -181,7 +181,11 @@ struct Judge {
 
 impl Judge {
     /// Reads what there is to judge tools of `servers` by.
-    async fn read(station: &Station, environment: EnvironmentId, servers: BTreeSet<String>) -> Result<Self> {
+    pub(crate) async fn read(
+        station: &Station,
+        environment: EnvironmentId,
+        servers: BTreeSet<String>,
+    ) -> Result<Self> {
         let rules = rules_of(station, environment).await?;
         let mut pins = None;
         if station.store().is_locked(environment).await? {
@@ -203,7 +207,13 @@ impl Judge {
     }
 
     /// What is made of a tool. What another rule forbids stays forbidden by that.
-    fn judge(&self, tool: &Tool, agent: &str, settings: &ServerSettings, approve: &[String]) -> Verdict {
+    pub(crate) fn judge(
+        &self,
+        tool: &Tool,
+        agent: &str,
+        settings: &ServerSettings,
+        approve: &[String],
+    ) -> Verdict {
         let mut verdict = grant::judge(tool, agent, settings, &self.rules.rules, approve);
         if verdict.allowed.is_ok() && self.rules.lock == Policy::Hold && !self.is_pinned(tool) {
             verdict.allowed = Err(Denied::Held);
@@ -232,55 +242,8 @@ pub(crate) async fn rules_of(station: &Station, environment: EnvironmentId) -> R
     })
 }
 
-/// What the rules of server and environment make of a tool for a person, and how its server is reached with the values that
-/// they give; or why it cannot be.
-pub(crate) async fn of_person(
-    station: &Station,
-    tool: &Tool,
-    given: &BTreeMap<String, Secret>,
-) -> Result<Result<(Verdict, Reach), String>> {
-    let Some(server) = station.store().server(tool.server).await? else {
-        return Ok(Err(format!("server `{}` does not exist any more", tool.server_name)));
-    };
-    let judge = Judge::read(station, server.environment, BTreeSet::from([tool.server_name.clone()])).await?;
-    let values = Values::read(station, server.environment, given.clone()).await?;
-    let known = Known::read(station, &server, &values).await?;
-    let verdict = judge.judge(tool, "", &for_anybody(known.settings), &[]);
-    Ok(known.reach.map(|reach| (verdict, reach)))
-}
-
-/// The tools of an environment in file order, each with whether a person may call it now: as [`of_person`] judges it.
-///
-/// # Errors
-/// The store's; `Invalid` where the environment's rules cannot be read.
-pub(crate) async fn open_to_person(
-    station: &Station,
-    environment: EnvironmentId,
-) -> Result<Vec<(Tool, bool)>> {
-    let store = station.store();
-    let servers = store.servers(Some(environment)).await?;
-    let judge = Judge::read(station, environment, servers.iter().map(|it| it.name.clone()).collect()).await?;
-    let values = Values::read(station, environment, BTreeMap::new()).await?;
-    let mut settings = BTreeMap::new();
-    for server in servers {
-        settings.insert(server.id, for_anybody(Known::read(station, &server, &values).await?.settings));
-    }
-    let is_open = |tool: &Tool| {
-        let settings = settings.get(&tool.server);
-        settings.is_some_and(|settings| judge.judge(tool, "", settings, &[]).allowed.is_ok())
-    };
-    let tools = store.catalog(environment).await?;
-    Ok(tools
-        .into_iter()
-        .map(|tool| {
-            let is_open = is_open(&tool);
-            (tool, is_open)
-        })
-        .collect())
-}
-
 /// A server's settings for a person: `allow_agents` is about agents.
-fn for_anybody(settings: ServerSettings) -> ServerSettings {
+pub(crate) fn for_anybody(settings: ServerSettings) -> ServerSettings {
     ServerSettings { allow_agents: None, ..settings }
 }
 

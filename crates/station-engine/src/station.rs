@@ -2,11 +2,15 @@
 
 use crate::budgets::ByHand;
 use crate::bus::Bus;
+use crate::catalog::Flights;
+use crate::deeds::Deeds;
 use crate::driving::Driving;
+use crate::fresh::Freshness;
 use crate::pace::Rates;
 use crate::pool::Pool;
 use crate::reading::Readings;
 use crate::spend::Measures;
+use crate::surface::Surfaces;
 use crate::{Config, Watch, at_once};
 use station_core::{Concurrency, Micros, Result};
 use station_llm::Models;
@@ -29,6 +33,10 @@ struct Inner {
     pool: Pool,
     bus: Bus,
     readings: Readings,
+    surfaces: Surfaces,
+    freshness: Freshness,
+    flights: Flights,
+    deeds: Deeds,
     driving: Driving,
     by_hand: ByHand,
     rates: Rates,
@@ -66,14 +74,30 @@ impl Station {
         let (driving, by_hand, rates) = (Driving::default(), ByHand::default(), Rates::default());
         let measures = Measures::default();
         let at_once = at_once::by_full_names(&config.at_once, &models);
-        let inner =
-            Inner { config, at_once, store, models, pool, bus, readings, driving, by_hand, rates, measures };
+        let inner = Inner {
+            config,
+            at_once,
+            store,
+            models,
+            pool,
+            bus,
+            readings,
+            surfaces: Surfaces::default(),
+            freshness: Freshness::default(),
+            flights: Flights::default(),
+            deeds: Deeds::default(),
+            driving,
+            by_hand,
+            rates,
+            measures,
+        };
         Self { inner: Arc::new(inner) }
     }
 
     /// Closes every tool server and the store. To be called when nothing is driven any more.
     pub async fn close(&self) {
         self.inner.pool.close().await;
+        self.inner.deeds.close().await;
         self.inner.store.close().await;
     }
 
@@ -127,6 +151,22 @@ impl Station {
 
     pub(crate) fn readings(&self) -> &Readings {
         &self.inner.readings
+    }
+
+    pub(crate) fn surfaces(&self) -> &Surfaces {
+        &self.inner.surfaces
+    }
+
+    pub(crate) fn freshness(&self) -> &Freshness {
+        &self.inner.freshness
+    }
+
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.inner.flights
+    }
+
+    pub(crate) fn deeds(&self) -> &Deeds {
+        &self.inner.deeds
     }
 
     pub(crate) fn since_boot(&self) -> Duration {

@@ -1,10 +1,10 @@
 //! Tools called by a person, without an agent and without a run.
 //!
 //! Through the gate like every call: rules are checked as they are now, a rule that makes a call wait for a person asks
-//! the one who is here, and the audit has a row before anything is sent.
+//! the one who is here, and the audit has a row before anything is sent; calls that are passed on and that nobody had to say yes
+//! to are queued for it ([`Deeds`](crate::deeds::Deeds)).
 
 use crate::call::{self, Admission, Carried, Consent, Permit};
-use crate::rights;
 use crate::servers::ServerRef;
 use crate::{Clock, Station};
 use serde_json::{Map, Value, json};
@@ -14,8 +14,9 @@ use station_core::{
     plural,
 };
 use station_mcp::{CallEnd, Passed};
-use station_store::{Approval, CallQuestion};
+use station_store::{Approval, CallQuestion, Deed};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What a tool answered.
@@ -82,7 +83,7 @@ impl Station {
     }
 
     /// The tools of an environment in file order, each with whether a person may call it now: a call of one that is denied
-    /// or held back would be refused.
+    /// or held back would be refused. As long as nothing of the environment changes, it is the very same list.
     ///
     /// # Errors
     /// `NotFound` where there is no such environment; `Invalid` where its rules cannot be read.
@@ -90,9 +91,8 @@ impl Station {
         &self,
         _by: &Caller,
         environment: &EnvironmentName,
-    ) -> Result<Vec<(Tool, bool)>> {
-        let environment = self.find_environment(environment).await?;
-        rights::open_to_person(self, environment.id).await
+    ) -> Result<Arc<[(Tool, bool)]>> {
+        self.surface(environment).await?.tools(self).await
     }
 
     /// Calls a tool for a person, who says whether they consent, and may give values for the variables of its server: they hold
@@ -110,7 +110,7 @@ impl Station {
         (consent, given): (Consent, &BTreeMap<String, Secret>),
     ) -> Result<ToolCallEnd> {
         let tool = self.show_tool(by, server, tool).await?;
-        let (permit, effect) = match self.admit(by, &tool, arguments, (consent, given)).await? {
+        let (permit, effect) = match self.admit(by, &tool, arguments, (consent, given), Told::First).await? {
             Admitted::Granted(permit, effect) => (permit, effect),
             Admitted::Asks(basis) => {
                 by.require(Right::Approve)?;
@@ -142,7 +142,7 @@ impl Station {
         carried: Carried,
     ) -> Result<PassedCall> {
         let given = &carried.variables;
-        let (permit, effect) = match self.admit(by, tool, arguments, (consent, given)).await? {
+        let (permit, effect) = match self.admit(by, tool, arguments, (consent, given), Told::Queued).await? {
             Admitted::Granted(permit, effect) => (permit, effect),
             Admitted::Asks(basis) => return Ok(PassedCall::Asks(basis)),
         };
@@ -215,6 +215,7 @@ impl Station {
         tool: &Tool,
         arguments: Map<String, Value>,
         (consent, given): (Consent, &BTreeMap<String, Secret>),
+        told: Told,
     ) -> Result<Admitted> {
         let hash = BlobHash::of(Value::Object(arguments.clone()).to_string().as_bytes());
         let subject = format!("tool {}", tool.id);
@@ -239,9 +240,28 @@ impl Station {
         if let Some(said) = said {
             detail["approval"] = said.id.into();
         }
-        self.store().note_deed("call_tool", &subject, detail, &by.name, self.now()).await?;
+        match told {
+            // What somebody said yes to is written before anything else happens, whoever carries it out.
+            Told::Queued if permit.terms.approved.is_none() => {
+                let (actor, detail) = (by.name.clone(), detail.to_string());
+                let deed = Deed { at: self.now(), actor, action: "call_tool", subject, detail };
+                self.deeds().note(self.store(), deed).await?;
+            }
+            Told::First | Told::Queued => {
+                self.store().note_deed("call_tool", &subject, detail, &by.name, self.now()).await?;
+            }
+        }
         Ok(Admitted::Granted(permit, effect))
     }
+}
+
+/// How the audit is told of a call that a rule allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// Before it is sent.
+    First,
+    /// Within a tenth of a second, together with others.
+    Queued,
 }
 
 /// What the gate says to a person.

@@ -74,6 +74,16 @@ impl Values {
         Self { explicit, carried: BTreeMap::new(), process, passthrough, stored }
     }
 
+    /// Whether values are given before all others.
+    pub(crate) fn has_explicit(&self) -> bool {
+        !self.explicit.is_empty()
+    }
+
+    /// With values that are given before all others.
+    pub(crate) fn with_explicit(self, explicit: BTreeMap<String, Secret>) -> Self {
+        Self { explicit, ..self }
+    }
+
     /// With what was carried along from the environment of whoever queued the run: it stands for the process's own.
     pub(crate) fn with_carried(self, carried: BTreeMap<String, Secret>) -> Self {
         Self { carried, ..self }

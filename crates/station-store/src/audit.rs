@@ -3,8 +3,9 @@
 //! Each row holds the hash of the one before it, so a row that was changed, moved or taken out breaks the chain from
 //! there on ([`Store::check_audit`] finds the place). Where the chain ends is kept beside it, sealed, so that its end
 //! cannot be cut off either by somebody who has no key. It proves nothing against who puts back an older copy of both, or
-//! has the key; for that place and hash of the newest row must be noted elsewhere. **Invariant:** [`append`] is the only writer, its caller holds the
-//! audit's turn (`Reach::Audit`), and it stands in the transaction of what it tells.
+//! has the key; for that place and hash of the newest row must be noted elsewhere. **Invariant:** [`append_all`] is the only
+//! writer, its caller holds the audit's turn (`Reach::Audit`), and it stands in the transaction of what it tells. What tells of no
+//! row here, calls that the gateway passes on, may come in groups ([`Store::note_deeds`]).
 
 use crate::db::{Conn, Row, storable, unreadable};
 use crate::seal::{Place, Sealer};
@@ -14,16 +15,17 @@ use station_core::{Micros, Result, Secret};
 
 /// What is put into the audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Deed {
-    pub(crate) at: Micros,
+pub struct Deed {
+    /// When it was done; written it may be a moment later.
+    pub at: Micros,
     /// The caller, and the user of the operating system where there is one.
-    pub(crate) actor: String,
+    pub actor: String,
     /// A verb of the engine: `approve`, `settle_effect`, …
-    pub(crate) action: &'static str,
+    pub action: &'static str,
     /// What it was done to: `approval 3`.
-    pub(crate) subject: String,
+    pub subject: String,
     /// JSON, no secrets.
-    pub(crate) detail: String,
+    pub detail: String,
 }
 
 /// One row of the audit.
@@ -209,6 +211,11 @@ async fn last(conn: &mut Conn) -> Result<(i64, String)> {
 /// Continues the chain from its kept end. Where rows and end do not fit together, what is appended does not fit either: a
 /// decision is not held up by that, and no later one mends it.
 pub(crate) async fn append(conn: &mut Conn, sealer: &Sealer, deed: &Deed) -> Result<()> {
+    append_all(conn, sealer, std::slice::from_ref(deed)).await
+}
+
+/// As [`append`], several in their order: its end is read and kept once for all of them.
+pub(crate) async fn append_all(conn: &mut Conn, sealer: &Sealer, deeds: &[Deed]) -> Result<()> {
     const SQL: &str = "insert into audit (seq, at, actor, action, subject, detail, previous, hash)
         values ($1, $2, $3, $4, $5, $6, $7, $8)";
     let head = match conn.row(HEAD, Vec::new()).await? {
@@ -216,31 +223,33 @@ pub(crate) async fn append(conn: &mut Conn, sealer: &Sealer, deed: &Deed) -> Res
         None => None,
     };
     let seq = last(conn).await?.0.max(head.as_ref().map_or(0, |head| head.seq));
-    let previous = head.map_or_else(|| LOST.to_owned(), |head| head.hash);
-    let mut entry = AuditEntry {
-        seq: seq.checked_add(1).ok_or_else(|| unreadable("an audit without end"))?,
-        at: deed.at,
-        actor: storable(&deed.actor),
-        action: deed.action.to_owned(),
-        subject: storable(&deed.subject),
-        detail: storable(&deed.detail),
-        previous,
-        hash: String::new(),
-    };
-    entry.hash = entry.expected_hash();
-    keep(conn, sealer, &AuditHead { seq: entry.seq, hash: entry.hash.clone() }).await?;
-    let values = vec![
-        entry.seq.into(),
-        entry.at.0.into(),
-        entry.actor.into(),
-        entry.action.into(),
-        entry.subject.into(),
-        entry.detail.into(),
-        entry.previous.into(),
-        entry.hash.into(),
-    ];
-    conn.exec(SQL, values).await?;
-    Ok(())
+    let mut end = AuditHead { seq, hash: head.map_or_else(|| LOST.to_owned(), |head| head.hash) };
+    for deed in deeds {
+        let mut entry = AuditEntry {
+            seq: end.seq.checked_add(1).ok_or_else(|| unreadable("an audit without end"))?,
+            at: deed.at,
+            actor: storable(&deed.actor),
+            action: deed.action.to_owned(),
+            subject: storable(&deed.subject),
+            detail: storable(&deed.detail),
+            previous: std::mem::take(&mut end.hash),
+            hash: String::new(),
+        };
+        entry.hash = entry.expected_hash();
+        end = AuditHead { seq: entry.seq, hash: entry.hash.clone() };
+        let values = vec![
+            entry.seq.into(),
+            entry.at.0.into(),
+            entry.actor.into(),
+            entry.action.into(),
+            entry.subject.into(),
+            entry.detail.into(),
+            entry.previous.into(),
+            entry.hash.into(),
+        ];
+        conn.exec(SQL, values).await?;
+    }
+    if deeds.is_empty() { Ok(()) } else { keep(conn, sealer, &end).await }
 }
 
 fn read(mut row: Row) -> Result<AuditEntry> {

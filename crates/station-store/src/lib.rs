@@ -57,7 +57,7 @@ mod written;
 
 pub use agents::SubAgent;
 pub use approvals::{Approval, Asker, NewApproval, Say};
-pub use audit::{AuditEntry, AuditFault, AuditHead};
+pub use audit::{AuditEntry, AuditFault, AuditHead, Deed};
 pub use budgets::{AccountRow, SetLimit};
 pub use call_approvals::CallQuestion;
 pub use cancel::Cancelled;

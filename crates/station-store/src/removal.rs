@@ -65,15 +65,17 @@ impl Store {
         actor: &str,
         now: Micros,
     ) -> Result<()> {
-        let deed = Deed {
-            at: now,
-            actor: storable(actor),
-            action,
-            subject: storable(subject),
-            detail: storable(&detail.to_string()),
-        };
-        self.write_reaching(Reach::Audit(None), (self.shared_context(), deed), |conn, (context, deed)| {
-            Box::pin(audit::append(conn, &context.sealer, deed))
+        let (actor, subject) = (actor.to_owned(), subject.to_owned());
+        self.note_deeds(vec![Deed { at: now, actor, action, subject, detail: detail.to_string() }]).await
+    }
+
+    /// As [`Store::note_deed`], several in their order and in one transaction.
+    ///
+    /// # Errors
+    /// Where the database fails: then none is written.
+    pub async fn note_deeds(&self, deeds: Vec<Deed>) -> Result<()> {
+        self.write_reaching(Reach::Audit(None), (self.shared_context(), deeds), |conn, (context, deeds)| {
+            Box::pin(audit::append_all(conn, &context.sealer, deeds))
         })
         .await
     }

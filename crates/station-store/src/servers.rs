@@ -8,6 +8,7 @@ use station_core::{
     EnvironmentId, Era, Error, Micros, Result, Secret, Server, ServerId, Tool, ToolId, ToolName, ToolNames,
     Transport,
 };
+use std::collections::BTreeMap;
 
 /// The file that defines a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,36 +155,75 @@ impl Store {
     }
 }
 
+impl Store {
+    /// As [`Store::offered`], of every server of an environment: three questions, whatever their number.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn offered_by_all(&self, env: EnvironmentId) -> Result<BTreeMap<ServerId, Offered>> {
+        const SERVERS: &str = "select id, capabilities, instructions, problem_at from mcp_servers
+            where removed_at is null and environment_id = $1 order by id limit $2";
+        const RESOURCES: &str = "select s.id, r.uri, r.name, r.description, r.mime, r.is_template
+            from mcp_resources r join mcp_servers s on s.id = r.server_id
+            where s.removed_at is null and s.environment_id = $1 order by s.id, r.position limit $2";
+        const PROMPTS: &str = "select s.id, p.name, p.description, p.arguments
+            from mcp_prompts p join mcp_servers s on s.id = p.server_id
+            where s.removed_at is null and s.environment_id = $1 order by s.id, p.position limit $2";
+        let mut reader = self.read().await?;
+        let mut all = BTreeMap::new();
+        for mut row in reader.rows(SERVERS, vec![env.0.into(), ROWS_MAX.into()]).await? {
+            let (id, offered) = (
+                ServerId(row.int()?),
+                Offered {
+                    capabilities: read_json(&row.text()?)?,
+                    instructions: row.opt_text()?,
+                    problem_at: row.opt_int()?.map(Micros),
+                    resources: Vec::new(),
+                    prompts: Vec::new(),
+                },
+            );
+            all.insert(id, offered);
+        }
+        for mut row in reader.rows(RESOURCES, vec![env.0.into(), ROWS_MAX.into()]).await? {
+            if let Some(offered) = all.get_mut(&ServerId(row.int()?)) {
+                offered.resources.push(read_resource(row)?);
+            }
+        }
+        for mut row in reader.rows(PROMPTS, vec![env.0.into(), ROWS_MAX.into()]).await? {
+            if let Some(offered) = all.get_mut(&ServerId(row.int()?)) {
+                offered.prompts.push(read_prompt(row)?);
+            }
+        }
+        Ok(all)
+    }
+}
+
 async fn resources(conn: &mut Conn, server: ServerId) -> Result<Vec<DiscoveredResource>> {
     const SQL: &str = "select uri, name, description, mime, is_template from mcp_resources
         where server_id = $1 order by position limit $2";
     let rows = conn.rows(SQL, vec![server.0.into(), ROWS_MAX.into()]).await?;
-    rows.into_iter()
-        .map(|mut row| {
-            Ok(DiscoveredResource {
-                uri: row.text()?,
-                name: row.text()?,
-                description: row.text()?,
-                mime: row.opt_text()?,
-                is_template: row.int()? == 1,
-            })
-        })
-        .collect()
+    rows.into_iter().map(read_resource).collect()
+}
+
+fn read_resource(mut row: Row) -> Result<DiscoveredResource> {
+    Ok(DiscoveredResource {
+        uri: row.text()?,
+        name: row.text()?,
+        description: row.text()?,
+        mime: row.opt_text()?,
+        is_template: row.int()? == 1,
+    })
 }
 
 async fn prompts(conn: &mut Conn, server: ServerId) -> Result<Vec<DiscoveredPrompt>> {
     const SQL: &str = "select name, description, arguments from mcp_prompts
         where server_id = $1 order by position limit $2";
     let rows = conn.rows(SQL, vec![server.0.into(), ROWS_MAX.into()]).await?;
-    rows.into_iter()
-        .map(|mut row| {
-            Ok(DiscoveredPrompt {
-                name: row.text()?,
-                description: row.text()?,
-                arguments: read_json(&row.text()?)?,
-            })
-        })
-        .collect()
+    rows.into_iter().map(read_prompt).collect()
+}
+
+fn read_prompt(mut row: Row) -> Result<DiscoveredPrompt> {
+    Ok(DiscoveredPrompt { name: row.text()?, description: row.text()?, arguments: read_json(&row.text()?)? })
 }
 
 pub(crate) fn no_such(server: ServerId) -> Error {

@@ -1,7 +1,7 @@
 //! What is answered to a request: the host's words, dressed as the era wants them.
 
 use super::version::{SPOKEN, Session};
-use super::{About, Asked, Completing, Fault, Host, Outcome, Subject, Task};
+use super::{About, Asked, Completing, Fault, Host, Listing, Outcome, Subject, Task, Written};
 use serde_json::{Map, Value, json};
 use station_core::Era;
 
@@ -25,13 +25,34 @@ pub(crate) async fn answer(
     host: &dyn Host,
     asked: &Asked,
     method: &str,
+    params: Map<String, Value>,
+) -> Result<Written, Fault> {
+    if method == "tools/list" {
+        let listing = first_page(&params, host.tools(asked).await?)?;
+        return Ok(listed("tools", listing, asked.era, &host.about()));
+    }
+    answer_briefly(host, asked, method, params).await.map(Written::Json)
+}
+
+/// A list as a result; one that is text already is put where its entries would be.
+fn listed(name: &str, listing: Listing, era: Era, about: &About) -> Written {
+    let of = |entries: Vec<Value>| dressed(cacheable(json!({ name: entries }), LIST_TTL_MS), era, about);
+    match listing {
+        Listing::Entries(entries) => Written::Json(of(entries)),
+        Listing::Text(text) => Written::Text(of(Vec::new()).to_string().replacen("[]", &text, 1)),
+    }
+}
+
+async fn answer_briefly(
+    host: &dyn Host,
+    asked: &Asked,
+    method: &str,
     mut params: Map<String, Value>,
 ) -> Result<Value, Fault> {
     let list = |name: &str, entries: Vec<Value>| cacheable(json!({ name: entries }), LIST_TTL_MS);
     let result = match (method, asked.era) {
         ("ping", Era::Legacy) => json!({}),
         ("server/discover", Era::Modern) => cacheable(discovered(&host.about()), LIST_TTL_MS),
-        ("tools/list", _) => list("tools", first_page(&params, host.tools(asked).await?)?),
         ("resources/list", _) => list("resources", first_page(&params, host.resources(asked).await?)?),
         ("resources/templates/list", _) => {
             list("resourceTemplates", first_page(&params, host.resource_templates(asked).await?)?)
@@ -124,7 +145,7 @@ fn cacheable(mut result: Value, ttl_ms: u64) -> Value {
 }
 
 /// Lists are given whole, so that there is no second page to ask for.
-fn first_page(params: &Map<String, Value>, entries: Vec<Value>) -> Result<Vec<Value>, Fault> {
+fn first_page<T>(params: &Map<String, Value>, entries: T) -> Result<T, Fault> {
     match params.get("cursor") {
         None | Some(Value::Null) => Ok(entries),
         Some(cursor) => Err(Fault::Params(format!("no list of this server has a cursor {cursor}"))),

@@ -1,8 +1,9 @@
 //! A request as its host sees it: who asks, in which era, what the client can do, and how it is told how far it is.
 
+use super::Fault;
 use super::answer::TASKS;
 use super::dialog::{Dialog, Level};
-use super::{Fault, frame};
+use super::frame::{self, Written};
 use crate::client::EFFECT_KEY;
 use serde_json::{Map, Value, json};
 use station_core::{Caller, EffectId, Era};
@@ -40,7 +41,7 @@ pub struct Asked {
 #[derive(Debug)]
 struct With {
     dialog: Arc<Dialog>,
-    outlet: mpsc::Sender<Value>,
+    outlet: mpsc::Sender<Written>,
 }
 
 /// Answers of a client to what it was asked in an `input_required` result.
@@ -57,7 +58,7 @@ pub struct Input {
 pub(crate) struct Progress {
     token: Value,
     steps: AtomicU64,
-    outlet: mpsc::Sender<Value>,
+    outlet: mpsc::Sender<Written>,
 }
 
 impl Asked {
@@ -66,7 +67,7 @@ impl Asked {
         by: Caller,
         (era, capabilities): (Era, &Value),
         params: &Map<String, Value>,
-        (dialog, outlet): (&Arc<Dialog>, &mpsc::Sender<Value>),
+        (dialog, outlet): (&Arc<Dialog>, &mpsc::Sender<Written>),
         gone: CancellationToken,
     ) -> Self {
         let meta = |key: &str| params.get("_meta").and_then(|meta| meta.get(key));
@@ -141,7 +142,7 @@ impl Asked {
             (None, era) => era == Era::Legacy,
         };
         if let Some(with) = self.with.as_ref().filter(|_| is_wanted) {
-            drop(with.outlet.send(frame::notification("notifications/message", params)).await);
+            drop(with.outlet.send(frame::notification("notifications/message", params).into()).await);
         }
     }
 
@@ -149,7 +150,7 @@ impl Asked {
     pub async fn pass_progress(&self, mut params: Value) {
         let (Some(progress), Some(object)) = (&self.progress, params.as_object_mut()) else { return };
         object.insert("progressToken".to_owned(), progress.token.clone());
-        drop(progress.outlet.send(frame::notification("notifications/progress", &params)).await);
+        drop(progress.outlet.send(frame::notification("notifications/progress", &params).into()).await);
     }
 
     /// Whether the client takes a handle in place of a result: it declares the Tasks extension, in the modern era.
@@ -182,6 +183,6 @@ impl Asked {
         let step = progress.steps.fetch_add(1, Ordering::Relaxed) + 1;
         let params = json!({ "progressToken": progress.token, "progress": step, "message": message });
         // Whoever does not listen any more is seen by `gone`.
-        drop(progress.outlet.send(frame::notification("notifications/progress", &params)).await);
+        drop(progress.outlet.send(frame::notification("notifications/progress", &params).into()).await);
     }
 }

@@ -5,7 +5,7 @@
 //! itself.
 
 use super::Fault;
-use super::frame::{self, Id};
+use super::frame::{self, Id, Written};
 use serde_json::{Map, Value, json};
 use station_core::Era;
 use std::collections::HashMap;
@@ -80,7 +80,7 @@ impl Dialog {
         &self,
         method: &str,
         params: &Value,
-        outlet: &mpsc::Sender<Value>,
+        outlet: &mpsc::Sender<Written>,
         gone: &CancellationToken,
     ) -> Answered {
         let id = format!("station-{}", self.asked.fetch_add(1, Ordering::Relaxed) + 1);
@@ -98,7 +98,7 @@ impl Dialog {
         if !params.is_null() {
             message["params"] = params.clone();
         }
-        if outlet.send(message).await.is_err() {
+        if outlet.send(message.into()).await.is_err() {
             return Err(fault("the client does not listen any more"));
         }
         tokio::select! {
@@ -106,7 +106,7 @@ impl Dialog {
             () = gone.cancelled() => {
                 let params = json!({ "requestId": id, "reason": "the request that needed it is over" });
                 // Whoever does not listen any more need not be told.
-                drop(outlet.try_send(frame::notification("notifications/cancelled", &params)));
+                drop(outlet.try_send(frame::notification("notifications/cancelled", &params).into()));
                 Err(fault("the client is gone"))
             }
         }

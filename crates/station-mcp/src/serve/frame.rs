@@ -72,6 +72,51 @@ impl fmt::Display for Id {
     }
 }
 
+/// JSON on its way out: as a value, or as text where a part of it was text already.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Written {
+    /// The value.
+    Json(Value),
+    /// Its text.
+    Text(String),
+}
+
+impl From<Value> for Written {
+    fn from(value: Value) -> Self {
+        Self::Json(value)
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(value) => value.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Written {
+    /// As one message of a batch.
+    pub(crate) fn into_json(self) -> Value {
+        match self {
+            Self::Json(value) => value,
+            Self::Text(text) => serde_json::from_str(&text).expect("what we wrote can be read"),
+        }
+    }
+}
+
+/// The answer to request `id`, with a result that may be written already.
+pub(crate) fn reply_with(id: &Id, outcome: Result<Written, Fault>, era: Era) -> Written {
+    match outcome {
+        Ok(Written::Text(result)) => {
+            Written::Text(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#))
+        }
+        Ok(Written::Json(result)) => reply(Some(id), Ok(result), era).into(),
+        Err(fault) => reply(Some(id), Err(fault), era).into(),
+    }
+}
+
 /// The answer to request `id`, or to one whose id could not be read.
 pub(crate) fn reply(id: Option<&Id>, outcome: Result<Value, Fault>, era: Era) -> Value {
     let mut message = json!({ "jsonrpc": "2.0" });

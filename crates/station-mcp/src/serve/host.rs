@@ -5,6 +5,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// What a host answers with: JSON in the protocol's words, without what only one era adds.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Fault>>;
@@ -16,7 +17,7 @@ pub trait Host: Send + Sync + 'static {
     fn about(&self) -> About;
 
     /// Its tools.
-    fn tools<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Vec<Value>>;
+    fn tools<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Listing>;
 
     /// Calls a tool. What the tool calls an error is an outcome; a fault is that there is no such tool.
     fn call_tool<'a>(
@@ -73,6 +74,15 @@ pub trait Host: Send + Sync + 'static {
     fn end_task<'a>(&'a self, _: &'a Asked, _: &'a str) -> Answer<'a, Option<()>> {
         async { Ok(None) }.boxed()
     }
+}
+
+/// A list.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Listing {
+    /// Its entries.
+    Entries(Vec<Value>),
+    /// The text of the JSON array of its entries, where that is long and the same for many requests.
+    Text(Arc<str>),
 }
 
 /// Who a server is.

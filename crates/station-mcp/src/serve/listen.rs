@@ -1,6 +1,6 @@
 //! Telling what changes: to a `subscriptions/listen` of the modern era, and to a legacy client as its session has it.
 
-use super::frame::{Id, notification};
+use super::frame::{Id, Written, notification};
 use super::{About, Asked, Change, Fault, Host, Wanted};
 use futures::StreamExt as _;
 use serde_json::{Map, Value, json};
@@ -42,7 +42,7 @@ pub(crate) async fn listen(
     id: &Id,
     asked: &Asked,
     wanted: Wanted,
-    outlet: &mpsc::Sender<Value>,
+    outlet: &mpsc::Sender<Written>,
 ) {
     let mut filter = Map::new();
     for (key, on) in [
@@ -61,7 +61,7 @@ pub(crate) async fn listen(
     let changes = host.changes(asked, wanted).await;
     let meta = json!({ SUBSCRIPTION_KEY: id.to_json() });
     let params = json!({ "_meta": meta, "notifications": filter });
-    if outlet.send(notification("notifications/subscriptions/acknowledged", &params)).await.is_ok() {
+    if outlet.send(notification("notifications/subscriptions/acknowledged", &params).into()).await.is_ok() {
         tell(changes, Some(&meta), outlet, &asked.gone).await;
     }
 }
@@ -71,7 +71,7 @@ pub(crate) async fn follow(
     host: &dyn Host,
     asked: &Asked,
     wanted: Wanted,
-    outlet: &mpsc::Sender<Value>,
+    outlet: &mpsc::Sender<Written>,
     gone: &CancellationToken,
 ) {
     tell(host.changes(asked, wanted).await, None, outlet, gone).await;
@@ -80,7 +80,7 @@ pub(crate) async fn follow(
 async fn tell(
     mut changes: futures::stream::BoxStream<'static, Change>,
     meta: Option<&Value>,
-    outlet: &mpsc::Sender<Value>,
+    outlet: &mpsc::Sender<Written>,
     gone: &CancellationToken,
 ) {
     loop {
@@ -92,7 +92,7 @@ async fn tell(
             // Nothing will change any more; a subscription stays open all the same.
             return gone.cancelled().await;
         };
-        if outlet.send(told(&change, meta)).await.is_err() {
+        if outlet.send(told(&change, meta).into()).await.is_err() {
             return;
         }
     }

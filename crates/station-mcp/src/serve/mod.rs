@@ -24,6 +24,7 @@ pub(crate) use asked::LEVEL_KEY;
 pub use asked::{Asked, Input};
 pub(crate) use dialog::Level;
 pub use fault::Fault;
-pub use host::{About, Answer, Change, Completing, Host, Outcome, Subject, Task, Wanted};
+pub use frame::Written;
+pub use host::{About, Answer, Change, Completing, Host, Listing, Outcome, Subject, Task, Wanted};
 pub use http::{Endpoint, Headers, Sent};
 pub use stdio::serve_stdio;

@@ -7,7 +7,7 @@
 use super::answer::{answer, initialized, text};
 use super::asked::Asked;
 use super::dialog::Dialog;
-use super::frame::{self, Frame, Id, Request, reply};
+use super::frame::{self, Frame, Id, Request, Written, reply, reply_with};
 use super::lines::{BYTES_MAX, Line, Lines};
 use super::listen;
 use super::version::{Session, WITH_BATCHES, terms};
@@ -68,7 +68,7 @@ pub async fn serve_stdio(
 struct Pipe {
     host: Arc<dyn Host>,
     by: Caller,
-    outlet: mpsc::Sender<Value>,
+    outlet: mpsc::Sender<Written>,
     /// Cancelled when the client is gone.
     gone: CancellationToken,
     /// Cancelled when we are about to leave: ends what would go on for ever.
@@ -139,7 +139,7 @@ impl Pipe {
         let outlet = self.outlet.clone();
         self.at_work.spawn(async move {
             // A client that is gone is seen by the writer.
-            drop(outlet.send(message).await);
+            drop(outlet.send(message.into()).await);
             Vec::new()
         });
     }
@@ -232,7 +232,7 @@ impl Pipe {
                     Err(fault) => Some(reply(Some(&id), Err(fault), Era::Modern)),
                 };
                 if let Some(end) = end {
-                    drop(outlet.send(end).await);
+                    drop(outlet.send(end.into()).await);
                 }
                 vec![id]
             });
@@ -300,14 +300,15 @@ impl Pipe {
             for one in wanted {
                 match one {
                     Ok((id, method, params, asked)) => {
-                        replies.extend(work(&*host, &id, &method, params, asked).await);
+                        replies
+                            .extend(work(&*host, &id, &method, params, asked).await.map(Written::into_json));
                         ids.push(id);
                     }
                     Err(reply) => replies.push(reply),
                 }
             }
             if !replies.is_empty() {
-                drop(outlet.send(Value::Array(replies)).await);
+                drop(outlet.send(Value::Array(replies).into()).await);
             }
             ids
         });
@@ -325,15 +326,15 @@ async fn work(
     method: &str,
     params: Map<String, Value>,
     asked: Asked,
-) -> Option<Value> {
+) -> Option<Written> {
     let result = answer(host, &asked, method, params).await;
     // A request that was cancelled is not answered.
-    (!asked.gone.is_cancelled()).then(|| reply(Some(id), result, asked.era))
+    (!asked.gone.is_cancelled()).then(|| reply_with(id, result, asked.era))
 }
 
 /// Writes what is to be said; a closed output means that nobody is there any more.
 async fn write(
-    mut outgoing: mpsc::Receiver<Value>,
+    mut outgoing: mpsc::Receiver<Written>,
     mut output: impl AsyncWrite + Unpin,
     gone: &CancellationToken,
 ) {

@@ -6,7 +6,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value, json};
 use station_core::Caller;
 use station_mcp::serve::{
-    About, Answer, Asked, Change, Completing, Fault, Host, Outcome, Task, Wanted, serve_stdio,
+    About, Answer, Asked, Change, Completing, Fault, Host, Listing, Outcome, Task, Wanted, serve_stdio,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +37,9 @@ impl Host for Offer {
         }
     }
 
-    fn tools<'a>(&'a self, _: &'a Asked) -> Answer<'a, Vec<Value>> {
-        async { Ok(vec![json!({ "name": "echo", "inputSchema": { "type": "object" } })]) }.boxed()
+    fn tools<'a>(&'a self, _: &'a Asked) -> Answer<'a, Listing> {
+        let echo = json!({ "name": "echo", "inputSchema": { "type": "object" } });
+        async { Ok(Listing::Entries(vec![echo])) }.boxed()
     }
 
     fn call_tool<'a>(

@@ -1,7 +1,7 @@
 //! Calling a tool at its server, and what it takes until that is done: a person's yes, and answers to what the server asks.
 
 use super::Gateway;
-use super::names::{SEARCH, SEARCH_FROM, found, named};
+use super::names::{Named, SEARCH, Shown, found};
 use super::open::{End, Out, ROUNDS_MAX, Step};
 use super::state::State;
 use crate::tools::{
@@ -10,7 +10,7 @@ use crate::tools::{
 use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
 use station_core::approval::Basis;
-use station_core::{BlobHash, Era, Tool};
+use station_core::{BlobHash, Era};
 use station_engine::{Consent, PassedCall};
 use station_mcp::serve::{Asked, Fault, Outcome};
 
@@ -25,7 +25,7 @@ pub(super) const NOT_HELD: &str =
 struct Call<'a> {
     asked: &'a Asked,
     name: &'a str,
-    tool: Tool,
+    tool: Named,
     arguments: Map<String, Value>,
     /// What a state is bound to.
     request: String,
@@ -48,17 +48,16 @@ impl Gateway {
         arguments: Map<String, Value>,
     ) -> Result<Outcome, Fault> {
         // By name alone: whether it may be called is asked at the gate.
-        let known = async {
+        let shown = async {
             self.refresh().await?;
-            self.station.list_tools(&asked.by, &self.environment, None, None).await
+            self.shown(&asked.by).await
         };
-        let known = match known.await {
-            Ok(tools) => named(tools.into_iter().map(|tool| (tool, ())).collect()),
+        let shown = match shown.await {
+            Ok(shown) => shown,
             Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
         };
-        let Some((_, tool, ())) = known.iter().find(|(known, ..)| known == name).cloned() else {
-            let known = known.into_iter().map(|(name, ..)| name).collect();
-            return self.call_own(asked, name, arguments, known).await;
+        let Some(tool) = shown.find(name) else {
+            return self.call_own(asked, name, arguments, &shown).await;
         };
         let request = format!("{} {}", self.environment, request_of(name, &arguments));
         let (shown, consent, more) = (None, Consent::Unasked, Map::new());
@@ -91,31 +90,25 @@ impl Gateway {
         Ok(Outcome::Complete(failure("the server asked too often for what it needs")))
     }
 
-    /// Calls what no server has: the search, or an agent. `known` are the names of servers' tools.
+    /// Calls what no server has: the search, or an agent.
     async fn call_own(
         &self,
         asked: &Asked,
         name: &str,
         arguments: Map<String, Value>,
-        mut known: Vec<String>,
+        shown: &Shown,
     ) -> Result<Outcome, Fault> {
-        let said = |error| Ok(Outcome::Complete(refused(name, &error)));
-        if name == SEARCH {
-            match self.offered(asked).await {
-                Ok(offered) if offered.len() > SEARCH_FROM => {
-                    return Ok(Outcome::Complete(found(&offered, &arguments)));
-                }
-                Ok(_) => {}
-                Err(error) => return said(error),
-            }
+        if name == SEARCH && shown.has_search() {
+            return Ok(Outcome::Complete(found(shown, &arguments)));
         }
+        let mut known: Vec<String> = shown.names().map(str::to_owned).collect();
         match self.station.offers_agents(&asked.by, &self.environment).await {
             Ok(true) => match call_agent_tool(&self.desk, asked, &self.environment, name, arguments).await? {
                 Ok(outcome) => return Ok(outcome),
                 Err(agents) => known.extend(agents),
             },
             Ok(false) => {}
-            Err(error) => return said(error),
+            Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
         }
         Err(no_tool(name, known.iter().map(String::as_str)))
     }

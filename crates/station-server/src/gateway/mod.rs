@@ -16,14 +16,12 @@ mod open;
 mod state;
 mod watching;
 
-use crate::tools::{Desk, Management, apply, listed_agent_tools};
-use names::{SEARCH_FROM, listed, named, search_tool};
+use crate::tools::{Desk, Management, listed_agent_tools, tell_broken};
+use names::Shown;
 use open::Held;
-use serde_json::Value;
-use station_core::{EnvironmentName, Result, Tool};
+use station_core::{Caller, EnvironmentName, Result};
 use station_engine::Station;
-use station_mcp::serve::Asked;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An environment as a server.
 #[derive(Clone)]
@@ -34,6 +32,8 @@ pub struct Gateway {
     desk: Arc<Desk>,
     /// Requests that wait for what their clients were asked.
     held: Arc<Held>,
+    /// The tools as they were shown last.
+    shown: Arc<Mutex<Option<Arc<Shown>>>>,
 }
 
 impl Gateway {
@@ -42,43 +42,33 @@ impl Gateway {
     #[must_use]
     pub fn new(management: &Management, environment: EnvironmentName) -> Self {
         let desk = management.desk();
-        Self { station: desk.station.clone(), environment, desk, held: Arc::default() }
+        let station = desk.station.clone();
+        Self { station, environment, desk, held: Arc::default(), shown: Arc::default() }
     }
 
     /// Applies changed files, and lists what was never listed and what says that it has changed; what is broken in the files
     /// is in the log.
     async fn refresh(&self) -> Result<()> {
-        apply(&self.station, &self.environment).await?;
-        self.station.refresh_catalog(&self.environment).await?;
-        self.station.refresh_changed(&self.environment).await
+        let problems = self.station.refresh_environment(&self.environment).await?;
+        tell_broken(&self.environment, &problems);
+        Ok(())
     }
 
-    /// Every tool by the name that it has here, in the order of the files, with whether it may be called now. What may not
-    /// has a name of its own all the same: no other takes it meanwhile.
-    async fn known(&self, asked: &Asked) -> Result<Vec<(String, Tool, bool)>> {
-        self.station.list_callable(&asked.by, &self.environment).await.map(named)
-    }
-
-    /// Those that may be called now, as they are shown, and then the environment's agents where they are offered.
-    async fn offered(&self, asked: &Asked) -> Result<Vec<Value>> {
-        let known = self.known(asked).await?;
-        let callable = known.iter().filter(|(.., may_be_called)| *may_be_called);
-        let mut offered: Vec<Value> = callable.map(|(name, tool, _)| listed(name, tool)).collect();
-        if self.station.offers_agents(&asked.by, &self.environment).await? {
-            let agents = listed_agent_tools(&self.desk, &asked.by, &self.environment).await?;
-            // A tool of a server goes before an agent of its name.
-            let is_free = |agent: &Value| known.iter().all(|(name, ..)| agent["name"] != name.as_str());
-            offered.extend(agents.into_iter().filter(is_free));
+    /// What is offered, by the names that it has here, made anew where the environment has changed: the tools of its servers, and
+    /// then its agents where they are offered.
+    async fn shown(&self, by: &Caller) -> Result<Arc<Shown>> {
+        let tools = self.station.list_callable(by, &self.environment).await?;
+        if let Some(shown) = self.kept().as_ref().filter(|shown| shown.is_of(&tools)) {
+            return Ok(Arc::clone(shown));
         }
-        Ok(offered)
+        let agents = match self.station.offers_agents(by, &self.environment).await? {
+            true => listed_agent_tools(&self.desk, by, &self.environment).await?,
+            false => Vec::new(),
+        };
+        Ok(Arc::clone(self.kept().insert(Arc::new(Shown::new(tools, agents)))))
     }
 
-    /// What is offered, and the tool that searches it where it is much.
-    async fn shown(&self, asked: &Asked) -> Result<Vec<Value>> {
-        let mut shown = self.offered(asked).await?;
-        if shown.len() > SEARCH_FROM {
-            shown.push(search_tool());
-        }
-        Ok(shown)
+    fn kept(&self) -> MutexGuard<'_, Option<Arc<Shown>>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,12 +5,13 @@ use serde_json::{Map, Value, json};
 use station_core::Tool;
 use station_core::rank::{Document, rank};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// The tool that finds others, where there are more than a model likes to read.
 pub(super) const SEARCH: &str = "search_tools";
 
 /// From how many tools on it is offered. A tool of this name that a server has goes before it.
-pub(super) const SEARCH_FROM: usize = 50;
+const SEARCH_FROM: usize = 50;
 
 /// Tools that one search finds.
 const FOUND_MAX: usize = 10;
@@ -33,14 +34,83 @@ pub(super) fn names<'n>(all: impl Iterator<Item = (&'n str, &'n str)> + Clone) -
     .collect()
 }
 
-/// `tools` by the names that they have here, each with what is said beside it.
-pub(super) fn named<T>(tools: Vec<(Tool, T)>) -> Vec<(String, Tool, T)> {
-    let names = names(tools.iter().map(|(tool, _)| (tool.server_name.as_str(), tool.name.as_str())));
-    names.into_iter().zip(tools).filter_map(|(name, (tool, beside))| Some((name?, tool, beside))).collect()
+/// The tools of an environment by the names that they have here. What may not be called now has a name of its own all the same:
+/// no other takes it meanwhile.
+pub(super) struct Shown {
+    tools: Arc<[(Tool, bool)]>,
+    names: Vec<Option<String>>,
+    by_name: HashMap<String, usize>,
+    /// The environment's agents where they are offered, as they are listed.
+    agents: Vec<Value>,
+    /// The list that a client is given: text, because it is long and the same each time.
+    list: Arc<str>,
+}
+
+/// A tool by the name that it has here.
+#[derive(Clone)]
+pub(super) struct Named {
+    shown: Arc<Shown>,
+    at: usize,
+}
+
+impl std::ops::Deref for Named {
+    type Target = Tool;
+
+    fn deref(&self) -> &Tool {
+        &self.shown.tools[self.at].0
+    }
+}
+
+impl Shown {
+    /// `agents` are listed behind the tools, but for those that have the name of one.
+    pub(super) fn new(tools: Arc<[(Tool, bool)]>, agents: Vec<Value>) -> Self {
+        let names = names(tools.iter().map(|(tool, _)| (tool.server_name.as_str(), tool.name.as_str())));
+        let named = names.iter().enumerate().filter_map(|(at, name)| Some((name.clone()?, at)));
+        let by_name: HashMap<String, usize> = named.collect();
+        let is_free = |agent: &Value| !by_name.contains_key(text(&agent["name"]));
+        let agents = agents.into_iter().filter(is_free).collect();
+        let mut shown = Self { tools, names, by_name, agents, list: "[]".into() };
+        let search = shown.has_search().then(search_tool);
+        let tools = shown.callable().map(listed);
+        let list: Vec<Value> = tools.chain(shown.agents.iter().cloned()).chain(search).collect();
+        shown.list = Value::Array(list).to_string().into();
+        shown
+    }
+
+    /// Whether it was made of exactly this list.
+    pub(super) fn is_of(&self, tools: &Arc<[(Tool, bool)]>) -> bool {
+        Arc::ptr_eq(&self.tools, tools)
+    }
+
+    /// The entries that a client is shown: what may be called, and the tool that searches that where it is much.
+    pub(super) fn list(&self) -> &Arc<str> {
+        &self.list
+    }
+
+    /// The tool of this name, whether it may be called or not.
+    pub(super) fn find(self: &Arc<Self>, name: &str) -> Option<Named> {
+        self.by_name.get(name).map(|at| Named { shown: Arc::clone(self), at: *at })
+    }
+
+    /// The names of all tools.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().flatten().map(String::as_str)
+    }
+
+    /// Whether there are so many that they can be searched.
+    pub(super) fn has_search(&self) -> bool {
+        self.callable().count() + self.agents.len() > SEARCH_FROM
+    }
+
+    /// Those that may be called.
+    fn callable(&self) -> impl Iterator<Item = (&str, &Tool)> {
+        let named = self.names.iter().zip(self.tools.iter());
+        named.filter_map(|(name, (tool, is_open))| is_open.then_some((name.as_deref()?, tool)))
+    }
 }
 
 /// A tool as a list shows it.
-pub(super) fn listed(name: &str, tool: &Tool) -> Value {
+fn listed((name, tool): (&str, &Tool)) -> Value {
     let mut entry =
         json!({ "name": name, "description": tool.description, "inputSchema": tool.input_schema });
     if !tool.title.is_empty() {
@@ -63,7 +133,7 @@ pub(super) fn listed(name: &str, tool: &Tool) -> Value {
     entry
 }
 
-pub(super) fn search_tool() -> Value {
+fn search_tool() -> Value {
     json!({
         "name": SEARCH,
         "title": "Search tools",
@@ -78,20 +148,21 @@ pub(super) fn search_tool() -> Value {
 }
 
 /// The tools that fit a query, ranked as everywhere in Station.
-pub(super) fn found(offered: &[Value], arguments: &Map<String, Value>) -> Value {
+pub(super) fn found(shown: &Shown, arguments: &Map<String, Value>) -> Value {
     let Some(query) = arguments.get("query").and_then(Value::as_str) else {
         return failure("`query` is missing: what the tool should do, in words");
     };
-    let documents: Vec<Document<'_>> = offered
-        .iter()
-        .map(|tool| Document {
-            name: text(&tool["name"]),
-            description: text(&tool["description"]),
-            parameters: Vec::new(),
-        })
-        .collect();
+    let offered: Vec<(&str, &Tool)> = shown.callable().collect();
+    let of_agents = shown.agents.iter().map(|it| (text(&it["name"]), text(&it["description"])));
+    let told = offered.iter().map(|(name, tool)| (*name, tool.description.as_str())).chain(of_agents);
+    let document = |(name, description)| Document { name, description, parameters: Vec::new() };
+    let documents: Vec<Document<'_>> = told.map(document).collect();
     let ranked = rank(query, &documents);
-    let tools: Vec<&Value> = ranked.iter().take(FOUND_MAX).filter_map(|it| offered.get(it.index)).collect();
+    let tools = ranked.iter().take(FOUND_MAX).filter_map(|it| match offered.get(it.index) {
+        Some(found) => Some(listed(*found)),
+        None => shown.agents.get(it.index - offered.len()).cloned(),
+    });
+    let tools: Vec<Value> = tools.collect();
     result(&json!({ "tools": tools, "count": tools.len() }))
 }
 

@@ -7,9 +7,10 @@ use station_core::discovery::{DiscoveredPrompt, DiscoveredResource};
 use station_core::{Caller, Result, ServerId};
 use station_engine::ServerOffer;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Offers of all servers, in the order of the files.
-pub(super) struct Offers(Vec<ServerOffer>);
+pub(super) struct Offers(Arc<[ServerOffer]>);
 
 impl Gateway {
     pub(super) async fn offers(&self, by: &Caller) -> Result<Offers> {

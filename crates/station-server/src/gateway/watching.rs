@@ -89,7 +89,11 @@ impl Watched {
     async fn look(&self) -> [Option<BlobHash>; 3] {
         let Wanted { tools, prompts, resources, .. } = self.wanted;
         let mark = |list: Vec<Value>| BlobHash::of(Value::Array(list).to_string().as_bytes());
-        let tools = if tools { self.gateway.shown(&self.asked).await.ok().map(mark) } else { None };
+        let tools = match tools {
+            true => self.gateway.shown(&self.asked.by).await.ok(),
+            false => None,
+        };
+        let tools = tools.map(|shown| BlobHash::of(shown.list().as_bytes()));
         let offers = if prompts || resources { self.gateway.offers(&self.asked.by).await.ok() } else { None };
         let of = |is_wanted: bool| offers.as_ref().filter(|_| is_wanted);
         let prompts = of(prompts).map(|offers| mark(offers.prompts()));

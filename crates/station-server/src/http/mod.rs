@@ -18,7 +18,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use body::{BODY_BYTES_MAX, Bodies};
 use station_core::{Caller, EnvironmentName, Secret};
-use station_engine::{EnvironmentRef, Station};
+use station_engine::Station;
 use station_mcp::serve::{Endpoint, Host};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -69,7 +69,9 @@ impl Site {
     /// The endpoint of an environment, where there is one.
     async fn gateway(&self, by: &Caller, name: &str) -> Option<Arc<Endpoint>> {
         let name = EnvironmentName::parse(name).ok()?;
-        self.station.environment(by, &EnvironmentRef::Name(name.clone())).await.ok()?;
+        if !self.station.has_environment(by, &name).await.ok()? {
+            return None;
+        }
         let mut gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
         let made = || Arc::new(Endpoint::new(self.host(name.clone())));
         Some(Arc::clone(gateways.entry(name.clone()).or_insert_with(made)))

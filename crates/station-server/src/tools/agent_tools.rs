@@ -14,7 +14,7 @@ use futures::stream::BoxStream;
 use serde_json::{Map, Value, json};
 use station_core::{Caller, EnvironmentName, Result, agent_tool, schema};
 use station_engine::{AgentRef, AgentTool, NewRun};
-use station_mcp::serve::{About, Answer, Asked, Change, Fault, Host, Outcome, Task, Wanted};
+use station_mcp::serve::{About, Answer, Asked, Change, Fault, Host, Listing, Outcome, Task, Wanted};
 use std::sync::Arc;
 
 /// What a client's model should know.
@@ -48,13 +48,13 @@ impl Host for AgentTools {
         }
     }
 
-    fn tools<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Vec<Value>> {
+    fn tools<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Listing> {
         async {
             let listed = async {
                 self.desk.apply(&self.environment).await?;
                 listed(&self.desk, &asked.by, &self.environment).await
             };
-            listed.await.map_err(|error| failed(&error))
+            listed.await.map(Listing::Entries).map_err(|error| failed(&error))
         }
         .boxed()
     }

@@ -12,10 +12,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value, json};
-use station_core::file::Severity;
+use station_core::file::{Problem, Severity};
 use station_core::{EnvironmentName, Error, Kind, near};
 use station_engine::Station;
-use station_mcp::serve::{About, Answer, Asked, Change, Completing, Fault, Host, Outcome, Task, Wanted};
+use station_mcp::serve::{
+    About, Answer, Asked, Change, Completing, Fault, Host, Listing, Outcome, Task, Wanted,
+};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,19 +46,18 @@ pub(crate) struct Desk {
 impl Desk {
     /// Applies changed files of an environment; what is broken in them. That stays as it was, and is in the log.
     pub(super) async fn apply(&self, environment: &EnvironmentName) -> Result<Vec<String>, Error> {
-        apply(&self.station, environment).await
+        Ok(tell_broken(environment, &self.station.apply_changed_files(environment).await?))
     }
 }
 
-/// Applies changed files of an environment; what is broken in them. That stays as it was, and is in the log.
-pub(crate) async fn apply(station: &Station, environment: &EnvironmentName) -> Result<Vec<String>, Error> {
-    let problems = station.apply_changed_files(environment).await?;
-    let broken = problems.into_iter().filter(|problem| problem.severity == Severity::Error);
-    let broken: Vec<String> = broken.map(|problem| problem.to_string()).collect();
+/// Puts into the log what is broken in the files of an environment; the sentences.
+pub(crate) fn tell_broken(environment: &EnvironmentName, problems: &[Problem]) -> Vec<String> {
+    let broken = problems.iter().filter(|problem| problem.severity == Severity::Error);
+    let broken: Vec<String> = broken.map(ToString::to_string).collect();
     for problem in &broken {
         tracing::warn!(%environment, problem, "a file is broken, and what it defined stays");
     }
-    Ok(broken)
+    broken
 }
 
 impl Management {
@@ -100,8 +101,8 @@ impl Host for Management {
         }
     }
 
-    fn tools<'a>(&'a self, _asked: &'a Asked) -> Answer<'a, Vec<Value>> {
-        async { Ok(rows().map(Row::to_json).collect()) }.boxed()
+    fn tools<'a>(&'a self, _asked: &'a Asked) -> Answer<'a, Listing> {
+        async { Ok(Listing::Entries(rows().map(Row::to_json).collect())) }.boxed()
     }
 
     fn call_tool<'a>(

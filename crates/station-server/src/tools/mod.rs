@@ -32,7 +32,7 @@ pub(crate) use agent_tools::{call as call_agent_tool, listed as listed_agent_too
 pub(crate) use attend::{enqueue, ready};
 pub(crate) use management::Desk;
 pub use management::Management;
-pub(crate) use management::{apply, failed, failure, no_tool, refused, result};
+pub(crate) use management::{failed, failure, no_tool, refused, result, tell_broken};
 pub(crate) use questions::{
     Said, VALID_FOR, form, may_approve, may_ask, not_taken, request as request_of, said, shortened,
 };

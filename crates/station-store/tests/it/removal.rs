@@ -4,6 +4,7 @@ use crate::fixture::{NOW, WORKSPACE, agent_row, env_name, on_both, put_agent, pu
 use serde_json::json;
 use station_core::sync::Change;
 use station_core::{Kind, Micros, Secret};
+use station_store::{AuditHead, Deed};
 
 const LATER: Micros = Micros(NOW.0 + 1);
 
@@ -83,6 +84,30 @@ async fn a_deed_is_in_the_audit_before_it_is_done() {
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].action.as_str(), rows[0].subject.as_str()), ("call_tool", "tool post of book"));
         assert!(!rows[0].actor.contains('\0'), "no engine stores it: {:?}", rows[0].actor);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deeds_that_are_written_together_are_links_of_one_chain() {
+    on_both(async |_, store| {
+        let deed = |n: i64| Deed {
+            at: Micros(NOW.0 + n),
+            actor: "ada\0".to_owned(),
+            action: "call_tool",
+            subject: format!("tool {n}"),
+            detail: "{}".to_owned(),
+        };
+        store.note_deeds(Vec::new()).await.unwrap();
+        assert_eq!(store.check_audit().await.unwrap(), Ok(AuditHead::default()));
+        store.note_deeds((0..3).map(deed).collect()).await.unwrap();
+        store.note_deed("call_tool", "tool alone", json!({}), "ada", NOW).await.unwrap();
+        store.note_deeds((3..5).map(deed).collect()).await.unwrap();
+        let rows = store.audit(None, 10).await.unwrap();
+        let told: Vec<&str> = rows.iter().rev().map(|row| row.subject.as_str()).collect();
+        assert_eq!(told, ["tool 0", "tool 1", "tool 2", "tool alone", "tool 3", "tool 4"]);
+        let head = AuditHead { seq: 6, hash: rows[0].hash.clone() };
+        assert_eq!(store.check_audit().await.unwrap(), Ok(head));
     })
     .await;
 }

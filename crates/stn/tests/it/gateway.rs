@@ -3,6 +3,7 @@
 use crate::gateway_whole::{legacy, request};
 use crate::home::Home;
 use crate::rpc::Client;
+use crate::watch::until;
 use expect_test::expect;
 use serde_json::{Value, json};
 
@@ -33,9 +34,9 @@ fn the_tools_of_an_environment_are_one_server_through_one_gate() {
     let called = client.call("echo", &json!({ "text": "hi" }));
     assert_ne!(called["isError"], true, "{called}");
     assert!(called["content"][0]["text"].as_str().unwrap().contains("hi"), "{called}");
-    // It is in the audit, by the id that the call carried.
+    // It is in the audit a moment later, by the id that the call carried.
     let effect = called["_meta"]["station/effect-id"].as_str().unwrap().to_owned();
-    assert!(home.json(&["audit", "list"]).to_string().contains(&effect));
+    until("the call is in the audit", || home.json(&["audit", "list"]).to_string().contains(&effect));
     let denied = client.refused("write", &json!({ "text": "b" }));
     assert!(denied.contains("write"), "{denied}");
     // Who cannot be asked is told what to do.
@@ -60,6 +61,22 @@ fn the_tools_of_an_environment_are_one_server_through_one_gate() {
     let (said, _) = client.end(&home);
     said.is(&expect![""]);
     home.stn(&["stdio", "--env", "nowhere"]).exits(1);
+}
+
+#[test]
+fn every_call_through_a_gateway_is_in_the_audit_when_it_has_ended() {
+    let home = Home::with_fake();
+    let mut client = Client::start(&home, &["stdio", "--env", "default"]);
+    let mut effects = Vec::new();
+    for _ in 0..20 {
+        let called = client.call("echo", &json!({ "text": "hi" }));
+        effects.push(called["_meta"]["station/effect-id"].as_str().unwrap().to_owned());
+    }
+    client.end(&home);
+    let audit = home.json(&["audit", "list"]).to_string();
+    let untold: Vec<&String> = effects.iter().filter(|effect| !audit.contains(*effect)).collect();
+    assert!(untold.is_empty(), "{untold:?}");
+    home.stn(&["audit", "verify"]).done();
 }
 
 #[test]

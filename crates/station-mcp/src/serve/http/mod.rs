@@ -12,7 +12,7 @@ mod sessions;
 use super::answer::{answer, initialized};
 use super::asked::Asked;
 use super::dialog::Dialog;
-use super::frame::{self, Frame, Id, Request, reply};
+use super::frame::{self, Frame, Id, Request, Written, reply, reply_with};
 use super::version::{MODERN, SPOKEN, Session, VERSION_KEY, WITH_BATCHES, terms};
 use super::{Fault, Host, listen};
 use futures::StreamExt as _;
@@ -47,12 +47,12 @@ pub enum Sent {
         /// The status.
         status: u16,
         /// The message.
-        body: Value,
+        body: Written,
         /// The session that begins with it.
         session: Option<String>,
     },
     /// 200, and messages as events until the last one. Dropping it cancels the request.
-    Events(BoxStream<'static, Value>),
+    Events(BoxStream<'static, Written>),
 }
 
 impl Sent {
@@ -60,8 +60,8 @@ impl Sent {
         Self::message(status, reply(id, Err(fault), Era::Modern))
     }
 
-    fn message(status: u16, body: Value) -> Self {
-        Self::Message { status, body, session: None }
+    fn message(status: u16, body: impl Into<Written>) -> Self {
+        Self::Message { status, body: body.into(), session: None }
     }
 }
 
@@ -150,7 +150,7 @@ impl Endpoint {
             None
         };
         let body = reply(Some(&request.id), Ok(result), Era::Legacy);
-        Sent::Message { status: 200, body, session }
+        Sent::Message { status: 200, body: body.into(), session }
     }
 
     /// What is known of the client of a legacy request.
@@ -199,7 +199,7 @@ impl Endpoint {
                     let plain = Headers { accepts_events: false, ..headers.clone() };
                     let sent = self.work(by.clone(), &plain, Some(held), request).await;
                     if let Sent::Message { body, .. } = sent {
-                        replies.push(body);
+                        replies.push(body.into_json());
                     }
                 }
                 Frame::Broken { id, fault } => replies.push(reply(id.as_ref(), Err(fault), Era::Legacy)),
@@ -233,7 +233,7 @@ impl Endpoint {
             self.at_work.spawn(async move {
                 listen::listen(&*host, &id, &asked, wanted, &outlet).await;
                 if leaving.is_cancelled() {
-                    drop(outlet.send(listen::ended(&id)).await);
+                    drop(outlet.send(listen::ended(&id).into()).await);
                 }
             });
             return Sent::Events(events(incoming, gone.drop_guard()));
@@ -248,7 +248,7 @@ impl Endpoint {
             let result = answer(&*host, &asked, &method, params).await;
             let status = status_of(&result, asked.era);
             // Whoever does not listen any more has said so by `gone`.
-            drop(end.send((status, reply(Some(&id), result, asked.era))));
+            drop(end.send((status, reply_with(&id, result, asked.era))));
         });
         drop(outlet);
         said(incoming, ended, gone.drop_guard()).await
@@ -257,8 +257,8 @@ impl Endpoint {
 
 /// A message, where nothing is said before the end; else events, the answer last.
 async fn said(
-    mut incoming: mpsc::Receiver<Value>,
-    mut ended: oneshot::Receiver<(u16, Value)>,
+    mut incoming: mpsc::Receiver<Written>,
+    mut ended: oneshot::Receiver<(u16, Written)>,
     guard: DropGuard,
 ) -> Sent {
     tokio::select! {
@@ -274,10 +274,10 @@ async fn said(
     }
 }
 
-type Rest = (mpsc::Receiver<Value>, oneshot::Receiver<(u16, Value)>, DropGuard);
+type Rest = (mpsc::Receiver<Written>, oneshot::Receiver<(u16, Written)>, DropGuard);
 
 /// What is said next of an answer; the answer itself is the last.
-async fn next(rest: Option<Rest>) -> Option<(Value, Option<Rest>)> {
+async fn next(rest: Option<Rest>) -> Option<(Written, Option<Rest>)> {
     let (mut incoming, mut ended, guard) = rest?;
     tokio::select! {
         biased;
@@ -290,7 +290,7 @@ async fn next(rest: Option<Rest>) -> Option<(Value, Option<Rest>)> {
 }
 
 /// The status of a modern answer; a legacy one is always 200.
-fn status_of(result: &Result<Value, Fault>, era: Era) -> u16 {
+fn status_of(result: &Result<Written, Fault>, era: Era) -> u16 {
     match (result, era) {
         (Err(Fault::Method(_)), Era::Modern) => 404,
         (Err(Fault::Incapable(_)), Era::Modern) => 400,
@@ -304,7 +304,7 @@ fn status_of(result: &Result<Value, Fault>, era: Era) -> u16 {
 }
 
 /// The messages that come, until the last one; dropping it lets go of the guard.
-fn events(incoming: mpsc::Receiver<Value>, guard: DropGuard) -> BoxStream<'static, Value> {
+fn events(incoming: mpsc::Receiver<Written>, guard: DropGuard) -> BoxStream<'static, Written> {
     futures::stream::unfold((incoming, guard), |(mut incoming, guard)| async {
         let message = incoming.recv().await?;
         Some((message, (incoming, guard)))

@@ -1,0 +1,182 @@
+//! Whether anything of an environment has changed since it was brought up to date: its files, what is stored of it, what
+//! its servers say of their lists. Asked before each request that is passed on, so it must cost next to nothing.
+//!
+//! The kernel says when something happens in the environment's folders (inotify(7)), in the order in which it happens: what was
+//! written before a request came is known when the request is looked at. It says nothing of what a link leads to, nor of what
+//! other machines write; so the files themselves are looked at once a second all the same. **Invariant:** whoever watches begins
+//! before the files are looked at.
+
+use crate::Station;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use station_core::file::Problem;
+use station_core::{EnvironmentName, Result};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// Between two looks at the files of an environment that is in use.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Environments that are watched: a kernel gives each user 128 of these by default, for all programs.
+const WATCHED_MAX: usize = 16;
+
+/// What of an environment's folder decides what it is.
+const FOLDERS: [&str; 3] = ["", "agents", "mcp-servers"];
+
+/// What happens to a file that makes it another one, or makes it come or go.
+const NEWS: AddWatchFlags = AddWatchFlags::IN_MODIFY
+    .union(AddWatchFlags::IN_ATTRIB)
+    .union(AddWatchFlags::IN_CREATE)
+    .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_MOVE)
+    .union(AddWatchFlags::IN_DELETE_SELF)
+    .union(AddWatchFlags::IN_MOVE_SELF);
+
+/// Environments that were brought up to date.
+#[derive(Default)]
+pub(crate) struct Freshness(Mutex<HashMap<EnvironmentName, Known>>);
+
+/// What is known of one.
+struct Known {
+    /// The number of definitions when it was brought up to date.
+    generation: i64,
+    at: Instant,
+    folder: Folder,
+}
+
+/// Its folder since then.
+enum Folder {
+    Watched(Inotify),
+    /// It had none.
+    Absent(PathBuf),
+}
+
+impl Station {
+    /// Brings an environment up to date before something of it is used: applies changed files, and lists the servers that were
+    /// never listed, long ago, or that say that they have changed. What is broken in the files, where they were read.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn refresh_environment(&self, name: &EnvironmentName) -> Result<Vec<Problem>> {
+        let generation = self.store().generation().await?;
+        if self.is_fresh(name, generation) {
+            return Ok(Vec::new());
+        }
+        let folder = Folder::begin(self.config().workspace.environment_folder(name));
+        let problems = self.apply_changed_files(name).await?;
+        self.refresh_catalog(name).await?;
+        self.refresh_changed(name).await?;
+        // Where anything moved meanwhile, the next one looks again.
+        if let Some(folder) = folder
+            && self.store().generation().await? == generation
+        {
+            self.freshness().keep(name, Known { generation, at: Instant::now(), folder });
+        }
+        Ok(problems)
+    }
+
+    fn is_fresh(&self, name: &EnvironmentName, generation: i64) -> bool {
+        let Some(surface) = self.surfaces().find(name, generation) else { return false };
+        surface.due(self).is_none_or(|due| self.now() < due)
+            && self.pool().changed(surface.environment.id).is_empty()
+            && self.freshness().is_quiet(name, generation)
+    }
+}
+
+impl Freshness {
+    /// Whether nothing is known to have happened since an environment was brought up to date under this number.
+    fn is_quiet(&self, name: &EnvironmentName, generation: i64) -> bool {
+        let mut all = self.lock();
+        let is_quiet = all.get(name).is_some_and(|known| {
+            known.generation == generation && known.at.elapsed() < LOOK_EVERY && known.folder.is_quiet()
+        });
+        if !is_quiet {
+            all.remove(name);
+        }
+        is_quiet
+    }
+
+    fn keep(&self, name: &EnvironmentName, known: Known) {
+        let mut all = self.lock();
+        if all.len() >= WATCHED_MAX {
+            all.retain(|_, it| it.at.elapsed() < LOOK_EVERY);
+        }
+        if all.len() < WATCHED_MAX {
+            all.insert(name.clone(), known);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<EnvironmentName, Known>> {
+        self.0.lock().expect("no holder of this lock can panic")
+    }
+}
+
+impl Folder {
+    /// Watches a folder from now on; `None` where the kernel does not.
+    fn begin(path: PathBuf) -> Option<Self> {
+        if !path.is_dir() {
+            return Some(Self::Absent(path));
+        }
+        match watch(&path) {
+            Ok(watched) => Some(Self::Watched(watched)),
+            Err(error) => {
+                tracing::debug!(%error, "the kernel does not say when files change: they are looked at each time");
+                None
+            }
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        match self {
+            // Nothing to be read is the one answer that says that nothing happened.
+            Self::Watched(watched) => matches!(watched.read_events(), Err(nix::Error::EAGAIN)),
+            Self::Absent(path) => !path.is_dir(),
+        }
+    }
+}
+
+fn watch(path: &Path) -> nix::Result<Inotify> {
+    let watched = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+    for folder in FOLDERS {
+        match watched.add_watch(&path.join(folder), NEWS | AddWatchFlags::IN_ONLYDIR) {
+            // One that comes later is news of the folder above it.
+            Ok(_) | Err(nix::Error::ENOENT) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(watched)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn whatever_happens_in_an_environments_folders_is_news_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("default");
+        let at = |name: &str| root.join(name);
+        let happens: [(&str, &dyn Fn()); 8] = [
+            ("a file is made", &|| fs::write(at("agents/a.prompt"), "a").unwrap()),
+            ("a file is written", &|| fs::write(at("agents/a.prompt"), "b").unwrap()),
+            ("a file is moved here", &|| {
+                fs::write(folder.path().join("draft"), "{}").unwrap();
+                fs::rename(folder.path().join("draft"), at("x.json")).unwrap();
+            }),
+            ("a file is deleted", &|| fs::remove_file(at("x.json")).unwrap()),
+            ("a folder is made", &|| fs::create_dir(at("mcp-servers")).unwrap()),
+            ("a file is made in it", &|| fs::write(at("mcp-servers/x.json"), "{}").unwrap()),
+            ("the folder is moved away", &|| fs::rename(&root, folder.path().join("other")).unwrap()),
+            ("a folder comes back", &|| fs::create_dir(&root).unwrap()),
+        ];
+        fs::create_dir_all(at("agents")).unwrap();
+        for (what, happen) in happens {
+            let watched = Folder::begin(root.clone()).unwrap();
+            assert!(watched.is_quiet(), "before {what}");
+            happen();
+            assert!(!watched.is_quiet(), "{what}");
+        }
+    }
+}
