@@ -14,6 +14,7 @@ use station_core::looking::LOOK_EVERY;
 use station_core::run::{Status, WaitKind};
 use station_core::{Kind, Micros, Result};
 use station_store::{Run, RunFilter, Wanted};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -68,6 +69,7 @@ impl Station {
         self.store().call_back(WaitKind::NewerStation, self.now()).await?;
         // First those whose Station is known to be gone: of them most is known.
         self.look(&mut work, &mut driving).await?;
+        self.is_working().store(true, Ordering::Relaxed);
         // tracked: waited for below; it ends with `stop`.
         let retention = tokio::spawn(tasks::retention(self.clone(), stop.clone()));
         while !stop.is_cancelled() {
@@ -94,6 +96,7 @@ impl Station {
                 tracing::error!(%error, causes = ?error.causes(), "the queue could not be read; it is asked again");
             }
         }
+        self.is_working().store(false, Ordering::Relaxed);
         while let Some(done) = driving.join_next().await {
             report(done);
         }

@@ -16,6 +16,7 @@ use station_core::{Concurrency, Micros, Result};
 use station_llm::Models;
 use station_store::{Options, Store};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Station, open on one store. Cheap to clone; every clone is the same.
@@ -41,6 +42,8 @@ struct Inner {
     by_hand: ByHand,
     rates: Rates,
     measures: Measures,
+    /// Whether the worker of this process takes runs up.
+    is_working: AtomicBool,
 }
 
 impl Station {
@@ -90,6 +93,7 @@ impl Station {
             by_hand,
             rates,
             measures,
+            is_working: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -167,6 +171,10 @@ impl Station {
 
     pub(crate) fn deeds(&self) -> &Deeds {
         &self.inner.deeds
+    }
+
+    pub(crate) fn is_working(&self) -> &AtomicBool {
+        &self.inner.is_working
     }
 
     pub(crate) fn since_boot(&self) -> Duration {

@@ -72,6 +72,7 @@ pub use key::Key;
 pub use lease::{LeaseClock, LeaseInfo, Owner};
 pub use ledger::{Charge, Ledger, Refusal, Wait};
 pub use logins::{KeptLogin, LoginRow};
+pub use migrate::Standing;
 pub use prune::{Prunable, PruneCursor, Pruned};
 pub use queue::{QueueDepth, Wanted};
 pub use runs::{NewRun, Run, RunFilter};
@@ -140,6 +141,8 @@ struct Inner {
     context: Arc<Context>,
     target: Target,
     bell: Arc<Bell>,
+    /// Of the key that it was opened with.
+    key_id: String,
 }
 
 impl Drop for Inner {
@@ -189,7 +192,8 @@ impl Store {
         let readers = Readers::new(target.clone(), first);
         let bell = Arc::new(Bell::new()?);
         let writer = Writer::new(target.clone(), Arc::clone(&bell), place);
-        Ok(Self { inner: Arc::new(Inner { readers, writer, context, target, bell }) })
+        let key_id = options.key.id();
+        Ok(Self { inner: Arc::new(Inner { readers, writer, context, target, bell, key_id }) })
     }
 
     /// Waits for writes that were begun and closes every connection. Later calls fail with `Conflict`.
@@ -197,6 +201,14 @@ impl Store {
         self.inner.bell.close_and_wait().await;
         self.inner.writer.close().await;
         self.inner.readers.close().await;
+    }
+
+    /// How the store stands to this Station now.
+    ///
+    /// # Errors
+    /// Where the database cannot be asked.
+    pub async fn standing(&self) -> Result<Standing> {
+        migrate::standing(&mut *self.read().await?, &self.inner.key_id).await
     }
 
     /// How many write transactions were committed since the store was opened.

@@ -149,6 +149,23 @@ async fn read_version(conn: &mut Conn) -> Result<Option<Found>> {
     }
 }
 
+/// How the store stands to this Station, asked again after it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Every migration that this version knows was made; a newer version may have made more.
+    pub is_migrated: bool,
+    /// It is sealed with the key that this Station has.
+    pub fits_key: bool,
+}
+
+pub(crate) async fn standing(conn: &mut Conn, key_id: &str) -> Result<Standing> {
+    let found = read_version(conn).await?;
+    Ok(Standing {
+        is_migrated: found.as_ref().is_some_and(|found| found.version >= VERSION),
+        fits_key: found.is_some_and(|found| found.key_id == key_id),
+    })
+}
+
 fn is_current(conn: &Conn, found: Option<&Found>, key: &Key) -> Result<bool> {
     let Some(found) = found else { return Ok(false) };
     if found.version > VERSION {

@@ -7,9 +7,12 @@ mod body;
 mod caller;
 mod execute;
 mod listen;
+mod lobby;
 mod mcp;
 mod peer;
 mod slow;
+
+pub use lobby::{Door, Stage};
 
 use crate::gateway::Gateway;
 use crate::tools::{AgentTools, Management};
@@ -23,12 +26,6 @@ use station_mcp::serve::{Endpoint, Host};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-
-/// How long answers that are under way are waited for at the end.
-const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// What the door is told.
 #[derive(Clone, Debug)]
@@ -95,15 +92,14 @@ impl Site {
     }
 }
 
-/// Serves `station` on `listener`, which the caller bound, until `stop`.
-pub async fn serve(station: &Station, listener: TcpListener, settings: Settings, stop: CancellationToken) {
-    let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
+/// What is behind a listener at `port`, once Station is open.
+fn site(station: &Station, port: u16, settings: Settings) -> Arc<Site> {
     let management = Management::new(station.clone());
     let first: Arc<dyn Host> = match settings.offers {
         Offers::Station => Arc::new(management.clone()),
         Offers::Agents => Arc::new(AgentTools::new(&management, EnvironmentName::default())),
     };
-    let site = Arc::new(Site {
+    Arc::new(Site {
         by: settings.by,
         token: settings.token,
         port,
@@ -113,24 +109,7 @@ pub async fn serve(station: &Station, listener: TcpListener, settings: Settings,
         management,
         first: Arc::new(Endpoint::new(first)),
         gateways: Mutex::default(),
-    });
-    let router = router(&site);
-    let late = async {
-        stop.cancelled().await;
-        // A connection that is merely open need not be waited for.
-        tokio::time::sleep(END_WITHIN).await;
-    };
-    let served = async {
-        tokio::select! {
-            () = listen::accept(&listener, &router, &stop) => {}
-            () = late => {}
-        }
-    };
-    let left = async {
-        stop.cancelled().await;
-        site.leave().await;
-    };
-    tokio::join!(served, left);
+    })
 }
 
 /// Where a listener of ours may be: the one address that needs no users yet.

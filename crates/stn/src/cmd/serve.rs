@@ -2,10 +2,10 @@
 
 use crate::error::{Code, Failure, Result};
 use crate::out::Tone;
-use crate::session::Session;
+use crate::session::{Session, make_folder};
 use station_core::{Caller, Error, Secret};
 use station_engine::Station;
-use station_server::http::{self, Offers};
+use station_server::http::{self, Door, Offers, Stage};
 use std::io;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 /// It serves HTTP on 127.0.0.1:8585 (STN_API_PORT, `api_port`): Station's MCP tools at `/mcp`, the tools of an environment's
 /// servers at `/mcp/env/<name>`. With STN_MCP_PORT (`mcp_port`) that port serves the same, and the next one agents: those of
 /// `default` as MCP tools at `/mcp`, of another environment at `/mcp/env/<name>`, and `POST /execute`, `GET /runs/{id}`. A program
-/// of the same user needs no credentials; others send the token of the file `api-token` in the configuration folder.
+/// of the same user needs no credentials; others send the token of the file `api-token` in the configuration folder. `/health`
+/// and `/ready` answer anybody: whether it lives, from the first moment on, and whether it can do its work.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Runs driven at a time, instead of `execution.workers`
@@ -34,8 +35,10 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let mut serve = session.settings.serve();
         serve.workers = self.workers.unwrap_or(serve.workers);
-        // Before the store is opened: whoever connects meanwhile waits for an answer, and is not refused.
-        let doors = listen(session).await?;
+        // Before the store is opened: that this process lives is heard from the first moment on.
+        let stage = Stage::default();
+        let doors = listen(session, &stage).await?;
+        make_folder(&session.settings.folder)?;
         let token = if doors.is_empty() { None } else { Some(session.settings.api_token()?) };
         session
             .with_serving(async |station| {
@@ -63,7 +66,7 @@ impl Args {
                         Ok(())
                     },
                     told_to_stop(session, signals, &stop, &end),
-                    serve_http(station, doors, token.as_ref(), &session.by, &stop),
+                    serve_http(station, doors, token.as_ref(), &session.by, (&stop, &end)),
                 )?;
                 Ok(Code::Done)
             })
@@ -71,16 +74,16 @@ impl Args {
     }
 }
 
-/// A listener, and what is behind it.
-type Door = (TcpListener, Offers);
+/// A way in, and what is behind it.
+type Way = (Door, Offers);
 
 /// Listens for HTTP. Where nobody chose a port and the usual one is taken, this worker does without: several may share a
 /// machine.
-async fn listen(session: &Session<'_>) -> Result<Vec<Door>> {
+async fn listen(session: &Session<'_>, stage: &Stage) -> Result<Vec<Way>> {
     let ports = session.settings.ports()?;
-    let mut doors = Vec::new();
+    let mut listeners = Vec::new();
     match bind(ports.api).await {
-        Ok(listener) => doors.push((listener, Offers::Station)),
+        Ok(listener) => listeners.push((listener, Offers::Station)),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && !ports.api_is_chosen => {
             session.out.warning(&format!("port {} is taken: this worker serves no HTTP", ports.api));
             session.out.hint("STN_API_PORT chooses another port; 0 lets the system choose");
@@ -91,18 +94,20 @@ async fn listen(session: &Session<'_>) -> Result<Vec<Door>> {
         let next = ports.after_mcp()?;
         if mcp != ports.api || mcp == 0 {
             let listener = bind(mcp).await.map_err(|error| not_listened(mcp, "STN_MCP_PORT", error))?;
-            doors.push((listener, Offers::Station));
+            listeners.push((listener, Offers::Station));
         }
         let listener = bind(next).await.map_err(|error| not_listened(next, "STN_MCP_PORT", error))?;
-        doors.push((listener, Offers::Agents));
+        listeners.push((listener, Offers::Agents));
     }
-    for (listener, offers) in &doors {
+    let mut doors = Vec::new();
+    for (listener, offers) in listeners {
         let address = listener.local_addr().map_err(|cause| Error::internal("listening", cause))?;
         let what = match offers {
             Offers::Station => "MCP at /mcp",
             Offers::Agents => "agents as MCP tools at /mcp, POST /execute, GET /runs/{id}",
         };
         session.out.note(Tone::Plain, &format!("Listening on http://{address}: {what}."));
+        doors.push((Door::open(listener, stage), offers));
     }
     Ok(doors)
 }
@@ -119,17 +124,17 @@ fn not_listened(port: u16, name: &str, error: io::Error) -> Failure {
         .into()
 }
 
-/// Serves HTTP until `stop`.
+/// Serves HTTP until the first, and says that it stops until the second.
 async fn serve_http(
     station: &Station,
-    doors: Vec<Door>,
+    doors: Vec<Way>,
     token: Option<&Secret>,
     by: &Caller,
-    stop: &CancellationToken,
+    (stop, end): (&CancellationToken, &CancellationToken),
 ) -> Result<()> {
-    let doors = doors.into_iter().zip(token.into_iter().cycle()).map(|((listener, offers), token)| {
+    let doors = doors.into_iter().zip(token.into_iter().cycle()).map(|((door, offers), token)| {
         let settings = http::Settings { by: by.clone(), token: token.clone(), offers };
-        http::serve(station, listener, settings, stop.clone())
+        door.serve(station, settings, stop.clone(), end.clone())
     });
     futures::future::join_all(doors).await;
     Ok(())

@@ -105,6 +105,10 @@ impl Served {
         self.send("POST", &of_it, &body)
     }
 
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
     pub(crate) fn stop(mut self) {
         self.process.signal(Signal::SIGTERM);
         assert!(self.process.0.take().unwrap().wait().unwrap().success());

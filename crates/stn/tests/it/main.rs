@@ -44,6 +44,7 @@ mod model;
 mod named;
 mod network;
 mod old_home;
+mod ops;
 mod remote;
 mod rpc;
 mod runs;

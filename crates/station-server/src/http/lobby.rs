@@ -1,0 +1,158 @@
+//! What stands before everything else at a port: `/health` and `/ready` are answered from the moment it is open, and whoever wants
+//! more is let in as soon as Station is.
+//!
+//! A store that is slow to open, or a tool server that never answers, so keeps nobody from hearing that this process lives. Both
+//! answer without credentials, and say nothing of what is here but whether it works.
+
+use super::listen;
+use super::{Settings, router, site};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Map, Value, json};
+use station_engine::{Readiness, Station};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tower::ServiceExt as _;
+
+/// How long answers that are under way are waited for at the end.
+const END_WITHIN: Duration = Duration::from_secs(3);
+
+/// How far this process is, told at all of its ports alike.
+#[derive(Clone, Default)]
+pub struct Stage(Arc<Mutex<At>>);
+
+#[derive(Clone, Default)]
+enum At {
+    /// The store is being opened.
+    #[default]
+    Starting,
+    /// It works.
+    Serving(Station),
+    /// It was told to stop: what is under way is finished, and nothing new is begun.
+    Draining,
+}
+
+impl Stage {
+    fn at(&self) -> At {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, at: At) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// The word for where it is, and what it needs to work.
+    async fn ready(&self) -> (&'static str, Readiness) {
+        match self.at() {
+            At::Starting => ("starting", Readiness::default()),
+            At::Draining => ("draining", Readiness::default()),
+            At::Serving(station) => {
+                let readiness = station.readiness().await;
+                (if readiness.is_whole() { "ready" } else { "not_ready" }, readiness)
+            }
+        }
+    }
+}
+
+/// A port that is open, whether or not anything is behind it yet.
+pub struct Door {
+    lobby: Arc<Lobby>,
+    port: u16,
+    /// Cancelled when nobody is to be answered any more.
+    end: CancellationToken,
+    accepting: AbortOnDropHandle<()>,
+}
+
+struct Lobby {
+    stage: Stage,
+    /// What is behind it, once Station is open.
+    behind: OnceLock<Router>,
+}
+
+impl Door {
+    /// Answers at `listener` from now on.
+    #[must_use]
+    pub fn open(listener: TcpListener, stage: &Stage) -> Self {
+        let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
+        let lobby = Arc::new(Lobby { stage: stage.clone(), behind: OnceLock::new() });
+        let router = Router::new()
+            .route("/health", get(health))
+            .route("/ready", get(ready))
+            .fallback(let_in)
+            .with_state(Arc::clone(&lobby));
+        let end = CancellationToken::new();
+        let ended = end.clone();
+        // tracked: the door's own, and aborted with it.
+        let accepting = tokio::spawn(async move { listen::accept(&listener, &router, &ended).await });
+        Self { lobby, port, end, accepting: AbortOnDropHandle::new(accepting) }
+    }
+
+    /// Has `station` behind the door until `stop`; until `end` it says that it stops, and what is under way is finished.
+    pub async fn serve(
+        mut self,
+        station: &Station,
+        settings: Settings,
+        stop: CancellationToken,
+        end: CancellationToken,
+    ) {
+        let site = site(station, self.port, settings);
+        self.lobby.behind.get_or_init(|| router(&site));
+        self.lobby.stage.set(At::Serving(station.clone()));
+        stop.cancelled().await;
+        self.lobby.stage.set(At::Draining);
+        tokio::join!(site.leave(), end.cancelled());
+        self.end.cancel();
+        // A connection that is merely open need not be waited for.
+        if tokio::time::timeout(END_WITHIN, &mut self.accepting).await.is_err() {
+            tracing::debug!("answers were under way when the time was over");
+        }
+    }
+}
+
+async fn health() -> Response {
+    told(StatusCode::OK, &json!({ "status": "ok" }))
+}
+
+async fn ready(State(lobby): State<Arc<Lobby>>) -> Response {
+    let (status, readiness) = lobby.stage.ready().await;
+    let checks: Map<String, Value> =
+        readiness.parts().into_iter().map(|(name, is_there)| (name.to_owned(), is_there.into())).collect();
+    let missing: Vec<&str> =
+        readiness.parts().into_iter().filter_map(|(name, is_there)| (!is_there).then_some(name)).collect();
+    let mut report = json!({ "status": status });
+    match status {
+        "ready" => report["checks"] = checks.into(),
+        "draining" => {}
+        _ => report["missing"] = missing.into(),
+    }
+    if status == "ready" { told(StatusCode::OK, &report) } else { later(&report) }
+}
+
+async fn let_in(State(lobby): State<Arc<Lobby>>, request: Request) -> Response {
+    match (lobby.stage.at(), lobby.behind.get()) {
+        (At::Serving(_), Some(behind)) => match behind.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        },
+        (At::Draining, _) => later(&json!({ "status": "draining" })),
+        _ => later(&json!({ "status": "starting" })),
+    }
+}
+
+/// Not now, and when to come again.
+fn later(report: &Value) -> Response {
+    let mut response = told(StatusCode::SERVICE_UNAVAILABLE, report);
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+    response
+}
+
+fn told(status: StatusCode, report: &Value) -> Response {
+    let head = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (status, head, format!("{report}\n")).into_response()
+}
