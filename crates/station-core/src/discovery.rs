@@ -1,7 +1,7 @@
 //! What a server was found to offer, in our own words: the answer of `station-mcp`, and what `station-store` keeps.
 
 use crate::{Annotations, Era};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Everything one server offered when it was last asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,8 @@ pub struct DiscoveredResource {
     pub mime: Option<String>,
     /// Whether `uri` is a template.
     pub is_template: bool,
+    /// What its server says of it besides, for whoever passes it on: `title`, `icons`, `annotations`, `_meta`, `size`.
+    pub more: Map<String, Value>,
 }
 
 /// A prompt that a server offers.
@@ -61,4 +63,6 @@ pub struct DiscoveredPrompt {
     pub description: String,
     /// Its arguments as declared; an array.
     pub arguments: Value,
+    /// What its server says of it besides, for whoever passes it on: `title`, `icons`, `_meta`.
+    pub more: Map<String, Value>,
 }

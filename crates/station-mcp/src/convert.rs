@@ -235,6 +235,7 @@ pub(crate) fn resource(entry: &Value, kind: ResourceKind) -> Option<DiscoveredRe
         description: text(entry, "description"),
         mime: entry.get("mimeType").and_then(Value::as_str).map(str::to_owned),
         is_template: kind == ResourceKind::Template,
+        more: more(entry, &["title", "icons", "annotations", "_meta", "size"]),
     })
 }
 
@@ -245,7 +246,31 @@ pub(crate) fn prompt(entry: &Value) -> Option<DiscoveredPrompt> {
         name: name(entry)?,
         description: text(entry, "description"),
         arguments: arguments.unwrap_or_else(|| Value::Array(Vec::new())),
+        more: more(entry, &["title", "icons", "_meta"]),
     })
+}
+
+/// Bytes of what one entry of a list says besides: an icon may be in it whole, and a list has thousands of entries.
+const MORE_BYTES_MAX: usize = 64 * 1024;
+
+/// What an entry says under `keys`, where its kind is that of the protocol; nothing where it is too much.
+fn more(entry: &Value, keys: &[&str]) -> Map<String, Value> {
+    let fits = |key: &str, value: &Value| match key {
+        "title" => value.is_string(),
+        "icons" => value.is_array(),
+        "size" => value.is_u64(),
+        _ => value.is_object(),
+    };
+    let said = keys.iter().filter_map(|key| {
+        let value = entry.get(key).filter(|value| fits(key, value))?;
+        Some(((*key).to_owned(), value.clone()))
+    });
+    let more: Map<String, Value> = said.collect();
+    if serde_json::to_string(&more).is_ok_and(|text| text.len() <= MORE_BYTES_MAX) {
+        more
+    } else {
+        Map::new()
+    }
 }
 
 fn name(entry: &Value) -> Option<String> {
@@ -437,5 +462,13 @@ mod tests {
         assert_eq!(read(json!({ "description": "nameless" })), None);
         assert_eq!(prompt(&json!({ "name": "p", "arguments": 3 })).unwrap().arguments, json!([]));
         assert_eq!(resource(&json!({ "uri": "f://x" }), ResourceKind::Template), None);
+        let more = |entry: Value| resource(&entry, ResourceKind::Resource).map(|it| Value::Object(it.more));
+        let icons = json!([{ "src": "https://a/b.png" }]);
+        let said = json!({ "uri": "f://x", "title": "X", "icons": icons, "_meta": { "a/b": 1 }, "size": 7, "other": 1 });
+        let kept = json!({ "title": "X", "icons": icons, "_meta": { "a/b": 1 }, "size": 7 });
+        assert_eq!(more(said), Some(kept));
+        assert_eq!(more(json!({ "uri": "f://x", "title": 7, "icons": {}, "size": -1 })), Some(json!({})));
+        let long = "x".repeat(MORE_BYTES_MAX);
+        assert_eq!(more(json!({ "uri": "f://x", "title": long })), Some(json!({})));
     }
 }

@@ -6,7 +6,7 @@
 use crate::Store;
 use crate::db::{Conn, storable};
 use crate::servers::no_such;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use station_core::discovery::{DiscoveredTool, Discovery};
 use station_core::{Error, Micros, Result, ServerId, Tool, ToolId, tool};
 
@@ -128,8 +128,8 @@ fn definition_hash(server: ServerId, found: &DiscoveredTool) -> String {
 async fn record_resources(conn: &mut Conn, server: ServerId, found: &Discovery) -> Result<()> {
     const CLEAR: &str = "delete from mcp_resources where server_id = $1";
     const PUT: &str =
-        "insert into mcp_resources (server_id, position, uri, name, description, mime, is_template)
-        values ($1, $2, $3, $4, $5, $6, $7)";
+        "insert into mcp_resources (server_id, position, uri, name, description, mime, is_template, more)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)";
     conn.exec(CLEAR, vec![server.0.into()]).await?;
     for (position, resource) in (0_i64..).zip(&found.resources) {
         let values = vec![
@@ -140,6 +140,7 @@ async fn record_resources(conn: &mut Conn, server: ServerId, found: &Discovery) 
             storable(&resource.description).into(),
             resource.mime.as_deref().map(storable).into(),
             i64::from(resource.is_template).into(),
+            more(&resource.more).into(),
         ];
         conn.exec(PUT, values).await?;
     }
@@ -148,8 +149,8 @@ async fn record_resources(conn: &mut Conn, server: ServerId, found: &Discovery) 
 
 async fn record_prompts(conn: &mut Conn, server: ServerId, found: &Discovery) -> Result<()> {
     const CLEAR: &str = "delete from mcp_prompts where server_id = $1";
-    const PUT: &str = "insert into mcp_prompts (server_id, position, name, description, arguments)
-        values ($1, $2, $3, $4, $5)";
+    const PUT: &str = "insert into mcp_prompts (server_id, position, name, description, arguments, more)
+        values ($1, $2, $3, $4, $5, $6)";
     conn.exec(CLEAR, vec![server.0.into()]).await?;
     for (position, prompt) in (0_i64..).zip(&found.prompts) {
         let values = vec![
@@ -158,8 +159,14 @@ async fn record_prompts(conn: &mut Conn, server: ServerId, found: &Discovery) ->
             storable(&prompt.name).into(),
             storable(&prompt.description).into(),
             prompt.arguments.to_string().into(),
+            more(&prompt.more).into(),
         ];
         conn.exec(PUT, values).await?;
     }
     Ok(())
+}
+
+/// What is said besides, as it is stored.
+fn more(said: &Map<String, Json>) -> Option<String> {
+    (!said.is_empty()).then(|| Json::Object(said.clone()).to_string())
 }

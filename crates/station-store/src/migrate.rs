@@ -16,7 +16,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 15] = [
+const MIGRATIONS: [Migration; 16] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -76,6 +76,10 @@ const MIGRATIONS: [Migration; 15] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0015_call_approvals.sql"),
         postgres: include_str!("../migrations/postgres/0015_call_approvals.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0016_offer_more.sql"),
+        postgres: include_str!("../migrations/postgres/0016_offer_more.sql"),
     },
 ];
 

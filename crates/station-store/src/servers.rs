@@ -163,10 +163,10 @@ impl Store {
     pub async fn offered_by_all(&self, env: EnvironmentId) -> Result<BTreeMap<ServerId, Offered>> {
         const SERVERS: &str = "select id, capabilities, instructions, problem_at from mcp_servers
             where removed_at is null and environment_id = $1 order by id limit $2";
-        const RESOURCES: &str = "select s.id, r.uri, r.name, r.description, r.mime, r.is_template
+        const RESOURCES: &str = "select s.id, r.uri, r.name, r.description, r.mime, r.is_template, r.more
             from mcp_resources r join mcp_servers s on s.id = r.server_id
             where s.removed_at is null and s.environment_id = $1 order by s.id, r.position limit $2";
-        const PROMPTS: &str = "select s.id, p.name, p.description, p.arguments
+        const PROMPTS: &str = "select s.id, p.name, p.description, p.arguments, p.more
             from mcp_prompts p join mcp_servers s on s.id = p.server_id
             where s.removed_at is null and s.environment_id = $1 order by s.id, p.position limit $2";
         let mut reader = self.read().await?;
@@ -199,7 +199,7 @@ impl Store {
 }
 
 async fn resources(conn: &mut Conn, server: ServerId) -> Result<Vec<DiscoveredResource>> {
-    const SQL: &str = "select uri, name, description, mime, is_template from mcp_resources
+    const SQL: &str = "select uri, name, description, mime, is_template, more from mcp_resources
         where server_id = $1 order by position limit $2";
     let rows = conn.rows(SQL, vec![server.0.into(), ROWS_MAX.into()]).await?;
     rows.into_iter().map(read_resource).collect()
@@ -212,18 +212,32 @@ fn read_resource(mut row: Row) -> Result<DiscoveredResource> {
         description: row.text()?,
         mime: row.opt_text()?,
         is_template: row.int()? == 1,
+        more: read_more(row.opt_text()?)?,
     })
 }
 
 async fn prompts(conn: &mut Conn, server: ServerId) -> Result<Vec<DiscoveredPrompt>> {
-    const SQL: &str = "select name, description, arguments from mcp_prompts
+    const SQL: &str = "select name, description, arguments, more from mcp_prompts
         where server_id = $1 order by position limit $2";
     let rows = conn.rows(SQL, vec![server.0.into(), ROWS_MAX.into()]).await?;
     rows.into_iter().map(read_prompt).collect()
 }
 
 fn read_prompt(mut row: Row) -> Result<DiscoveredPrompt> {
-    Ok(DiscoveredPrompt { name: row.text()?, description: row.text()?, arguments: read_json(&row.text()?)? })
+    Ok(DiscoveredPrompt {
+        name: row.text()?,
+        description: row.text()?,
+        arguments: read_json(&row.text()?)?,
+        more: read_more(row.opt_text()?)?,
+    })
+}
+
+/// What is said besides; nothing of an entry that an older Station listed.
+fn read_more(text: Option<String>) -> Result<serde_json::Map<String, serde_json::Value>> {
+    Ok(match text.map(|text| read_json(&text)).transpose()? {
+        Some(serde_json::Value::Object(more)) => more,
+        _ => serde_json::Map::new(),
+    })
 }
 
 pub(crate) fn no_such(server: ServerId) -> Error {

@@ -89,6 +89,9 @@ fn resource(found: &DiscoveredResource) -> Value {
     if let Some(mime) = &found.mime {
         entry["mimeType"] = mime.as_str().into();
     }
+    for (key, value) in &found.more {
+        entry[key] = value.clone();
+    }
     entry
 }
 
@@ -100,6 +103,7 @@ fn prompt(name: &str, found: &DiscoveredPrompt) -> Value {
     if found.arguments.as_array().is_some_and(|it| !it.is_empty()) {
         entry.insert("arguments".to_owned(), found.arguments.clone());
     }
+    entry.extend(found.more.clone());
     Value::Object(entry)
 }
 

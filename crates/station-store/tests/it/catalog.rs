@@ -133,7 +133,10 @@ async fn a_definition_that_changed_is_to_be_discovered_again() {
 async fn what_a_server_offers_beside_tools_is_kept_in_its_order() {
     on_both(async |_, store| {
         let (env, ids) = servers_of(&store, "dev", "files", &["fs"]).await;
+        let more = serde_json::json!({ "title": "One", "_meta": { "a/b": 1 } });
+        let more = more.as_object().unwrap();
         let resource = |uri: &str, is_template| DiscoveredResource {
+            more: more.clone(),
             uri: uri.to_owned(),
             name: "n".to_owned(),
             description: String::new(),
@@ -144,6 +147,7 @@ async fn what_a_server_offers_beside_tools_is_kept_in_its_order() {
             era: Era::Modern,
             resources: vec![resource("z://1", false), resource("a://{id}", true)],
             prompts: vec![DiscoveredPrompt {
+                more: more.clone(),
                 name: "p".to_owned(),
                 description: "d".to_owned(),
                 arguments: json!([{"name": "x"}]),

@@ -75,6 +75,23 @@ fn resources_prompts_and_completion_of_an_environment_are_passed_on() {
 }
 
 #[test]
+fn what_a_server_says_of_its_offers_survives_the_catalog() {
+    let home = home("both");
+    let mut client = modern(&home);
+    let listed = client.request("resources/list", json!({}))["resources"][0].clone();
+    let icons = json!([{ "src": "https://example.com/text.png", "mimeType": "image/png" }]);
+    let expected = json!({
+        "uri": "test://static-text", "name": "Static text", "title": "Some text", "mimeType": "text/plain", "size": 48,
+        "icons": icons, "annotations": { "audience": ["user"], "priority": 0.5 }, "_meta": { "example.com/kept": true },
+    });
+    assert_eq!(listed, expected);
+    let template = client.request("resources/templates/list", json!({}))["resourceTemplates"][0].clone();
+    assert_eq!((&template["title"], &template["_meta"]), (&json!("Data by number"), &expected["_meta"]));
+    let prompt = client.request("prompts/list", json!({}))["prompts"][0].clone();
+    assert_eq!((&prompt["title"], &prompt["_meta"]), (&json!("A simple prompt"), &expected["_meta"]));
+}
+
+#[test]
 fn what_a_server_says_while_it_is_at_work_comes_before_its_result() {
     for era in ["legacy", "modern"] {
         let home = home(era);

@@ -8,15 +8,24 @@ use std::sync::atomic::Ordering;
 
 pub(crate) fn resources() -> Value {
     let resource = |uri: &str, name: &str, mime: &str| json!({ "uri": uri, "name": name, "mimeType": mime });
+    let mut text = resource("test://static-text", "Static text", "text/plain");
+    text["title"] = "Some text".into();
+    text["icons"] = json!([{ "src": "https://example.com/text.png", "mimeType": "image/png" }]);
+    text["annotations"] = json!({ "audience": ["user"], "priority": 0.5 });
+    text["_meta"] = json!({ "example.com/kept": true });
+    text["size"] = 48.into();
     json!([
-        resource("test://static-text", "Static text", "text/plain"),
+        text,
         resource("test://static-binary", "Static binary", "image/png"),
         resource("test://watched-resource", "Watched resource", "text/plain"),
     ])
 }
 
 pub(crate) fn templates() -> Value {
-    json!([{ "uriTemplate": "test://template/{id}/data", "name": "Template", "mimeType": "application/json" }])
+    json!([{
+        "uriTemplate": "test://template/{id}/data", "name": "Template", "mimeType": "application/json",
+        "title": "Data by number", "_meta": { "example.com/kept": true },
+    }])
 }
 
 pub(crate) fn read(request: &Request) -> Answer {
@@ -61,6 +70,8 @@ pub(crate) fn prompts(server: &Server) -> Value {
         prompt("test_prompt_with_image", &[]),
         prompt("test_input_required_result_prompt", &[]),
     ];
+    all[0]["title"] = "A simple prompt".into();
+    all[0]["_meta"] = json!({ "example.com/kept": true });
     if server.extra_prompt.load(Ordering::Relaxed) {
         all.push(prompt("test_extra_prompt", &[]));
     }
