@@ -1,43 +1,43 @@
 //! Calling a tool at its server, and what it takes until that is done: a person's yes, and answers to what the server asks.
 
 use super::Gateway;
+use super::consent::{QUESTION, mark_of};
 use super::names::{Named, SEARCH, Shown, found};
 use super::open::{End, Out, ROUNDS_MAX, Step};
-use super::state::State;
-use crate::tools::{
-    Said, call_agent_tool, failure, form, may_approve, may_ask, no_tool, refused, request_of, said, shortened,
-};
+use super::state::{At, State};
+use crate::tools::{call_agent_tool, failure, no_tool, refused, request_of};
 use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
-use station_core::approval::Basis;
-use station_core::{BlobHash, Era};
+use station_core::{BlobHash, Era, Kind, Secret};
 use station_engine::{Consent, PassedCall};
 use station_mcp::serve::{Asked, Fault, Outcome};
-
-/// The key of the question whether a call may be sent.
-const QUESTION: &str = "approval";
+use std::collections::BTreeMap;
 
 /// What is said where a held request is gone.
 pub(super) const NOT_HELD: &str =
     "what the server asked is not open any more, or was asked by another instance of Station: call it again";
 
 /// A call, and what was brought to it so far.
-struct Call<'a> {
-    asked: &'a Asked,
-    name: &'a str,
-    tool: Named,
-    arguments: Map<String, Value>,
+pub(super) struct Call<'a> {
+    pub(super) asked: &'a Asked,
+    pub(super) name: &'a str,
+    pub(super) tool: Named,
+    pub(super) arguments: Map<String, Value>,
     /// What a state is bound to.
-    request: String,
+    pub(super) request: String,
     /// What was approved.
-    shown: Option<BlobHash>,
+    pub(super) shown: Option<BlobHash>,
     consent: Consent,
     /// Answers to what the server asked by a result.
     more: Map<String, Value>,
+    /// Values that the client gave for variables of the server.
+    pub(super) given: BTreeMap<String, Secret>,
+    /// Whether it was asked for them.
+    pub(super) was_asked: bool,
 }
 
 /// What comes of one round: the client's answer, or nothing, where another round is to begin with what was brought meanwhile.
-type Round = Option<Outcome>;
+pub(super) type Round = Option<Outcome>;
 
 impl Gateway {
     /// Calls a tool at its server, or says why that is not done.
@@ -61,22 +61,30 @@ impl Gateway {
         };
         let request = format!("{} {}", self.environment, request_of(name, &arguments));
         let (shown, consent, more) = (None, Consent::Unasked, Map::new());
-        let mut call = Call { asked, name, tool, arguments, request, shown, consent, more };
-        let mut out = match self.brought(asked, &call.request)? {
+        let (given, was_asked) = (BTreeMap::new(), false);
+        let mut call = Call { asked, name, tool, arguments, request, shown, consent, more, given, was_asked };
+        let at = self.brought(asked, &call.request)?.map(|state| call.go_on(state));
+        let mut out = match at {
             None => None,
-            Some(State::Approval { shown }) => match yes(asked.input.responses.get(QUESTION)) {
-                Ok(()) => {
-                    call.shown = Some(shown);
-                    None
+            Some(At::Variables) => {
+                if let Some(outcome) = self.take_variables(&mut call).await {
+                    return Ok(outcome);
                 }
-                Err(sentence) => return Ok(Outcome::Complete(failure(sentence))),
-            },
-            Some(State::Input { state, shown }) => {
+                None
+            }
+            Some(At::Approval { id, shown }) => {
+                let answer = asked.input.responses.get(QUESTION);
+                if let Some(outcome) = self.decide(&mut call, (id, shown), answer).await {
+                    return Ok(outcome);
+                }
+                None
+            }
+            Some(At::Input { state, shown }) => {
                 call.shown = shown;
                 call.bring(asked.input.responses.clone(), state);
                 None
             }
-            Some(State::Held { id }) => match self.resume(&id, asked) {
+            Some(At::Held { id }) => match self.resume(&id, asked) {
                 Some(out) => Some(out),
                 None => return Ok(Outcome::Complete(failure(NOT_HELD))),
             },
@@ -116,7 +124,7 @@ impl Gateway {
     fn send(&self, call: &Call<'_>) -> Out {
         let (station, by, tool) = (self.station.clone(), call.asked.by.clone(), call.tool.clone());
         let (arguments, consent) = (call.arguments.clone(), call.consent);
-        Out::begin(call.asked, call.more.clone(), move |carried| {
+        Out::begin(call.asked, (call.more.clone(), call.given.clone()), move |carried| {
             async move {
                 let passed = station.pass_tool_call(&by, &tool, arguments, consent, carried).await?;
                 Ok(match passed {
@@ -148,20 +156,21 @@ impl Gateway {
             Step::Ended(end) => end,
         };
         match end {
+            Err(error) if error.kind() == Kind::Invalid => self.lacking(call, error).await,
             Err(error) => Ok(Some(Outcome::Complete(refused(call.name, &error)))),
             Ok(End::Refused(error)) => Err(Fault::Upstream(error)),
             Ok(End::Answered(result)) if result["resultType"] == "input_required" => {
                 self.asked_by_result(call, result).await
             }
             Ok(End::Answered(result)) => Ok(Some(Outcome::Complete(result))),
-            // The yes was for exactly this.
+            // It was for exactly this, and the server asked something before it was done.
             Ok(End::Asks(basis))
                 if call.shown == Some(mark_of(&basis)) && call.consent == Consent::Unasked =>
             {
                 call.consent = Consent::Given;
                 Ok(None)
             }
-            Ok(End::Asks(basis)) => self.approval(call, &basis).await,
+            Ok(End::Asks(basis)) => self.ask_for_consent(call, basis).await,
         }
     }
 
@@ -170,7 +179,7 @@ impl Gateway {
         let requests = result["inputRequests"].as_object().cloned().unwrap_or_default();
         let state = result["requestState"].as_str().map(str::to_owned);
         if call.asked.era == Era::Modern {
-            let state = State::Input { state, shown: call.shown.clone() };
+            let state = call.state(At::Input { state, shown: call.shown.clone() });
             let state = self.seal(call.asked, &call.request, &state)?;
             return Ok(Some(Outcome::NeedsInput { requests, state }));
         }
@@ -184,60 +193,24 @@ impl Gateway {
             Err(sentence) => Ok(Some(Outcome::Complete(failure(&sentence)))),
         }
     }
-
-    /// The question whether a call may be sent; a sentence where nobody can be asked.
-    async fn approval(&self, call: &mut Call<'_>, basis: &Basis) -> Result<Round, Fault> {
-        let (name, server, rule) = (&call.tool.name, &call.tool.server_name, &basis.rule);
-        let arguments = shortened(&Value::Object(call.arguments.clone()).to_string());
-        let message = format!(
-            "`{name}` of server `{server}` is about to be called with {arguments}. {rule} asks for a person's yes."
-        );
-        let asked = call.asked;
-        let question = form(&message, json!({}));
-        if may_ask(asked) {
-            let state = State::Approval { shown: mark_of(basis) };
-            let state = self.seal(asked, &call.request, &state)?;
-            let requests = Map::from_iter([(QUESTION.to_owned(), question)]);
-            return Ok(Some(Outcome::NeedsInput { requests, state }));
-        }
-        let sentence = if asked.era == Era::Legacy && may_approve(asked) {
-            let answer = asked.ask("elicitation/create", &question["params"]).await.ok();
-            match yes(answer.as_ref()) {
-                Ok(()) => {
-                    call.shown = Some(mark_of(basis));
-                    return Ok(None);
-                }
-                Err(sentence) => sentence.to_owned(),
-            }
-        } else {
-            let asking = self.station.ask_for_call(&asked.by, &call.tool, &call.arguments, basis.clone());
-            match asking.await {
-                Ok(id) => format!(
-                    "{message} It waits as approval {id}: decide it within a day with `stn approvals approve {id}` or \
-                     `stn approvals deny {id}`, then call it again with the same arguments"
-                ),
-                Err(error) => return Ok(Some(Outcome::Complete(refused(call.name, &error)))),
-            }
-        };
-        Ok(Some(Outcome::Complete(failure(&sentence))))
-    }
 }
 
 impl Call<'_> {
+    /// How far it is, to be brought back.
+    pub(super) fn state(&self, at: At) -> State {
+        let given = self.given.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+        State { given: given.collect(), at }
+    }
+
+    /// Goes on where it was when its client was asked. What that was asked.
+    fn go_on(&mut self, state: State) -> At {
+        self.was_asked = !state.given.is_empty();
+        self.given = state.given.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
+        state.at
+    }
+
     fn bring(&mut self, responses: Map<String, Value>, state: Option<String>) {
         self.more = brought(responses, state);
-    }
-}
-
-/// Whether a client said yes to the question whether a call may be sent.
-///
-/// # Errors
-/// What is said of the call where it did not.
-fn yes(response: Option<&Value>) -> Result<(), &'static str> {
-    match said(response) {
-        Said::Yes => Ok(()),
-        Said::No(_) => Err("the call was denied"),
-        Said::Nothing => Err("the call was not approved"),
     }
 }
 
@@ -268,9 +241,4 @@ pub(super) async fn answers(
         }
     }
     Ok(responses)
-}
-
-/// What a yes is for, in a number.
-fn mark_of(basis: &Basis) -> BlobHash {
-    BlobHash::of(format!("{} {} {}", basis.arguments, basis.definition, basis.rule).as_bytes())
 }

@@ -3,13 +3,14 @@
 use super::Gateway;
 use super::calls::{NOT_HELD, answers, brought};
 use super::open::{End, Out, ROUNDS_MAX, Step};
-use super::state::State;
+use super::state::At;
 use crate::tools::{failed, request_of};
 use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
 use station_core::{Era, ServerId, near};
 use station_engine::Look;
 use station_mcp::serve::{Asked, Completing, Fault, Outcome, Subject};
+use std::collections::BTreeMap;
 
 /// The code by which older servers say that there is no such resource.
 const NO_RESOURCE: i64 = -32002;
@@ -96,10 +97,10 @@ impl Gateway {
         let request = format!("{} {server} {of}", self.environment);
         let mut more = Map::new();
         let mut out = None;
-        match self.brought(asked, &request)? {
-            None | Some(State::Approval { .. }) => {}
-            Some(State::Input { state, .. }) => more = brought(asked.input.responses.clone(), state),
-            Some(State::Held { id }) => {
+        match self.brought(asked, &request)?.map(|state| state.at) {
+            None | Some(At::Approval { .. } | At::Variables) => {}
+            Some(At::Input { state, .. }) => more = brought(asked.input.responses.clone(), state),
+            Some(At::Held { id }) => {
                 let resumed = self.resume(&id, asked);
                 out = Some(resumed.ok_or_else(|| Fault::Params(NOT_HELD.to_owned()))?);
             }
@@ -126,7 +127,7 @@ impl Gateway {
             let requests = result["inputRequests"].as_object().cloned().unwrap_or_default();
             let state = result["requestState"].as_str().map(str::to_owned);
             if asked.era == Era::Modern {
-                let state = self.seal(asked, &request, &State::Input { state, shown: None })?;
+                let state = self.seal(asked, &request, &At::Input { state, shown: None }.alone())?;
                 return Ok(Outcome::NeedsInput { requests, state });
             }
             let responses = answers(asked, requests).await.map_err(Fault::Params)?;
@@ -137,7 +138,7 @@ impl Gateway {
 
     fn send_look(&self, asked: &Asked, server: ServerId, look: Look, more: Map<String, Value>) -> Out {
         let (station, by) = (self.station.clone(), asked.by.clone());
-        Out::begin(asked, more, move |carried| {
+        Out::begin(asked, (more, BTreeMap::new()), move |carried| {
             async move {
                 let looked = station.look_at(&by, server, look, carried).await?;
                 Ok(match looked {

@@ -8,7 +8,9 @@
 //! by a request where it declared that it can be.
 
 mod calls;
+mod consent;
 mod host;
+mod lacking;
 mod looks;
 mod names;
 mod offers;

@@ -4,15 +4,15 @@
 //! result with the question, and the request is held here until it comes back with the answer, for a while, on this instance.
 
 use super::Gateway;
-use super::state::State;
+use super::state::At;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use station_core::approval::Basis;
-use station_core::{Era, Result};
+use station_core::{Era, Result, Secret};
 use station_engine::Carried;
 use station_mcp::serve::{Asked, Fault, Outcome};
 use station_mcp::{Along, Asks, Hearer, Question, Told};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -59,7 +59,7 @@ impl Out {
     /// Sends a request for `asked`; `send` is given what goes with it.
     pub(super) fn begin(
         asked: &Asked,
-        more: Map<String, Value>,
+        (more, variables): (Map<String, Value>, BTreeMap<String, Secret>),
         send: impl FnOnce(Carried) -> BoxFuture<'static, Result<End>>,
     ) -> Self {
         let (outlet, said) = mpsc::channel(SAID_MAX);
@@ -67,7 +67,7 @@ impl Out {
         let takes_questions = asks != Asks::default();
         let hearer = Some(Hearer { client: asked.client(), takes_questions, outlet });
         let along = Along { level: asked.log_level(), hearer };
-        Self { end: send(Carried { asks, along, more, ..Carried::default() }), said }
+        Self { end: send(Carried { asks, along, more, variables }), said }
     }
 
     /// Follows it until it ends, or its server asks a client that is asked by a result.
@@ -168,7 +168,7 @@ impl Gateway {
     ) -> Result<Option<Outcome>, Fault> {
         let (key, shown) = question(&asks);
         let Some(id) = self.hold(asks, out) else { return Ok(None) };
-        let state = self.seal(asked, request, &State::Held { id })?;
+        let state = self.seal(asked, request, &At::Held { id }.alone())?;
         Ok(Some(Outcome::NeedsInput { requests: Map::from_iter([(key, shown)]), state }))
     }
 

@@ -5,14 +5,31 @@ use crate::tools::{VALID_FOR, failed, not_taken};
 use serde::{Deserialize, Serialize};
 use station_core::BlobHash;
 use station_mcp::serve::{Asked, Fault};
+use std::collections::BTreeMap;
 
-/// Where a request stood when its client was asked. It travels with the client and comes back within the hour, perhaps to a newer
-/// version: what that cannot read, it refuses.
+/// How far a request was when its client was asked. It travels with the client, sealed, and comes back within the hour, perhaps to
+/// a newer version: what that cannot read, it refuses.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// Values that the client gave for variables of the server: they go with the request and are kept nowhere else.
+    pub(super) given: BTreeMap<String, String>,
+    /// What it was asked.
+    pub(super) at: At,
+}
+
+/// What a client was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum State {
-    /// A person was asked whether the call may be sent, with what this is the mark of.
-    Approval { shown: BlobHash },
+pub(super) enum At {
+    /// Values of variables that the server lacks.
+    Variables,
+    /// A person was asked whether the call may be sent.
+    Approval {
+        /// The question's number: it is decided once, whatever is brought back twice.
+        id: i64,
+        /// The mark of what was shown.
+        shown: BlobHash,
+    },
     /// The server asked by a result.
     Input {
         /// What it wants back.
@@ -22,6 +39,13 @@ pub(super) enum State {
     },
     /// The server asked while it was at work, and waits; by the number under which that is held here.
     Held { id: String },
+}
+
+impl At {
+    /// As a state in which nothing was given.
+    pub(super) fn alone(self) -> State {
+        State { given: BTreeMap::new(), at: self }
+    }
 }
 
 impl Gateway {

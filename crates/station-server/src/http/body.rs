@@ -61,3 +61,49 @@ impl Bodies {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt as _;
+    use std::convert::Infallible;
+    use tokio::time::Instant;
+
+    /// The status that a body is refused with.
+    async fn refused(bodies: &Bodies, request: Request) -> StatusCode {
+        match bodies.read(request).await {
+            Ok(_) => StatusCode::OK,
+            Err(refused) => refused.status(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_to_its_end_is_given_up_after_thirty_seconds() {
+        let bodies = Bodies::new();
+        let began = Instant::now();
+        let begun = futures::stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{"))]);
+        let endless = axum::body::Body::from_stream(begun.chain(futures::stream::pending()));
+        assert_eq!(refused(&bodies, Request::new(endless)).await, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(began.elapsed().as_secs(), BODY_WITHIN.as_secs());
+        // Its room is free again.
+        assert_eq!(bodies.room.available_permits(), BODIES_BYTES_MAX / KIB);
+        assert_eq!(refused(&bodies, Request::new(axum::body::Body::from("{}"))).await, StatusCode::OK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_finds_no_room_for_its_body_is_told_so_after_thirty_seconds() {
+        let bodies = Bodies::new();
+        let _all = bodies.room.acquire_many(u32::try_from(BODIES_BYTES_MAX / KIB).unwrap()).await.unwrap();
+        let refused = refused(&bodies, Request::new(axum::body::Body::from("{}"))).await;
+        assert_eq!(refused, StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_says_that_it_is_too_long_is_not_read() {
+        let mut request = Request::new(axum::body::Body::from_stream(futures::stream::pending::<
+            Result<Bytes, Infallible>,
+        >()));
+        request.headers_mut().insert(header::CONTENT_LENGTH, "67108864".parse().unwrap());
+        assert_eq!(refused(&Bodies::new(), request).await, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+}

@@ -15,6 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -78,7 +79,7 @@ pub(super) async fn accept(listener: &TcpListener, router: &Router, stop: &Cance
     connections.wait().await;
 }
 
-async fn serve(stream: TcpStream, router: Router, stop: &CancellationToken) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, stop: &CancellationToken) {
     let io = TokioIo::new(Slow::new(stream, TAKEN_WITHIN));
     let mut builder = http1::Builder::new();
     builder
@@ -116,6 +117,40 @@ fn is_of_one_client(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::Instant;
+
+    /// What a client hears that sends `head` and no more, and after how long its connection ends.
+    async fn silent_after(head: &[u8]) -> (String, Duration) {
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        let began = Instant::now();
+        let stop = CancellationToken::new();
+        let router = Router::new().route("/", axum::routing::post(|| async { "read" }));
+        let client = async {
+            theirs.write_all(head).await.unwrap();
+            let mut heard = Vec::new();
+            theirs.read_to_end(&mut heard).await.unwrap();
+            String::from_utf8(heard).unwrap()
+        };
+        let ((), heard) = tokio::join!(serve(ours, router, &stop), client);
+        (heard, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_sends_no_whole_head_is_let_go_of_after_thirty_seconds() {
+        for head in [&b""[..], b"POST / HTTP/1.1\r\nhost: local"] {
+            let (heard, after) = silent_after(head).await;
+            assert!(heard.is_empty() || heard.starts_with("HTTP/1.1 408"), "{heard}");
+            assert_eq!(after.as_secs(), HEAD_WITHIN.as_secs());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_its_answer_and_says_no_more_is_let_go_of_after_thirty_seconds() {
+        let (heard, after) = silent_after(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await;
+        assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
+        assert_eq!(after.as_secs(), HEAD_WITHIN.as_secs());
+    }
 
     #[test]
     fn who_is_turned_away_is_told_as_many_bytes_as_announced() {

@@ -3,7 +3,7 @@
 use super::Site;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
@@ -43,8 +43,13 @@ pub(super) async fn get(
     State(site): State<Arc<Site>>,
     Extension(by): Extension<Caller>,
     named: Named,
+    method: Method,
     headers: HeaderMap,
 ) -> Response {
+    // The router lets it pass as a GET; a stream has no head of its own.
+    if method == Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
     match endpoint(&site, &by, named).await {
         Some(endpoint) => response(endpoint.get(&by, &read(&headers))),
         None => none(),

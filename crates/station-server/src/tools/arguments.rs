@@ -1,7 +1,8 @@
 //! What a client sends with a call: read by the same rows that its schema was made of, with a sentence for each mistake.
 
+use super::questions::Brought;
 use serde_json::{Map, Value, json};
-use station_core::{Error, Result, RunId, near};
+use station_core::{Error, Result, near};
 
 /// One parameter of a tool.
 pub(super) struct Parameter {
@@ -95,8 +96,8 @@ pub(super) struct Arguments {
     pub(super) ignored: Vec<String>,
     /// What tells this call from others: what a client brings back is bound to it.
     pub(super) request: String,
-    /// The run that a client who was asked something brings back.
-    pub(super) resumed: Option<RunId>,
+    /// What a client who was asked something brings back.
+    pub(super) resumed: Option<Brought>,
 }
 
 impl Arguments {

@@ -121,7 +121,7 @@ impl Host for Management {
             let request = questions::request(name, &arguments);
             let resumed = match &asked.input.state {
                 Some(state) => Some(
-                    questions::brought_back(&self.desk, asked, &request, state)
+                    questions::brought(&self.desk, asked, &request, state)
                         .map_err(|error| questions::not_taken(error.sentence()))?,
                 ),
                 None => None,

@@ -14,6 +14,7 @@ mod attend;
 mod completion;
 mod environments;
 mod execution;
+pub(crate) mod lacking;
 mod management;
 mod progress;
 mod prompts;

@@ -4,6 +4,7 @@
 //! (`requestState`) is sealed for the caller, the tool with its arguments, and a while, so that it opens nothing else; and an
 //! approval is decided once, whatever is brought back twice. **Invariant:** only a caller with the right `approve` is asked.
 
+use super::lacking;
 use super::management::Desk;
 use super::row::Reply;
 use serde_json::{Map, Value, json};
@@ -118,12 +119,35 @@ pub(crate) fn said(response: Option<&Value>) -> Said {
     }
 }
 
+/// What a client brings back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// A run that waits for its answers.
+    Run(RunId),
+    /// Values of variables, before there is a run.
+    Variables,
+}
+
+/// What `state` was given out for.
+///
+/// # Errors
+/// As [`brought_back`].
+pub(super) fn brought(desk: &Desk, asked: &Asked, request: &str, state: &str) -> Result<Brought> {
+    match desk.station.take_back(&asked.by, request, state)?.as_str() {
+        lacking::STATE => Ok(Brought::Variables),
+        text => run_of(text).map(Brought::Run),
+    }
+}
+
 /// The run that `state` was given out for.
 ///
 /// # Errors
 /// `Invalid` where it is not ours, was changed, is too old, or belongs to another caller or request.
 pub(super) fn brought_back(desk: &Desk, asked: &Asked, request: &str, state: &str) -> Result<RunId> {
-    let text = desk.station.take_back(&asked.by, request, state)?;
+    run_of(&desk.station.take_back(&asked.by, request, state)?)
+}
+
+fn run_of(text: &str) -> Result<RunId> {
     text.parse().map_err(|_| station_core::Error::invalid("it was not given out here for this"))
 }
 

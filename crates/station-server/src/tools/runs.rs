@@ -7,8 +7,9 @@
 use super::arguments::{Arguments, Kind, Parameter};
 use super::attend::{self, Shape, TIMEOUT, Wait};
 use super::management::Desk;
+use super::questions::Brought;
 use super::row::{Effect, Reply, Row};
-use super::{agents, environments, execution};
+use super::{agents, environments, execution, lacking};
 use futures::FutureExt as _;
 use serde_json::{Map, Value};
 use station_core::agent_tool::as_text;
@@ -102,11 +103,15 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
             .map_or(TIMEOUT, |seconds| Duration::from_secs(seconds.unsigned_abs())),
         shape,
     };
-    if let Some(run) = arguments.resumed {
+    if let Some(Brought::Run(run)) = arguments.resumed {
         return attend::take_up(desk, asked, run, wait).await;
     }
     let agent = agents::named(desk, asked, &arguments).await?;
-    let new = NewRun { effect: asked.effect, ..new_run(&arguments)? };
+    let mut new = NewRun { effect: asked.effect, ..new_run(&arguments)? };
+    let of_call = (wait.request.as_str(), arguments.resumed == Some(Brought::Variables));
+    if let Some(question) = lacking::ask(desk, asked, &agent, of_call, &mut new.variables).await? {
+        return Ok(question);
+    }
     let agent = attend::ready(desk, asked, &agent, &new.variables).await?;
     if arguments.truth("async") != Some(true) {
         return attend::start(desk, asked, &agent, new, wait).await;

@@ -10,7 +10,13 @@ use serde_json::{Value, json};
 /// What a client of the older era gets from a tool.
 fn call(client: &mut Client, tool: &str, arguments: &Value) -> Value {
     client.send(&request("call", "tools/call", &json!({ "name": tool, "arguments": arguments })));
-    client.next()["result"].clone()
+    // An older client hears of changes unasked.
+    loop {
+        let message = client.next();
+        if message["id"] == "call" {
+            return message["result"].clone();
+        }
+    }
 }
 
 fn text_of(result: &Value) -> String {

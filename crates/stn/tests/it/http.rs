@@ -18,6 +18,8 @@ pub(crate) struct Served {
     pub(crate) port: u16,
     /// Where it listens, in the order in which it says so.
     ports: Vec<u16>,
+    /// Where MCP is asked.
+    path: String,
 }
 
 /// What came back.
@@ -37,12 +39,23 @@ impl Served {
         let ports: Vec<u16> = told.filter_map(port).collect();
         // Read on, so that it never waits for us.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { process, port: *ports.first().expect("it says where it listens"), ports }
+        Self {
+            process,
+            port: *ports.first().expect("it says where it listens"),
+            ports,
+            path: "/mcp".to_owned(),
+        }
     }
 
     /// Speaks to the last port from now on: that of agents, where there is one.
     pub(crate) fn at_last_port(mut self) -> Self {
         self.port = *self.ports.last().unwrap();
+        self
+    }
+
+    /// Asks MCP at `path` from now on.
+    pub(crate) fn at(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
         self
     }
 
@@ -70,7 +83,7 @@ impl Served {
     }
 
     pub(crate) fn send(&self, method: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        self.send_to("/mcp", method, headers, body)
+        self.send_to(&self.path, method, headers, body)
     }
 
     pub(crate) fn send_to(&self, path: &str, method: &str, headers: &[(&str, &str)], body: &str) -> Answer {

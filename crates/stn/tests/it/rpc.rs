@@ -50,6 +50,10 @@ impl Client {
         Self { input: child.stdin.take(), child, lines, heard: Vec::new(), id: 0 }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a line as it is.
     pub(crate) fn send(&mut self, line: &str) {
         let input = self.input.as_mut().unwrap();

@@ -6,6 +6,7 @@
 
 mod answers;
 mod entry;
+mod lacking;
 mod load;
 mod oauth;
 mod read;
@@ -14,6 +15,7 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 
+pub use lacking::{Lacking, lacking};
 pub use read::{Declared, Entry, ServersFile, Use, looks_like, read};
 pub use resolve::{Missing, Unresolved, resolve};
 
