@@ -1,9 +1,14 @@
 //! What a tool server reaches of Station, and what is shown of that.
 
 use crate::home::Home;
+use crate::http::Served;
 use expect_test::expect;
 use serde_json::json;
 use station_testkit::fake_server;
+use std::io::Read as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 
 /// A home with a server that tries, under `sandbox`.
 fn home(sandbox: &serde_json::Value) -> Home {
@@ -37,6 +42,52 @@ fn a_tool_server_reads_no_key_no_variable_and_no_database() {
     let planted = home.config("environments/default/mcp-servers/evil.json");
     assert_eq!(reach(&home, "make", planted.to_str().unwrap()), DENIED);
     assert_eq!(reach(&home, "make", home.work("mine").to_str().unwrap()), "ok");
+}
+
+#[test]
+fn a_tool_server_does_not_speak_to_the_worker() {
+    let home = home(&json!({}));
+    let served = Served::start(&home);
+    let socket = sockets(&home.path().join("run")).pop().expect("a worker has a socket");
+    let socket = socket.to_str().unwrap();
+    let mut hello = [0; 1024];
+    let length = UnixStream::connect(socket).unwrap().read(&mut hello).unwrap();
+    assert!(hello[..length].starts_with(b"{"), "it speaks to a command of its user");
+    // No Landlock before its ninth version keeps a program from the socket; the worker says nothing to it.
+    let heard = reach(&home, "hear", socket);
+    assert!(["ok", DENIED, "connection reset"].contains(&heard.as_str()), "{heard}");
+    assert_eq!(reach(&home, "read", home.config("api-token").to_str().unwrap()), DENIED);
+    served.stop();
+}
+
+/// Sockets in `folder` and below.
+fn sockets(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let mut found = Vec::new();
+    for entry in entries {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(sockets(&entry.path()));
+        } else if kind.is_socket() {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_tool_server_keeps_to_the_size_and_number_of_files_that_its_entry_says() {
+    let home = self::home(&json!({ "file_bytes_max": 4096, "open_files_max": 64 }));
+    let file = home.work("filled").display().to_string();
+    assert_eq!(reach(&home, "fill", &format!("4096 {file}")), "ok");
+    assert_eq!(reach(&home, "fill", &format!("4097 {file}")), "file too large");
+    let opened = reach(&home, "open", "200");
+    let opened: u32 = opened.strip_prefix("ok ").and_then(|n| n.parse().ok()).unwrap();
+    assert!(opened < 64, "{opened}");
+    let free = self::home(&json!({}));
+    let file = free.work("filled").display().to_string();
+    assert_eq!(reach(&free, "fill", &format!("4097 {file}")), "ok");
+    assert_eq!(reach(&free, "open", "200"), "ok 200");
 }
 
 #[test]
