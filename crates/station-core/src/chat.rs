@@ -209,9 +209,18 @@ pub struct Usage {
     /// The part of `input` that came from the provider's cache.
     #[serde(default)]
     pub cached: u64,
+    /// The part of `input` that the provider wrote into its cache, where it counts that apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_written: u64,
     /// The part of `output` that was reasoning.
     #[serde(default)]
     pub reasoning: u64,
+}
+
+/// Journals are as they were where a provider counts no such thing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl std::ops::AddAssign for Usage {
@@ -219,6 +228,7 @@ impl std::ops::AddAssign for Usage {
         self.input = self.input.saturating_add(other.input);
         self.output = self.output.saturating_add(other.output);
         self.cached = self.cached.saturating_add(other.cached);
+        self.cache_written = self.cache_written.saturating_add(other.cache_written);
         self.reasoning = self.reasoning.saturating_add(other.reasoning);
     }
 }
@@ -296,7 +306,7 @@ mod tests {
 
     #[test]
     fn tokens_that_no_provider_can_mean_do_not_end_station() {
-        let all = |n| Usage { input: n, output: n, cached: n, reasoning: n };
+        let all = |n| Usage { input: n, output: n, cached: n, cache_written: n, reasoning: n };
         let mut usage = all(u64::MAX - 1);
         usage += all(1);
         usage += all(u64::MAX);

@@ -7,12 +7,13 @@
 //! before the files are looked at.
 
 use crate::Station;
+use crate::surface::Surface;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use station_core::file::Problem;
-use station_core::{EnvironmentName, Result};
+use station_core::{Caller, EnvironmentName, Result, Tool};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Between two looks at the files of an environment that is in use.
@@ -60,9 +61,31 @@ impl Station {
     /// The store's.
     pub async fn refresh_environment(&self, name: &EnvironmentName) -> Result<Vec<Problem>> {
         let generation = self.store().generation().await?;
-        if self.is_fresh(name, generation) {
-            return Ok(Vec::new());
+        match self.fresh(name, generation) {
+            Some(_) => Ok(Vec::new()),
+            None => self.refresh(name, generation).await,
         }
+    }
+
+    /// As [`Station::refresh_environment`], and the tools of [`Station::list_callable`]: one question to the store where nothing
+    /// has changed.
+    ///
+    /// # Errors
+    /// As those two.
+    pub async fn refresh_tools(
+        &self,
+        by: &Caller,
+        name: &EnvironmentName,
+    ) -> Result<(Vec<Problem>, Arc<[(Tool, bool)]>)> {
+        let generation = self.store().generation().await?;
+        if let Some(surface) = self.fresh(name, generation) {
+            return Ok((Vec::new(), surface.tools(self).await?));
+        }
+        let problems = self.refresh(name, generation).await?;
+        Ok((problems, self.list_callable(by, name).await?))
+    }
+
+    async fn refresh(&self, name: &EnvironmentName, generation: i64) -> Result<Vec<Problem>> {
         let folder = Folder::begin(self.config().workspace.environment_folder(name));
         let problems = self.apply_changed_files(name).await?;
         self.refresh_catalog(name).await?;
@@ -76,11 +99,13 @@ impl Station {
         Ok(problems)
     }
 
-    fn is_fresh(&self, name: &EnvironmentName, generation: i64) -> bool {
-        let Some(surface) = self.surfaces().find(name, generation) else { return false };
-        surface.due(self).is_none_or(|due| self.now() < due)
+    /// What an environment is, where that is up to date.
+    fn fresh(&self, name: &EnvironmentName, generation: i64) -> Option<Arc<Surface>> {
+        let surface = self.surfaces().find(name, generation)?;
+        let is_fresh = surface.due(self).is_none_or(|due| self.now() < due)
             && self.pool().changed(surface.environment.id).is_empty()
-            && self.freshness().is_quiet(name, generation)
+            && self.freshness().is_quiet(name, generation);
+        is_fresh.then_some(surface)
     }
 }
 

@@ -4,13 +4,14 @@
 
 use crate::Station;
 use crate::catalog::Discovery;
-use crate::change::Thing;
+use crate::change::{Thing, refused};
 use crate::servers::ServerRef;
+use crate::workspace::FolderRead;
 use serde_json::{Value, json};
 use station_core::file::edit::{put_server, remove_server};
-use station_core::file::{Problem, servers};
-use station_core::sync::Text;
-use station_core::{Caller, Environment, EnvironmentName, Error, Result, Server, is_number};
+use station_core::file::{Problem, Severity, servers};
+use station_core::sync::{Change, Removals, Text};
+use station_core::{Caller, Environment, EnvironmentName, Error, Result, Secret, Server, is_number};
 
 /// A server to be added.
 #[derive(Clone, Debug)]
@@ -30,8 +31,8 @@ pub struct NewServer {
 pub struct AddedServer {
     /// Its row.
     pub server: Server,
-    /// Its file, relative to the workspace.
-    pub path: String,
+    /// Its file, relative to the workspace; `None` where it lives in the store alone.
+    pub path: Option<String>,
     /// Notes and warnings about that file.
     pub problems: Vec<Problem>,
 }
@@ -56,7 +57,8 @@ pub struct ServerDeletion {
 }
 
 impl Station {
-    /// Adds a server: to a new file of its name, or behind the servers of another file.
+    /// Adds a server: to a new file of its name, or behind the servers of another file. Where files are read-only it lives in the
+    /// store alone.
     ///
     /// # Errors
     /// `Conflict` where a server or file of that name exists, or files are managed elsewhere; `Invalid` where the entry
@@ -83,10 +85,37 @@ impl Station {
                 .into()),
             (Some(text), _) => Ok(Some(put_server(text, name, &new.entry)?)),
         };
-        let changed = self.change_file(&environment.name, Thing::Config(config), add).await?;
+        let (path, problems) = if self.config().workspace.takes_files(&environment.name) || new.file.is_some()
+        {
+            let changed = self.change_file(&environment.name, Thing::Config(config), add).await?;
+            (Some(changed.path), changed.problems)
+        } else {
+            (None, self.put_server_in_store(&environment.name, name, &new.entry).await?)
+        };
         let named = ServerRef::Name { name: name.clone(), environment: environment.name };
         let server = self.find_server(&named).await?.server;
-        Ok(AddedServer { server, path: changed.path, problems: changed.problems })
+        Ok(AddedServer { server, path, problems })
+    }
+
+    /// Keeps a server as a file would define it, by the plan of every sync.
+    async fn put_server_in_store(
+        &self,
+        environment: &EnvironmentName,
+        name: &str,
+        entry: &Value,
+    ) -> Result<Vec<Problem>> {
+        let (path, body) = (format!("mcp-servers/{name}.json"), Secret::new(fresh(name, entry)));
+        let text = Text { path: path.clone(), body };
+        let folder = FolderRead::of_server(environment, name, text);
+        let plan = self.plan(&folder, Removals::Keep).await?.plan;
+        let problems: Vec<Problem> = plan.problems.into_iter().filter(|it| it.path == path).collect();
+        if let Some(problem) = problems.iter().find(|it| it.severity == Severity::Error) {
+            return Err(refused(problem));
+        }
+        let is_it = |change: &Change| matches!(change, Change::PutConfig { name: put, .. } if put == name);
+        let changes: Vec<Change> = plan.changes.into_iter().filter(is_it).collect();
+        self.store().apply_without_files(environment, &changes, self.now()).await?;
+        Ok(problems)
     }
 
     /// What deleting a server would do.

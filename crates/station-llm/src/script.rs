@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What every scripted answer says it cost, so that sums can be tested.
-pub const USAGE: Usage = Usage { input: 10, output: 5, cached: 2, reasoning: 1 };
+pub const USAGE: Usage = Usage { input: 10, output: 5, cached: 2, cache_written: 0, reasoning: 1 };
 
 /// One scripted answer.
 #[derive(Clone, Debug)]

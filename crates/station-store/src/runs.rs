@@ -389,6 +389,8 @@ pub(crate) fn read_run(mut row: Row) -> Result<Run> {
             output: row.count()?,
             cached: row.count()?,
             reasoning: row.count()?,
+            // Of no interest once it is paid for: the journal has it.
+            cache_written: 0,
         },
         priority: row.int()?,
         cancel_requested_by: row.opt_text()?,

@@ -39,13 +39,25 @@ impl Store {
         changes: &[Change],
         now: Micros,
     ) -> Result<EnvironmentId> {
-        let apply = Apply {
-            context: self.shared_context(),
-            env: env.clone(),
-            workspace_id: workspace_id.to_owned(),
-            changes: changes.to_vec(),
-            now,
-        };
+        let (env, workspace_id, origin) = (env.clone(), workspace_id.to_owned(), Origin::File);
+        let (context, changes) = (self.shared_context(), changes.to_vec());
+        let apply = Apply { context, env, origin, workspace_id, changes, now };
+        self.write(apply, |conn, apply| Box::pin(apply_all(conn, apply))).await
+    }
+
+    /// As [`Store::apply`], for definitions that stand in no file: no sync of any workspace takes them out.
+    ///
+    /// # Errors
+    /// As [`Store::apply`].
+    pub async fn apply_without_files(
+        &self,
+        env: &EnvironmentName,
+        changes: &[Change],
+        now: Micros,
+    ) -> Result<EnvironmentId> {
+        let (env, workspace_id, origin) = (env.clone(), String::new(), Origin::Store);
+        let (context, changes) = (self.shared_context(), changes.to_vec());
+        let apply = Apply { context, env, origin, workspace_id, changes, now };
         self.write(apply, |conn, apply| Box::pin(apply_all(conn, apply))).await
     }
 }
@@ -53,6 +65,8 @@ impl Store {
 struct Apply {
     context: Arc<Context>,
     env: EnvironmentName,
+    /// Where what is put lives.
+    origin: Origin,
     workspace_id: String,
     changes: Vec<Change>,
     now: Micros,
@@ -63,7 +77,7 @@ async fn apply_all(conn: &mut Conn, apply: &Apply) -> Result<EnvironmentId> {
         let new = environments::NewEnvironment {
             name: apply.env.clone(),
             description: String::new(),
-            origin: Origin::File,
+            origin: apply.origin,
             workspace_id: apply.workspace_id.clone(),
             now: apply.now,
         };
@@ -90,7 +104,7 @@ async fn apply_all(conn: &mut Conn, apply: &Apply) -> Result<EnvironmentId> {
         return Err(Error::conflict(sentence).with_hint("use that workspace, or another environment name"));
     }
     let owner =
-        Ownership { env, origin: Origin::File, workspace_id: apply.workspace_id.clone(), now: apply.now };
+        Ownership { env, origin: apply.origin, workspace_id: apply.workspace_id.clone(), now: apply.now };
     for change in &apply.changes {
         apply_one(conn, &apply.context, &owner, change).await?;
     }

@@ -24,6 +24,22 @@ pub(crate) enum Tell {
     Runs,
 }
 
+/// Does `work` and shows on a terminal that it is under way, where that takes long; `doing` names it. For work without a Station.
+pub(crate) async fn alive<T>(out: &Out, doing: &str, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    match tokio::time::timeout(SPIN_AFTER, &mut work).await {
+        Ok(done) => done,
+        Err(_) => {
+            if out.can_spin() {
+                out.spin(doing);
+            }
+            let done = work.await;
+            out.rest();
+            done
+        }
+    }
+}
+
 /// Does `work` while telling what Station tells; `doing` names it for the spinner.
 pub(crate) async fn follow<T>(
     out: &Out,

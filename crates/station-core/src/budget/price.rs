@@ -21,6 +21,8 @@ pub struct Price {
     pub output: i64,
     /// Tokens read from the provider's cache; as `input` where not said.
     pub cached: Option<i64>,
+    /// Tokens written into the provider's cache; as `input` where not said.
+    pub cache_write: Option<i64>,
     /// Tokens of reasoning; as `output` where not said.
     pub reasoning: Option<i64>,
     /// The currency's code.
@@ -48,10 +50,12 @@ impl Price {
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> i64 {
         let cached = usage.cached.min(usage.input);
+        let written = usage.cache_written.min(usage.input - cached);
         let reasoning = usage.reasoning.min(usage.output);
         let parts = [
-            (usage.input - cached, self.input),
+            (usage.input - cached - written, self.input),
             (cached, self.cached.unwrap_or(self.input)),
+            (written, self.cache_write.unwrap_or(self.input)),
             (usage.output - reasoning, self.output),
             (reasoning, self.reasoning.unwrap_or(self.output)),
         ];

@@ -41,7 +41,20 @@ fn amounts_are_read_and_shown_as_people_write_them() {
 
 fn price(input: i64, output: i64, cached: Option<i64>, reasoning: Option<i64>) -> Price {
     let currency = "USD".to_owned();
-    Price { input, output, cached, reasoning, currency, date: None, source: None }
+    Price { input, output, cached, cache_write: None, reasoning, currency, date: None, source: None }
+}
+
+#[test]
+fn what_is_written_into_a_cache_has_a_price_of_its_own() {
+    let usage = Usage { input: 1_000_000, cached: 200_000, cache_written: 300_000, ..Usage::default() };
+    let plain = price(3_000_000, 0, Some(300_000), None);
+    // Not said, it is what is read.
+    assert_eq!(plain.cost(&usage), 500_000 * 3 + 200_000 * 3 / 10 + 300_000 * 3);
+    let own = Price { cache_write: Some(3_750_000), ..plain };
+    assert_eq!(own.cost(&usage), 500_000 * 3 + 200_000 * 3 / 10 + 300_000 * 15 / 4);
+    // More than was read is a provider's nonsense.
+    let nonsense = Usage { cache_written: u64::MAX, ..usage };
+    assert_eq!(own.cost(&nonsense), 200_000 * 3 / 10 + 800_000 * 15 / 4);
 }
 
 #[test]
@@ -59,7 +72,7 @@ fn a_price_counts_each_sort_of_token_once_and_rounds_up() {
         (&mini, 10, 0, 1_000_000, 0, 1),
         (&price(i64::MAX, i64::MAX, None, None), u64::MAX, u64::MAX, 0, 0, i64::MAX),
     ] {
-        assert_eq!(row.cost(&Usage { input, output, cached, reasoning }), cost, "{row:?}");
+        assert_eq!(row.cost(&Usage { input, output, cached, cache_written: 0, reasoning }), cost, "{row:?}");
     }
 }
 

@@ -35,6 +35,22 @@ pub(crate) struct FolderRead {
     pub(crate) unreadable: BTreeSet<String>,
 }
 
+impl FolderRead {
+    /// A folder of one server file that nobody wrote, of no workspace.
+    pub(crate) fn of_server(environment: &EnvironmentName, name: &str, text: Text) -> Self {
+        let files = Files {
+            environment: environment.clone(),
+            workspace_id: String::new(),
+            variables: None,
+            rules: None,
+            lock: None,
+            configs: BTreeMap::from([(name.to_owned(), text)]),
+            agents: BTreeMap::new(),
+        };
+        Self { files, problems: Vec::new(), unreadable: BTreeSet::new() }
+    }
+}
+
 impl Workspace {
     /// `folder` is the configuration folder (config.yaml, key, database); `root` holds `environments/`; `id` is
     /// `workspace_id` of config.yaml, where it has one.

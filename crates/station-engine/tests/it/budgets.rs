@@ -180,6 +180,7 @@ fn priced(home: &Home) -> Config {
         input: 1_000_000,
         output: 10_000_000,
         cached: Some(500_000),
+        cache_write: None,
         reasoning: None,
         currency: "USD".to_owned(),
         date: None,

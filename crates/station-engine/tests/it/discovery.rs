@@ -67,3 +67,29 @@ async fn a_server_that_failed_rests_before_a_run_asks_it_again() {
     assert_eq!(asked(&open.station).await, (None, Some(at(300))));
     open.close().await;
 }
+
+#[tokio::test]
+async fn what_many_want_listed_at_once_is_listed_for_all_of_them() {
+    const MANY: usize = 8;
+    let home = Home::new();
+    let trace = home.path("trace");
+    home.server("default", "fake", &["--trace", &trace.display().to_string()], &[]);
+    let open = home.open_with(home.config(), Script::from_fn(|_| reply("Done."))).await;
+    let lists = || {
+        let text = std::fs::read_to_string(&trace).unwrap_or_default();
+        text.lines().filter(|line| line.contains("\"tools/list\"")).count()
+    };
+    open.sync("default").await;
+    let once = lists();
+    let (by, name) = (Caller::local(), EnvironmentName::default());
+    let wanted = (0..MANY).map(|_| open.station.discover_tools(&by, &name));
+    for found in futures::future::join_all(wanted).await {
+        let found = found.expect("it is there");
+        assert!(found.servers[0].result.is_ok(), "{:?}", found.servers);
+    }
+    // The one that was under way may have been too early for what the others heard of; theirs is one.
+    assert!(lists() <= 3 * once, "{} lists of {once} each, for {MANY}", lists());
+    // Tools that were found count as before.
+    assert!(asked(&open.station).await.0.is_some());
+    open.close().await;
+}

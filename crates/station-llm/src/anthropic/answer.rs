@@ -61,6 +61,7 @@ impl Reading {
         }
         self.draft.usage.input = self.fresh + self.read + self.written;
         self.draft.usage.cached = self.read;
+        self.draft.usage.cache_written = self.written;
         self.draft.finish(endpoint, self.stop.unwrap_or(Stop::End))
     }
 

@@ -108,6 +108,7 @@ impl Reading {
                 output: tokens(&usage["candidatesTokenCount"]) + reasoning,
                 cached: tokens(&usage["cachedContentTokenCount"]),
                 reasoning,
+                ..Usage::default()
             };
         }
     }

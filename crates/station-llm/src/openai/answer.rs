@@ -93,6 +93,7 @@ impl Reading {
                 // DeepSeek's word for the same.
                 cached: cached.max(tokens(&usage["prompt_cache_hit_tokens"])),
                 reasoning: tokens(&usage["completion_tokens_details"]["reasoning_tokens"]),
+                ..Usage::default()
             };
         }
     }

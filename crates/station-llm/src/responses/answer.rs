@@ -119,6 +119,7 @@ impl Reading {
             output: tokens(&usage["output_tokens"]),
             cached: tokens(&usage["input_tokens_details"]["cached_tokens"]),
             reasoning: tokens(&usage["output_tokens_details"]["reasoning_tokens"]),
+            ..Usage::default()
         };
         self.stop = Some(match response["status"].as_str().unwrap_or_default() {
             "failed" | "cancelled" => return Err(failure::of_stream(endpoint, &response["error"])),

@@ -7,7 +7,7 @@ use station_llm::Models;
 use station_testkit::openai::{OpenAi, Turn, calls, empty, raw, reply};
 
 /// The usage the stand-in tells.
-const USAGE: Usage = Usage { input: 100, output: 20, cached: 64, reasoning: 8 };
+const USAGE: Usage = Usage { input: 100, output: 20, cached: 64, cache_written: 0, reasoning: 8 };
 
 async fn answer(turn: Turn) -> Answer {
     let stand_in = OpenAi::start(vec![turn]);

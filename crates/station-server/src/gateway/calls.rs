@@ -48,11 +48,7 @@ impl Gateway {
         arguments: Map<String, Value>,
     ) -> Result<Outcome, Fault> {
         // By name alone: whether it may be called is asked at the gate.
-        let shown = async {
-            self.refresh().await?;
-            self.shown(&asked.by).await
-        };
-        let shown = match shown.await {
+        let shown = match self.shown(&asked.by).await {
             Ok(shown) => shown,
             Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
         };

@@ -27,11 +27,7 @@ impl Host for Gateway {
 
     fn tools<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Listing> {
         async move {
-            let shown = async {
-                self.refresh().await?;
-                self.shown(&asked.by).await
-            };
-            let shown = shown.await.map_err(|error| failed(&error))?;
+            let shown = self.shown(&asked.by).await.map_err(|error| failed(&error))?;
             Ok(Listing::Text(Arc::clone(shown.list())))
         }
         .boxed()

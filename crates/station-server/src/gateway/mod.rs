@@ -21,7 +21,7 @@ mod watching;
 use crate::tools::{Desk, Management, listed_agent_tools, tell_broken};
 use names::Shown;
 use open::Held;
-use station_core::{Caller, EnvironmentName, Result};
+use station_core::{Caller, EnvironmentName, Result, Tool};
 use station_engine::Station;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -56,10 +56,22 @@ impl Gateway {
         Ok(())
     }
 
-    /// What is offered, by the names that it has here, made anew where the environment has changed: the tools of its servers, and
-    /// then its agents where they are offered.
+    /// What is offered now: the environment is brought up to date before.
     async fn shown(&self, by: &Caller) -> Result<Arc<Shown>> {
+        let (problems, tools) = self.station.refresh_tools(by, &self.environment).await?;
+        tell_broken(&self.environment, &problems);
+        self.shown_of(by, tools).await
+    }
+
+    /// What is offered as far as it is known: nothing is started for it.
+    async fn known(&self, by: &Caller) -> Result<Arc<Shown>> {
         let tools = self.station.list_callable(by, &self.environment).await?;
+        self.shown_of(by, tools).await
+    }
+
+    /// `tools` by the names that they have here, and then the environment's agents where they are offered: made anew where the
+    /// environment has changed.
+    async fn shown_of(&self, by: &Caller, tools: Arc<[(Tool, bool)]>) -> Result<Arc<Shown>> {
         if let Some(shown) = self.kept().as_ref().filter(|shown| shown.is_of(&tools)) {
             return Ok(Arc::clone(shown));
         }

@@ -90,7 +90,7 @@ impl Watched {
         let Wanted { tools, prompts, resources, .. } = self.wanted;
         let mark = |list: Vec<Value>| BlobHash::of(Value::Array(list).to_string().as_bytes());
         let tools = match tools {
-            true => self.gateway.shown(&self.asked.by).await.ok(),
+            true => self.gateway.known(&self.asked.by).await.ok(),
             false => None,
         };
         let tools = tools.map(|shown| BlobHash::of(shown.list().as_bytes()));

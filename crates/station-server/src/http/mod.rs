@@ -26,6 +26,11 @@ use station_mcp::serve::{Endpoint, Host};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long an environment that was there is taken to be there: what is asked of one that is gone is refused all the same, in the
+/// words of the protocol.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
 
 /// What the door is told.
 #[derive(Clone, Debug)]
@@ -59,19 +64,27 @@ pub(crate) struct Site {
     /// What stands at `/mcp`.
     first: Arc<Endpoint>,
     /// Those of environments that somebody asked for: no more than there are environments.
-    gateways: Mutex<HashMap<EnvironmentName, Arc<Endpoint>>>,
+    gateways: Mutex<HashMap<EnvironmentName, (Arc<Endpoint>, Instant)>>,
 }
 
 impl Site {
     /// The endpoint of an environment, where there is one.
     async fn gateway(&self, by: &Caller, name: &str) -> Option<Arc<Endpoint>> {
         let name = EnvironmentName::parse(name).ok()?;
+        let gateways = || self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, at)) = gateways().get(&name)
+            && at.elapsed() < KNOWN_FOR
+        {
+            return Some(Arc::clone(known));
+        }
         if !self.station.has_environment(by, &name).await.ok()? {
             return None;
         }
-        let mut gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = || Arc::new(Endpoint::new(self.host(name.clone())));
-        Some(Arc::clone(gateways.entry(name.clone()).or_insert_with(made)))
+        let made = || (Arc::new(Endpoint::new(self.host(name.clone()))), Instant::now());
+        let mut gateways = gateways();
+        let (endpoint, at) = gateways.entry(name.clone()).or_insert_with(made);
+        *at = Instant::now();
+        Some(Arc::clone(endpoint))
     }
 
     /// What an environment offers here.
@@ -85,7 +98,7 @@ impl Site {
     async fn leave(&self) {
         self.first.leave().await;
         let gateways = std::mem::take(&mut *self.gateways.lock().unwrap_or_else(PoisonError::into_inner));
-        for gateway in gateways.into_values() {
+        for (gateway, _) in gateways.into_values() {
             gateway.leave().await;
         }
         self.management.leave().await;

@@ -60,6 +60,8 @@ pub struct Price {
     pub output: i64,
     /// Tokens read from a cache.
     pub cached: i64,
+    /// Tokens written into a cache.
+    pub cache_write: i64,
     /// Tokens of reasoning.
     pub reasoning: i64,
     /// The currency's code.
@@ -134,6 +136,7 @@ impl Price {
             input: price.input,
             output: price.output,
             cached: price.cached.unwrap_or(price.input),
+            cache_write: price.cache_write.unwrap_or(price.input),
             reasoning: price.reasoning.unwrap_or(price.output),
             currency: price.currency.clone(),
             date: price.date.clone(),

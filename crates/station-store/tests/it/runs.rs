@@ -119,7 +119,7 @@ async fn an_append_changes_the_row_in_the_same_commit() {
         let seed = seed(&store).await;
         let (run, fence) = started(&store, &seed, "task").await;
         let commits = store.commits();
-        let usage = Usage { input: 10, output: 5, cached: 3, reasoning: 1 };
+        let usage = Usage { input: 10, output: 5, cached: 3, cache_written: 0, reasoning: 1 };
         let row = RunUpdate {
             model: Some("offline".to_owned()),
             steps: 1,

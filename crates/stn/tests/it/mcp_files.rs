@@ -198,3 +198,28 @@ fn a_secret_that_is_written_into_a_server_file_is_warned_of() {
     "#]]);
     assert!(!said.shown().contains("ghp_"), "{}", said.shown());
 }
+
+#[test]
+fn where_files_are_read_only_a_server_lives_in_the_store() {
+    let home = Home::with_init();
+    let config = std::fs::read_to_string(home.config("config.yaml")).unwrap();
+    home.write("config.yaml", &format!("{config}files: readonly\n"));
+    let fake = fake_server::binary().display().to_string();
+    home.stn(&["mcp", "add", "fake", &fake, "--", "--log", "/dev/null"]).is(&expect![[r#"
+        Added server 1 `fake` to environment `default`.
+          file  none: it lives in the store, because files are read-only
+        fake: 15 tools in [span]
+    "#]]);
+    assert!(!home.config("environments/default/mcp-servers/fake.json").exists());
+    // No sync takes it out, and it is there for calls.
+    home.stn(&["sync", "--quiet"]).done();
+    home.stn(&["mcp", "call", "fake", "echo", "{\"text\": \"hi\"}"]).is(&expect![[r#"
+        hi
+    "#]]);
+    home.stn(&["mcp", "add", "web", "--url", "nowhere"]).is(&expect![[r#"
+        --- stderr
+        error: mcp-servers/web.json:4:14: `web.url` must begin with `http://` or `https://`
+        --- exit 1
+    "#]]);
+    home.stn(&["mcp", "add", "fake", "other"]).exits(1);
+}

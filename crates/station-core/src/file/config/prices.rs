@@ -27,7 +27,8 @@ pub struct ProviderRate {
 const CODE_CHARS: usize = 3;
 
 /// The keys of one price.
-const PRICE: [&str; 7] = ["input", "output", "cached", "reasoning", "currency", "date", "source"];
+const PRICE: [&str; 8] =
+    ["input", "output", "cached", "cache_write", "reasoning", "currency", "date", "source"];
 
 pub(super) fn prices(sheet: &mut Sheet<'_>, node: &Node) -> Prices {
     let mut prices = Prices::default();
@@ -41,7 +42,7 @@ pub(super) fn prices(sheet: &mut Sheet<'_>, node: &Node) -> Prices {
 
 fn price(sheet: &mut Sheet<'_>, row: &Member) -> Option<Price> {
     let what = format!("prices.{}", row.key.escape_debug());
-    let (mut input, mut output, mut cached, mut reasoning) = (None, None, None, None);
+    let (mut input, mut output, mut cached, mut cache_write, mut reasoning) = (None, None, None, None, None);
     let (mut currency, mut date, mut source) = ("USD".to_owned(), None, None);
     for member in sheet.members(&row.node, &what) {
         let (node, what) = (&member.node, format!("{what}.{}", member.key.escape_debug()));
@@ -52,6 +53,7 @@ fn price(sheet: &mut Sheet<'_>, row: &Member) -> Option<Price> {
             "input" => &mut input,
             "output" => &mut output,
             "cached" => &mut cached,
+            "cache_write" => &mut cache_write,
             "reasoning" => &mut reasoning,
             "currency" => {
                 let must_be = "the code of a currency, like `USD`";
@@ -90,7 +92,7 @@ fn price(sheet: &mut Sheet<'_>, row: &Member) -> Option<Price> {
         let sentence = format!("`{what}` does not say from when and where its price is");
         sheet.warning(row.at, sentence, "add `date: 2026-11-01` and `source:`, so that others can check it");
     }
-    Some(Price { input, output, cached, reasoning, currency, date, source })
+    Some(Price { input, output, cached, cache_write, reasoning, currency, date, source })
 }
 
 pub(super) fn rate_limits(sheet: &mut Sheet<'_>, node: &Node) -> RateLimits {

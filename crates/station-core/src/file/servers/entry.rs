@@ -170,15 +170,15 @@ fn station(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> (ServerSettings, O
         let what = format!("{what}.{}", member.key.escape_debug());
         let node = &member.node;
         match member.key.as_str() {
+            "cwd" | "sandbox" | "allow_agents" if node.is_null() => {}
             "isolation" => settings.isolation = isolation(sheet, node, &what),
-            "cwd" if !node.is_null() => cwd = sheet.text(node, &what),
+            "cwd" => cwd = sheet.text(node, &what),
             "timeout_s" => settings.timeout_s = sheet.number(node, &what, 1),
             "concurrency" => settings.concurrency = sheet.number(node, &what, 1),
             "output_bytes_max" => settings.output_bytes_max = sheet.number(node, &what, 1),
             "result_bytes_max" => settings.result_bytes_max = sheet.number(node, &what, 1),
-            "allow_agents" if node.is_null() => {}
             "allow_agents" => settings.allow_agents = Some(sheet.texts(node, &what)),
-            "sandbox" if !node.is_null() => settings.sandbox = sandbox(sheet, node, &what),
+            "sandbox" => settings.sandbox = sandbox(sheet, node, &what),
             "answers" if node.is_null() => {}
             "answers" => settings.answers = answers(sheet, node, &what),
             "oauth" if node.is_null() => {}

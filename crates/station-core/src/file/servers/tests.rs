@@ -502,6 +502,15 @@ fn a_slip_in_a_key_is_met_with_the_key_that_has_effect() {
 }
 
 #[test]
+fn what_is_null_is_not_there_and_no_unknown_key() {
+    for key in ["cwd", "sandbox", "allow_agents", "answers", "oauth"] {
+        let text = format!(r#"{{"mcpServers": {{"x": {{"command": "a", "station": {{"{key}": null}}}}}}}}"#);
+        let (read, problems) = read(&text, "f.json", &|_| None);
+        assert!(read.is_some() && problems.is_empty(), "{key}: {problems:?}");
+    }
+}
+
+#[test]
 fn a_sandbox_is_read_or_refused() {
     let read = |sandbox: &str| {
         let text =

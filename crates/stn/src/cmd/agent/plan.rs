@@ -54,7 +54,14 @@ pub(super) async fn plan(
         Err(why) => return Ok(Planned::None(why)),
     };
     let difference = match planning {
-        Planning::Change { agent, .. } => Some(station.plan_difference(&session.by, agent, &plan).await?),
+        Planning::Change { agent, .. } => match station.plan_difference(&session.by, agent, &plan).await {
+            Ok(difference) => Some(difference),
+            // What cannot be shown cannot be said yes to: its run must not wait for that.
+            Err(error) => {
+                station.drop_plan(&session.by, &plan).await?;
+                return Err(error.into());
+            }
+        },
         Planning::New(_) | Planning::Wish { .. } => None,
     };
     let lines = lines(&plan, difference.as_deref());

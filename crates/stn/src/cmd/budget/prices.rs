@@ -26,18 +26,20 @@ impl Args {
                 "config.yaml has no prices; e.g. `prices: {openai/gpt-4o-mini: {input: 0.15, output: 0.60, date: 2026-11-01, source: …}}`",
             );
         }
-        let header = ["MODEL", "INPUT", "OUTPUT", "CACHED", "REASONING", "CURRENCY", "DATE", "SOURCE"];
+        let header =
+            ["MODEL", "INPUT", "OUTPUT", "CACHED", "CACHE WRITE", "REASONING", "CURRENCY", "DATE", "SOURCE"];
         session.out.table(header, prices.rows.iter().map(row).collect())?;
         Ok(Code::Done)
     }
 }
 
-fn row((model, price): (&String, &Price)) -> [String; 8] {
+fn row((model, price): (&String, &Price)) -> [String; 9] {
     [
         model.clone(),
         Price::shown(price.input),
         Price::shown(price.output),
         price.cached.map(Price::shown).unwrap_or_default(),
+        price.cache_write.map(Price::shown).unwrap_or_default(),
         price.reasoning.map(Price::shown).unwrap_or_default(),
         price.currency.clone(),
         price.date.clone().unwrap_or_default(),

@@ -14,6 +14,7 @@ pub(crate) use check::Check;
 
 use crate::config::Environment;
 use crate::error::{Code, Result};
+use crate::follow::alive;
 use crate::out::Out;
 use check::{State, show};
 use std::path::Path;
@@ -30,7 +31,10 @@ impl Args {
         let (settings, mut checks) = setup::settings(config, Environment::read());
         if let Some(settings) = &settings {
             checks.push(setup::key(settings));
-            checks.extend(store::checks(out, settings).await);
+            // A database that does not answer, or a folder on a network, takes its time.
+            checks.extend(
+                alive(out, "looking at the database and what is in it", store::checks(out, settings)).await,
+            );
             checks.extend(machine::programs(&settings.environment));
         }
         checks.push(machine::sandbox());

@@ -74,12 +74,18 @@ impl Args {
         for problem in &added.problems {
             problems::tell(session.out, &session.settings.root(), problem);
         }
-        self.warn_of_secrets(session, &added.path, &environment);
+        if let Some(path) = &added.path {
+            self.warn_of_secrets(session, path, &environment);
+        }
         let server = ServerRef::Id(added.server.id);
         if !session.out.is_json() {
             let text =
                 format!("Added server {} `{}` to environment `{environment}`.", added.server.id, self.name);
-            session.out.lines(&[(Tone::Good, text), (Tone::Plain, format!("  file   {}", added.path))])?;
+            let place = match &added.path {
+                Some(path) => format!("  file   {path}"),
+                None => "  file   none: it lives in the store, because files are read-only".to_owned(),
+            };
+            session.out.lines(&[(Tone::Good, text), (Tone::Plain, place)])?;
         }
         if self.no_discover {
             if session.out.is_json() {

@@ -2,6 +2,7 @@
 
 use super::supports;
 use crate::error::{Code, Result};
+use crate::follow::{Tell, follow};
 use crate::session::Session;
 use station_server::wire::{self, TestedModel};
 use std::time::Duration;
@@ -26,7 +27,8 @@ impl Args {
         session
             .with(async |station| {
                 let within = Duration::from_secs(self.timeout_s);
-                let tests = station.test_models(&session.by, &self.names, within).await?;
+                let asked = station.test_models(&session.by, &self.names, within);
+                let tests = follow(session.out, station, Tell::Runs, "asking models", asked).await?;
                 let tests: Vec<TestedModel> = tests.iter().map(TestedModel::from).collect();
                 tell(session, &tests)
             })
