@@ -1,4 +1,5 @@
-//! What is generated and committed: the manual of the command line, and the keys of config.yaml.
+//! What is generated and committed: the manual of the command line, the keys of config.yaml, and the
+//! OpenAPI document of the HTTP API.
 //!
 //! The texts come from the program itself (`stn __reference`, made from the doc comments that `--help` shows and from the
 //! table that the reader uses), so this needs no library of stn's. `cargo xtask docs` writes it, `cargo xtask docs --check` compares.
@@ -7,7 +8,11 @@ use anyhow::{Context as _, Result, ensure};
 use std::process::Command;
 
 /// The generated files, relative to the root, and what `stn __reference` calls them.
-const FILES: [(&str, &str); 2] = [("docs/reference/cli.md", "cli"), ("docs/reference/config.md", "config")];
+const FILES: [(&str, &str); 3] = [
+    ("docs/reference/cli.md", "cli"),
+    ("docs/reference/config.md", "config"),
+    ("docs/reference/openapi.json", "openapi"),
+];
 
 /// Whether the file is written or compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

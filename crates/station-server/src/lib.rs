@@ -4,6 +4,7 @@
 //! A door takes in, calls a verb of the engine, and wraps what comes back; it decides nothing. What this crate is not: it
 //! speaks no protocol by itself (`station-mcp` does), and reads no setting.
 
+pub mod api;
 pub mod gateway;
 pub mod http;
 pub mod tools;

@@ -223,7 +223,7 @@ async fn failure(session: &Session<'_>, station: &Station, run: &Run) -> Result<
     let message = format!("run {} {}{why}", run.id, word(run.status));
     let mut hints = failure_hints(session, station, run.id).await?;
     hints.push(format!("see what happened with `stn runs inspect {}`", run.id));
-    Ok(Some(wire::ErrorBody { kind: "run", message, hints, retry_after_s: None }))
+    Ok(Some(wire::ErrorBody { kind: "run", message, hints, retry_after_s: None, request_id: None }))
 }
 
 /// What a run that failed said to try.

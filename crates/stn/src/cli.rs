@@ -127,7 +127,7 @@ pub(crate) fn run() -> Code {
 impl Command {
     fn run(self, out: &Out, config: Option<&Path>) -> Result {
         if let Self::Reference { of } = self {
-            out.answer(&of.markdown(Cli::command()))?;
+            out.answer(&of.text(Cli::command()))?;
             return Ok(Code::Done);
         }
         if let Self::Completions(args) = self {

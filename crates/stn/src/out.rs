@@ -225,7 +225,13 @@ pub(crate) fn usage(error: &clap::Error, form: Form) -> Result<()> {
         if out.is_json() {
             let plain = error.render().to_string();
             let message = plain.trim_start_matches("error: ").trim_end().to_owned();
-            let body = wire::ErrorBody { kind: "usage", message, hints: Vec::new(), retry_after_s: None };
+            let body = wire::ErrorBody {
+                kind: "usage",
+                message,
+                hints: Vec::new(),
+                retry_after_s: None,
+                request_id: None,
+            };
             out.error(&wire::Error { error: body }, &[]);
         } else {
             write_stderr(&text);

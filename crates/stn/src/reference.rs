@@ -11,13 +11,15 @@ use station_core::file::config::keys::{KEYS, WITHOUT_EFFECT};
 pub(crate) enum Of {
     Cli,
     Config,
+    Openapi,
 }
 
 impl Of {
-    pub(crate) fn markdown(self, root: Command) -> String {
+    pub(crate) fn text(self, root: Command) -> String {
         match self {
             Self::Cli => manual(root),
             Self::Config => config(),
+            Self::Openapi => format!("{:#}\n", station_server::api::document()),
         }
     }
 }

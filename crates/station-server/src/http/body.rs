@@ -30,6 +30,18 @@ pub(super) struct Body<'a> {
     _room: SemaphorePermit<'a>,
 }
 
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unread(pub(super) StatusCode, pub(super) &'static str);
+
+const TOO_LONG: &str = "a message has at most 16 MiB";
+
+impl IntoResponse for Unread {
+    fn into_response(self) -> Response {
+        (self.0, format!("{}\n", self.1)).into_response()
+    }
+}
+
 impl Bodies {
     pub(super) fn new() -> Self {
         Self { room: Semaphore::new(BODIES_BYTES_MAX / KIB) }
@@ -39,25 +51,26 @@ impl Bodies {
     ///
     /// # Errors
     /// What to answer instead: it is too long, too slow, or there is no room for as long as it may take.
-    pub(super) async fn read(&self, request: Request) -> Result<Body<'_>, Response> {
+    pub(super) async fn read(&self, request: Request) -> Result<Body<'_>, Unread> {
         let announced = request.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         // One that does not say how long it is may be as long as any.
         let bytes = announced.unwrap_or(BODY_BYTES_MAX);
         if bytes > BODY_BYTES_MAX {
-            return Err((StatusCode::PAYLOAD_TOO_LARGE, "a message has at most 16 MiB\n").into_response());
+            return Err(Unread(StatusCode::PAYLOAD_TOO_LARGE, TOO_LONG));
         }
         let kib = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX);
         let read = tokio::time::timeout(BODY_WITHIN, async {
             let room = self.room.acquire_many(kib).await.expect("the room is never closed");
-            let bytes = Bytes::from_request(request, &()).await.map_err(IntoResponse::into_response)?;
+            let bytes = Bytes::from_request(request, &()).await.map_err(|error| match error.status() {
+                status @ StatusCode::PAYLOAD_TOO_LARGE => Unread(status, TOO_LONG),
+                _ => Unread(StatusCode::BAD_REQUEST, "the body broke off"),
+            })?;
             Ok(Body { bytes, _room: room })
         });
         match read.await {
             Ok(read) => read,
-            Err(_) => {
-                Err((StatusCode::REQUEST_TIMEOUT, "the body did not come within 30 s\n").into_response())
-            }
+            Err(_) => Err(Unread(StatusCode::REQUEST_TIMEOUT, "the body did not come within 30 s")),
         }
     }
 }
@@ -73,7 +86,7 @@ mod tests {
     async fn refused(bodies: &Bodies, request: Request) -> StatusCode {
         match bodies.read(request).await {
             Ok(_) => StatusCode::OK,
-            Err(refused) => refused.status(),
+            Err(refused) => refused.0,
         }
     }
 

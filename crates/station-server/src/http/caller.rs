@@ -4,13 +4,14 @@
 //! below us (an agent's tools are, and must not manage what they serve), and nothing about it says that a web page of
 //! somebody else made it; otherwise the token of a file that only we can read is needed.
 
-use super::Site;
 use super::peer::{Owner, Peer};
+use super::{Site, failure};
+use crate::api::BASE;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use station_core::BlobHash;
+use station_core::{BlobHash, Error};
 use std::sync::Arc;
 
 /// What is known of a request before anything is done for it.
@@ -111,7 +112,14 @@ pub(super) async fn admit(
             next.run(request).await
         }
         Verdict::Refused(status, sentence) => {
-            let mut refused = (status, format!("{sentence}\n")).into_response();
+            let mut refused = match request.uri().path().starts_with(BASE) {
+                true => failure::of(
+                    status,
+                    &Error::new(failure::kind(status), sentence),
+                    &failure::request_id(request.headers().get(failure::REQUEST_ID)),
+                ),
+                false => (status, format!("{sentence}\n")).into_response(),
+            };
             if status == StatusCode::UNAUTHORIZED {
                 refused
                     .headers_mut()

@@ -1,7 +1,7 @@
 //! `POST /execute` and `GET /runs/{id}`: the addresses by which scripts made for older Stations run an agent and hear what became
 //! of it. What they send and get is theirs; what is done is what `call_agent` does.
 
-use super::Site;
+use super::{Site, failure};
 use crate::tools::{enqueue, executed_with, ready};
 use crate::wire::{Executed, OlderError, OlderRun};
 use axum::extract::rejection::PathRejection;
@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use station_core::{AgentId, Caller, EnvironmentName, Error, Kind, Result, RunId};
+use station_core::{AgentId, Caller, EnvironmentName, Error, Result, RunId};
 use station_engine::AgentRef;
 use station_mcp::serve::Asked;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ async fn execute(
 ) -> Response {
     let body = match site.bodies.read(request).await {
         Ok(body) => body,
-        Err(refused) => return refused,
+        Err(unread) => return unread.into_response(),
     };
     match started(&site, by, &body.bytes).await {
         Ok(executed) => (StatusCode::ACCEPTED, Json(executed)).into_response(),
@@ -100,16 +100,5 @@ fn refused(error: &Error) -> Response {
     if !error.causes().is_empty() {
         tracing::error!(kind = error.kind().as_str(), causes = ?error.causes(), "{error}");
     }
-    let status = match error.kind() {
-        Kind::Invalid => StatusCode::BAD_REQUEST,
-        Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::Conflict => StatusCode::CONFLICT,
-        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Kind::Forbidden => StatusCode::FORBIDDEN,
-        Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        Kind::Upstream => StatusCode::BAD_GATEWAY,
-        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    (status, Json(OlderError::from(error))).into_response()
+    (failure::status(error.kind()), Json(OlderError::from(error))).into_response()
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a silent stream says now and then, so that nobody between takes it for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -35,7 +35,7 @@ pub(super) async fn post(
     let Some(endpoint) = endpoint(&site, &by, named).await else { return none() };
     match site.bodies.read(request).await {
         Ok(body) => response(endpoint.post(by, &read(&headers), &body.bytes).await),
-        Err(refused) => refused,
+        Err(unread) => unread.into_response(),
     }
 }
 

@@ -3,9 +3,11 @@
 //! Every request passes one function first (`caller::judge`): it says who asks, or refuses. Then a route takes it in, calls,
 //! and wraps. What this is not: it chooses no port and makes no token, both are handed in.
 
+mod api;
 mod body;
 mod caller;
 mod execute;
+mod failure;
 mod listen;
 mod lobby;
 mod mcp;
@@ -133,7 +135,7 @@ pub fn address(port: u16) -> SocketAddr {
 
 fn router(site: &Arc<Site>) -> Router {
     let router = match site.offers {
-        Offers::Station => Router::new(),
+        Offers::Station => api::routes(),
         Offers::Agents => execute::routes(),
     };
     router

@@ -5,17 +5,17 @@ use serde_json::{Map, Value, json};
 use station_core::{Error, Result, near};
 
 /// One parameter of a tool.
-pub(super) struct Parameter {
-    pub(super) name: &'static str,
-    pub(super) kind: Kind,
-    pub(super) is_required: bool,
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) is_required: bool,
     /// For a model: what it means.
-    pub(super) says: &'static str,
+    pub(crate) says: &'static str,
 }
 
 /// What a parameter may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A text; where it is required it must not be empty.
     Text,
     /// A row's number, as a number or as a text, or a name.
@@ -32,17 +32,17 @@ pub(super) enum Kind {
 
 impl Parameter {
     /// One that must be given.
-    pub(super) const fn required(name: &'static str, kind: Kind, says: &'static str) -> Self {
+    pub(crate) const fn required(name: &'static str, kind: Kind, says: &'static str) -> Self {
         Self { name, kind, is_required: true, says }
     }
 
     /// One that may be left out.
-    pub(super) const fn optional(name: &'static str, kind: Kind, says: &'static str) -> Self {
+    pub(crate) const fn optional(name: &'static str, kind: Kind, says: &'static str) -> Self {
         Self { name, kind, is_required: false, says }
     }
 
     /// Its JSON Schema.
-    pub(super) fn schema(&self) -> Value {
+    pub(crate) fn schema(&self) -> Value {
         let mut schema = match self.kind {
             Kind::Text => json!({ "type": "string" }),
             Kind::Ref => json!({ "anyOf": [{ "type": "integer" }, { "type": "string" }] }),
@@ -90,14 +90,14 @@ impl Parameter {
 
 /// Arguments that fit.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     taken: Map<String, Value>,
     /// Names that no parameter has: passed over, and said so in the result.
-    pub(super) ignored: Vec<String>,
+    pub(crate) ignored: Vec<String>,
     /// What tells this call from others: what a client brings back is bound to it.
-    pub(super) request: String,
+    pub(crate) request: String,
     /// What a client who was asked something brings back.
-    pub(super) resumed: Option<Brought>,
+    pub(crate) resumed: Option<Brought>,
 }
 
 impl Arguments {
@@ -106,7 +106,7 @@ impl Arguments {
     ///
     /// # Errors
     /// `Invalid`, with every mistake at once.
-    pub(super) fn read(parameters: &[Parameter], given: &Map<String, Value>) -> Result<Self> {
+    pub(crate) fn read(parameters: &[Parameter], given: &Map<String, Value>) -> Result<Self> {
         let given_as = |name: &str| given.get(name).filter(|value| !value.is_null());
         let mut arguments = Self::default();
         let mut mistakes = Vec::new();
@@ -132,29 +132,29 @@ impl Arguments {
     }
 
     /// A text or a reference that may be missing.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.taken.get(name).and_then(Value::as_str)
     }
 
     /// A text or a reference that was required.
-    pub(super) fn must(&self, name: &str) -> &str {
+    pub(crate) fn must(&self, name: &str) -> &str {
         self.text(name).unwrap_or_default()
     }
 
-    pub(super) fn texts(&self, name: &str) -> Option<Vec<String>> {
+    pub(crate) fn texts(&self, name: &str) -> Option<Vec<String>> {
         let items = self.taken.get(name)?.as_array()?;
         Some(items.iter().filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
-    pub(super) fn whole(&self, name: &str) -> Option<i64> {
+    pub(crate) fn whole(&self, name: &str) -> Option<i64> {
         self.taken.get(name).and_then(Value::as_i64)
     }
 
-    pub(super) fn truth(&self, name: &str) -> Option<bool> {
+    pub(crate) fn truth(&self, name: &str) -> Option<bool> {
         self.taken.get(name).and_then(Value::as_bool)
     }
 
-    pub(super) fn object(&self, name: &str) -> Option<&Map<String, Value>> {
+    pub(crate) fn object(&self, name: &str) -> Option<&Map<String, Value>> {
         self.taken.get(name).and_then(Value::as_object)
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Applies changed files of an environment; what is broken in them. That stays as it was, and is in the log.
-    pub(super) async fn apply(&self, environment: &EnvironmentName) -> Result<Vec<String>, Error> {
+    pub(crate) async fn apply(&self, environment: &EnvironmentName) -> Result<Vec<String>, Error> {
         Ok(tell_broken(environment, &self.station.apply_changed_files(environment).await?))
     }
 }

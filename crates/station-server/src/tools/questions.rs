@@ -121,7 +121,7 @@ pub(crate) fn said(response: Option<&Value>) -> Said {
 
 /// What a client brings back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Brought {
+pub(crate) enum Brought {
     /// A run that waits for its answers.
     Run(RunId),
     /// Values of variables, before there is a run.

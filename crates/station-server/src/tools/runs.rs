@@ -125,7 +125,7 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
     Ok(shape.reply(&desk.station, &details, Some(&message)))
 }
 
-fn new_run(arguments: &Arguments) -> Result<NewRun> {
+pub(crate) fn new_run(arguments: &Arguments) -> Result<NewRun> {
     let task = arguments.must("task");
     let task = match arguments.object("context").filter(|context| !context.is_empty()) {
         Some(context) => format!("{task}\n\nContext:\n{}", Value::Object(context.clone())),

@@ -1,11 +1,12 @@
 //! Agents.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use station_core::Environment;
 
 /// An agent as a list shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Agent {
     /// Its row.
     pub id: i64,
@@ -32,7 +33,7 @@ pub struct Agent {
 }
 
 /// An agent with what its definition says.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct AgentDetails {
     /// The agent.
     pub agent: Agent,
@@ -59,7 +60,7 @@ pub struct AgentDetails {
 }
 
 /// A grant: as written, and what it means now.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Grant {
     /// As written.
     pub written: String,
@@ -70,7 +71,7 @@ pub struct Grant {
 }
 
 /// When an agent is to run by itself.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Schedule {
     /// Five or six fields.
     pub cron: String,
@@ -79,7 +80,7 @@ pub struct Schedule {
 }
 
 /// A tool chosen for a new agent, and why.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ReasonedTool {
     /// The grant as written.
     pub tool: String,
@@ -153,7 +154,7 @@ impl From<&station_engine::ReasonedTool> for ReasonedTool {
 }
 
 /// What an imported agent names that is not there.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Missing {
     /// Grants that no tool stands behind.
     pub tools: Vec<String>,

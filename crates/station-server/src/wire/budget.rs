@@ -1,10 +1,11 @@
 //! Budgets: limits, and what was spent of them. Money is in millionths of a USD.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use station_core::budget::{Amounts, Caps, Limit, Measure, Standing};
 
 /// A limit that holds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Budget {
     /// `installation`, `environment`, `agent` or `run`.
     pub scope: &'static str,
@@ -26,7 +27,7 @@ pub struct Budget {
 }
 
 /// Limits and what was spent of them, measure by measure.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct Spent {
     /// Tokens read and written.
     pub tokens: Measured,
@@ -39,7 +40,7 @@ pub struct Spent {
 }
 
 /// One measure.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct Measured {
     /// At most so much.
     pub limit: Option<i64>,
@@ -50,7 +51,7 @@ pub struct Measured {
 }
 
 /// The price of a model, in millionths of its currency per million tokens.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Price {
     /// The model's name, or a pattern of names.
     pub model: String,

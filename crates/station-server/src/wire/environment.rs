@@ -1,9 +1,10 @@
 //! Environments.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// An environment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Environment {
     /// Its row.
     pub id: i64,
@@ -30,7 +31,7 @@ impl From<&station_core::Environment> for Environment {
 }
 
 /// An environment with what is in it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct EnvironmentDetails {
     /// The environment.
     pub environment: Environment,
@@ -63,7 +64,7 @@ impl From<&station_engine::EnvironmentDetails> for EnvironmentDetails {
 }
 
 /// A variable of an environment: never its value.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct EnvironmentVariable {
     /// Its name.
     pub name: String,

@@ -3,12 +3,13 @@
 //! Events are the one exception to "a twin for each noun": the journal's own words are versioned and outlive releases,
 //! so they are told as they are kept; only points in time are written as everywhere on the wire.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use station_core::Micros;
 
 /// One line of a journal.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Entry {
     /// Its place: 1, 2, 3, …
     pub seq: i64,

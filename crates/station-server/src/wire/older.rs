@@ -1,12 +1,13 @@
 //! The shapes that scripts made for older Stations send and get, kept as they are.
 
 use super::Usage;
+use schemars::JsonSchema;
 use serde::Serialize;
 use station_core::Error;
 use station_engine::{Run, RunDetails};
 
 /// A run that was put in the queue: what `POST /execute` answers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Executed {
     /// The run: `GET /runs/{id}` tells of it.
     pub run_id: i64,
@@ -14,6 +15,8 @@ pub struct Executed {
     pub agent_id: i64,
     /// Its agent's name.
     pub agent_name: String,
+    /// What it is to do.
+    pub task: String,
     /// Where it stands: `queued`, unless it is quicker than this answer.
     pub status: &'static str,
     /// Who takes it up.
@@ -24,8 +27,14 @@ impl Executed {
     /// `run`, and what there is to say of it.
     #[must_use]
     pub fn new(run: &Run, message: String) -> Self {
-        let (run_id, agent_id, agent_name) = (run.id.0, run.agent.0, run.agent_name.clone());
-        Self { run_id, agent_id, agent_name, status: run.status.as_str(), message }
+        Self {
+            run_id: run.id.0,
+            agent_id: run.agent.0,
+            agent_name: run.agent_name.clone(),
+            task: run.task.clone(),
+            status: run.status.as_str(),
+            message,
+        }
     }
 }
 

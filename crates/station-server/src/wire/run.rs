@@ -1,11 +1,12 @@
 //! Runs.
 
 use super::{Approval, Entry, ErrorBody, Spent};
+use schemars::JsonSchema;
 use serde::Serialize;
 use station_core::run::WaitKind;
 
 /// A run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Run {
     /// Its row.
     pub id: i64,
@@ -61,7 +62,7 @@ pub struct Run {
 }
 
 /// Where a fork began.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct ForkedFrom {
     /// The other run; it may be gone.
     pub run_id: i64,
@@ -70,7 +71,7 @@ pub struct ForkedFrom {
 }
 
 /// Tokens.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct Usage {
     /// Read, cached ones included.
     pub input: u64,
@@ -83,7 +84,7 @@ pub struct Usage {
 }
 
 /// A run that a command waited for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct RunReport {
     /// The run.
     pub run: Run,
@@ -93,7 +94,7 @@ pub struct RunReport {
 }
 
 /// A run with its journal and the runs of its sub-agents.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct RunDetails {
     /// The run.
     pub run: Run,

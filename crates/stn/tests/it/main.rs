@@ -8,6 +8,7 @@
 mod agent;
 mod agent_files;
 mod agent_tools;
+mod api;
 mod approvals;
 mod architect;
 mod at_rest;

@@ -2,7 +2,7 @@
 
 use crate::home::{Home, Process};
 use crate::http::Served;
-use crate::watch::until;
+use crate::watch::{log, until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use station_testkit::openai::{self, OpenAi};
@@ -58,13 +58,14 @@ fn a_database_that_does_not_answer_is_named_by_ready_and_health_is_well() {
 #[test]
 fn a_worker_that_was_told_to_stop_says_so_while_a_call_is_out() {
     let model = OpenAi::from_fn(|_| openai::calls([("hang", "{}")]));
-    let home = Home::with_fake().asking(&model);
+    let home = Home::with_init().asking(&model);
+    let called = home.work("called");
+    home.server("default", "fake", &["--log", called.to_str().unwrap()]);
     home.agent("default", "stuck", "tools: [hang]\n");
     home.stn(&["sync", "--quiet"]).done();
     let served = Served::start(&home);
     home.stn(&["agent", "run", "stuck", "go", "--detach", "--quiet"]).done();
-    let waits = || home.json(&["runs", "inspect", "1"])["run"]["waiting_kind"] == "tool";
-    until("the call is out", waits);
+    until("the call has arrived", || log(&called).iter().any(|it| it["tool"] == "hang"));
     served.signal(Signal::SIGTERM);
     until("it says that it stops", || get(served.port, "/ready").2 == json!({ "status": "draining" }));
     assert_eq!((get(served.port, "/ready").0, get(served.port, "/health").0), (503, 200));

@@ -1,0 +1,125 @@
+//! What happens in one run, as a stream that can be taken up again where it was left.
+//!
+//! The journal in the store is the truth and says where a listener is: each entry has a place. The bus of this process makes it
+//! sooner where the run is driven here, and brings the text of models; a run that another process drives is looked at now and then.
+//! What this is not: `follow`, which tells of sub-agents too and says who is gone.
+
+use crate::{Live, Seen, Station, Watch};
+use futures::stream::{BoxStream, StreamExt as _, unfold};
+use station_core::run::Entry;
+use station_core::{Caller, Result, RunId};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Between two looks at a run of which nothing is heard: it may be driven elsewhere.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Entries read at a time.
+const PAGE: u32 = 200;
+
+/// Something that happened in a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunEvent {
+    /// An entry of its journal.
+    Entry(Box<Entry>),
+    /// A piece of a model's text while it says it. Not kept: the answer is.
+    Text(String),
+}
+
+struct Events {
+    station: Station,
+    run: RunId,
+    /// The place of the last entry that was told.
+    after: i64,
+    watch: Watch,
+    ready: VecDeque<RunEvent>,
+    is_over: bool,
+}
+
+impl Station {
+    /// What happens in run `id`, from the entry behind place `after` on (0: from the first), until it has ended.
+    ///
+    /// # Errors
+    /// `NotFound`; within the stream the store's, which end it.
+    pub async fn run_events(
+        &self,
+        _by: &Caller,
+        id: RunId,
+        after: i64,
+    ) -> Result<BoxStream<'static, Result<RunEvent>>> {
+        self.run(id).await?;
+        // Before the journal is read, so that nothing falls in between.
+        let watch = self.watch();
+        let ready = VecDeque::new();
+        let events = Events { station: self.clone(), run: id, after, watch, ready, is_over: false };
+        Ok(unfold(events, |mut events| async {
+            let next = events.next().await?;
+            Some((next, events))
+        })
+        .boxed())
+    }
+}
+
+impl Events {
+    async fn next(&mut self) -> Option<Result<RunEvent>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(Ok(event));
+            }
+            if self.is_over {
+                return None;
+            }
+            match self.read().await {
+                Ok(true) => {}
+                Ok(false) if self.is_over => return None,
+                Ok(false) => self.wait().await,
+                Err(error) => {
+                    self.is_over = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+
+    /// Reads what was appended since; whether there was anything.
+    async fn read(&mut self) -> Result<bool> {
+        // Its status first: an entry that is appended after this look is of a run that is looked at again.
+        let is_final = self.station.run(self.run).await?.status.is_final();
+        let entries = self.station.store().journal(self.run, self.after, PAGE).await?;
+        if let Some(last) = entries.last() {
+            self.after = last.seq;
+        }
+        let is_news = !entries.is_empty();
+        self.is_over = is_final && !is_news;
+        self.ready.extend(entries.into_iter().map(Box::new).map(RunEvent::Entry));
+        Ok(is_news)
+    }
+
+    /// Waits until it is worth to look again, or a model said something.
+    async fn wait(&mut self) {
+        let look = tokio::time::sleep(LOOK_EVERY);
+        tokio::pin!(look);
+        loop {
+            tokio::select! {
+                () = &mut look => return,
+                told = self.watch.next() => match told {
+                    Some(Ok(Live { run, seen, .. })) if run == self.run => match seen {
+                        Seen::Journal(_) => return,
+                        Seen::Text(text) => {
+                            self.ready.push_back(RunEvent::Text(text));
+                            return;
+                        }
+                        _ => {}
+                    },
+                    // Of another run; or missed, and then the store knows.
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => return,
+                    None => {
+                        self.is_over = true;
+                        return;
+                    }
+                },
+            }
+        }
+    }
+}

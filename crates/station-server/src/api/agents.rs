@@ -1,0 +1,114 @@
+//! Agents.
+
+use super::environments::{self, json};
+use super::operation::{Operation, Reply, Verb};
+use super::page::{self, CURSOR, LIMIT_GIVEN};
+use crate::tools::{Arguments, Desk, Kind, Parameter};
+use crate::wire;
+use futures::FutureExt as _;
+use schemars::JsonSchema;
+use station_core::{Caller, EnvironmentName, Result};
+use station_engine::{AgentRef, EnvironmentRef};
+
+/// The parameter that names one.
+pub(super) const AGENT: Parameter = Parameter::required(
+    "agent",
+    Kind::Ref,
+    "An agent: its id, or its name in `environment`, or in `default` where that is left out.",
+);
+
+/// A page of agents.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it says what the shape is")]
+struct Agents {
+    agents: Vec<wire::Agent>,
+    /// How many are on this page.
+    count: u64,
+    /// `cursor` of the next page; `null` on the last.
+    next: Option<String>,
+}
+
+pub(super) const ROWS: &[Operation] = &[
+    Operation {
+        id: "list_agents",
+        verb: Verb::Get,
+        path: "/agents",
+        summary: "List agents",
+        says: "Agents by environment and name, of one environment or of all.",
+        parameters: &[
+            environments::OPTIONAL,
+            Parameter::optional(
+                "enabled",
+                Kind::Truth(false),
+                "Only those that may be run, or only those that may not.",
+            ),
+            LIMIT_GIVEN,
+            CURSOR,
+        ],
+        status: 200,
+        output: |generator| generator.subschema_for::<Agents>(),
+        sends: "",
+        answers: r#"{"agents": [{"id": 7, "name": "triage", "description": "Finds out why", "environment": "default",
+            "environment_id": 1, "model": null, "tags": [], "origin": "file", "enabled": true,
+            "created_at": "2026-11-26T09:30:00Z", "updated_at": "2026-11-26T09:30:00Z"}], "count": 1, "next": null}"#,
+        call: |desk, by, arguments| list_agents(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "show_agent",
+        verb: Verb::Get,
+        path: "/agents/{agent}",
+        summary: "Show an agent",
+        says: "An agent with its prompt, its grants and the servers behind them, its schemas and its schedule.",
+        parameters: &[AGENT, environments::OPTIONAL],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::AgentDetails>(),
+        sends: "",
+        answers: r#"{"agent": {"id": 7, "name": "triage", "description": "Finds out why", "environment": "default",
+            "environment_id": 1, "model": null, "tags": [], "origin": "file", "enabled": true,
+            "created_at": "2026-11-26T09:30:00Z", "updated_at": "2026-11-26T09:30:00Z"}, "models": [], "max_steps": 8,
+            "timeout_ms": null, "tools": [{"written": "read_text_file", "server": "files", "tool": "read_text_file"}],
+            "agents": [], "input_schema": null, "output_schema": null, "schedule": null, "prompt": "You find out why.",
+            "path": null}"#,
+        call: |desk, by, arguments| show_agent(desk, by, arguments).boxed(),
+    },
+];
+
+async fn list_agents(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let environment = match arguments.text("environment") {
+        Some(named) => Some(environment_name(desk, by, named).await?),
+        None => None,
+    };
+    if let Some(environment) = &environment {
+        desk.apply(environment).await?;
+    }
+    let mut all = desk.station.list_agents(by, environment.as_ref()).await?;
+    if let Some(enabled) = arguments.truth("enabled") {
+        all.retain(|agent| agent.enabled == enabled);
+    }
+    let environments = desk.station.list_environments_with_agents(by).await?;
+    let key = |agent: &wire::Agent| format!("{}/{}", agent.environment, agent.name);
+    let all = wire::Agent::all(&all, &environments);
+    Ok(Reply::Body(page::of("agents", all, &arguments, key, Clone::clone)))
+}
+
+async fn show_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let agent = named(desk, by, &arguments).await?;
+    let details = desk.station.show_agent(by, &agent).await?;
+    Ok(Reply::Body(json(&wire::AgentDetails::from(&details))))
+}
+
+/// The agent that `agent` names, in the environment that `environment` does.
+///
+/// # Errors
+/// `Invalid`; `NotFound` where there is no such environment.
+pub(super) async fn named(desk: &Desk, by: &Caller, arguments: &Arguments) -> Result<AgentRef> {
+    let environment = match arguments.text("environment") {
+        Some(named) => Some(environment_name(desk, by, named).await?),
+        None => None,
+    };
+    Ok(AgentRef::parse(arguments.must("agent"), environment))
+}
+
+async fn environment_name(desk: &Desk, by: &Caller, named: &str) -> Result<EnvironmentName> {
+    Ok(desk.station.environment(by, &EnvironmentRef::parse(named)?).await?.name)
+}

@@ -1,0 +1,133 @@
+//! Approvals: calls that wait for a person.
+
+use super::environments::json;
+use super::operation::{Operation, Reply, Verb};
+use super::page::{self, CURSOR, LIMIT_GIVEN, LIMIT_MAX};
+use crate::tools::{Arguments, Desk, Kind, Parameter};
+use crate::wire;
+use futures::FutureExt as _;
+use schemars::JsonSchema;
+use station_core::{Caller, Error, Result};
+use station_engine::{Approval, Which, Yes};
+
+const APPROVAL: Parameter = Parameter::required("approval", Kind::Ref, "An approval, by its id.");
+
+/// A page of approvals.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it says what the shape is")]
+struct Approvals {
+    approvals: Vec<wire::Approval>,
+    /// How many are on this page.
+    count: u64,
+    /// `cursor` of the next page; `null` on the last.
+    next: Option<String>,
+}
+
+/// An approval in an example.
+macro_rules! example {
+    () => {
+        r#"{"id": 3, "run_id": 12, "effect_id": "0197c1d2-0000-7000-8000-000000000000", "agent": "triage", "caller": null,
+            "environment": "default", "server": "files", "tool": "write_file", "arguments": {"path": "a"},
+            "arguments_hash": "9f", "definition_hash": "4e", "rule": "`write_*` in `tools.approve` of the environment",
+            "status": "pending", "asked_at": "2026-11-26T09:30:00Z", "expires_at": null, "decided_at": null,
+            "decided_by": null, "reason": null, "used_at": null}"#
+    };
+}
+
+pub(super) const ROWS: &[Operation] = &[
+    Operation {
+        id: "list_approvals",
+        verb: Verb::Get,
+        path: "/approvals",
+        summary: "List approvals",
+        says: "Calls that wait for a person, oldest first; with `all` also the newest thousand that were decided.",
+        parameters: &[
+            Parameter::optional("all", Kind::Truth(false), "true: decided ones as well."),
+            LIMIT_GIVEN,
+            CURSOR,
+        ],
+        status: 200,
+        output: |generator| generator.subschema_for::<Approvals>(),
+        sends: "",
+        answers: concat!(r#"{"approvals": ["#, example!(), r#"], "count": 1, "next": null}"#),
+        call: |desk, by, arguments| list_approvals(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "show_approval",
+        verb: Verb::Get,
+        path: "/approvals/{approval}",
+        summary: "Show an approval",
+        says: "One call that waits or waited for a person, with what it is to be called with and the rule that asks.",
+        parameters: &[APPROVAL],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::Approval>(),
+        sends: "",
+        answers: example!(),
+        call: |desk, by, arguments| show_approval(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "approve",
+        verb: Verb::Post,
+        path: "/approvals/{approval}/approve",
+        summary: "Approve a call",
+        says: "Says yes to exactly this call, or with `always` to every call of this tool by this agent while its definition stays. \
+            Needs the right `approve`; refused with 409 where it was decided already or its time is over.",
+        parameters: &[
+            APPROVAL,
+            Parameter::optional(
+                "always",
+                Kind::Truth(false),
+                "true: every later call of this tool by this agent too.",
+            ),
+        ],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::Approval>(),
+        sends: r#"{"always": false}"#,
+        answers: example!(),
+        call: |desk, by, arguments| approve(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "deny",
+        verb: Verb::Post,
+        path: "/approvals/{approval}/deny",
+        summary: "Deny a call",
+        says: "Says no; the model is told so, with the reason. As `approve` otherwise.",
+        parameters: &[APPROVAL, Parameter::optional("reason", Kind::Text, "Why not: the model is told.")],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::Approval>(),
+        sends: r#"{"reason": "not in production"}"#,
+        answers: example!(),
+        call: |desk, by, arguments| deny(desk, by, arguments).boxed(),
+    },
+];
+
+async fn list_approvals(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let which = if arguments.truth("all") == Some(true) { Which::All } else { Which::Pending };
+    let limit = u32::try_from(LIMIT_MAX).unwrap_or(u32::MAX);
+    let all = desk.station.list_approvals(by, which, limit).await?;
+    // Ids grow with time.
+    let key = |it: &Approval| format!("{:020}", it.id);
+    Ok(Reply::Body(page::of("approvals", all, &arguments, key, |it| wire::Approval::from(it))))
+}
+
+async fn show_approval(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let approval = desk.station.show_approval(by, id(&arguments)?).await?;
+    Ok(Reply::Body(json(&wire::Approval::from(&approval))))
+}
+
+async fn approve(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let how = if arguments.truth("always") == Some(true) { Yes::Always } else { Yes::Once };
+    let approval = desk.station.approve(by, id(&arguments)?, how).await?;
+    Ok(Reply::Body(json(&wire::Approval::from(&approval))))
+}
+
+async fn deny(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let reason = arguments.text("reason").unwrap_or_default().to_owned();
+    let approval = desk.station.deny(by, id(&arguments)?, reason).await?;
+    Ok(Reply::Body(json(&wire::Approval::from(&approval))))
+}
+
+fn id(arguments: &Arguments) -> Result<i64> {
+    let text = arguments.must("approval");
+    text.parse().map_err(|_| Error::invalid(format!("`{text}` is no number of an approval")))
+}

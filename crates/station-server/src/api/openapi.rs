@@ -1,0 +1,131 @@
+//! The OpenAPI document (3.1.1), made of the table of operations.
+
+use super::operation::{Operation, Place, Verb};
+use super::{BASE, operations};
+use crate::wire;
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde_json::{Map, Value, json};
+
+/// Where shapes that several operations share stand.
+const SCHEMAS: &str = "#/components/schemas";
+
+/// The document, the same bytes each time.
+///
+/// # Panics
+/// Never: examples are JSON, as the tests see.
+#[must_use]
+pub fn document() -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = SCHEMAS.trim_start_matches('#').to_owned().into();
+    settings.meta_schema = None;
+    let mut generator = settings.into_generator();
+    let error = generator.subschema_for::<wire::Error>();
+    let mut paths: Map<String, Value> = Map::new();
+    for operation in operations() {
+        let at = paths.entry(operation.path.to_owned()).or_insert_with(|| json!({}));
+        at[operation.verb.word()] = described(operation, &mut generator);
+    }
+    let schemas = generator.take_definitions(true);
+    json!({
+        "openapi": "3.1.1",
+        "info": {
+            "title": "Station",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Runs AI agents with the tools they were granted. An error is one envelope, whatever went wrong.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": BASE }],
+        "security": [{}, { "token": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "The token of the file `api-token` in the configuration folder. A program of Station's own user needs none.",
+                },
+            },
+            "responses": {
+                "Error": {
+                    "description": "Why not, and what to try.",
+                    "headers": {
+                        "x-request-id": { "schema": { "type": "string" }, "description": "What the log calls this request." },
+                        "retry-after": { "schema": { "type": "integer" }, "description": "Seconds until it is worth trying again." },
+                    },
+                    "content": { "application/json": { "schema": error } },
+                },
+            },
+            "schemas": schemas,
+        },
+    })
+}
+
+fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
+    let output = (operation.output)(generator);
+    let answers: Value = example(operation.answers);
+    let media = if operation.id == "follow_run" { "text/event-stream" } else { "application/json" };
+    let status = operation.status.to_string();
+    let mut described = json!({
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "description": operation.says,
+        "responses": {
+            status: {
+                "description": operation.summary,
+                "content": { media: { "schema": output, "example": answers } },
+            },
+            "default": { "$ref": "#/components/responses/Error" },
+        },
+    });
+    let parameters: Vec<Value> =
+        operation.parameters.iter().filter_map(|it| parameter(operation, it)).collect();
+    if !parameters.is_empty() {
+        described["parameters"] = parameters.into();
+    }
+    if operation.verb == Verb::Post {
+        described["requestBody"] = body(operation);
+    }
+    described
+}
+
+fn parameter(operation: &Operation, parameter: &crate::tools::Parameter) -> Option<Value> {
+    let place = match operation.place(parameter) {
+        Place::Path => "path",
+        Place::Query => "query",
+        Place::Body => return None,
+    };
+    Some(json!({
+        "name": parameter.name,
+        "in": place,
+        "required": place == "path" || parameter.is_required,
+        "description": parameter.says,
+        "schema": parameter.schema(),
+    }))
+}
+
+fn body(operation: &Operation) -> Value {
+    let in_body = || operation.parameters.iter().filter(|it| operation.place(it) == Place::Body);
+    let properties: Map<String, Value> = in_body().map(|it| (it.name.to_owned(), it.schema())).collect();
+    let required: Vec<&str> = in_body().filter(|it| it.is_required).map(|it| it.name).collect();
+    let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    if !required.is_empty() {
+        schema["required"] = required.clone().into();
+    }
+    json!({
+        "required": !required.is_empty(),
+        "content": { "application/json": { "schema": schema, "example": example(operation.sends) } },
+    })
+}
+
+fn example(text: &str) -> Value {
+    serde_json::from_str(text).expect("examples are JSON")
+}
+
+impl Verb {
+    /// As the document writes it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What an operation of the API is made of.
+
+use crate::tools::{Arguments, Desk, Parameter};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Map, Value};
+use station_core::{Caller, Error, Result};
+use station_engine::RunEvent;
+
+/// One operation.
+pub(crate) struct Operation {
+    /// The name of the engine's verb.
+    pub(crate) id: &'static str,
+    pub(crate) verb: Verb,
+    /// Below `/api/v1`; `{name}` is a parameter.
+    pub(crate) path: &'static str,
+    /// In a few words.
+    pub(crate) summary: &'static str,
+    /// What it does and when it refuses.
+    pub(crate) says: &'static str,
+    /// Of the path by name; the others stand in the query of GET and DELETE, and in the body of the rest.
+    pub(crate) parameters: &'static [Parameter],
+    /// What an answer has that is no error.
+    pub(crate) status: u16,
+    /// JSON Schema of the answer.
+    pub(crate) output: fn(&mut SchemaGenerator) -> Schema,
+    /// A body that is sent, as JSON; empty where none is.
+    pub(crate) sends: &'static str,
+    /// An answer, as JSON.
+    pub(crate) answers: &'static str,
+    pub(crate) call: Call,
+}
+
+/// What an operation does, or the sentence that says why not.
+pub(crate) type Call = for<'a> fn(&'a Desk, &'a Caller, Arguments) -> BoxFuture<'a, Result<Reply>>;
+
+/// What happens in a run, from some place on.
+pub(crate) type Events = BoxStream<'static, Result<RunEvent>>;
+
+/// What an operation answers with.
+pub(crate) enum Reply {
+    Body(Value),
+    Events(Events),
+}
+
+/// A method of HTTP (RFC 9110).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Post,
+}
+
+/// Where a parameter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Path,
+    Query,
+    Body,
+}
+
+impl Operation {
+    /// Where `parameter` of this operation stands.
+    pub(crate) fn place(&self, parameter: &Parameter) -> Place {
+        if self.path.contains(&format!("{{{}}}", parameter.name)) {
+            return Place::Path;
+        }
+        match self.verb {
+            Verb::Get => Place::Query,
+            Verb::Post => Place::Body,
+        }
+    }
+}
+
+/// Reads what was sent to `operation`, from wherever it stood.
+///
+/// # Errors
+/// `Invalid`, with every mistake at once; also for a name that no parameter has, which would have no effect.
+pub(crate) fn read(operation: &Operation, given: &Map<String, Value>) -> Result<Arguments> {
+    let arguments = Arguments::read(operation.parameters, given)?;
+    match &arguments.ignored[..] {
+        [] => Ok(arguments),
+        unknown => {
+            let names: Vec<&str> = operation.parameters.iter().map(|it| it.name).collect();
+            let unknown = unknown.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            Err(Error::invalid(format!("{unknown} is nothing that `{}` takes", operation.id))
+                .with_hint(format!("it takes {}", names.join(", "))))
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Pages of lists: ordered by a key, so many at a time, the next from behind the last one.
+
+use crate::tools::{Arguments, Kind, Parameter};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Items of a page where nobody says how many.
+const LIMIT: i64 = 100;
+
+/// Most items of a page.
+pub(super) const LIMIT_MAX: i64 = 1000;
+
+pub(super) const LIMIT_GIVEN: Parameter =
+    Parameter::optional("limit", Kind::Whole(1, LIMIT_MAX), "Most items of one page; 100 if left out.");
+
+pub(super) const CURSOR: Parameter = Parameter::optional(
+    "cursor",
+    Kind::Text,
+    "`next` of the page before: the page behind it. What it holds is not to be read.",
+);
+
+/// Most items of the page that is asked for.
+pub(super) fn limit(arguments: &Arguments) -> usize {
+    usize::try_from(arguments.whole("limit").unwrap_or(LIMIT)).unwrap_or(usize::MAX)
+}
+
+/// The page of `items` that is asked for, as a list of `nouns` with `next`; ordered by `key`, which is no two items'.
+pub(super) fn of<T, S: Serialize>(
+    nouns: &str,
+    mut items: Vec<T>,
+    arguments: &Arguments,
+    key: impl Fn(&T) -> String,
+    shown: impl Fn(&T) -> S,
+) -> Value {
+    items.sort_by_cached_key(|item| key(item));
+    let begin = arguments
+        .text("cursor")
+        .map_or(0, |cursor| items.partition_point(|item| key(item).as_str() <= cursor));
+    let limit = limit(arguments);
+    let page: Vec<&T> = items.iter().skip(begin).take(limit).collect();
+    let is_last = begin + page.len() >= items.len();
+    let next = page.last().filter(|_| !is_last).map(|last| key(last));
+    let shown: Vec<S> = page.into_iter().map(shown).collect();
+    let mut body = crate::wire::list(nouns, &shown);
+    body["next"] = next.into();
+    body
+}

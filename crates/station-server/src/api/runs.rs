@@ -1,0 +1,276 @@
+//! Runs: start, list, show, follow, cancel.
+
+use super::environments::{self, json};
+use super::operation::{Operation, Reply, Verb};
+use super::page::{self, CURSOR, LIMIT_GIVEN};
+use super::{agents, environments as of_environments};
+use crate::tools::{Arguments, Desk, Kind, Parameter, enqueue, new_run, ready};
+use crate::wire;
+use futures::FutureExt as _;
+use schemars::JsonSchema;
+use station_core::run::Status;
+use station_core::{Caller, Error, Result, RunId};
+use station_engine::{AgentRef, EnvironmentRef, NewRun, RunFilter};
+use station_mcp::serve::Asked;
+
+/// The parameter that names one.
+const RUN: Parameter = Parameter::required("run", Kind::Ref, "A run, by its id.");
+
+/// What a run is told to do, for every operation that starts one.
+pub(super) const TASK: Parameter =
+    Parameter::required("task", Kind::Text, "What the agent is to do, in words.");
+
+/// Values for the variables of a prompt.
+pub(super) const VARIABLES: Parameter =
+    Parameter::optional("variables", Kind::Object, "Values of variables that the agent's prompt names.");
+
+/// A page of runs.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it says what the shape is")]
+struct Runs {
+    runs: Vec<wire::Run>,
+    /// How many are on this page.
+    count: u64,
+    /// `cursor` of the next page; `null` on the last.
+    next: Option<String>,
+}
+
+/// A run that was put in the queue.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it says what the shape is")]
+struct Started {
+    run: wire::Run,
+    /// Who takes it up.
+    message: String,
+}
+
+/// A run in an example.
+macro_rules! example {
+    () => {
+        r#"{"id": 12, "agent": "triage", "agent_id": 7, "environment": "default", "environment_id": 1,
+            "task": "why is it slow", "status": "queued", "waiting_on": "a free worker", "waiting_kind": "worker",
+            "waiting_since": "2026-11-26T09:30:00Z", "model": null, "answer": null, "error": null, "steps": 0,
+            "tool_calls": 0, "usage": {"input": 0, "output": 0, "cached": 0, "reasoning": 0}, "budget": null,
+            "parent_id": null, "forked_from": null, "depth": 0, "created_at": "2026-11-26T09:30:00Z",
+            "started_at": null, "ended_at": null, "duration_ms": null}"#
+    };
+}
+
+pub(super) const ROWS: &[Operation] = &[
+    Operation {
+        id: "start_run",
+        verb: Verb::Post,
+        path: "/agents/{agent}/runs",
+        summary: "Run an agent",
+        says: "Puts a run in the queue for a worker and answers at once; `follow_run` tells how it goes on. Refused with 503 and \
+            Retry-After where the queue is full.",
+        parameters: &[
+            agents::AGENT,
+            environments::OPTIONAL,
+            TASK,
+            VARIABLES,
+            Parameter::optional("model", Kind::Text, "The model to ask, instead of the agent's."),
+            Parameter::optional(
+                "max_steps",
+                Kind::Whole(1, 25),
+                "Most model turns, instead of the agent's limit.",
+            ),
+            Parameter::optional(
+                "budget",
+                Kind::Object,
+                "Most that it may spend, with its sub-agents: tokens, usd, calls, time.",
+            ),
+        ],
+        status: 202,
+        output: |generator| generator.subschema_for::<Started>(),
+        sends: r#"{"task": "why is it slow", "budget": {"usd": 0.5, "time": "10m"}}"#,
+        answers: concat!(r#"{"run": "#, example!(), r#", "message": "queued: worker a takes it up"}"#),
+        call: |desk, by, arguments| start_run(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "list_runs",
+        verb: Verb::Get,
+        path: "/runs",
+        summary: "List runs",
+        says: "Runs, newest first.",
+        parameters: &[
+            Parameter::optional(
+                "agent",
+                Kind::Ref,
+                "Only runs of this agent: its id, or its name in `environment`.",
+            ),
+            of_environments::OPTIONAL,
+            Parameter::optional(
+                "status",
+                Kind::Text,
+                "Only runs that are queued, running, waiting, completed, failed, cancelled or timed_out.",
+            ),
+            Parameter::optional("open", Kind::Truth(false), "true: only runs that have not ended."),
+            LIMIT_GIVEN,
+            CURSOR,
+        ],
+        status: 200,
+        output: |generator| generator.subschema_for::<Runs>(),
+        sends: "",
+        answers: concat!(r#"{"runs": ["#, example!(), r#"], "count": 1, "next": "12"}"#),
+        call: |desk, by, arguments| list_runs(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "show_run",
+        verb: Verb::Get,
+        path: "/runs/{run}",
+        summary: "Show a run",
+        says: "A run with its journal, its sub-agents' runs and the questions that were put to people for it.",
+        parameters: &[RUN],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::RunDetails>(),
+        sends: "",
+        answers: concat!(
+            r#"{"run": "#,
+            example!(),
+            r#", "journal": [{"seq": 1, "at": "2026-11-26T09:30:00Z", "event": {"event": "adopted"}}], "children": [],
+                "approvals": [], "unsettled": []}"#
+        ),
+        call: |desk, by, arguments| show_run(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "follow_run",
+        verb: Verb::Get,
+        path: "/runs/{run}/events",
+        summary: "Follow a run",
+        says: "What happens in a run as server-sent events, from the first entry of its journal on, until it has ended. An \
+            `entry` is one of the journal, and its place there is the event's id: `Last-Event-ID`, or `after`, goes on \
+            behind it. A `text` is a piece of what a model says, without an id. `end` is the last event, with the run.",
+        parameters: &[
+            RUN,
+            Parameter::optional(
+                "after",
+                Kind::Whole(0, i64::MAX),
+                "The place of the last entry that is known already.",
+            ),
+        ],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::Entry>(),
+        sends: "",
+        answers: r#"{"seq": 1, "at": "2026-11-26T09:30:00Z", "event": {"event": "adopted"}}"#,
+        call: |desk, by, arguments| follow_run(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "cancel_run",
+        verb: Verb::Post,
+        path: "/runs/{run}/cancel",
+        summary: "Cancel a run",
+        says: "Ends a run and its sub-agents' runs: whoever drives it ends it, and what nobody drives is ended here. Refused with 409 \
+            where it has ended.",
+        parameters: &[RUN],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::RunDetails>(),
+        sends: "{}",
+        answers: concat!(
+            r#"{"run": "#,
+            example!(),
+            r#", "journal": [], "children": [], "approvals": [], "unsettled": []}"#
+        ),
+        call: |desk, by, arguments| cancel_run(desk, by, arguments).boxed(),
+    },
+];
+
+async fn start_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let agent = agents::named(desk, by, &arguments).await?;
+    let (run, message) = queued(desk, by, &agent, new_run(&arguments)?).await?;
+    Ok(Reply::Body(serde_json::json!({ "run": wire::Run::new(&run, false), "message": message })))
+}
+
+/// Puts a run in the queue, and says who takes it up.
+///
+/// # Errors
+/// The engine's.
+pub(super) async fn queued(
+    desk: &Desk,
+    by: &Caller,
+    agent: &AgentRef,
+    new: NewRun,
+) -> Result<(station_engine::Run, String)> {
+    let asked = Asked::unasked(by.clone());
+    let agent = ready(desk, &asked, agent, &new.variables).await?;
+    let (details, message) = enqueue(desk, &asked, &agent, new).await?;
+    Ok((details.run, message))
+}
+
+async fn list_runs(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let station = &desk.station;
+    let environment = match arguments.text("environment") {
+        Some(named) => Some(station.environment(by, &EnvironmentRef::parse(named)?).await?),
+        None => None,
+    };
+    let agent = match arguments.text("agent") {
+        Some(named) => {
+            let named = AgentRef::parse(named, environment.as_ref().map(|it| it.name.clone()));
+            Some(station.show_agent(by, &named).await?.agent.id)
+        }
+        None => None,
+    };
+    let status = match arguments.text("status") {
+        Some(word) => Some(Status::from_word(word).ok_or_else(|| {
+            Error::invalid(format!("`{word}` is no status of a run"))
+                .with_hint("queued, running, waiting, completed, failed, cancelled, timed_out")
+        })?),
+        None => None,
+    };
+    let before = match arguments.text("cursor") {
+        Some(cursor) => Some(run_of(cursor)?),
+        None => None,
+    };
+    let filter = RunFilter {
+        agent,
+        environment: environment.map(|it| it.id),
+        status,
+        open: arguments.truth("open").unwrap_or_default(),
+        before,
+        ..RunFilter::default()
+    };
+    let limit = page::limit(&arguments);
+    let mut runs = station.list_runs(by, &filter, u32::try_from(limit + 1).unwrap_or(u32::MAX)).await?;
+    let is_last = runs.len() <= limit;
+    runs.truncate(limit);
+    let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+    let budgets = station.run_budgets(&ids).await?;
+    let shown: Vec<wire::Run> = runs
+        .iter()
+        .map(|run| wire::Run::new(run, station.is_interrupted(run)).with_budget(budgets.get(&run.id)))
+        .collect();
+    let mut body = wire::list("runs", &shown);
+    body["next"] = ids.last().filter(|_| !is_last).map(ToString::to_string).into();
+    Ok(Reply::Body(body))
+}
+
+async fn show_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    shown(desk, by, run_of(arguments.must("run"))?).await
+}
+
+async fn shown(desk: &Desk, by: &Caller, run: RunId) -> Result<Reply> {
+    let details = desk.station.show_run(by, run).await?;
+    let is_interrupted = |run: &station_engine::Run| desk.station.is_interrupted(run);
+    Ok(Reply::Body(json(&wire::RunDetails::new(&details, is_interrupted))))
+}
+
+async fn follow_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let run = run_of(arguments.must("run"))?;
+    let after = arguments.whole("after").unwrap_or_default();
+    Ok(Reply::Events(desk.station.run_events(by, run, after).await?))
+}
+
+async fn cancel_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let run = run_of(arguments.must("run"))?;
+    desk.station.cancel_run(by, run).await?;
+    desk.station.end_cancelled(by, run).await?;
+    shown(desk, by, run).await
+}
+
+/// The run that `text` names.
+///
+/// # Errors
+/// `Invalid` where it is no number.
+fn run_of(text: &str) -> Result<RunId> {
+    text.parse().map_err(|_| Error::invalid(format!("`{text}` is no number of a run")))
+}

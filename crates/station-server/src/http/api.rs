@@ -1,0 +1,180 @@
+//! `/api/v1`: takes a request in, has its operation done, and wraps what comes of it.
+
+use super::body::Unread;
+use super::failure::{self, REQUEST_ID};
+use super::{Site, mcp};
+use crate::api::{self, BASE, Operation, Reply, Verb};
+use crate::wire;
+use axum::extract::{FromRequestParts as _, Query, RawPathParams, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get, on};
+use axum::{Extension, Json, Router};
+use futures::StreamExt as _;
+use futures::stream;
+use serde_json::{Map, Value};
+use station_core::{Caller, Error, Kind, Result, RunId};
+use station_engine::RunEvent;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// Where the document is.
+const DOCUMENT: &str = "/openapi.json";
+
+pub(super) fn routes() -> Router<Arc<Site>> {
+    let mut router = Router::new().route(&format!("{BASE}{DOCUMENT}"), get(document));
+    for operation in api::operations() {
+        router = router.route(&format!("{BASE}{}", operation.path), routed(operation));
+    }
+    router
+        .route(&format!("{BASE}/{{*rest}}"), axum::routing::any(nothing))
+        .method_not_allowed_fallback(another_method)
+}
+
+fn routed(operation: &'static Operation) -> MethodRouter<Arc<Site>> {
+    let method = match operation.verb {
+        Verb::Get => axum::routing::MethodFilter::GET,
+        Verb::Post => axum::routing::MethodFilter::POST,
+    };
+    on(
+        method,
+        move |State(site): State<Arc<Site>>, Extension(by): Extension<Caller>, request: Request| async move {
+            let id = failure::request_id(request.headers().get(REQUEST_ID));
+            let mut response = match answered(&site, &by, operation, request).await {
+                Ok(response) => response,
+                Err(Refused::Error(error)) => failure::response(&error, &id),
+                Err(Refused::Body(Unread(status, sentence))) => {
+                    failure::of(status, &Error::invalid(sentence), &id)
+                }
+            };
+            if let Ok(id) = HeaderValue::try_from(id) {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
+            response
+        },
+    )
+}
+
+/// Why there is no answer.
+enum Refused {
+    Error(Error),
+    /// The body was not read: it is too long, too slow, or there is no room for it.
+    Body(Unread),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+async fn answered(
+    site: &Site,
+    by: &Caller,
+    operation: &'static Operation,
+    request: Request,
+) -> Result<Response, Refused> {
+    let (mut parts, body) = request.into_parts();
+    let mut given = Map::new();
+    let path = RawPathParams::from_request_parts(&mut parts, &()).await;
+    let path = path.map_err(|_| Error::invalid("the address has bytes that are no text"))?;
+    given.extend(path.iter().map(|(name, value)| (name.to_owned(), Value::from(value))));
+    match operation.verb {
+        Verb::Get => {
+            let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+            let Query(query) = query.map_err(|_| Error::invalid("the query cannot be read"))?;
+            for (name, value) in query {
+                add(&mut given, name, value.into())?;
+            }
+            // How a browser goes on where it was cut off (HTML, server-sent events).
+            if operation.id == "follow_run"
+                && let Some(last) = last_event(&parts.headers)
+            {
+                given.insert("after".to_owned(), last.into());
+            }
+        }
+        Verb::Post => {
+            let body = site.bodies.read(Request::from_parts(parts, body)).await.map_err(Refused::Body)?;
+            for (name, value) in object(&body.bytes)? {
+                add(&mut given, name, value)?;
+            }
+        }
+    }
+    let arguments = api::read(operation, &given)?;
+    let run = arguments.text("run").and_then(|run| run.parse().ok());
+    let desk = site.management.desk();
+    match (operation.call)(&desk, by, arguments).await? {
+        Reply::Body(body) => {
+            let status = StatusCode::from_u16(operation.status).unwrap_or(StatusCode::OK);
+            Ok((status, Json(body)).into_response())
+        }
+        Reply::Events(events) => Ok(streamed(site, by, run.unwrap_or(RunId(0)), events)),
+    }
+}
+
+/// Adds a value that stands nowhere else.
+fn add(given: &mut Map<String, Value>, name: String, value: Value) -> Result<()> {
+    if given.contains_key(&name) {
+        return Err(Error::invalid(format!("`{name}` is given twice")));
+    }
+    given.insert(name, value);
+    Ok(())
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Value>> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        Error::invalid(format!("the body is no JSON object: {error}"))
+            .with_hint("send `{\"name\": value, …}`")
+    })
+}
+
+fn last_event(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("last-event-id")?.to_str().ok()?.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// Events of a run, and at its end the run itself.
+fn streamed(site: &Site, by: &Caller, run: RunId, events: api::Events) -> Response {
+    let (station, by) = (site.station.clone(), by.clone());
+    let end = async move {
+        match station.show_run(&by, run).await {
+            Ok(details) => event("end", &wire::Run::new(&details.run, details.interrupted)),
+            Err(error) => event("error", &wire::Error::from(&error)),
+        }
+    };
+    let events = events.map(|told| match told {
+        Ok(RunEvent::Entry(entry)) => event("entry", &wire::Entry::from(&*entry)).id(entry.seq.to_string()),
+        Ok(RunEvent::Text(text)) => event("text", &text),
+        Err(error) => event("error", &wire::Error::from(&error)),
+    });
+    let all = events.chain(stream::once(end)).map(Ok::<_, Infallible>);
+    let mut response = Sse::new(all).keep_alive(KeepAlive::new().interval(mcp::KEEP_ALIVE)).into_response();
+    // A proxy that gathers answers would hold them back.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+fn event<T: serde::Serialize>(name: &str, data: &T) -> Event {
+    let data = serde_json::to_string(data).expect("wire structs serialize");
+    Event::default().event(name).data(data)
+}
+
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], format!("{:#}\n", api::document())).into_response()
+}
+
+async fn nothing(headers: HeaderMap) -> Response {
+    let error = Error::not_found("there is nothing at this address")
+        .with_hint(format!("{BASE}{DOCUMENT} lists what there is"));
+    failure::response(&error, &failure::request_id(headers.get(REQUEST_ID)))
+}
+
+async fn another_method(method: Method, headers: HeaderMap) -> Response {
+    let error = Error::new(Kind::Invalid, format!("{method} is nothing that this address takes"))
+        .with_hint(format!("{BASE}{DOCUMENT} says what each takes"));
+    failure::of(StatusCode::METHOD_NOT_ALLOWED, &error, &failure::request_id(headers.get(REQUEST_ID)))
+}

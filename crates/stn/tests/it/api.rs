@@ -1,0 +1,216 @@
+//! The HTTP API of the real `stn serve`: what a script does with it.
+
+use crate::home::Home;
+use crate::http::{Answer, Served};
+use crate::watch::until;
+use expect_test::expect;
+use serde_json::{Value, json};
+use station_testkit::openai::{self, OpenAi};
+
+fn get(served: &Served, path: &str) -> Answer {
+    served.send_to(&format!("/api/v1{path}"), "GET", &[], "")
+}
+
+fn post(served: &Served, path: &str, body: &Value) -> Answer {
+    served.send_to(&format!("/api/v1{path}"), "POST", &[], &body.to_string())
+}
+
+fn done(answer: &Answer, status: u16) -> Value {
+    assert_eq!(answer.status, status, "{}", answer.body);
+    answer.json()
+}
+
+/// The server-sent events of an answer: name, id, data.
+fn events(answer: &Answer) -> Vec<(String, Option<i64>, Value)> {
+    let field = |event: &str, name: &str| {
+        event.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
+    };
+    let all = answer.body.split("\n\n").filter(|event| !event.trim().is_empty());
+    all.filter_map(|event| {
+        let id = field(event, "id").and_then(|id| id.parse().ok());
+        Some((field(event, "event")?, id, serde_json::from_str(&field(event, "data")?).unwrap()))
+    })
+    .collect()
+}
+
+#[test]
+fn a_script_runs_an_agent_and_hears_what_becomes_of_it() {
+    let home = Home::with_fake();
+    home.agent("default", "reader", "model: offline\ntools: [read]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let served = Served::start(&home);
+    let started = done(&post(&served, "/agents/reader/runs", &json!({ "task": "read notes.txt" })), 202);
+    assert_eq!(started["run"]["agent"], "reader", "{started}");
+    let run = started["run"]["id"].as_i64().unwrap();
+    // The stream ends with the run; its entries are those of the journal, each once and in order.
+    let told = events(&get(&served, &format!("/runs/{run}/events")));
+    let (name, _, end) = told.last().unwrap();
+    assert_eq!((name.as_str(), &end["status"]), ("end", &json!("completed")), "{end}");
+    let shown = done(&get(&served, &format!("/runs/{run}")), 200);
+    let places =
+        |told: &[(String, Option<i64>, Value)]| told.iter().filter_map(|it| it.1).collect::<Vec<_>>();
+    let journal: Vec<i64> =
+        shown["journal"].as_array().unwrap().iter().map(|entry| entry["seq"].as_i64().unwrap()).collect();
+    assert_eq!(places(&told), journal);
+    // Who was cut off goes on behind what it knows.
+    let path = format!("/api/v1/runs/{run}/events");
+    let rest = events(&served.send_to(&path, "GET", &[("last-event-id", "2")], ""));
+    assert_eq!(places(&rest), &journal[2..]);
+    assert_eq!(places(&events(&get(&served, &format!("/runs/{run}/events?after=2")))), &journal[2..]);
+    // The same shapes as the command line's.
+    assert_eq!(shown, home.json(&["runs", "inspect", &run.to_string()]));
+    for (path, args) in [
+        ("/agents/reader", &["agent", "show", "reader"][..]),
+        ("/environments/default", &["env", "get", "default"]),
+    ] {
+        assert_eq!(done(&get(&served, path), 200), home.json(args), "{path}");
+    }
+    // Older scripts.
+    let older = done(&post(&served, "/agents/1/queue", &json!({ "task": "read more.txt" })), 202);
+    assert_eq!((&older["agent_id"], &older["task"]), (&json!(1), &json!("read more.txt")), "{older}");
+    served.stop();
+}
+
+#[test]
+fn lists_have_pages_and_filters() {
+    let home = Home::with_fake();
+    for name in ["a", "b", "c"] {
+        home.agent("default", name, "model: offline\n");
+        home.agent("staging", name, "model: offline\n");
+    }
+    home.stn(&["sync", "--quiet"]).done();
+    home.stn(&["sync", "staging", "--quiet"]).done();
+    for n in 0..3 {
+        home.stn(&["agent", "run", "a", &format!("task {n}"), "--quiet"]).done();
+    }
+    let served = Served::start(&home);
+    let pages = |path: &str, nouns: &str, shown: &str| {
+        let (mut all, mut next) = (Vec::new(), Value::Null);
+        loop {
+            let cursor = next.as_str().map(|next| format!("&cursor={next}")).unwrap_or_default();
+            let page = done(&get(&served, &format!("{path}limit=2{cursor}")), 200);
+            let items = page[nouns].as_array().unwrap();
+            assert_eq!(page["count"], items.len());
+            all.push(items.iter().map(|it| it[shown].to_string()).collect::<Vec<_>>().join(" "));
+            next = page["next"].clone();
+            if next.is_null() {
+                return all.join(" | ");
+            }
+        }
+    };
+    expect!["1 2 | 3 4 | 5 6"].assert_eq(&pages("/agents?", "agents", "id"));
+    expect![[r#""a" "b" | "c""#]].assert_eq(&pages("/agents?environment=staging&", "agents", "name"));
+    expect!["3 2 | 1"].assert_eq(&pages("/runs?", "runs", "id"));
+    expect![[r#""task 2" "task 1" | "task 0""#]].assert_eq(&pages(
+        "/runs?agent=a&environment=default&status=completed&",
+        "runs",
+        "task",
+    ));
+    expect![[r#""default" "staging""#]].assert_eq(&pages("/environments?", "environments", "name"));
+    assert_eq!(done(&get(&served, "/runs?open=true"), 200)["count"], 0);
+}
+
+#[test]
+fn a_run_is_cancelled_and_a_call_approved_over_http() {
+    let model = OpenAi::from_fn(|seen| match seen.results().len() {
+        0 => openai::calls([("read", r#"{"path": "notes.txt"}"#)]),
+        _ => openai::reply("done"),
+    });
+    let home = Home::with_fake().asking(&model);
+    home.write("environments/default/environment.yml", "tools: {approve: [read]}\n");
+    home.agent("default", "reader", "tools: [read]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let served = Served::start(&home);
+    let start = || {
+        let started = done(&post(&served, "/agents/reader/runs", &json!({ "task": "read it" })), 202);
+        let run = started["run"]["id"].as_i64().unwrap();
+        let status = || done(&get(&served, &format!("/runs/{run}")), 200)["run"]["status"].clone();
+        until("it waits for a person", || status() == "waiting");
+        run
+    };
+    let run = start();
+    let waits = done(&get(&served, "/approvals"), 200);
+    let approval = waits["approvals"][0]["id"].as_i64().unwrap();
+    assert_eq!(waits["approvals"][0]["run_id"], run);
+    let approved = done(&post(&served, &format!("/approvals/{approval}/approve"), &json!({})), 200);
+    assert_eq!(approved["status"], "approved");
+    let told = events(&get(&served, &format!("/runs/{run}/events")));
+    assert_eq!(told.last().unwrap().2["status"], "completed");
+    let again =
+        done(&post(&served, &format!("/approvals/{approval}/deny"), &json!({ "reason": "late" })), 409);
+    assert_eq!(again["error"]["kind"], "conflict");
+    let run = start();
+    let cancelled = done(&post(&served, &format!("/runs/{run}/cancel"), &json!({})), 200);
+    assert_eq!(cancelled["run"]["status"], "cancelled");
+    assert_eq!(post(&served, &format!("/runs/{run}/cancel"), &json!({})).status, 409);
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_envelope() {
+    let home = Home::with_fake();
+    home.agent("default", "reader", "model: offline\ntools: [read]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let served = Served::start(&home);
+    let sent = [
+        ("GET", "/agents/raeder", "", 404),
+        ("GET", "/agents?environment=nowhere", "", 404),
+        ("GET", "/agents?limit=0", "", 400),
+        ("GET", "/agents?limt=3", "", 400),
+        ("GET", "/agents?limit=3&limit=4", "", 400),
+        ("GET", "/runs/x", "", 400),
+        ("GET", "/runs/4711", "", 404),
+        ("GET", "/runs/4711/events", "", 404),
+        ("GET", "/runs?status=done", "", 400),
+        ("GET", "/nothing", "", 404),
+        ("GET", "/agents/%FF", "", 400),
+        ("DELETE", "/agents", "", 405),
+        ("POST", "/agents/reader/runs", "", 400),
+        ("POST", "/agents/reader/runs", "[]", 400),
+        ("POST", "/agents/reader/runs", "{\"task\": \"x\", \"agent\": 7}", 400),
+        ("POST", "/agents/reader/runs", "{\"task\": \"x\", \"colour\": 7}", 400),
+        ("POST", "/agents/reader/runs", "{\"task\": \"x\", \"budget\": {\"money\": 1}}", 400),
+    ];
+    let told: Vec<String> = sent
+        .into_iter()
+        .map(|(method, path, body, status)| {
+            let answer = served.send_to(&format!("/api/v1{path}"), method, &[("x-request-id", "mine")], body);
+            assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
+            let error = answer.json()["error"].clone();
+            assert_eq!(error["request_id"], "mine", "{method} {path}");
+            format!(
+                "{method} {path}: {}: {}",
+                error["kind"].as_str().unwrap(),
+                error["message"].as_str().unwrap()
+            )
+        })
+        .collect();
+    expect![[r#"
+        GET /agents/raeder: not_found: agent `raeder` does not exist in environment `default`
+        GET /agents?environment=nowhere: not_found: environment `nowhere` does not exist
+        GET /agents?limit=0: invalid: `limit` must be a whole number from 1 to 1000
+        GET /agents?limt=3: invalid: `limt` is no argument; did you mean `limit`?
+        GET /agents?limit=3&limit=4: invalid: `limit` is given twice
+        GET /runs/x: invalid: `x` is no number of a run
+        GET /runs/4711: not_found: run 4711 does not exist
+        GET /runs/4711/events: not_found: run 4711 does not exist
+        GET /runs?status=done: invalid: `done` is no status of a run
+        GET /nothing: not_found: there is nothing at this address
+        GET /agents/%FF: invalid: the address has bytes that are no text
+        DELETE /agents: invalid: DELETE is nothing that this address takes
+        POST /agents/reader/runs: invalid: `task` is missing: What the agent is to do, in words
+        POST /agents/reader/runs: invalid: the body is no JSON object: invalid type: sequence, expected a map at line 1 column 0
+        POST /agents/reader/runs: invalid: `agent` is given twice
+        POST /agents/reader/runs: invalid: `colour` is nothing that `start_run` takes
+        POST /agents/reader/runs: invalid: `budget.money` is no limit: there are tokens, usd, calls, time"#]].assert_eq(&told.join("\n"));
+    // A name of one's own, where nobody gives one.
+    assert!(get(&served, "/agents").head.contains("x-request-id: 0"));
+    let document = done(&get(&served, "/openapi.json"), 200);
+    assert_eq!(document["openapi"], "3.1.1");
+    // The door's own rule holds here too.
+    let foreign = served.send_to("/api/v1/agents", "GET", &[("host", "example.com")], "");
+    assert_eq!((foreign.status, &foreign.json()["error"]["kind"]), (403, &json!("forbidden")));
+    let wrong = served.send_to("/api/v1/agents", "GET", &[("authorization", "Bearer x")], "");
+    assert_eq!((wrong.status, &wrong.json()["error"]["kind"]), (401, &json!("unauthenticated")));
+    let text = served.send_to("/api/v1/runs/1/cancel", "POST", &[("content-type", "text/plain")], "{}");
+    assert_eq!((text.status, &text.json()["error"]["kind"]), (415, &json!("invalid")));
+}
