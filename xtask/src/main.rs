@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {
             eprintln!(
-                "usage: cargo xtask tidy | docs [--check] | simulate [--crashes N] [--seed N] [--from N] | fuzz [--seconds N] | judge servers [NAME…] | judge clients | judge conformance | judge conformance-client [--scenario NAME]"
+                "usage: cargo xtask tidy | docs [--check] | simulate [--crashes N] [--seed N] [--from N] | fuzz [files|frames] [--seconds N] | judge servers [NAME…] | judge clients | judge conformance | judge conformance-client [--scenario NAME]"
             );
             return ExitCode::from(2);
         }

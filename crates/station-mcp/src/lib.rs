@@ -8,6 +8,8 @@
 
 mod client;
 mod convert;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod oauth;
 mod outbound;
 mod process;

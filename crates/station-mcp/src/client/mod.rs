@@ -30,6 +30,7 @@ use crate::serve::Level;
 pub use asks::Asks;
 pub use bearer::Bearer;
 pub use call::CallEnd;
+pub(crate) use messages::read_any;
 pub use pass::{Along, Hearer, Passed, Question, Told};
 pub(crate) use traffic::EFFECT_KEY;
 

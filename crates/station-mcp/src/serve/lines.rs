@@ -59,6 +59,18 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 }
 
+/// Bytes of the longest line that is given whole, for whoever tries any bytes.
+pub(crate) async fn longest(bytes: &[u8], limit: usize) -> usize {
+    let mut lines = Lines::new(bytes, limit);
+    let mut longest = 0;
+    while let Ok(Some(line)) = lines.next().await {
+        if let Line::Whole(line) = line {
+            longest = longest.max(line.len());
+        }
+    }
+    longest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
