@@ -110,8 +110,9 @@ impl Station {
         (consent, given): (Consent, &BTreeMap<String, Secret>),
     ) -> Result<ToolCallEnd> {
         let tool = self.show_tool(by, server, tool).await?;
-        let (permit, effect) = match self.admit(by, &tool, arguments, (consent, given), Told::First).await? {
-            Admitted::Granted(permit, effect) => (permit, effect),
+        let admitted = self.admit(by, &tool, arguments, (consent, given), Told::First).await?;
+        let (permit, effect, yes) = match admitted {
+            Admitted::Granted(permit, effect, yes) => (permit, effect, yes),
             Admitted::Asks(basis) => {
                 by.require(Right::Approve)?;
                 return Ok(ToolCallEnd::Asks(basis));
@@ -124,7 +125,10 @@ impl Station {
                 let called = CalledTool { effect, text, structured, is_error, images, cut_bytes, ms };
                 Ok(ToolCallEnd::Called(called))
             }
-            CallEnd::NotSent { sentence } => Err(not_called(&tool, &sentence)),
+            CallEnd::NotSent { sentence } => {
+                self.give_back(yes).await?;
+                Err(not_called(&tool, &sentence))
+            }
             CallEnd::Unknown { sentence, .. } => Err(in_doubt(&tool, &sentence)),
         }
     }
@@ -138,18 +142,26 @@ impl Station {
         by: &Caller,
         tool: &Tool,
         arguments: Map<String, Value>,
-        consent: Consent,
         carried: Carried,
     ) -> Result<PassedCall> {
-        let given = &carried.variables;
-        let (permit, effect) = match self.admit(by, tool, arguments, (consent, given), Told::Queued).await? {
-            Admitted::Granted(permit, effect) => (permit, effect),
+        let by_nobody = (Consent::Unasked, &carried.variables);
+        let (permit, effect, yes) = match self.admit(by, tool, arguments, by_nobody, Told::Queued).await? {
+            Admitted::Granted(permit, effect, yes) => (permit, effect, yes),
             Admitted::Asks(basis) => return Ok(PassedCall::Asks(basis)),
         };
         match call::pass_for_person(self, *permit, effect, carried).await {
-            Passed::Answered(result) => Ok(PassedCall::Answered { effect, result }),
+            Passed::Answered(result) => {
+                // The server asked something before it did anything: the same call comes again, with the answers, once.
+                if result["resultType"] == "input_required" {
+                    self.give_back(yes).await?;
+                }
+                Ok(PassedCall::Answered { effect, result })
+            }
             Passed::Refused(error) => Ok(PassedCall::Refused(error)),
-            Passed::NotSent { sentence } => Err(not_called(tool, &sentence)),
+            Passed::NotSent { sentence } => {
+                self.give_back(yes).await?;
+                Err(not_called(tool, &sentence))
+            }
             Passed::Unknown { sentence, .. } => Err(in_doubt(tool, &sentence)),
         }
     }
@@ -167,9 +179,14 @@ impl Station {
         basis: Basis,
     ) -> Result<i64> {
         let question = question(by, tool, arguments, basis);
-        match self.store().call_approval(&question, self.now()).await? {
-            Some(waiting) => Ok(waiting.id),
-            None => self.store().ask_for_call(&question, Clock::effect_id(), self.now()).await,
+        self.store().ask_for_call(&question, Clock::effect_id(), self.now()).await
+    }
+
+    /// Gives a yes back that was used up by a call which the server has not carried out.
+    async fn give_back(&self, yes: Option<i64>) -> Result<()> {
+        match yes {
+            Some(yes) => self.store().give_back_call_approval(yes, self.now()).await,
+            None => Ok(()),
         }
     }
 
@@ -237,8 +254,9 @@ impl Station {
         let effect = said.as_ref().map_or_else(Clock::effect_id, |said| said.effect);
         detail["effect"] = effect.to_string().into();
         detail["consent"] = (consent == Consent::Given || said.is_some()).into();
-        if let Some(said) = said {
-            detail["approval"] = said.id.into();
+        let yes = said.map(|said| said.id);
+        if let Some(yes) = yes {
+            detail["approval"] = yes.into();
         }
         match told {
             // What somebody said yes to is written before anything else happens, whoever carries it out.
@@ -251,7 +269,7 @@ impl Station {
                 self.store().note_deed("call_tool", &subject, detail, &by.name, self.now()).await?;
             }
         }
-        Ok(Admitted::Granted(permit, effect))
+        Ok(Admitted::Granted(permit, effect, yes))
     }
 }
 
@@ -266,7 +284,8 @@ enum Told {
 
 /// What the gate says to a person.
 enum Admitted {
-    Granted(Box<Permit>, EffectId),
+    /// With the question to which somebody said yes, where one was put.
+    Granted(Box<Permit>, EffectId, Option<i64>),
     Asks(Basis),
 }
 

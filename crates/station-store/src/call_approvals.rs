@@ -12,6 +12,9 @@ use station_core::{EffectId, Error, Kind, Micros, Result, ServerId};
 /// How long a question may be decided, and a yes be used: whoever decides may be asleep.
 const VALID_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
+/// How long a yes that was given back may be used.
+const GIVEN_BACK_MICROS: i64 = 60 * 60 * 1_000_000;
+
 /// Questions that may wait at a time: a client that calls on and on must not bury what people have to decide.
 const PENDING_MAX: i64 = 1_000;
 
@@ -34,7 +37,7 @@ pub struct CallQuestion {
 }
 
 impl Store {
-    /// The newest question about this call that is neither over nor used up, decided or not.
+    /// The question about this call that is neither over nor used up: of several one that is decided, and the newest.
     ///
     /// # Errors
     /// Where the database fails.
@@ -42,19 +45,31 @@ impl Store {
         const SQL: &str = select_approvals!(
             "where p.run_id is null and p.server_id = $1 and p.tool = $2 and p.caller = $3 and p.basis = $4
                 and p.heard = 0 and p.expires_at > $5 and p.status in ('pending', 'approved', 'denied')
-            order by p.id desc limit 1"
+            order by case p.status when 'pending' then 1 else 0 end, p.id desc limit 1"
         );
-        let values = vec![
-            question.server.0.into(),
-            storable(&question.tool).into(),
-            storable(&question.caller).into(),
-            basis(question)?.into(),
-            now.0.into(),
-        ];
+        let values = key(question, &basis(question)?, now);
         self.read().await?.row(SQL, values).await?.map(read_approval).transpose()
     }
 
-    /// Puts a question, under the id that the call will carry. Its number.
+    /// Gives a yes back that was used up by a call which was not carried out: the same call may be sent once more, within
+    /// the hour.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn give_back_call_approval(&self, id: i64, now: Micros) -> Result<()> {
+        const SQL: &str = "update approvals set heard = 0, used_at = null,
+                expires_at = case when expires_at < $2 then expires_at else $2 end
+            where id = $1 and run_id is null and heard = 1 and status = 'approved'";
+        self.write((id, now), |conn, (id, now)| {
+            Box::pin(async move {
+                let until = now.0 + GIVEN_BACK_MICROS;
+                conn.exec(SQL, vec![(*id).into(), until.into()]).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Puts a question, under the id that the call will carry, unless the same waits already. Its number.
     ///
     /// # Errors
     /// `Busy` where too many wait; `NotFound` where the server is gone.
@@ -86,6 +101,9 @@ async fn put(
     id: EffectId,
     now: Micros,
 ) -> Result<i64> {
+    const SAME: &str =
+        "select id from approvals where run_id is null and server_id = $1 and tool = $2 and caller = $3
+            and basis = $4 and heard = 0 and expires_at > $5 and status = 'pending' limit 1";
     const FORGET: &str = "delete from approvals where run_id is null and expires_at < $1";
     const WAITING: &str =
         "select count(*) from approvals where run_id is null and status = 'pending' and expires_at > $1";
@@ -94,6 +112,9 @@ async fn put(
             asked_at, expires_at, caller)
         select $1, environment_id, id, $3, $4, $5, 'pending', $6, $7, $8 from mcp_servers where id = $2
         returning id";
+    if let Some(mut waiting) = conn.row(SAME, key(question, basis, now)).await? {
+        return waiting.int();
+    }
     conn.exec(FORGET, vec![(now.0 - KEPT_MICROS).into()]).await?;
     let waiting = conn.row(WAITING, vec![now.0.into()]).await?;
     if waiting.map(|mut row| row.int()).transpose()?.is_some_and(|n| n >= PENDING_MAX) {
@@ -114,6 +135,17 @@ async fn put(
     let row = conn.row(PUT, values).await?;
     conn.news().timed = true;
     row.ok_or_else(|| Error::not_found("the tool's server does not exist any more"))?.int()
+}
+
+/// What the same questions have in common.
+fn key(question: &CallQuestion, basis: &str, now: Micros) -> Vec<crate::db::Value> {
+    vec![
+        question.server.0.into(),
+        storable(&question.tool).into(),
+        storable(&question.caller).into(),
+        basis.into(),
+        now.0.into(),
+    ]
 }
 
 fn basis(question: &CallQuestion) -> Result<String> {

@@ -1,15 +1,15 @@
 //! Calling a tool at its server, and what it takes until that is done: a person's yes, and answers to what the server asks.
 
 use super::Gateway;
-use super::consent::{QUESTION, mark_of};
+use super::consent::QUESTION;
 use super::names::{Named, SEARCH, Shown, found};
 use super::open::{End, Out, ROUNDS_MAX, Step};
 use super::state::{At, State};
 use crate::tools::{call_agent_tool, failure, no_tool, refused, request_of};
 use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
-use station_core::{BlobHash, Era, Kind, Secret};
-use station_engine::{Consent, PassedCall};
+use station_core::{Era, Kind, Secret};
+use station_engine::PassedCall;
 use station_mcp::serve::{Asked, Fault, Outcome};
 use std::collections::BTreeMap;
 
@@ -25,9 +25,6 @@ pub(super) struct Call<'a> {
     pub(super) arguments: Map<String, Value>,
     /// What a state is bound to.
     pub(super) request: String,
-    /// What was approved.
-    pub(super) shown: Option<BlobHash>,
-    consent: Consent,
     /// Answers to what the server asked by a result.
     more: Map<String, Value>,
     /// Values that the client gave for variables of the server.
@@ -56,9 +53,8 @@ impl Gateway {
             return self.call_own(asked, name, arguments, &shown).await;
         };
         let request = format!("{} {}", self.environment, request_of(name, &arguments));
-        let (shown, consent, more) = (None, Consent::Unasked, Map::new());
-        let (given, was_asked) = (BTreeMap::new(), false);
-        let mut call = Call { asked, name, tool, arguments, request, shown, consent, more, given, was_asked };
+        let (more, given, was_asked) = (Map::new(), BTreeMap::new(), false);
+        let mut call = Call { asked, name, tool, arguments, request, more, given, was_asked };
         let at = self.brought(asked, &call.request)?.map(|state| call.go_on(state));
         let mut out = match at {
             None => None,
@@ -68,15 +64,14 @@ impl Gateway {
                 }
                 None
             }
-            Some(At::Approval { id, shown }) => {
+            Some(At::Approval { id }) => {
                 let answer = asked.input.responses.get(QUESTION);
-                if let Some(outcome) = self.decide(&mut call, (id, shown), answer).await {
+                if let Some(outcome) = self.decide(&call, id, answer).await {
                     return Ok(outcome);
                 }
                 None
             }
-            Some(At::Input { state, shown }) => {
-                call.shown = shown;
+            Some(At::Input { state }) => {
                 call.bring(asked.input.responses.clone(), state);
                 None
             }
@@ -119,10 +114,10 @@ impl Gateway {
 
     fn send(&self, call: &Call<'_>) -> Out {
         let (station, by, tool) = (self.station.clone(), call.asked.by.clone(), call.tool.clone());
-        let (arguments, consent) = (call.arguments.clone(), call.consent);
+        let arguments = call.arguments.clone();
         Out::begin(call.asked, (call.more.clone(), call.given.clone()), move |carried| {
             async move {
-                let passed = station.pass_tool_call(&by, &tool, arguments, consent, carried).await?;
+                let passed = station.pass_tool_call(&by, &tool, arguments, carried).await?;
                 Ok(match passed {
                     PassedCall::Answered { effect, mut result } => {
                         // The id under which the audit knows the call.
@@ -159,13 +154,6 @@ impl Gateway {
                 self.asked_by_result(call, result).await
             }
             Ok(End::Answered(result)) => Ok(Some(Outcome::Complete(result))),
-            // It was for exactly this, and the server asked something before it was done.
-            Ok(End::Asks(basis))
-                if call.shown == Some(mark_of(&basis)) && call.consent == Consent::Unasked =>
-            {
-                call.consent = Consent::Given;
-                Ok(None)
-            }
             Ok(End::Asks(basis)) => self.ask_for_consent(call, basis).await,
         }
     }
@@ -175,15 +163,13 @@ impl Gateway {
         let requests = result["inputRequests"].as_object().cloned().unwrap_or_default();
         let state = result["requestState"].as_str().map(str::to_owned);
         if call.asked.era == Era::Modern {
-            let state = call.state(At::Input { state, shown: call.shown.clone() });
+            let state = call.state(At::Input { state });
             let state = self.seal(call.asked, &call.request, &state)?;
             return Ok(Some(Outcome::NeedsInput { requests, state }));
         }
         match answers(call.asked, requests).await {
             Ok(responses) => {
                 call.bring(responses, state);
-                // What was approved is asked for again, and was said.
-                call.consent = Consent::Unasked;
                 Ok(None)
             }
             Err(sentence) => Ok(Some(Outcome::Complete(failure(&sentence)))),

@@ -2,6 +2,7 @@
 
 use super::Gateway;
 use super::calls::{NOT_HELD, answers, brought};
+use super::offers::Offers;
 use super::open::{End, Out, ROUNDS_MAX, Step};
 use super::state::At;
 use crate::tools::{failed, request_of};
@@ -19,9 +20,18 @@ const NO_RESOURCE: i64 = -32002;
 const WRONG_PARAMETERS: i64 = -32602;
 
 impl Gateway {
+    /// What is offered, as the files say now.
+    async fn offers_now(&self, asked: &Asked) -> Result<Offers, Fault> {
+        let offers = async {
+            self.refresh().await?;
+            self.offers(&asked.by).await
+        };
+        offers.await.map_err(|error| failed(&error))
+    }
+
     /// What the resource at `uri` holds, from the first server that has it.
     pub(super) async fn read(&self, asked: &Asked, uri: &str) -> Result<Outcome, Fault> {
-        let offers = self.offers(&asked.by).await.map_err(|error| failed(&error))?;
+        let offers = self.offers_now(asked).await?;
         let holders = offers.holders(uri);
         let is_sure = holders.len() == 1;
         for server in holders {
@@ -46,7 +56,7 @@ impl Gateway {
         name: &str,
         arguments: Map<String, Value>,
     ) -> Result<Outcome, Fault> {
-        let offers = self.offers(&asked.by).await.map_err(|error| failed(&error))?;
+        let offers = self.offers_now(asked).await?;
         let Some((server, upstream)) = offers.prompt(name) else {
             let names = offers.prompt_names();
             let hint = near::hint(name, names.iter().map(String::as_str));
@@ -63,7 +73,7 @@ impl Gateway {
         asked: &Asked,
         completing: Completing,
     ) -> Result<Vec<String>, Fault> {
-        let offers = self.offers(&asked.by).await.map_err(|error| failed(&error))?;
+        let offers = self.offers_now(asked).await?;
         let found = match &completing.of {
             Subject::Prompt(name) => offers
                 .prompt(name)
@@ -99,7 +109,7 @@ impl Gateway {
         let mut out = None;
         match self.brought(asked, &request)?.map(|state| state.at) {
             None | Some(At::Approval { .. } | At::Variables) => {}
-            Some(At::Input { state, .. }) => more = brought(asked.input.responses.clone(), state),
+            Some(At::Input { state }) => more = brought(asked.input.responses.clone(), state),
             Some(At::Held { id }) => {
                 let resumed = self.resume(&id, asked);
                 out = Some(resumed.ok_or_else(|| Fault::Params(NOT_HELD.to_owned()))?);
@@ -127,7 +137,7 @@ impl Gateway {
             let requests = result["inputRequests"].as_object().cloned().unwrap_or_default();
             let state = result["requestState"].as_str().map(str::to_owned);
             if asked.era == Era::Modern {
-                let state = self.seal(asked, &request, &At::Input { state, shown: None }.alone())?;
+                let state = self.seal(asked, &request, &At::Input { state }.alone())?;
                 return Ok(Outcome::NeedsInput { requests, state });
             }
             let responses = answers(asked, requests).await.map_err(Fault::Params)?;

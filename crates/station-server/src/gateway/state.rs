@@ -3,7 +3,6 @@
 use super::Gateway;
 use crate::tools::{VALID_FOR, failed, not_taken};
 use serde::{Deserialize, Serialize};
-use station_core::BlobHash;
 use station_mcp::serve::{Asked, Fault};
 use std::collections::BTreeMap;
 
@@ -27,15 +26,11 @@ pub(super) enum At {
     Approval {
         /// The question's number: it is decided once, whatever is brought back twice.
         id: i64,
-        /// The mark of what was shown.
-        shown: BlobHash,
     },
     /// The server asked by a result.
     Input {
         /// What it wants back.
         state: Option<String>,
-        /// What was approved before, if anything was.
-        shown: Option<BlobHash>,
     },
     /// The server asked while it was at work, and waits; by the number under which that is held here.
     Held { id: String },

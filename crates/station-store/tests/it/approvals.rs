@@ -337,11 +337,20 @@ async fn a_yes_to_a_call_of_a_client_is_used_once_by_whom_it_was_asked_for() {
         assert!(store.use_call_approval(id, LATER).await.unwrap());
         assert!(!store.use_call_approval(id, LATER).await.unwrap(), "once");
         assert_eq!(store.call_approval(&of_ada, LATER).await.unwrap(), None);
+        // The server asked something first, or was not reached: the same call comes again, once.
+        store.give_back_call_approval(id, LATER).await.unwrap();
+        let again = store.call_approval(&of_ada, LATER).await.unwrap().unwrap();
+        assert_eq!((again.id, again.used_at), (id, None));
+        assert!(store.use_call_approval(id, LATER).await.unwrap());
+        assert!(!store.use_call_approval(id, LATER).await.unwrap(), "once more, and not twice");
+        // The same question is put once, whoever puts it at the same time.
+        let id = store.ask_for_call(&question("eve", "v1"), effect(72), NOW).await.unwrap();
+        assert_eq!(store.ask_for_call(&question("eve", "v1"), effect(73), NOW).await.unwrap(), id);
         // What nobody decides is over after a day.
         let id = store.ask_for_call(&of_ada, effect(71), NOW).await.unwrap();
         let day = Micros(NOW.0 + 24 * 60 * 60 * 1_000_000);
         assert_eq!(store.call_approval(&of_ada, day).await.unwrap(), None);
-        assert_eq!(store.expire_approvals(day).await.unwrap(), 1);
+        assert_eq!(store.expire_approvals(day).await.unwrap(), 2);
         assert_eq!(store.approval(id).await.unwrap().status, "timed_out");
     })
     .await;

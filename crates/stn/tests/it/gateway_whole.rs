@@ -227,3 +227,34 @@ fn a_batch_is_the_same_road_as_its_requests() {
     assert_eq!(answers[1]["error"]["code"], -32602, "{answers}");
     assert_eq!(answers[2]["result"], json!({}), "{answers}");
 }
+
+#[test]
+fn one_yes_sends_one_call_also_where_the_server_asks_before_it_is_done() {
+    const TOOL: &str = "test_input_required_result_elicitation";
+    let home = home("both");
+    home.write("environments/default/environment.yml", &format!("tools: {{approve: [{TOOL}]}}\n"));
+    home.stn(&["sync", "--quiet"]).done();
+    let mut client = modern(&home);
+    let can = json!({ "elicitation": {} });
+    let mut call = |answers: Value, state: &Value| {
+        let mut call = json!({ "name": TOOL, "arguments": {} });
+        if !state.is_null() {
+            call["inputResponses"] = answers;
+            call["requestState"] = state.clone();
+        }
+        let id = client.ask_as(&can, "tools/call", call);
+        client.answer(id)["result"].clone()
+    };
+    let yes = json!({ "approval": { "action": "accept", "content": { "decision": "approve" } } });
+    let name = json!({ "user_name": form("Ada") });
+    let asked = call(json!({}), &Value::Null);
+    let questioned = call(yes, &asked["requestState"]);
+    assert!(questioned["inputRequests"]["user_name"].is_object(), "{questioned}");
+    let done = call(name.clone(), &questioned["requestState"]);
+    assert!(done["content"][0]["text"].as_str().unwrap().contains("Ada"), "{done}");
+    // Brought back a second time, its yes is used up: a person is asked anew.
+    let again = call(name, &questioned["requestState"]);
+    assert!(again["inputRequests"]["approval"].is_object(), "{again}");
+    let sent = home.json(&["audit", "list"]).to_string().matches("call_tool").count();
+    assert_eq!(sent, 2, "the call, and the same with the answer");
+}
