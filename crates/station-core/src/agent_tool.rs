@@ -29,12 +29,20 @@ pub fn names(agents: &[Agent]) -> Vec<String> {
         let Some(agent) = agents.get(at) else { continue };
         let plain = agent.name.in_plain();
         let mut name = format!("{PREFIX}{plain}");
-        if plain.is_empty() || name.len() > WIRE_NAME_CHARS_MAX || !taken.insert(name.clone()) {
-            let id = format!("_{}", agent.id);
-            name.truncate(WIRE_NAME_CHARS_MAX - id.len());
-            name = format!("{}{id}", name.trim_end_matches('_'));
-            taken.insert(name.clone());
+        let mut suffix = format!("_{}", agent.id);
+        let is_plain = !plain.is_empty() && name.len() <= WIRE_NAME_CHARS_MAX;
+        if !is_plain || taken.contains(&name) {
+            loop {
+                let head: String =
+                    format!("{PREFIX}{plain}").chars().take(WIRE_NAME_CHARS_MAX - suffix.len()).collect();
+                name = format!("{}{suffix}", head.trim_end_matches('_'));
+                if !taken.contains(&name) {
+                    break;
+                }
+                suffix.push('_');
+            }
         }
+        taken.insert(name.clone());
         if let Some(slot) = names.get_mut(at) {
             *slot = name;
         }
@@ -101,11 +109,12 @@ mod tests {
     #[test]
     fn names_are_plain_and_an_older_agent_keeps_its_own() {
         let long = "a".repeat(100);
-        let agents = [(7, "a b"), (3, "A-B"), (4, "日本"), (5, &long), (6, "triage")]
+        let agents = [(7, "a b"), (3, "A-B"), (4, "日本"), (5, &long), (6, "triage"), (2, "a b 7")]
             .map(|(id, name)| agent(id, name));
         let names = names(&agents);
         let cut = format!("agent_{}_5", "a".repeat(56));
-        assert_eq!(names, ["agent_a_b_7", "agent_a_b", "agent_4", &cut, "agent_triage"]);
+        let expected = ["agent_a_b_7_", "agent_a_b", "agent_4", &cut, "agent_triage", "agent_a_b_7"];
+        assert_eq!(names, expected);
         assert!(names.iter().all(|name| name.len() <= WIRE_NAME_CHARS_MAX));
     }
 

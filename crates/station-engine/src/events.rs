@@ -33,6 +33,8 @@ struct Events {
     after: i64,
     watch: Watch,
     ready: VecDeque<RunEvent>,
+    /// Whether the journal may hold something new: after a piece of text it does not.
+    is_news: bool,
     is_over: bool,
 }
 
@@ -51,7 +53,8 @@ impl Station {
         // Before the journal is read, so that nothing falls in between.
         let watch = self.watch();
         let ready = VecDeque::new();
-        let events = Events { station: self.clone(), run: id, after, watch, ready, is_over: false };
+        let (station, is_news, is_over) = (self.clone(), true, false);
+        let events = Events { station, run: id, after, watch, ready, is_news, is_over };
         Ok(unfold(events, |mut events| async {
             let next = events.next().await?;
             Some((next, events))
@@ -68,6 +71,10 @@ impl Events {
             }
             if self.is_over {
                 return None;
+            }
+            if !self.is_news {
+                self.wait().await;
+                continue;
             }
             match self.read().await {
                 Ok(true) => {}
@@ -97,6 +104,7 @@ impl Events {
 
     /// Waits until it is worth to look again, or a model said something.
     async fn wait(&mut self) {
+        self.is_news = true;
         let look = tokio::time::sleep(LOOK_EVERY);
         tokio::pin!(look);
         loop {
@@ -106,6 +114,7 @@ impl Events {
                     Some(Ok(Live { run, seen, .. })) if run == self.run => match seen {
                         Seen::Journal(_) => return,
                         Seen::Text(text) => {
+                            self.is_news = false;
                             self.ready.push_back(RunEvent::Text(text));
                             return;
                         }

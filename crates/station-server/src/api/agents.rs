@@ -93,7 +93,9 @@ async fn list_agents(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<R
 
 async fn show_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let agent = named(desk, by, &arguments).await?;
-    let details = desk.station.show_agent(by, &agent).await?;
+    let before = desk.station.show_agent(by, &agent).await?;
+    desk.apply(&before.environment.name).await?;
+    let details = desk.station.show_agent(by, &AgentRef::Id(before.agent.id)).await?;
     Ok(Reply::Body(json(&wire::AgentDetails::from(&details))))
 }
 

@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Operation] = &[
         verb: Verb::Get,
         path: "/approvals",
         summary: "List approvals",
-        says: "Calls that wait for a person, oldest first; with `all` also the newest thousand that were decided.",
+        says: "Calls that wait for a person, by id: the oldest thousand; with `all` the newest thousand, decided or not.",
         parameters: &[
             Parameter::optional("all", Kind::Truth(false), "true: decided ones as well."),
             LIMIT_GIVEN,

@@ -111,7 +111,8 @@ fn body(operation: &Operation) -> Value {
         schema["required"] = required.clone().into();
     }
     json!({
-        "required": !required.is_empty(),
+        // An empty object at least: a write without a type is refused, as a page of another site could make it.
+        "required": true,
         "content": { "application/json": { "schema": schema, "example": example(operation.sends) } },
     })
 }

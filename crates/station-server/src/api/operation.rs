@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value};
-use station_core::{Caller, Error, Result};
+use station_core::{Caller, Error, Result, RunId};
 use station_engine::RunEvent;
 
 /// One operation.
@@ -41,7 +41,11 @@ pub(crate) type Events = BoxStream<'static, Result<RunEvent>>;
 /// What an operation answers with.
 pub(crate) enum Reply {
     Body(Value),
-    Events(Events),
+    /// What happens in a run.
+    Events {
+        run: RunId,
+        events: Events,
+    },
 }
 
 /// A method of HTTP (RFC 9110).

@@ -1,9 +1,9 @@
 //! Runs: start, list, show, follow, cancel.
 
+use super::agents;
 use super::environments::{self, json};
 use super::operation::{Operation, Reply, Verb};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
-use super::{agents, environments as of_environments};
 use crate::tools::{Arguments, Desk, Kind, Parameter, enqueue, new_run, ready};
 use crate::wire;
 use futures::FutureExt as _;
@@ -62,7 +62,8 @@ pub(super) const ROWS: &[Operation] = &[
         verb: Verb::Post,
         path: "/agents/{agent}/runs",
         summary: "Run an agent",
-        says: "Puts a run in the queue for a worker and answers at once; `follow_run` tells how it goes on. Refused with 503 and \
+        says: "Puts a run in the queue for a worker; `follow_run` tells how it goes on. Servers of the agent that were never listed are \
+            listed first. Refused with 503 and \
             Retry-After where the queue is full.",
         parameters: &[
             agents::AGENT,
@@ -99,7 +100,7 @@ pub(super) const ROWS: &[Operation] = &[
                 Kind::Ref,
                 "Only runs of this agent: its id, or its name in `environment`.",
             ),
-            of_environments::OPTIONAL,
+            environments::OPTIONAL,
             Parameter::optional(
                 "status",
                 Kind::Text,
@@ -140,7 +141,8 @@ pub(super) const ROWS: &[Operation] = &[
         summary: "Follow a run",
         says: "What happens in a run as server-sent events, from the first entry of its journal on, until it has ended. An \
             `entry` is one of the journal, and its place there is the event's id: `Last-Event-ID`, or `after`, goes on \
-            behind it. A `text` is a piece of what a model says, without an id. `end` is the last event, with the run.",
+            behind it. A `text` is a piece of what a model says, without an id. `end` is the last event, with the run; a stream that closes without \
+            it broke off.",
         parameters: &[
             RUN,
             Parameter::optional(
@@ -257,7 +259,8 @@ async fn shown(desk: &Desk, by: &Caller, run: RunId) -> Result<Reply> {
 async fn follow_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let run = run_of(arguments.must("run"))?;
     let after = arguments.whole("after").unwrap_or_default();
-    Ok(Reply::Events(desk.station.run_events(by, run, after).await?))
+    let events = desk.station.run_events(by, run, after).await?;
+    Ok(Reply::Events { run, events })
 }
 
 async fn cancel_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {

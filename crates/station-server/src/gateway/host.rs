@@ -72,15 +72,15 @@ impl Host for Gateway {
     }
 
     fn task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<Task>> {
-        agent_task(&self.desk, asked, id).boxed()
+        agent_task(&self.desk, asked, id, &self.environment).boxed()
     }
 
     fn answer_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>> {
-        answer_task(&self.desk, asked, id).boxed()
+        answer_task(&self.desk, asked, (id, Some(&self.environment))).boxed()
     }
 
     fn end_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>> {
-        end_task(&self.desk, asked, id).boxed()
+        end_task(&self.desk, asked, (id, Some(&self.environment))).boxed()
     }
 
     fn changes<'a>(&'a self, asked: &'a Asked, wanted: Wanted) -> BoxFuture<'a, BoxStream<'static, Change>> {

@@ -70,7 +70,9 @@ impl Shown {
         let is_free = |agent: &Value| !by_name.contains_key(text(&agent["name"]));
         let agents = agents.into_iter().filter(is_free).collect();
         let mut shown = Self { tools, names, by_name, agents, list: "[]".into() };
-        let search = shown.has_search().then(search_tool);
+        // A server's own tool of this name goes before it.
+        let is_free = !shown.by_name.contains_key(SEARCH);
+        let search = (is_free && shown.has_search()).then(search_tool);
         let tools = shown.callable().map(listed);
         let list: Vec<Value> = tools.chain(shown.agents.iter().cloned()).chain(search).collect();
         shown.list = Value::Array(list).to_string().into();

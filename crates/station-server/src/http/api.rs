@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, on};
 use axum::{Extension, Json, Router};
 use futures::StreamExt as _;
-use futures::stream;
+use futures::{future, stream};
 use serde_json::{Map, Value};
 use station_core::{Caller, Error, Kind, Result, RunId};
 use station_engine::RunEvent;
@@ -80,10 +80,10 @@ async fn answered(
     let path = RawPathParams::from_request_parts(&mut parts, &()).await;
     let path = path.map_err(|_| Error::invalid("the address has bytes that are no text"))?;
     given.extend(path.iter().map(|(name, value)| (name.to_owned(), Value::from(value))));
+    let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+    let Query(query) = query.map_err(|_| Error::invalid("the query cannot be read"))?;
     match operation.verb {
         Verb::Get => {
-            let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-            let Query(query) = query.map_err(|_| Error::invalid("the query cannot be read"))?;
             for (name, value) in query {
                 add(&mut given, name, value.into())?;
             }
@@ -95,6 +95,13 @@ async fn answered(
             }
         }
         Verb::Post => {
+            if let Some((name, _)) = query.first() {
+                return Err(Error::invalid(format!(
+                    "`{name}` stands in the query, where a POST has nothing"
+                ))
+                .with_hint("send it in the body")
+                .into());
+            }
             let body = site.bodies.read(Request::from_parts(parts, body)).await.map_err(Refused::Body)?;
             for (name, value) in object(&body.bytes)? {
                 add(&mut given, name, value)?;
@@ -102,14 +109,13 @@ async fn answered(
         }
     }
     let arguments = api::read(operation, &given)?;
-    let run = arguments.text("run").and_then(|run| run.parse().ok());
     let desk = site.management.desk();
     match (operation.call)(&desk, by, arguments).await? {
         Reply::Body(body) => {
             let status = StatusCode::from_u16(operation.status).unwrap_or(StatusCode::OK);
             Ok((status, Json(body)).into_response())
         }
-        Reply::Events(events) => Ok(streamed(site, by, run.unwrap_or(RunId(0)), events)),
+        Reply::Events { run, events } => Ok(streamed(site, by, run, events)),
     }
 }
 
@@ -142,8 +148,12 @@ fn streamed(site: &Site, by: &Caller, run: RunId, events: api::Events) -> Respon
     let (station, by) = (site.station.clone(), by.clone());
     let end = async move {
         match station.show_run(&by, run).await {
-            Ok(details) => event("end", &wire::Run::new(&details.run, details.interrupted)),
-            Err(error) => event("error", &wire::Error::from(&error)),
+            Ok(details) if details.run.status.is_final() => {
+                Some(event("end", &wire::Run::new(&details.run, details.interrupted)))
+            }
+            // It broke off, or this process ends: whoever listens comes again and goes on.
+            Ok(_) => None,
+            Err(error) => Some(event("error", &wire::Error::from(&error))),
         }
     };
     let events = events.map(|told| match told {
@@ -151,7 +161,8 @@ fn streamed(site: &Site, by: &Caller, run: RunId, events: api::Events) -> Respon
         Ok(RunEvent::Text(text)) => event("text", &text),
         Err(error) => event("error", &wire::Error::from(&error)),
     });
-    let all = events.chain(stream::once(end)).map(Ok::<_, Infallible>);
+    let all = events.map(Some).chain(stream::once(end)).filter_map(future::ready);
+    let all = all.take_until(site.left.clone().cancelled_owned()).map(Ok::<_, Infallible>);
     let mut response = Sse::new(all).keep_alive(KeepAlive::new().interval(mcp::KEEP_ALIVE)).into_response();
     // A proxy that gathers answers would hold them back.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));

@@ -6,7 +6,7 @@ use crate::tools::{enqueue, executed_with, ready};
 use crate::wire::{Executed, OlderError, OlderRun};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -31,7 +31,7 @@ struct Execute {
     #[serde(default)]
     task: String,
     #[serde(default)]
-    variables: Map<String, Value>,
+    variables: Option<Map<String, Value>>,
     /// Of an agent that is named; `default` where it is left out.
     #[serde(default)]
     environment: Option<String>,
@@ -70,7 +70,7 @@ async fn started(site: &Site, by: Caller, body: &[u8]) -> Result<Executed> {
         _ => return Err(Error::invalid("`agent_name` is missing, or `agent_id`")),
     };
     let (desk, asked) = (site.management.desk(), Asked::unasked(by));
-    let new = executed_with(sent.task, &sent.variables);
+    let new = executed_with(sent.task, &sent.variables.unwrap_or_default());
     let agent = ready(&desk, &asked, &agent, &new.variables).await?;
     let (details, message) = enqueue(&desk, &asked, &agent, new).await?;
     Ok(Executed::new(&details.run, message))
@@ -100,5 +100,9 @@ fn refused(error: &Error) -> Response {
     if !error.causes().is_empty() {
         tracing::error!(kind = error.kind().as_str(), causes = ?error.causes(), "{error}");
     }
-    (failure::status(error.kind()), Json(OlderError::from(error))).into_response()
+    let mut response = (failure::status(error.kind()), Json(OlderError::from(error))).into_response();
+    if let Some(seconds) = error.retry_after_s() {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+    }
+    response
 }

@@ -60,6 +60,9 @@ pub(super) fn of(status: StatusCode, error: &Error, request: &str) -> Response {
     body.error.request_id = Some(request.to_owned());
     let mut response = (status, Json(body)).into_response();
     let again = error.retry_after_s().or((error.kind() == Kind::Busy).then_some(1));
+    if let Ok(request) = HeaderValue::try_from(request) {
+        response.headers_mut().insert(REQUEST_ID, request);
+    }
     if let Some(seconds) = again {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

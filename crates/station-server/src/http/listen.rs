@@ -18,8 +18,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Connections at a time: some hundred clients with a stream and a request each. One more is turned away with a sentence.
 const CONNECTIONS_MAX: usize = 1024;
@@ -45,10 +45,12 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconn
 /// Answers whoever connects to `listener` until `stop`; then what is under way is finished, and nothing more is read.
 pub(super) async fn accept(listener: &TcpListener, router: &Router, stop: &CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let connections = TaskTracker::new();
+    // Dropped with this: a connection does not outlive its door.
+    let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = listener.accept() => accepted,
         };
         let (stream, address) = match accepted {
@@ -75,8 +77,7 @@ pub(super) async fn accept(listener: &TcpListener, router: &Router, stop: &Cance
             drop(place);
         });
     }
-    connections.close();
-    connections.wait().await;
+    while connections.join_next().await.is_some() {}
 }
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, stop: &CancellationToken) {

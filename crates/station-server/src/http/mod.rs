@@ -29,6 +29,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// How long an environment that was there is taken to be there: what is asked of one that is gone is refused all the same, in the
 /// words of the protocol.
@@ -62,6 +63,8 @@ pub(crate) struct Site {
     station: Station,
     bodies: Bodies,
     offers: Offers,
+    /// Cancelled when streams that would not end by themselves are to.
+    left: CancellationToken,
     management: Management,
     /// What stands at `/mcp`.
     first: Arc<Endpoint>,
@@ -98,6 +101,7 @@ impl Site {
     }
 
     async fn leave(&self) {
+        self.left.cancel();
         self.first.leave().await;
         let gateways = std::mem::take(&mut *self.gateways.lock().unwrap_or_else(PoisonError::into_inner));
         for (gateway, _) in gateways.into_values() {
@@ -121,6 +125,7 @@ fn site(station: &Station, port: u16, settings: Settings) -> Arc<Site> {
         station: station.clone(),
         bodies: Bodies::new(),
         offers: settings.offers,
+        left: CancellationToken::new(),
         management,
         first: Arc::new(Endpoint::new(first)),
         gateways: Mutex::default(),

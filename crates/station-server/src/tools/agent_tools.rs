@@ -83,15 +83,15 @@ impl Host for AgentTools {
     }
 
     fn task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<Task>> {
-        task(&self.desk, asked, id).boxed()
+        task(&self.desk, asked, id, &self.environment).boxed()
     }
 
     fn answer_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>> {
-        tasks::answered(&self.desk, asked, id).boxed()
+        tasks::answered(&self.desk, asked, (id, Some(&self.environment))).boxed()
     }
 
     fn end_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>> {
-        tasks::ended(&self.desk, asked, id).boxed()
+        tasks::ended(&self.desk, asked, (id, Some(&self.environment))).boxed()
     }
 }
 
@@ -169,12 +169,17 @@ pub(crate) async fn call(
     }
 }
 
-/// How the run of an agent stands that was called as a tool; nothing where there is no such task.
+/// How the run of an agent of an environment stands that was called as a tool; nothing where there is no such task.
 ///
 /// # Errors
 /// We fail.
-pub(crate) async fn task(desk: &Desk, asked: &Asked, id: &str) -> Result<Option<Task>, Fault> {
-    tasks::told(desk, asked, id, Shape::Answer).await
+pub(crate) async fn task(
+    desk: &Desk,
+    asked: &Asked,
+    id: &str,
+    environment: &EnvironmentName,
+) -> Result<Option<Task>, Fault> {
+    tasks::told(desk, asked, (id, Some(environment)), Shape::Answer).await
 }
 
 /// What is wrong with the arguments, by the agent's own schema.

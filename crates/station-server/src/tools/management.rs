@@ -182,15 +182,16 @@ impl Host for Management {
     }
 
     fn task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<Task>> {
-        async move { tasks::told(&self.desk, asked, id, Shape::Execution(Detail::Whole)).await }.boxed()
+        async move { tasks::told(&self.desk, asked, (id, None), Shape::Execution(Detail::Whole)).await }
+            .boxed()
     }
 
     fn answer_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>> {
-        async move { tasks::answered(&self.desk, asked, id).await }.boxed()
+        async move { tasks::answered(&self.desk, asked, (id, None)).await }.boxed()
     }
 
     fn end_task<'a>(&'a self, asked: &'a Asked, id: &'a str) -> Answer<'a, Option<()>> {
-        async move { tasks::ended(&self.desk, asked, id).await }.boxed()
+        async move { tasks::ended(&self.desk, asked, (id, None)).await }.boxed()
     }
 }
 

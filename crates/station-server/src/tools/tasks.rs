@@ -7,7 +7,7 @@ use super::management::{Desk, failed, result};
 use super::questions;
 use super::row::Reply;
 use station_core::run::Status;
-use station_core::{Kind, Result, RunId};
+use station_core::{EnvironmentName, Kind, Result, RunId};
 use station_engine::RunDetails;
 use station_mcp::serve::{Asked, Fault, Task};
 use std::time::Duration;
@@ -26,8 +26,13 @@ const PREFIX: &str = "run-";
 ///
 /// # Errors
 /// We fail.
-pub(super) async fn told(desk: &Desk, asked: &Asked, id: &str, shape: Shape) -> Result<Option<Task>, Fault> {
-    let Some(run) = run_of(id) else { return Ok(None) };
+pub(super) async fn told(
+    desk: &Desk,
+    asked: &Asked,
+    (id, within): (&str, Within<'_>),
+    shape: Shape,
+) -> Result<Option<Task>, Fault> {
+    let Some(run) = run_of(desk, asked, id, within).await? else { return Ok(None) };
     there(of_run(desk, asked, run, shape).await)
 }
 
@@ -35,8 +40,12 @@ pub(super) async fn told(desk: &Desk, asked: &Asked, id: &str, shape: Shape) -> 
 ///
 /// # Errors
 /// We fail.
-pub(crate) async fn answered(desk: &Desk, asked: &Asked, id: &str) -> Result<Option<()>, Fault> {
-    let Some(run) = run_of(id) else { return Ok(None) };
+pub(crate) async fn answered(
+    desk: &Desk,
+    asked: &Asked,
+    (id, within): (&str, Within<'_>),
+) -> Result<Option<()>, Fault> {
+    let Some(run) = run_of(desk, asked, id, within).await? else { return Ok(None) };
     there(answer(desk, asked, run).await)
 }
 
@@ -44,8 +53,12 @@ pub(crate) async fn answered(desk: &Desk, asked: &Asked, id: &str) -> Result<Opt
 ///
 /// # Errors
 /// We fail.
-pub(crate) async fn ended(desk: &Desk, asked: &Asked, id: &str) -> Result<Option<()>, Fault> {
-    let Some(run) = run_of(id) else { return Ok(None) };
+pub(crate) async fn ended(
+    desk: &Desk,
+    asked: &Asked,
+    (id, within): (&str, Within<'_>),
+) -> Result<Option<()>, Fault> {
+    let Some(run) = run_of(desk, asked, id, within).await? else { return Ok(None) };
     there(end(desk, asked, run).await)
 }
 
@@ -58,9 +71,15 @@ fn there<T>(found: Result<T>) -> Result<Option<T>, Fault> {
     }
 }
 
-/// The run that a task's id names.
-fn run_of(id: &str) -> Option<RunId> {
-    id.strip_prefix(PREFIX)?.parse().ok()
+/// The environment that a task must be of; any, where none is named.
+pub(crate) type Within<'e> = Option<&'e EnvironmentName>;
+
+/// The run that a task's id names, where it is of that environment: a client of one sees no other's.
+async fn run_of(desk: &Desk, asked: &Asked, id: &str, within: Within<'_>) -> Result<Option<RunId>, Fault> {
+    let run = id.strip_prefix(PREFIX).and_then(|number| number.parse().ok());
+    let (Some(run), Some(environment)) = (run, within) else { return Ok(run) };
+    let found = there(desk.station.show_run(&asked.by, run).await)?;
+    Ok(found.filter(|details| details.run.environment_name == environment.as_str()).map(|_| run))
 }
 
 /// The task that stands for a run.

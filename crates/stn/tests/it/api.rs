@@ -166,6 +166,7 @@ fn what_is_wrong_is_told_in_one_envelope() {
         ("DELETE", "/agents", "", 405),
         ("POST", "/agents/reader/runs", "", 400),
         ("POST", "/agents/reader/runs", "[]", 400),
+        ("POST", "/agents/reader/runs?environment=staging", "{\"task\": \"x\"}", 400),
         ("POST", "/agents/reader/runs", "{\"task\": \"x\", \"agent\": 7}", 400),
         ("POST", "/agents/reader/runs", "{\"task\": \"x\", \"colour\": 7}", 400),
         ("POST", "/agents/reader/runs", "{\"task\": \"x\", \"budget\": {\"money\": 1}}", 400),
@@ -199,6 +200,7 @@ fn what_is_wrong_is_told_in_one_envelope() {
         DELETE /agents: invalid: DELETE is nothing that this address takes
         POST /agents/reader/runs: invalid: `task` is missing: What the agent is to do, in words
         POST /agents/reader/runs: invalid: the body is no JSON object: invalid type: sequence, expected a map at line 1 column 0
+        POST /agents/reader/runs?environment=staging: invalid: `environment` stands in the query, where a POST has nothing
         POST /agents/reader/runs: invalid: `agent` is given twice
         POST /agents/reader/runs: invalid: `colour` is nothing that `start_run` takes
         POST /agents/reader/runs: invalid: `budget.money` is no limit: there are tokens, usd, calls, time"#]].assert_eq(&told.join("\n"));

@@ -13,7 +13,8 @@ pub struct Lacking {
     pub variable: String,
     /// What `metadata.variables` says of it; may be empty.
     pub description: String,
-    /// Whether its value is a secret: the file says so, or its name, or the name of a setting that it fills.
+    /// Whether it is not to be asked of a client: it is a secret (the file says so, or its name, or the name of a setting that it
+    /// fills), or it says what is started, or where secrets are sent.
     pub is_secret: bool,
 }
 
@@ -53,9 +54,17 @@ pub fn lacking(
         .collect()
 }
 
-/// Variables that fill settings whose names are those of secrets.
+/// Variables that fill settings whose names are those of secrets, and those that say what is started and where it is reached: who
+/// answers a form must not choose that.
 fn hidden(member: &Member) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
+    for key in ["command", "url", "cwd"] {
+        if let Some(node) = member.node.get(key) {
+            node.holes(&mut |name, _| {
+                found.insert(name.to_owned());
+            });
+        }
+    }
     for key in ["env", "headers"] {
         let Some(Value::Map(settings)) = member.node.get(key).map(|node| &node.value) else { continue };
         for setting in settings.iter().filter(|setting| is_of_a_secret(&setting.key)) {
