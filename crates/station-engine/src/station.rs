@@ -105,6 +105,11 @@ impl Station {
         self.inner.store.close().await;
     }
 
+    /// Closes the store alone, for whoever does not wait: tool servers end with the process, and what is out is as after a kill.
+    pub async fn abandon(&self) {
+        self.inner.store.close().await;
+    }
+
     /// Watches everything that happens from now on.
     #[must_use]
     pub fn watch(&self) -> Watch {

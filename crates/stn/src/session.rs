@@ -12,6 +12,7 @@ use station_engine::{
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 /// What every command gets.
@@ -192,10 +193,16 @@ pub(crate) fn install_tls() {
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
-/// Closes Station and gives `done` back. A second Ctrl-C does not wait: tool servers end with us anyway.
+/// How long the store may take to close where nobody wants to wait: what it was given is on its way to the disk.
+const ABANDON_WITHIN: Duration = Duration::from_secs(1);
+
+/// Closes Station and gives `done` back. A second Ctrl-C does not wait: tool servers end with us anyway. The store is closed all
+/// the same: its thread must not be at work while the process takes OpenSSL down.
 pub(crate) async fn close<T>(station: Station, done: Result<T>) -> Result<T> {
     if !matches!(done, Err(Failure::Interrupted)) {
         station.close().await;
+    } else if tokio::time::timeout(ABANDON_WITHIN, station.abandon()).await.is_err() {
+        tracing::warn!("the database was not closed");
     }
     done
 }
