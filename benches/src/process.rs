@@ -201,42 +201,6 @@ fn below(id: u32, all: &mut Vec<u32>) {
     }
 }
 
-/// The fake tool server over HTTP, without Station; it ends when this is dropped.
-pub struct Remote {
-    child: std::process::Child,
-    /// Where it listens.
-    pub port: u16,
-}
-
-impl Remote {
-    /// Starts it, with its files in `folder`.
-    ///
-    /// # Panics
-    /// Where it cannot be started.
-    #[must_use]
-    pub fn start(folder: &std::path::Path) -> Self {
-        let file = folder.join("fake-port");
-        let mut command = Command::new(crate::programs::fake_server());
-        command.arg("--http").arg(&file).stdin(Stdio::piped()).stdout(Stdio::null());
-        let mut remote = Self { child: command.spawn().expect("the fake server can be started"), port: 0 };
-        while remote.port == 0 {
-            rest(Duration::from_millis(5));
-            assert!(remote.child.try_wait().is_ok_and(|ended| ended.is_none()), "the fake server ended");
-            remote.port =
-                std::fs::read_to_string(&file).ok().and_then(|port| port.parse().ok()).unwrap_or_default();
-        }
-        remote
-    }
-}
-
-impl Drop for Remote {
-    fn drop(&mut self) {
-        // It may be dead already; either way nothing is left.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
 /// Does nothing for a while.
 #[expect(
     clippy::disallowed_methods,

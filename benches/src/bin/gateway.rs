@@ -7,9 +7,10 @@
 use serde_json::{Value, json};
 use station_benches::home::Home;
 use station_benches::post::{self, Client};
-use station_benches::process::{self, Remote, Serving};
+use station_benches::process::{self, Serving};
 use station_benches::samples::{Samples, ms};
 use station_benches::{direct, floor, report};
+use station_testkit::fake_server::Remote;
 use station_testkit::openai::{self, OpenAi, Seen, Turn};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
@@ -71,9 +72,9 @@ fn serving(home: &Home) -> Serving {
 /// A call of one tool: straight to its server, and through the gateway.
 async fn calls() {
     let home = Home::new();
-    let remote = Remote::start(home.path());
+    let remote = Remote::of(&station_benches::programs::fake_server(), home.path(), &[]);
     let station = json!({ "concurrency": 256 });
-    let web = json!({ "url": format!("http://127.0.0.1:{}/mcp", remote.port), "station": station });
+    let web = json!({ "url": format!("http://127.0.0.1:{}/mcp", remote.port()), "station": station });
     home.write("mcp-servers/web.json", &json!({ "mcpServers": { "web": web } }).to_string());
     let pipe = json!({ "command": station_benches::programs::fake_server(), "station": station });
     home.write("mcp-servers/pipe.json", &json!({ "mcpServers": { "pipe": pipe } }).to_string());
@@ -82,7 +83,7 @@ async fn calls() {
     let straight = post::echo("/mcp", "echo");
     let through = |server: &str| post::echo("/mcp/env/default", &format!("{server}__echo"));
 
-    let [direct, web] = paired(&remote, &straight, &serving, &through("web")).await;
+    let [direct, web] = paired_http(&remote, &straight, &serving, &through("web")).await;
     report::line("a call of a server over HTTP, 1 at once: straight", us(&direct));
     report::line("  through the gateway", us(&web));
     added(&direct, &web);
@@ -91,7 +92,7 @@ async fn calls() {
     report::line("  through the gateway, over HTTP", us(&pipe));
     added(&piped, &pipe);
     for (at_once, each) in LOADS {
-        let direct = post::load(remote.port, &straight, at_once, each).await;
+        let direct = post::load(remote.port(), &straight, at_once, each).await;
         report::line(&format!("{at_once} at once, over HTTP: straight"), us(&direct.samples));
         report::line("  calls a second", format_args!("{:8.0}", direct.each_second));
         for server in ["web", "pipe"] {
@@ -109,14 +110,16 @@ async fn calls() {
     report::gap();
 }
 
-/// One call each way, again and again.
-async fn paired(remote: &Remote, straight: &[u8], serving: &Serving, through: &[u8]) -> [Samples; 2] {
-    let (mut to_server, mut to_gateway) =
-        (Client::connect(remote.port).await, Client::connect(serving.port).await);
+/// One call each way, again and again: `straight` makes one, and says how long it took.
+async fn paired(
+    serving: &Serving,
+    through: &[u8],
+    mut straight: impl AsyncFnMut() -> Duration,
+) -> [Samples; 2] {
+    let mut to_gateway = Client::connect(serving.port).await;
     let mut samples = [Samples::default(), Samples::default()];
     for at in 0..PAIRS + PAIRS / 10 {
-        let took =
-            [post::called(&mut to_server, straight).await, post::called(&mut to_gateway, through).await];
+        let took = [straight().await, post::called(&mut to_gateway, through).await];
         // The first pay for what is set up once.
         if at >= PAIRS / 10 {
             samples.iter_mut().zip(took).for_each(|(samples, took)| samples.add(took));
@@ -125,18 +128,21 @@ async fn paired(remote: &Remote, straight: &[u8], serving: &Serving, through: &[
     samples
 }
 
+/// Over HTTP on both ways.
+async fn paired_http(remote: &Remote, straight: &[u8], serving: &Serving, through: &[u8]) -> [Samples; 2] {
+    let mut to_server = Client::connect(remote.port()).await;
+    paired(serving, through, async || post::called(&mut to_server, straight).await).await
+}
+
+/// Over a pipe, and over HTTP to the gateway.
 async fn paired_pipe(home: &Home, serving: &Serving, through: &[u8]) -> [Samples; 2] {
     let connection = direct::connect(home.launch()).await;
-    let mut to_gateway = Client::connect(serving.port).await;
-    let mut samples = [Samples::default(), Samples::default()];
-    for at in 0..PAIRS + PAIRS / 10 {
+    let straight = async || {
         let started = Instant::now();
         direct::echo(&connection).await;
-        let took = [started.elapsed(), post::called(&mut to_gateway, through).await];
-        if at >= PAIRS / 10 {
-            samples.iter_mut().zip(took).for_each(|(samples, took)| samples.add(took));
-        }
-    }
+        started.elapsed()
+    };
+    let samples = paired(serving, through, straight).await;
     connection.close().await;
     samples
 }

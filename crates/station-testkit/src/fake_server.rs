@@ -118,8 +118,18 @@ impl Remote {
     /// When it cannot be started, or does not listen in good time.
     #[must_use]
     pub fn start(folder: &Path, options: &[String]) -> Self {
+        Self::of(&binary(), folder, options)
+    }
+
+    /// The same of the fake server at `program`, for whoever is no test.
+    ///
+    /// # Panics
+    ///
+    /// As [`Remote::start`].
+    #[must_use]
+    pub fn of(program: &Path, folder: &Path, options: &[String]) -> Self {
         let file = folder.join(format!("port-{}", PORT_FILES.fetch_add(1, Ordering::Relaxed)));
-        let child = Command::new(binary())
+        let child = Command::new(program)
             .arg("--http")
             .arg(&file)
             .args(options)
@@ -143,6 +153,12 @@ impl Remote {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Ends it at once, as a machine that loses its power.

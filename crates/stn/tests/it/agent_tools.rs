@@ -1,6 +1,7 @@
 //! Agents as tools: in the gateway of an environment that says so, and at the port next to that of MCP, with the addresses that
 //! older scripts know.
 
+use crate::gateway::names;
 use crate::home::Home;
 use crate::http::Served;
 use crate::rpc::Client;
@@ -10,11 +11,7 @@ use serde_json::{Value, json};
 
 const READER: &str = "model: offline\ntools: [read]\n";
 
-fn names(list: &Value) -> Vec<&str> {
-    list["tools"].as_array().unwrap().iter().filter_map(|tool| tool["name"].as_str()).collect()
-}
-
-fn agents(list: &Value) -> Vec<&str> {
+fn agents(list: &Value) -> Vec<String> {
     names(list).into_iter().filter(|name| name.starts_with("agent_")).collect()
 }
 

@@ -4,14 +4,8 @@
 use crate::home::Home;
 use crate::http::Served;
 use crate::rpc::Client;
+use crate::watch::resident;
 use serde_json::{Value, json};
-
-/// Bytes that the process holds of memory.
-fn resident(pid: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() * 1024
-}
 
 #[test]
 fn whatever_is_wrong_on_the_pipe_is_answered_and_the_server_lives() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use station_testkit::fake_server;
 
 /// A home with the conformance server in `default`, speaking the eras of `era`.
-fn home(era: &str) -> Home {
+pub(crate) fn home(era: &str) -> Home {
     let home = Home::with_init();
     let entry = json!({ "command": fake_server::conformance(), "args": ["--era", era] });
     let file = json!({ "mcpServers": { "fixture": entry } });

@@ -31,12 +31,28 @@ pub(crate) struct Answer {
 
 impl Served {
     pub(crate) fn start(home: &Home) -> Self {
+        Self::until(home, "Working with")
+    }
+
+    /// As soon as it listens: its store may never open.
+    pub(crate) fn listening(home: &Home) -> Self {
+        Self::until(home, "127.0.0.1:")
+    }
+
+    /// Started, with what it says up to the line in which `seen` stands.
+    fn until(home: &Home, seen: &str) -> Self {
         let mut child = home.start(&["serve"]);
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let process = Process(Some(child));
-        let told = lines.by_ref().map_while(Result::ok).take_while(|line| !line.contains("Working with"));
-        let port = |line: String| line.split_once("127.0.0.1:")?.1.split(':').next()?.trim().parse().ok();
-        let ports: Vec<u16> = told.filter_map(port).collect();
+        let port =
+            |line: &str| line.split_once("127.0.0.1:")?.1.split(':').next()?.trim().parse::<u16>().ok();
+        let mut ports: Vec<u16> = Vec::new();
+        for line in lines.by_ref().map_while(Result::ok) {
+            ports.extend(port(&line));
+            if line.contains(seen) {
+                break;
+            }
+        }
         // Read on, so that it never waits for us.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Self {

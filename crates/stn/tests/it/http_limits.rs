@@ -3,6 +3,7 @@
 use crate::home::Home;
 use crate::http::Served;
 use crate::rpc::meta;
+use crate::watch::resident;
 use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,13 +12,6 @@ use std::time::Duration;
 fn list(id: i64) -> String {
     json!({ "jsonrpc": "2.0", "id": id, "method": "tools/list", "params": { "_meta": meta(&json!({})) } })
         .to_string()
-}
-
-/// Bytes that the process holds of memory.
-fn resident(pid: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() * 1024
 }
 
 #[test]

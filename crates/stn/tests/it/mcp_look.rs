@@ -1,23 +1,15 @@
 //! `stn mcp read` and `stn mcp prompt`: what a server offers beside tools, at a terminal; and `--var`, values for one command.
 
+use crate::gateway_whole;
 use crate::home::Home;
 use crate::http::Served;
 use expect_test::expect;
 use serde_json::json;
 use station_testkit::fake_server;
 
-/// A home with the server that the conformance suite describes.
-fn fixture() -> Home {
-    let home = Home::with_init();
-    let file = json!({ "mcpServers": { "fixture": { "command": fake_server::conformance() } } });
-    home.write("environments/default/mcp-servers/fixture.json", &file.to_string());
-    home.stn(&["sync", "--quiet"]).done();
-    home
-}
-
 #[test]
 fn a_resource_is_read() {
-    let home = fixture();
+    let home = gateway_whole::home("both");
     home.stn(&["mcp", "read", "fixture", "test://template/7/data"]).is(&expect![[r#"
         {"id":"7","templateTest":true,"data":"Data for ID: 7"}
     "#]]);
@@ -45,7 +37,7 @@ fn a_resource_is_read() {
 
 #[test]
 fn a_prompt_is_filled_in() {
-    let home = fixture();
+    let home = gateway_whole::home("both");
     let filled = ["mcp", "prompt", "fixture", "test_prompt_with_arguments", "arg1=a b", "arg2="];
     home.stn(&filled).is(&expect![[r#"
         user: Prompt with arguments: arg1='a b', arg2=''
@@ -72,7 +64,7 @@ fn a_prompt_is_filled_in() {
 
 #[test]
 fn what_stands_in_no_file_is_read_and_filled_in_at_its_address() {
-    let home = fixture();
+    let home = gateway_whole::home("both");
     let served = Served::start(&home);
     let url = format!("http://127.0.0.1:{}/mcp/env/default", served.port);
     let elsewhere = Home::new();

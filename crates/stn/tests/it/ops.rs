@@ -1,22 +1,16 @@
 //! `/health` and `/ready` of the real `stn serve`: for whoever keeps it running, and sends it work.
 
-use crate::home::{Home, Process};
-use crate::http::Served;
+use crate::home::Home;
+use crate::http::{Answer, Served};
 use crate::watch::{log, until};
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 use station_testkit::openai::{self, OpenAi};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 
-fn get(port: u16, path: &str) -> (u16, String, Value) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nhost: pod-7\r\n\r\n").as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, head.to_lowercase(), serde_json::from_str(body).unwrap_or(Value::Null))
+/// As a probe asks that knows the process by another name.
+fn get(served: &Served, path: &str) -> Answer {
+    served.send_to(path, "GET", &[("host", "pod-7")], "")
 }
 
 /// Fault 1 of the Go program: nothing listens until every tool server has started.
@@ -26,11 +20,11 @@ fn a_tool_server_that_never_answers_keeps_nobody_from_hearing_that_station_works
     let pids = home.work("pids");
     home.server("default", "mute", &["--silent", "--pids", pids.to_str().unwrap()]);
     let served = Served::start(&home);
-    let (status, _, told) = get(served.port, "/health");
-    assert_eq!((status, told), (200, json!({ "status": "ok" })));
-    until("it is ready", || get(served.port, "/ready").0 == 200);
+    let health = get(&served, "/health");
+    assert_eq!((health.status, health.json()), (200, json!({ "status": "ok" })));
+    until("it is ready", || get(&served, "/ready").status == 200);
     let checks = json!({ "database": true, "key": true, "migrations": true, "workers": true });
-    assert_eq!(get(served.port, "/ready").2, json!({ "status": "ready", "checks": checks }));
+    assert_eq!(get(&served, "/ready").json(), json!({ "status": "ready", "checks": checks }));
     assert!(!pids.exists(), "no tool server is started for it");
     served.stop();
 }
@@ -41,19 +35,14 @@ fn a_database_that_does_not_answer_is_named_by_ready_and_health_is_well() {
     let mute = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("postgres://station@127.0.0.1:{}/station", mute.local_addr().unwrap().port());
     let home = Home::new().set("STATION_DATABASE", &url);
-    let mut child = home.start(&["serve"]);
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let _process = Process(Some(child));
-    let port = lines
-        .find_map(|line| line.split_once("127.0.0.1:")?.1.split(':').next()?.trim().parse().ok())
-        .unwrap();
-    assert_eq!(get(port, "/health").0, 200);
-    let (status, head, told) = get(port, "/ready");
-    assert_eq!(status, 503);
-    assert!(head.contains("retry-after: 1"), "{head}");
+    let served = Served::listening(&home);
+    assert_eq!(get(&served, "/health").status, 200);
+    let ready = get(&served, "/ready");
+    assert_eq!(ready.status, 503);
+    assert!(ready.head.contains("retry-after: 1"), "{}", ready.head);
     let missing = json!(["database", "migrations", "key", "workers"]);
-    assert_eq!(told, json!({ "status": "starting", "missing": missing }));
-    assert_eq!(get(port, "/mcp").0, 503);
+    assert_eq!(ready.json(), json!({ "status": "starting", "missing": missing }));
+    assert_eq!(get(&served, "/mcp").status, 503);
 }
 
 #[test]
@@ -68,7 +57,7 @@ fn a_worker_that_was_told_to_stop_says_so_while_a_call_is_out() {
     home.stn(&["agent", "run", "stuck", "go", "--detach", "--quiet"]).done();
     until("the call has arrived", || log(&called).iter().any(|it| it["tool"] == "hang"));
     served.signal(Signal::SIGTERM);
-    until("it says that it stops", || get(served.port, "/ready").2 == json!({ "status": "draining" }));
-    assert_eq!((get(served.port, "/ready").0, get(served.port, "/health").0), (503, 200));
-    assert_eq!(get(served.port, "/mcp").0, 503);
+    until("it says that it stops", || get(&served, "/ready").json() == json!({ "status": "draining" }));
+    assert_eq!((get(&served, "/ready").status, get(&served, "/health").status), (503, 200));
+    assert_eq!(get(&served, "/mcp").status, 503);
 }

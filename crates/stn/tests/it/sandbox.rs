@@ -6,9 +6,7 @@ use expect_test::expect;
 use serde_json::json;
 use station_testkit::fake_server;
 use std::io::Read as _;
-use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 
 /// A home with a server that tries, under `sandbox`.
 fn home(sandbox: &serde_json::Value) -> Home {
@@ -48,7 +46,7 @@ fn a_tool_server_reads_no_key_no_variable_and_no_database() {
 fn a_tool_server_does_not_speak_to_the_worker() {
     let home = home(&json!({}));
     let served = Served::start(&home);
-    let socket = sockets(&home.path().join("run")).pop().expect("a worker has a socket");
+    let socket = crate::handed::socket(&home);
     let socket = socket.to_str().unwrap();
     let mut hello = [0; 1024];
     let length = UnixStream::connect(socket).unwrap().read(&mut hello).unwrap();
@@ -58,21 +56,6 @@ fn a_tool_server_does_not_speak_to_the_worker() {
     assert!(["ok", DENIED, "connection reset"].contains(&heard.as_str()), "{heard}");
     assert_eq!(reach(&home, "read", home.config("api-token").to_str().unwrap()), DENIED);
     served.stop();
-}
-
-/// Sockets in `folder` and below.
-fn sockets(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    let mut found = Vec::new();
-    for entry in entries {
-        let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
-            found.extend(sockets(&entry.path()));
-        } else if kind.is_socket() {
-            found.push(entry.path());
-        }
-    }
-    found
 }
 
 #[test]

@@ -51,6 +51,13 @@ impl Process {
     }
 }
 
+/// Bytes that the process holds of memory.
+pub(crate) fn resident(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() * 1024
+}
+
 /// Every process below `pid`, whoever its parent became.
 pub(crate) fn descendants(pid: u32) -> Vec<Process> {
     let mut below: HashMap<u32, Vec<Process>> = HashMap::new();
