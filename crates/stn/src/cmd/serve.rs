@@ -38,8 +38,13 @@ impl Args {
         // Before the store is opened: that this process lives is heard from the first moment on.
         let stage = Stage::default();
         let doors = listen(session, &stage).await?;
-        make_folder(&session.settings.folder)?;
-        let token = if doors.is_empty() { None } else { Some(session.settings.api_token()?) };
+        let token = if doors.is_empty() {
+            None
+        } else {
+            // It goes in there, and the store that would make the folder is not open yet.
+            make_folder(&session.settings.folder)?;
+            Some(session.settings.api_token()?)
+        };
         session
             .with_serving(async |station| {
                 let stop = CancellationToken::new();
@@ -91,7 +96,7 @@ async fn listen(session: &Session<'_>, stage: &Stage) -> Result<Vec<Way>> {
         Err(error) => return Err(not_listened(ports.api, "STN_API_PORT", error)),
     }
     if let Some(mcp) = ports.mcp {
-        let next = ports.after_mcp()?;
+        let next = ports.after_mcp(mcp)?;
         if mcp != ports.api || mcp == 0 {
             let listener = bind(mcp).await.map_err(|error| not_listened(mcp, "STN_MCP_PORT", error))?;
             listeners.push((listener, Offers::Station));

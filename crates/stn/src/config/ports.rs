@@ -22,12 +22,11 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// The port next to that of MCP, for agents: 0 next to 0.
+    /// The port next to `mcp`, that of MCP, for agents: 0 next to 0.
     ///
     /// # Errors
     /// `Invalid` where there is none, or it is that of everything.
-    pub(crate) fn after_mcp(&self) -> Result<u16> {
-        let mcp = self.mcp.unwrap_or_default();
+    pub(crate) fn after_mcp(&self, mcp: u16) -> Result<u16> {
         if mcp == 0 {
             return Ok(0);
         }

@@ -109,14 +109,16 @@ async fn create(session: &Session<'_>, station: &Station, new: NewAgent, ranked:
     know(session, station, &new).await?;
     let missing = station.missing_agents(&session.by, &environment, &new.agents).await?;
     let chosen = new.tools.is_none();
-    let (details, reasons) = match planned(session, station, &new, ranked, yes).await? {
-        Planned::Done(agent, plan) => {
+    let planned =
+        if ranked || new.tools.is_some() { None } else { Some(planned(session, station, &new, yes).await?) };
+    let (details, reasons) = match planned {
+        Some(Planned::Done(agent, plan)) => {
             let details = station.show_agent(&session.by, &AgentRef::Id(agent)).await?;
             let reasons = reasons_of(&plan, &details);
             (details, reasons)
         }
-        Planned::Waits => return Ok(Code::Waiting),
-        Planned::None(_) => station.create_agent(&session.by, new).await?,
+        Some(Planned::Waits) => return Ok(Code::Waiting),
+        None | Some(Planned::None(_)) => station.create_agent(&session.by, new).await?,
     };
     for (agent, hint) in missing {
         let name = &details.agent.name;
@@ -128,17 +130,8 @@ async fn create(session: &Session<'_>, station: &Station, new: NewAgent, ranked:
     tell(session, &details, &reasons, chosen)
 }
 
-/// Asks the architect, where nothing says that it is not wanted; why it does not plan is told.
-async fn planned(
-    session: &Session<'_>,
-    station: &Station,
-    new: &NewAgent,
-    ranked: bool,
-    yes: Yes,
-) -> Result<Planned> {
-    if ranked || new.tools.is_some() {
-        return Ok(Planned::None("nobody asked for a plan".to_owned()));
-    }
+/// Asks the architect; why it does not plan is told.
+async fn planned(session: &Session<'_>, station: &Station, new: &NewAgent, yes: Yes) -> Result<Planned> {
     let planned = match station.planner(new.model.as_deref()) {
         Ok(model) => plan(session, station, &Planning::New(Box::new(new.clone())), &model, yes).await?,
         Err(why) => Planned::None(why),

@@ -51,12 +51,7 @@ impl At {
             let report = station.sync(&session.by, &environment, options).await?;
             session.tell_errors(&report.plan.problems);
             let server = ServerRef::Name { name: NAME.to_owned(), environment: environment.clone() };
-            let values = given.values();
-            for sentence in
-                station.unasked_variables(&session.by, &environment, Some(&server), &values).await?
-            {
-                session.out.warning(&sentence);
-            }
+            let values = given.checked(session, &station, &environment, Some(&server)).await?;
             let found = station.refresh_catalog_given(&environment, Some(&server), &values).await?;
             if let Some(why) = found.servers.into_iter().find_map(|found| found.result.err()) {
                 return Err(Error::upstream(why).into());

@@ -1,17 +1,15 @@
 //! `stn mcp call`
 
-use super::at::At;
-use super::given::Given;
+use super::way::Way;
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
-use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::question::{Yes, confirm};
 use crate::session::Session;
 use serde_json::{Map, Value};
 use station_core::tool::argument;
 use station_core::{Error, Secret};
-use station_engine::{CalledTool, Consent, EnvironmentRef, ServerRef, Station, ToolCallEnd};
+use station_engine::{CalledTool, Consent, ServerRef, Station, ToolCallEnd};
 use station_server::wire;
 use std::collections::BTreeMap;
 
@@ -33,13 +31,8 @@ pub(crate) struct Args {
     /// One argument: text, or JSON where its schema asks for something else; may be given several times
     #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = pair)]
     args: Vec<(String, String)>,
-    /// The environment of a name [default: default]
-    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
-    env: Option<EnvironmentRef>,
     #[command(flatten)]
-    given: Given,
-    #[command(flatten)]
-    at: At,
+    way: Way,
     #[command(flatten)]
     yes: Yes,
 }
@@ -54,35 +47,24 @@ struct Wanted {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let wanted = self.wanted()?;
-        if let Some(url) = &self.at.url {
-            return self
-                .at
-                .with(session, (url, &self.given), async |station, server| {
-                    Box::pin(self.carry_out(session, station, &server, &wanted)).await
-                })
-                .await;
-        }
-        session
-            .with(async |station| {
-                let (server, environment) = session.server(station, &self.server, self.env.as_ref()).await?;
-                self.given.bring(session, station, &environment, Some(&server)).await?;
-                Box::pin(self.carry_out(session, station, &server, &wanted)).await
-            })
-            .await
+        let calls = async |station: &Station, server| {
+            Box::pin(self.carry_out(session, station, &server, &wanted)).await
+        };
+        self.way.with(session, &self.server, calls).await
     }
 
     /// What was typed; with `--url` each word stands one place further to the front.
     fn wanted(&self) -> Result<Wanted> {
-        let (tool, arguments) = match (&self.at.url, &self.tool, &self.arguments) {
-            (None, Some(tool), arguments) => (tool, arguments.clone()),
-            (Some(_), typed, None) => {
+        let (tool, arguments) = match (self.way.is_by_address(), &self.tool, &self.arguments) {
+            (false, Some(tool), arguments) => (tool, arguments.clone()),
+            (true, typed, None) => {
                 (&self.server, typed.as_deref().map(object).transpose().map_err(Error::invalid)?)
             }
-            (Some(_), _, Some(_)) => {
+            (true, _, Some(_)) => {
                 let error = Error::invalid("with `--url` there is no server to name");
                 return Err(error.with_hint("write the tool, then its arguments").into());
             }
-            (None, None, _) => return Err(Error::invalid("no tool is named").into()),
+            (false, None, _) => return Err(Error::invalid("no tool is named").into()),
         };
         Ok(Wanted { tool: tool.clone(), arguments: arguments.unwrap_or_default() })
     }
@@ -97,7 +79,7 @@ impl Args {
         let tool = &wanted.tool;
         let arguments = self.arguments(session, station, server, wanted).await?;
         let consent = if self.yes.yes { Consent::Given } else { Consent::Unasked };
-        let given = self.given.values();
+        let given = self.way.given.values();
         let mut end = pass(session, station, (server, tool), arguments.clone(), (consent, &given)).await?;
         if let ToolCallEnd::Asks(basis) = &end {
             let rule = &basis.rule;

@@ -22,6 +22,24 @@ impl Given {
         self.variables.iter().cloned().collect()
     }
 
+    /// The values; of names that nothing asks for, `server` or all in `environment`, is warned.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such environment or server.
+    pub(super) async fn checked(
+        &self,
+        session: &Session<'_>,
+        station: &Station,
+        environment: &EnvironmentName,
+        server: Option<&ServerRef>,
+    ) -> Result<BTreeMap<String, Secret>> {
+        let values = self.values();
+        for sentence in station.unasked_variables(&session.by, environment, server, &values).await? {
+            session.out.warning(&sentence);
+        }
+        Ok(values)
+    }
+
     /// Lists servers that could not be listed without these values, and warns of names that nothing asks for: of `server`, or of
     /// all in `environment`. Without values nothing is done.
     ///
@@ -34,13 +52,10 @@ impl Given {
         environment: &EnvironmentName,
         server: Option<&ServerRef>,
     ) -> Result<()> {
-        let values = self.values();
-        if values.is_empty() {
+        if self.variables.is_empty() {
             return Ok(());
         }
-        for sentence in station.unasked_variables(&session.by, environment, server, &values).await? {
-            session.out.warning(&sentence);
-        }
+        let values = self.checked(session, station, environment, server).await?;
         let doing = format!("asking the servers of `{environment}` for their tools");
         let asked = station.refresh_catalog_given(environment, server, &values);
         let found = follow(session.out, station, Tell::Runs, &doing, asked).await?;

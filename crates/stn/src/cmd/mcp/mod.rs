@@ -18,6 +18,7 @@ mod show;
 mod status;
 mod sync;
 mod tools;
+mod way;
 
 use crate::error::Result;
 use crate::session::Session;

@@ -1,15 +1,13 @@
 //! `stn mcp prompt`
 
-use super::at::At;
 use super::call::pair;
-use super::given::Given;
+use super::way::Way;
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
-use crate::named::environment_ref;
 use crate::session::Session;
 use serde_json::{Map, Value};
 use station_core::Error;
-use station_engine::{EnvironmentRef, ServerRef, Station};
+use station_engine::{ServerRef, Station};
 use station_server::wire;
 
 /// Have a server fill in one of its prompts, and print it
@@ -22,13 +20,8 @@ pub(crate) struct Args {
     /// The prompt's name at its server, then its arguments as NAME=VALUE
     #[arg(value_name = "NAME", required_unless_present = "url")]
     words: Vec<String>,
-    /// The environment of a name [default: default]
-    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
-    env: Option<EnvironmentRef>,
     #[command(flatten)]
-    given: Given,
-    #[command(flatten)]
-    at: At,
+    way: Way,
 }
 
 /// What is to be filled in.
@@ -40,25 +33,15 @@ struct Wanted {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let wanted = self.wanted()?;
-        if let Some(url) = &self.at.url {
-            let fills = async |station: &Station, server| {
-                Box::pin(self.fill(session, station, &server, &wanted)).await
-            };
-            return self.at.with(session, (url, &self.given), fills).await;
-        }
-        session
-            .with(async |station| {
-                let (server, environment) = session.server(station, &self.server, self.env.as_ref()).await?;
-                self.given.bring(session, station, &environment, Some(&server)).await?;
-                self.fill(session, station, &server, &wanted).await
-            })
-            .await
+        let fills =
+            async |station: &Station, server| Box::pin(self.fill(session, station, &server, &wanted)).await;
+        self.way.with(session, &self.server, fills).await
     }
 
     /// What was typed; with `--url` each word stands one place further to the front.
     fn wanted(&self) -> Result<Wanted> {
         let mut words = self.words.iter();
-        let name = if self.at.url.is_some() { Some(&self.server) } else { words.next() };
+        let name = if self.way.is_by_address() { Some(&self.server) } else { words.next() };
         let name = name.ok_or_else(|| Error::invalid("no prompt is named"))?.clone();
         let arguments = words.map(|word| {
             let (name, value) = pair(word).map_err(|hint| {
@@ -78,7 +61,7 @@ impl Args {
         wanted: &Wanted,
     ) -> Result {
         let prompt = (wanted.name.as_str(), wanted.arguments.clone());
-        let filled = station.get_prompt(&session.by, server, prompt, self.given.values());
+        let filled = station.get_prompt(&session.by, server, prompt, self.way.given.values());
         let doing = format!("filling in `{}`", wanted.name);
         let filled = follow(session.out, station, Tell::Runs, &doing, filled).await?;
         if session.out.is_json() {

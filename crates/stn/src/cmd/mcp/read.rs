@@ -1,14 +1,12 @@
 //! `stn mcp read`
 
-use super::at::At;
-use super::given::Given;
+use super::way::Way;
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
-use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::session::Session;
 use station_core::Error;
-use station_engine::{EnvironmentRef, ReadResource, ServerRef, Station};
+use station_engine::{ReadResource, ServerRef, Station};
 use station_server::wire;
 
 /// Read a resource of a server, without an agent
@@ -21,39 +19,31 @@ pub(crate) struct Args {
     /// The resource's address at its server
     #[arg(required_unless_present = "url")]
     uri: Option<String>,
-    /// The environment of a name [default: default]
-    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
-    env: Option<EnvironmentRef>,
     #[command(flatten)]
-    given: Given,
-    #[command(flatten)]
-    at: At,
+    way: Way,
 }
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        if let Some(url) = &self.at.url {
-            if self.uri.is_some() {
-                let error = Error::invalid("with `--url` there is no server to name");
-                return Err(error.with_hint("write the resource alone").into());
-            }
-            let reads = async |station: &Station, server| {
-                Box::pin(self.read(session, station, &server, &self.server)).await
-            };
-            return self.at.with(session, (url, &self.given), reads).await;
+        let uri = self.uri()?;
+        let reads =
+            async |station: &Station, server| Box::pin(self.read(session, station, &server, uri)).await;
+        self.way.with(session, &self.server, reads).await
+    }
+
+    /// What was typed; with `--url` it stands in the place of the server.
+    fn uri(&self) -> Result<&str, Error> {
+        match (self.way.is_by_address(), &self.uri) {
+            (false, Some(uri)) => Ok(uri),
+            (true, None) => Ok(&self.server),
+            (true, Some(_)) => Err(Error::invalid("with `--url` there is no server to name")
+                .with_hint("write the resource alone")),
+            (false, None) => Err(Error::invalid("no resource is named")),
         }
-        let uri = self.uri.as_deref().ok_or_else(|| Error::invalid("no resource is named"))?;
-        session
-            .with(async |station| {
-                let (server, environment) = session.server(station, &self.server, self.env.as_ref()).await?;
-                self.given.bring(session, station, &environment, Some(&server)).await?;
-                self.read(session, station, &server, uri).await
-            })
-            .await
     }
 
     async fn read(&self, session: &Session<'_>, station: &Station, server: &ServerRef, uri: &str) -> Result {
-        let read = station.read_resource(&session.by, server, uri, self.given.values());
+        let read = station.read_resource(&session.by, server, uri, self.way.given.values());
         let doing = format!("reading `{uri}`");
         told(session, uri, follow(session.out, station, Tell::Runs, &doing, read).await?)
     }

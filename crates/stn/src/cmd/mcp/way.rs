@@ -1,0 +1,50 @@
+//! The way to the server that a command is about: one of an environment, or one at an address for this command alone.
+
+use super::at::At;
+use super::given::Given;
+use crate::error::Result;
+use crate::named::environment_ref;
+use crate::session::Session;
+use station_engine::{EnvironmentRef, ServerRef, Station};
+
+/// Where the server is, and what it is given.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Way {
+    /// The environment of a name [default: default]
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
+    #[command(flatten)]
+    pub(super) given: Given,
+    #[command(flatten)]
+    at: At,
+}
+
+impl Way {
+    /// Whether the server stands in no file, so that none is named.
+    pub(super) fn is_by_address(&self) -> bool {
+        self.at.url.is_some()
+    }
+
+    /// Does `work` with the server: that at the address, or else that of the name `named`.
+    ///
+    /// # Errors
+    /// `NotFound`; `Upstream` where a server at an address cannot be asked; those of `work`.
+    pub(super) async fn with<T>(
+        &self,
+        session: &Session<'_>,
+        named: &str,
+        work: impl AsyncFnOnce(&Station, ServerRef) -> Result<T>,
+    ) -> Result<T> {
+        if let Some(url) = &self.at.url {
+            return self.at.with(session, (url, &self.given), work).await;
+        }
+        session
+            .with(async |station| {
+                let (server, environment) = session.server(station, named, self.env.as_ref()).await?;
+                self.given.bring(session, station, &environment, Some(&server)).await?;
+                // Boxed: too deep for the compiler otherwise.
+                Box::pin(work(station, server)).await
+            })
+            .await
+    }
+}
