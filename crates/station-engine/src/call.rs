@@ -11,14 +11,18 @@ use crate::own_server;
 use crate::pool::{CallTurn, Outgoing, Reach, Standing, Wanted};
 use crate::reading::{Reading, is_for_a_person};
 use crate::rights::Allowed;
+use crate::tool_calls::Said;
 use crate::variables::Brought;
 use serde_json::{Map, Value, json};
 use station_core::approval::{self, Approved, Basis};
 use station_core::grant::Denied;
 use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
 use station_core::verify::Look;
-use station_core::{AgentId, EffectId, Error, Micros, Redaction, Result, RunId, Secret, ServerId, Tool};
+use station_core::{
+    AgentId, Caller, EffectId, Error, Micros, Redaction, Result, RunId, Secret, ServerId, Tool,
+};
 use station_mcp::{Along, Asks, CallEnd, Passed};
+use station_store::Approval;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -243,33 +247,38 @@ pub enum Consent {
     Given,
 }
 
-/// Asks whether a person may have a call of `tool` sent now, with values that they give for its server's variables.
-/// `allow_agents` is about agents and does not concern them.
+/// Asks whether a person may have a call of `tool` sent now, with values that they give for its server's variables; and what was
+/// said to the question about it, where one was put and this uses it up. `allow_agents` is about agents and does not concern
+/// them.
 ///
 /// # Errors
 /// `Invalid` where rules cannot be read, or the server cannot be reached as it is configured.
 pub(crate) async fn admit_person(
     station: &Station,
+    by: &Caller,
     tool: &Tool,
     arguments: Map<String, Value>,
     (consent, given): (Consent, &BTreeMap<String, Secret>),
-) -> Result<Admission> {
+) -> Result<(Admission, Option<Approval>)> {
     let gone = || Error::invalid(format!("server `{}` does not exist any more", tool.server_name));
     let surface = station.surface_of(tool.server).await?.ok_or_else(gone)?;
     let (verdict, reach) = surface.judge(station, tool, given).await?.map_err(Error::invalid)?;
     if let Err(denied) = verdict.allowed {
         let (name, server) = (&tool.name, &tool.server_name);
-        return Ok(Admission::Refused(format!(
-            "`{name}` of `{server}` may not be called: {}",
-            denied.reason()
-        )));
+        let sentence = format!("`{name}` of `{server}` may not be called: {}", denied.reason());
+        return Ok((Admission::Refused(sentence), None));
     }
+    let mut said = None;
     let approved = match verdict.approval {
         None => None,
         Some(rule) => {
             let basis = Basis::new(&arguments, approval::definition(tool, &reach.definition), rule);
             if consent == Consent::Unasked {
-                return Ok(Admission::Asks(basis));
+                match station.said_to_call(by, tool, &arguments, &basis).await? {
+                    Said::Nothing => return Ok((Admission::Asks(basis), None)),
+                    Said::No(sentence) => return Ok((Admission::Refused(sentence), None)),
+                    Said::Yes(approval) => said = Some(*approval),
+                }
             }
             Some(Approved::Once { basis })
         }
@@ -278,7 +287,7 @@ pub(crate) async fn admit_person(
     let terms = Terms { repeatable, approved, look: None, transport };
     let tool = tool.name.clone();
     let permit = Permit { run: None, reach, tool, arguments, in_doubt: false, turn: None, terms };
-    Ok(Admission::Granted(Box::new(permit)))
+    Ok((Admission::Granted(Box::new(permit)), said))
 }
 
 /// Sends a call that a person asked for, and that the audit tells of already. Never sends twice.

@@ -6,7 +6,7 @@
 
 use crate::{Live, Seen, Station, Watch};
 use futures::stream::{BoxStream, StreamExt as _, unfold};
-use station_core::run::Entry;
+use station_core::run::{Entry, Event};
 use station_core::{Caller, Result, RunId};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -97,7 +97,10 @@ impl Events {
             self.after = last.seq;
         }
         let is_news = !entries.is_empty();
+        let is_end = entries.last().is_some_and(|last| matches!(last.event, Event::RunEnded { .. }));
         self.is_over = is_final && !is_news;
+        // A short page of a run that goes on is all there is: what comes then is heard.
+        self.is_news = is_final || is_end || u32::try_from(entries.len()).is_ok_and(|n| n == PAGE);
         self.ready.extend(entries.into_iter().map(Box::new).map(RunEvent::Entry));
         Ok(is_news)
     }
@@ -112,6 +115,8 @@ impl Events {
                 () = &mut look => return,
                 told = self.watch.next() => match told {
                     Some(Ok(Live { run, seen, .. })) if run == self.run => match seen {
+                        // Told already.
+                        Seen::Journal(entry) if entry.seq <= self.after => {}
                         Seen::Journal(_) => return,
                         Seen::Text(text) => {
                             self.is_news = false;

@@ -3,8 +3,8 @@
 
 use crate::Station;
 use crate::variables::Values;
-use station_core::file::servers;
-use station_core::{Agent, Caller, Error, Result, Secret, Server, ServerId};
+use station_core::file::servers::{self, Unresolved};
+use station_core::{Agent, Caller, EnvironmentId, Error, Result, Secret, Server, ServerId};
 use std::collections::BTreeMap;
 
 /// A variable that has no value, and the servers that need one.
@@ -33,7 +33,8 @@ impl Station {
     ) -> Result<Vec<LackingVariable>> {
         let used = self.servers_of(agent).await?;
         let servers = self.store().servers(Some(agent.environment)).await?;
-        self.lacking(servers.into_iter().filter(|server| used.contains(&server.id)), given).await
+        let servers = servers.into_iter().filter(|server| used.contains(&server.id));
+        self.lacking(agent.environment, servers, given).await
     }
 
     /// What a server lacks, with the values that are `given`.
@@ -49,20 +50,24 @@ impl Station {
         let found = self.store().server(server).await?;
         let found =
             found.ok_or_else(|| Error::not_found(format!("server {server} does not exist any more")))?;
-        self.lacking([found], given).await
+        self.lacking(found.environment, [found], given).await
     }
 
     async fn lacking(
         &self,
+        environment: EnvironmentId,
         servers: impl IntoIterator<Item = Server>,
         given: &BTreeMap<String, Secret>,
     ) -> Result<Vec<LackingVariable>> {
         let mut all: Vec<LackingVariable> = Vec::new();
+        let values = Values::read(self, environment, given.clone()).await?;
         for server in servers {
-            let values = Values::read(self, server.environment, given.clone()).await?;
             let config = self.store().config_source(server.id).await?;
-            let known = |name: &str| values.get(name).map(|value| value.expose().to_owned());
-            for lacking in servers::lacking(config.source.expose(), &config.path, &server.name, &known) {
+            let known = |name: &str| values.get(name);
+            let resolved = servers::resolve(config.source.expose(), &config.path, &server.name, &known);
+            // One that cannot be read says so itself, where it is to be reached.
+            let Err(Unresolved::Missing(missing)) = resolved else { continue };
+            for lacking in missing {
                 let at = all.iter().position(|it| it.name == lacking.variable).unwrap_or_else(|| {
                     all.push(LackingVariable {
                         name: lacking.variable,

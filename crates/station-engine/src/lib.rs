@@ -32,6 +32,7 @@ mod hand;
 mod hear;
 mod instances;
 mod journal;
+mod kept;
 mod keys;
 mod lacking;
 mod lease;

@@ -2,9 +2,7 @@
 //! them. Listing starts nothing. What this is not: tool calls, which have one gate and pass it.
 
 use crate::call::Carried;
-use crate::pool::Look;
-use crate::rights::reach_of;
-use crate::variables::Values;
+use crate::pool::{Look, Reach};
 use crate::{Clock, Station};
 use futures::stream::BoxStream;
 use serde_json::Value;
@@ -55,7 +53,7 @@ impl Station {
         look: Look,
         carried: Carried,
     ) -> Result<Result<Value, Value>> {
-        let mut reach = self.reach(server, carried.variables).await?;
+        let mut reach = self.reach(server, &carried.variables).await?;
         reach.asks = carried.asks;
         let looked = self.pool().look(&reach, look, carried.more, Clock::effect_id(), carried.along).await;
         match looked {
@@ -75,7 +73,7 @@ impl Station {
         server: ServerId,
         uri: &str,
     ) -> Result<BoxStream<'static, ()>> {
-        let reach = self.reach(server, BTreeMap::new()).await?;
+        let reach = self.reach(server, &BTreeMap::new()).await?;
         self.pool().follow(&reach, uri, Clock::effect_id()).await.map_err(Error::upstream)
     }
 
@@ -97,11 +95,13 @@ impl Station {
         }
     }
 
-    async fn reach(&self, server: ServerId, given: BTreeMap<String, Secret>) -> Result<crate::pool::Reach> {
-        let found = self.store().server(server).await?;
-        let found =
-            found.ok_or_else(|| Error::not_found(format!("server {server} does not exist any more")))?;
-        let values = Values::read(self, found.environment, given).await?;
-        reach_of(self, &found, &values).await?.map_err(Error::invalid)
+    async fn reach(&self, server: ServerId, given: &BTreeMap<String, Secret>) -> Result<Reach> {
+        let known = match self.surface_of(server).await? {
+            Some(surface) => surface.known(self, server, given).await?,
+            None => None,
+        };
+        let known =
+            known.ok_or_else(|| Error::not_found(format!("server {server} does not exist any more")))?;
+        known.reach.clone().map_err(Error::invalid)
     }
 }

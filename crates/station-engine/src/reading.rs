@@ -6,6 +6,7 @@
 //! change in between makes the next check read anew; nothing that was withdrawn outlives the question.
 
 use crate::Station;
+use crate::kept::Kept;
 use crate::prepare::read_prompt;
 use crate::rights::{self, Rights};
 use crate::variables::{Brought, Values};
@@ -13,8 +14,7 @@ use sha2::{Digest as _, Sha256};
 use station_core::file::prompt::Prompt;
 use station_core::{Agent, AgentId, Error, Kind, Result};
 use station_store::SubAgent;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 /// Readings that are kept. One is a few kilobytes; more agents than this at work at once are read anew each time.
 const KEPT_MAX: usize = 256;
@@ -36,20 +36,20 @@ pub(crate) struct Coordinated {
 }
 
 /// The last readings.
-#[derive(Default)]
-pub(crate) struct Readings(Mutex<HashMap<Key, Kept>>);
+pub(crate) type Readings = Kept<Key, Reading>;
+
+impl Default for Readings {
+    fn default() -> Self {
+        Self::new(KEPT_MAX)
+    }
+}
 
 /// Values given with a run decide how its servers are reached, so they are a part of what was read: as a hash, because
 /// they are secrets.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
+pub(crate) struct Key {
     agent: AgentId,
     variables: [u8; 32],
-}
-
-struct Kept {
-    generation: i64,
-    reading: Arc<Reading>,
 }
 
 impl Reading {
@@ -84,30 +84,6 @@ impl Reading {
             sub_agents.push(Coordinated { written, agent: other });
         }
         Ok(Self { agent, prompt, sub_agents, rights })
-    }
-}
-
-impl Readings {
-    fn find(&self, key: &Key, generation: i64) -> Option<Arc<Reading>> {
-        self.lock()
-            .get(key)
-            .filter(|kept| kept.generation == generation)
-            .map(|kept| Arc::clone(&kept.reading))
-    }
-
-    fn keep(&self, key: Key, generation: i64, reading: &Arc<Reading>) {
-        let mut kept = self.lock();
-        if kept.len() >= KEPT_MAX {
-            kept.retain(|_, it| it.generation == generation);
-        }
-        if kept.len() >= KEPT_MAX {
-            kept.clear();
-        }
-        kept.insert(key, Kept { generation, reading: Arc::clone(reading) });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Kept>> {
-        self.0.lock().expect("no holder of this lock can panic")
     }
 }
 

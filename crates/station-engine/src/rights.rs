@@ -170,6 +170,13 @@ impl Known {
         };
         Ok(Self { settings, reach })
     }
+
+    /// The same for a person: `allow_agents` is about agents.
+    pub(crate) async fn for_anybody(station: &Station, server: &Server, values: &Values) -> Result<Self> {
+        let mut known = Self::read(station, server, values).await?;
+        known.settings.allow_agents = None;
+        Ok(known)
+    }
 }
 
 /// What an environment makes of its tools: its rules, and what its lock pins.
@@ -196,6 +203,11 @@ impl Judge {
             }
         }
         Ok(Self { rules, pins })
+    }
+
+    /// Whether the environment's gateway offers its agents too.
+    pub(crate) fn offers_agents(&self) -> bool {
+        self.rules.agents_as_tools
     }
 
     /// Whether a tool is as it is pinned, or nothing is.
@@ -233,18 +245,13 @@ impl Judge {
 ///
 /// # Errors
 /// `Invalid` where they cannot be read: then nothing that they may close is open.
-pub(crate) async fn rules_of(station: &Station, environment: EnvironmentId) -> Result<EnvironmentRules> {
+async fn rules_of(station: &Station, environment: EnvironmentId) -> Result<EnvironmentRules> {
     let (rules, problems) = rules::read(&station.store().rules(environment).await?, "environment.yml");
     rules.ok_or_else(|| {
         let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Error::invalid(format!("the environment's rules cannot be read: {}", sentences.join("; ")))
             .with_hint("mend `environment.yml` and `stn sync`: until then nothing runs here")
     })
-}
-
-/// A server's settings for a person: `allow_agents` is about agents.
-pub(crate) fn for_anybody(settings: ServerSettings) -> ServerSettings {
-    ServerSettings { allow_agents: None, ..settings }
 }
 
 /// Resolves how one server is reached, for discovery.

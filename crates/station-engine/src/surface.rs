@@ -3,19 +3,17 @@
 //!
 //! It is for an environment what [`Reading`](crate::reading::Reading) is for an agent: everything it is made of is counted in the
 //! store by one number, and each use asks for that number alone. Parts are read when they are first wanted: whoever calls
-//! one tool does not read ten thousand. **Invariant:** the number is asked for before anything is read, so whatever is read is
-//! at least as new as the number it is kept under.
+//! one tool does not read ten thousand.
 
+use crate::kept::Kept;
 use crate::pool::Reach;
-use crate::rights::{Judge, Known, for_anybody};
+use crate::rights::{Judge, Known};
 use crate::variables::Values;
 use crate::{ServerOffer, Station};
 use station_core::grant::Verdict;
-use station_core::{
-    Caller, Environment, EnvironmentName, Micros, Result, Secret, Server, ServerId, ServerSettings, Tool,
-};
+use station_core::{Caller, Environment, EnvironmentName, Micros, Result, Secret, Server, ServerId, Tool};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 /// Environments of which this is kept: those that somebody has open. With ten thousand tools one is some ten megabytes.
@@ -23,20 +21,23 @@ const KEPT_MAX: usize = 16;
 
 /// An environment as it is now.
 pub(crate) struct Surface {
-    generation: i64,
     pub(crate) environment: Environment,
-    /// In the order of the files.
-    pub(crate) servers: Vec<Server>,
+    /// In the order of the files, each with how it is reached.
+    servers: Vec<(Server, OnceCell<Arc<Known>>)>,
     values: Values,
     judge: OnceCell<Judge>,
-    known: HashMap<ServerId, OnceCell<Known>>,
     tools: OnceCell<Arc<[(Tool, bool)]>>,
     offers: OnceCell<Arc<[ServerOffer]>>,
 }
 
 /// The last ones.
-#[derive(Default)]
-pub(crate) struct Surfaces(Mutex<HashMap<EnvironmentName, Arc<Surface>>>);
+pub(crate) type Surfaces = Kept<EnvironmentName, Surface>;
+
+impl Default for Surfaces {
+    fn default() -> Self {
+        Self::new(KEPT_MAX)
+    }
+}
 
 impl Station {
     /// Whether there is an environment of this name: for a door that asks before each request.
@@ -67,7 +68,7 @@ impl Station {
     /// The store's.
     pub(crate) async fn surface_of(&self, server: ServerId) -> Result<Option<Arc<Surface>>> {
         let generation = self.store().generation().await?;
-        if let Some(kept) = self.surfaces().find_of(server, generation) {
+        if let Some(kept) = self.surfaces().find_where(generation, |it| it.has(server)) {
             return Ok(Some(kept));
         }
         let Some(server) = self.store().server(server).await? else { return Ok(None) };
@@ -80,12 +81,11 @@ impl Station {
     async fn read_surface(&self, name: &EnvironmentName, generation: i64) -> Result<Arc<Surface>> {
         let environment = self.find_environment(name).await?;
         let servers = self.store().servers(Some(environment.id)).await?;
+        let servers = servers.into_iter().map(|server| (server, OnceCell::new())).collect();
         let values = Values::read(self, environment.id, BTreeMap::new()).await?;
-        let known = servers.iter().map(|server| (server.id, OnceCell::new())).collect();
         let (judge, tools, offers) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        let surface = Surface { generation, environment, servers, values, judge, known, tools, offers };
-        let surface = Arc::new(surface);
-        self.surfaces().keep(name, &surface);
+        let surface = Arc::new(Surface { environment, servers, values, judge, tools, offers });
+        self.surfaces().keep(name.clone(), generation, &surface);
         Ok(surface)
     }
 }
@@ -99,15 +99,11 @@ impl Surface {
         tool: &Tool,
         given: &BTreeMap<String, Secret>,
     ) -> Result<Result<(Verdict, Reach), String>> {
-        let gone = || Ok(Err(format!("server `{}` does not exist any more", tool.server_name)));
-        let judge = self.judges(station).await?;
-        if given.is_empty() {
-            let Some(known) = self.known(station, tool.server).await? else { return gone() };
-            return Ok(judged(judge, tool, known.settings.clone(), known.reach.clone()));
-        }
-        let Some(server) = self.servers.iter().find(|it| it.id == tool.server) else { return gone() };
-        let known = Known::read(station, server, &self.values.clone().with_explicit(given.clone())).await?;
-        Ok(judged(judge, tool, known.settings, known.reach))
+        let Some(known) = self.known(station, tool.server, given).await? else {
+            return Ok(Err(format!("server `{}` does not exist any more", tool.server_name)));
+        };
+        let verdict = self.judges(station).await?.judge(tool, "", &known.settings, &[]);
+        Ok(known.reach.clone().map(|reach| (verdict, reach)))
     }
 
     /// Its tools in the order of the files, each with whether a person may call it.
@@ -118,15 +114,13 @@ impl Surface {
         let read = async {
             let judge = self.judges(station).await?;
             let tools = station.store().catalog(self.environment.id).await?;
-            let mut settings: HashMap<ServerId, ServerSettings> = HashMap::new();
-            for server in &self.servers {
-                if let Some(known) = self.known(station, server.id).await? {
-                    settings.insert(server.id, for_anybody(known.settings.clone()));
-                }
+            let mut servers: HashMap<ServerId, &Known> = HashMap::new();
+            for (server, known) in &self.servers {
+                servers.insert(server.id, self.read(station, server, known).await?);
             }
             let is_open = |tool: &Tool| {
-                let settings = settings.get(&tool.server);
-                settings.is_some_and(|settings| judge.judge(tool, "", settings, &[]).allowed.is_ok())
+                let known = servers.get(&tool.server);
+                known.is_some_and(|known| judge.judge(tool, "", &known.settings, &[]).allowed.is_ok())
             };
             let tools = tools.into_iter().map(|tool| (is_open(&tool), tool));
             Ok(tools.map(|(is_open, tool)| (tool, is_open)).collect())
@@ -141,7 +135,7 @@ impl Surface {
     pub(crate) async fn offers(&self, station: &Station) -> Result<Arc<[ServerOffer]>> {
         let read = async {
             let mut offered = station.store().offered_by_all(self.environment.id).await?;
-            let offers = self.servers.iter().filter_map(|server| {
+            let offers = self.servers.iter().filter_map(|(server, _)| {
                 let offered = offered.remove(&server.id)?;
                 Some(ServerOffer {
                     server: server.id,
@@ -158,56 +152,48 @@ impl Surface {
 
     /// From when on one of its servers is to be listed anew.
     pub(crate) fn due(&self, station: &Station) -> Option<Micros> {
-        self.servers.iter().map(|server| station.listed_anew_at(server)).min()
+        self.servers.iter().map(|(server, _)| station.listed_anew_at(server)).min()
     }
 
     async fn judges(&self, station: &Station) -> Result<&Judge> {
-        let servers = self.servers.iter().map(|server| server.name.clone());
+        let servers = self.servers.iter().map(|(server, _)| server.name.clone());
         self.judge.get_or_try_init(|| Judge::read(station, self.environment.id, servers.collect())).await
     }
 
-    /// How a server is reached; `None` where it is none of this environment.
-    async fn known(&self, station: &Station, id: ServerId) -> Result<Option<&Known>> {
-        let Some(known) = self.known.get(&id) else { return Ok(None) };
-        let Some(server) = self.servers.iter().find(|it| it.id == id) else { return Ok(None) };
-        known.get_or_try_init(|| Known::read(station, server, &self.values)).await.map(Some)
-    }
-}
-
-fn judged(
-    judge: &Judge,
-    tool: &Tool,
-    settings: ServerSettings,
-    reach: Result<Reach, String>,
-) -> Result<(Verdict, Reach), String> {
-    let verdict = judge.judge(tool, "", &for_anybody(settings), &[]);
-    reach.map(|reach| (verdict, reach))
-}
-
-impl Surfaces {
-    /// The one that was read under this number.
-    pub(crate) fn find(&self, name: &EnvironmentName, generation: i64) -> Option<Arc<Surface>> {
-        self.lock().get(name).filter(|kept| kept.generation == generation).map(Arc::clone)
+    /// Whether its gateway offers its agents too.
+    ///
+    /// # Errors
+    /// The store's; `Invalid` where the environment's rules cannot be read.
+    pub(crate) async fn offers_agents(&self, station: &Station) -> Result<bool> {
+        Ok(self.judges(station).await?.offers_agents())
     }
 
-    fn find_of(&self, server: ServerId, generation: i64) -> Option<Arc<Surface>> {
-        let kept = self.lock();
-        let has = |it: &&Arc<Surface>| it.generation == generation && it.known.contains_key(&server);
-        kept.values().find(has).map(Arc::clone)
+    fn has(&self, server: ServerId) -> bool {
+        self.servers.iter().any(|(it, _)| it.id == server)
     }
 
-    fn keep(&self, name: &EnvironmentName, surface: &Arc<Surface>) {
-        let mut kept = self.lock();
-        if kept.len() >= KEPT_MAX {
-            kept.retain(|_, it| it.generation == surface.generation);
+    /// How a server is reached with the values that are `given`, for anybody; `None` where it is none of this environment.
+    pub(crate) async fn known(
+        &self,
+        station: &Station,
+        id: ServerId,
+        given: &BTreeMap<String, Secret>,
+    ) -> Result<Option<Arc<Known>>> {
+        let Some((server, known)) = self.servers.iter().find(|(it, _)| it.id == id) else { return Ok(None) };
+        if given.is_empty() {
+            return self.read(station, server, known).await.map(|known| Some(Arc::clone(known)));
         }
-        if kept.len() >= KEPT_MAX {
-            kept.clear();
-        }
-        kept.insert(name.clone(), Arc::clone(surface));
+        let values = self.values.clone().with_explicit(given.clone());
+        Known::for_anybody(station, server, &values).await.map(|known| Some(Arc::new(known)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<EnvironmentName, Arc<Surface>>> {
-        self.0.lock().expect("no holder of this lock can panic")
+    async fn read<'a>(
+        &self,
+        station: &Station,
+        server: &Server,
+        known: &'a OnceCell<Arc<Known>>,
+    ) -> Result<&'a Arc<Known>> {
+        let read = || async { Known::for_anybody(station, server, &self.values).await.map(Arc::new) };
+        known.get_or_try_init(read).await
     }
 }

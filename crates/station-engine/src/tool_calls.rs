@@ -8,7 +8,7 @@ use crate::call::{self, Admission, Carried, Consent, Permit};
 use crate::servers::ServerRef;
 use crate::{Clock, Station};
 use serde_json::{Map, Value, json};
-use station_core::approval::{Approved, Basis};
+use station_core::approval::Basis;
 use station_core::{
     BlobHash, Caller, EffectId, EnvironmentName, Error, Image, Kind, Result, Right, Secret, Tool, near,
     plural,
@@ -190,39 +190,28 @@ impl Station {
         }
     }
 
-    /// Asks the gate, with what was said to the question whether this call may be sent, where it was put: a yes is used up by it.
-    async fn judge_for_person(
+    /// What was said to the question whether this call may be sent, where it was put: it is used up by that.
+    pub(crate) async fn said_to_call(
         &self,
         by: &Caller,
         tool: &Tool,
-        arguments: Map<String, Value>,
-        (consent, given): (Consent, &BTreeMap<String, Secret>),
-    ) -> Result<(Admission, Option<Approval>)> {
-        let admission = call::admit_person(self, tool, arguments.clone(), (consent, given)).await?;
-        let Admission::Asks(basis) = &admission else { return Ok((admission, None)) };
-        let question = question(by, tool, &arguments, basis.clone());
+        arguments: &Map<String, Value>,
+        basis: &Basis,
+    ) -> Result<Said> {
+        let question = question(by, tool, arguments, basis.clone());
         let Some(said) = self.store().call_approval(&question, self.now()).await? else {
-            return Ok((admission, None));
+            return Ok(Said::Nothing);
         };
         if said.status == "pending" || !self.store().use_call_approval(said.id, self.now()).await? {
-            return Ok((admission, None));
+            return Ok(Said::Nothing);
         }
-        if said.status == "denied" {
-            let by = said.decided_by.as_deref().unwrap_or("a person");
-            let reason = said.reason.as_deref().filter(|reason| !reason.is_empty());
-            let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-            let sentence = format!("`{}` was not called: {by} denied it{reason}", tool.name);
-            return Ok((Admission::Refused(sentence), None));
+        if said.status != "denied" {
+            return Ok(Said::Yes(Box::new(said)));
         }
-        let again = call::admit_person(self, tool, arguments, (Consent::Given, given)).await?;
-        let is_for_this = |permit: &Permit| match &permit.terms.approved {
-            Some(Approved::Once { basis }) => basis.changed_since(&said.basis).is_none(),
-            _ => false,
-        };
-        if matches!(&again, Admission::Granted(permit) if !is_for_this(permit)) {
-            return Err(Error::conflict("the rules changed while it was called: call it again"));
-        }
-        Ok((again, Some(said)))
+        let by = said.decided_by.as_deref().unwrap_or("a person");
+        let reason = said.reason.as_deref().filter(|reason| !reason.is_empty());
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        Ok(Said::No(format!("`{}` was not called: {by} denied it{reason}", tool.name)))
     }
 
     /// Passes the gate, and writes into the audit that it did, or was refused.
@@ -234,11 +223,11 @@ impl Station {
         (consent, given): (Consent, &BTreeMap<String, Secret>),
         told: Told,
     ) -> Result<Admitted> {
-        let hash = BlobHash::of(Value::Object(arguments.clone()).to_string().as_bytes());
+        let hash = BlobHash::of(text_of(&arguments).as_bytes());
         let subject = format!("tool {}", tool.id);
         let mut detail =
             json!({ "server": tool.server_name, "tool": tool.name, "arguments_hash": hash.as_str() });
-        let (admission, said) = self.judge_for_person(by, tool, arguments, (consent, given)).await?;
+        let (admission, said) = call::admit_person(self, by, tool, arguments, (consent, given)).await?;
         let permit = match admission {
             Admission::Granted(permit) => permit,
             Admission::Refused(sentence) => {
@@ -289,13 +278,26 @@ enum Admitted {
     Asks(Basis),
 }
 
+/// What somebody said to the question whether a call may be sent.
+pub(crate) enum Said {
+    /// Nobody was asked, or it is not decided, or is used up.
+    Nothing,
+    Yes(Box<Approval>),
+    /// The sentence that tells of it.
+    No(String),
+}
+
+fn text_of(arguments: &Map<String, Value>) -> String {
+    serde_json::to_string(arguments).expect("a map with names that are texts serializes")
+}
+
 /// The question whether this call may be sent: the same for the same call.
 fn question(by: &Caller, tool: &Tool, arguments: &Map<String, Value>, basis: Basis) -> CallQuestion {
     CallQuestion {
         caller: by.name.clone(),
         server: tool.server,
         tool: tool.name.clone(),
-        arguments: Value::Object(arguments.clone()).to_string(),
+        arguments: text_of(arguments),
         basis,
     }
 }

@@ -319,10 +319,8 @@ impl Station {
             return Ok(Vec::new());
         }
         let values = Values::read(self, run.environment, given.clone()).await?;
-        let mut asked = BTreeSet::new();
-        for server in self.store().servers(Some(run.environment)).await? {
-            asked.extend(self.asked_by(&server, &values).await?.into_iter().map(|(name, _)| name));
-        }
+        let servers = self.store().servers(Some(run.environment)).await?;
+        let mut asked = self.asked_by_all(&servers, &values).await?;
         let mut prompts = Vec::new();
         for id in self.family(run.agent).await? {
             let Some(agent) = self.store().agent(id).await? else { continue };
@@ -352,11 +350,17 @@ impl Station {
             None => self.store().servers(Some(environment.id)).await?,
         };
         let values = Values::read(self, environment.id, given.clone()).await?;
+        let asked = self.asked_by_all(&servers, &values).await?;
+        Ok(unasked(given, &asked, |name| asked.contains(name)))
+    }
+
+    /// The variables that servers ask for.
+    async fn asked_by_all(&self, servers: &[Server], values: &Values) -> Result<BTreeSet<String>> {
         let mut asked = BTreeSet::new();
         for server in servers {
-            asked.extend(self.asked_by(&server, &values).await?.into_iter().map(|(name, _)| name));
+            asked.extend(self.asked_by(server, values).await?.into_iter().map(|(name, _)| name));
         }
-        Ok(unasked(given, &asked, |name| asked.contains(name)))
+        Ok(asked)
     }
 
     /// The variables that a server needs and that have no value.

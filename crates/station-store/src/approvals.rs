@@ -345,8 +345,7 @@ pub(crate) async fn ask(conn: &mut Conn, run: RunId, asks: &[NewApproval], now: 
             arguments, basis, status, asked_at, expires_at)
         values ($1, $2, $3, (select environment_id from agent_runs where id = $1), $4, $5, $6, $7, 'pending', $8, $9)";
     for ask in asks {
-        let basis = serde_json::to_string(&ask.basis)
-            .map_err(|cause| Error::internal("storing a question", cause))?;
+        let basis = basis_text(&ask.basis)?;
         let values = vec![
             run.0.into(),
             ask.effect.to_string().into(),
@@ -450,6 +449,10 @@ pub(crate) fn read_approval(mut row: Row) -> Result<Approval> {
         reason: row.opt_text()?,
         used_at: row.opt_int()?.map(Micros),
     })
+}
+
+pub(crate) fn basis_text(basis: &Basis) -> Result<String> {
+    serde_json::to_string(basis).map_err(|cause| Error::internal("storing a question", cause))
 }
 
 fn read_basis(text: &str) -> Result<Basis> {

@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** a yes is used once, for exactly what was shown, and by whom it was asked for; a no is told once.
 
-use crate::approvals::{read_approval, select_approvals};
+use crate::approvals::{basis_text, read_approval, select_approvals};
 use crate::db::{Conn, storable};
 use crate::{Approval, Store};
 use station_core::approval::Basis;
@@ -47,7 +47,7 @@ impl Store {
                 and p.heard = 0 and p.expires_at > $5 and p.status in ('pending', 'approved', 'denied')
             order by case p.status when 'pending' then 1 else 0 end, p.id desc limit 1"
         );
-        let values = key(question, &basis(question)?, now);
+        let values = key(question, &basis_text(&question.basis)?, now);
         self.read().await?.row(SQL, values).await?.map(read_approval).transpose()
     }
 
@@ -74,7 +74,7 @@ impl Store {
     /// # Errors
     /// `Busy` where too many wait; `NotFound` where the server is gone.
     pub async fn ask_for_call(&self, question: &CallQuestion, id: EffectId, now: Micros) -> Result<i64> {
-        let input = (question.clone(), basis(question)?, id, now);
+        let input = (question.clone(), basis_text(&question.basis)?, id, now);
         self.write(input, |conn, (question, basis, id, now)| Box::pin(put(conn, question, basis, *id, *now)))
             .await
     }
@@ -146,8 +146,4 @@ fn key(question: &CallQuestion, basis: &str, now: Micros) -> Vec<crate::db::Valu
         basis.into(),
         now.0.into(),
     ]
-}
-
-fn basis(question: &CallQuestion) -> Result<String> {
-    serde_json::to_string(&question.basis).map_err(|cause| Error::internal("storing a question", cause))
 }

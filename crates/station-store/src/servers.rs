@@ -1,7 +1,7 @@
 //! MCP servers and the catalog of what they offer: read without starting any of them.
 
 use crate::configs::place;
-use crate::db::{Conn, Row, unreadable};
+use crate::db::{Row, unreadable};
 use crate::{ROWS_MAX, Store};
 use station_core::discovery::{DiscoveredPrompt, DiscoveredResource};
 use station_core::{
@@ -136,27 +136,8 @@ impl Store {
         rows.into_iter().map(read_tool).collect()
     }
 
-    /// What a server offers beside its tools, as it said when it was listed.
-    ///
-    /// # Errors
-    /// `NotFound` where there is no such server.
-    pub async fn offered(&self, server: ServerId) -> Result<Offered> {
-        const SQL: &str = "select capabilities, instructions, problem_at from mcp_servers where removed_at is null and id = $1";
-        let mut reader = self.read().await?;
-        let row = reader.row(SQL, vec![server.0.into()]).await?;
-        let mut row = row.ok_or_else(|| no_such(server))?;
-        Ok(Offered {
-            capabilities: read_json(&row.text()?)?,
-            instructions: row.opt_text()?,
-            problem_at: row.opt_int()?.map(Micros),
-            resources: resources(&mut reader, server).await?,
-            prompts: prompts(&mut reader, server).await?,
-        })
-    }
-}
-
-impl Store {
-    /// As [`Store::offered`], of every server of an environment: three questions, whatever their number.
+    /// What each server of an environment offers beside its tools, as it said when it was listed: three questions, whatever
+    /// their number.
     ///
     /// # Errors
     /// Where the database fails.
@@ -198,13 +179,6 @@ impl Store {
     }
 }
 
-async fn resources(conn: &mut Conn, server: ServerId) -> Result<Vec<DiscoveredResource>> {
-    const SQL: &str = "select uri, name, description, mime, is_template, more from mcp_resources
-        where server_id = $1 order by position limit $2";
-    let rows = conn.rows(SQL, vec![server.0.into(), ROWS_MAX.into()]).await?;
-    rows.into_iter().map(read_resource).collect()
-}
-
 fn read_resource(mut row: Row) -> Result<DiscoveredResource> {
     Ok(DiscoveredResource {
         uri: row.text()?,
@@ -214,13 +188,6 @@ fn read_resource(mut row: Row) -> Result<DiscoveredResource> {
         is_template: row.int()? == 1,
         more: read_more(row.opt_text()?)?,
     })
-}
-
-async fn prompts(conn: &mut Conn, server: ServerId) -> Result<Vec<DiscoveredPrompt>> {
-    const SQL: &str = "select name, description, arguments, more from mcp_prompts
-        where server_id = $1 order by position limit $2";
-    let rows = conn.rows(SQL, vec![server.0.into(), ROWS_MAX.into()]).await?;
-    rows.into_iter().map(read_prompt).collect()
 }
 
 fn read_prompt(mut row: Row) -> Result<DiscoveredPrompt> {

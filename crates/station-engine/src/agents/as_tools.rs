@@ -1,9 +1,8 @@
 //! An environment's agents as tools: for clients that see an agent as one more thing that can be called.
 
-use crate::rights::rules_of;
 use crate::{Station, prepare};
 use serde_json::Value;
-use station_core::{Agent, Caller, EnvironmentName, Result, agent_tool};
+use station_core::{Agent, Caller, EnvironmentId, EnvironmentName, Result, agent_tool};
 
 /// An agent as a tool.
 #[derive(Clone, Debug)]
@@ -26,8 +25,7 @@ impl Station {
     /// # Errors
     /// `NotFound` where there is no such environment, `Invalid` where its rules cannot be read.
     pub async fn offers_agents(&self, _by: &Caller, environment: &EnvironmentName) -> Result<bool> {
-        let environment = self.find_environment(environment).await?;
-        Ok(rules_of(self, environment.id).await?.agents_as_tools)
+        self.surface(environment).await?.offers_agents(self).await
     }
 
     /// The agents of an environment that may be run, as tools, by name. One whose definition is broken is left out, and the log
@@ -40,26 +38,57 @@ impl Station {
         _by: &Caller,
         environment: &EnvironmentName,
     ) -> Result<Vec<AgentTool>> {
-        let environment = self.find_environment(environment).await?;
-        // Also those that may not be run: what they are called is nobody else's meanwhile.
-        let agents = self.store().agents(Some(environment.id)).await?;
-        let names = agent_tool::names(&agents);
-        let mut sources = self.store().agent_sources(environment.id).await?;
-        let mut tools = Vec::new();
-        for (name, agent) in names.into_iter().zip(agents).filter(|(_, agent)| agent.enabled) {
+        let environment = self.find_environment(environment).await?.id;
+        let mut sources = self.store().agent_sources(environment).await?;
+        let named = self.named_agents(environment).await?;
+        let tool = |(name, agent): (String, Agent)| {
             let source = sources.remove(&agent.id).unwrap_or_default();
-            let prompt = match prepare::parse_prompt(&agent, &source) {
-                Ok(prompt) => prompt,
-                Err(error) => {
-                    tracing::warn!(agent = %agent.name, %error, "an agent is not offered as a tool");
-                    continue;
-                }
-            };
-            let input_schema = agent_tool::input_schema(prompt.input_schema.as_ref());
-            let is_object = |schema: &Value| schema["type"] == "object";
-            let output_schema = prompt.output_schema.filter(is_object);
-            tools.push(AgentTool { name, agent, declared: prompt.input_schema, input_schema, output_schema });
+            AgentTool::read(name, agent, &source)
+        };
+        Ok(named.into_iter().filter_map(tool).collect())
+    }
+
+    /// The agent of an environment that is the tool `name`; the names there are where none is.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such environment.
+    pub async fn find_agent_tool(
+        &self,
+        _by: &Caller,
+        environment: &EnvironmentName,
+        name: &str,
+    ) -> Result<Result<AgentTool, Vec<String>>> {
+        let environment = self.find_environment(environment).await?.id;
+        let mut named = self.named_agents(environment).await?;
+        if let Some(at) = named.iter().position(|(known, _)| known == name) {
+            let (known, agent) = named.swap_remove(at);
+            let source = self.store().agent_source(agent.id).await?;
+            if let Some(tool) = AgentTool::read(known, agent, &source) {
+                return Ok(Ok(tool));
+            }
         }
-        Ok(tools)
+        Ok(Err(named.into_iter().map(|(name, _)| name).collect()))
+    }
+
+    /// Agents that may be run, with what each is called as a tool.
+    async fn named_agents(&self, environment: EnvironmentId) -> Result<Vec<(String, Agent)>> {
+        let agents = self.store().agents(Some(environment)).await?;
+        // Also of those that may not be run: what they are called is nobody else's meanwhile.
+        let names = agent_tool::names(&agents);
+        Ok(names.into_iter().zip(agents).filter(|(_, agent)| agent.enabled).collect())
+    }
+}
+
+impl AgentTool {
+    /// `agent` as the tool `name`, by the text of its definition; nothing where that is broken, and the log says why.
+    fn read(name: String, agent: Agent, source: &str) -> Option<Self> {
+        let prompt = prepare::parse_prompt(&agent, source)
+            .inspect_err(|error| {
+                tracing::warn!(agent = %agent.name, %error, "an agent is not offered as a tool");
+            })
+            .ok()?;
+        let input_schema = agent_tool::input_schema(prompt.input_schema.as_ref());
+        let output_schema = prompt.output_schema.filter(|schema| schema["type"] == "object");
+        Some(Self { name, agent, declared: prompt.input_schema, input_schema, output_schema })
     }
 }

@@ -25,34 +25,21 @@ pub(crate) async fn answer(
     host: &dyn Host,
     asked: &Asked,
     method: &str,
-    params: Map<String, Value>,
-) -> Result<Written, Fault> {
-    if method == "tools/list" {
-        let listing = first_page(&params, host.tools(asked).await?)?;
-        return Ok(listed("tools", listing, asked.era, &host.about()));
-    }
-    answer_briefly(host, asked, method, params).await.map(Written::Json)
-}
-
-/// A list as a result; one that is text already is put where its entries would be.
-fn listed(name: &str, listing: Listing, era: Era, about: &About) -> Written {
-    let of = |entries: Vec<Value>| dressed(cacheable(json!({ name: entries }), LIST_TTL_MS), era, about);
-    match listing {
-        Listing::Entries(entries) => Written::Json(of(entries)),
-        Listing::Text(text) => Written::Text(of(Vec::new()).to_string().replacen("[]", &text, 1)),
-    }
-}
-
-async fn answer_briefly(
-    host: &dyn Host,
-    asked: &Asked,
-    method: &str,
     mut params: Map<String, Value>,
-) -> Result<Value, Fault> {
+) -> Result<Written, Fault> {
     let list = |name: &str, entries: Vec<Value>| cacheable(json!({ name: entries }), LIST_TTL_MS);
     let result = match (method, asked.era) {
         ("ping", Era::Legacy) => json!({}),
         ("server/discover", Era::Modern) => cacheable(discovered(&host.about()), LIST_TTL_MS),
+        ("tools/list", _) => match first_page(&params, host.tools(asked).await?)? {
+            Listing::Entries(entries) => list("tools", entries),
+            // It is text already, and is put where its entries would be.
+            Listing::Text(text) => {
+                let empty = dressed(list("tools", Vec::new()), asked.era, &host.about()).to_string();
+                let filled = empty.replacen(r#""tools":[]"#, &format!(r#""tools":{text}"#), 1);
+                return Ok(Written::Text(filled));
+            }
+        },
         ("resources/list", _) => list("resources", first_page(&params, host.resources(asked).await?)?),
         ("resources/templates/list", _) => {
             list("resourceTemplates", first_page(&params, host.resource_templates(asked).await?)?)
@@ -76,7 +63,7 @@ async fn answer_briefly(
         }
         _ => return Err(Fault::Method(method.to_owned())),
     };
-    Ok(dressed(result, asked.era, &host.about()))
+    Ok(Written::Json(dressed(result, asked.era, &host.about())))
 }
 
 /// What `initialize` is answered with.

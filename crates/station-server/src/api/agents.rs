@@ -1,14 +1,13 @@
 //! Agents.
 
-use super::environments::{self, json};
+use super::environments;
 use super::operation::{Operation, Reply, Verb};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
-use crate::tools::{Arguments, Desk, Kind, Parameter};
+use crate::tools::{Arguments, Desk, Kind, Parameter, found};
 use crate::wire;
 use futures::FutureExt as _;
-use schemars::JsonSchema;
-use station_core::{Caller, EnvironmentName, Result};
-use station_engine::{AgentRef, EnvironmentRef};
+use station_core::{Caller, Result};
+use station_engine::AgentRef;
 
 /// The parameter that names one.
 pub(super) const AGENT: Parameter = Parameter::required(
@@ -16,17 +15,6 @@ pub(super) const AGENT: Parameter = Parameter::required(
     Kind::Ref,
     "An agent: its id, or its name in `environment`, or in `default` where that is left out.",
 );
-
-/// A page of agents.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it says what the shape is")]
-struct Agents {
-    agents: Vec<wire::Agent>,
-    /// How many are on this page.
-    count: u64,
-    /// `cursor` of the next page; `null` on the last.
-    next: Option<String>,
-}
 
 pub(super) const ROWS: &[Operation] = &[
     Operation {
@@ -46,7 +34,7 @@ pub(super) const ROWS: &[Operation] = &[
             CURSOR,
         ],
         status: 200,
-        output: |generator| generator.subschema_for::<Agents>(),
+        output: |generator| page::shape::<wire::Agent>("agents", generator),
         sends: "",
         answers: r#"{"agents": [{"id": 7, "name": "triage", "description": "Finds out why", "environment": "default",
             "environment_id": 1, "model": null, "tags": [], "origin": "file", "enabled": true,
@@ -74,10 +62,7 @@ pub(super) const ROWS: &[Operation] = &[
 ];
 
 async fn list_agents(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    let environment = match arguments.text("environment") {
-        Some(named) => Some(environment_name(desk, by, named).await?),
-        None => None,
-    };
+    let environment = environments::chosen(desk, by, &arguments).await?.map(|it| it.name);
     if let Some(environment) = &environment {
         desk.apply(environment).await?;
     }
@@ -93,10 +78,9 @@ async fn list_agents(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<R
 
 async fn show_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let agent = named(desk, by, &arguments).await?;
-    let before = desk.station.show_agent(by, &agent).await?;
-    desk.apply(&before.environment.name).await?;
-    let details = desk.station.show_agent(by, &AgentRef::Id(before.agent.id)).await?;
-    Ok(Reply::Body(json(&wire::AgentDetails::from(&details))))
+    let id = found(desk, by, &agent).await?.agent.id;
+    let details = desk.station.show_agent(by, &AgentRef::Id(id)).await?;
+    Ok(Reply::of(&wire::AgentDetails::from(&details)))
 }
 
 /// The agent that `agent` names, in the environment that `environment` does.
@@ -104,13 +88,6 @@ async fn show_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Re
 /// # Errors
 /// `Invalid`; `NotFound` where there is no such environment.
 pub(super) async fn named(desk: &Desk, by: &Caller, arguments: &Arguments) -> Result<AgentRef> {
-    let environment = match arguments.text("environment") {
-        Some(named) => Some(environment_name(desk, by, named).await?),
-        None => None,
-    };
+    let environment = environments::chosen(desk, by, arguments).await?.map(|it| it.name);
     Ok(AgentRef::parse(arguments.must("agent"), environment))
-}
-
-async fn environment_name(desk: &Desk, by: &Caller, named: &str) -> Result<EnvironmentName> {
-    Ok(desk.station.environment(by, &EnvironmentRef::parse(named)?).await?.name)
 }

@@ -1,27 +1,14 @@
 //! Approvals: calls that wait for a person.
 
-use super::environments::json;
-use super::operation::{Operation, Reply, Verb};
+use super::operation::{Operation, Reply, Verb, number};
 use super::page::{self, CURSOR, LIMIT_GIVEN, LIMIT_MAX};
 use crate::tools::{Arguments, Desk, Kind, Parameter};
 use crate::wire;
 use futures::FutureExt as _;
-use schemars::JsonSchema;
-use station_core::{Caller, Error, Result};
+use station_core::{Caller, Result};
 use station_engine::{Approval, Which, Yes};
 
 const APPROVAL: Parameter = Parameter::required("approval", Kind::Ref, "An approval, by its id.");
-
-/// A page of approvals.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it says what the shape is")]
-struct Approvals {
-    approvals: Vec<wire::Approval>,
-    /// How many are on this page.
-    count: u64,
-    /// `cursor` of the next page; `null` on the last.
-    next: Option<String>,
-}
 
 /// An approval in an example.
 macro_rules! example {
@@ -47,7 +34,7 @@ pub(super) const ROWS: &[Operation] = &[
             CURSOR,
         ],
         status: 200,
-        output: |generator| generator.subschema_for::<Approvals>(),
+        output: |generator| page::shape::<wire::Approval>("approvals", generator),
         sends: "",
         answers: concat!(r#"{"approvals": ["#, example!(), r#"], "count": 1, "next": null}"#),
         call: |desk, by, arguments| list_approvals(desk, by, arguments).boxed(),
@@ -112,22 +99,21 @@ async fn list_approvals(desk: &Desk, by: &Caller, arguments: Arguments) -> Resul
 
 async fn show_approval(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let approval = desk.station.show_approval(by, id(&arguments)?).await?;
-    Ok(Reply::Body(json(&wire::Approval::from(&approval))))
+    Ok(Reply::of(&wire::Approval::from(&approval)))
 }
 
 async fn approve(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let how = if arguments.truth("always") == Some(true) { Yes::Always } else { Yes::Once };
     let approval = desk.station.approve(by, id(&arguments)?, how).await?;
-    Ok(Reply::Body(json(&wire::Approval::from(&approval))))
+    Ok(Reply::of(&wire::Approval::from(&approval)))
 }
 
 async fn deny(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let reason = arguments.text("reason").unwrap_or_default().to_owned();
     let approval = desk.station.deny(by, id(&arguments)?, reason).await?;
-    Ok(Reply::Body(json(&wire::Approval::from(&approval))))
+    Ok(Reply::of(&wire::Approval::from(&approval)))
 }
 
 fn id(arguments: &Arguments) -> Result<i64> {
-    let text = arguments.must("approval");
-    text.parse().map_err(|_| Error::invalid(format!("`{text}` is no number of an approval")))
+    number(arguments.must("approval"), "an approval")
 }

@@ -5,8 +5,7 @@ use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter};
 use crate::wire;
 use futures::FutureExt as _;
-use schemars::JsonSchema;
-use station_core::{Caller, Result};
+use station_core::{Caller, Environment, Result};
 use station_engine::EnvironmentRef;
 
 /// The parameter that names one.
@@ -17,17 +16,6 @@ pub(super) const ENVIRONMENT: Parameter =
 pub(super) const OPTIONAL: Parameter =
     Parameter::optional("environment", Kind::Ref, "An environment, by id or name.");
 
-/// A page of environments.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it says what the shape is")]
-struct Environments {
-    environments: Vec<wire::Environment>,
-    /// How many are on this page.
-    count: u64,
-    /// `cursor` of the next page; `null` on the last.
-    next: Option<String>,
-}
-
 pub(super) const ROWS: &[Operation] = &[
     Operation {
         id: "list_environments",
@@ -37,7 +25,7 @@ pub(super) const ROWS: &[Operation] = &[
         says: "Environments by name.",
         parameters: &[LIMIT_GIVEN, CURSOR],
         status: 200,
-        output: |generator| generator.subschema_for::<Environments>(),
+        output: |generator| page::shape::<wire::Environment>("environments", generator),
         sends: "",
         answers: r#"{"environments": [{"id": 1, "name": "default", "description": "", "origin": "file",
             "created_at": "2026-11-26T09:30:00Z"}], "count": 1, "next": null}"#,
@@ -62,17 +50,23 @@ pub(super) const ROWS: &[Operation] = &[
 
 async fn list_environments(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let all = desk.station.list_environments(by).await?;
-    let key = |it: &station_core::Environment| it.name.to_string();
+    let key = |it: &Environment| it.name.to_string();
     Ok(Reply::Body(page::of("environments", all, &arguments, key, |it| wire::Environment::from(it))))
 }
 
 async fn show_environment(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let named = EnvironmentRef::parse(arguments.must("environment"))?;
     let details = desk.station.show_environment(by, &named).await?;
-    Ok(Reply::Body(json(&wire::EnvironmentDetails::from(&details))))
+    Ok(Reply::of(&wire::EnvironmentDetails::from(&details)))
 }
 
-/// A shape of `wire` as JSON.
-pub(super) fn json<T: serde::Serialize>(shape: &T) -> serde_json::Value {
-    serde_json::to_value(shape).expect("wire structs serialize")
+/// The environment that the arguments name, where they name one.
+///
+/// # Errors
+/// `Invalid`; `NotFound` where there is no such environment.
+pub(super) async fn chosen(desk: &Desk, by: &Caller, arguments: &Arguments) -> Result<Option<Environment>> {
+    match arguments.text("environment") {
+        Some(named) => desk.station.environment(by, &EnvironmentRef::parse(named)?).await.map(Some),
+        None => Ok(None),
+    }
 }

@@ -3,11 +3,10 @@
 use super::agents::{self, AGENT};
 use super::environments;
 use super::operation::{Operation, Reply, Verb};
-use super::runs::{TASK, VARIABLES, queued};
-use crate::tools::{Arguments, Desk, executed_with};
+use super::runs::{TASK, VARIABLES};
+use crate::tools::{Arguments, Desk, new_run, queue};
 use crate::wire::Executed;
 use futures::FutureExt as _;
-use serde_json::{Map, json};
 use station_core::{Caller, Result};
 
 const PARAMETERS: &[crate::tools::Parameter] = &[AGENT, environments::OPTIONAL, TASK, VARIABLES];
@@ -29,7 +28,7 @@ pub(super) const ROWS: &[Operation] = &[
         output: |generator| generator.subschema_for::<Executed>(),
         sends: SENDS,
         answers: ANSWERS,
-        call: |desk, by, arguments| queue(desk, by, arguments).boxed(),
+        call: |desk, by, arguments| queue_agent(desk, by, arguments).boxed(),
     },
     Operation {
         id: "execute_agent",
@@ -42,15 +41,12 @@ pub(super) const ROWS: &[Operation] = &[
         output: |generator| generator.subschema_for::<Executed>(),
         sends: SENDS,
         answers: ANSWERS,
-        call: |desk, by, arguments| queue(desk, by, arguments).boxed(),
+        call: |desk, by, arguments| queue_agent(desk, by, arguments).boxed(),
     },
 ];
 
-async fn queue(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+async fn queue_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let agent = agents::named(desk, by, &arguments).await?;
-    let none = Map::new();
-    let variables = arguments.object("variables").unwrap_or(&none);
-    let new = executed_with(arguments.must("task").to_owned(), variables);
-    let (run, message) = queued(desk, by, &agent, new).await?;
-    Ok(Reply::Body(json!(Executed::new(&run, message))))
+    let (run, message) = queue(desk, by, &agent, new_run(&arguments)?).await?;
+    Ok(Reply::of(&Executed::new(&run, message)))
 }

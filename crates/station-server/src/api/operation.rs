@@ -4,9 +4,11 @@ use crate::tools::{Arguments, Desk, Parameter};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use schemars::{Schema, SchemaGenerator};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use station_core::{Caller, Error, Result, RunId};
 use station_engine::RunEvent;
+use std::str::FromStr;
 
 /// One operation.
 pub(crate) struct Operation {
@@ -46,6 +48,21 @@ pub(crate) enum Reply {
         run: RunId,
         events: Events,
     },
+}
+
+impl Reply {
+    /// A shape of [`wire`](crate::wire).
+    pub(super) fn of<T: Serialize>(shape: &T) -> Self {
+        Self::Body(serde_json::to_value(shape).expect("wire structs serialize"))
+    }
+}
+
+/// The number that `text` is of `what`.
+///
+/// # Errors
+/// `Invalid` where it is none.
+pub(super) fn number<T: FromStr>(text: &str, what: &str) -> Result<T> {
+    text.parse().map_err(|_| Error::invalid(format!("`{text}` is no number of {what}")))
 }
 
 /// A method of HTTP (RFC 9110).

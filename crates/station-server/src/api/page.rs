@@ -1,6 +1,7 @@
 //! Pages of lists: ordered by a key, so many at a time, the next from behind the last one.
 
 use crate::tools::{Arguments, Kind, Parameter};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -22,6 +23,22 @@ pub(super) const CURSOR: Parameter = Parameter::optional(
 /// Most items of the page that is asked for.
 pub(super) fn limit(arguments: &Arguments) -> usize {
     usize::try_from(arguments.whole("limit").unwrap_or(LIMIT)).unwrap_or(usize::MAX)
+}
+
+/// JSON Schema of a page of `nouns`.
+pub(super) fn shape<T: JsonSchema>(nouns: &str, generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            nouns: { "type": "array", "items": generator.subschema_for::<T>() },
+            "count": { "type": "integer", "minimum": 0, "description": "How many are on this page." },
+            "next": {
+                "type": ["string", "null"],
+                "description": "`cursor` of the next page; `null` on the last.",
+            },
+        },
+        "required": [nouns, "count", "next"],
+    })
 }
 
 /// The page of `items` that is asked for, as a list of `nouns` with `next`; ordered by `key`, which is no two items'.

@@ -1,17 +1,16 @@
 //! Runs: start, list, show, follow, cancel.
 
 use super::agents;
-use super::environments::{self, json};
-use super::operation::{Operation, Reply, Verb};
+use super::environments;
+use super::operation::{Operation, Reply, Verb, number};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
-use crate::tools::{Arguments, Desk, Kind, Parameter, enqueue, new_run, ready};
+use crate::tools::{Arguments, Desk, Kind, Parameter, new_run, queue};
 use crate::wire;
 use futures::FutureExt as _;
 use schemars::JsonSchema;
 use station_core::run::Status;
 use station_core::{Caller, Error, Result, RunId};
-use station_engine::{AgentRef, EnvironmentRef, NewRun, RunFilter};
-use station_mcp::serve::Asked;
+use station_engine::{AgentRef, RunFilter};
 
 /// The parameter that names one.
 const RUN: Parameter = Parameter::required("run", Kind::Ref, "A run, by its id.");
@@ -23,17 +22,6 @@ pub(super) const TASK: Parameter =
 /// Values for the variables of a prompt.
 pub(super) const VARIABLES: Parameter =
     Parameter::optional("variables", Kind::Object, "Values of variables that the agent's prompt names.");
-
-/// A page of runs.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it says what the shape is")]
-struct Runs {
-    runs: Vec<wire::Run>,
-    /// How many are on this page.
-    count: u64,
-    /// `cursor` of the next page; `null` on the last.
-    next: Option<String>,
-}
 
 /// A run that was put in the queue.
 #[derive(JsonSchema)]
@@ -111,7 +99,7 @@ pub(super) const ROWS: &[Operation] = &[
             CURSOR,
         ],
         status: 200,
-        output: |generator| generator.subschema_for::<Runs>(),
+        output: |generator| page::shape::<wire::Run>("runs", generator),
         sends: "",
         answers: concat!(r#"{"runs": ["#, example!(), r#"], "count": 1, "next": "12"}"#),
         call: |desk, by, arguments| list_runs(desk, by, arguments).boxed(),
@@ -179,32 +167,13 @@ pub(super) const ROWS: &[Operation] = &[
 
 async fn start_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let agent = agents::named(desk, by, &arguments).await?;
-    let (run, message) = queued(desk, by, &agent, new_run(&arguments)?).await?;
+    let (run, message) = queue(desk, by, &agent, new_run(&arguments)?).await?;
     Ok(Reply::Body(serde_json::json!({ "run": wire::Run::new(&run, false), "message": message })))
-}
-
-/// Puts a run in the queue, and says who takes it up.
-///
-/// # Errors
-/// The engine's.
-pub(super) async fn queued(
-    desk: &Desk,
-    by: &Caller,
-    agent: &AgentRef,
-    new: NewRun,
-) -> Result<(station_engine::Run, String)> {
-    let asked = Asked::unasked(by.clone());
-    let agent = ready(desk, &asked, agent, &new.variables).await?;
-    let (details, message) = enqueue(desk, &asked, &agent, new).await?;
-    Ok((details.run, message))
 }
 
 async fn list_runs(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let station = &desk.station;
-    let environment = match arguments.text("environment") {
-        Some(named) => Some(station.environment(by, &EnvironmentRef::parse(named)?).await?),
-        None => None,
-    };
+    let environment = environments::chosen(desk, by, &arguments).await?;
     let agent = match arguments.text("agent") {
         Some(named) => {
             let named = AgentRef::parse(named, environment.as_ref().map(|it| it.name.clone()));
@@ -253,7 +222,7 @@ async fn show_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Repl
 async fn shown(desk: &Desk, by: &Caller, run: RunId) -> Result<Reply> {
     let details = desk.station.show_run(by, run).await?;
     let is_interrupted = |run: &station_engine::Run| desk.station.is_interrupted(run);
-    Ok(Reply::Body(json(&wire::RunDetails::new(&details, is_interrupted))))
+    Ok(Reply::of(&wire::RunDetails::new(&details, is_interrupted)))
 }
 
 async fn follow_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
@@ -275,5 +244,5 @@ async fn cancel_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Re
 /// # Errors
 /// `Invalid` where it is no number.
 fn run_of(text: &str) -> Result<RunId> {
-    text.parse().map_err(|_| Error::invalid(format!("`{text}` is no number of a run")))
+    number(text, "a run")
 }

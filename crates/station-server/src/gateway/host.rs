@@ -94,10 +94,6 @@ impl Gateway {
         asked: &Asked,
         list: fn(&super::offers::Offers) -> Vec<Value>,
     ) -> Result<Vec<Value>, station_mcp::serve::Fault> {
-        let offers = async {
-            self.refresh().await?;
-            self.offers(&asked.by).await
-        };
-        offers.await.map(|offers| list(&offers)).map_err(|error| failed(&error))
+        self.offers_now(asked).await.map(|offers| list(&offers))
     }
 }

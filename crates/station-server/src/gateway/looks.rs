@@ -21,7 +21,7 @@ const WRONG_PARAMETERS: i64 = -32602;
 
 impl Gateway {
     /// What is offered, as the files say now.
-    async fn offers_now(&self, asked: &Asked) -> Result<Offers, Fault> {
+    pub(super) async fn offers_now(&self, asked: &Asked) -> Result<Offers, Fault> {
         let offers = async {
             self.refresh().await?;
             self.offers(&asked.by).await

@@ -7,7 +7,7 @@ use crate::api::{self, BASE, Operation, Reply, Verb};
 use crate::wire;
 use axum::extract::{FromRequestParts as _, Query, RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, on};
 use axum::{Extension, Json, Router};
@@ -16,7 +16,6 @@ use futures::{future, stream};
 use serde_json::{Map, Value};
 use station_core::{Caller, Error, Kind, Result, RunId};
 use station_engine::RunEvent;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 /// Where the document is.
@@ -162,11 +161,7 @@ fn streamed(site: &Site, by: &Caller, run: RunId, events: api::Events) -> Respon
         Err(error) => event("error", &wire::Error::from(&error)),
     });
     let all = events.map(Some).chain(stream::once(end)).filter_map(future::ready);
-    let all = all.take_until(site.left.clone().cancelled_owned()).map(Ok::<_, Infallible>);
-    let mut response = Sse::new(all).keep_alive(KeepAlive::new().interval(mcp::KEEP_ALIVE)).into_response();
-    // A proxy that gathers answers would hold them back.
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
+    mcp::streamed(all.take_until(site.left.clone().cancelled_owned()).map(Ok))
 }
 
 fn event<T: serde::Serialize>(name: &str, data: &T) -> Event {

@@ -112,13 +112,11 @@ pub(super) async fn admit(
             next.run(request).await
         }
         Verdict::Refused(status, sentence) => {
-            let mut refused = match request.uri().path().starts_with(BASE) {
-                true => failure::of(
-                    status,
-                    &Error::new(failure::kind(status), sentence),
-                    &failure::request_id(request.headers().get(failure::REQUEST_ID)),
-                ),
-                false => (status, format!("{sentence}\n")).into_response(),
+            let mut refused = if request.uri().path().starts_with(BASE) {
+                let id = failure::request_id(request.headers().get(failure::REQUEST_ID));
+                failure::of(status, &Error::new(failure::kind(status), sentence), &id)
+            } else {
+                (status, format!("{sentence}\n")).into_response()
             };
             if status == StatusCode::UNAUTHORIZED {
                 refused

@@ -2,7 +2,7 @@
 //! of it. What they send and get is theirs; what is done is what `call_agent` does.
 
 use super::{Site, failure};
-use crate::tools::{enqueue, executed_with, ready};
+use crate::tools::{queue, variables};
 use crate::wire::{Executed, OlderError, OlderRun};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -13,8 +13,7 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use station_core::{AgentId, Caller, EnvironmentName, Error, Result, RunId};
-use station_engine::AgentRef;
-use station_mcp::serve::Asked;
+use station_engine::{AgentRef, NewRun};
 use std::sync::Arc;
 
 pub(super) fn routes() -> Router<Arc<Site>> {
@@ -69,11 +68,10 @@ async fn started(site: &Site, by: Caller, body: &[u8]) -> Result<Executed> {
         }
         _ => return Err(Error::invalid("`agent_name` is missing, or `agent_id`")),
     };
-    let (desk, asked) = (site.management.desk(), Asked::unasked(by));
-    let new = executed_with(sent.task, &sent.variables.unwrap_or_default());
-    let agent = ready(&desk, &asked, &agent, &new.variables).await?;
-    let (details, message) = enqueue(&desk, &asked, &agent, new).await?;
-    Ok(Executed::new(&details.run, message))
+    let variables = variables(&sent.variables.unwrap_or_default());
+    let new = NewRun { task: sent.task, variables, ..NewRun::default() };
+    let (run, message) = queue(&site.management.desk(), &by, &agent, new).await?;
+    Ok(Executed::new(&run, message))
 }
 
 async fn run(

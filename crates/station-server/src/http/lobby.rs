@@ -121,17 +121,19 @@ async fn health() -> Response {
 
 async fn ready(State(lobby): State<Arc<Lobby>>) -> Response {
     let (status, readiness) = lobby.stage.ready().await;
-    let checks: Map<String, Value> =
-        readiness.parts().into_iter().map(|(name, is_there)| (name.to_owned(), is_there.into())).collect();
-    let missing: Vec<&str> =
-        readiness.parts().into_iter().filter_map(|(name, is_there)| (!is_there).then_some(name)).collect();
-    let mut report = json!({ "status": status });
+    let parts = readiness.parts().into_iter();
     match status {
-        "ready" => report["checks"] = checks.into(),
-        "draining" => {}
-        _ => report["missing"] = missing.into(),
+        "ready" => {
+            let checks: Map<String, Value> =
+                parts.map(|(name, is_there)| (name.to_owned(), is_there.into())).collect();
+            told(StatusCode::OK, &json!({ "status": status, "checks": checks }))
+        }
+        "draining" => later(&json!({ "status": status })),
+        _ => {
+            let missing: Vec<&str> = parts.filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect();
+            later(&json!({ "status": status, "missing": missing }))
+        }
     }
-    if status == "ready" { told(StatusCode::OK, &report) } else { later(&report) }
 }
 
 async fn let_in(State(lobby): State<Arc<Lobby>>, request: Request) -> Response {

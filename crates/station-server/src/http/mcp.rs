@@ -6,7 +6,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use station_core::Caller;
 use station_mcp::serve::{Endpoint, Headers, Sent};
 use std::convert::Infallible;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a silent stream says now and then, so that nobody between takes it for dead.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -118,13 +118,17 @@ fn response(sent: Sent) -> Response {
             let events = messages.map(|message| {
                 Ok::<_, Infallible>(Event::default().event("message").data(message.to_string()))
             });
-            let mut response =
-                Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
-            // A proxy that gathers answers would hold them back.
-            response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-            response
+            streamed(events)
         }
     }
+}
+
+/// Events as they come.
+pub(super) fn streamed(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
+    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
+    // A proxy that gathers answers would hold them back.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
 }
 
 fn status_of(status: u16) -> StatusCode {

@@ -138,12 +138,10 @@ pub(crate) async fn call(
     arguments: Map<String, Value>,
 ) -> Result<Result<Outcome, Vec<String>>, Fault> {
     let said = |error| Ok(Ok(Outcome::Complete(refused(name, &error))));
-    let tools = match desk.station.list_agent_tools(&asked.by, environment).await {
-        Ok(tools) => tools,
+    let tool = match desk.station.find_agent_tool(&asked.by, environment, name).await {
+        Ok(Ok(tool)) => tool,
+        Ok(Err(names)) => return Ok(Err(names)),
         Err(error) => return said(error),
-    };
-    let Some(tool) = tools.iter().find(|tool| tool.name == name) else {
-        return Ok(Err(tools.into_iter().map(|tool| tool.name).collect()));
     };
     if let Err(error) = asked.by.may_call("call_agent", desk.station.config().clock.now()) {
         return said(error);
@@ -156,9 +154,9 @@ pub(crate) async fn call(
                 .map_err(|error| questions::not_taken(error.sentence()))?;
             attend::take_up(desk, asked, run, wait).await
         }
-        None => match misfit(tool, &arguments) {
+        None => match misfit(&tool, &arguments) {
             Some(sentence) => return Ok(Ok(Outcome::Complete(failure(&sentence)))),
-            None => run(desk, asked, tool, &arguments, wait).await,
+            None => run(desk, asked, &tool, &arguments, wait).await,
         },
     };
     match done {
@@ -201,6 +199,7 @@ async fn run(
 ) -> Result<Reply> {
     let (task, variables) = agent_tool::given(tool.declared.as_ref(), arguments);
     let new = NewRun { task, variables, effect: asked.effect, ..NewRun::default() };
-    let agent = attend::ready(desk, asked, &AgentRef::Id(tool.agent.id), &new.variables).await?;
+    let found = attend::found(desk, &asked.by, &AgentRef::Id(tool.agent.id)).await?;
+    let agent = attend::ready(desk, &found, &new.variables).await?;
     attend::start(desk, asked, &agent, new, wait).await
 }

@@ -7,7 +7,7 @@ use super::row::Reply;
 use super::{progress, questions, tasks};
 use station_core::run::Status;
 use station_core::{Caller, Error, Result, RunId, Secret};
-use station_engine::{AgentRef, Driver, From, NewRun, Run, RunDetails, Station, Watch};
+use station_engine::{AgentDetails, AgentRef, Driver, From, NewRun, Run, RunDetails, Station, Watch};
 use station_mcp::serve::Asked;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -51,18 +51,21 @@ impl Shape {
     }
 }
 
-/// The agent, with changed files of its environment applied and the servers it has use for listed.
-pub(crate) async fn ready(
+/// The agent as it was before changed files of its environment were applied, which they are then.
+pub(crate) async fn found(desk: &Desk, by: &Caller, agent: &AgentRef) -> Result<AgentDetails> {
+    let before = desk.station.show_agent(by, agent).await?;
+    desk.apply(&before.environment.name).await?;
+    Ok(before)
+}
+
+/// The agent that was [`found`], with the servers it has use for listed.
+pub(super) async fn ready(
     desk: &Desk,
-    asked: &Asked,
-    agent: &AgentRef,
+    found: &AgentDetails,
     given: &BTreeMap<String, Secret>,
 ) -> Result<AgentRef> {
-    let station = &desk.station;
-    let before = station.show_agent(&asked.by, agent).await?;
-    desk.apply(&before.environment.name).await?;
-    station.refresh_catalog_of(&before.agent, given).await?;
-    Ok(AgentRef::Id(before.agent.id))
+    desk.station.refresh_catalog_of(&found.agent, given).await?;
+    Ok(AgentRef::Id(found.agent.id))
 }
 
 /// Starts a run, and waits for it.
@@ -97,22 +100,29 @@ pub(super) async fn take_up(desk: &Desk, asked: &Asked, run: RunId, wait: Wait) 
     attend(desk, asked, run, how, watch, wait).await
 }
 
+/// Finds an agent and puts a run of it in the queue for a worker; who takes it up.
+pub(crate) async fn queue(desk: &Desk, by: &Caller, agent: &AgentRef, new: NewRun) -> Result<(Run, String)> {
+    let found = found(desk, by, agent).await?;
+    let agent = ready(desk, &found, &new.variables).await?;
+    enqueue(desk, by, &agent, new).await
+}
+
 /// Puts a run in the queue for a worker, and says who takes it up.
-pub(crate) async fn enqueue(
+pub(super) async fn enqueue(
     desk: &Desk,
-    asked: &Asked,
+    by: &Caller,
     agent: &AgentRef,
     mut new: NewRun,
-) -> Result<(RunDetails, String)> {
+) -> Result<(Run, String)> {
     let station = &desk.station;
     new.driver = Driver::Worker;
-    let run = station.start_run(&asked.by, agent, new).await?;
+    let run = station.start_run(by, agent, new).await?;
     station.wake_worker().await;
     let message = match station.find_workers().await?.first() {
         Some(worker) => format!("queued: worker {worker} takes it up"),
         None => "queued: no worker is running, start stn serve".to_owned(),
     };
-    Ok((station.show_run(&asked.by, run.id).await?, message))
+    Ok((run, message))
 }
 
 /// Waits for a run as long as its client does, and says how it stands then.

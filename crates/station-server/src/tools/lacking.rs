@@ -8,7 +8,7 @@ use super::questions::VALID_FOR;
 use super::row::Reply;
 use serde_json::{Map, Value, json};
 use station_core::{EnvironmentName, Era, Error, Result, Secret};
-use station_engine::{AgentRef, LackingVariable};
+use station_engine::{AgentDetails, LackingVariable};
 use station_mcp::serve::Asked;
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub(crate) enum Answered {
 pub(super) async fn ask(
     desk: &Desk,
     asked: &Asked,
-    agent: &AgentRef,
+    found: &AgentDetails,
     (request, is_answered): (&str, bool),
     given: &mut BTreeMap<String, Secret>,
 ) -> Result<Option<Reply>> {
@@ -47,11 +47,9 @@ pub(super) async fn ask(
         return Ok(None);
     }
     let station = &desk.station;
-    let details = station.show_agent(&asked.by, agent).await?;
-    desk.apply(&details.environment.name).await?;
-    let lacking = station.lacking_for_agent(&asked.by, &details.agent, given).await?;
-    let what = format!("run agent `{}`", details.agent.name);
-    let Some(question) = question(&lacking, &what, &details.environment.name) else { return Ok(None) };
+    let lacking = station.lacking_for_agent(&asked.by, &found.agent, given).await?;
+    let what = format!("run agent `{}`", found.agent.name);
+    let Some(question) = question(&lacking, &what, &found.environment.name) else { return Ok(None) };
     let answered = match (asked.era, is_answered) {
         (_, true) => read(asked.input.responses.get(KEY), &lacking),
         (Era::Modern, false) => {
@@ -67,7 +65,7 @@ pub(super) async fn ask(
         Answered::Declined => {}
         Answered::PutAway => {
             let sentence =
-                format!("agent `{}` was not run: the question for values was put away", details.agent.name);
+                format!("agent `{}` was not run: the question for values was put away", found.agent.name);
             return Err(Error::conflict(sentence));
         }
     }

@@ -108,11 +108,12 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
     }
     let agent = agents::named(desk, asked, &arguments).await?;
     let mut new = NewRun { effect: asked.effect, ..new_run(&arguments)? };
+    let found = attend::found(desk, &asked.by, &agent).await?;
     let of_call = (wait.request.as_str(), arguments.resumed == Some(Brought::Variables));
-    if let Some(question) = lacking::ask(desk, asked, &agent, of_call, &mut new.variables).await? {
+    if let Some(question) = lacking::ask(desk, asked, &found, of_call, &mut new.variables).await? {
         return Ok(question);
     }
-    let agent = attend::ready(desk, asked, &agent, &new.variables).await?;
+    let agent = attend::ready(desk, &found, &new.variables).await?;
     if arguments.truth("async") != Some(true) {
         return attend::start(desk, asked, &agent, new, wait).await;
     }
@@ -121,10 +122,15 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
             "`store_run` cannot be false where `async` is true: nobody waits for the end of the run",
         ));
     }
-    let (details, message) = attend::enqueue(desk, asked, &agent, new).await?;
+    let (run, message) = attend::enqueue(desk, &asked.by, &agent, new).await?;
+    let details = desk.station.show_run(&asked.by, run.id).await?;
     Ok(shape.reply(&desk.station, &details, Some(&message)))
 }
 
+/// The run that `arguments` ask for.
+///
+/// # Errors
+/// `Invalid` where its budget is none.
 pub(crate) fn new_run(arguments: &Arguments) -> Result<NewRun> {
     let task = arguments.must("task");
     let task = match arguments.object("context").filter(|context| !context.is_empty()) {
@@ -141,12 +147,8 @@ pub(crate) fn new_run(arguments: &Arguments) -> Result<NewRun> {
     })
 }
 
-/// A run of `task` with values for the variables of its agent's prompt.
-pub(crate) fn executed_with(task: String, given: &Map<String, Value>) -> NewRun {
-    NewRun { task, variables: variables(given), ..NewRun::default() }
-}
-
-fn variables(given: &Map<String, Value>) -> BTreeMap<String, Secret> {
+/// Values for the variables of a prompt, as they were sent.
+pub(crate) fn variables(given: &Map<String, Value>) -> BTreeMap<String, Secret> {
     given.iter().map(|(name, value)| (name.clone(), Secret::new(as_text(value)))).collect()
 }
 

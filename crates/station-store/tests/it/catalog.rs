@@ -87,7 +87,7 @@ async fn a_tool_that_vanished_returns_with_its_id_and_a_failure_removes_nothing(
         let server = store.server(ids[0]).await.unwrap().unwrap();
         assert_eq!(server.problem.as_deref(), Some("it ended: \u{fffd} code 1"));
         assert_eq!((server.era, server.discovered_at), (Some(Era::Legacy), Some(LATER)));
-        assert_eq!(store.offered(ids[0]).await.unwrap().problem_at, Some(LATER));
+        assert_eq!(store.offered_by_all(env).await.unwrap()[&ids[0]].problem_at, Some(LATER));
         // Down is since the first failure in a row, whatever came of the later ones.
         let later = LATER.plus_ms(1_000);
         store.record_discovery_failure(ids[0], "it ended again", later).await.unwrap();
@@ -158,7 +158,8 @@ async fn what_a_server_offers_beside_tools_is_kept_in_its_order() {
         for _ in 0..2 {
             store.record_discovery(ids[0], &everything, LATER).await.unwrap();
         }
-        let offered = store.offered(ids[0]).await.unwrap();
+        let all = store.offered_by_all(env).await.unwrap();
+        let offered = &all[&ids[0]];
         assert_eq!(offered.resources, everything.resources);
         assert_eq!(offered.prompts, everything.prompts);
         assert_eq!(offered.capabilities, everything.capabilities);
@@ -166,10 +167,10 @@ async fn what_a_server_offers_beside_tools_is_kept_in_its_order() {
         assert!(store.catalog(env).await.unwrap().is_empty());
 
         let nobody = ServerId(999);
+        assert!(!all.contains_key(&nobody));
         for refused in [
             store.record_discovery(nobody, &everything, LATER).await.unwrap_err(),
             store.record_discovery_failure(nobody, "x", LATER).await.unwrap_err(),
-            store.offered(nobody).await.unwrap_err(),
         ] {
             assert_eq!(
                 (refused.kind(), refused.sentence()),

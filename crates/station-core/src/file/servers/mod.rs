@@ -6,7 +6,6 @@
 
 mod answers;
 mod entry;
-mod lacking;
 mod load;
 mod oauth;
 mod read;
@@ -15,7 +14,6 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 
-pub use lacking::{Lacking, lacking};
 pub use read::{Declared, Entry, ServersFile, Use, looks_like, read};
 pub use resolve::{Missing, Unresolved, resolve};
 

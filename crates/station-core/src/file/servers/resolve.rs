@@ -1,11 +1,13 @@
 //! One server with every value: what a connection is made from.
 
+use super::Declared;
 use super::entry::entry;
 use super::load::{self, default_of};
 use crate::file::json;
 use crate::file::sheet::Sheet;
-use crate::file::tree::Member;
+use crate::file::tree::{Member, Value};
 use crate::file::{Position, Problem};
+use crate::plain::is_of_a_secret;
 use crate::{Definition, Secret, ServerSettings, is_plain};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +20,11 @@ pub struct Missing {
     pub at: Position,
     /// In which file.
     pub path: String,
+    /// What `metadata.variables` says of it; may be empty.
+    pub description: String,
+    /// Whether it is not to be asked of a client: it is a secret (the file says so, or its name, or the name of a setting that it
+    /// fills), or it says what is started, or where secrets are sent.
+    pub is_secret: bool,
 }
 
 /// Why a server's definition cannot be resolved.
@@ -50,7 +57,7 @@ pub fn resolve(
         return Err(Unresolved::Broken(sheet.into_problems()));
     };
     let value = |name: &str| value_of(name).or_else(|| default_of(&loaded.declared, name).map(Secret::new));
-    let missing = missing(sheet.text, path, member, &value);
+    let missing = missing(sheet.text, path, member, &loaded.declared, &value);
     if !missing.is_empty() {
         return Err(Unresolved::Missing(missing));
     }
@@ -97,16 +104,91 @@ fn with_filled(mut definition: Definition, values: Vec<Secret>) -> Definition {
 }
 
 /// The variables without a value among those that stand in the entry itself: a condition needs none.
-fn missing(text: &str, path: &str, member: &Member, value: &dyn Fn(&str) -> Option<Secret>) -> Vec<Missing> {
+fn missing(
+    text: &str,
+    path: &str,
+    member: &Member,
+    declared: &BTreeMap<String, Declared>,
+    value: &dyn Fn(&str) -> Option<Secret>,
+) -> Vec<Missing> {
     let mut needed: BTreeMap<String, usize> = BTreeMap::new();
     member.node.holes(&mut |variable, at| {
         needed.entry(variable.to_owned()).or_insert(at);
     });
     needed.retain(|variable, _| value(variable).is_none());
+    if needed.is_empty() {
+        return Vec::new();
+    }
+    let hidden = hidden(member);
     let mut missing: Vec<Missing> = needed
         .into_iter()
-        .map(|(variable, at)| Missing { variable, at: Position::of(text, at), path: path.to_owned() })
+        .map(|(variable, at)| {
+            let declared = declared.get(&variable);
+            Missing {
+                at: Position::of(text, at),
+                path: path.to_owned(),
+                description: declared.map(|it| it.description.clone()).unwrap_or_default(),
+                is_secret: declared.is_some_and(|it| it.secret)
+                    || is_of_a_secret(&variable)
+                    || hidden.contains(&variable),
+                variable,
+            }
+        })
         .collect();
     missing.sort_by_key(|missing| missing.at);
     missing
+}
+
+/// Variables that fill settings whose names are those of secrets, and those that say what is started and where it is reached: who
+/// answers a form must not choose that.
+fn hidden(member: &Member) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for key in ["command", "url", "cwd"] {
+        if let Some(node) = member.node.get(key) {
+            node.holes(&mut |name, _| {
+                found.insert(name.to_owned());
+            });
+        }
+    }
+    for key in ["env", "headers"] {
+        let Some(Value::Map(settings)) = member.node.get(key).map(|node| &node.value) else { continue };
+        for setting in settings.iter().filter(|setting| is_of_a_secret(&setting.key)) {
+            setting.node.holes(&mut |name, _| {
+                found.insert(name.to_owned());
+            });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_lacks_is_told_with_whether_it_is_a_secret() {
+        let text = r#"{"mcpServers": {"a": {"command": "x", "args": ["{{ .REGION }}", "{{ .KNOWN }}", "{{ .REGION }}"],
+            "env": {"API_TOKEN": "{{ .PLAIN }}", "URL": "{{ .BASE }}/{{ .DB_PASSWORD }}", "X": "{{ .TOLD }}"}}},
+            "metadata": {"variables": {"REGION": {"description": "Where"}, "BASE": {"default": "http://a"},
+            "TOLD": {"secret": true}}}}"#;
+        let value_of = |name: &str| (name == "KNOWN").then(|| Secret::new("k"));
+        let Err(Unresolved::Missing(missing)) = resolve(text, "a.json", "a", &value_of) else {
+            panic!("it lacks something");
+        };
+        let found: Vec<(String, String, bool)> =
+            missing.into_iter().map(|it| (it.variable, it.description, it.is_secret)).collect();
+        let row = |name: &str, says: &str, is_secret| (name.to_owned(), says.to_owned(), is_secret);
+        assert_eq!(
+            found,
+            [
+                row("REGION", "Where", false),
+                row("PLAIN", "", true),
+                row("DB_PASSWORD", "", true),
+                row("TOLD", "", true),
+            ]
+        );
+        for (text, server) in [(text, "b"), ("{", "a")] {
+            assert!(matches!(resolve(text, "a.json", server, &value_of), Err(Unresolved::Broken(_))));
+        }
+    }
 }
