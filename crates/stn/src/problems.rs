@@ -54,7 +54,7 @@ pub(crate) fn excerpt(file: &Path, at: Position) -> Option<[String; 2]> {
 }
 
 enum Kind {
-    /// Prompts and rules hold no secrets.
+    /// Prompts, rules and pinned definitions hold no secrets.
     Plain,
     /// Server files may.
     Servers,
@@ -66,7 +66,7 @@ enum Kind {
 
 impl Kind {
     fn of(path: &str) -> Option<Self> {
-        if path.ends_with(".prompt") || path.ends_with("environment.yml") {
+        if path.ends_with(".prompt") || path.ends_with("environment.yml") || path.ends_with("mcp.lock") {
             Some(Self::Plain)
         } else if path.ends_with(".json") {
             Some(Self::Servers)

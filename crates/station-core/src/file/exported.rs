@@ -26,8 +26,7 @@ pub fn read(text: &str) -> Result<Exported, Problem> {
     let root: Value = serde_json::from_str(text).map_err(|error| {
         let told = error.to_string();
         let told = told.rsplit_once(" at line ").map_or(told.as_str(), |(told, _)| told);
-        let at = Position { line: error.line().max(1), column: error.column().max(1) };
-        problem(Some(at), format!("this is not JSON: {told}"))
+        problem(Some(Position::of_json(text, &error)), format!("this is not JSON: {told}"))
     })?;
     let agent = root.get("agent").filter(|agent| agent.is_object()).unwrap_or(&root);
     let word = |key: &str| agent[key].as_str().filter(|text| !text.trim().is_empty());

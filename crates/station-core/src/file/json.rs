@@ -12,14 +12,23 @@ use super::tree::{Member, Node, Piece, Scalar, Value};
 pub(super) fn parse(rendered: &Rendered, text: &str) -> Result<Node, Fault> {
     // Also the bound on depth: `serde_json` refuses more than 128 levels.
     if let Err(error) = serde_json::from_str::<serde_json::Value>(&rendered.text) {
-        let line_at: usize =
-            rendered.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-        let at = rendered.original(line_at + error.column().saturating_sub(1));
+        let at = rendered.original(place(&rendered.text, &error));
         let told = error.to_string();
         let told = told.rsplit_once(" at line ").map_or(told.as_str(), |(told, _)| told);
         return Err(Fault::new(Some(Position::of(text, at)), format!("this is not JSON: {told}")));
     }
     Walk { rendered, text, at: 0 }.node()
+}
+
+/// The byte of `text` that `error` is about; where the text ends too early, the end of its last line that says something:
+/// what stands behind it is no line that can be shown.
+pub(super) fn place(text: &str, error: &serde_json::Error) -> usize {
+    if error.is_eof() {
+        return text.trim_end().len();
+    }
+    let line_at: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    // In column 0 of a line the line's end before it was read last: it is what a string without a closing quote runs into.
+    (line_at + error.column()).saturating_sub(1)
 }
 
 /// The same tree with the values of its variables, all of which `value_of` must know.

@@ -73,6 +73,11 @@ impl Position {
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         Self { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
+
+    /// The place in `text` that a parser of JSON refused.
+    pub(crate) fn of_json(text: &str, error: &serde_json::Error) -> Self {
+        Self::of(text, json::place(text, error))
+    }
 }
 
 /// `path:line:column: sentence`, without what is not known.

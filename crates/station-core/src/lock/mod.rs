@@ -116,7 +116,7 @@ impl Lock {
         let written: Written = match serde_json::from_str(text) {
             Ok(written) => written,
             Err(error) => {
-                let at = Position { line: error.line().max(1), column: error.column().max(1) };
+                let at = Position::of_json(text, &error);
                 return refuse(Some(at), "this is not a lock file as Station writes it".to_owned());
             }
         };

@@ -102,7 +102,7 @@ fn a_file_that_is_not_as_it_was_written_is_refused() {
     let text = Lock::of(&[tool("fs", "read", "Reads a file")]).text();
     for (text, expected) in [
         (String::new(), "f:1:1: this is not a lock file as Station writes it"),
-        ("{\"version\": 1".to_owned(), "f:1:13: this is not a lock file as Station writes it"),
+        ("{\"version\": 1".to_owned(), "f:1:14: this is not a lock file as Station writes it"),
         (
             "{\"version\": 1, \"servers\": {}, \"x\": 1}".to_owned(),
             "f:1:33: this is not a lock file as Station writes it",

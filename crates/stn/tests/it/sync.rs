@@ -107,6 +107,26 @@ fn a_broken_file_refuses_itself_alone() {
 }
 
 #[test]
+fn a_file_that_ends_too_early_is_shown_where_it_ends() {
+    let home = Home::with_init();
+    home.agent("default", "good", "model: offline\n");
+    home.write("environments/default/cut.json", "{\"mcpServers\": {\"x\": {\n  \"command\": \"a\"\n\n");
+    home.write("environments/default/open.json", "{\"mcpServers\": {}}\n{{ if .A }}\n");
+    home.stn(&["sync", "default", "--no-discover"]).is(&expect![[r#"
+        Environment `default`: 1 change applied, 0 unchanged.
+          + agent good
+        --- stderr
+        environments/default/cut.json:2:17: this is not JSON: EOF while parsing an object
+          2 |  "command": "*"
+            |                 ^
+        environments/default/open.json:2:1: this `{{ if }}` has no `{{ end }}`
+          2 | {{ if .A }}
+            | ^
+        --- exit 4
+    "#]]);
+}
+
+#[test]
 fn a_server_that_fails_makes_a_sync_partial() {
     let home = Home::with_init();
     home.server("default", "fake", &[]);

@@ -315,6 +315,15 @@ fn what_is_wrong_is_said_with_its_place() {
         "{\"mcpServers\": {\"x\": {\"command\": \"a\", \"args\": [\"{{ .A\"]}}}\n",
         &["Error 1:49 `{{` is not closed here: `}}` is missing"],
     );
+    // A file that ends too early, or whose text runs into the end of its line, is wrong where it says something last.
+    check_told(
+        "{\"mcpServers\": {\"x\": {\"command\": \"a\"\n\n",
+        &["Error 1:37 this is not JSON: EOF while parsing an object"],
+    );
+    check_told(
+        "{\"mcpServers\": {\"x\": {\"command\": \"a\n}}}\n",
+        &["Error 1:36 this is not JSON: control character (\\u0000-\\u001F) found while parsing a string"],
+    );
     check_told("[1]", &["Error 1:1 `the file` must be a map of names to values"]);
 }
 
