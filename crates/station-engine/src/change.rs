@@ -98,9 +98,7 @@ impl Station {
         mut edit: impl FnMut(Option<&str>) -> Result<Option<String>, Refusal>,
     ) -> Result<Changed> {
         let workspace = &self.config().workspace;
-        if workspace.is_read_only() {
-            return Err(self.managed(environment));
-        }
+        self.refuse_managed(environment)?;
         let mut shown = String::new();
         for _ in 0..ROUNDS_MAX {
             let draft = self.draft(environment, thing, &mut edit).await?;
@@ -177,13 +175,22 @@ impl Station {
         }
     }
 
-    /// Why something of a file is not changed here.
-    pub(crate) fn managed(&self, environment: &EnvironmentName) -> Error {
-        let folder = self.config().workspace.environment_folder(environment);
+    /// Refuses to change what files define where they are written elsewhere: by configuration, or because their folder
+    /// cannot be written here.
+    pub(crate) fn refuse_managed(&self, environment: &EnvironmentName) -> Result<()> {
+        let workspace = &self.config().workspace;
+        if workspace.takes_files(environment) {
+            return Ok(());
+        }
+        let folder = workspace.environment_folder(environment);
+        let why = if workspace.is_read_only() {
+            "config.yaml says `files: readonly`"
+        } else {
+            "that folder cannot be written here"
+        };
         let sentence = format!("environment `{environment}` is managed by files in {}", folder.display());
-        Error::conflict(sentence).with_hint(
-            "config.yaml says `files: readonly`: change the files where they are kept, then `stn sync`",
-        )
+        Err(Error::conflict(sentence)
+            .with_hint(format!("{why}: change the files where they are kept, then `stn sync`")))
     }
 }
 

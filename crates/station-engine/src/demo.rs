@@ -58,9 +58,7 @@ impl Station {
     /// Where its folder cannot be written, or its variables.yml cannot be understood.
     pub fn create_demo(&self, _by: &Caller, name: &EnvironmentName) -> Result<DemoServer> {
         let workspace = &self.config().workspace;
-        if workspace.is_read_only() {
-            return Err(self.managed(name));
-        }
+        self.refuse_managed(name)?;
         let folder = workspace.environment_folder(name);
         for (relative, text) in demo_files() {
             if !folder.join(relative).exists() {

@@ -204,11 +204,10 @@ impl Station {
         }
         let filter = RunFilter { environment: Some(*id), open: true, ..RunFilter::default() };
         self.refuse_open(&format!("environment `{name}`"), self.store().count_runs(&filter).await?)?;
-        let workspace = &self.config().workspace;
-        if *origin == Origin::File && workspace.is_read_only() {
-            return Err(self.managed(name));
+        if *origin == Origin::File {
+            self.refuse_managed(name)?;
         }
-        let stored = self.store().stored(name, &workspace.ensure_id()?).await?;
+        let stored = self.store().stored(name, &self.config().workspace.ensure_id()?).await?;
         if *origin == Origin::File && stored.foreign {
             let sentence = format!("environment `{name}` belongs to another workspace");
             return Err(Error::conflict(sentence).with_hint("delete it from that workspace"));

@@ -107,7 +107,7 @@ pub use pool::Look;
 pub use ready::Readiness;
 pub use runs::{Driver, NewRun, RunDetails, RunRef};
 pub use serve::Serve;
-pub use server_files::{AddedServer, NewServer, ServerDeletion};
+pub use server_files::{AddedServer, Defined, NewServer, ServerDeletion};
 pub use servers::{ServerDetails, ServerLogin, ServerRef, ServerView};
 pub use station::Station;
 pub use station_llm::{

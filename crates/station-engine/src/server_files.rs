@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use station_core::file::edit::{put_server, remove_server};
 use station_core::file::{Problem, Severity, servers};
 use station_core::sync::{Change, Removals, Text};
-use station_core::{Caller, Environment, EnvironmentName, Error, Result, Secret, Server, is_number};
+use station_core::{Caller, Environment, EnvironmentName, Error, Origin, Result, Secret, Server, is_number};
 
 /// A server to be added.
 #[derive(Clone, Debug)]
@@ -44,16 +44,25 @@ pub struct ServerDeletion {
     pub server: Server,
     /// Its environment.
     pub environment: Environment,
-    /// Its file, relative to the workspace.
-    pub path: String,
-    /// Whether the file goes too, because it defines nothing else.
-    pub file_goes: bool,
+    /// Where it is defined.
+    pub defined: Defined,
     /// Other files that define a server of this name: the next sync takes one of those.
     pub also_in: Vec<String>,
     /// Number of its tools.
     pub tools: usize,
     /// Agents with a grant of one of its tools: the grants stay written, without a tool behind them.
     pub granted_to: Vec<String>,
+}
+
+/// Where a server is defined that would be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Defined {
+    /// In the store alone.
+    InStore,
+    /// In this file, relative to the workspace, which has other servers and stays.
+    Among(String),
+    /// In this file, which defines nothing else and goes too.
+    Alone(String),
 }
 
 impl Station {
@@ -125,17 +134,15 @@ impl Station {
     pub async fn plan_server_deletion(&self, by: &Caller, server: &ServerRef) -> Result<ServerDeletion> {
         let view = self.show_server(by, server).await?;
         let (server, environment) = (view.details.server, view.details.environment);
-        if self.config().workspace.is_read_only() {
-            return Err(self.managed(&environment.name));
-        }
-        let file = self.file_of(&environment.name, Thing::Config(&server.config))?;
-        let file = file.ok_or_else(|| self.elsewhere("server", &server.name, &environment))?;
-        let (read, _) = servers::read(file.body.expose(), &file.path, &|_| None);
+        let files = self.store().server_files(Some(environment.id)).await?;
+        let origin = files.iter().find(|file| file.name == server.config).map(|file| file.origin);
+        let defined = match origin {
+            Some(Origin::Store) => Defined::InStore,
+            Some(Origin::File) | None => self.defined(&environment, &server)?,
+        };
         let also_in = self.also_in(&environment.name, &server)?;
-        let others = read.iter().flat_map(|read| &read.entries).filter(|entry| entry.name != server.name);
         Ok(ServerDeletion {
-            path: file.path,
-            file_goes: read.is_some() && others.count() == 0,
+            defined,
             also_in,
             tools: view.details.tools.len(),
             granted_to: view.granted_to,
@@ -144,9 +151,23 @@ impl Station {
         })
     }
 
+    /// The file that defines a server.
+    fn defined(&self, environment: &Environment, server: &Server) -> Result<Defined> {
+        self.refuse_managed(&environment.name)?;
+        let file = self.file_of(&environment.name, Thing::Config(&server.config))?;
+        let file = file.ok_or_else(|| self.elsewhere("server", &server.name, environment))?;
+        let (read, _) = servers::read(file.body.expose(), &file.path, &|_| None);
+        let others = read.iter().flat_map(|read| &read.entries).filter(|entry| entry.name != server.name);
+        let is_alone = read.is_some() && others.count() == 0;
+        Ok(if is_alone { Defined::Alone(file.path) } else { Defined::Among(file.path) })
+    }
+
     /// The other files of the environment that define a server of this name.
     fn also_in(&self, environment: &EnvironmentName, server: &Server) -> Result<Vec<String>> {
         let workspace = &self.config().workspace;
+        if !workspace.environment_folder(environment).is_dir() {
+            return Ok(Vec::new());
+        }
         let files = workspace.read(environment, workspace.known_id())?.files.configs;
         let defines = |text: &Text| {
             let (read, _) = servers::read(text.body.expose(), &text.path, &|_| None);
@@ -163,13 +184,18 @@ impl Station {
     /// As [`Station::plan_server_deletion`]; `Invalid` where the entry cannot be taken out alone.
     pub async fn delete_server(&self, by: &Caller, server: &ServerRef) -> Result<ServerDeletion> {
         let gone = self.plan_server_deletion(by, server).await?;
-        let take_out = |text: Option<&str>| match text {
-            Some(text) if !gone.file_goes => Ok(Some(remove_server(text, &gone.server.name)?)),
+        let name = &gone.server.name;
+        if gone.defined == Defined::InStore {
+            self.store().remove_server(gone.server.id, &by.name, self.now()).await?;
+            return Ok(gone);
+        }
+        let take_out = |text: Option<&str>| match (text, &gone.defined) {
+            (Some(text), Defined::Among(_)) => Ok(Some(remove_server(text, name)?)),
             _ => Ok(None),
         };
         self.change_file(&gone.environment.name, Thing::Config(&gone.server.config), take_out).await?;
         let subject = format!("server {}", gone.server.id);
-        let detail = json!({"name": gone.server.name, "environment": gone.environment.name.as_str()});
+        let detail = json!({"name": name, "environment": gone.environment.name.as_str()});
         self.store().note_deed("delete_server", &subject, detail, &by.name, self.now()).await?;
         Ok(gone)
     }

@@ -1,4 +1,4 @@
-//! Agents and environments taken out by a person: marked as removed, with their ids and their history, and written into
+//! Agents, servers and environments taken out by a person: marked as removed, with their ids and their history, and written into
 //! the audit in the same transaction.
 //!
 //! What this is not: a sync's removals, which touch only what its own files defined (`sync`), and the removal of old
@@ -10,7 +10,7 @@ use crate::seal::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
-use station_core::{AgentId, EnvironmentId, Error, Micros, Result, plural};
+use station_core::{AgentId, EnvironmentId, Error, Micros, Result, ServerId, plural};
 
 impl Store {
     /// Marks an agent as removed, whoever defined it. One that a sync has removed already is only written down.
@@ -22,6 +22,21 @@ impl Store {
             Reach::Audit(None),
             (self.shared_context(), id, storable(actor), now),
             |conn, (context, id, actor, now)| Box::pin(remove_agent(conn, &context.sealer, *id, actor, *now)),
+        )
+        .await
+    }
+
+    /// Marks a server that the store defines as removed, with what defines it.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn remove_server(&self, id: ServerId, actor: &str, now: Micros) -> Result<()> {
+        self.write_reaching(
+            Reach::Audit(None),
+            (self.shared_context(), id, storable(actor), now),
+            |conn, (context, id, actor, now)| {
+                Box::pin(remove_server(conn, &context.sealer, *id, actor, *now))
+            },
         )
         .await
     }
@@ -96,6 +111,29 @@ async fn remove_agent(conn: &mut Conn, sealer: &Sealer, id: AgentId, actor: &str
     let detail = json!({"name": row.text()?, "environment": row.text()?}).to_string();
     let (actor, subject) = (actor.to_owned(), format!("agent {id}"));
     audit::append(conn, sealer, &Deed { at: now, actor, action: "delete_agent", subject, detail }).await
+}
+
+async fn remove_server(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    id: ServerId,
+    actor: &str,
+    now: Micros,
+) -> Result<()> {
+    const SQL: &str = "update mcp_servers set removed_at = $2 where id = $1 and removed_at is null";
+    // A definition of the store holds one server, so it goes with it.
+    const CONFIG: &str = "update mcp_configs set removed_at = $2, updated_at = $2
+        where id = (select config_id from mcp_servers where id = $1) and origin = 'store' and removed_at is null";
+    const NAME: &str =
+        "select s.name, e.name from mcp_servers s join environments e on e.id = s.environment_id
+        where s.id = $1";
+    for sql in [SQL, CONFIG] {
+        conn.exec(sql, vec![id.0.into(), now.0.into()]).await?;
+    }
+    let Some(mut row) = conn.row(NAME, vec![id.0.into()]).await? else { return Ok(()) };
+    let detail = json!({"name": row.text()?, "environment": row.text()?}).to_string();
+    let (actor, subject) = (actor.to_owned(), format!("server {id}"));
+    audit::append(conn, sealer, &Deed { at: now, actor, action: "delete_server", subject, detail }).await
 }
 
 async fn remove_environment(

@@ -35,10 +35,8 @@ impl Station {
         self.refuse_open(&format!("agent `{}`", agent.name), open)?;
         let file = match agent.origin {
             Origin::Store => None,
-            Origin::File if self.config().workspace.is_read_only() => {
-                return Err(self.managed(&environment.name));
-            }
             Origin::File => {
+                self.refuse_managed(&environment.name)?;
                 let text = self.file_of(&environment.name, Thing::Agent(agent.name.as_str()))?;
                 let gone = || self.elsewhere("agent", agent.name.as_str(), &environment);
                 Some(text.ok_or_else(gone)?.path)

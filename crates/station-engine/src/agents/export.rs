@@ -47,9 +47,7 @@ impl Station {
             return Ok(read);
         }
         let workspace = &self.config().workspace;
-        if workspace.is_read_only() {
-            return Err(self.managed(&read.environment.name));
-        }
+        self.refuse_managed(&read.environment.name)?;
         let (mut row, _) = self.row_of(&read.environment, &read.agent.name, read.source.clone()).await?;
         let path = shown(&read.environment, &read.agent);
         workspace.write_new(

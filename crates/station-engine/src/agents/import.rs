@@ -7,7 +7,7 @@ use crate::variables::Values;
 use station_core::file::edit::rename_agent;
 use station_core::file::exported;
 use station_core::file::{Problem, Severity, prompt};
-use station_core::{AgentName, Caller, Environment, EnvironmentName, Error, Result, grant};
+use station_core::{AgentName, Caller, Environment, EnvironmentName, Error, Origin, Result, grant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -80,12 +80,22 @@ impl Station {
             let thing = Thing::Agent(name.as_str());
             self.change_file(&environment.name, thing, |_| Ok(Some(text.clone()))).await?.problems
         } else {
+            self.refuse_file_row(&environment, &name).await?;
             self.put_in_store(&environment, &name, text).await?
         };
         let named = AgentRef::Name { name: name.to_string(), environment: Some(environment.name.clone()) };
         let agent = self.show_agent(by, &named).await?;
         let missing = self.missing(&environment, &agent, servers).await?;
         Ok(Imported { agent, missing, problems })
+    }
+
+    /// Where files are read-only, what one of them defines is not made a row of the store by the way.
+    async fn refuse_file_row(&self, environment: &Environment, name: &AgentName) -> Result<()> {
+        let stored = self.store().agents_named(name.as_str(), Some(environment.id)).await?;
+        match stored.iter().any(|agent| agent.origin == Origin::File) {
+            true => self.refuse_managed(&environment.name),
+            false => Ok(()),
+        }
     }
 
     async fn refuse_conflict(

@@ -1,6 +1,7 @@
 //! What was deleted.
 
 use serde::Serialize;
+use station_engine::Defined;
 
 /// What a deletion took, and what it left.
 #[derive(Clone, Debug, Serialize)]
@@ -52,7 +53,10 @@ impl From<&station_engine::ServerDeletion> for Deletion {
             id: gone.server.id.0,
             name: gone.server.name.clone(),
             environment: gone.environment.name.to_string(),
-            files: gone.file_goes.then(|| gone.path.clone()).into_iter().collect(),
+            files: match &gone.defined {
+                Defined::Alone(path) => vec![path.clone()],
+                Defined::Among(_) | Defined::InStore => Vec::new(),
+            },
             runs_kept: 0,
         }
     }

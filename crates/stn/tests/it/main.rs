@@ -48,6 +48,7 @@ mod named;
 mod network;
 mod old_home;
 mod ops;
+mod read_only;
 mod remote;
 mod rpc;
 mod runs;

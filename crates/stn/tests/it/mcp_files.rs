@@ -222,4 +222,19 @@ fn where_files_are_read_only_a_server_lives_in_the_store() {
         --- exit 1
     "#]]);
     home.stn(&["mcp", "add", "fake", "other"]).exits(1);
+    home.agent("default", "echoer", "model: offline\ntools: [fake__echo]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    home.stn(&["mcp", "delete", "fake", "--yes"]).is(&expect![[r#"
+        Deleted server `fake`.
+        --- stderr
+        Server 1 `fake` of environment `default` would go with 15 tools.
+          it lives in the store alone, no file would change
+          used by echoer, whose grants would have nothing behind them
+    "#]]);
+    let audit = home.json(&["audit", "list"]);
+    assert!(audit["audit"].to_string().contains("delete_server"), "{audit}");
+    assert_eq!(home.json(&["mcp", "list"])["count"], 0);
+    // The same name comes back under the same number.
+    home.stn(&["mcp", "add", "fake", &fake, "--quiet", "--", "--log", "/dev/null"]).done();
+    assert_eq!(home.json(&["mcp", "list"])["servers"][0]["id"], 1);
 }

@@ -6,7 +6,7 @@ use crate::named::environment_ref;
 use crate::question::{Yes, confirm};
 use crate::session::Session;
 use station_core::plural;
-use station_engine::{EnvironmentRef, ServerDeletion, ServerRef};
+use station_engine::{Defined, EnvironmentRef, ServerDeletion, ServerRef};
 use station_server::wire;
 
 /// Delete a server: the one of exactly this name
@@ -45,9 +45,10 @@ fn told(plan: &ServerDeletion) -> Vec<String> {
         "Server {} `{}` of environment `{environment}` would go with {tools}.",
         server.id, server.name
     )];
-    lines.push(match plan.file_goes {
-        true => format!("  its file {} would go too", plan.path),
-        false => format!("  {} would stay with its other servers", plan.path),
+    lines.push(match &plan.defined {
+        Defined::InStore => "  it lives in the store alone, no file would change".to_owned(),
+        Defined::Alone(path) => format!("  its file {path} would go too"),
+        Defined::Among(path) => format!("  {path} would stay with its other servers"),
     });
     if let [other, ..] = &plan.also_in[..] {
         lines.push(format!(
