@@ -167,6 +167,7 @@ impl Drive<'_> {
                 Ok(None) => hiccups = 0,
                 Err(error) if is_hiccup(&error) && hiccups < HICCUPS_MAX && self.lease.check().is_ok() => {
                     tracing::warn!(run = %self.run.id, %error, "the store could not be read; trying again");
+                    self.journal.tell_away(&error);
                     hiccups += 1;
                     tokio::time::sleep(TRY_AGAIN_AFTER).await;
                     self.flush(Standing::Running).await?;

@@ -5,6 +5,8 @@
 //! store is looked at a few times a second. What was read is told on this process's own bus, so that whoever watches
 //! needs to know nothing of all this.
 
+use crate::journal::{TRY_AGAIN_AFTER, is_hiccup};
+use crate::lease::LEASE;
 use crate::local::{Ask, Line, Said};
 use crate::{Live, Seen, Station};
 use station_core::run::{Entry, Event, Status};
@@ -15,6 +17,9 @@ use std::time::{Duration, Instant};
 
 /// Between two looks at the store where nothing says that there is something: a person sees it as at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a store may be away while a run is followed: as long as its driver waits for it.
+const AWAY_MAX: Duration = LEASE;
 
 /// Between two looks whether anybody still drives the run.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -76,25 +81,46 @@ impl Station {
 
     /// As [`Station::follow_run`], from where it was `told`. Safe to be dropped and called anew.
     pub(crate) async fn follow(&self, id: RunId, told: &mut Told) -> Result<Followed> {
-        let mut line = None;
+        let (mut line, mut away) = (None, None);
         loop {
-            if line.is_none() {
-                // Before the journal is read, so that nothing falls in between.
-                line = Line::ask(self, Ask::Follow { run: id.0 }).await;
-            }
-            let family = self.catch_up(id, told).await?;
-            if let Some(followed) = self.judge(id, &family, told).await? {
-                return Ok(followed);
-            }
-            match &mut line {
-                None => tokio::time::sleep(LOOK_EVERY).await,
-                Some(open) => {
-                    if self.listen(open, &family[0], told).await? == Heard::Gone {
-                        line = None;
+            match self.look_on(id, &mut line, told).await {
+                Ok(Some(followed)) => return Ok(followed),
+                Ok(None) => away = None,
+                // Its driver goes on as well when the store is back, and waits no longer for it.
+                Err(error) if is_hiccup(&error) => {
+                    let since = *away.get_or_insert_with(|| {
+                        self.tell_hands(id, format!("run {id} is not seen: {error}; looking again"));
+                        Instant::now()
+                    });
+                    if since.elapsed() >= AWAY_MAX {
+                        return Err(error);
                     }
+                    tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One look at the store, and what the worker says until there is reason for the next.
+    async fn look_on(&self, id: RunId, line: &mut Option<Line>, told: &mut Told) -> Result<Option<Followed>> {
+        if line.is_none() {
+            // Before the journal is read, so that nothing falls in between.
+            *line = Line::ask(self, Ask::Follow { run: id.0 }).await;
+        }
+        let family = self.catch_up(id, told).await?;
+        if let Some(followed) = self.judge(id, &family, told).await? {
+            return Ok(Some(followed));
+        }
+        match line {
+            None => tokio::time::sleep(LOOK_EVERY).await,
+            Some(open) => {
+                if self.listen(open, &family[0], told).await? == Heard::Gone {
+                    *line = None;
                 }
             }
         }
+        Ok(None)
     }
 
     /// Counts everything that happened so far as told.

@@ -30,6 +30,8 @@ pub(crate) struct Journal {
     /// The model that the run's row says.
     model: Option<String>,
     beside: Beside,
+    /// Whether it was told that the store is away.
+    is_away: bool,
 }
 
 /// What is committed together with the entries that speak of it.
@@ -112,6 +114,7 @@ impl Journal {
             out: Outstanding::default(),
             model: None,
             beside: Beside::default(),
+            is_away: false,
         }
     }
 
@@ -221,13 +224,15 @@ impl Journal {
             row: Some(self.row(machine, standing)),
             ledger,
         };
-        let store = self.station.store();
+        let station = self.station.clone();
+        let store = station.store();
         let mut appended = store.append(append.clone()).await;
         while let Err(error) = &appended
             && is_hiccup(error)
             && lease.check().is_ok()
         {
             tracing::warn!(run = %self.run, %error, "the journal could not be written; trying again");
+            self.tell_away(error);
             tokio::time::sleep(TRY_AGAIN_AFTER).await;
             // A commit whose answer was lost with the connection did happen.
             appended = match store.has_appended(&append).await {
@@ -236,7 +241,9 @@ impl Journal {
                 Err(error) => Err(error),
             };
         }
-        match appended? {
+        let appended = appended?;
+        self.is_away = false;
+        match appended {
             Appended::Done { .. } => self.model = append.row.and_then(|row| row.model).or(self.model.take()),
             Appended::Fenced => {
                 return Err(Error::conflict(format!("run {} was taken over by another worker", self.run)));
@@ -252,6 +259,13 @@ impl Journal {
             self.tell(Seen::Journal(Box::new(entry)));
         }
         Ok(None)
+    }
+
+    /// Tells who watches, once, that the store is away: nothing is seen of the run until it is back.
+    pub(crate) fn tell_away(&mut self, error: &Error) {
+        if !std::mem::replace(&mut self.is_away, true) {
+            self.tell(Seen::Hands(format!("run {} waits: {error}; trying again", self.run)));
+        }
     }
 
     /// Tells who watches about something that is not kept.

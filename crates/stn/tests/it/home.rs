@@ -272,6 +272,7 @@ static UNSTABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"by hand, \S+,", "by hand, [person],"),
         (r"a client of \S+", "a client of [person]"),
         (r"\b[0-9a-f]{16}\b", "[workspace]"),
+        (r"`test_\d+ at /tmp/station-pg-\w+`", "`[postgres]`"),
     ]
     .into_iter()
     .map(|(pattern, name)| (Regex::new(pattern).unwrap(), name))
