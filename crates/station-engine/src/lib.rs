@@ -76,8 +76,8 @@ mod workspace;
 mod write_file;
 
 pub use agents::{
-    AgentDeletion, AgentDetails, AgentImport, AgentRef, AgentSuggestion, AgentTool, AgentUpdate, AgentWish,
-    Exported, Imported, Missing, NewAgent, OnConflict, Planner, ReasonedTool,
+    AgentDeletion, AgentDetails, AgentImport, AgentRef, AgentRenaming, AgentSuggestion, AgentTool,
+    AgentUpdate, AgentWish, Exported, Imported, Missing, NewAgent, OnConflict, Planner, ReasonedTool,
 };
 pub use approvals::{Settled, Which, Yes};
 pub use architect::{AgentPlan, PlannedTool, Planning};

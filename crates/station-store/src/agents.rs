@@ -177,6 +177,25 @@ pub(crate) async fn put(conn: &mut Conn, owner: &Ownership, row: &AgentRow) -> R
     Ok(id)
 }
 
+/// Puts an agent under another name. Where the name is taken by now, the plan was late: then it is a removal and a new row.
+pub(crate) async fn rename(conn: &mut Conn, owner: &Ownership, id: AgentId, row: &AgentRow) -> Result<()> {
+    const SQL: &str = "update agents set name = $4, updated_at = $5
+        where id = $1 and environment_id = $2 and origin = $6 and workspace_id = $3 and removed_at is null
+            and not exists (select 1 from agents other where other.environment_id = $2 and other.name = $4)";
+    let values = vec![
+        id.0.into(),
+        owner.env.0.into(),
+        owner.workspace_id.as_str().into(),
+        row.name.as_str().into(),
+        owner.now.0.into(),
+        owner.origin.as_str().into(),
+    ];
+    if conn.exec(SQL, values).await? == 0 {
+        remove(conn, owner, id).await?;
+    }
+    put(conn, owner, row).await.map(drop)
+}
+
 async fn replace_sub_agents(conn: &mut Conn, agent: AgentId, written: &[String]) -> Result<()> {
     const CLEAR: &str = "delete from agent_agents where agent_id = $1";
     const INSERT: &str = "insert into agent_agents (agent_id, position, written) values ($1, $2, $3)";

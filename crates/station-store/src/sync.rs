@@ -5,7 +5,7 @@ use crate::db::Conn;
 use crate::{Context, ROWS_MAX, Store, agents, configs, environments, pins};
 use station_core::sync::{Change, Stored, StoredAgent};
 use station_core::{AgentId, EnvironmentId, EnvironmentName, Error, Micros, Origin, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Store {
@@ -25,6 +25,7 @@ impl Store {
             variables: environments::variables(conn, &self.context().sealer, id).await?,
             configs: configs::stored(conn, self.context(), id, workspace_id).await?,
             agents: stored_agents(conn, id, workspace_id).await?,
+            removed_agents: removed_agents(conn, id).await?,
         })
     }
 
@@ -132,6 +133,7 @@ async fn apply_one(
         }
         Change::RemoveConfig { name, servers: _ } => configs::remove(conn, owner, name).await,
         Change::PutAgent(row) => agents::put(conn, owner, row).await.map(drop),
+        Change::RenameAgent { id, row, from: _ } => agents::rename(conn, owner, *id, row).await,
         Change::RemoveAgent { id, name: _ } => agents::remove(conn, owner, *id).await,
     }
 }
@@ -152,4 +154,11 @@ async fn stored_agents(
             Ok((name, StoredAgent { id, source, ours }))
         })
         .collect()
+}
+
+async fn removed_agents(conn: &mut Conn, env: EnvironmentId) -> Result<BTreeSet<String>> {
+    const SQL: &str = "select name from agents
+        where environment_id = $1 and removed_at is not null order by name limit $2";
+    let rows = conn.rows(SQL, vec![env.0.into(), ROWS_MAX.into()]).await?;
+    rows.into_iter().map(|mut row| row.text()).collect()
 }

@@ -2,7 +2,8 @@
 
 use super::cycles::cycle_through;
 use super::plan::View;
-use super::{AgentRow, Change, Discovery, Grant, Plan, Removals, Text};
+use super::renames::renames;
+use super::{AgentRow, Change, Discovery, Grant, Plan, Removals, StoredAgent, Text};
 use crate::file::Severity;
 use crate::file::prompt::{self, Prompt};
 use crate::{AgentName, grant, near};
@@ -19,10 +20,12 @@ pub(super) fn plan(plan: &mut Plan, view: &View<'_>, discovery: Discovery) {
     let mut candidates = candidates(plan, view);
     candidates.retain(|candidate| tool_names_differ(plan, candidate));
     refuse_cycles(plan, view, &mut candidates);
+    let renames = find_renames(view, &candidates);
     let names = names(view, &candidates);
     for candidate in &candidates {
         let (name, prompt) = (candidate.name.as_str(), &candidate.prompt);
-        let tools = grants(plan, view, candidate, discovery);
+        let was = renames.get(name).copied();
+        let tools = grants(plan, view, (candidate, was.unwrap_or(name)), discovery);
         for missing in prompt.agents.iter().filter(|agent| !names.contains(agent.as_str())) {
             let sentence =
                 format!("there is no agent `{missing}` in this environment: `{name}` works without it");
@@ -34,7 +37,7 @@ pub(super) fn plan(plan: &mut Plan, view: &View<'_>, discovery: Discovery) {
             plan.unchanged += 1;
             continue;
         }
-        plan.changes.push(Change::PutAgent(Box::new(AgentRow {
+        let row = Box::new(AgentRow {
             name: candidate.name.clone(),
             description: prompt.description.clone(),
             model: prompt.models.first().cloned(),
@@ -43,14 +46,36 @@ pub(super) fn plan(plan: &mut Plan, view: &View<'_>, discovery: Discovery) {
             path: Some(candidate.text.path.clone()),
             tools,
             agents: unique(&prompt.agents),
-            existed: stored.is_some(),
-        })));
+            existed: stored.is_some() || was.is_some(),
+        });
+        plan.changes.push(match was {
+            Some(was) => Change::RenameAgent { id: view.stored.agents[was].id, from: was.to_owned(), row },
+            None => Change::PutAgent(row),
+        });
     }
-    for (name, stored) in &view.stored.agents {
-        if stored.ours && !view.files.agents.contains_key(name) && view.removals == Removals::Apply {
+    for (name, stored) in gone(view).filter(|_| view.removals == Removals::Apply) {
+        if !renames.values().any(|was| was == name) {
             plan.changes.push(Change::RemoveAgent { id: stored.id, name: name.clone() });
         }
     }
+}
+
+/// What is stored of this workspace, and has no file any more.
+fn gone<'a>(view: &View<'a>) -> impl Iterator<Item = (&'a String, &'a StoredAgent)> {
+    let files = &view.files.agents;
+    view.stored.agents.iter().filter(|(name, stored)| stored.ours && !files.contains_key(*name))
+}
+
+/// The old name of each agent whose file was renamed. That removes nothing, so it is seen by every apply.
+fn find_renames<'a>(view: &View<'a>, candidates: &'a [Candidate<'a>]) -> BTreeMap<&'a str, &'a str> {
+    let gone: Vec<&str> = gone(view).map(|(name, _)| name.as_str()).collect();
+    if gone.is_empty() {
+        return BTreeMap::new();
+    }
+    let is_new = |candidate: &&Candidate<'_>| !view.stored.agents.contains_key(candidate.name.as_str());
+    let new = candidates.iter().filter(is_new);
+    let new: Vec<(&str, &str)> = new.map(|it| (it.name.as_str(), it.text.body.expose())).collect();
+    renames(view.stored, &gone, &new)
 }
 
 fn candidates<'a>(plan: &mut Plan, view: &View<'a>) -> Vec<Candidate<'a>> {
@@ -151,9 +176,16 @@ fn stays(view: &View<'_>, name: &str) -> bool {
 }
 
 /// The grants as written, each with the tools it means now. One that means none is kept.
-fn grants(plan: &mut Plan, view: &View<'_>, candidate: &Candidate<'_>, discovery: Discovery) -> Vec<Grant> {
+///
+/// `was` is the name under which the agent is stored.
+fn grants(
+    plan: &mut Plan,
+    view: &View<'_>,
+    (candidate, was): (&Candidate<'_>, &str),
+    discovery: Discovery,
+) -> Vec<Grant> {
     let none = BTreeMap::new();
-    let previous = view.previous_links.get(candidate.name.as_str()).unwrap_or(&none);
+    let previous = view.previous_links.get(was).unwrap_or(&none);
     let written = unique(&candidate.prompt.tools);
     let links = grant::link(&written, view.catalog, previous);
     let mut grants = Vec::new();

@@ -78,6 +78,15 @@ pub enum Change {
     },
     /// An agent is new or has changed.
     PutAgent(Box<AgentRow>),
+    /// An agent's file has another name now: its row stays, with everything that hangs on it.
+    RenameAgent {
+        /// Its row.
+        id: AgentId,
+        /// The name it had.
+        from: String,
+        /// What it is from now on.
+        row: Box<AgentRow>,
+    },
     /// An agent's file is gone.
     RemoveAgent {
         /// Its row.
@@ -85,6 +94,19 @@ pub enum Change {
         /// Its name.
         name: String,
     },
+}
+
+impl Change {
+    /// The changes that come to the same where nobody may conclude that something was renamed.
+    #[must_use]
+    pub fn apart(self) -> Vec<Self> {
+        match self {
+            Self::RenameAgent { id, from, row } => {
+                vec![Self::PutAgent(row), Self::RemoveAgent { id, name: from }]
+            }
+            other => vec![other],
+        }
+    }
 }
 
 /// What the store keeps of a server beside its file.

@@ -32,6 +32,7 @@ pub fn changed_servers(plan: &Plan, stored: &Stored) -> BTreeSet<String> {
             | Change::SetRules { .. }
             | Change::SetLock { .. }
             | Change::PutAgent(_)
+            | Change::RenameAgent { .. }
             | Change::RemoveAgent { .. } => {}
         }
     }

@@ -14,6 +14,7 @@ mod cycles;
 mod lock;
 mod plan;
 mod reach;
+mod renames;
 mod spare;
 mod state;
 #[cfg(test)]

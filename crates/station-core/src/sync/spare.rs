@@ -12,6 +12,13 @@ impl Plan {
     /// and where no rules were known before, one of rules closes the environment.
     pub fn spare(&mut self, unreadable: &BTreeSet<String>, stored: &Stored) {
         let is = |name: &str| unreadable.contains(name);
+        // What may still be there under its old name was not renamed.
+        let changes = std::mem::take(&mut self.changes).into_iter();
+        let apart = |change: Change| match change {
+            Change::RenameAgent { ref from, .. } if is(from) => change.apart(),
+            other => vec![other],
+        };
+        self.changes = changes.flat_map(apart).collect();
         self.changes.retain(|change| match change {
             Change::RemoveAgent { name, .. } | Change::RemoveConfig { name, .. } => !is(name),
             Change::RemoveVariable { .. } => !is("variables.yml"),
@@ -20,7 +27,8 @@ impl Plan {
             Change::CreateEnvironment
             | Change::SetVariable { .. }
             | Change::PutConfig { .. }
-            | Change::PutAgent(_) => true,
+            | Change::PutAgent(_)
+            | Change::RenameAgent { .. } => true,
         });
         if is("environment.yml") && !stored.foreign {
             keep_unruly(self, &stored.rules, rules::UNREAD);

@@ -1,7 +1,7 @@
 //! The two sides of a sync: one environment's files, and what the store holds of it.
 
 use crate::{AgentId, EnvironmentId, EnvironmentName, Secret, ServerId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The text of one file, with the path to show in messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Files {
     pub agents: BTreeMap<String, Text>,
 }
 
-/// What the store holds of that environment, removed rows left out.
+/// What the store holds of that environment, removed rows left out but for their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     /// Its row; `None` where it is new.
@@ -49,6 +49,8 @@ pub struct Stored {
     pub configs: BTreeMap<String, StoredConfig>,
     /// Agents by name.
     pub agents: BTreeMap<String, StoredAgent>,
+    /// Names of agents that were removed: each returns with the row that it had.
+    pub removed_agents: BTreeSet<String>,
 }
 
 /// A stored server file.

@@ -8,6 +8,7 @@ mod enable;
 mod export;
 mod find;
 mod import;
+mod rename;
 mod suggest;
 mod update;
 
@@ -17,5 +18,6 @@ pub use delete::AgentDeletion;
 pub use export::Exported;
 pub use find::{AgentDetails, AgentRef};
 pub use import::{AgentImport, Imported, Missing, OnConflict};
+pub use rename::AgentRenaming;
 pub use suggest::{AgentSuggestion, AgentWish, Planner};
 pub use update::AgentUpdate;

@@ -6,7 +6,7 @@ use super::write::{fresh_id, sync_folder, unwritable, write};
 use crate::FolderLock;
 use crate::Replace;
 use nix::unistd::{AccessFlags, access};
-use station_core::{EnvironmentName, Error, Result};
+use station_core::{AgentName, EnvironmentName, Error, Result};
 use std::fs;
 use std::path::PathBuf;
 
@@ -51,6 +51,35 @@ impl Workspace {
                 sync_folder(&path)
             }
         }?;
+        Ok(Replaced::Done)
+    }
+
+    /// Renames an agent's file, and has it say `after`. In between it says what it did under its new name, which the next
+    /// sync takes for the same agent.
+    ///
+    /// # Errors
+    /// `Conflict` where there is a file of the new name; where the files cannot be written.
+    pub(crate) fn rename_agent(
+        &self,
+        environment: &EnvironmentName,
+        (was, before): (&AgentName, &str),
+        (name, after): (&AgentName, &str),
+    ) -> Result<Replaced> {
+        let shown = |name: &AgentName| format!("environments/{environment}/{}", Self::agent_path(name));
+        let (from, to) = (self.root.join(shown(was)), self.root.join(shown(name)));
+        let _lock = from.parent().map(FolderLock::wait);
+        if !self.is_as(&shown(was), Some(before)) {
+            return Ok(Replaced::Moved);
+        }
+        if fs::symlink_metadata(&to).is_ok() {
+            return Err(Error::conflict(format!("the file {} exists already", to.display())));
+        }
+        fs::rename(&from, &to).map_err(|error| unwritable(&from, error))?;
+        if after == before {
+            sync_folder(&to)?;
+        } else {
+            write(&fs::canonicalize(&to).unwrap_or(to), after, Replace::Allowed)?;
+        }
         Ok(Replaced::Done)
     }
 

@@ -98,11 +98,7 @@ pub(super) const ROWS: &[Row] = &[
         parameters: &[
             AGENT,
             environments::OPTIONAL,
-            Parameter::optional(
-                "name",
-                Kind::Text,
-                "Its name. An agent keeps its name: another one is refused.",
-            ),
+            Parameter::optional("name", Kind::Text, "Its name; another one renames it, and its file."),
             Parameter::optional("description", Kind::Text, "What it is for, in one line."),
             Parameter::optional("prompt", Kind::Text, "Its instructions, whole."),
             MAX_STEPS,
@@ -302,13 +298,8 @@ fn assignment(details: &AgentDetails, reasons: &[ReasonedTool]) -> Value {
 async fn update_agent(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Value> {
     let agent = named(desk, asked, &arguments).await?;
     let before = desk.station.show_agent(&asked.by, &agent).await?;
-    if let Some(name) = arguments.text("name").filter(|name| *name != before.agent.name.as_str()) {
-        let sentence =
-            format!("agent `{}` cannot be called `{name}`: an agent keeps its name", before.agent.name);
-        return Err(Error::invalid(sentence).with_hint(
-            "make another with create_agent, or `stn agent export` and `stn agent import --rename`",
-        ));
-    }
+    let name = arguments.text("name").map(AgentName::parse).transpose()?;
+    let name = name.filter(|name| *name != before.agent.name);
     let be = |name: &str| Names { be: arguments.texts(name), ..Names::default() };
     let edit = AgentEdit {
         description: arguments.text("description").map(str::to_owned),
@@ -321,13 +312,17 @@ async fn update_agent(desk: &Desk, asked: &Asked, arguments: Arguments) -> Resul
         ..AgentEdit::default()
     };
     let enabled = arguments.truth("enabled");
-    if edit.is_empty() && enabled.is_none() {
+    if edit.is_empty() && enabled.is_none() && name.is_none() {
         return Err(Error::invalid("nothing is named that is to change"));
     }
     let agent = AgentRef::Id(before.agent.id);
     let mut details = before;
     if !edit.is_empty() {
         details = desk.station.update_agent(&asked.by, &agent, &edit).await?.agent;
+    }
+    if let Some(name) = &name {
+        desk.station.rename_agent(&asked.by, &agent, name).await?;
+        details = desk.station.show_agent(&asked.by, &agent).await?;
     }
     if let Some(enabled) = enabled {
         details = desk.station.enable_agent(&asked.by, &agent, enabled).await?;

@@ -27,12 +27,14 @@ pub struct SyncReport {
 /// One change. A value is never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// `create`, `update` or `remove`.
+    /// `create`, `update`, `rename` or `remove`.
     pub action: &'static str,
     /// `environment`, `rules`, `variable`, `server_file` or `agent`.
     pub noun: &'static str,
     /// Its name.
     pub name: String,
+    /// The name it had, where it is renamed.
+    pub renamed_from: Option<String>,
     /// Servers of a server file.
     pub servers: Vec<String>,
     /// Servers that the file defined before and no longer does.
@@ -133,7 +135,12 @@ impl Change {
             Planned::PutConfig { name, existed, .. } => (put(*existed), "server_file", name.as_str()),
             Planned::RemoveConfig { name, .. } => ("remove", "server_file", name.as_str()),
             Planned::PutAgent(row) => (put(row.existed), "agent", row.name.as_str()),
+            Planned::RenameAgent { row, .. } => ("rename", "agent", row.name.as_str()),
             Planned::RemoveAgent { name, .. } => ("remove", "agent", name.as_str()),
+        };
+        let renamed_from = match change {
+            Planned::RenameAgent { from, .. } => Some(from.clone()),
+            _ => None,
         };
         let (servers, dropped_servers) = match change {
             Planned::PutConfig { servers, dropped, .. } => {
@@ -142,7 +149,7 @@ impl Change {
             Planned::RemoveConfig { servers, .. } => (Vec::new(), servers.clone()),
             _ => (Vec::new(), Vec::new()),
         };
-        Self { action, noun, name: name.to_owned(), servers, dropped_servers }
+        Self { action, noun, name: name.to_owned(), renamed_from, servers, dropped_servers }
     }
 }
 

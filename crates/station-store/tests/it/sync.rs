@@ -89,6 +89,34 @@ async fn a_removed_name_returns_with_its_id() {
 }
 
 #[tokio::test]
+async fn a_renamed_agent_keeps_its_row() {
+    on_both(async |_, store| {
+        let name = env_name("default");
+        let first = seed(&store).await;
+        let rename = |to: &str| Change::RenameAgent {
+            id: first.agent,
+            from: "triage".to_owned(),
+            row: Box::new(agent_row(to)),
+        };
+        // Of another workspace it is not: nothing of ours is renamed.
+        store.apply(&name, "another", &[rename("stolen")], LATER).await.unwrap();
+        assert_eq!(store.agent(first.agent).await.unwrap().unwrap().name.as_str(), "triage");
+        store.apply(&name, WORKSPACE, &[rename("finder")], LATER).await.unwrap();
+        let agent = store.agent(first.agent).await.unwrap().unwrap();
+        assert_eq!((agent.name.as_str(), agent.created_at, agent.updated_at), ("finder", NOW, LATER));
+        // A name that was an agent's returns with the row that it had, whatever the plan knew.
+        let stolen = store.agents_named("stolen", Some(first.env)).await.unwrap()[0].id;
+        let remove = Change::RemoveAgent { id: stolen, name: "stolen".to_owned() };
+        store.apply(&name, "another", &[remove], LATER).await.unwrap();
+        assert!(store.stored(&name, WORKSPACE).await.unwrap().removed_agents.contains("stolen"));
+        store.apply(&name, WORKSPACE, &[rename("stolen")], LATER).await.unwrap();
+        assert_eq!(store.agent(first.agent).await.unwrap(), None);
+        assert_eq!(store.agents_named("stolen", Some(first.env)).await.unwrap()[0].id, stolen);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn sync_removes_no_row_of_the_store_or_of_another_workspace() {
     on_both(async |_, store| {
         let theirs = seed(&store).await;

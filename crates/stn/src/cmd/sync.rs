@@ -135,6 +135,9 @@ fn line(change: &wire::Change) -> (Tone, String) {
     };
     let noun = change.noun.replace('_', " ");
     let mut text = format!("  {sign} {noun} {}", change.name);
+    if let Some(from) = &change.renamed_from {
+        text += &format!(" (renamed from {from})");
+    }
     if !change.servers.is_empty() {
         text += &format!(" ({})", change.servers.join(", "));
     }

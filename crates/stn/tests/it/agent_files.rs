@@ -236,3 +236,71 @@ fn an_agent_of_the_store_becomes_a_file() {
         --- exit 1
     "#]]);
 }
+
+#[test]
+fn an_agent_that_is_renamed_keeps_its_number_and_its_runs() {
+    let home = Home::with_fake();
+    home.agent("default", "reader", "model: offline\ntools: [fake__echo]\n");
+    home.agent("default", "boss", "model: offline\nagents: [reader]\n");
+    home.stn(&["agent", "run", "reader", "echo \"hello\"", "--quiet"]).done();
+    let id = home.json(&["agent", "show", "reader"])["agent"]["id"].clone();
+    let is_it = |name: &str| {
+        let shown = home.json(&["agent", "show", name]);
+        assert_eq!(shown["agent"]["id"], id, "{shown}");
+        assert_eq!(home.json(&["runs", "list", "--agent", name])["count"], 1);
+    };
+    // In the folder, as `git mv` does.
+    let path = |name: &str| home.config(&format!("environments/default/agents/{name}.prompt"));
+    std::fs::rename(path("reader"), path("scanner")).unwrap();
+    home.stn(&["sync", "--dry-run"]).is(&expect![[r#"
+        Environment `default`: 1 change to apply, 2 unchanged. This was a dry run.
+          ~ agent scanner (renamed from reader)
+        --- stderr
+        warning: environments/default/agents/boss.prompt: there is no agent `reader` in this environment: `boss` works without it
+    "#]]);
+    home.stn(&["agent", "run", "scanner", "echo \"again\"", "--no-sync"]).exits(1);
+    home.stn(&["sync"]).is(&expect![[r#"
+        Environment `default`: 1 change applied, 2 unchanged.
+          ~ agent scanner (renamed from reader)
+        --- stderr
+        warning: environments/default/agents/boss.prompt: there is no agent `reader` in this environment: `boss` works without it
+    "#]]);
+    is_it("scanner");
+    // By its verb: the name that the file says goes along, and nothing else of it.
+    home.write(
+        "environments/default/agents/scanner.prompt",
+        "---\n# mine\nmetadata: {name: scanner}\nmodel: offline\n---\nYou scan.\n",
+    );
+    home.stn(&["agent", "update", "scanner", "--name", "finder", "--max-steps", "3"]).is(&expect![[r#"
+        Changed agent 2 `finder` of environment `default`.
+    "#]]);
+    is_it("finder");
+    expect![[r#"
+        ---
+        # mine
+        metadata: {name: finder}
+        model: offline
+        max_steps: 3
+        ---
+        You scan.
+    "#]]
+    .assert_eq(&home.read("environments/default/agents/finder.prompt"));
+    home.stn(&["sync"]).is(&expect![[r#"
+        Environment `default`: nothing to change, 3 definitions up to date.
+        --- stderr
+        warning: environments/default/agents/boss.prompt: there is no agent `reader` in this environment: `boss` works without it
+    "#]]);
+    home.stn(&["agent", "update", "finder", "--name", "boss"]).is(&expect![[r#"
+        --- stderr
+        error: agent `boss` exists already in environment `default`
+        hint: choose another name
+        --- exit 1
+    "#]]);
+    home.stn(&["agent", "delete", "boss", "--yes", "--quiet"]).done();
+    home.stn(&["agent", "update", "finder", "--name", "boss"]).is(&expect![[r#"
+        --- stderr
+        error: an agent `boss` was deleted, and its runs are kept under this name
+        hint: choose another name
+        --- exit 1
+    "#]]);
+}

@@ -150,3 +150,79 @@ fn a_slip_in_a_grant_or_a_sub_agent_is_met_with_what_was_meant() {
     let hints: Vec<String> = scene.plan().problems.into_iter().filter_map(|problem| problem.hint).collect();
     assert_eq!(hints, ["did you mean `c__echo`?", "did you mean `typo`?"]);
 }
+
+#[test]
+fn a_file_that_was_renamed_keeps_its_agent() {
+    let named = |name: &str| format!("---\nmetadata: {{name: \"{name}\"}}\ntools: [read]\n---\nRead.\n");
+    let other = agent("", "");
+    let before = || {
+        let mut before = scene(&[
+            ("agents/old.prompt", &named("old")),
+            ("agents/twin1.prompt", &other),
+            ("agents/twin2.prompt", &other),
+        ])
+        .applied();
+        before.stored.removed_agents.insert("buried".to_owned());
+        before
+    };
+    let (twin1, twin2) = (("agents/twin1.prompt", other.as_str()), ("agents/twin2.prompt", other.as_str()));
+    let old = named("old");
+    let new = named("new");
+    // The text as it was, or with the name that it says changed along.
+    let differs = "Warning agents/new.prompt:2:18: the file's name is the agent's name: `new`, not `old`";
+    for (text, problems) in [(&old, &[differs][..]), (&new, &[])] {
+        before()
+            .with_files(&[("agents/new.prompt", text), twin1, twin2])
+            .check(&["agent new changed [read=0] from old"], problems);
+    }
+    // Also where nothing may be removed: a renamed agent is not.
+    let mut kept = before().with_files(&[("agents/new.prompt", &new), twin1, twin2]);
+    kept.removals = Removals::Keep;
+    kept.check(&["agent new changed [read=0] from old"], &[]);
+    // The grant keeps the tool that it had under the old name.
+    kept.catalog = vec![tool(1, "fs", "read"), tool(2, "git", "read")];
+    kept.links = BTreeMap::from([("old".to_owned(), BTreeMap::from([("read".to_owned(), ToolId(2))]))]);
+    assert_eq!(super::scene::shown(&kept.plan().changes[0]), "agent new changed [read=2] from old");
+    for (files, changes) in [
+        // Anything else changed, too.
+        (
+            vec![("agents/new.prompt", new.replace("Read.", "Write.")), twins(&other, 1), twins(&other, 2)],
+            vec!["agent new new [read=0]", "remove agent old"],
+        ),
+        // Which of the two it is cannot be known.
+        (
+            vec![("agents/old.prompt", old.clone()), ("agents/twin3.prompt", other.clone())],
+            vec!["agent twin3 new []", "remove agent twin1", "remove agent twin2"],
+        ),
+        // The old one is still there: this is a copy.
+        (
+            vec![
+                ("agents/old.prompt", old.clone()),
+                twins(&other, 1),
+                twins(&other, 2),
+                ("agents/new.prompt", new.clone()),
+            ],
+            vec!["agent new new [read=0]"],
+        ),
+        // A name that returns has the row that it had.
+        (
+            vec![("agents/buried.prompt", named("buried")), twins(&other, 1), twins(&other, 2)],
+            vec!["agent buried new [read=0]", "remove agent old"],
+        ),
+    ] {
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        before().with_files(&files).check(&changes, &[]);
+    }
+    // One that cannot be read may still be there under its old name.
+    let scene = before().with_files(&[("agents/new.prompt", &new), twin1, twin2]);
+    let mut plan = scene.plan();
+    plan.spare(&["old".to_owned()].into(), &scene.stored);
+    assert_eq!(
+        plan.changes.iter().map(super::scene::shown).collect::<Vec<_>>(),
+        ["agent new changed [read=0]"]
+    );
+}
+
+fn twins(text: &str, n: u8) -> (&'static str, String) {
+    (if n == 1 { "agents/twin1.prompt" } else { "agents/twin2.prompt" }, text.to_owned())
+}

@@ -118,7 +118,15 @@ impl Scene {
                     let agent = StoredAgent { id: AgentId(next_id), source: row.source, ours: true };
                     self.stored.agents.insert(row.name.as_str().to_owned(), agent);
                 }
-                Change::RemoveAgent { name, .. } => drop(self.stored.agents.remove(&name)),
+                Change::RenameAgent { id, from, row } => {
+                    self.stored.agents.remove(&from);
+                    let agent = StoredAgent { id, source: row.source, ours: true };
+                    self.stored.agents.insert(row.name.as_str().to_owned(), agent);
+                }
+                Change::RemoveAgent { name, .. } => {
+                    self.stored.agents.remove(&name);
+                    self.stored.removed_agents.insert(name);
+                }
             }
         }
         self
@@ -158,16 +166,19 @@ pub(super) fn shown(change: &Change) -> String {
             format!("config {name} {} [{}] -[{}]", word(*existed), servers.join(" "), dropped.join(" "))
         }
         Change::RemoveConfig { name, servers } => format!("remove config {name} -[{}]", servers.join(" ")),
-        Change::PutAgent(row) => {
-            let tools: Vec<String> = row
-                .tools
-                .iter()
-                .map(|grant| format!("{}={}", grant.written, grant.tool.map_or(0, |tool| tool.0)))
-                .collect();
-            format!("agent {} {} [{}]", row.name, word(row.existed), tools.join(" "))
-        }
+        Change::PutAgent(row) => shown_agent(row),
+        Change::RenameAgent { from, row, .. } => format!("{} from {from}", shown_agent(row)),
         Change::RemoveAgent { name, .. } => format!("remove agent {name}"),
     }
+}
+
+fn shown_agent(row: &AgentRow) -> String {
+    let tools: Vec<String> = row
+        .tools
+        .iter()
+        .map(|grant| format!("{}={}", grant.written, grant.tool.map_or(0, |tool| tool.0)))
+        .collect();
+    format!("agent {} {} [{}]", row.name, word(row.existed), tools.join(" "))
 }
 
 fn word(existed: bool) -> &'static str {

@@ -130,7 +130,10 @@ fn each_change_is_planned_alone() {
             Change::PutConfig { dropped, .. } => !dropped.is_empty(),
             Change::SetRules { source } => source.is_empty(),
             Change::SetLock { hash, .. } => hash.is_none(),
-            Change::CreateEnvironment | Change::SetVariable { .. } | Change::PutAgent(_) => false,
+            Change::CreateEnvironment
+            | Change::SetVariable { .. }
+            | Change::PutAgent(_)
+            | Change::RenameAgent { .. } => false,
         };
         assert!(!kept.changes.iter().any(removes), "{path}: {:?}", kept.changes);
     }

@@ -8,15 +8,16 @@ use crate::problems;
 use crate::question::Yes;
 use crate::session::Session;
 use serde_json::json;
-use station_core::Error;
+use station_core::file::Problem;
 use station_core::file::edit::{AgentEdit, Names, Unset};
+use station_core::{AgentName, Error};
 use station_engine::{AgentDetails, AgentRef, EnvironmentRef, Planning, Station};
 use station_server::wire;
 
 /// Change fields of an agent
 ///
 /// Only what is named changes; the rest of the agent's file stays byte for byte: comments, order, keys that Station does
-/// not know. An agent keeps its name: import it under another one with `stn agent import FILE --rename NAME`.
+/// not know. With `--name` its file is renamed, and it keeps its number with its runs, approvals and limits.
 ///
 /// With a change in words, the architect plans it: a built-in agent that asks the configured model, and shows which lines of
 /// the file it would change. They are changed on your yes.
@@ -30,6 +31,9 @@ pub(crate) struct Args {
     /// The environment of a name; an id needs none
     #[arg(long, value_name = "ENV", value_parser = environment_ref)]
     env: Option<EnvironmentRef>,
+    /// Another name
+    #[arg(long)]
+    name: Option<String>,
     /// What it is for, in one line
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
@@ -77,9 +81,10 @@ impl Args {
     pub(crate) async fn run(mut self, session: &Session<'_>) -> Result {
         let (agent, env, yes) = (self.agent.clone(), self.env.clone(), self.yes);
         let words = self.change.take();
+        let name = self.name.take().map(|name| AgentName::parse(&name)).transpose()?;
         let edit = self.edit();
         if let Some(words) = words {
-            if !edit.is_empty() {
+            if !edit.is_empty() || name.is_some() {
                 return Err(Error::invalid("a change in words goes with no other change")
                     .with_hint("say all of it in words, or all of it by options")
                     .into());
@@ -93,7 +98,7 @@ impl Args {
                 })
                 .await;
         }
-        if edit.is_empty() {
+        if edit.is_empty() && name.is_none() {
             return Err(Error::invalid("nothing is named that is to change")
                 .with_hint("e.g. `--model NAME` or `--add-tool TOOL`; `stn agent update --help` shows all")
                 .into());
@@ -101,11 +106,15 @@ impl Args {
         session
             .with(async |station| {
                 let (agent, _) = session.agent(station, &agent, env.as_ref()).await?;
-                let updated = station.update_agent(&session.by, &agent, &edit).await?;
-                for problem in &updated.problems {
-                    problems::tell(session.out, &session.settings.root(), problem);
+                // By its number from here on: its name is about to be another.
+                let agent = AgentRef::Id(station.show_agent(&session.by, &agent).await?.agent.id);
+                if !edit.is_empty() {
+                    tell_problems(session, &station.update_agent(&session.by, &agent, &edit).await?.problems);
                 }
-                tell(session, &updated.agent)
+                if let Some(name) = &name {
+                    rename(session, station, &agent, name).await?;
+                }
+                tell(session, &station.show_agent(&session.by, &agent).await?)
             })
             .await
     }
@@ -124,6 +133,24 @@ impl Args {
             unset: self.unset,
         }
     }
+}
+
+/// Gives the agent another name, and says who calls it by the old one.
+async fn rename(session: &Session<'_>, station: &Station, agent: &AgentRef, name: &AgentName) -> Result<()> {
+    let renamed = station.rename_agent(&session.by, agent, name).await?;
+    tell_problems(session, &renamed.problems);
+    let was = &renamed.was;
+    for caller in renamed.called_by.iter().filter(|_| was != name) {
+        session.out.warning(&format!("agent `{caller}` still names it `{was}`, and works without it"));
+        session.out.hint(&format!(
+            "`stn agent update \"{caller}\" --remove-agent \"{was}\" --add-agent \"{name}\"` names it anew"
+        ));
+    }
+    Ok(())
+}
+
+fn tell_problems(session: &Session<'_>, found: &[Problem]) {
+    found.iter().for_each(|problem| problems::tell(session.out, &session.settings.root(), problem));
 }
 
 /// Has the architect plan a change, and makes it on a yes.
