@@ -140,5 +140,6 @@ fn tool(name: &str) -> DiscoveredTool {
         }),
         output_schema: None,
         annotations: Annotations { read_only: Some(true), ..Annotations::default() },
+        more: serde_json::Map::new(),
     }
 }

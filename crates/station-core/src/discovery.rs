@@ -35,6 +35,9 @@ pub struct DiscoveredTool {
     pub output_schema: Option<Value>,
     /// What the server says of its effects.
     pub annotations: Annotations,
+    /// What its server says of it besides, for whoever passes it on: `icons`, `_meta`. No part of what it promises: it is not
+    /// pinned, and no model reads it.
+    pub more: Map<String, Value>,
 }
 
 /// A resource, or a template of resources.

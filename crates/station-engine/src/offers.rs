@@ -5,9 +5,9 @@ use crate::call::Carried;
 use crate::pool::{Look, Reach};
 use crate::{Clock, Station};
 use futures::stream::BoxStream;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use station_core::discovery::{DiscoveredPrompt, DiscoveredResource};
-use station_core::{Caller, EnvironmentName, Error, Result, Secret, ServerId};
+use station_core::{Caller, EnvironmentName, Error, Result, Secret, ServerId, ToolId};
 use station_mcp::Passed;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +39,20 @@ impl Station {
         environment: &EnvironmentName,
     ) -> Result<Arc<[ServerOffer]>> {
         self.surface(environment).await?.offers(self).await
+    }
+
+    /// What servers of an environment say of their tools besides, for whoever passes it on: of those alone of which they say
+    /// anything.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such environment.
+    pub async fn more_of_tools(
+        &self,
+        _by: &Caller,
+        environment: &EnvironmentName,
+    ) -> Result<BTreeMap<ToolId, Map<String, Value>>> {
+        let environment = self.surface(environment).await?.environment.id;
+        self.store().more_of_tools(environment).await
     }
 
     /// Looks at what a server offers, for somebody who passes it on.

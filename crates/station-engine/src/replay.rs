@@ -111,6 +111,7 @@ impl Station {
                 input_schema: tool.input_schema.clone(),
                 output_schema: tool.output_schema.clone(),
                 annotations: tool.annotations,
+                more: serde_json::Map::new(),
             });
             let found = Discovery {
                 era: Era::Modern,

@@ -213,6 +213,7 @@ fn tool(entry: &Value) -> Option<DiscoveredTool> {
             idempotent: hint("idempotentHint"),
             open_world: hint("openWorldHint"),
         },
+        more: more(entry, &["icons", "_meta"]),
     })
 }
 
@@ -467,6 +468,9 @@ mod tests {
         let said = json!({ "uri": "f://x", "title": "X", "icons": icons, "_meta": { "a/b": 1 }, "size": 7, "other": 1 });
         let kept = json!({ "title": "X", "icons": icons, "_meta": { "a/b": 1 }, "size": 7 });
         assert_eq!(more(said), Some(kept));
+        let besides =
+            tool(&json!({ "name": "a", "icons": icons, "_meta": { "a/b": 1 }, "other": 1 })).unwrap().more;
+        assert_eq!(Value::Object(besides), json!({ "icons": icons, "_meta": { "a/b": 1 } }));
         assert_eq!(more(json!({ "uri": "f://x", "title": 7, "icons": {}, "size": -1 })), Some(json!({})));
         let long = "x".repeat(MORE_BYTES_MAX);
         assert_eq!(more(json!({ "uri": "f://x", "title": long })), Some(json!({})));

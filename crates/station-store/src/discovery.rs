@@ -84,12 +84,12 @@ async fn record_tools(
 ) -> Result<()> {
     const CLEAR: &str = "update mcp_tools set removed_at = $2 where server_id = $1 and removed_at is null";
     const PUT: &str = "insert into mcp_tools (server_id, position, name, title, description, input_schema,
-            output_schema, annotations, definition_hash)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            output_schema, annotations, definition_hash, more)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         on conflict (server_id, name) do update set position = excluded.position, title = excluded.title,
             description = excluded.description, input_schema = excluded.input_schema,
             output_schema = excluded.output_schema, annotations = excluded.annotations,
-            definition_hash = excluded.definition_hash, removed_at = null";
+            definition_hash = excluded.definition_hash, more = excluded.more, removed_at = null";
     conn.exec(CLEAR, vec![server.0.into(), now.0.into()]).await?;
     for (position, found) in (0_i64..).zip(tools) {
         let values = vec![
@@ -104,6 +104,7 @@ async fn record_tools(
                 .map_err(|cause| Error::internal("storing a tool", cause))?
                 .into(),
             definition_hash(server, found).into(),
+            more(&found.more).into(),
         ];
         conn.exec(PUT, values).await?;
     }

@@ -187,7 +187,7 @@ pub(crate) async fn insert(conn: &mut Conn, new: &NewEnvironment) -> Result<Opti
             (name, description, origin, workspace_id, rules, created_at, updated_at)
         values ($1, $2, $3, $4, '', $5, $5)
         on conflict (name) do update set description = excluded.description, origin = excluded.origin,
-            workspace_id = excluded.workspace_id, rules = '', files_seen = null, lock_hash = null,
+            workspace_id = excluded.workspace_id, rules = '', files_seen = null, lock_hash = null, lock_source = null,
             updated_at = excluded.updated_at, removed_at = null
             where environments.removed_at is not null
         returning id";

@@ -16,7 +16,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 16] = [
+const MIGRATIONS: [Migration; 18] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -80,6 +80,14 @@ const MIGRATIONS: [Migration; 16] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0016_offer_more.sql"),
         postgres: include_str!("../migrations/postgres/0016_offer_more.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0017_tool_more.sql"),
+        postgres: include_str!("../migrations/postgres/0017_tool_more.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0018_lock_source.sql"),
+        postgres: include_str!("../migrations/postgres/0018_lock_source.sql"),
     },
 ];
 

@@ -3,6 +3,7 @@
 use crate::configs::place;
 use crate::db::{Row, unreadable};
 use crate::{ROWS_MAX, Store};
+use serde_json::{Map, Value as Json};
 use station_core::discovery::{DiscoveredPrompt, DiscoveredResource};
 use station_core::{
     EnvironmentId, Era, Error, Micros, Result, Secret, Server, ServerId, Tool, ToolId, ToolName, ToolNames,
@@ -25,7 +26,7 @@ pub struct ConfigSource {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offered {
     /// Its capabilities as it declared them.
-    pub capabilities: serde_json::Value,
+    pub capabilities: Json,
     /// How it says it should be used.
     pub instructions: Option<String>,
     /// Its resources and templates, in its order.
@@ -136,6 +137,18 @@ impl Store {
         rows.into_iter().map(read_tool).collect()
     }
 
+    /// What servers of an environment say of their tools besides: of those alone of which they say anything.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn more_of_tools(&self, env: EnvironmentId) -> Result<BTreeMap<ToolId, Map<String, Json>>> {
+        const SQL: &str = "select t.id, t.more from mcp_tools t join mcp_servers s on s.id = t.server_id
+            where s.environment_id = $1 and s.removed_at is null and t.removed_at is null and t.more is not null
+            order by t.id limit $2";
+        let rows = self.read().await?.rows(SQL, vec![env.0.into(), ROWS_MAX.into()]).await?;
+        rows.into_iter().map(|mut row| Ok((ToolId(row.int()?), read_more(row.opt_text()?)?))).collect()
+    }
+
     /// What each server of an environment offers beside its tools, as it said when it was listed: three questions, whatever
     /// their number.
     ///
@@ -200,10 +213,10 @@ fn read_prompt(mut row: Row) -> Result<DiscoveredPrompt> {
 }
 
 /// What is said besides; nothing of an entry that an older Station listed.
-fn read_more(text: Option<String>) -> Result<serde_json::Map<String, serde_json::Value>> {
+fn read_more(text: Option<String>) -> Result<Map<String, Json>> {
     Ok(match text.map(|text| read_json(&text)).transpose()? {
-        Some(serde_json::Value::Object(more)) => more,
-        _ => serde_json::Map::new(),
+        Some(Json::Object(more)) => more,
+        _ => Map::new(),
     })
 }
 
@@ -255,6 +268,6 @@ pub(crate) fn read_tool_behind(mut row: Row) -> Result<Option<Tool>> {
     }))
 }
 
-fn read_json(text: &str) -> Result<serde_json::Value> {
+fn read_json(text: &str) -> Result<Json> {
     serde_json::from_str(text).map_err(|_| unreadable("broken JSON"))
 }

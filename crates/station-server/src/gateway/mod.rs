@@ -79,7 +79,8 @@ impl Gateway {
             true => listed_agent_tools(&self.desk, by, &self.environment).await?,
             false => Vec::new(),
         };
-        Ok(Arc::clone(self.kept().insert(Arc::new(Shown::new(tools, agents)))))
+        let more = self.station.more_of_tools(by, &self.environment).await?;
+        Ok(Arc::clone(self.kept().insert(Arc::new(Shown::new(tools, more, agents)))))
     }
 
     fn kept(&self) -> MutexGuard<'_, Option<Arc<Shown>>> {

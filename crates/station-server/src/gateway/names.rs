@@ -2,9 +2,9 @@
 
 use crate::tools::{failure, result};
 use serde_json::{Map, Value, json};
-use station_core::Tool;
 use station_core::rank::{Document, rank};
-use std::collections::{HashMap, HashSet};
+use station_core::{Tool, ToolId};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The tool that finds others, where there are more than a model likes to read.
@@ -38,6 +38,8 @@ pub(super) fn names<'n>(all: impl Iterator<Item = (&'n str, &'n str)> + Clone) -
 /// no other takes it meanwhile.
 pub(super) struct Shown {
     tools: Arc<[(Tool, bool)]>,
+    /// What their servers say of them besides.
+    more: BTreeMap<ToolId, Map<String, Value>>,
     names: Vec<Option<String>>,
     by_name: HashMap<String, usize>,
     /// The environment's agents where they are offered, as they are listed.
@@ -63,17 +65,21 @@ impl std::ops::Deref for Named {
 
 impl Shown {
     /// `agents` are listed behind the tools, but for those that have the name of one.
-    pub(super) fn new(tools: Arc<[(Tool, bool)]>, agents: Vec<Value>) -> Self {
+    pub(super) fn new(
+        tools: Arc<[(Tool, bool)]>,
+        more: BTreeMap<ToolId, Map<String, Value>>,
+        agents: Vec<Value>,
+    ) -> Self {
         let names = names(tools.iter().map(|(tool, _)| (tool.server_name.as_str(), tool.name.as_str())));
         let named = names.iter().enumerate().filter_map(|(at, name)| Some((name.clone()?, at)));
         let by_name: HashMap<String, usize> = named.collect();
         let is_free = |agent: &Value| !by_name.contains_key(text(&agent["name"]));
         let agents = agents.into_iter().filter(is_free).collect();
-        let mut shown = Self { tools, names, by_name, agents, list: "[]".into() };
+        let mut shown = Self { tools, more, names, by_name, agents, list: "[]".into() };
         // A server's own tool of this name goes before it.
         let is_free = !shown.by_name.contains_key(SEARCH);
         let search = (is_free && shown.has_search()).then(search_tool);
-        let tools = shown.callable().map(listed);
+        let tools = shown.callable().map(|found| shown.listed(found));
         let list: Vec<Value> = tools.chain(shown.agents.iter().cloned()).chain(search).collect();
         shown.list = Value::Array(list).to_string().into();
         shown
@@ -108,6 +114,15 @@ impl Shown {
     fn callable(&self) -> impl Iterator<Item = (&str, &Tool)> {
         let named = self.names.iter().zip(self.tools.iter());
         named.filter_map(|(name, (tool, is_open))| is_open.then_some((name.as_deref()?, tool)))
+    }
+
+    /// A tool as a list shows it, with what its server says of it besides.
+    fn listed(&self, (name, tool): (&str, &Tool)) -> Value {
+        let mut entry = listed((name, tool));
+        if let (Some(more), Value::Object(entry)) = (self.more.get(&tool.id), &mut entry) {
+            entry.extend(more.clone());
+        }
+        entry
     }
 }
 
@@ -161,7 +176,7 @@ pub(super) fn found(shown: &Shown, arguments: &Map<String, Value>) -> Value {
     let documents: Vec<Document<'_>> = told.map(document).collect();
     let ranked = rank(query, &documents);
     let tools = ranked.iter().take(FOUND_MAX).filter_map(|it| match offered.get(it.index) {
-        Some(found) => Some(listed(*found)),
+        Some(found) => Some(shown.listed(*found)),
         None => shown.agents.get(it.index - offered.len()).cloned(),
     });
     let tools: Vec<Value> = tools.collect();

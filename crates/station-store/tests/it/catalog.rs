@@ -17,6 +17,7 @@ fn tool(name: &str) -> DiscoveredTool {
         input_schema: json!({"type": "object", "properties": {"z": {}, "a": {}}}),
         output_schema: None,
         annotations: Annotations { read_only: Some(true), ..Annotations::default() },
+        more: serde_json::Map::new(),
     }
 }
 
@@ -125,6 +126,25 @@ async fn a_definition_that_changed_is_to_be_discovered_again() {
             assert_eq!((server.discovered_at.is_some(), server.era.is_some()), (known, known), "{hash}");
             assert_eq!(names(&store, env).await, ["fs__read"], "tools stay until the next discovery");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_a_tool_besides_is_kept_apart() {
+    on_both(async |_, store| {
+        let (env, ids) = servers_of(&store, "dev", "files", &["fs"]).await;
+        let more = json!({ "icons": [{ "src": "https://a/b.png" }], "_meta": { "a/b": 1 } });
+        let mut said = found(&["read", "write"]);
+        said.tools[0].more = more.as_object().unwrap().clone();
+        store.record_discovery(ids[0], &said, LATER).await.unwrap();
+        let tools = store.catalog(env).await.unwrap();
+        let kept = store.more_of_tools(env).await.unwrap();
+        assert_eq!(kept.into_iter().collect::<Vec<_>>(), [(tools[0].id, said.tools[0].more.clone())]);
+        // What it says no more is gone, and so is what it says of a tool that is gone.
+        said.tools[0].more.clear();
+        store.record_discovery(ids[0], &said, LATER).await.unwrap();
+        assert!(store.more_of_tools(env).await.unwrap().is_empty());
     })
     .await;
 }

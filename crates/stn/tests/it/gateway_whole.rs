@@ -89,6 +89,9 @@ fn what_a_server_says_of_its_offers_survives_the_catalog() {
     assert_eq!((&template["title"], &template["_meta"]), (&json!("Data by number"), &expected["_meta"]));
     let prompt = client.request("prompts/list", json!({}))["prompts"][0].clone();
     assert_eq!((&prompt["title"], &prompt["_meta"]), (&json!("A simple prompt"), &expected["_meta"]));
+    let tool = client.request("tools/list", json!({}))["tools"][0].clone();
+    let icons = json!([{ "src": "https://example.com/tool.png", "mimeType": "image/png" }]);
+    assert_eq!((&tool["icons"], &tool["_meta"]), (&icons, &expected["_meta"]), "{tool}");
 }
 
 #[test]

@@ -123,6 +123,7 @@ fn tool(name: &str, annotations: Annotations) -> DiscoveredTool {
         input_schema: json!({"type": "object"}),
         output_schema: None,
         annotations,
+        more: serde_json::Map::new(),
     }
 }
 

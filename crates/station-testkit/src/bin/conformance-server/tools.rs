@@ -55,6 +55,8 @@ pub(crate) fn list(server: &Server) -> Value {
             name => tool(name, json!({ "type": "object", "properties": {} })),
         })
         .collect();
+    all[0]["icons"] = json!([{ "src": "https://example.com/tool.png", "mimeType": "image/png" }]);
+    all[0]["_meta"] = json!({ "example.com/kept": true });
     for (name, argument) in [("test_sampling", "prompt"), ("test_elicitation", "message")] {
         let properties = json!({ argument: { "type": "string" } });
         all.push(tool(name, json!({ "type": "object", "properties": properties, "required": [argument] })));
