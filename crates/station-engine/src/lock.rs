@@ -4,7 +4,8 @@ use crate::Station;
 use crate::change::Thing;
 use serde_json::json;
 use station_core::lock::{Difference, Lock};
-use station_core::{Caller, Environment, EnvironmentName, Error, Result, Server, Tool, near};
+use station_core::{Caller, Environment, EnvironmentName, Error, Origin, Result, Server, Tool, near};
+use station_store::{Deed, StoredLock};
 use std::collections::BTreeSet;
 
 /// What is different between the tools that servers offer and those that are pinned.
@@ -12,9 +13,9 @@ use std::collections::BTreeSet;
 pub struct ToolLock {
     /// The environment.
     pub environment: Environment,
-    /// The lock file, relative to the workspace.
-    pub path: String,
-    /// Whether there is one.
+    /// The lock file, relative to the workspace; `None` where the environment lives in the store alone, and its lock with it.
+    pub path: Option<String>,
+    /// Whether there is a lock.
     pub is_locked: bool,
     /// What is different, by server and tool; of the chosen servers, where some were.
     pub differences: Vec<Difference>,
@@ -36,9 +37,13 @@ impl Station {
         environment: &EnvironmentName,
         servers: &[String],
     ) -> Result<ToolLock> {
-        let text = self.file_of(environment, Thing::Lock)?;
         let offer = self.offer(environment, servers).await?;
-        offer.beside(text.as_ref().map(|text| text.body.expose())).map(|(lock, _)| lock)
+        let text = if offer.is_stored() {
+            self.store().lock_source(offer.environment.id).await?
+        } else {
+            self.file_of(environment, Thing::Lock)?.map(|text| text.body.expose().to_owned())
+        };
+        offer.beside(text.as_deref()).map(|(lock, _)| lock)
     }
 
     /// Pins the tools of every server as they are offered now, or those of `servers` alone, where that is what was
@@ -55,22 +60,38 @@ impl Station {
         shown: &[Difference],
     ) -> Result<ToolLock> {
         let offer = self.offer(environment, servers).await?;
+        if offer.is_stored() {
+            return self.lock_stored(by, &offer, shown).await;
+        }
         let mut done = None;
         self.change_file(environment, Thing::Lock, |text| {
-            let (lock, after) = offer.beside(text)?;
-            if lock.differences != shown {
-                let sentence = "what is different has changed since it was shown, so nothing was pinned";
-                return Err(Error::conflict(sentence).with_hint("look at it again, and pin that").into());
-            }
+            let (lock, after) = offer.as_shown(text, shown)?;
             done = Some(lock);
             Ok(Some(after.text()))
         })
         .await?;
         let done = done.ok_or_else(|| Error::invalid("the lock file was not changed"))?;
-        let subject = format!("environment {}", done.environment.id);
-        let detail = json!({"differences": done.differences.len(), "pinned": done.pinned});
-        self.store().note_deed("lock_tools", &subject, detail, &by.name, self.now()).await?;
+        self.store().note_deeds(vec![self.locked(by, &done)]).await?;
         Ok(done)
+    }
+
+    /// Pins the tools of an environment that has no folder: its lock stands in the store.
+    async fn lock_stored(&self, by: &Caller, offer: &Offer<'_>, shown: &[Difference]) -> Result<ToolLock> {
+        let environment = offer.environment.id;
+        let before = self.store().lock_source(environment).await?;
+        let (done, after) = offer.as_shown(before.as_deref(), shown)?;
+        let lock = StoredLock { text: after.text(), pins: after.pins().collect() };
+        match self.store().put_lock(environment, before, lock, self.locked(by, &done)).await? {
+            true => Ok(done),
+            false => Err(has_changed()),
+        }
+    }
+
+    /// What the audit is told.
+    fn locked(&self, by: &Caller, done: &ToolLock) -> Deed {
+        let detail = json!({"differences": done.differences.len(), "pinned": done.pinned}).to_string();
+        let subject = format!("environment {}", done.environment.id);
+        Deed { at: self.now(), actor: by.name.clone(), action: "lock_tools", subject, detail }
     }
 
     async fn offer<'a>(&self, environment: &EnvironmentName, chosen: &'a [String]) -> Result<Offer<'a>> {
@@ -91,13 +112,24 @@ struct Offer<'a> {
 }
 
 impl Offer<'_> {
+    /// Whether the environment lives in the store alone.
+    fn is_stored(&self) -> bool {
+        self.environment.origin == Origin::Store
+    }
+
+    /// As [`Offer::beside`], where that is what was `shown`.
+    fn as_shown(&self, text: Option<&str>, shown: &[Difference]) -> Result<(ToolLock, Lock)> {
+        let (lock, after) = self.beside(text)?;
+        if lock.differences == shown { Ok((lock, after)) } else { Err(has_changed()) }
+    }
+
     /// What is different from the lock file that says `text`, and the lock once that is accepted. Of a file that cannot be
     /// read nothing is known; the plan of it says why.
     fn beside(&self, text: Option<&str>) -> Result<(ToolLock, Lock)> {
         let read = text.and_then(|text| Lock::read(text, "").0);
         if text.is_some() && read.is_none() && !self.chosen.is_empty() {
-            let sentence =
-                format!("{} cannot be read, so the pins of other servers would be lost", self.path());
+            let lock = self.path().unwrap_or_else(|| "the lock in the store".to_owned());
+            let sentence = format!("{lock} cannot be read, so the pins of other servers would be lost");
             return Err(Error::invalid(sentence).with_hint("pin all of them: `stn mcp lock` without names"));
         }
         let before = read.unwrap_or_default();
@@ -138,7 +170,13 @@ impl Offer<'_> {
             .with_hint(hint.unwrap_or_else(|| "`stn mcp list` shows them".to_owned())))
     }
 
-    fn path(&self) -> String {
-        format!("environments/{}/{}", self.environment.name, station_core::lock::FILE)
+    fn path(&self) -> Option<String> {
+        let path = || format!("environments/{}/{}", self.environment.name, station_core::lock::FILE);
+        (!self.is_stored()).then(path)
     }
+}
+
+fn has_changed() -> Error {
+    Error::conflict("what is different has changed since it was shown, so nothing was pinned")
+        .with_hint("look at it again, and pin that")
 }

@@ -73,6 +73,7 @@ pub use lease::{LeaseClock, LeaseInfo, Owner};
 pub use ledger::{Charge, Ledger, Refusal, Wait};
 pub use logins::{KeptLogin, LoginRow};
 pub use migrate::Standing;
+pub use pins::StoredLock;
 pub use prune::{Prunable, PruneCursor, Pruned};
 pub use queue::{QueueDepth, Wanted};
 pub use runs::{NewRun, Run, RunFilter};

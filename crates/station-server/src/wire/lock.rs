@@ -8,8 +8,8 @@ use station_core::lock::{Difference, FieldChange, What};
 pub struct ToolLock {
     /// The environment's name.
     pub environment: String,
-    /// The lock file, relative to the workspace.
-    pub path: String,
+    /// The lock file, relative to the workspace; `null` where it stands in the store.
+    pub path: Option<String>,
     /// Whether there is one.
     pub is_locked: bool,
     /// Whether it was written.

@@ -119,3 +119,48 @@ fn a_tool_that_changes_after_it_was_pinned_is_held_back() {
           - lock mcp.lock
     "#]]);
 }
+
+#[test]
+fn an_environment_of_the_store_alone_has_its_lock_there() {
+    let home = Home::with_init();
+    let says = home.path().join("says");
+    let config = home.read("config.yaml");
+    home.write("config.yaml", &format!("{config}files: readonly\n"));
+    home.stn(&["env", "create", "stored"]).done();
+    let fake = station_testkit::fake_server::binary();
+    let add = ["mcp", "add", "fake", "--env", "stored", "--", fake.to_str().unwrap(), "--echo-says"];
+    home.stn(&[&add[..], &[says.to_str().unwrap()]].concat()).done();
+    home.stn(&["mcp", "lock", "--check", "--env", "stored"]).is(&expect![[r#"
+          + fake: 15 tools
+        There is no lock in the store: nothing is pinned, and nothing held back.
+    "#]]);
+    home.stn(&["mcp", "lock", "--env", "stored", "--yes"]).is(&expect![[r#"
+        Pinned 15 tools in the store.
+        --- stderr
+          + fake: 15 tools
+    "#]]);
+    home.stn(&["mcp", "lock", "--check", "--env", "stored"]).is(&expect![[r#"
+        Every tool is as the store pins it.
+    "#]]);
+    std::fs::write(&says, "The fake tool `echo`, and more.").unwrap();
+    home.stn(&["mcp", "sync", "--env", "stored", "--quiet"]).done();
+    let echo = ["mcp", "call", "fake", "echo", "--env", "stored", "--arg", "text=one"];
+    home.stn(&echo).is(&expect![[r#"
+        --- stderr
+        error: `echo` of `fake` may not be called: it is held back: it is not as `mcp.lock` pins it (`stn mcp lock` shows the difference)
+        --- exit 1
+    "#]]);
+    home.stn(&["mcp", "lock", "--check", "--env", "stored"]).is(&expect![[r#"
+          ~ fake__echo: changed
+              description
+                - The fake tool `echo`.
+                + The fake tool `echo`, and more.
+        Not as the store pins it: 1 tool.
+        --- exit 1
+    "#]]);
+    let lock = home.json(&["mcp", "lock", "--env", "stored", "--yes"]);
+    assert_eq!((&lock["path"], &lock["written"]), (&serde_json::Value::Null, &serde_json::json!(true)));
+    home.stn(&echo).done();
+    assert!(home.json(&["audit", "list"]).to_string().contains("lock_tools"));
+    assert!(!home.config("environments/stored").exists());
+}

@@ -13,7 +13,8 @@ use station_server::wire;
 
 /// Pin the definitions of an environment's tools
 ///
-/// Shows what servers offer now that is not as `mcp.lock` in the environment's folder has it, asks, and writes the file.
+/// Shows what servers offer now that is not as `mcp.lock` in the environment's folder has it, asks, and writes the file. An
+/// environment that lives in the store alone has its lock there.
 /// From the first time on, a tool that is new, renamed or changed since is held back: no agent sees or calls it until it is
 /// pinned as it is. Commit the file with the rest of the environment.
 #[derive(Debug, clap::Args)]
@@ -52,13 +53,16 @@ impl Args {
                 .warning(&format!("server `{server}` could not be asked: its tools are taken as known last"));
         }
         if plan.is_locked && plan.differences.is_empty() {
-            return told(session, &plan, false, &format!("Every tool is as {} pins it.", plan.path));
+            return told(session, &plan, false, &format!("Every tool is as {} pins it.", place(&plan)));
         }
         if self.check {
             let differ = plural(plan.differences.len(), "tool");
             let text = match plan.is_locked {
-                true => format!("Not as {} pins it: {differ}.", plan.path),
-                false => format!("There is no {}: nothing is pinned, and nothing held back.", plan.path),
+                true => format!("Not as {} pins it: {differ}.", place(&plan)),
+                false => {
+                    let lock = plan.path.as_deref().unwrap_or("lock in the store");
+                    format!("There is no {lock}: nothing is pinned, and nothing held back.")
+                }
             };
             if !session.out.is_json() {
                 let lines: Vec<_> = lines(&plan).into_iter().map(|line| (Tone::Plain, line)).collect();
@@ -67,11 +71,16 @@ impl Args {
             told(session, &plan, false, &text)?;
             return Ok(if plan.is_locked { Code::Failed } else { Code::Done });
         }
-        let question = format!("pin {} in {}?", plural(plan.pinned, "tool"), plan.path);
+        let question = format!("pin {} in {}?", plural(plan.pinned, "tool"), place(&plan));
         confirm(session, &lines(&plan), &question, self.yes)?;
         let done = station.lock_tools(&session.by, environment, &self.servers, &plan.differences).await?;
-        told(session, &done, true, &format!("Pinned {} in {}.", plural(done.pinned, "tool"), done.path))
+        told(session, &done, true, &format!("Pinned {} in {}.", plural(done.pinned, "tool"), place(&done)))
     }
+}
+
+/// Where the pins stand.
+fn place(lock: &ToolLock) -> &str {
+    lock.path.as_deref().unwrap_or("the store")
 }
 
 fn told(session: &Session<'_>, lock: &ToolLock, written: bool, text: &str) -> Result {
