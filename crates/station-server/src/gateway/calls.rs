@@ -2,16 +2,16 @@
 
 use super::Gateway;
 use super::consent::QUESTION;
+use super::lacking::{Given, Lacked, Wants};
 use super::names::{Named, SEARCH, Shown, found};
 use super::open::{End, Out, ROUNDS_MAX, Step};
-use super::state::{At, State};
+use super::state::At;
 use crate::tools::{call_agent_tool, failure, no_tool, refused, request_of};
 use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
-use station_core::{Era, Kind, Secret};
+use station_core::{Era, Error, Kind};
 use station_engine::PassedCall;
 use station_mcp::serve::{Asked, Fault, Outcome};
-use std::collections::BTreeMap;
 
 /// What is said where a held request is gone.
 pub(super) const NOT_HELD: &str =
@@ -23,14 +23,9 @@ pub(super) struct Call<'a> {
     pub(super) name: &'a str,
     pub(super) tool: Named,
     pub(super) arguments: Map<String, Value>,
-    /// What a state is bound to.
-    pub(super) request: String,
     /// Answers to what the server asked by a result.
     more: Map<String, Value>,
-    /// Values that the client gave for variables of the server.
-    pub(super) given: BTreeMap<String, Secret>,
-    /// Whether it was asked for them.
-    pub(super) was_asked: bool,
+    pub(super) given: Given,
 }
 
 /// What comes of one round: the client's answer, or nothing, where another round is to begin with what was brought meanwhile.
@@ -52,15 +47,18 @@ impl Gateway {
         let Some(tool) = shown.find(name) else {
             return self.call_own(asked, name, arguments, &shown).await;
         };
-        let request = format!("{} {}", self.environment, request_of(name, &arguments));
-        let (more, given, was_asked) = (Map::new(), BTreeMap::new(), false);
-        let mut call = Call { asked, name, tool, arguments, request, more, given, was_asked };
-        let at = self.brought(asked, &call.request)?.map(|state| call.go_on(state));
+        let (more, given) = (Map::new(), Given::default());
+        let mut call = Call { asked, name, tool, arguments, more, given };
+        let at = match &asked.input.state {
+            Some(_) => self.brought(asked, &self.bound_to_call(&call))?.map(|state| call.given.go_on(state)),
+            None => None,
+        };
         let mut out = match at {
             None => None,
             Some(At::Variables) => {
-                if let Some(outcome) = self.take_variables(&mut call).await {
-                    return Ok(outcome);
+                let server = call.tool.server;
+                if let Err(error) = self.take_values(asked, server, &mut call.given).await {
+                    return Ok(Outcome::Complete(refused(name, &error)));
                 }
                 None
             }
@@ -112,10 +110,15 @@ impl Gateway {
         Err(no_tool(name, known.iter().map(String::as_str)))
     }
 
+    /// What the answers to questions about a call are bound to.
+    pub(super) fn bound_to_call(&self, call: &Call<'_>) -> String {
+        format!("{} {}", self.environment, request_of(call.name, &call.arguments))
+    }
+
     fn send(&self, call: &Call<'_>) -> Out {
         let (station, by, tool) = (self.station.clone(), call.asked.by.clone(), call.tool.clone());
         let arguments = call.arguments.clone();
-        Out::begin(call.asked, (call.more.clone(), call.given.clone()), move |carried| {
+        Out::begin(call.asked, (call.more.clone(), call.given.values.clone()), move |carried| {
             async move {
                 let passed = station.pass_tool_call(&by, &tool, arguments, carried).await?;
                 Ok(match passed {
@@ -138,7 +141,7 @@ impl Gateway {
     async fn round(&self, call: &mut Call<'_>, out: Out) -> Result<Round, Fault> {
         let end = match out.follow(call.asked).await? {
             Step::Asks(question, out) => {
-                let put = self.put(call.asked, &call.request, question, out)?;
+                let put = self.put(call.asked, &self.bound_to_call(call), question, out)?;
                 return Ok(Some(put.unwrap_or_else(|| {
                     let sentence = "too many requests wait for answers of their clients: try again later";
                     Outcome::Complete(failure(sentence))
@@ -147,7 +150,7 @@ impl Gateway {
             Step::Ended(end) => end,
         };
         match end {
-            Err(error) if error.kind() == Kind::Invalid => self.lacking(call, error).await,
+            Err(error) if error.kind() == Kind::Invalid => self.call_lacking(call, error).await,
             Err(error) => Ok(Some(Outcome::Complete(refused(call.name, &error)))),
             Ok(End::Refused(error)) => Err(Fault::Upstream(error)),
             Ok(End::Answered(result)) if result["resultType"] == "input_required" => {
@@ -158,13 +161,26 @@ impl Gateway {
         }
     }
 
+    /// The call was refused: perhaps for want of values, which its client may have.
+    async fn call_lacking(&self, call: &mut Call<'_>, error: Error) -> Result<Round, Fault> {
+        let (asked, server) = (call.asked, call.tool.server);
+        let what = format!("call `{}` of server `{}`", call.tool.name, call.tool.server_name);
+        let request = self.bound_to_call(call);
+        let wants = Wants { asked, server, request: &request, what };
+        Ok(match self.lacking(&wants, &mut call.given, error).await? {
+            Lacked::Given => None,
+            Lacked::Asks(outcome) => Some(outcome),
+            Lacked::Refused(error) => Some(Outcome::Complete(refused(call.name, &error))),
+        })
+    }
+
     /// The server asks by a result: so is a modern client, and an older one by requests.
     async fn asked_by_result(&self, call: &mut Call<'_>, result: Value) -> Result<Round, Fault> {
         let requests = result["inputRequests"].as_object().cloned().unwrap_or_default();
         let state = result["requestState"].as_str().map(str::to_owned);
         if call.asked.era == Era::Modern {
-            let state = call.state(At::Input { state });
-            let state = self.seal(call.asked, &call.request, &state)?;
+            let state = call.given.state(At::Input { state });
+            let state = self.seal(call.asked, &self.bound_to_call(call), &state)?;
             return Ok(Some(Outcome::NeedsInput { requests, state }));
         }
         match answers(call.asked, requests).await {
@@ -178,19 +194,6 @@ impl Gateway {
 }
 
 impl Call<'_> {
-    /// How far it is, to be brought back.
-    pub(super) fn state(&self, at: At) -> State {
-        let given = self.given.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
-        State { given: given.collect(), at }
-    }
-
-    /// Goes on where it was when its client was asked. What that was asked.
-    fn go_on(&mut self, state: State) -> At {
-        self.was_asked = !state.given.is_empty();
-        self.given = state.given.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
-        state.at
-    }
-
     fn bring(&mut self, responses: Map<String, Value>, state: Option<String>) {
         self.more = brought(responses, state);
     }

@@ -31,7 +31,8 @@ impl Gateway {
         };
         let question = form(&message, json!({}));
         if may_ask(asked) {
-            let state = self.seal(asked, &call.request, &call.state(At::Approval { id }))?;
+            let state =
+                self.seal(asked, &self.bound_to_call(call), &call.given.state(At::Approval { id }))?;
             let requests = Map::from_iter([(QUESTION.to_owned(), question)]);
             return Ok(Some(Outcome::NeedsInput { requests, state }));
         }

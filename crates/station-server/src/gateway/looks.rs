@@ -2,13 +2,14 @@
 
 use super::Gateway;
 use super::calls::{NOT_HELD, answers, brought};
+use super::lacking::{Given, Lacked, Wants};
 use super::offers::Offers;
 use super::open::{End, Out, ROUNDS_MAX, Step};
 use super::state::At;
 use crate::tools::{failed, request_of};
 use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
-use station_core::{Era, ServerId, near};
+use station_core::{Era, Error, Kind, Secret, ServerId, near};
 use station_engine::Look;
 use station_mcp::serve::{Asked, Completing, Fault, Outcome, Subject};
 use std::collections::BTreeMap;
@@ -32,8 +33,13 @@ impl Gateway {
     /// What the resource at `uri` holds, from the first server that has it.
     pub(super) async fn read(&self, asked: &Asked, uri: &str) -> Result<Outcome, Fault> {
         let offers = self.offers_now(asked).await?;
-        let holders = offers.holders(uri);
+        let mut holders = offers.holders(uri);
         let is_sure = holders.len() == 1;
+        // What is brought back is for the server that asked; those before it have said that it is not theirs.
+        if asked.input.state.is_some() {
+            let asks = holders.iter().position(|it| self.brought(asked, &self.bound_to(*it, uri)).is_ok());
+            holders.drain(..asks.unwrap_or(0));
+        }
         for server in holders {
             match self.look(asked, server, Look::Resource(uri.to_owned()), uri).await {
                 Err(Fault::Upstream(error)) => match error["code"].as_i64() {
@@ -102,27 +108,40 @@ impl Gateway {
         }
     }
 
-    /// Looks at a server, and puts to the client what that asks; `of` is what the answers are bound to.
+    /// Looks at a server, and puts to the client what that asks, and what it lacks; `of` is what the answers are bound to.
     async fn look(&self, asked: &Asked, server: ServerId, look: Look, of: &str) -> Result<Outcome, Fault> {
-        let request = format!("{} {server} {of}", self.environment);
-        let mut more = Map::new();
-        let mut out = None;
-        match self.brought(asked, &request)?.map(|state| state.at) {
-            None | Some(At::Approval { .. } | At::Variables) => {}
+        let request = self.bound_to(server, of);
+        let (mut more, mut given, mut out) = (Map::new(), Given::default(), None);
+        match self.brought(asked, &request)?.map(|state| given.go_on(state)) {
+            None | Some(At::Approval { .. }) => {}
+            Some(At::Variables) => {
+                self.take_values(asked, server, &mut given).await.map_err(|error| not_sent(&error))?;
+            }
             Some(At::Input { state }) => more = brought(asked.input.responses.clone(), state),
             Some(At::Held { id }) => {
                 let resumed = self.resume(&id, asked);
                 out = Some(resumed.ok_or_else(|| Fault::Params(NOT_HELD.to_owned()))?);
             }
         }
+        let what = in_words(&look);
+        let wants = Wants { asked, server, request: &request, what };
         for _ in 0..ROUNDS_MAX {
-            let sent =
-                out.take().unwrap_or_else(|| self.send_look(asked, server, look.clone(), more.clone()));
+            let sent = out.take().unwrap_or_else(|| {
+                let carried = (more.clone(), given.values.clone());
+                self.send_look(asked, server, look.clone(), carried)
+            });
             let end = match sent.follow(asked).await? {
                 Step::Asks(asks, out) => {
                     let put = self.put(asked, &request, asks, out)?;
                     return put
                         .ok_or_else(|| Fault::Internal("too many requests wait for answers".to_owned()));
+                }
+                Step::Ended(Err(error)) if error.kind() == Kind::Invalid && takes_questions(&look) => {
+                    match self.lacking(&wants, &mut given, error).await? {
+                        Lacked::Given => continue,
+                        Lacked::Asks(outcome) => return Ok(outcome),
+                        Lacked::Refused(error) => return Err(not_sent(&error)),
+                    }
                 }
                 Step::Ended(end) => end.map_err(|error| failed(&error))?,
             };
@@ -137,7 +156,7 @@ impl Gateway {
             let requests = result["inputRequests"].as_object().cloned().unwrap_or_default();
             let state = result["requestState"].as_str().map(str::to_owned);
             if asked.era == Era::Modern {
-                let state = self.seal(asked, &request, &At::Input { state }.alone())?;
+                let state = self.seal(asked, &request, &given.state(At::Input { state }))?;
                 return Ok(Outcome::NeedsInput { requests, state });
             }
             let responses = answers(asked, requests).await.map_err(Fault::Params)?;
@@ -146,9 +165,20 @@ impl Gateway {
         Err(Fault::Internal("the server asked too often for what it needs".to_owned()))
     }
 
-    fn send_look(&self, asked: &Asked, server: ServerId, look: Look, more: Map<String, Value>) -> Out {
+    /// What the answers to questions about a look at a server are bound to.
+    fn bound_to(&self, server: ServerId, of: &str) -> String {
+        format!("{} {server} {of}", self.environment)
+    }
+
+    fn send_look(
+        &self,
+        asked: &Asked,
+        server: ServerId,
+        look: Look,
+        carried: (Map<String, Value>, BTreeMap<String, Secret>),
+    ) -> Out {
         let (station, by) = (self.station.clone(), asked.by.clone());
-        Out::begin(asked, (more, BTreeMap::new()), move |carried| {
+        Out::begin(asked, carried, move |carried| {
             async move {
                 let looked = station.look_at(&by, server, look, carried).await?;
                 Ok(match looked {
@@ -165,4 +195,24 @@ impl Gateway {
             .boxed()
         })
     }
+}
+
+/// What a client wants to see, as a question says it.
+fn in_words(look: &Look) -> String {
+    match look {
+        Look::Resource(uri) => format!("read `{uri}`"),
+        Look::Prompt(name, _) => format!("fill in the prompt `{name}`"),
+        Look::Completion(_) => "complete an argument".to_owned(),
+    }
+}
+
+/// Whether the protocol lets a client be asked something for it: while it types, it is not.
+fn takes_questions(look: &Look) -> bool {
+    !matches!(look, Look::Completion(_))
+}
+
+/// Why a server was not asked, with what to try.
+fn not_sent(error: &Error) -> Fault {
+    let hints: String = error.hints().iter().map(|hint| format!("\nhint: {hint}")).collect();
+    Fault::Internal(format!("{}{hints}", error.sentence()))
 }

@@ -6,8 +6,9 @@
 
 use super::attend::{self, Shape, TIMEOUT, Wait};
 use super::management::{Desk, failed, failure, no_tool, refused};
+use super::questions::Brought;
 use super::row::Reply;
-use super::{questions, tasks, watching};
+use super::{lacking, questions, tasks, watching};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -148,15 +149,15 @@ pub(crate) async fn call(
     }
     let request = format!("{environment} {}", questions::request(name, &arguments));
     let wait = Wait { request, is_kept: true, limit: TIMEOUT, shape: Shape::Answer };
-    let done = match &asked.input.state {
-        Some(state) => {
-            let run = questions::brought_back(desk, asked, &wait.request, state)
-                .map_err(|error| questions::not_taken(error.sentence()))?;
-            attend::take_up(desk, asked, run, wait).await
-        }
-        None => match misfit(&tool, &arguments) {
+    let brought = asked.input.state.as_ref().map(|state| {
+        let brought = questions::brought(desk, asked, &wait.request, state);
+        brought.map_err(|error| questions::not_taken(error.sentence()))
+    });
+    let done = match brought.transpose()? {
+        Some(Brought::Run(run)) => attend::take_up(desk, asked, run, wait).await,
+        brought @ (Some(Brought::Variables) | None) => match misfit(&tool, &arguments) {
             Some(sentence) => return Ok(Ok(Outcome::Complete(failure(&sentence)))),
-            None => run(desk, asked, &tool, &arguments, wait).await,
+            None => run(desk, asked, &tool, &arguments, (brought, wait)).await,
         },
     };
     match done {
@@ -195,11 +196,15 @@ async fn run(
     asked: &Asked,
     tool: &AgentTool,
     arguments: &Map<String, Value>,
-    wait: Wait,
+    (brought, wait): (Option<Brought>, Wait),
 ) -> Result<Reply> {
     let (task, variables) = agent_tool::given(tool.declared.as_ref(), arguments);
-    let new = NewRun { task, variables, effect: asked.effect, ..NewRun::default() };
+    let mut new = NewRun { task, variables, effect: asked.effect, ..NewRun::default() };
     let found = attend::found(desk, &asked.by, &AgentRef::Id(tool.agent.id)).await?;
+    let of_call = (wait.request.as_str(), brought == Some(Brought::Variables));
+    if let Some(question) = lacking::ask(desk, asked, &found, of_call, &mut new.variables).await? {
+        return Ok(question);
+    }
     let agent = attend::ready(desk, &found, &new.variables).await?;
     attend::start(desk, asked, &agent, new, wait).await
 }

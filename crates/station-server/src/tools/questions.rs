@@ -131,20 +131,12 @@ pub(crate) enum Brought {
 /// What `state` was given out for.
 ///
 /// # Errors
-/// As [`brought_back`].
+/// `Invalid` where it is not ours, was changed, is too old, or belongs to another caller or request.
 pub(super) fn brought(desk: &Desk, asked: &Asked, request: &str, state: &str) -> Result<Brought> {
     match desk.station.take_back(&asked.by, request, state)?.as_str() {
         lacking::STATE => Ok(Brought::Variables),
         text => run_of(text).map(Brought::Run),
     }
-}
-
-/// The run that `state` was given out for.
-///
-/// # Errors
-/// `Invalid` where it is not ours, was changed, is too old, or belongs to another caller or request.
-pub(super) fn brought_back(desk: &Desk, asked: &Asked, request: &str, state: &str) -> Result<RunId> {
-    run_of(&desk.station.take_back(&asked.by, request, state)?)
 }
 
 fn run_of(text: &str) -> Result<RunId> {

@@ -172,3 +172,97 @@ fn an_older_client_of_a_run_is_asked_by_a_request() {
     let answer = client.next()["result"]["structuredContent"]["execution"].clone();
     assert!(answer["response"].to_string().contains(REGION), "{answer}");
 }
+
+/// A home whose server was listed while it was told its eras by a variable, and lacks that now.
+fn home_of_offers() -> Home {
+    let home = Home::with_init();
+    let entry = json!({ "command": fake_server::conformance(), "args": ["--era", "{{ .ERA }}"] });
+    let file = json!({ "mcpServers": { "fixture": entry } });
+    home.write("environments/default/mcp-servers/fixture.json", &file.to_string());
+    home.write("environments/default/variables.yml", "ERA: both\n");
+    home.stn(&["sync", "--quiet"]).done();
+    home.write("environments/default/variables.yml", "{}\n");
+    home.stn(&["sync", "--quiet", "--no-discover"]).done();
+    home
+}
+
+/// What is looked at beside tools, and what stands in the answer.
+fn looks() -> [(&'static str, Value, &'static str); 2] {
+    let arguments = json!({ "arg1": "a", "arg2": "b" });
+    [
+        ("resources/read", json!({ "uri": "test://static-text" }), "the content of the static text resource"),
+        ("prompts/get", json!({ "name": "test_prompt_with_arguments", "arguments": arguments }), "arg1='a'"),
+    ]
+}
+
+#[test]
+fn a_modern_client_that_reads_or_fills_in_a_prompt_is_asked_for_what_the_server_lacks() {
+    let home = home_of_offers();
+    let mut client = Client::start(&home, &["stdio", "--env", "default"]);
+    let can = json!({ "elicitation": {} });
+    for (method, params, expected) in looks() {
+        let id = client.ask(method, params.clone());
+        let refused = client.answer(id)["error"]["message"].to_string();
+        assert!(refused.contains("no value for `ERA`"), "it cannot be asked: {refused}");
+        let id = client.ask_as(&can, method, params.clone());
+        let asked = client.answer(id)["result"].clone();
+        let question = &asked["inputRequests"]["variables"]["params"];
+        assert_eq!(question["requestedSchema"]["required"], json!(["ERA"]), "{method}: {asked}");
+        let mut back = params.clone();
+        back["requestState"] = asked["requestState"].clone();
+        back["inputResponses"] = json!({ "variables": accept(&json!({ "ERA": "both" })) });
+        let id = client.ask_as(&can, method, back.clone());
+        let answer = client.answer(id)["result"].clone();
+        assert!(answer.to_string().contains(expected), "{method}: {answer}");
+        // Whoever puts the question away is shown nothing, and what was given holds for one request.
+        back["inputResponses"] = json!({ "variables": { "action": "cancel" } });
+        let id = client.ask_as(&can, method, back);
+        let away = client.answer(id)["error"]["message"].to_string();
+        assert!(away.contains("nobody gave the values"), "{method}: {away}");
+    }
+    // While somebody types, nothing is asked.
+    let of = json!({ "type": "ref/prompt", "name": "test_prompt_with_arguments" });
+    let completing = json!({ "ref": of, "argument": { "name": "arg1", "value": "par" } });
+    let id = client.ask_as(&can, "completion/complete", completing);
+    let refused = client.answer(id)["error"]["message"].to_string();
+    assert!(refused.contains("no value for `ERA`"), "{refused}");
+}
+
+#[test]
+fn an_older_client_that_reads_or_fills_in_a_prompt_is_asked_by_a_request() {
+    let home = home_of_offers();
+    let mut client = legacy(&home, &json!({ "elicitation": {} }));
+    for (method, params, expected) in looks() {
+        client.send(&request(method, method, &params));
+        let question = client.next();
+        assert_eq!(question["method"], "elicitation/create", "{question}");
+        let answer = accept(&json!({ "ERA": "both" }));
+        client.send(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": answer }).to_string());
+        let answer = client.next();
+        assert!(answer["result"].to_string().contains(expected), "{method}: {answer}");
+    }
+}
+
+#[test]
+fn whoever_calls_an_agent_as_a_tool_is_asked_for_what_its_servers_lack() {
+    let home = home(&["REGION"]);
+    home.write("environments/default/environment.yml", "agents_as_tools: true\n");
+    home.stn(&["sync", "--quiet", "--no-discover"]).done();
+    let call = json!({ "name": "agent_scout", "arguments": { "task": "env \"REGION\"" } });
+    let can = json!({ "elicitation": {} });
+    let mut client = Client::start(&home, &["stdio", "--env", "default"]);
+    let (question, mut back) = asked(&mut client, &can, &call);
+    assert_eq!(question["requestedSchema"]["required"], json!(["REGION"]), "{question}");
+    back["inputResponses"] = json!({ "variables": accept(&json!({ "REGION": REGION })) });
+    let id = client.ask_as(&can, "tools/call", back);
+    let answer = client.answer(id)["result"].clone();
+    assert!(answer["content"][0]["text"].to_string().contains(REGION), "{answer}");
+    let mut client = legacy(&home, &can);
+    client.send(&request("call", "tools/call", &call));
+    let question = client.next();
+    assert_eq!(question["method"], "elicitation/create", "{question}");
+    let answer = accept(&json!({ "REGION": REGION }));
+    client.send(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": answer }).to_string());
+    let answer = client.next();
+    assert!(answer["result"]["content"][0]["text"].to_string().contains(REGION), "{answer}");
+}
