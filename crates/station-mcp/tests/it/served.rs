@@ -6,7 +6,8 @@ use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value, json};
 use station_core::Caller;
 use station_mcp::serve::{
-    About, Answer, Asked, Change, Completing, Fault, Host, Listing, Outcome, Task, Wanted, serve_stdio,
+    About, Answer, Asked, Change, Completing, Endpoint, Fault, Headers, Host, Listing, Outcome, Sent, Task,
+    Wanted, serve_stdio,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -374,4 +375,50 @@ async fn until_listened(client: &Client, n: usize) {
         }
     };
     tokio::time::timeout(PATIENCE, looks).await.expect("the changes are followed");
+}
+
+/// What comes of a POST, in the session of `session` where there is one.
+async fn posted(
+    endpoint: &Endpoint,
+    session: Option<&String>,
+    message: Value,
+) -> (u16, Value, Option<String>) {
+    let headers = Headers {
+        version: Some("2025-11-25".to_owned()),
+        session: session.cloned(),
+        accepts_events: true,
+        ..Headers::default()
+    };
+    match endpoint.post(Caller::local(), &headers, message.to_string().as_bytes()).await {
+        Sent::Bare(status) => (status, Value::Null, None),
+        Sent::Message { status, body, session } => {
+            (status, serde_json::from_str(&body.to_string()).unwrap(), session)
+        }
+        Sent::Events(_) => panic!("nothing is said before the end"),
+    }
+}
+
+#[tokio::test]
+async fn a_call_of_a_session_is_cancelled_by_another_request_of_that_session_alone() {
+    let endpoint = Endpoint::new(Arc::new(Offer { changes: broadcast::channel(1).0 }));
+    let hello = json!({
+        "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {} },
+        "clientInfo": { "name": "old", "version": "1" },
+    });
+    let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello });
+    let (_, _, mine) = posted(&endpoint, None, hello.clone()).await;
+    let (_, _, other) = posted(&endpoint, None, hello).await;
+    assert!(mine.is_some() && other.is_some() && mine != other);
+    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "hang" } });
+    let mut call = std::pin::pin!(posted(&endpoint, mine.as_ref(), call));
+    assert!(futures::poll!(&mut call).is_pending());
+    let cancel = |id: Value| json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } });
+    for (session, id) in [(&other, json!(7)), (&None, json!(7)), (&mine, json!("7")), (&mine, json!([]))] {
+        assert_eq!(posted(&endpoint, session.as_ref(), cancel(id)).await.0, 202);
+        tokio::task::yield_now().await;
+        assert!(futures::poll!(&mut call).is_pending());
+    }
+    assert_eq!(posted(&endpoint, mine.as_ref(), cancel(json!(7))).await.0, 202);
+    let (status, answer, _) = call.await;
+    assert_eq!((status, &answer["error"]["message"]), (200, &json!("nobody hears this")));
 }

@@ -2,13 +2,14 @@
 
 use super::super::answer::text;
 use super::super::dialog::Dialog;
-use super::super::frame::Request;
+use super::super::frame::{Id, Request};
 use super::super::version::Session;
 use super::super::{About, Fault};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Sessions held at a time; beyond it the one that was silent longest is let go of, and its client begins anew.
@@ -34,6 +35,25 @@ struct State {
     session: Session,
     dialog: Arc<Dialog>,
     followed: Mutex<BTreeSet<String>>,
+    /// What is being answered, and how that is stopped.
+    at_work: Mutex<HashMap<Id, Arc<CancellationToken>>>,
+}
+
+/// A request of a session that is being answered, until it is dropped.
+pub(super) struct AtWork {
+    state: Arc<State>,
+    id: Id,
+    gone: Arc<CancellationToken>,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        let mut at_work = lock(&self.state.at_work);
+        // A client that uses an id twice has the later one noted.
+        if at_work.get(&self.id).is_some_and(|gone| Arc::ptr_eq(gone, &self.gone)) {
+            at_work.remove(&self.id);
+        }
+    }
 }
 
 /// The client of a legacy request.
@@ -57,7 +77,7 @@ impl Sessions {
             let silent = held.iter().min_by_key(|(_, kept)| kept.heard_at).map(|(id, _)| id.clone());
             silent.and_then(|id| held.remove(&id));
         }
-        let state = Arc::new(State { session, dialog: Arc::new(Dialog::new()), followed: Mutex::default() });
+        let state = State::new(session);
         held.insert(id.clone(), Kept { state, heard_at: Instant::now() });
         id
     }
@@ -75,13 +95,39 @@ impl Sessions {
     }
 }
 
+impl State {
+    fn new(session: Session) -> Arc<Self> {
+        Arc::new(Self {
+            session,
+            dialog: Arc::new(Dialog::new()),
+            followed: Mutex::default(),
+            at_work: Mutex::default(),
+        })
+    }
+}
+
 impl Held {
     /// A client of which only its version is known, and that of this request alone.
     pub(super) fn fleeting(version: &'static str) -> Self {
         let session = Session { version, capabilities: json!({}) };
-        Self {
-            state: Arc::new(State { session, dialog: Arc::new(Dialog::new()), followed: Mutex::default() }),
-            lasts: false,
+        Self { state: State::new(session), lasts: false }
+    }
+
+    /// Notes that a request is being answered, which cancelling `gone` stops.
+    pub(super) fn at_work(&self, id: &Id, gone: &CancellationToken) -> AtWork {
+        let gone = Arc::new(gone.clone());
+        lock(&self.state.at_work).insert(id.clone(), Arc::clone(&gone));
+        AtWork { state: Arc::clone(&self.state), id: id.clone(), gone }
+    }
+
+    /// Heeds what the client tells: that it does not wait for a request any more, by any connection. The rest is passed over.
+    pub(super) fn hear(&self, method: &str, params: &Map<String, Value>) {
+        if method != "notifications/cancelled" {
+            return;
+        }
+        let id = params.get("requestId").and_then(Id::of);
+        if let Some(gone) = id.and_then(|id| lock(&self.state.at_work).get(&id).cloned()) {
+            gone.cancel();
         }
     }
 
