@@ -6,6 +6,7 @@
 //! nothing about who may call what: the one gate is `station-engine`'s, and a call is sent here exactly once.
 //! **Invariant:** no rmcp type in a public signature; no process is started but under the [`shim`].
 
+mod census;
 mod client;
 mod convert;
 #[doc(hidden)]

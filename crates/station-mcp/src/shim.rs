@@ -15,6 +15,7 @@
 //! knows no scopes, or a file says `sandbox: off`: whoever kills the shim itself with SIGKILL sets its descendants free;
 //! they then only see their stdin close.
 
+use crate::census::Census;
 use crate::sandbox::{NONE, Order, Refusal};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -47,9 +48,6 @@ pub(crate) const NOT_FOUND: u8 = 127;
 
 /// The exit code of a program that could not be started, as shells have it.
 pub(crate) const NOT_STARTED: u8 = 126;
-
-/// How often processes are counted where there is a limit, ms: what is made in between is ended with the rest.
-const COUNT_EVERY_MS: u8 = 100;
 
 /// For a person who tries it.
 const NOT_A_COMMAND: &str = "this is how Station starts its tool servers; it is not a command";
@@ -101,8 +99,8 @@ fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
         Err(Refusal::NotStarted(error)) => return explain(&program.to_string_lossy(), &error),
         Err(Refusal::Unkept(why)) => return refuse(&format!("the sandbox could not be set up: {why}")),
     };
-    let processes_max = order.and_then(|order| order.processes_max());
-    let code = watch(child, &control, processes_max).unwrap_or_else(|error| {
+    let census = order.and_then(|order| order.processes_max()).map(Census::new);
+    let code = watch(child, &control, census).unwrap_or_else(|error| {
         say(&format!("cannot watch the server: {error}"));
         NOT_STARTED
     });
@@ -134,7 +132,7 @@ pub fn take_pipe(number: i32) -> io::Result<File> {
 
 /// Waits until the program ends, Station closes the pipe, somebody asks the shim to end, or there are more processes than
 /// there may be; the exit code to end with.
-fn watch(child: Pid, control: &File, processes_max: Option<usize>) -> io::Result<u8> {
+fn watch(child: Pid, control: &File, mut census: Option<Census>) -> io::Result<u8> {
     let mut mask = SigSet::empty();
     for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         mask.add(signal);
@@ -155,7 +153,7 @@ fn watch(child: Pid, control: &File, processes_max: Option<usize>) -> io::Result
             PollFd::new(control.as_fd(), PollFlags::POLLIN),
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
         ];
-        let wait = processes_max.map_or(PollTimeout::NONE, |_| PollTimeout::from(COUNT_EVERY_MS));
+        let wait = census.as_ref().map_or(PollTimeout::NONE, Census::wait);
         match poll(&mut waits, wait) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
@@ -164,9 +162,10 @@ fn watch(child: Pid, control: &File, processes_max: Option<usize>) -> io::Result
         if waits[0].any() == Some(true) {
             return Ok(signalled(Signal::SIGKILL));
         }
-        if let Some(most) = processes_max
-            && crate::process::descendants().len() > most
+        if let Some(census) = &mut census
+            && census.is_over()
         {
+            let most = census.most();
             say(&format!(
                 "it had more than {most} processes at a time (`sandbox.processes_max` of its file)"
             ));
