@@ -1,7 +1,8 @@
 //! `cargo xtask judge NAME`: programs of others say whether Station speaks as they do.
 //!
-//! A judge fetches what it needs from npm and PyPI, so it is no test: it runs when somebody asks, prints a table, and ends
-//! non-zero where something did not hold. What only failed for want of a network is said as that.
+//! Most fetch what they need from npm and PyPI, so they are no tests: they run when somebody asks, print a table, and end
+//! non-zero where something did not hold. What only failed for want of a network is said as that. `conformance --quick` needs
+//! nothing that `scripts/setup test` has not installed, and is part of CI.
 
 mod clients;
 mod conformance;
@@ -21,10 +22,11 @@ pub(crate) fn run(options: &[&str]) -> Result<bool> {
     match options {
         ["servers", names @ ..] => servers::run(names),
         ["clients"] => clients::run(),
-        ["conformance"] => conformance::run(),
+        ["conformance"] => conformance::run(conformance::Extent::Whole),
+        ["conformance", "--quick"] => conformance::run(conformance::Extent::Quick),
         ["conformance-client", options @ ..] => conformance_client::run(options),
         _ => bail!(
-            "there are `judge servers [NAME…]`, `judge clients`, `judge conformance` and `judge conformance-client`"
+            "there are `judge servers [NAME…]`, `judge clients`, `judge conformance [--quick]` and `judge conformance-client`"
         ),
     }
 }

