@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 use std::borrow::Cow;
+use std::fmt::Write;
 
 /// Length of an escape such as `\ud83d`.
 const ESCAPE: usize = 6;
@@ -21,6 +22,21 @@ pub fn read(text: &[u8]) -> serde_json::Result<Value> {
         // Read once more from the front: the reason must be that of the text with its letters mended.
         Err(_) => serde_json::from_str(&whole(&String::from_utf8_lossy(text))),
     }
+}
+
+/// How long a value is as text, which is not made for it.
+#[must_use]
+pub fn bytes(value: &Value) -> u64 {
+    struct Count(u64);
+    impl Write for Count {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0 += text.len() as u64;
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // A value of JSON can always be shown, and counting never fails.
+    write!(count, "{value}").map_or(u64::MAX, |()| count.0)
 }
 
 /// `text` with `\ufffd` in place of every half of a surrogate pair. Backslashes stand in JSON's strings alone.
@@ -85,5 +101,12 @@ mod tests {
         check("[\"\\ä\"]", "invalid escape at line 1 column 4");
         check("\\", "expected value at line 1 column 1");
         check(&"[".repeat(100_000), "recursion limit exceeded at line 1 column 128");
+    }
+
+    #[test]
+    fn a_value_is_as_long_as_its_text() {
+        for value in [json!(null), json!("ä\n"), json!({ "a": [1, 2.5, true], "b": {} })] {
+            assert_eq!(bytes(&value), value.to_string().len() as u64, "{value}");
+        }
     }
 }

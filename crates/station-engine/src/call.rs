@@ -325,7 +325,7 @@ pub(crate) async fn pass_for_person(
 
 /// A result that is longer than the server's file allows is passed on as its text, cut, like that of a run's call.
 fn within(passed: Passed, bytes_max: u64, redaction: &Redaction) -> Passed {
-    let is_long = |result: &Value| result.to_string().len() as u64 > bytes_max;
+    let is_long = |result: &Value| station_core::json::bytes(result) > bytes_max;
     if !matches!(&passed, Passed::Answered(result) if is_long(result)) {
         return passed;
     }

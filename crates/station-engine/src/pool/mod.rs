@@ -285,7 +285,10 @@ impl Pool {
     }
 
     fn slot(&self, reach: &Reach, run: Option<RunId>) -> Result<InUse> {
-        let key = self.key(reach, run);
+        self.slot_of(self.key(reach, run), reach)
+    }
+
+    fn slot_of(&self, key: Key, reach: &Reach) -> Result<InUse> {
         let mut slots = self.slots();
         if let Some(slot) = slots.get(&key) {
             return Ok(self.in_use(slot));

@@ -35,9 +35,10 @@ pub(crate) enum Turn {
 impl Pool {
     /// Takes a turn if there is one.
     pub(crate) fn try_turn(&self, reach: &Reach, run: Option<RunId>) -> Turn {
-        let Ok(slot) = self.slot(reach, run) else { return Turn::Never };
+        let key = self.key(reach, run);
+        let Ok(slot) = self.slot_of(key.clone(), reach) else { return Turn::Never };
         match Arc::clone(&slot.calls).try_acquire_owned() {
-            Ok(permit) => Turn::Taken(CallTurn { key: self.key(reach, run), slot, _permit: permit }),
+            Ok(permit) => Turn::Taken(CallTurn { key, slot, _permit: permit }),
             Err(_) => Turn::Busy,
         }
     }
@@ -47,9 +48,10 @@ impl Pool {
     /// # Errors
     /// Where the server has no place for this configuration at all: why.
     pub(crate) async fn turn(&self, reach: &Reach, run: Option<RunId>) -> Result<CallTurn, String> {
-        let slot = self.slot(reach, run).map_err(|error| error.sentence().to_owned())?;
+        let key = self.key(reach, run);
+        let slot = self.slot_of(key.clone(), reach).map_err(|error| error.sentence().to_owned())?;
         let permit = Arc::clone(&slot.calls).acquire_owned().await;
         let permit = permit.expect("the turns of a server are never closed");
-        Ok(CallTurn { key: self.key(reach, run), slot, _permit: permit })
+        Ok(CallTurn { key, slot, _permit: permit })
     }
 }

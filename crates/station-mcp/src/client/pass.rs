@@ -5,10 +5,10 @@
 //! where calls of several clients are out on one connection, a message is dropped and a question is answered as where nobody
 //! can be asked. **Invariant:** what is said about one client's request reaches no other client.
 
-use super::Connection;
 use super::follow::fault;
 use super::rounds::{self, ROUNDS_MAX};
 use super::traffic::EFFECT_KEY;
+use super::{Carrier, Connection};
 use crate::serve::{LEVEL_KEY, Level};
 use crate::{CallEnd, convert};
 use futures::FutureExt as _;
@@ -88,6 +88,28 @@ pub struct Question {
     pub answer: oneshot::Sender<Result<Value, Value>>,
 }
 
+/// How a request that was sent ended, as far as the connection knows.
+pub(super) enum Heard {
+    /// With this result.
+    Result(Value),
+    /// With this error of the protocol.
+    Refusal(Value),
+    /// The connection ended.
+    Nothing,
+    /// With something that nobody understands, for the log.
+    Puzzled(String),
+}
+
+impl Heard {
+    /// A result as it was said: see `convert::enclosed`.
+    pub(super) fn of(result: ServerResult) -> Self {
+        Self::Result(match result {
+            ServerResult::CallToolResult(enclosing) => enclosing.structured_content.unwrap_or_default(),
+            other => serde_json::to_value(other).unwrap_or_default(),
+        })
+    }
+}
+
 impl Passed {
     /// The end of a tool call as a run takes it, within `bytes_max`.
     #[must_use]
@@ -162,15 +184,14 @@ impl Connection {
         }
         let effect = effect.to_string();
         let ticket = self.inner.traffic.admit(&effect, along.hearer);
-        let mut meta = RequestMetaObject::new();
+        let mut meta = Map::new();
         if let Some(level) = along.level {
             self.want_log(level, &mut meta, timeout).await;
         }
-        meta.0.0.insert(EFFECT_KEY.to_owned(), Value::String(effect.clone()));
-        let request = ClientRequest::CustomRequest(CustomRequest::new(method, Some(Value::Object(params))));
-        let answer = tokio::select! {
+        meta.insert(EFFECT_KEY.to_owned(), Value::String(effect.clone()));
+        let heard = tokio::select! {
             biased;
-            answer = asked(&self.inner.peer, request, meta) => Some(answer),
+            heard = self.ask(method, params, meta, &effect) => Some(heard),
             () = self.inner.traffic.out_of_time(&effect, timeout) => None,
         };
         let settled = ticket.withdraw();
@@ -181,19 +202,12 @@ impl Connection {
                 false => Passed::NotSent { sentence },
             };
         }
-        match answer {
-            Some(Ok(result)) => self.answered(result),
-            Some(Err(ServiceError::McpError(error))) => {
-                self.refused(serde_json::to_value(error).unwrap_or_default())
-            }
-            Some(Err(ServiceError::TransportSend(_) | ServiceError::TransportClosed)) => {
-                if settled.begun {
-                    self.lost().await
-                } else {
-                    Passed::NotSent { sentence: self.closed_sentence().await }
-                }
-            }
-            Some(Err(error)) => {
+        match heard {
+            Some(Heard::Result(result)) => self.answered(result),
+            Some(Heard::Refusal(error)) => self.refused(error),
+            Some(Heard::Nothing) if settled.begun => self.lost().await,
+            Some(Heard::Nothing) => Passed::NotSent { sentence: self.closed_sentence().await },
+            Some(Heard::Puzzled(error)) => {
                 tracing::debug!(server = %self.inner.server, %error, "an answer was not understood");
                 self.refused(fault("the server's answer could not be understood"))
             }
@@ -207,11 +221,37 @@ impl Connection {
         }
     }
 
+    /// Sends a request and waits for its end.
+    async fn ask(
+        &self,
+        method: &'static str,
+        params: Map<String, Value>,
+        meta: Map<String, Value>,
+        effect: &str,
+    ) -> Heard {
+        if let Carrier::Remote(remote) = &self.inner.carrier {
+            let mut all = self.inner.meta.clone();
+            all.extend(meta);
+            return remote.ask(method, params, all, effect).await;
+        }
+        let request = ClientRequest::CustomRequest(CustomRequest::new(method, Some(Value::Object(params))));
+        let mut options = RequestMetaObject::new();
+        options.0.0.extend(meta);
+        match asked(&self.inner.peer, request, options).await {
+            Ok(result) => Heard::of(result),
+            Err(ServiceError::McpError(error)) => {
+                Heard::Refusal(serde_json::to_value(error).unwrap_or_default())
+            }
+            Err(ServiceError::TransportSend(_) | ServiceError::TransportClosed) => Heard::Nothing,
+            Err(error) => Heard::Puzzled(error.to_string()),
+        }
+    }
+
     /// Says from which level on log messages are wanted: with the request, or, in the older era, once for all of them. There it
     /// is never made less again, since others may want what this one does not.
-    async fn want_log(&self, level: &'static str, meta: &mut RequestMetaObject, timeout: Duration) {
+    async fn want_log(&self, level: &'static str, meta: &mut Map<String, Value>, timeout: Duration) {
         if self.era() == Era::Modern {
-            meta.0.0.insert(LEVEL_KEY.to_owned(), level.into());
+            meta.insert(LEVEL_KEY.to_owned(), level.into());
             return;
         }
         let logs = self.inner.peer.peer_info().is_some_and(|info| info.capabilities.logging.is_some());
@@ -238,12 +278,7 @@ impl Connection {
         }
     }
 
-    fn answered(&self, result: ServerResult) -> Passed {
-        let answer = match result {
-            // As it was said: see `convert::enclosed`.
-            ServerResult::CallToolResult(enclosing) => enclosing.structured_content.unwrap_or_default(),
-            other => serde_json::to_value(other).unwrap_or_default(),
-        };
+    fn answered(&self, answer: Value) -> Passed {
         Passed::Answered(match convert::says_that_it_failed(&answer) {
             true => convert::redacted(answer, &self.redaction()),
             false => answer,

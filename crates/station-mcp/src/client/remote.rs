@@ -7,9 +7,11 @@
 use super::greet::{Failure, Greeting, connected, failure, known_version, refusal};
 use super::handler::Handler;
 use super::http::{Link, Target, Wire};
+use super::pass::Heard;
 use super::traffic::Traffic;
 use super::{Carrier, ConnectError, Connection, Launch};
 use rmcp::service::{ClientInitializeError, ClientServiceExt as _};
+use serde_json::{Map, Value};
 use station_core::mirror::Mirror;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,6 +26,17 @@ impl Remote {
     /// Notes what tools want mirrored into the headers of their calls.
     pub(super) fn note_mirrors(&self, mirrors: HashMap<String, Vec<Mirror>>) {
         self.link.note_mirrors(mirrors);
+    }
+
+    /// Posts a request and waits for its end.
+    pub(super) async fn ask(
+        &self,
+        method: &'static str,
+        params: Map<String, Value>,
+        meta: Map<String, Value>,
+        effect: &str,
+    ) -> Heard {
+        self.link.ask(method, params, meta, effect).await
     }
 
     /// Tells the server that its session is over, and waits until nothing of ours reads any more.

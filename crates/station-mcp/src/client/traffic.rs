@@ -144,8 +144,13 @@ impl Traffic {
     pub(super) fn note_token(&self, message: &ClientJsonRpcMessage) {
         let Some(meta) = meta_of(message) else { return };
         let (Some(effect), Some(token)) = (effect_in(meta), meta.get("progressToken")) else { return };
+        self.tell_by(effect, token.clone());
+    }
+
+    /// The server will say by `token` how far it is with the request of this effect.
+    pub(super) fn tell_by(&self, effect: &str, token: Value) {
         if let Some(sending) = self.calls().get_mut(effect) {
-            sending.token = Some(token.clone());
+            sending.token = Some(token);
         }
     }
 

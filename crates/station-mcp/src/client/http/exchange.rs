@@ -41,7 +41,11 @@ impl Wire {
 impl Link {
     /// Sends one message, and sees to it that its answer is handed out, or why there will be none.
     pub(super) async fn send(self: Arc<Self>, message: &ClientJsonRpcMessage) -> io::Result<()> {
-        let outgoing = Arc::new(Outgoing::of(message)?);
+        self.send_out(Outgoing::of(message)?).await
+    }
+
+    pub(super) async fn send_out(self: Arc<Self>, outgoing: Outgoing) -> io::Result<()> {
+        let outgoing = Arc::new(outgoing);
         match &outgoing.kind {
             Kind::Discover { id } => self.note_probe(id),
             Kind::Initialize { .. } => self.abandon_probes(),

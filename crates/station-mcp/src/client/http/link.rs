@@ -10,9 +10,10 @@ use reqwest::{Client, Method, RequestBuilder, Url};
 use rmcp::model::{JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerResult};
 use station_core::mirror::Mirror;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +36,8 @@ pub(in super::super) struct Link {
     pub(super) way: Way,
     pub(super) traffic: Arc<Traffic>,
     incoming: mpsc::Sender<ServerJsonRpcMessage>,
+    /// Requests that were posted without rmcp.
+    pub(super) asked: AtomicU64,
     /// Cancelled when the connection ends.
     pub(super) closing: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -48,6 +51,8 @@ pub(super) struct State {
     pub(super) agreed: Option<HeaderValue>,
     /// Requests that wait for their answers, and how to stop waiting.
     out: HashMap<RequestId, CancellationToken>,
+    /// Who waits for the answers to requests that rmcp does not know.
+    pub(super) asking: HashMap<RequestId, oneshot::Sender<ServerJsonRpcMessage>>,
     probes: Vec<RequestId>,
     trouble: Option<Trouble>,
     /// What tools want mirrored into headers, by tool.
@@ -87,6 +92,7 @@ impl Link {
             session: None,
             agreed: None,
             out: HashMap::new(),
+            asking: HashMap::new(),
             probes: Vec::new(),
             trouble: None,
             mirrors: HashMap::new(),
@@ -100,6 +106,7 @@ impl Link {
             way,
             traffic,
             incoming,
+            asked: AtomicU64::new(0),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -184,6 +191,12 @@ impl Link {
         if !self.traffic.heeds(&message) {
             return true;
         }
+        let asking = answered(&message).and_then(|id| self.state().asking.remove(id));
+        if let Some(asking) = asking {
+            // Whoever does not wait any more has cancelled it.
+            drop(asking.send(message));
+            return true;
+        }
         let sent = self.closing.run_until_cancelled(self.incoming.send(message)).await;
         sent.is_some_and(|sent| sent.is_ok())
     }
@@ -214,5 +227,14 @@ impl Link {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nobody panics while holding the state")
+    }
+}
+
+/// The request that a message is the answer to.
+fn answered(message: &ServerJsonRpcMessage) -> Option<&RequestId> {
+    match message {
+        JsonRpcMessage::Response(response) => Some(&response.id),
+        JsonRpcMessage::Error(error) => error.id.as_ref(),
+        _ => None,
     }
 }

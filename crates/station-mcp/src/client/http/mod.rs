@@ -8,6 +8,7 @@
 //! the value of a header.
 
 mod answer;
+mod direct;
 mod events;
 mod exchange;
 mod link;

@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 use station_core::mirror::{self, Mirror};
 use std::collections::HashMap;
 use std::io;
@@ -60,7 +61,42 @@ impl Kind {
     }
 }
 
+/// A request as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    jsonrpc: &'static str,
+    id: &'a RequestId,
+    method: &'a str,
+    params: &'a Map<String, Value>,
+}
+
 impl Outgoing {
+    /// A request that rmcp does not know.
+    pub(super) fn request(id: RequestId, method: &str, mut params: Map<String, Value>) -> io::Result<Self> {
+        let body = serde_json::to_vec(&Written { jsonrpc: "2.0", id: &id, method, params: &params })?;
+        let meta = |key: &str| params.get("_meta")?.get(key)?.as_str().map(str::to_owned);
+        let (effect, version) = (meta(EFFECT_KEY), meta(VERSION_KEY));
+        let name = name_key(method).and_then(|key| params.get(key)?.as_str().map(str::to_owned));
+        let kind = match effect.filter(|_| method == "tools/call") {
+            Some(effect) => Kind::Call { id, effect },
+            None => Kind::Request { id },
+        };
+        let arguments = match params.remove("arguments") {
+            Some(Value::Object(arguments)) if method == "tools/call" => arguments,
+            _ => Map::new(),
+        };
+        Ok(Self { body, kind, version, method: Some(method.to_owned()), name, arguments })
+    }
+
+    /// What says that nobody waits for a request any more.
+    pub(super) fn cancelled(id: &RequestId) -> io::Result<Self> {
+        let params = json!({ "requestId": id, "reason": "nobody waits for it any more" });
+        let method = "notifications/cancelled".to_owned();
+        let body = serde_json::to_vec(&json!({ "jsonrpc": "2.0", "method": method, "params": params }))?;
+        let kind = Kind::Cancelled { id: Some(id.clone()) };
+        Ok(Self { body, kind, version: None, method: Some(method), name: None, arguments: Map::new() })
+    }
+
     pub(super) fn of(message: &ClientJsonRpcMessage) -> io::Result<Self> {
         let mut value = serde_json::to_value(message)?;
         let word = |value: &Value| value.as_str().map(str::to_owned);
@@ -84,10 +120,8 @@ impl Outgoing {
             (Some("notifications/initialized"), None) => Kind::Initialized,
             _ => Kind::Note,
         };
-        let named =
-            if method.as_deref() == Some("resources/read") { &params["uri"] } else { &params["name"] };
-        let is_named = matches!(method.as_deref(), Some("tools/call" | "prompts/get" | "resources/read"));
-        let (version, name) = (word(&params["_meta"][VERSION_KEY]), word(named).filter(|_| is_named));
+        let name = method.as_deref().and_then(name_key).and_then(|key| word(&params[key]));
+        let version = word(&params["_meta"][VERSION_KEY]);
         let body = serde_json::to_vec(&value)?;
         let arguments = match value.pointer_mut("/params/arguments").map(Value::take) {
             Some(Value::Object(arguments)) if method.as_deref() == Some("tools/call") => arguments,
@@ -144,6 +178,15 @@ impl Outgoing {
     }
 }
 
+/// The parameter of a request that names what is wanted.
+fn name_key(method: &str) -> Option<&'static str> {
+    match method {
+        "tools/call" | "prompts/get" => Some("name"),
+        "resources/read" => Some("uri"),
+        _ => None,
+    }
+}
+
 /// `word` as the value of a header: as it is where that is possible, else in Base64 between marks.
 fn fit(word: &str) -> String {
     let is_plain = word.chars().all(|c| (' '..='~').contains(&c)) && word.trim() == word;
@@ -157,7 +200,6 @@ fn fit(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn outgoing(message: Value) -> Outgoing {
         Outgoing::of(&serde_json::from_value(message).unwrap()).unwrap()

@@ -10,8 +10,9 @@ use std::time::Duration;
 /// Longest time to reach a server; a host that does not answer by then will not.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections that wait for the next request: one server is asked a few things at a time.
-const IDLE_CONNECTIONS_MAX: usize = 4;
+/// Connections that wait for the next request: as many as a server may be asked at a time. With fewer, whoever comes when all are
+/// out opens one more for its request alone.
+const IDLE_CONNECTIONS_MAX: usize = 256;
 
 /// How long a connection waits for the next request. Common servers close one after 5 s; a call that is written just then
 /// would be unknown.
