@@ -47,7 +47,8 @@ pub(super) fn target() -> Result<PathBuf> {
 /// Builds what is judged, and what stands beside it: the folder of the programs, below `target`.
 pub(super) fn build(target: &Path) -> Result<PathBuf> {
     let built = Command::new("cargo")
-        .args(["build", "--locked", "--package", "stn", "--package", "station-testkit", "--bins"])
+        // As `scripts/test` builds them: of fewer packages they would be other ones, and built anew.
+        .args(["build", "--locked", "--workspace", "--bins"])
         .status();
     ensure!(built.context("cargo cannot be started")?.success(), "what is to be judged cannot be built");
     Ok(target.join("debug"))
