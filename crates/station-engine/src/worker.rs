@@ -147,15 +147,19 @@ pub(crate) async fn drive_claimed(
     signals: &Signals,
 ) -> Result<Left> {
     let _driven = station.driving().enter(run.id, signals);
+    station.pool().take_up_run(run.id);
     let left = tokio::select! {
         // First, so that a run whose end is committed has ended, whatever a renewal says that raced it.
         biased;
         left = drive(station, run, lease, signals) => left,
         lost = lease.keep(station, signals) => Err(lost),
     };
-    // A run that waits for a person may do so for weeks: what is its own ends with its turn. Sub-agents are joined soon.
-    if !matches!(left, Ok(Left::Waiting(_))) {
-        station.pool().end_run(run.id).await;
+    match &left {
+        // Sub-agents are joined soon.
+        Ok(Left::Waiting(_)) => {}
+        // A run that waits for a person may do so for weeks, or be answered at once.
+        Ok(Left::Parked) => station.pool().leave_run(run.id),
+        Ok(Left::Ended | Left::Crowded | Left::Released) | Err(_) => station.pool().end_run(run.id).await,
     }
     if let Err(error) = &left {
         let_go(station, run.id, lease, error).await;

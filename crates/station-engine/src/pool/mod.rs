@@ -5,6 +5,7 @@
 //! connection starts at its first use, is reused, is renewed only before a request is written, and is closed when
 //! idle. What it is not: it decides nothing about who may call; `send_call` has one caller, the gate in `call`.
 
+mod lingering;
 mod logins;
 mod look;
 mod open;
@@ -17,6 +18,7 @@ mod turn;
 
 use crate::{Clock, Config, OwnServer};
 use hmac::{KeyInit as _, Mac as _};
+use lingering::Lingering;
 use open::said;
 use place::Bound;
 use slot::{Opened, Slot};
@@ -92,6 +94,8 @@ struct Shared {
     secret: [u8; 32],
     processes: Bound,
     remotes: Bound,
+    /// Runs that were parked a moment ago.
+    lingering: Lingering,
     /// Told whenever a slot is let go of.
     released: Notify,
     /// Counts how often any list of any server changed.
@@ -162,6 +166,7 @@ impl Pool {
             secret,
             processes: Bound::of_processes(config.processes_max),
             remotes: Bound::of_remotes(),
+            lingering: Lingering::default(),
             released: Notify::new(),
             news: watch::Sender::new(0),
             launch: LaunchBase {
@@ -362,6 +367,9 @@ impl Shared {
             }
         });
         futures::future::join_all(closing).await;
+        // Whoever waits for a place finds theirs.
+        drop(picked);
+        self.released.notify_waiters();
     }
 }
 

@@ -51,7 +51,7 @@ impl Pool {
                 }
                 match self.idlest(transport, run) {
                     Some(idlest) => {
-                        if idlest.run.is_some() {
+                        if idlest.run.is_some_and(|run| !self.shared.lingering.has(run)) {
                             tracing::warn!(
                                 run = run.map(|run| run.0),
                                 server = idlest.server.0,
@@ -85,7 +85,10 @@ impl Pool {
             let idle = open.iter().filter(|(key, slot)| key.run == of && is_idle(slot));
             idle.min_by_key(|(_, slot)| slot.used()).map(|(key, _)| (*key).clone())
         };
+        let left = open.iter().find(|(key, slot)| {
+            is_idle(slot) && key.run.is_some_and(|run| self.shared.lingering.has(run))
+        });
         let own = run.filter(|_| open.iter().all(|(_, slot)| is_idle(slot)));
-        longest(None).or_else(|| own.and_then(|run| longest(Some(run))))
+        longest(None).or_else(|| left.map(|(key, _)| (*key).clone())).or_else(|| own.and_then(|run| longest(Some(run))))
     }
 }

@@ -3,9 +3,9 @@
 
 use crate::home::{Home, Open, outline};
 use serde_json::{Value, json};
-use station_core::Message;
 use station_core::run::{Effect, Event};
-use station_engine::{NewRun, RunDetails, Seen};
+use station_core::{Caller, Message};
+use station_engine::{NewRun, RunDetails, Seen, Yes};
 use station_llm::Script;
 use station_llm::script::{calls, reply};
 use station_testkit::fake_server::{self, Remote};
@@ -241,7 +241,37 @@ async fn a_run_that_waits_for_a_person_keeps_no_server_of_its_own() {
     let outline = outline(&details);
     let pid = outline.split("returned \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a number");
     assert!(outline.contains("planned fake/echo"), "{outline}");
-    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "its server was closed");
+    let process = std::path::PathBuf::from(format!("/proc/{pid}"));
+    let gone = async {
+        while process.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), gone).await.expect("its server is closed");
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_said_yes_to_at_once_finds_its_own_server_as_it_left_it() {
+    let scene = Scene::new(Over::Stdio, &["--pids", "/dev/null"]);
+    scene.files(r#"{"isolation": "run", "tools": {"approve": ["echo"]}}"#, "", "");
+    scene.home.agent("default", "worker", "model: script/one\ntools: [pid, echo]");
+    let pid = || calls([("pid", json!({}))]);
+    let script = Script::new(vec![pid(), calls([("echo", json!({ "text": "x" }))]), pid(), reply("done")]);
+    let open = scene.home.open(script).await;
+    open.sync("default").await;
+    let run = open.run("worker", "x").await.run.id;
+    let by = Caller::local();
+    open.station.approve(&by, 1, Yes::Once).await.expect("it waits");
+    open.station.resume_run(&by, run, CancellationToken::new()).await.expect("it goes on");
+    let outline = outline(&open.station.show_run(&by, run).await.expect("it is there"));
+    let pids: Vec<&str> = outline
+        .split("returned \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .filter(|text| text.parse::<u32>().is_ok())
+        .collect();
+    assert!(pids.len() == 2 && pids[0] == pids[1], "{outline}");
     open.close().await;
 }
 

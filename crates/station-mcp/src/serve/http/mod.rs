@@ -6,7 +6,6 @@
 //! it can be asked something: it gets a session, whose id names this instance; elsewhere it is not known, and the client
 //! initialises anew, as the specification has it.
 
-mod answering;
 mod headers;
 mod sessions;
 
@@ -16,14 +15,13 @@ use super::dialog::Dialog;
 use super::frame::{self, Frame, Id, Request, Written, reply, reply_with};
 use super::version::{MODERN, SPOKEN, Session, VERSION_KEY, WITH_BATCHES, terms};
 use super::{Fault, Host, listen};
-use answering::Answering;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value};
 use sessions::{Held, Sessions};
 use station_core::{Caller, Era};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -184,15 +182,12 @@ impl Endpoint {
                 self.batch(by, headers, &held, frames).await
             }
             Frame::Batch(_) => no_batches(),
+            // A legacy client cancels by its session's connection; what is told besides is passed over.
             Frame::Answer { id, answered } => {
                 held.dialog().take(id.as_ref(), answered);
                 Sent::Bare(202)
             }
-            Frame::Notification { method, params } => {
-                held.hear(&method, &params);
-                Sent::Bare(202)
-            }
-            Frame::Broken { .. } => Sent::Bare(202),
+            Frame::Notification { .. } | Frame::Broken { .. } => Sent::Bare(202),
         }
     }
 
@@ -209,8 +204,7 @@ impl Endpoint {
                 }
                 Frame::Broken { id, fault } => replies.push(reply(id.as_ref(), Err(fault), Era::Legacy)),
                 Frame::Answer { id, answered } => held.dialog().take(id.as_ref(), answered),
-                Frame::Notification { method, params } => held.hear(&method, &params),
-                Frame::Batch(_) => {}
+                Frame::Notification { .. } | Frame::Batch(_) => {}
             }
         }
         if replies.is_empty() { Sent::Bare(202) } else { Sent::message(200, Value::Array(replies)) }
@@ -248,43 +242,49 @@ impl Endpoint {
             // Whoever asks or tells is told so at once.
             incoming.close();
         }
-        let at_work = held.map(|held| held.at_work(&id, &gone));
-        drop(outlet);
-        let answering = Answering::new(&self.at_work, async move {
+        let (end, ended) = oneshot::channel();
+        // A task of its own, so that it can end in good order when its client is gone.
+        self.at_work.spawn(async move {
             let result = answer(&*host, &asked, &method, params).await;
-            drop(at_work);
-            (status_of(&result, asked.era), reply_with(&id, result, asked.era))
+            let status = status_of(&result, asked.era);
+            // Whoever does not listen any more has said so by `gone`.
+            drop(end.send((status, reply_with(&id, result, asked.era))));
         });
-        said(incoming, answering, gone.drop_guard()).await
+        drop(outlet);
+        said(incoming, ended, gone.drop_guard()).await
     }
 }
 
 /// A message, where nothing is said before the end; else events, the answer last.
-async fn said(mut incoming: mpsc::Receiver<Written>, mut answering: Answering, guard: DropGuard) -> Sent {
+async fn said(
+    mut incoming: mpsc::Receiver<Written>,
+    mut ended: oneshot::Receiver<(u16, Written)>,
+    guard: DropGuard,
+) -> Sent {
     tokio::select! {
         biased;
         Some(first) = incoming.recv() => {
-            let rest = futures::stream::unfold(Some((incoming, answering, guard)), next);
+            let rest = futures::stream::unfold(Some((incoming, ended, guard)), next);
             Sent::Events(futures::stream::once(async { first }).chain(rest).boxed())
         }
-        (status, body) = &mut answering => {
+        end = &mut ended => {
             drop(guard.disarm());
-            Sent::message(status, body)
+            end.map_or(Sent::Bare(500), |(status, body)| Sent::message(status, body))
         }
     }
 }
 
-type Rest = (mpsc::Receiver<Written>, Answering, DropGuard);
+type Rest = (mpsc::Receiver<Written>, oneshot::Receiver<(u16, Written)>, DropGuard);
 
 /// What is said next of an answer; the answer itself is the last.
 async fn next(rest: Option<Rest>) -> Option<(Written, Option<Rest>)> {
-    let (mut incoming, mut answering, guard) = rest?;
+    let (mut incoming, mut ended, guard) = rest?;
     tokio::select! {
         biased;
-        Some(message) = incoming.recv() => Some((message, Some((incoming, answering, guard)))),
-        (_, body) = &mut answering => {
+        Some(message) = incoming.recv() => Some((message, Some((incoming, ended, guard)))),
+        end = &mut ended => {
             drop(guard.disarm());
-            Some((body, None))
+            Some((end.ok()?.1, None))
         }
     }
 }
