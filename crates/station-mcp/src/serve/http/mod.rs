@@ -182,12 +182,15 @@ impl Endpoint {
                 self.batch(by, headers, &held, frames).await
             }
             Frame::Batch(_) => no_batches(),
-            // A legacy client cancels by its session's connection; what is told besides is passed over.
             Frame::Answer { id, answered } => {
                 held.dialog().take(id.as_ref(), answered);
                 Sent::Bare(202)
             }
-            Frame::Notification { .. } | Frame::Broken { .. } => Sent::Bare(202),
+            Frame::Notification { method, params } => {
+                held.hear(&method, &params);
+                Sent::Bare(202)
+            }
+            Frame::Broken { .. } => Sent::Bare(202),
         }
     }
 
@@ -204,7 +207,8 @@ impl Endpoint {
                 }
                 Frame::Broken { id, fault } => replies.push(reply(id.as_ref(), Err(fault), Era::Legacy)),
                 Frame::Answer { id, answered } => held.dialog().take(id.as_ref(), answered),
-                Frame::Notification { .. } | Frame::Batch(_) => {}
+                Frame::Notification { method, params } => held.hear(&method, &params),
+                Frame::Batch(_) => {}
             }
         }
         if replies.is_empty() { Sent::Bare(202) } else { Sent::message(200, Value::Array(replies)) }
@@ -242,10 +246,12 @@ impl Endpoint {
             // Whoever asks or tells is told so at once.
             incoming.close();
         }
+        let at_work = held.map(|held| held.at_work(&id, &gone));
         let (end, ended) = oneshot::channel();
         // A task of its own, so that it can end in good order when its client is gone.
         self.at_work.spawn(async move {
             let result = answer(&*host, &asked, &method, params).await;
+            drop(at_work);
             let status = status_of(&result, asked.era);
             // Whoever does not listen any more has said so by `gone`.
             drop(end.send((status, reply_with(&id, result, asked.era))));
