@@ -39,8 +39,10 @@ impl Link {
         };
         let (tell, told) = oneshot::channel();
         self.state().asking.insert(id.clone(), tell);
-        let _asking = Asking { link: self, id, is_modern: outgoing.is_modern() };
+        let asking = Asking { link: self, id, is_modern: outgoing.is_modern() };
         if Arc::clone(self).send_out(outgoing).await.is_err() {
+            // There is nobody to be told that it is cancelled.
+            self.state().asking.remove(&asking.id);
             return Heard::Nothing;
         }
         match self.closing.run_until_cancelled(told).await {
@@ -54,7 +56,8 @@ fn heard(message: ServerJsonRpcMessage) -> Heard {
     match message {
         JsonRpcMessage::Response(response) => Heard::of(response.result),
         JsonRpcMessage::Error(error) => Heard::Refusal(serde_json::to_value(error.error).unwrap_or_default()),
-        other => Heard::Puzzled(format!("{other:?} is no answer")),
+        // Nothing else is handed to who waits for an answer.
+        _ => Heard::Puzzled("it is no answer".to_owned()),
     }
 }
 
