@@ -85,10 +85,12 @@ impl Pool {
             let idle = open.iter().filter(|(key, slot)| key.run == of && is_idle(slot));
             idle.min_by_key(|(_, slot)| slot.used()).map(|(key, _)| (*key).clone())
         };
-        let left = open.iter().find(|(key, slot)| {
-            is_idle(slot) && key.run.is_some_and(|run| self.shared.lingering.has(run))
-        });
+        let left = open
+            .iter()
+            .find(|(key, slot)| is_idle(slot) && key.run.is_some_and(|run| self.shared.lingering.has(run)));
         let own = run.filter(|_| open.iter().all(|(_, slot)| is_idle(slot)));
-        longest(None).or_else(|| left.map(|(key, _)| (*key).clone())).or_else(|| own.and_then(|run| longest(Some(run))))
+        longest(None)
+            .or_else(|| left.map(|(key, _)| (*key).clone()))
+            .or_else(|| own.and_then(|run| longest(Some(run))))
     }
 }

@@ -248,6 +248,21 @@ async fn a_call_nobody_waits_for_is_cancelled_at_the_server() {
 }
 
 #[tokio::test]
+async fn what_a_server_asks_of_its_first_call_over_its_own_stream_is_not_lost() {
+    let far = Far::new(&["--era", "legacy", "--sessions"]);
+    let connection = far.connect().await;
+    assert_eq!(text(&connection, "echo", json!({ "text": "first" })).await, "first");
+    let seen: Vec<String> = far
+        .trace()
+        .iter()
+        .filter(|line| line["http"]["verb"] == "GET" || line["method"] == "tools/call")
+        .map(|line| line["http"]["verb"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(seen, ["GET", "POST"]);
+    connection.close().await;
+}
+
+#[tokio::test]
 async fn a_redirect_is_followed_by_a_greeting_within_its_origin_and_by_nothing_else() {
     let far = Far::new(&["--era", "modern", "--redirect-to", "/moved/?x=1"]);
     let refused = far.refusal().await;

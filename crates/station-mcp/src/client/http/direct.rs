@@ -13,8 +13,13 @@ use rmcp::model::{JsonRpcMessage, RequestId, ServerJsonRpcMessage};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+
+/// How long the first call waits for the stream of what a server says unasked: what a server asks while it is at work may come
+/// over that one, and is lost where it is not there.
+const LISTENED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The key of the token by which a server says how far it is.
 const TOKEN_KEY: &str = "progressToken";
@@ -28,6 +33,11 @@ impl Link {
         mut meta: Map<String, Value>,
         effect: &str,
     ) -> Heard {
+        if self.state().listens {
+            // A server that does not answer that is asked all the same, and not waited for again.
+            drop(tokio::time::timeout(LISTENED_WITHIN, self.listened.cancelled()).await);
+            self.listened.cancel();
+        }
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let id = RequestId::String(format!("station-{number}").into());
         let token = Value::from(format!("station-{number}"));

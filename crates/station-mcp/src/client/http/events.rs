@@ -133,6 +133,7 @@ impl Link {
     /// offer that.
     pub(super) fn listen(self: &Arc<Self>) {
         let link = Arc::clone(self);
+        self.state().listens = true;
         self.tasks.spawn(async move {
             let closing = link.closing.clone();
             closing.run_until_cancelled(link.hear()).await;
@@ -143,7 +144,9 @@ impl Link {
         let mut reader = reader();
         let mut wait = RESUME_WAIT;
         loop {
-            match self.open(reader.last_id.as_deref()).await {
+            let opened = self.open(reader.last_id.as_deref()).await;
+            self.listened.cancel();
+            match opened {
                 Ok(mut response) => {
                     while let Ok(Some(chunk)) = response.chunk().await {
                         let Ok(events) = reader.push(&chunk) else { return };

@@ -38,6 +38,8 @@ pub(in super::super) struct Link {
     incoming: mpsc::Sender<ServerJsonRpcMessage>,
     /// Requests that were posted without rmcp.
     pub(super) asked: AtomicU64,
+    /// Cancelled when the stream over which a server says what nobody asked for is there, or is known not to be.
+    pub(super) listened: CancellationToken,
     /// Cancelled when the connection ends.
     pub(super) closing: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -47,6 +49,8 @@ pub(in super::super) struct Link {
 pub(super) struct State {
     pub(super) url: Url,
     pub(super) session: Option<HeaderValue>,
+    /// Whether that stream is asked for.
+    pub(super) listens: bool,
     /// The version of the handshake.
     pub(super) agreed: Option<HeaderValue>,
     /// Requests that wait for their answers, and how to stop waiting.
@@ -90,6 +94,7 @@ impl Link {
         let state = State {
             url: target.url,
             session: None,
+            listens: false,
             agreed: None,
             out: HashMap::new(),
             asking: HashMap::new(),
@@ -107,6 +112,7 @@ impl Link {
             traffic,
             incoming,
             asked: AtomicU64::new(0),
+            listened: CancellationToken::new(),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
