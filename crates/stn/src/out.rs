@@ -152,6 +152,11 @@ impl Out {
         self.to_stderr(&format!("{question} "));
     }
 
+    /// Its line end, where the answer brought none.
+    pub(crate) fn unanswered(&self) {
+        self.to_stderr("\n");
+    }
+
     /// A piece of a model's text as it arrives.
     pub(crate) fn piece(&self, text: &str) {
         let mut live = self.lock();

@@ -44,7 +44,7 @@ impl Args {
         let is_new = !settings.file.exists();
         let given = self.provider.is_some() || self.model.is_some() || self.base_url.is_some();
         if is_new && !given && !self.yes && std::io::stdin().is_terminal() && !session.out.is_json() {
-            self.ask(session)?;
+            self.ask(session).await?;
         }
         self.check()?;
         make_folder(&settings.folder)?;
@@ -111,15 +111,17 @@ impl Args {
             .collect()
     }
 
-    fn ask(&mut self, session: &Session<'_>) -> Result<()> {
+    async fn ask(&mut self, session: &Session<'_>) -> Result<()> {
         let provider = question(
             session,
             "Model provider (openai, anthropic, gemini, ollama, …; empty: the built-in offline model):",
-        )?;
+        )
+        .await?;
         if provider.is_empty() || provider == OFFLINE {
             return Ok(());
         }
-        let model = question(session, "Model (e.g. gpt-4o-mini, claude-sonnet-4-5, gemini-2.5-flash):")?;
+        let model =
+            question(session, "Model (e.g. gpt-4o-mini, claude-sonnet-4-5, gemini-2.5-flash):").await?;
         self.provider = Some(provider);
         self.model = Some(model).filter(|model| !model.is_empty());
         Ok(())

@@ -60,6 +60,7 @@ mod states;
 mod stdio;
 mod streams;
 mod sync;
+mod terminal;
 mod test;
 mod variables;
 mod watch;

@@ -30,7 +30,7 @@ impl Args {
                 let (agent, _) = session.agent(station, &self.agent, self.env.as_ref()).await?;
                 let plan = station.plan_agent_deletion(&session.by, &agent).await?;
                 let name = &plan.agent.name;
-                confirm(session, &told(&plan), &format!("delete agent `{name}`?"), self.yes)?;
+                confirm(session, &told(&plan), &format!("delete agent `{name}`?"), self.yes).await?;
                 let gone = station.delete_agent(&session.by, &AgentRef::Id(plan.agent.id)).await?;
                 deleted(session, &wire::Deletion::from(&gone))
             })

@@ -66,7 +66,7 @@ impl Args {
                     && import.on_conflict == OnConflict::Refuse
                     && std::io::stdin().is_terminal() =>
             {
-                confirm(session, &[format!("{error}.")], "replace it?", self.yes)?;
+                confirm(session, &[format!("{error}.")], "replace it?", self.yes).await?;
                 let import = AgentImport { on_conflict: OnConflict::Replace, ..import };
                 Ok(station.import_agent(&session.by, import).await?)
             }

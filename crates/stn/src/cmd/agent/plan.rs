@@ -70,7 +70,7 @@ pub(super) async fn plan(
         return Ok(Planned::Waits);
     }
     let question = if difference.is_some() { "Change the agent so?" } else { "Make the agent so?" };
-    if let Err(refused) = confirm(session, &lines, question, yes) {
+    if let Err(refused) = confirm(session, &lines, question, yes).await {
         station.drop_plan(&session.by, &plan).await?;
         return Err(refused);
     }

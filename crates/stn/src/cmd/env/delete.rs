@@ -27,7 +27,7 @@ impl Args {
             .with(async |station| {
                 let plan = station.plan_environment_deletion(&session.by, &of).await?;
                 let name = &plan.environment.name;
-                confirm(session, &told(&plan), &format!("delete environment `{name}`?"), self.yes)?;
+                confirm(session, &told(&plan), &format!("delete environment `{name}`?"), self.yes).await?;
                 let gone = station.delete_environment(&session.by, &of).await?;
                 deleted(session, &wire::Deletion::from(&gone))
             })

@@ -86,7 +86,7 @@ impl Args {
             let why = format!("The rule `{}` makes calls of `{tool}` wait for a person.", rule.pattern);
             let shown = Value::Object(arguments.clone()).to_string();
             let what = [why, format!("  {tool} {shown}")];
-            confirm(session, &what, &format!("call `{tool}`?"), self.yes)?;
+            confirm(session, &what, &format!("call `{tool}`?"), self.yes).await?;
             end = pass(session, station, (server, tool), arguments, (Consent::Given, &given)).await?;
         }
         match end {

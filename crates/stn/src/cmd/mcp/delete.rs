@@ -30,7 +30,7 @@ impl Args {
                 let (server, _) = session.server(station, &self.server, self.env.as_ref()).await?;
                 let plan = station.plan_server_deletion(&session.by, &server).await?;
                 let name = &plan.server.name;
-                confirm(session, &told(&plan), &format!("delete server `{name}`?"), self.yes)?;
+                confirm(session, &told(&plan), &format!("delete server `{name}`?"), self.yes).await?;
                 let gone = station.delete_server(&session.by, &ServerRef::Id(plan.server.id)).await?;
                 deleted(session, &wire::Deletion::from(&gone))
             })

@@ -72,7 +72,7 @@ impl Args {
             return Ok(if plan.is_locked { Code::Failed } else { Code::Done });
         }
         let question = format!("pin {} in {}?", plural(plan.pinned, "tool"), place(&plan));
-        confirm(session, &lines(&plan), &question, self.yes)?;
+        confirm(session, &lines(&plan), &question, self.yes).await?;
         let done = station.lock_tools(&session.by, environment, &self.servers, &plan.differences).await?;
         told(session, &done, true, &format!("Pinned {} in {}.", plural(done.pinned, "tool"), place(&done)))
     }

@@ -46,7 +46,7 @@ impl Args {
                     }
                     return Ok(Code::Done);
                 }
-                if !self.yes && !agreed(session, &what)? {
+                if !self.yes && !agreed(session, &what).await? {
                     return Err(Error::conflict("nothing was removed: nobody said yes")
                         .with_hint("`--yes` says it beforehand")
                         .into());
@@ -65,8 +65,9 @@ impl Args {
     }
 }
 
-fn agreed(session: &Session<'_>, what: &str) -> Result<bool> {
+async fn agreed(session: &Session<'_>, what: &str) -> Result<bool> {
     let answer =
-        question(session, &format!("{what} will be removed, and cannot be brought back. Remove? [y/N]"))?;
+        question(session, &format!("{what} will be removed, and cannot be brought back. Remove? [y/N]"))
+            .await?;
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }

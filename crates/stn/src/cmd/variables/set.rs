@@ -3,7 +3,7 @@
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
-use crate::question::question;
+use crate::question::secret;
 use crate::session::Session;
 use serde_json::json;
 use station_core::{Error, Secret};
@@ -31,7 +31,7 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let (name, value) = match self.variable.split_once('=') {
             Some((name, value)) => (name.to_owned(), Secret::new(value)),
-            None => (self.variable.clone(), typed(session, &self.variable)?),
+            None => (self.variable.clone(), typed(session, &self.variable).await?),
         };
         session
             .with(async |station| {
@@ -51,9 +51,9 @@ impl Args {
     }
 }
 
-fn typed(session: &Session<'_>, name: &str) -> Result<Secret> {
+async fn typed(session: &Session<'_>, name: &str) -> Result<Secret> {
     if std::io::stdin().is_terminal() {
-        return question(session, &format!("Value of {name}:")).map(Secret::new);
+        return secret(session, &format!("Value of {name} (it is not shown):")).await;
     }
     let mut value = String::new();
     let mut input = std::io::stdin().take(VALUE_BYTES_MAX + 1);
