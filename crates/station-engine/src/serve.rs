@@ -59,7 +59,11 @@ impl Station {
         }
     }
 
-    async fn work(&self, serve: &Serve, stop: &CancellationToken) -> Result<()> {
+    /// The loop itself, without what makes this worker known to others.
+    ///
+    /// # Errors
+    /// As [`Station::serve`].
+    pub(crate) async fn work(&self, serve: &Serve, stop: &CancellationToken) -> Result<()> {
         let (since, look_at) = (self.now(), Instant::now());
         let serve = serve.clone();
         let mut work = Work { serve, stop: stop.clone(), since, is_behind: false, look_at };
@@ -74,11 +78,11 @@ impl Station {
         let retention = tokio::spawn(tasks::retention(self.clone(), stop.clone()));
         while !stop.is_cancelled() {
             let taken = tokio::select! {
+                // Nothing here may keep another waiting for ever. The look comes around seldom, and sees everything; what is
+                // over makes room and takes what is new as well.
+                biased;
                 () = stop.cancelled() => break,
-                () = wakes.next() => {
-                    work.look_within(LOOK_EVERY);
-                    self.take(&work, &mut driving).await
-                }
+                () = tokio::time::sleep_until(work.look_at) => self.look(&mut work, &mut driving).await,
                 Some(done) = driving.join_next(), if !driving.is_empty() => {
                     report(done);
                     work.look_within(LOOK_EVERY);
@@ -89,8 +93,11 @@ impl Station {
                         self.take(&work, &mut driving).await
                     }
                 }
+                () = wakes.next() => {
+                    work.look_within(LOOK_EVERY);
+                    self.take(&work, &mut driving).await
+                }
                 () = times.next() => self.sleep(&driving).await.map(|sleep| work.look_within(sleep)),
-                () = tokio::time::sleep_until(work.look_at) => self.look(&mut work, &mut driving).await,
             };
             if let Err(error) = taken {
                 tracing::error!(%error, causes = ?error.causes(), "the queue could not be read; it is asked again");

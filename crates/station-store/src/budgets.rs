@@ -157,7 +157,9 @@ impl Store {
     pub async fn free_due(&self, now: Micros) -> Result<()> {
         const DUE: &str =
             "select run_id from budget_waits where wakes_at <= $1 order by wakes_at, run_id limit $2";
-        self.free(DUE, vec![now.0, FREED_MAX], now).await
+        // Whoever lies down again wants to look later than now.
+        while !self.free(DUE, now.0, now).await?.is_empty() {}
+        Ok(())
     }
 
     /// Puts one parked run back in the queue.
@@ -169,21 +171,23 @@ impl Store {
             .await
     }
 
-    /// Puts every parked run that waits for a budget back in the queue: limits have changed.
+    /// Puts every parked run that waits for a budget back in the queue, each once: limits have changed. A worker may have
+    /// taken one up, and let it lie down again, before the next is looked for.
     async fn free_all(&self, now: Micros) -> Result<()> {
-        const ALL: &str = "select run_id from budget_waits order by run_id limit $1";
-        self.free(ALL, vec![FREED_MAX], now).await
+        const ALL: &str = "select run_id from budget_waits where run_id > $1 order by run_id limit $2";
+        let mut after = 0;
+        while let Some(last) = self.free(ALL, after, now).await?.last() {
+            after = last.0;
+        }
+        Ok(())
     }
 
-    async fn free(&self, sql: &'static str, values: Vec<i64>, now: Micros) -> Result<()> {
-        loop {
-            let rows = self.read().await?.rows(sql, values.iter().map(|n| (*n).into()).collect()).await?;
-            let runs: Vec<RunId> =
-                rows.into_iter().map(|mut row| row.int().map(RunId)).collect::<Result<_>>()?;
-            if runs.is_empty() {
-                return Ok(());
-            }
-            self.write_reaching(Reach::Ledger, (runs, now), |conn, (runs, now)| {
+    /// Puts some of the parked runs that `sql` finds from `from` on back in the queue; which.
+    async fn free(&self, sql: &'static str, from: i64, now: Micros) -> Result<Vec<RunId>> {
+        let rows = self.read().await?.rows(sql, vec![from.into(), FREED_MAX.into()]).await?;
+        let runs: Vec<RunId> = rows.into_iter().map(|mut row| row.int().map(RunId)).collect::<Result<_>>()?;
+        if !runs.is_empty() {
+            self.write_reaching(Reach::Ledger, (runs.clone(), now), |conn, (runs, now)| {
                 Box::pin(async move {
                     for run in runs {
                         free(conn, *run, *now).await?;
@@ -193,6 +197,7 @@ impl Store {
             })
             .await?;
         }
+        Ok(runs)
     }
 }
 

@@ -91,7 +91,7 @@ use station_core::{Result, Secret};
 use std::path::PathBuf;
 use std::sync::Arc;
 use turns::Reach;
-use wakes::Bell;
+use wakes::{Bell, Others};
 use writer::{Place, Work, Writer};
 
 /// Rows of one listing. Far above what people have, so that reaching it means something is wrong; a listing that
@@ -191,7 +191,11 @@ impl Store {
         let leases = Leases::new(options.lease_clock, first.is_sqlite())?;
         let context = Arc::new(Context { sealer: Sealer::new(&options.key), leases });
         let readers = Readers::new(target.clone(), first);
-        let bell = Arc::new(Bell::new()?);
+        let others = match place {
+            Place::ThisThread => Others::None,
+            Place::OwnThread => Others::Heard,
+        };
+        let bell = Arc::new(Bell::new(others)?);
         let writer = Writer::new(target.clone(), Arc::clone(&bell), place);
         let key_id = options.key.id();
         Ok(Self { inner: Arc::new(Inner { readers, writer, context, target, bell, key_id }) })

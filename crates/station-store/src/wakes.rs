@@ -35,7 +35,17 @@ pub(crate) struct Bell {
     audience: watch::Sender<Audience>,
     /// Tells this store's notifications from those of others.
     id: String,
+    /// Whether there may be others that write what is waited for here.
+    others: Others,
     listening: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Whether other processes may write the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    Heard,
+    /// There are none: a simulation, in which nothing may depend on when the kernel says what.
+    None,
 }
 
 #[derive(Default)]
@@ -142,7 +152,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Bell {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(others: Others) -> Result<Self> {
         let mut id = [0; 8];
         getrandom::fill(&mut id).map_err(|cause| Error::internal("naming this store", cause))?;
         Ok(Self {
@@ -151,6 +161,7 @@ impl Bell {
             times: watch::Sender::new(()),
             audience: watch::Sender::default(),
             id: hex::encode(id),
+            others,
             listening: Mutex::default(),
         })
     }
@@ -190,7 +201,7 @@ impl Bell {
 
     fn listen(self: &Arc<Self>, target: &Target) {
         let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
-        if listening.is_none() && !self.audience.borrow().closed {
+        if self.others == Others::Heard && listening.is_none() && !self.audience.borrow().closed {
             // tracked: `close_and_wait` waits for it, and a store that is dropped ends it.
             *listening = Some(tokio::spawn(listen(Arc::clone(self), target.clone())));
         }

@@ -77,6 +77,28 @@ impl Rules {
         }
     }
 
+    /// As [`Rules::check_arrivals`], of whichever run is driven.
+    pub(super) async fn check_arrivals_of_any(&self) {
+        let arrived = std::mem::take(&mut self.world.lock().arrived);
+        if arrived.is_empty() {
+            return;
+        }
+        // One that was parked or ended since is looked at, too.
+        let runs = self.store.runs(&RunFilter::default(), 10_000).await.expect("it reads");
+        for arrival in arrived {
+            let mut found = false;
+            for run in &runs {
+                let journal = self.store.journal(run.id, 0, 100_000).await.expect("it reads");
+                if journal.iter().any(|entry| has_started(entry, arrival.effect)) {
+                    self.check_arrival(run.id, &journal, &arrival).await;
+                    found = true;
+                    break;
+                }
+            }
+            assert!(found, "{arrival:?} was sent before it was committed");
+        }
+    }
+
     async fn check_arrival(&self, run: RunId, journal: &[Entry], arrival: &Arrival) {
         let sent = journal.iter().rev().find_map(|entry| match &entry.event {
             Event::EffectStarted { id, effect: Effect::Call { tool, approved, .. } }
@@ -239,4 +261,8 @@ impl Rules {
             assert!(sent <= 1 + proofs, "run {run}: effect {id} was sent {sent} times after {proofs} proofs");
         }
     }
+}
+
+fn has_started(entry: &Entry, effect: EffectId) -> bool {
+    matches!(&entry.event, Event::EffectStarted { id, .. } if *id == effect)
 }

@@ -8,7 +8,8 @@ use station_core::budget::{Caps, Limits};
 use station_core::discovery::{DiscoveredTool, Discovery};
 use station_core::sync::{AgentRow, Change, Grant, ServerOutline};
 use station_core::{
-    AgentId, AgentName, Annotations, EnvironmentId, EnvironmentName, Era, Micros, Secret, Transport, grant,
+    AgentId, AgentName, Annotations, Concurrency, EnvironmentId, EnvironmentName, Era, Micros, Secret,
+    Transport, grant,
 };
 use station_llm::Models;
 use station_store::{Key, Location, Options, Store};
@@ -55,6 +56,8 @@ impl Stakes {
 pub(in crate::tests) struct Scene {
     pub(in crate::tests) store: Store,
     pub(super) stakes: Stakes,
+    /// How much a whole worker drives at a time, with all others.
+    pub(super) at_once: Concurrency,
     pub(in crate::tests) environment: EnvironmentId,
     pub(in crate::tests) agents: Vec<AgentId>,
     pub(super) wall: Arc<AtomicI64>,
@@ -71,14 +74,12 @@ impl Scene {
         let boot = Arc::new(AtomicI64::new(1_000_000_000));
         let clock = Clock::Simulated { wall: Arc::clone(&wall), boot: Arc::clone(&boot) };
         let key = Key::generate().expect("random bytes");
-        let options = Options {
-            location: Location::Sqlite(folder.path().join("station.db")),
-            key: key.clone(),
-            lease_clock: clock.of_leases(),
-        };
+        let location = Location::Sqlite(folder.path().join("station.db"));
+        let options = Options { location, key: key.clone(), lease_clock: clock.of_leases() };
         let store = Store::open_on_this_thread(options).await.expect("an empty store opens");
         let (environment, agents) = fill(&store).await;
-        Self { store, stakes, environment, agents, wall, boot, key, folder }
+        let at_once = Concurrency::UNLIMITED;
+        Self { store, stakes, at_once, environment, agents, wall, boot, key, folder }
     }
 
     pub(in crate::tests) fn now(&self) -> Micros {
@@ -95,12 +96,28 @@ impl Scene {
 
     /// A process that works on the store.
     pub(in crate::tests) fn station(&self, world: &Shared, name: &str) -> Station {
+        self.station_on(self.store.clone(), world, name)
+    }
+
+    /// A process with connections of its own, which hears nothing of the others.
+    pub(super) async fn station_apart(&self, world: &Shared, name: &str) -> Station {
+        let location = Location::Sqlite(self.folder.path().join("station.db"));
+        let options = Options { location, key: self.key.clone(), lease_clock: self.clock().of_leases() };
+        let store = Store::open_on_this_thread(options).await.expect("a store that is there opens");
+        self.station_on(store, world, name)
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::Simulated { wall: Arc::clone(&self.wall), boot: Arc::clone(&self.boot) }
+    }
+
+    fn station_on(&self, store: Store, world: &Shared, name: &str) -> Station {
         let folder = self.folder.path().to_owned();
         let workspace = Workspace::new(folder.clone(), folder.clone(), None, false);
         let location = Location::Sqlite(folder.join("station.db"));
         let shim = station_mcp::Shim { program: folder, args: Vec::new() };
         let config = Config {
-            clock: Clock::Simulated { wall: Arc::clone(&self.wall), boot: Arc::clone(&self.boot) },
+            clock: self.clock(),
             run_timeout: RUN_TIMEOUT,
             limits: Limits {
                 run: Caps { tokens: Some(self.stakes.of_run()), ..Caps::default() },
@@ -108,10 +125,11 @@ impl Scene {
             },
             approval_timeout: Some(Duration::from_secs(600)),
             worker: name.to_owned(),
+            at_once: self.at_once.clone(),
             ..Config::new(workspace, location, self.key.clone(), shim)
         };
         let pool = Pool::played(&config, world.tools()).expect("random bytes");
-        Station::of(config, self.store.clone(), Models::scripted(world.model()), pool)
+        Station::of(config, store, Models::scripted(world.model()), pool)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::rules::Rules;
 use super::scene::{DAY_TOKENS, RUN_TOKENS, Scene, Stakes};
+use super::workers::Worker;
 use super::world::{Dice, Shared};
 use crate::drive::Left;
 use crate::lease::{Before, LEASE, Lease, millis};
@@ -13,7 +14,7 @@ use futures::task::noop_waker;
 use station_core::budget::{Account, Amounts, Caps, Limit, Period, Scope};
 use station_core::run::{Status, WaitKind};
 use station_core::{Caller, Concurrency, Fence, Kind, Result, RunId};
-use station_store::{Claim, NewRun, Owner, Run, RunFilter, Say, SetLimit, Settlement, Wanted};
+use station_store::{Claim, NewRun, Owner, Run, RunFilter, Say, SetLimit, Settlement, Wake, Wanted};
 use std::collections::BTreeMap;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -70,6 +71,8 @@ struct Process {
     station: Station,
     watch: Watch,
     drivers: Vec<Driver>,
+    /// In some schedules a worker that claims and drives by itself; then the drivers are people's.
+    worker: Option<Worker>,
     /// It stands still until this step: a machine that was suspended.
     frozen_until: u64,
 }
@@ -93,13 +96,16 @@ pub(super) struct Schedule {
     day_tokens: i64,
     /// How much may be driven at a time, over all processes.
     at_once: Concurrency,
+    /// Whether processes are whole workers.
+    whole: bool,
     rules: Rules,
     report: Report,
 }
 
 impl Schedule {
     pub(super) async fn new(seed: u64) -> Self {
-        let (scene, world) = (Scene::new(Stakes::of(seed)).await, Shared::new(seed));
+        let (mut scene, world) = (Scene::new(Stakes::of(seed)).await, Shared::new(seed));
+        scene.at_once = at_once(seed);
         let mut schedule = Self {
             dice: Dice::new(seed),
             rules: Rules::new(&scene.store, &world),
@@ -111,13 +117,14 @@ impl Schedule {
             crash_every: 2 + seed % 12,
             day_tokens: 0,
             at_once: at_once(seed),
+            whole: seed % 4 == 3,
             report: Report::default(),
         };
         if schedule.scene.stakes == Stakes::Day {
             schedule.allow_today(DAY_TOKENS).await;
         }
         for _ in 0..WORKERS {
-            schedule.start_process();
+            schedule.start_process().await;
         }
         schedule
     }
@@ -150,15 +157,21 @@ impl Schedule {
         }
     }
 
-    fn start_process(&mut self) {
+    async fn start_process(&mut self) {
         self.n_processes += 1;
-        let station = self.scene.station(&self.world, &format!("worker-{}", self.n_processes));
+        let name = format!("worker-{}", self.n_processes);
+        let station = match self.whole {
+            true => self.scene.station_apart(&self.world, &name).await,
+            false => self.scene.station(&self.world, &name),
+        };
         let watch = station.watch();
+        let worker = self.whole.then(|| Worker::start(&station));
         self.processes.push(Process {
             number: self.n_processes,
             station,
             watch,
             drivers: Vec::new(),
+            worker,
             frozen_until: 0,
         });
     }
@@ -167,8 +180,10 @@ impl Schedule {
     async fn step(&mut self) {
         self.report.steps += 1;
         match self.dice.roll(100) {
+            0..60 if self.whole => self.let_work().await,
             0..60 => self.poll_one().await,
             60..75 => tokio::task::yield_now().await,
+            75..82 if self.whole => self.replace_stopped().await,
             75..79 => self.claim().await,
             79..82 => self.adopt().await,
             82..88 => self.time_passes().await,
@@ -187,8 +202,13 @@ impl Schedule {
         }
         tokio::task::yield_now().await;
         self.people().await;
-        self.look_at_the_clock().await;
-        self.claim().await;
+        if self.whole {
+            self.replace_stopped().await;
+            self.see_all().await;
+        } else {
+            self.look_at_the_clock().await;
+            self.claim().await;
+        }
         self.scene.pass(Duration::from_millis(500)).await;
     }
 
@@ -204,7 +224,48 @@ impl Schedule {
         let driver = self.dice.pick(self.processes[process].drivers.len());
         self.poll(process, driver).await;
         if self.dice.roll(self.crash_every) == 0 {
-            self.crash(process);
+            self.crash(process).await;
+        }
+    }
+
+    /// The runtime polls whoever has something to do; then a worker may be gone, or told to stop.
+    async fn let_work(&mut self) {
+        tokio::task::yield_now().await;
+        self.see_all().await;
+        let process = self.dice.pick(self.processes.len());
+        if self.dice.roll(2) == 0 {
+            // What others wrote is told to some, and found by the others when they look.
+            let store = self.processes[process].station.store();
+            [Wake::Cancel, Wake::Time].into_iter().for_each(|news| store.wake(news));
+        }
+        if !self.processes[process].drivers.is_empty() {
+            self.poll(process, 0).await;
+        }
+        if self.dice.roll(2 * self.crash_every) == 0 {
+            match (self.dice.roll(5), &self.processes[process].worker) {
+                (0, Some(worker)) => worker.stop(),
+                _ => self.crash(process).await,
+            }
+        }
+    }
+
+    async fn see_all(&mut self) {
+        self.processes_told();
+        self.rules.check_arrivals_of_any().await;
+        if self.whole {
+            self.rules.check_at_once(&self.at_once).await;
+        }
+    }
+
+    /// Starts a new process for each whose worker was told to stop and did.
+    async fn replace_stopped(&mut self) {
+        let is_over = |process: &Process| process.worker.as_ref().is_some_and(Worker::is_over);
+        for process in (0..self.processes.len()).rev() {
+            if is_over(&self.processes[process]) && self.processes[process].drivers.is_empty() {
+                let mut gone = self.processes.swap_remove(process);
+                self.rules.told(&mut gone.watch);
+                self.start_process().await;
+            }
         }
     }
 
@@ -219,17 +280,23 @@ impl Schedule {
             }
             drop(self.processes[process].drivers.swap_remove(driver));
         }
+        if self.whole {
+            return self.see_all().await;
+        }
         self.rules.told(&mut self.processes[process].watch);
         self.rules.check_arrivals(run).await;
     }
 
     /// The process is gone, whatever it was doing. What it had asked the store for may still be done.
-    fn crash(&mut self, process: usize) {
+    async fn crash(&mut self, process: usize) {
         self.report.crashes += 1;
         let mut gone = self.processes.swap_remove(process);
+        if let Some(worker) = gone.worker.take() {
+            worker.crash().await;
+        }
         self.rules.told(&mut gone.watch);
         drop(gone);
-        self.start_process();
+        self.start_process().await;
     }
 
     async fn claim(&mut self) {
@@ -295,10 +362,12 @@ impl Schedule {
 
     /// Whether who drove the run last is known to be gone.
     fn before(&self, run: RunId) -> Before {
-        let gone = self
-            .drove
-            .get(&run)
-            .is_some_and(|number| self.processes.iter().all(|process| process.number != *number));
+        // Whom a whole worker drove for is not noted here.
+        let gone = !self.whole
+            && self
+                .drove
+                .get(&run)
+                .is_some_and(|number| self.processes.iter().all(|process| process.number != *number));
         if gone { Before::Gone } else { Before::Unsure }
     }
 
