@@ -1,30 +1,47 @@
 //! Who asks, and what they may do.
 
-use crate::{Error, Kind, Micros, Result, RunId, UserId};
+use crate::policy::{Action, Role, Scope};
+use crate::{EnvironmentId, Error, Kind, Micros, Result, RunId, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Something that not every caller may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Right {
-    /// To decide about calls that wait for a person, and about calls whose outcome nobody knows. A run never has it:
-    /// an agent must not approve what it asked for itself.
-    Approve,
-}
-
-/// Whoever asks Station for something; every verb takes one first.
-///
-/// Until users and roles exist there is one: the local administrator, the person at the terminal.
+/// Whoever asks Station for something; every verb takes one first, and asks it whether it may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The user's row.
     pub user: UserId,
     /// The name shown beside what the caller did: the operating system's, for the person at the terminal.
     pub name: String,
-    /// What this caller may do beside what everybody may.
-    pub rights: BTreeSet<Right>,
+    /// What this caller may do.
+    pub role: Role,
+    /// Where.
+    pub realm: Realm,
+    /// How much of that: all of it in person, less where an API key or a run acts as this caller.
+    pub scopes: BTreeSet<Scope>,
+    /// When the credential ends that it is known by; `None` where it does not.
+    pub until: Option<Micros>,
     /// The run that acts as this caller; `None` for the caller in person.
     pub acting: Option<RunToken>,
+}
+
+/// The environments that somebody sees. What is in others does not exist for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Realm {
+    /// All, and those to come.
+    All,
+    /// Those assigned.
+    Of(BTreeSet<EnvironmentId>),
+}
+
+impl Realm {
+    /// Whether `environment` is within it.
+    #[must_use]
+    pub fn has(&self, environment: EnvironmentId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(assigned) => assigned.contains(&environment),
+        }
+    }
 }
 
 /// What a run brings to Station's own server when it acts as the caller who started it.
@@ -38,6 +55,8 @@ pub struct RunToken {
     pub user: UserId,
     /// Tools of Station that it may call.
     pub verbs: BTreeSet<String>,
+    /// What it may do of what the caller may: the scopes of the key it was started with.
+    pub scopes: BTreeSet<Scope>,
     /// How many runs are above it.
     pub depth: u32,
     /// When it ends.
@@ -67,22 +86,44 @@ impl Caller {
         Self {
             user: Self::LOCAL_USER,
             name: "local".to_owned(),
-            rights: BTreeSet::from([Right::Approve]),
+            role: Role::Admin,
+            realm: Realm::All,
+            scopes: Scope::all(),
+            until: None,
             acting: None,
         }
     }
 
-    /// The same, for whom a run acts: without the rights that a run never has. What it does is told as the run's.
+    /// Somebody of whom nothing is known: what asks for nobody's right may be asked of a Station all the same.
     #[must_use]
-    pub fn acting(self, token: RunToken) -> Self {
-        let name = format!("{} (run {})", self.name, token.run);
-        Self { user: token.user, name, rights: BTreeSet::new(), acting: Some(token) }
+    pub fn nobody() -> Self {
+        Self {
+            // No row has it.
+            user: UserId(0),
+            name: "nobody".to_owned(),
+            role: Role::Viewer,
+            realm: Realm::Of(BTreeSet::new()),
+            scopes: BTreeSet::new(),
+            until: None,
+            acting: None,
+        }
     }
 
-    /// The same, with no more than what everybody may.
+    /// The same, for whom a run acts: without the right to approve, which a run never has: an agent must not approve what it
+    /// asked for itself. What it does is told as the run's.
     #[must_use]
-    pub fn without_rights(self) -> Self {
-        Self { rights: BTreeSet::new(), ..self }
+    pub fn acting(mut self, token: RunToken) -> Self {
+        self.name = format!("{} (run {})", self.name, token.run);
+        self.scopes.retain(|scope| *scope != Scope::Approve && token.scopes.contains(scope));
+        self.acting = Some(token);
+        self
+    }
+
+    /// The same, with no more of its rights than these.
+    #[must_use]
+    pub fn within(mut self, scopes: &BTreeSet<Scope>) -> Self {
+        self.scopes.retain(|scope| scopes.contains(scope));
+        self
     }
 
     /// The same, by the name that the operating system knows them by.
@@ -104,18 +145,45 @@ impl Caller {
         Err(Error::new(Kind::Forbidden, format!("run {} may not call `{verb}`", token.run)))
     }
 
-    /// Refuses a caller without `right`.
+    /// Refuses a caller whose role, key or run may not do `action` anywhere.
     ///
     /// # Errors
     /// `Forbidden`.
-    pub fn require(&self, right: Right) -> Result<()> {
-        if self.rights.contains(&right) {
+    pub fn may(&self, action: Action) -> Result<()> {
+        let words = action.words();
+        if !self.role.may(action) {
+            let least = action.least();
+            let sentence = format!("`{}` may not {words}: its role is `{}`", self.name, self.role);
+            return Err(Error::new(Kind::Forbidden, sentence)
+                .with_hint(format!("ask somebody whose role is at least `{least}`")));
+        }
+        let scope = action.scope();
+        if self.scopes.contains(&scope) {
             return Ok(());
         }
-        let sentence = match right {
-            Right::Approve => format!("`{}` may not decide about calls that wait for a person", self.name),
+        let (sentence, hint) = match &self.acting {
+            Some(token) => (
+                format!("run {} may not {words}", token.run),
+                format!("whoever started it may not `{scope}`, or it is nothing for a run: ask a person"),
+            ),
+            None => (
+                format!("the API key of `{}` may not {words}: it lacks the scope `{scope}`", self.name),
+                format!("use a key with the scope `{scope}`"),
+            ),
         };
-        Err(Error::new(Kind::Forbidden, sentence).with_hint("ask somebody who has the right `approve`"))
+        Err(Error::new(Kind::Forbidden, sentence).with_hint(hint))
+    }
+
+    /// The user whose assigned environments are all that this caller sees; `None` where that is everything.
+    #[must_use]
+    pub fn seen_by(&self) -> Option<UserId> {
+        (self.realm != Realm::All).then_some(self.user)
+    }
+
+    /// Whether what is in `environment` exists for this caller.
+    #[must_use]
+    pub fn sees(&self, environment: EnvironmentId) -> bool {
+        self.realm.has(environment)
     }
 }
 
@@ -129,6 +197,7 @@ mod tests {
             run: RunId(7),
             user: Caller::LOCAL_USER,
             verbs: BTreeSet::from(["list_agents".to_owned()]),
+            scopes: Scope::all(),
             depth: 1,
             expires_at: Micros(100),
         };
@@ -143,6 +212,44 @@ mod tests {
         check(&acting, "list_agents", 100, "the token of run 7 has expired");
         check(&Caller::local(), "create_agent", 100, "");
         assert_eq!(acting.name, "ann (run 7)");
-        assert!(acting.require(Right::Approve).is_err(), "an agent must not approve what it asked for");
+        assert!(acting.may(Action::Approve).is_err(), "an agent must not approve what it asked for");
+    }
+
+    #[test]
+    fn a_caller_may_what_role_and_key_both_allow() {
+        let of = |role: Role, scopes: &[Scope]| Caller {
+            role,
+            scopes: scopes.iter().copied().collect(),
+            ..Caller::local().named("ann")
+        };
+        let check = |by: &Caller, action: Action, expected: &str| {
+            let said = by.may(action).map_or_else(|error| error.to_string(), |()| String::new());
+            assert_eq!(said, expected, "{by:?} {action:?}");
+        };
+        check(&of(Role::Viewer, &Scope::ALL), Action::ReadRuns, "");
+        check(
+            &of(Role::Viewer, &Scope::ALL),
+            Action::RunAgents,
+            "`ann` may not run agents: its role is `viewer`",
+        );
+        check(&of(Role::User, &Scope::ALL), Action::RunAgents, "");
+        check(&of(Role::User, &Scope::ALL), Action::Sync, "`ann` may not apply files: its role is `user`");
+        check(&of(Role::Admin, &Scope::ALL), Action::Sync, "");
+        let lacks = "the API key of `ann` may not decide about calls that wait for a person: it lacks the scope `approve`";
+        check(&of(Role::Admin, &[Scope::Read, Scope::Run]), Action::Approve, lacks);
+        check(
+            &of(Role::Admin, &[Scope::Read]),
+            Action::ReadAudit,
+            "the API key of `ann` may not see the audit: it lacks the scope `admin`",
+        );
+    }
+
+    #[test]
+    fn an_environment_that_is_not_assigned_does_not_exist() {
+        let of = |realm: Realm| Caller { realm, ..Caller::local() };
+        assert!(of(Realm::All).sees(EnvironmentId(7)));
+        let assigned = of(Realm::Of(BTreeSet::from([EnvironmentId(1), EnvironmentId(3)])));
+        assert!(assigned.sees(EnvironmentId(3)));
+        assert!(!assigned.sees(EnvironmentId(7)));
     }
 }

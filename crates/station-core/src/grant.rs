@@ -8,7 +8,7 @@ use crate::approval::{Level, Rule};
 use crate::tool::matches;
 use crate::tool_names::qualified;
 use crate::verify::VerifyRule;
-use crate::{ServerSettings, Tool, ToolId, ToolName, ToolNames, ToolRules, near};
+use crate::{Role, ServerSettings, Tool, ToolId, ToolName, ToolNames, ToolRules, near};
 use std::collections::BTreeMap;
 
 /// A written grant and what it means now.
@@ -122,6 +122,10 @@ pub(crate) const DESTRUCTIVE: &str = "@destructive";
 /// Why a tool may not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
+    /// Whoever started the run was removed, or the environment is not assigned to them any more.
+    User,
+    /// The server is not for this role.
+    Role,
     /// The server is not for this agent.
     Agent,
     /// It is not among the allowed tools.
@@ -137,6 +141,8 @@ impl Denied {
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
+            Self::User => "whoever started the run may not use this environment any more",
+            Self::Role => "its server is not open to this role (`allow_roles`)",
             Self::Agent => "its server is not open to this agent (`allow_agents`)",
             Self::NotAllowed => "it is not among the tools allowed there (`tools.allow`)",
             Self::Denied => "it is denied there (`tools.deny`)",
@@ -147,21 +153,49 @@ impl Denied {
     }
 }
 
-/// Judges `tool` for `agent`: the strictest of the server's settings, the environment's rules and the agent's own
+/// For whom a tool is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Who<'a> {
+    /// The agent that calls; `None` for a person, whom rules about agents do not concern.
+    pub agent: Option<&'a str>,
+    /// The role of whoever calls, or started the run that does; `None` where that user may use the environment no more.
+    pub role: Option<Role>,
+}
+
+impl Who<'_> {
+    /// A person of this role.
+    #[must_use]
+    pub fn person(role: Role) -> Self {
+        Self { agent: None, role: Some(role) }
+    }
+
+    /// Why a server with such settings is not open to them, where it is not. Roles contain each other: what is open to one is
+    /// open to those above it.
+    #[must_use]
+    pub fn kept_from(self, server: &ServerSettings) -> Option<Denied> {
+        let Some(role) = self.role else { return Some(Denied::User) };
+        if server.allow_roles.as_ref().is_some_and(|roles| !roles.iter().any(|least| role >= *least)) {
+            return Some(Denied::Role);
+        }
+        let (agent, agents) = (self.agent?, server.allow_agents.as_ref()?);
+        (!agents.iter().any(|pattern| matches(pattern, agent))).then_some(Denied::Agent)
+    }
+}
+
+/// Judges `tool` for `who`: the strictest of the server's settings, the environment's rules and the agent's own
 /// `approve` patterns wins.
 #[must_use]
 pub fn judge(
     tool: &Tool,
-    agent: &str,
+    who: Who<'_>,
     server: &ServerSettings,
     environment: &ToolRules,
     approve: &[String],
 ) -> Verdict {
     let levels = [&server.tools, environment];
     let any = |pick: fn(&ToolRules) -> &Vec<String>| levels.iter().any(|rules| hit(pick(rules), tool));
-    let is_closed = |agents: &Vec<String>| !agents.iter().any(|pattern| matches(pattern, agent));
-    let allowed = if server.allow_agents.as_ref().is_some_and(is_closed) {
-        Err(Denied::Agent)
+    let allowed = if let Some(denied) = who.kept_from(server) {
+        Err(denied)
     } else if any(|rules| &rules.deny) {
         Err(Denied::Denied)
     } else if levels.iter().any(|rules| rules.allow.as_ref().is_some_and(|allow| !hit(allow, tool))) {
@@ -340,10 +374,32 @@ mod tests {
                 ..ServerSettings::default()
             };
             let rules = ToolRules { approve: words(environment), ..ToolRules::default() };
-            let rule = judge(tool, "triage", &server, &rules, &words(agent)).approval;
+            let rule = judge(tool, TRIAGE, &server, &rules, &words(agent)).approval;
             let found = rule.as_ref().map(|rule| (rule.level, rule.pattern.as_str()));
             assert_eq!(found, expected, "{:?} {environment}", tool.annotations);
         }
+    }
+
+    const TRIAGE: Who<'static> = Who { agent: Some("triage"), role: Some(Role::Admin) };
+
+    #[test]
+    fn a_server_is_open_to_its_roles_and_those_above() {
+        let read = tool(1, "fs", "read");
+        let check = |roles: &[Role], role: Option<Role>, expected: Result<(), Denied>| {
+            let allow_roles = Some(roles.iter().copied().collect());
+            let server = ServerSettings { allow_roles, ..ServerSettings::default() };
+            for agent in [None, Some("triage")] {
+                let who = Who { agent, role };
+                let found = judge(&read, who, &server, &ToolRules::default(), &[]).allowed;
+                assert_eq!(found, expected, "{roles:?} {who:?}");
+            }
+        };
+        check(&[Role::User], Some(Role::Viewer), Err(Denied::Role));
+        check(&[Role::User], Some(Role::User), Ok(()));
+        check(&[Role::User], Some(Role::Admin), Ok(()));
+        check(&[Role::Admin], Some(Role::User), Err(Denied::Role));
+        check(&[], Some(Role::Admin), Err(Denied::Role));
+        check(&Role::ALL, None, Err(Denied::User));
     }
 
     #[test]
@@ -366,7 +422,7 @@ mod tests {
             let allow = allow.map(rules);
             let environment = ToolRules { allow: allow.clone(), deny: rules(deny), ..ToolRules::default() };
             assert_eq!(
-                judge(&read, "triage", &server, &environment, &[]).allowed,
+                judge(&read, TRIAGE, &server, &environment, &[]).allowed,
                 expected,
                 "{allow:?}/{deny}/{allow_agents:?}"
             );

@@ -5,9 +5,9 @@ use crate::oauth::OauthSettings;
 use crate::sandbox::Sandbox;
 use crate::tool::canonical_json;
 use crate::verify::VerifyRule;
-use crate::{BlobHash, EnvironmentId, Micros, Redaction, Secret, ServerId, is_plain};
+use crate::{BlobHash, EnvironmentId, Micros, Redaction, Role, Secret, ServerId, is_plain};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A server as the store knows it. Its definition is not here: that may hold secrets and is resolved when a
@@ -251,6 +251,9 @@ pub struct ServerSettings {
     /// Agents that may use this server, as globs over names: all where it is not written, none where
     /// the list is empty.
     pub allow_agents: Option<Vec<String>>,
+    /// Roles whose users, and runs they start, may use this server; those above a role are meant with it. All where it is not
+    /// written, none where it is empty.
+    pub allow_roles: Option<BTreeSet<Role>>,
     /// What its program is kept from.
     pub sandbox: Sandbox,
     /// What it is answered when it asks us something.

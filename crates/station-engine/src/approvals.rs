@@ -1,7 +1,7 @@
 //! Approvals: list, show, approve, deny, revoke; and settling what became of a call that nobody knows about.
 
 use crate::{Station, prepare};
-use station_core::{Caller, EffectId, Error, Result, Right, RunId};
+use station_core::{Action, Caller, EffectId, Error, Result, RunId};
 use station_store::{Approval, AuditEntry, AuditFault, AuditHead, Run, Say, Settlement, StandingApproval};
 
 /// What a person says became of a call whose outcome is unknown.
@@ -19,11 +19,12 @@ impl Station {
     ///
     /// # Errors
     /// The store's.
-    pub async fn list_approvals(&self, _by: &Caller, which: Which, limit: u32) -> Result<Vec<Approval>> {
+    pub async fn list_approvals(&self, by: &Caller, which: Which, limit: u32) -> Result<Vec<Approval>> {
+        by.may(Action::ReadApprovals)?;
         self.store().expire_approvals(self.now()).await?;
         match which {
-            Which::Pending => self.store().pending_approvals(limit).await,
-            Which::All => self.store().approvals(limit).await,
+            Which::Pending => self.store().pending_approvals(by.seen_by(), limit).await,
+            Which::All => self.store().approvals(by.seen_by(), limit).await,
         }
     }
 
@@ -31,8 +32,21 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn show_approval(&self, _by: &Caller, id: i64) -> Result<Approval> {
-        self.store().approval(id).await
+    pub async fn show_approval(&self, by: &Caller, id: i64) -> Result<Approval> {
+        by.may(Action::ReadApprovals)?;
+        self.find_approval(by, id).await
+    }
+
+    /// The approval that `by` means: of an environment it sees, or of a run of its own.
+    async fn find_approval(&self, by: &Caller, id: i64) -> Result<Approval> {
+        let approval = self.store().approval(id).await?;
+        if by.sees(approval.environment_id) {
+            return Ok(approval);
+        }
+        match approval.run() {
+            Some(run) if self.find_run(by, run).await.is_ok() => Ok(approval),
+            _ => Err(Approval::missing(id)),
+        }
     }
 
     /// Says yes: to this call, or to every call of its tool by its agent.
@@ -56,7 +70,8 @@ impl Station {
     }
 
     async fn decide(&self, by: &Caller, id: i64, say: Say) -> Result<Approval> {
-        by.require(Right::Approve)?;
+        by.may(Action::Approve)?;
+        self.find_approval(by, id).await?;
         self.store().decide(id, say, &by.name, self.now()).await?;
         self.store().approval(id).await
     }
@@ -65,8 +80,9 @@ impl Station {
     ///
     /// # Errors
     /// The store's.
-    pub async fn list_standing_approvals(&self, _by: &Caller) -> Result<Vec<StandingApproval>> {
-        self.store().standing_approvals().await
+    pub async fn list_standing_approvals(&self, by: &Caller) -> Result<Vec<StandingApproval>> {
+        by.may(Action::ReadApprovals)?;
+        self.store().standing_approvals(by.seen_by()).await
     }
 
     /// Takes a standing yes back.
@@ -74,7 +90,10 @@ impl Station {
     /// # Errors
     /// `Forbidden` without the right `approve`; `NotFound` where none of this number holds.
     pub async fn revoke_standing_approval(&self, by: &Caller, id: i64) -> Result<()> {
-        by.require(Right::Approve)?;
+        by.may(Action::Approve)?;
+        if by.seen_by().is_some() && self.list_standing_approvals(by).await?.iter().all(|it| it.id != id) {
+            return Err(StandingApproval::missing(id));
+        }
         self.store().revoke_standing_approval(id, &by.name, self.now()).await
     }
 
@@ -91,7 +110,7 @@ impl Station {
         settled: Settled,
         note: String,
     ) -> Result<Run> {
-        by.require(Right::Approve)?;
+        by.may(Action::Approve)?;
         let unsettled = self.show_run(by, run).await?.unsettled;
         let ending = effect.to_ascii_lowercase();
         let fits: Vec<EffectId> = unsettled
@@ -115,15 +134,26 @@ impl Station {
     ///
     /// # Errors
     /// The store's.
-    pub async fn list_audit(&self, _by: &Caller, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
+    pub async fn list_audit(&self, by: &Caller, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
+        by.may(Action::ReadAudit)?;
         self.store().audit(before, limit).await
+    }
+
+    /// The audit, oldest first: at most `limit` rows after `after`. For a copy elsewhere that goes on where it ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn export_audit(&self, by: &Caller, after: i64, limit: u32) -> Result<Vec<AuditEntry>> {
+        by.may(Action::ReadAudit)?;
+        self.store().audit_after(after, limit).await
     }
 
     /// Goes through the audit's whole chain: its newest row where it holds, else what is wrong with it.
     ///
     /// # Errors
     /// The store's.
-    pub async fn check_audit(&self, _by: &Caller) -> Result<Result<AuditHead, AuditFault>> {
+    pub async fn check_audit(&self, by: &Caller) -> Result<Result<AuditHead, AuditFault>> {
+        by.may(Action::ReadAudit)?;
         self.store().check_audit().await
     }
 }

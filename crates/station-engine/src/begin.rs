@@ -10,7 +10,7 @@ use crate::perform::Started;
 use crate::prepare::{RunRequest, first_model};
 use station_core::approval::Basis;
 use station_core::run::{Event, Target, Todo};
-use station_core::{AgentId, Caller, EffectId, Result};
+use station_core::{AgentId, EffectId, Result};
 use station_store::{NewApproval, NewRun};
 
 impl Drive<'_> {
@@ -123,7 +123,8 @@ impl Drive<'_> {
     async fn child(&self, agent: AgentId, task: &str, effect: EffectId) -> Result<NewRun> {
         let (limits, above) = self.spending.inherited();
         let deadline = self.machine.deadline();
-        let request = RunRequest { deadline, limits, above, ..RunRequest::default() };
+        let scopes = self.on.scopes.clone();
+        let request = RunRequest { deadline, limits, above, scopes, ..RunRequest::default() };
         let model = match self.station.store().agent(agent).await? {
             Some(agent) => first_model(self.station, &agent, None).await,
             None => None,
@@ -131,7 +132,7 @@ impl Drive<'_> {
         Ok(NewRun {
             agent,
             environment: self.run.environment,
-            user: Caller::LOCAL_USER,
+            user: self.run.user,
             task: task.to_owned(),
             request: request.to_json()?,
             model,

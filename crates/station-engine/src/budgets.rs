@@ -7,7 +7,7 @@ use crate::runs::ENTRIES_MAX;
 use crate::spend::{self, Raise};
 use station_core::budget::{Account, Amounts, Caps, Limit, Period, Scope, Standing, day_of};
 use station_core::file::rules;
-use station_core::{Caller, EnvironmentName, Error, Result, RunId};
+use station_core::{Action, Caller, EnvironmentName, Error, Result, RunId};
 use station_store::{AccountRow, SetLimit};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,11 +79,12 @@ impl Station {
     /// # Errors
     /// `NotFound`; `Invalid` where nothing is limited, or where one run is limited by day.
     pub async fn set_budget(&self, by: &Caller, of: &BudgetRef, period: Period, caps: Caps) -> Result<Limit> {
+        by.may(Action::ManageBudgets)?;
         if caps.is_empty() {
             return Err(Error::invalid("a budget must limit something")
                 .with_hint("e.g. `tokens=50000`, `usd=1.50`, `calls=20` or `time=10m`"));
         }
-        let (scope, name) = self.scope(of).await?;
+        let (scope, name) = self.scope(by, of).await?;
         if matches!((scope, period), (Scope::Run(_), Period::Day)) {
             return Err(Error::invalid("a run has no budget by day").with_hint("leave `--per day` out"));
         }
@@ -98,8 +99,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound` where nothing was set.
-    pub async fn unset_budget(&self, _by: &Caller, of: &BudgetRef, period: Option<Period>) -> Result<()> {
-        let (scope, _) = self.scope(of).await?;
+    pub async fn unset_budget(&self, by: &Caller, of: &BudgetRef, period: Option<Period>) -> Result<()> {
+        by.may(Action::ManageBudgets)?;
+        let (scope, _) = self.scope(by, of).await?;
         let gone = self.store().unset_limits(scope, period, self.now()).await?;
         self.by_hand().forget();
         if gone == 0 {
@@ -114,9 +116,12 @@ impl Station {
     /// # Errors
     /// The store's.
     pub async fn list_budgets(&self, by: &Caller) -> Result<Vec<Budget>> {
+        by.may(Action::ReadBudgets)?;
         let mut found: Vec<(Limit, Option<(String, station_core::Micros)>)> = Vec::new();
         let of_config = self.config().limits.of(Scope::Installation, "", "config.yaml");
-        found.extend(of_config.map(|limit| (limit, None)));
+        if by.seen_by().is_none() {
+            found.extend(of_config.map(|limit| (limit, None)));
+        }
         for environment in self.list_environments(by).await? {
             let text = self.store().rules(environment.id).await?;
             let (rules, _) = rules::read(&text, "environment.yml");
@@ -132,8 +137,10 @@ impl Station {
             let limits = prompt.limits.of(Scope::Agent(agent.id), agent.name.as_str(), "its file");
             found.extend(limits.map(|limit| (limit, None)));
         }
-        for SetLimit { limit, by, at } in self.store().set_limits().await? {
-            found.push((limit, Some((by, at))));
+        for SetLimit { limit, by: setter, at } in self.store().set_limits().await? {
+            if self.is_seen(by, limit.scope).await? {
+                found.push((limit, Some((setter, at))));
+            }
         }
         found.sort_by_key(|(limit, _)| limit.scope);
         let mut budgets = Vec::with_capacity(found.len());
@@ -142,6 +149,17 @@ impl Station {
             budgets.push(Budget { limit, set, standing });
         }
         Ok(budgets)
+    }
+
+    /// Whether what is limited is in an environment that `by` sees.
+    async fn is_seen(&self, by: &Caller, scope: Scope) -> Result<bool> {
+        Ok(match scope {
+            _ if by.seen_by().is_none() => true,
+            Scope::Installation => false,
+            Scope::Environment(id) => by.sees(id),
+            Scope::Agent(id) => self.store().agent(id).await?.is_some_and(|agent| by.sees(agent.environment)),
+            Scope::Run(id) => self.store().run(id).await?.is_some_and(|run| by.sees(run.environment)),
+        })
     }
 
     /// What these runs have spent of their own limits; those that have none are left out.
@@ -187,11 +205,11 @@ impl Station {
         }
     }
 
-    async fn scope(&self, of: &BudgetRef) -> Result<(Scope, String)> {
+    async fn scope(&self, by: &Caller, of: &BudgetRef) -> Result<(Scope, String)> {
         Ok(match of {
             BudgetRef::Installation => (Scope::Installation, String::new()),
             BudgetRef::Environment(name) => {
-                let found = self.store().environment(name.as_str()).await?;
+                let found = self.store().environment(name.as_str()).await?.filter(|it| by.sees(it.id));
                 let missing = || {
                     Error::not_found(format!("environment `{name}` does not exist"))
                         .with_hint("`stn env list` shows them")
@@ -199,10 +217,10 @@ impl Station {
                 (Scope::Environment(found.ok_or_else(missing)?.id), name.to_string())
             }
             BudgetRef::Agent(agent) => {
-                let agent = self.find_agent(agent).await?;
+                let agent = self.find_agent(by, agent).await?;
                 (Scope::Agent(agent.id), agent.name.to_string())
             }
-            BudgetRef::Run(run) => (Scope::Run(self.run(*run).await?.id), String::new()),
+            BudgetRef::Run(run) => (Scope::Run(self.find_run(by, *run).await?.id), String::new()),
         })
     }
 

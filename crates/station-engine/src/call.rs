@@ -19,11 +19,11 @@ use station_core::grant::Denied;
 use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
 use station_core::verify::Look;
 use station_core::{
-    AgentId, Caller, EffectId, Error, Micros, Redaction, Result, RunId, Secret, ServerId, Tool,
+    AgentId, Caller, EffectId, Error, Micros, Redaction, Result, RunId, Scope, Secret, ServerId, Tool, UserId,
 };
 use station_mcp::{Along, Asks, CallEnd, Passed};
 use station_store::Approval;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,6 +32,10 @@ use std::time::Instant;
 pub(crate) struct On {
     pub(crate) run: RunId,
     pub(crate) agent: AgentId,
+    /// Who started it.
+    pub(crate) user: UserId,
+    /// What it may do of what that user may, through Station's own server.
+    pub(crate) scopes: BTreeSet<Scope>,
     /// How many runs are above it.
     pub(crate) depth: u32,
     /// The end of its time.
@@ -187,9 +191,14 @@ pub(crate) async fn admit_look(
         Ok(reach) => reach,
         Err(sentence) => return Ok(Admission::Refused(sentence)),
     };
+    let mut reach = reach.clone();
+    if reach.definition.is_station() {
+        let otherwise = station.now().plus_ms(crate::lease::millis(station.config().run_timeout));
+        reach.token = Some(own_server::token(on, &reading, server, otherwise));
+    }
     let transport = reach.definition.transport();
     let terms = Terms { repeatable: true, approved: None, look: None, transport };
-    Ok(permit(on, reach.clone(), &look.tool, look.arguments.clone(), terms))
+    Ok(permit(on, reach, &look.tool, look.arguments.clone(), terms))
 }
 
 type Found<'a> = (Arc<Reading>, ServerId, &'a str, &'a str);
@@ -200,7 +209,7 @@ async fn find<'a>(station: &Station, on: &On, granted: &'a GrantedTool) -> Resul
         return Ok(Err(format!("`{}` is no tool of a server", granted.spec.name)));
     };
     // What cannot be read is refused: rules that are broken now must not open what they closed.
-    match Reading::now(station, on.agent, &on.brought).await {
+    match Reading::now(station, on.agent, on.user, &on.brought).await {
         Ok(reading) => Ok(Ok((reading, *server, server_name, tool))),
         Err(error) if is_for_a_person(&error) => {
             Ok(Err(format!("`{tool}` of `{server_name}` was not called: {error}")))
@@ -261,8 +270,10 @@ pub(crate) async fn admit_person(
     (consent, given): (Consent, &BTreeMap<String, Secret>),
 ) -> Result<(Admission, Option<Approval>)> {
     let gone = || Error::invalid(format!("server `{}` does not exist any more", tool.server_name));
-    let surface = station.surface_of(tool.server).await?.ok_or_else(gone)?;
-    let (verdict, reach) = surface.judge(station, tool, given).await?.map_err(Error::invalid)?;
+    let surface = station.surface_of(by, tool.server).await?.ok_or_else(gone)?;
+    station.refuse_given(by, surface.environment.id, given).await?;
+    let (verdict, reach) = surface.judge(station, by.role, tool, given).await?.map_err(Error::invalid)?;
+    own_server::refuse_others(by, &reach)?;
     if let Err(denied) = verdict.allowed {
         let (name, server) = (&tool.name, &tool.server_name);
         let sentence = format!("`{name}` of `{server}` may not be called: {}", denied.reason());

@@ -11,8 +11,8 @@ use futures::{FutureExt as _, StreamExt as _};
 use station_core::grant::{self, Link};
 use station_core::sync::Grant;
 use station_core::{
-    Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Error, Micros, Result, RunId,
-    Secret, Server, ServerId, ToolId, ToolNames,
+    Action, Agent, AgentId, Caller, Environment, EnvironmentId, EnvironmentName, Error, Micros, Result,
+    RunId, Secret, Server, ServerId, ToolId, ToolNames,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -67,8 +67,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound` where the environment does not exist; a server's failure is in its row.
-    pub async fn discover_tools(&self, _by: &Caller, environment: &EnvironmentName) -> Result<Discovery> {
-        let environment = self.find_environment(environment).await?;
+    pub async fn discover_tools(&self, by: &Caller, environment: &EnvironmentName) -> Result<Discovery> {
+        by.may(Action::CallTools)?;
+        let environment = self.find_environment(by, environment).await?;
         self.discover(&environment, &|_| true).await
     }
 
@@ -76,9 +77,10 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound` where there is no such file.
-    pub async fn discover_server_file(&self, _by: &Caller, id: i64) -> Result<Discovery> {
+    pub async fn discover_server_file(&self, by: &Caller, id: i64) -> Result<Discovery> {
+        by.may(Action::CallTools)?;
         let files = self.store().server_files(None).await?;
-        let Some(file) = files.into_iter().find(|file| file.id == id) else {
+        let Some(file) = files.into_iter().find(|file| file.id == id && by.sees(file.environment)) else {
             return Err(Error::not_found(format!("server file {id} does not exist"))
                 .with_hint("`list_mcp_configs` shows them"));
         };

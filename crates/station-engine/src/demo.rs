@@ -7,7 +7,7 @@ use crate::change::{Thing, refused};
 use crate::workspace::Replaced;
 use station_core::file::edit::{Field, set_key};
 use station_core::file::{Severity, variables};
-use station_core::{Caller, EnvironmentName, Error, Result};
+use station_core::{Action, Caller, EnvironmentName, Error, Result};
 use std::path::{Path, PathBuf};
 
 /// The filesystem server of the demo, at the version its agents were written for.
@@ -56,7 +56,8 @@ impl Station {
     ///
     /// # Errors
     /// Where its folder cannot be written, or its variables.yml cannot be understood.
-    pub fn create_demo(&self, _by: &Caller, name: &EnvironmentName) -> Result<DemoServer> {
+    pub fn create_demo(&self, by: &Caller, name: &EnvironmentName) -> Result<DemoServer> {
+        by.may(Action::ManageServers)?;
         let workspace = &self.config().workspace;
         self.refuse_managed(name)?;
         let folder = workspace.environment_folder(name);

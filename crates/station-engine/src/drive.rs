@@ -104,7 +104,8 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     };
     hear(station, run, &mut machine, &mut journal).await?;
     let (depth, deadline) = (run.depth, machine.deadline());
-    let on = On { run: run.id, agent: run.agent, depth, deadline, brought };
+    let scopes = prepare::RunRequest::of(run)?.scopes;
+    let on = On { run: run.id, agent: run.agent, user: run.user, scopes, depth, deadline, brought };
     let spending = Spending::new(station, run, &machine, &entries);
     let (turns, paced) = (Turns::default(), BTreeSet::new());
     let mut drive = Drive { station, run, lease, signals, on, machine, journal, spending, turns, paced };

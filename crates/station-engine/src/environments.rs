@@ -4,7 +4,8 @@ use crate::Station;
 use crate::change::Thing;
 use station_core::file::edit::{Field, set_key};
 use station_core::{
-    Caller, Environment, EnvironmentId, EnvironmentName, Error, Origin, Result, is_number, near,
+    Action, Caller, Environment, EnvironmentId, EnvironmentName, Error, Origin, Realm, Result, is_number,
+    near,
 };
 use station_store::RunFilter;
 use std::path::PathBuf;
@@ -70,16 +71,18 @@ impl Station {
     ///
     /// # Errors
     /// The store's.
-    pub async fn list_environments(&self, _by: &Caller) -> Result<Vec<Environment>> {
-        self.store().environments().await
+    pub async fn list_environments(&self, by: &Caller) -> Result<Vec<Environment>> {
+        by.may(Action::ReadEnvironments)?;
+        Ok(seen(by, self.store().environments().await?))
     }
 
     /// Those with an agent in them, by name.
     ///
     /// # Errors
     /// The store's.
-    pub async fn list_environments_with_agents(&self, _by: &Caller) -> Result<Vec<Environment>> {
-        self.store().environments_with_agents().await
+    pub async fn list_environments_with_agents(&self, by: &Caller) -> Result<Vec<Environment>> {
+        by.may(Action::ReadEnvironments)?;
+        Ok(seen(by, self.store().environments_with_agents().await?))
     }
 
     /// Makes an environment: its folder, then its row.
@@ -88,10 +91,11 @@ impl Station {
     /// `Conflict` where it exists; `Invalid` where the folder cannot be written.
     pub async fn create_environment(
         &self,
-        _by: &Caller,
+        by: &Caller,
         name: &EnvironmentName,
         description: &str,
     ) -> Result<NewEnvironment> {
+        by.may(Action::ManageEnvironments)?;
         if self.store().environment(name.as_str()).await?.is_some() {
             return Err(Error::conflict(format!("environment `{name}` exists already")));
         }
@@ -105,7 +109,7 @@ impl Station {
         if folder.is_some() && !description.is_empty() {
             self.describe_in_file(name, description).await?;
         }
-        Ok(NewEnvironment { environment: self.find_environment(name).await?, folder })
+        Ok(NewEnvironment { environment: self.find_environment(by, name).await?, folder })
     }
 
     /// One environment with what is in it.
@@ -113,6 +117,7 @@ impl Station {
     /// # Errors
     /// `NotFound`.
     pub async fn show_environment(&self, by: &Caller, of: &EnvironmentRef) -> Result<EnvironmentDetails> {
+        by.may(Action::ReadEnvironments)?;
         let environment = self.environment(by, of).await?;
         let name = Some(&environment.name);
         let agents = self.list_agents(by, name).await?;
@@ -120,12 +125,13 @@ impl Station {
         let variables = self.store().variables(environment.id).await?;
         let filter = RunFilter { environment: Some(environment.id), ..RunFilter::default() };
         let folder = self.config().workspace.environment_folder(&environment.name);
+        let tells_variables = by.may(Action::ReadVariables).is_ok();
         Ok(EnvironmentDetails {
             agents: agents.into_iter().map(|agent| agent.name.to_string()).collect(),
             servers: servers.into_iter().map(|server| server.name).collect(),
-            variables: variables.into_keys().collect(),
+            variables: variables.into_keys().filter(|_| tells_variables).collect(),
             files: self.config().workspace.files_of(&environment.name)?,
-            folder: folder.is_dir().then_some(folder),
+            folder: (tells_variables && folder.is_dir()).then_some(folder),
             runs: self.store().count_runs(&filter).await?,
             environment,
         })
@@ -136,19 +142,22 @@ impl Station {
     /// # Errors
     /// `NotFound`.
     pub async fn environment(&self, by: &Caller, of: &EnvironmentRef) -> Result<Environment> {
-        self.find_environment(&self.environment_name(by, of).await?).await
+        by.may(Action::ReadEnvironments)?;
+        self.find_environment(by, &self.environment_name(by, of).await?).await
     }
 
     /// The name of the environment that is meant. What was named by its name need not exist: it may be about to.
     ///
     /// # Errors
     /// `NotFound` for a number that no environment has.
-    pub async fn environment_name(&self, _by: &Caller, of: &EnvironmentRef) -> Result<EnvironmentName> {
+    pub async fn environment_name(&self, by: &Caller, of: &EnvironmentRef) -> Result<EnvironmentName> {
+        by.may(Action::ReadEnvironments)?;
         let id = match of {
             EnvironmentRef::Name(name) => return Ok(name.clone()),
             EnvironmentRef::Id(id) => *id,
         };
-        self.store().environment_by_id(id).await?.map(|row| row.name).ok_or_else(|| {
+        let found = self.store().environment_by_id(id).await?.filter(|it| by.sees(it.id));
+        found.map(|row| row.name).ok_or_else(|| {
             Error::not_found(format!("environment {id} does not exist"))
                 .with_hint("`stn env list` shows them")
         })
@@ -164,6 +173,7 @@ impl Station {
         of: &EnvironmentRef,
         description: &str,
     ) -> Result<EnvironmentDetails> {
+        by.may(Action::ManageEnvironments)?;
         let environment = self.show_environment(by, of).await?.environment;
         match environment.origin {
             Origin::File => self.describe_in_file(&environment.name, description).await?,
@@ -190,6 +200,7 @@ impl Station {
         by: &Caller,
         of: &EnvironmentRef,
     ) -> Result<EnvironmentDetails> {
+        by.may(Action::ReadEnvironments)?;
         let mut details = self.show_environment(by, of).await?;
         if details.folder.as_ref().is_some_and(|folder| folder.is_symlink()) {
             // Only the link would go: what it leads to is kept elsewhere.
@@ -221,6 +232,7 @@ impl Station {
     /// # Errors
     /// As [`Station::plan_environment_deletion`].
     pub async fn delete_environment(&self, by: &Caller, of: &EnvironmentRef) -> Result<EnvironmentDetails> {
+        by.may(Action::ManageEnvironments)?;
         let gone = self.plan_environment_deletion(by, of).await?;
         if gone.folder.is_some() && gone.environment.origin == Origin::File {
             self.config().workspace.remove_environment(&gone.environment.name)?;
@@ -233,14 +245,16 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`, with the names there are.
-    pub(crate) async fn find_environment(&self, name: &EnvironmentName) -> Result<Environment> {
-        if let Some(environment) = self.store().environment(name.as_str()).await? {
+    pub(crate) async fn find_environment(&self, by: &Caller, name: &EnvironmentName) -> Result<Environment> {
+        if let Some(environment) = self.store().environment(name.as_str()).await?
+            && by.sees(environment.id)
+        {
             return Ok(environment);
         }
-        let all = self.store().environments().await?;
+        let all = seen(by, self.store().environments().await?);
         let names: Vec<String> = all.iter().map(|it| format!("`{}`", it.name)).collect();
         let error = Error::not_found(format!("environment `{name}` does not exist"));
-        if self.config().workspace.environment_folder(name).is_dir() {
+        if by.realm == Realm::All && self.config().workspace.environment_folder(name).is_dir() {
             return Err(error.with_hint(format!("its folder is there: apply it with `stn sync {name}`")));
         }
         if let Some(hint) = near::hint(name.as_str(), all.iter().map(|it| it.name.as_str())) {
@@ -253,4 +267,9 @@ impl Station {
         };
         Err(error.with_hint(format!("{there}; make one with `stn env create {name}`")))
     }
+}
+
+/// Those that exist for this caller.
+fn seen(by: &Caller, environments: Vec<Environment>) -> Vec<Environment> {
+    environments.into_iter().filter(|environment| by.sees(environment.id)).collect()
 }

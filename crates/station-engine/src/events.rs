@@ -7,7 +7,7 @@
 use crate::{Live, Seen, Station, Watch};
 use futures::stream::{BoxStream, StreamExt as _, unfold};
 use station_core::run::{Entry, Event};
-use station_core::{Caller, Result, RunId};
+use station_core::{Action, Caller, Result, RunId};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -45,11 +45,12 @@ impl Station {
     /// `NotFound`; within the stream the store's, which end it.
     pub async fn run_events(
         &self,
-        _by: &Caller,
+        by: &Caller,
         id: RunId,
         after: i64,
     ) -> Result<BoxStream<'static, Result<RunEvent>>> {
-        self.run(id).await?;
+        by.may(Action::ReadRuns)?;
+        self.find_run(by, id).await?;
         // Before the journal is read, so that nothing falls in between.
         let watch = self.watch();
         let ready = VecDeque::new();

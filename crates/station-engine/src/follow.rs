@@ -10,7 +10,7 @@ use crate::lease::LEASE;
 use crate::local::{Ask, Line, Said};
 use crate::{Live, Seen, Station};
 use station_core::run::{Entry, Event, Status};
-use station_core::{Error, Result, RunId};
+use station_core::{Action, Error, Result, RunId};
 use station_store::{Location, Relative};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -75,7 +75,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`; the store's.
-    pub async fn follow_run(&self, _by: &station_core::Caller, id: RunId) -> Result<Followed> {
+    pub async fn follow_run(&self, by: &station_core::Caller, id: RunId) -> Result<Followed> {
+        by.may(Action::ReadRuns)?;
+        self.find_run(by, id).await?;
         self.follow(id, &mut Told::default()).await
     }
 

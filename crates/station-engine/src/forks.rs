@@ -9,7 +9,7 @@ use station_core::budget::Caps;
 use station_core::file::prompt::{self, Prompt};
 use station_core::run::fork::{ForkPoint, ForkedFrom, Models, fork_points, history};
 use station_core::run::{Entry, Event, Inputs, Prepared, step_limit};
-use station_core::{Caller, Error, Message, Result, RunId, Secret};
+use station_core::{Action, Caller, Error, Message, Result, RunId, Secret};
 use station_store::{NewFork, Run};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,7 +43,8 @@ impl Station {
     /// `NotFound`; `Conflict` where `of` has not begun or its agent cannot run; `Invalid` where it has no such step, or
     /// what is to be different cannot be; `Busy` as [`Station::start_run`].
     pub async fn fork_run(&self, by: &Caller, of: RunRef, fork: Fork) -> Result<Run> {
-        let run = self.run(of).await?;
+        by.may(Action::RunAgents)?;
+        let run = self.find_run(by, of).await?;
         let agent = rights::runnable(self, run.agent).await?;
         let journal = drive::read(self, of).await?;
         let inputs = Inputs::of(&journal).cloned().ok_or_else(|| {
@@ -63,7 +64,7 @@ impl Station {
         next.inputs.above = Vec::new();
         let brought =
             Brought { given: variables.clone(), carried: self.store().carried_variables(of).await? };
-        let reading = Reading::now(self, run.agent, &brought).await?;
+        let reading = Reading::now(self, run.agent, by.user, &brought).await?;
         let root = Run { parent: None, ..run.clone() };
         let files = (reading.prompt.limits, reading.rights.limits);
         next.inputs.limits = spend::own_limits(self, &root, files, Caps::default());
@@ -74,6 +75,7 @@ impl Station {
             model: fork.model,
             max_steps: fork.max_steps,
             timeout_ms: fork.timeout.map(millis),
+            scopes: by.scopes.clone(),
             ..RunRequest::default()
         };
         let mut carried = brought.carried;

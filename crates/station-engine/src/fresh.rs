@@ -10,7 +10,7 @@ use crate::Station;
 use crate::surface::Surface;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use station_core::file::Problem;
-use station_core::{Caller, EnvironmentName, Result, Tool};
+use station_core::{Action, Caller, EnvironmentName, Result, Tool};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -77,10 +77,12 @@ impl Station {
         by: &Caller,
         name: &EnvironmentName,
     ) -> Result<(Vec<Problem>, Arc<[(Tool, bool)]>)> {
+        by.may(Action::ReadServers)?;
         let generation = self.store().generation().await?;
-        if let Some(surface) = self.fresh(name, generation) {
-            return Ok((Vec::new(), surface.tools(self).await?));
+        if let Some(surface) = self.fresh(name, generation).filter(|it| by.sees(it.environment.id)) {
+            return Ok((Vec::new(), surface.tools(self, by.role).await?));
         }
+        self.find_environment(by, name).await?;
         let problems = self.refresh(name, generation).await?;
         Ok((problems, self.list_callable(by, name).await?))
     }

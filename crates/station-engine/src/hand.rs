@@ -6,7 +6,7 @@ use crate::signals::Signals;
 use crate::worker::{Held, Worked};
 use crate::{AgentRef, Station, worker};
 use station_core::run::Status;
-use station_core::{Caller, Error, Kind, Result, RunId};
+use station_core::{Action, Caller, Error, Kind, Result, RunId};
 use station_store::Run;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,8 @@ impl Station {
         from: From,
         stop: CancellationToken,
     ) -> Result<Run> {
+        by.may(Action::RunAgents)?;
+        self.find_run(by, id).await?;
         let mut told = match from {
             From::Beginning => Told::default(),
             From::Now => self.told_until_now(id).await?,
@@ -88,7 +90,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`; the store's.
-    pub async fn end_cancelled(&self, _by: &Caller, id: RunRef) -> Result<Run> {
+    pub async fn end_cancelled(&self, by: &Caller, id: RunRef) -> Result<Run> {
+        by.may(Action::RunAgents)?;
+        self.find_run(by, id).await?;
         let until = self.since_boot() + ENDED_WITHIN;
         loop {
             let mut wakes = self.store().wakes();
@@ -127,7 +131,9 @@ impl Station {
     ///
     /// # Errors
     /// The store's.
-    pub async fn is_for_workers(&self, _by: &Caller, id: RunRef) -> Result<bool> {
+    pub async fn is_for_workers(&self, by: &Caller, id: RunRef) -> Result<bool> {
+        by.may(Action::ReadRuns)?;
+        self.find_run(by, id).await?;
         for relative in self.store().family(id).await? {
             if relative.status == Status::Queued {
                 return Ok(true);
@@ -146,11 +152,20 @@ impl Station {
     /// # Errors
     /// `NotFound`; `Conflict` where `id` has not ended; as [`Station::start_run`].
     pub async fn retry_run(&self, by: &Caller, id: RunRef, driver: crate::Driver) -> Result<Run> {
-        let run = self.run(id).await?;
+        by.may(Action::RunAgents)?;
+        let run = self.find_run(by, id).await?;
         if !run.status.is_final() {
             return Err(Error::conflict(format!("run {id} has not ended")).with_hint(format!(
                 "follow it with `stn runs follow {id}`, or end it with `stn runs cancel {id}`"
             )));
+        }
+        let (variables, carried) =
+            (self.store().run_variables(id).await?, self.store().carried_variables(id).await?);
+        if !(variables.is_empty() && carried.is_empty()) && run.user != by.user {
+            by.may(Action::SetVariables).map_err(|_| {
+                Error::conflict(format!("run {id} was given values by somebody else"))
+                    .with_hint("start a run of its agent, and give them again")
+            })?;
         }
         let request = crate::prepare::RunRequest::of(&run)?;
         let new = NewRun {
@@ -160,8 +175,8 @@ impl Station {
             timeout: request.timeout_ms.map(Duration::from_millis),
             limits: request.caps,
             priority: run.priority,
-            variables: self.store().run_variables(id).await?,
-            carried: self.store().carried_variables(id).await?,
+            variables,
+            carried,
             driver,
             effect: None,
         };

@@ -4,7 +4,7 @@
 use crate::Station;
 use crate::variables::Values;
 use station_core::file::servers::{self, Unresolved};
-use station_core::{Agent, Caller, EnvironmentId, Error, Result, Secret, Server, ServerId};
+use station_core::{Action, Agent, Caller, EnvironmentId, Error, Kind, Result, Secret, Server, ServerId};
 use std::collections::BTreeMap;
 
 /// A variable that has no value, and the servers that need one.
@@ -27,10 +27,11 @@ impl Station {
     /// The store's.
     pub async fn lacking_for_agent(
         &self,
-        _by: &Caller,
+        by: &Caller,
         agent: &Agent,
         given: &BTreeMap<String, Secret>,
     ) -> Result<Vec<LackingVariable>> {
+        by.may(Action::ReadVariables)?;
         let used = self.servers_of(agent).await?;
         let servers = self.store().servers(Some(agent.environment)).await?;
         let servers = servers.into_iter().filter(|server| used.contains(&server.id));
@@ -43,14 +44,43 @@ impl Station {
     /// `NotFound` where there is no such server.
     pub async fn lacking_for_server(
         &self,
-        _by: &Caller,
+        by: &Caller,
         server: ServerId,
         given: &BTreeMap<String, Secret>,
     ) -> Result<Vec<LackingVariable>> {
-        let found = self.store().server(server).await?;
+        by.may(Action::ReadVariables)?;
+        let found = self.store().server(server).await?.filter(|it| by.sees(it.environment));
         let found =
             found.ok_or_else(|| Error::not_found(format!("server {server} does not exist any more")))?;
         self.lacking(found.environment, [found], given).await
+    }
+
+    /// Refuses values that `by` may not give. Of what servers ask for, an administrator alone gives what has a value already, what
+    /// is a secret, and what says what is started or where secrets are sent: whoever gives that defines the server.
+    ///
+    /// # Errors
+    /// `Forbidden`, with the first such name.
+    pub(crate) async fn refuse_given(
+        &self,
+        by: &Caller,
+        environment: EnvironmentId,
+        given: &BTreeMap<String, Secret>,
+    ) -> Result<()> {
+        if given.is_empty() || by.may(Action::SetVariables).is_ok() {
+            return Ok(());
+        }
+        let servers = self.store().servers(Some(environment)).await?;
+        let values = Values::read(self, environment, BTreeMap::new()).await?;
+        let asked = self.asked_by_all(&servers, &values).await?;
+        let lacking = self.lacking(environment, servers, &BTreeMap::new()).await?;
+        let is_free = |name: &str| lacking.iter().any(|it| it.name == name && !it.is_secret);
+        match given.keys().find(|name| asked.contains(*name) && !is_free(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let sentence = format!("`{}` may not give `{name}`: servers are made of it", by.name);
+                Err(Error::new(Kind::Forbidden, sentence).with_hint("an administrator sets it, or gives it"))
+            }
+        }
     }
 
     async fn lacking(

@@ -44,6 +44,7 @@ mod models;
 mod offers;
 mod own_server;
 mod pace;
+mod passwords;
 mod perform;
 mod pool;
 mod prepare;
@@ -58,6 +59,7 @@ mod runs;
 mod serve;
 mod server_files;
 mod servers;
+mod sign_ins;
 mod signals;
 mod spend;
 mod station;
@@ -69,6 +71,7 @@ mod tests;
 mod tokens;
 mod tool_calls;
 mod turns;
+mod users;
 mod variables;
 mod waiting;
 mod worker;
@@ -109,16 +112,18 @@ pub use runs::{Driver, NewRun, RunDetails, RunRef};
 pub use serve::Serve;
 pub use server_files::{AddedServer, Defined, NewServer, ServerDeletion};
 pub use servers::{ServerDetails, ServerLogin, ServerRef, ServerView};
+pub use sign_ins::SESSION_VALID_FOR;
 pub use station::Station;
 pub use station_llm::{
     AskError, Caching, Config as ModelConfig, Held, KeyState, Models, NamedBy, Offer, Supports,
 };
 pub use station_store::{
-    Approval, Asker, AuditEntry, AuditFault, AuditHead, Key, Location, Prunable, Pruned, Run, RunFilter,
-    ServerFile, StandingApproval,
+    ApiKey, Approval, Asker, AuditEntry, AuditFault, AuditHead, Key, Location, Prunable, Pruned, Run,
+    RunFilter, ServerFile, StandingApproval, User,
 };
 pub use sync::{SyncOptions, SyncReport};
 pub use tool_calls::{CalledTool, PassedCall, ToolCallEnd};
+pub use users::{KeyWish, NewUser, UserEdit, UserRef};
 pub use variables::{NOT_APPLIED, OWN as OWN_SECRETS, Variable};
 pub use workspace::Workspace;
 pub use write_file::{Readers, Replace, write_file};

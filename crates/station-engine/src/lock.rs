@@ -4,7 +4,7 @@ use crate::Station;
 use crate::change::Thing;
 use serde_json::json;
 use station_core::lock::{Difference, Lock};
-use station_core::{Caller, Environment, EnvironmentName, Error, Origin, Result, Server, Tool, near};
+use station_core::{Action, Caller, Environment, EnvironmentName, Error, Origin, Result, Server, Tool, near};
 use station_store::{Deed, StoredLock};
 use std::collections::BTreeSet;
 
@@ -33,11 +33,12 @@ impl Station {
     /// some servers are to be pinned.
     pub async fn plan_lock(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: &EnvironmentName,
         servers: &[String],
     ) -> Result<ToolLock> {
-        let offer = self.offer(environment, servers).await?;
+        by.may(Action::ReadServers)?;
+        let offer = self.offer(by, environment, servers).await?;
         let text = if offer.is_stored() {
             self.store().lock_source(offer.environment.id).await?
         } else {
@@ -59,7 +60,8 @@ impl Station {
         servers: &[String],
         shown: &[Difference],
     ) -> Result<ToolLock> {
-        let offer = self.offer(environment, servers).await?;
+        by.may(Action::ManageServers)?;
+        let offer = self.offer(by, environment, servers).await?;
         if offer.is_stored() {
             return self.lock_stored(by, &offer, shown).await;
         }
@@ -94,8 +96,13 @@ impl Station {
         Deed { at: self.now(), actor: by.name.clone(), action: "lock_tools", subject, detail }
     }
 
-    async fn offer<'a>(&self, environment: &EnvironmentName, chosen: &'a [String]) -> Result<Offer<'a>> {
-        let environment = self.find_environment(environment).await?;
+    async fn offer<'a>(
+        &self,
+        by: &Caller,
+        environment: &EnvironmentName,
+        chosen: &'a [String],
+    ) -> Result<Offer<'a>> {
+        let environment = self.find_environment(by, environment).await?;
         let servers = self.store().servers(Some(environment.id)).await?;
         let tools = self.store().catalog(environment.id).await?;
         Ok(Offer { environment, servers, tools, chosen })

@@ -12,7 +12,7 @@ use serde_json::json;
 use station_core::oauth::{
     self, Client, ClientWay, IssuerDocument, Login, LoginWay, TokenAnswer, code_of, login_way,
 };
-use station_core::{Caller, Definition, Error, Result, Secret};
+use station_core::{Action, Caller, Definition, Error, Result, Secret};
 use station_mcp::oauth::{
     Asked, Device, Found, Redirect, Web, ask, ask_device, exchange, find, give_back, register, wait_device,
 };
@@ -133,12 +133,13 @@ impl Station {
     /// asks; `Upstream` where it says nothing of logins, or who gives out its tokens is not believed.
     pub async fn begin_login(
         &self,
-        _by: &Caller,
+        by: &Caller,
         server: &ServerRef,
         asked: Option<LoginWay>,
         has_browser: bool,
     ) -> Result<PendingLogin> {
-        let details = self.find_server(server).await?;
+        by.may(Action::ManageServers)?;
+        let details = self.find_server(by, server).await?;
         let (reach, url) = self.reach_to_log_in(&details).await?;
         let name = details.server.name.as_str();
         // Asked as it is asked now, so that it can say what it wants.
@@ -194,6 +195,7 @@ impl Station {
     /// # Errors
     /// `Conflict` where the answer is not taken; `Upstream` where there are no tokens for it.
     pub async fn finish_login(&self, by: &Caller, pending: PendingLogin, answer: &str) -> Result<LoggedIn> {
+        by.may(Action::ManageServers)?;
         let PendingLogin { details, url, web, found, client, scope, waits, .. } = pending;
         let Found { resource, issuer } = found;
         let tokens = match waits {
@@ -221,7 +223,8 @@ impl Station {
     /// # Errors
     /// `Conflict` where nobody is logged in.
     pub async fn logout_server(&self, by: &Caller, server: &ServerRef) -> Result<LoggedOut> {
-        let details = self.find_server(server).await?;
+        by.may(Action::ManageServers)?;
+        let details = self.find_server(by, server).await?;
         let (id, name) = (details.server.id, &details.server.name);
         let kept = self.store().login(id).await?;
         self.store().remove_login(id).await?;

@@ -6,7 +6,7 @@ use crate::pool::Look;
 use crate::servers::{ServerDetails, ServerRef};
 use crate::{ServerOffer, Station};
 use serde_json::{Map, Value, json};
-use station_core::{Caller, Error, Redaction, Result, Secret, near};
+use station_core::{Action, Caller, Error, Redaction, Result, Secret, near};
 use station_mcp::{CallEnd, Passed};
 use std::collections::BTreeMap;
 
@@ -46,7 +46,8 @@ impl Station {
         uri: &str,
         given: BTreeMap<String, Secret>,
     ) -> Result<ReadResource> {
-        let found = self.find_server(server).await?;
+        by.may(Action::CallTools)?;
+        let found = self.find_server(by, server).await?;
         let mut result = self.looked_at(by, &found, Look::Resource(uri.to_owned()), given).await?;
         match result["contents"].take() {
             Value::Array(contents) => Ok(ReadResource { contents }),
@@ -65,7 +66,8 @@ impl Station {
         (name, arguments): (&str, Map<String, Value>),
         given: BTreeMap<String, Secret>,
     ) -> Result<FilledPrompt> {
-        let found = self.find_server(server).await?;
+        by.may(Action::CallTools)?;
+        let found = self.find_server(by, server).await?;
         let mut result = self.looked_at(by, &found, Look::Prompt(name.to_owned(), arguments), given).await?;
         let Value::Array(messages) = result["messages"].take() else {
             return Err(no_answer(&found, "prompts/get"));

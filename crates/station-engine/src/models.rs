@@ -4,7 +4,7 @@ use crate::Station;
 use futures::StreamExt as _;
 use station_core::budget::Price;
 use station_core::run::Settings;
-use station_core::{Caller, Message, ModelRef, Result, Usage};
+use station_core::{Action, Caller, Message, ModelRef, Result, Usage};
 use station_llm::{AskError, KeyState, NamedBy, Offer, Repeat, Request, Supports};
 use std::time::{Duration, Instant};
 
@@ -72,14 +72,14 @@ pub struct Answered {
 
 impl Station {
     /// Lists what there is to ask: providers, and the names that are written in the configuration. Asks nobody.
-    #[must_use]
-    pub fn list_models(&self, _by: &Caller) -> ModelList {
+    pub fn list_models(&self, by: &Caller) -> Result<ModelList> {
+        by.may(Action::ReadModels)?;
         let models = self.models().written().into_iter().map(|named| KnownModel {
             name: named.name,
             by: named.by,
             model: named.model.map(|model| self.known(model)),
         });
-        ModelList { providers: self.models().offers(), models: models.collect() }
+        Ok(ModelList { providers: self.models().offers(), models: models.collect() })
     }
 
     /// Asks each model of `names` once, without a second attempt; without names one model of each provider that is set up.
@@ -89,10 +89,11 @@ impl Station {
     /// No name is given, and no provider is set up.
     pub async fn test_models(
         &self,
-        _by: &Caller,
+        by: &Caller,
         names: &[String],
         within: Duration,
     ) -> Result<Vec<ModelTest>> {
+        by.may(Action::RunAgents)?;
         let mut asked: Vec<(String, Result<ModelRef>)> =
             names.iter().map(|name| (name.clone(), self.models().named(name))).collect();
         if names.is_empty() {

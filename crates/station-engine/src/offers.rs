@@ -3,11 +3,12 @@
 
 use crate::call::Carried;
 use crate::pool::{Look, Reach};
-use crate::{Clock, Station};
+use crate::{Clock, Station, own_server};
 use futures::stream::BoxStream;
 use serde_json::{Map, Value};
 use station_core::discovery::{DiscoveredPrompt, DiscoveredResource};
-use station_core::{Caller, EnvironmentName, Error, Result, Secret, ServerId, ToolId};
+use station_core::grant::Who;
+use station_core::{Action, Caller, EnvironmentName, Error, Kind, Result, Secret, ServerId, ToolId};
 use station_mcp::Passed;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,10 +36,11 @@ impl Station {
     /// `NotFound` where there is no such environment.
     pub async fn list_offers(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: &EnvironmentName,
     ) -> Result<Arc<[ServerOffer]>> {
-        self.surface(environment).await?.offers(self).await
+        by.may(Action::ReadServers)?;
+        self.surface(by, environment).await?.offers(self, by.role).await
     }
 
     /// What servers of an environment say of their tools besides, for whoever passes it on: of those alone of which they say
@@ -48,10 +50,11 @@ impl Station {
     /// `NotFound` where there is no such environment.
     pub async fn more_of_tools(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: &EnvironmentName,
     ) -> Result<BTreeMap<ToolId, Map<String, Value>>> {
-        let environment = self.surface(environment).await?.environment.id;
+        by.may(Action::ReadServers)?;
+        let environment = self.surface(by, environment).await?.environment.id;
         self.store().more_of_tools(environment).await
     }
 
@@ -62,12 +65,13 @@ impl Station {
     /// did not answer. An error of the protocol is an answer.
     pub async fn look_at(
         &self,
-        _by: &Caller,
+        by: &Caller,
         server: ServerId,
         look: Look,
         carried: Carried,
     ) -> Result<Result<Value, Value>> {
-        let mut reach = self.reach(server, &carried.variables).await?;
+        by.may(Action::CallTools)?;
+        let mut reach = self.reach(by, server, &carried.variables).await?;
         reach.asks = carried.asks;
         let looked = self.pool().look(&reach, look, carried.more, Clock::effect_id(), carried.along).await;
         match looked {
@@ -83,11 +87,12 @@ impl Station {
     /// `NotFound` where the server is not there; `Upstream` where it cannot be reached, or does not tell.
     pub async fn follow_resource(
         &self,
-        _by: &Caller,
+        by: &Caller,
         server: ServerId,
         uri: &str,
     ) -> Result<BoxStream<'static, ()>> {
-        let reach = self.reach(server, &BTreeMap::new()).await?;
+        by.may(Action::ReadServers)?;
+        let reach = self.reach(by, server, &BTreeMap::new()).await?;
         self.pool().follow(&reach, uri, Clock::effect_id()).await.map_err(Error::upstream)
     }
 
@@ -109,13 +114,23 @@ impl Station {
         }
     }
 
-    async fn reach(&self, server: ServerId, given: &BTreeMap<String, Secret>) -> Result<Reach> {
-        let known = match self.surface_of(server).await? {
-            Some(surface) => surface.known(self, server, given).await?,
+    async fn reach(&self, by: &Caller, server: ServerId, given: &BTreeMap<String, Secret>) -> Result<Reach> {
+        let known = match self.surface_of(by, server).await? {
+            Some(surface) => {
+                self.refuse_given(by, surface.environment.id, given).await?;
+                surface.known(self, server, given).await?
+            }
             None => None,
         };
         let known =
             known.ok_or_else(|| Error::not_found(format!("server {server} does not exist any more")))?;
-        known.reach.clone().map_err(Error::invalid)
+        if let Some(denied) = Who::person(by.role).kept_from(&known.settings) {
+            let name = known.reach.as_ref().map_or("it", |reach| reach.name.as_str());
+            let sentence = format!("`{name}` may not be asked: {}", denied.reason());
+            return Err(Error::new(Kind::Forbidden, sentence));
+        }
+        let reach = known.reach.clone().map_err(Error::invalid)?;
+        own_server::refuse_others(by, &reach)?;
+        Ok(reach)
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::call::On;
 use crate::config::OwnServer;
+use crate::pool::Reach;
 use crate::prepare::RunRequest;
 use crate::reading::Reading;
 use crate::{Station, drive};
@@ -15,7 +16,10 @@ use serde_json::{Map, Value};
 use station_core::approval::{Level, Rule};
 use station_core::budget::Ancestor;
 use station_core::run::{DEPTH_MAX, Inputs};
-use station_core::{Caller, Definition, Error, Micros, Result, RunToken, Secret, ServerId, Tool, ToolName};
+use station_core::{
+    Action, Caller, Definition, Error, Kind, Micros, Realm, Result, RunToken, Secret, ServerId, Tool,
+    ToolName,
+};
 
 /// The tools of Station that decide what an agent may do.
 const GRANTING: [&str; 2] = ["create_agent", "update_agent"];
@@ -56,11 +60,25 @@ pub(crate) fn token(on: &On, reading: &Reading, server: ServerId, otherwise: Mic
     let granted = reading.rights.tools.iter().filter(|it| it.tool.server == server);
     RunToken {
         run: on.run,
-        user: Caller::LOCAL_USER,
+        user: on.user,
+        scopes: on.scopes.clone(),
         verbs: granted.map(|it| it.tool.name.clone()).collect(),
         depth: on.depth,
         expires_at: on.deadline.unwrap_or(otherwise),
     }
+}
+
+/// Refuses a person's call to Station's own server, but an administrator's: started for a person it acts for nobody, and so for
+/// every environment.
+///
+/// # Errors
+/// `Forbidden`.
+pub(crate) fn refuse_others(by: &Caller, reach: &Reach) -> Result<()> {
+    if !reach.definition.is_station() || (by.realm == Realm::All && by.may(Action::ReadAudit).is_ok()) {
+        return Ok(());
+    }
+    let sentence = format!("`{}` is Station itself, and not passed on to `{}`", reach.name, by.name);
+    Err(Error::new(Kind::Forbidden, sentence).with_hint("ask Station at `/mcp`, or by its API"))
 }
 
 /// `request`, of a run that the run with `token` starts through Station's own server: within its time and its limits, and

@@ -17,13 +17,13 @@ use station_core::file::render::{self, Rendered};
 use station_core::run::{
     Context, Entry, GrantedTool, Inputs, Machine, ModelChoice, Prepared, Target, reader, step_limit,
 };
-use station_core::{Agent, AgentId, BlobHash, Error, Micros, Result, Secret, ToolSpec, tool};
+use station_core::{Agent, AgentId, BlobHash, Error, Kind, Micros, Result, Scope, Secret, ToolSpec, tool};
 use station_llm::Choices;
 use station_store::Run;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was asked for with a run beside its task; kept in its row as JSON, so fields are only added.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RunRequest {
     /// Instead of the agent's models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,6 +46,28 @@ pub(crate) struct RunRequest {
     /// The runs above it, up to the root.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) above: Vec<Ancestor>,
+    /// What it may do through Station's own server, of what its user may: less than all where an API key started it.
+    #[serde(default = "Scope::all", skip_serializing_if = "is_all")]
+    pub(crate) scopes: BTreeSet<Scope>,
+}
+
+fn is_all(scopes: &BTreeSet<Scope>) -> bool {
+    *scopes == Scope::all()
+}
+
+impl Default for RunRequest {
+    fn default() -> Self {
+        Self {
+            model: None,
+            max_steps: None,
+            timeout_ms: None,
+            deadline: None,
+            caps: Caps::default(),
+            limits: Vec::new(),
+            above: Vec::new(),
+            scopes: Scope::all(),
+        }
+    }
 }
 
 impl RunRequest {
@@ -66,13 +88,23 @@ pub(crate) struct Start {
     pub(crate) blobs: Vec<(BlobHash, Vec<u8>)>,
 }
 
+/// Refuses a run whose user was removed, or may run nothing in its environment any more.
+async fn refuse_withdrawn(station: &Station, run: &Run) -> Result<()> {
+    if station.role_in(run.user, run.environment).await?.is_some() {
+        return Ok(());
+    }
+    let sentence = format!("whoever started run {} may run nothing in this environment any more", run.id);
+    Err(Error::new(Kind::Forbidden, sentence).with_hint("start it anew as somebody who may"))
+}
+
 /// Settles the inputs of a run that has not started.
 ///
 /// # Errors
 /// What a person must mend before this agent can run: its file, its models, its variables.
 pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> Result<Start> {
     let request = RunRequest::of(run)?;
-    let reading = Reading::now(station, run.agent, brought).await?;
+    refuse_withdrawn(station, run).await?;
+    let reading = Reading::now(station, run.agent, run.user, brought).await?;
     let Reading { agent, prompt, rights, .. } = &*reading;
     let written = request.model.clone().map_or_else(|| prompt.models.clone(), |model| vec![model]);
     let mut choices = station.models().choices(&written)?;
@@ -87,8 +119,7 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
     let sub_agents = sub_agents(&reading.sub_agents, &mut warnings);
     warnings
         .extend(rights.unlinked.iter().map(|written| format!("nothing offers the granted tool `{written}`")));
-    warnings.extend(rights.unpinned.iter().cloned().chain(rights.broken()));
-    warnings.extend(rights.unverifiable());
+    warnings.extend(rights.unpinned.iter().cloned().chain(rights.broken()).chain(rights.unverifiable()));
     warnings.extend(station.unasked(run, &brought.given).await?);
     let mut tools = offer(rights, &sub_agents, &choices.usable);
     if tools.is_empty() && !rights.tools.is_empty() {

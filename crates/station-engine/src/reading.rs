@@ -12,7 +12,7 @@ use crate::rights::{self, Rights};
 use crate::variables::{Brought, Values};
 use sha2::{Digest as _, Sha256};
 use station_core::file::prompt::Prompt;
-use station_core::{Agent, AgentId, Error, Kind, Result};
+use station_core::{Agent, AgentId, Error, Kind, Result, UserId};
 use station_store::SubAgent;
 use std::sync::Arc;
 
@@ -49,31 +49,37 @@ impl Default for Readings {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     agent: AgentId,
+    user: UserId,
     variables: [u8; 32],
 }
 
 impl Reading {
-    /// Reads what `agent` is and may do now, for a run with which `brought` came.
+    /// Reads what `agent` is and may do now, for a run that `user` started and with which `brought` came.
     ///
     /// # Errors
     /// What a person must mend, and the store's own; see [`is_for_a_person`].
-    pub(crate) async fn now(station: &Station, agent: AgentId, brought: &Brought) -> Result<Arc<Self>> {
-        let key = Key { agent, variables: fingerprint(brought) };
+    pub(crate) async fn now(
+        station: &Station,
+        agent: AgentId,
+        user: UserId,
+        brought: &Brought,
+    ) -> Result<Arc<Self>> {
+        let key = Key { agent, user, variables: fingerprint(brought) };
         let generation = station.store().generation().await?;
         if let Some(reading) = station.readings().find(&key, generation) {
             return Ok(reading);
         }
-        let reading = Arc::new(Self::read(station, agent, brought).await?);
+        let reading = Arc::new(Self::read(station, agent, user, brought).await?);
         station.readings().keep(key, generation, &reading);
         Ok(reading)
     }
 
-    async fn read(station: &Station, id: AgentId, brought: &Brought) -> Result<Self> {
+    async fn read(station: &Station, id: AgentId, user: UserId, brought: &Brought) -> Result<Self> {
         let agent = rights::runnable(station, id).await?;
         let prompt = read_prompt(station, &agent).await?;
         let values = Values::read(station, agent.environment, brought.given.clone()).await?;
         let values = values.with_carried(brought.carried.clone());
-        let rights = Rights::read(station, &agent, &prompt.approve, &values).await?;
+        let rights = Rights::read(station, &agent, user, &prompt.approve, &values).await?;
         let mut sub_agents = Vec::new();
         for SubAgent { written, agent: other } in station.store().sub_agents(id).await? {
             let other = match other {

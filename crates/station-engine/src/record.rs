@@ -7,7 +7,7 @@ use station_core::run::Inputs as RunInputs;
 use station_core::run::{
     Entry, GrantedTool, MadeEnd, Outcome, OwnTool, Prepared, Taken, Target, steps_taken,
 };
-use station_core::{Caller, Error, Result, Secret};
+use station_core::{Action, Caller, Error, Result, Secret};
 use station_store::Run;
 
 impl Station {
@@ -16,8 +16,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`; `Conflict` where the run has not begun.
-    pub async fn record_run(&self, _by: &Caller, id: RunRef) -> Result<Case> {
-        let run = self.run(id).await?;
+    pub async fn record_run(&self, by: &Caller, id: RunRef) -> Result<Case> {
+        by.may(Action::ReadRuns)?;
+        let run = self.find_run(by, id).await?;
         let journal = drive::read(self, id).await?;
         let inputs = RunInputs::of(&journal).ok_or_else(|| {
             Error::conflict(format!("run {id} has not begun, so there is nothing to record"))

@@ -101,7 +101,7 @@ impl Station {
 
     /// Puts the recorded definitions where a discovery would have put them.
     async fn take_tools(&self, name: &EnvironmentName, case: &Case) -> Result<()> {
-        let environment = self.find_environment(name).await?;
+        let environment = self.find_environment(&Caller::local(), name).await?;
         for server in self.store().servers(Some(environment.id)).await? {
             let of_server = |tool: &&case::Tool| tool.kind == ToolKind::Tool && tool.server == server.name;
             let tools = case.tools.iter().filter(of_server).map(|tool| DiscoveredTool {

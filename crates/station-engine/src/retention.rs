@@ -2,7 +2,7 @@
 
 use crate::Station;
 use station_core::budget::day_of;
-use station_core::{Caller, Micros, Result};
+use station_core::{Action, Caller, Micros, Result};
 use station_store::{Prunable, PruneCursor, Pruned};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,8 @@ impl Station {
     ///
     /// # Errors
     /// The store's.
-    pub async fn prunable_runs(&self, _by: &Caller, keep_days: u32) -> Result<Prunable> {
+    pub async fn prunable_runs(&self, by: &Caller, keep_days: u32) -> Result<Prunable> {
+        by.may(Action::ManageSettings)?;
         self.store().prunable(self.kept_since(keep_days)).await
     }
 
@@ -23,7 +24,8 @@ impl Station {
     ///
     /// # Errors
     /// The store's; what was removed until then stays removed.
-    pub async fn prune_runs(&self, _by: &Caller, keep_days: u32) -> Result<Pruned> {
+    pub async fn prune_runs(&self, by: &Caller, keep_days: u32) -> Result<Pruned> {
+        by.may(Action::ManageSettings)?;
         self.prune(keep_days, &CancellationToken::new()).await
     }
 

@@ -9,11 +9,11 @@ use crate::variables::Values;
 use station_core::budget::Limits;
 use station_core::file::rules::EnvironmentRules;
 use station_core::file::{rules, servers};
-use station_core::grant::{self, Denied, Verdict};
+use station_core::grant::{self, Denied, Verdict, Who};
 use station_core::lock::Policy;
 use station_core::tool::definition_hash;
 use station_core::verify::VerifyRule;
-use station_core::{Agent, EnvironmentId, Error, Result, Server, ServerId, ServerSettings, Tool};
+use station_core::{Agent, EnvironmentId, Error, Result, Server, ServerId, ServerSettings, Tool, UserId};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +50,7 @@ impl Rights {
     pub(crate) async fn read(
         station: &Station,
         agent: &Agent,
+        user: UserId,
         approve: &[String],
         values: &Values,
     ) -> Result<Self> {
@@ -65,6 +66,7 @@ impl Rights {
         }
         let servers = granted.iter().map(|(_, tool): &(String, Tool)| tool.server_name.clone()).collect();
         let judge = Judge::read(station, agent.environment, servers).await?;
+        let role = station.role_in(user, agent.environment).await?;
         let mut known = BTreeMap::new();
         for server in store.servers(Some(agent.environment)).await? {
             if granted.iter().any(|(_, tool)| tool.server == server.id) {
@@ -75,7 +77,8 @@ impl Rights {
         let (mut tools, mut unpinned) = (Vec::new(), Vec::new());
         for (written, tool) in granted {
             let Some(Known { settings, .. }) = known.get(&tool.server) else { continue };
-            let of_agent = |tool: &Tool| judge.judge(tool, agent.name.as_str(), settings, approve);
+            let who = Who { agent: Some(agent.name.as_str()), role };
+            let of_agent = |tool: &Tool| judge.judge(tool, who, settings, approve);
             let verdict = of_agent(&tool);
             if !judge.is_pinned(&tool) {
                 unpinned.push(judge.said(&tool));
@@ -170,13 +173,6 @@ impl Known {
         };
         Ok(Self { settings, reach })
     }
-
-    /// The same for a person: `allow_agents` is about agents.
-    pub(crate) async fn for_anybody(station: &Station, server: &Server, values: &Values) -> Result<Self> {
-        let mut known = Self::read(station, server, values).await?;
-        known.settings.allow_agents = None;
-        Ok(known)
-    }
 }
 
 /// What an environment makes of its tools: its rules, and what its lock pins.
@@ -222,11 +218,11 @@ impl Judge {
     pub(crate) fn judge(
         &self,
         tool: &Tool,
-        agent: &str,
+        who: Who<'_>,
         settings: &ServerSettings,
         approve: &[String],
     ) -> Verdict {
-        let mut verdict = grant::judge(tool, agent, settings, &self.rules.rules, approve);
+        let mut verdict = grant::judge(tool, who, settings, &self.rules.rules, approve);
         if verdict.allowed.is_ok() && self.rules.lock == Policy::Hold && !self.is_pinned(tool) {
             verdict.allowed = Err(Denied::Held);
         }

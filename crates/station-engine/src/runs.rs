@@ -12,7 +12,7 @@ use crate::{Clock, Station, carry, own_server, spend, worker};
 use station_core::budget::{Account, Amounts, Caps};
 use station_core::file::variables::{NAME_HINT, can_be_given};
 use station_core::run::{Entry, Status};
-use station_core::{Caller, EffectId, Error, Result, RunId, Secret};
+use station_core::{Action, Agent, Caller, EffectId, EnvironmentName, Error, Result, RunId, Secret};
 use station_store::{Approval, Cancelled, Run, RunFilter};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -97,7 +97,13 @@ impl Station {
     /// `NotFound`, `Invalid` (an empty task), `Conflict` (a disabled agent), `Busy` (a run for a worker, and the queue
     /// is full).
     pub async fn start_run(&self, by: &Caller, agent: &AgentRef, new: NewRun) -> Result<Run> {
-        let agent = self.find_agent(agent).await?;
+        by.may(Action::RunAgents)?;
+        let agent = self.find_agent(by, agent).await?;
+        self.start_run_of(by, agent, new).await
+    }
+
+    /// As [`Station::start_run`], of an agent that was found.
+    pub(crate) async fn start_run_of(&self, by: &Caller, agent: Agent, new: NewRun) -> Result<Run> {
         if new.task.trim().is_empty() {
             return Err(
                 Error::invalid("the task is empty").with_hint("say what the agent is to do, in one argument")
@@ -111,11 +117,13 @@ impl Station {
                 Error::invalid(format!("`{name}` cannot be the name of a variable")).with_hint(NAME_HINT)
             );
         }
+        self.refuse_given(by, agent.environment, &new.variables).await?;
         let request = RunRequest {
             model: new.model,
             max_steps: new.max_steps,
             timeout_ms: new.timeout.map(millis),
             caps: new.limits,
+            scopes: by.scopes.clone(),
             ..RunRequest::default()
         };
         let (parent, request) = match &by.acting {
@@ -208,7 +216,12 @@ impl Station {
     ///
     /// # Errors
     /// The store's.
-    pub async fn remove_run(&self, _by: &Caller, id: RunRef) -> Result<bool> {
+    pub async fn remove_run(&self, by: &Caller, id: RunRef) -> Result<bool> {
+        // One's own, that was not to be kept.
+        if self.find_run(by, id).await?.user != by.user {
+            by.may(Action::ManageSettings)?;
+        }
+        by.may(Action::RunAgents)?;
         Ok(self.store().remove_run(id).await? > 0)
     }
 
@@ -232,9 +245,13 @@ impl Station {
         added: Amounts,
         stop: CancellationToken,
     ) -> Result<Run> {
+        by.may(Action::RunAgents)?;
         // What timed out is heard by whoever drives the run on.
         self.store().expire_approvals(self.now()).await?;
-        let run = self.run(id).await?;
+        let run = self.find_run(by, id).await?;
+        if !added.is_zero() {
+            by.may(Action::ManageBudgets)?;
+        }
         if run.status.is_final() {
             let sentence = format!("run {id} has ended as {} and cannot be resumed", run.status.as_str());
             return Err(Error::conflict(sentence).with_hint(format!("see it with `stn runs inspect {id}`")));
@@ -271,6 +288,8 @@ impl Station {
     /// # Errors
     /// `NotFound`; `Conflict` where it has ended.
     pub async fn cancel_run(&self, by: &Caller, id: RunRef) -> Result<Run> {
+        by.may(Action::RunAgents)?;
+        self.find_run(by, id).await?;
         let asked = format!("{} ({})", by.name, self.config().worker);
         match self.store().request_cancel(id, &asked, self.now()).await? {
             Cancelled::Queued | Cancelled::Requested | Cancelled::NotFound => {
@@ -287,10 +306,13 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn show_run(&self, _by: &Caller, id: RunRef) -> Result<RunDetails> {
-        let run = self.run(id).await?;
+    pub async fn show_run(&self, by: &Caller, id: RunRef) -> Result<RunDetails> {
+        by.may(Action::ReadRuns)?;
+        let run = self.find_run(by, id).await?;
         let journal = self.store().journal(id, 0, ENTRIES_MAX).await?;
-        let children = self.store().children(id).await?;
+        let mut children = self.store().children(id).await?;
+        // One that Station's own server started may be in another environment.
+        children.retain(|child| by.sees(child.environment) || child.environment == run.environment);
         let ids: Vec<RunId> = std::iter::once(id).chain(children.iter().map(|child| child.id)).collect();
         let budgets = self.run_budgets(&ids).await?;
         // A parent that waits has no driver of its own; it is interrupted where a run it waits for is.
@@ -307,8 +329,10 @@ impl Station {
     ///
     /// # Errors
     /// The store's.
-    pub async fn list_runs(&self, _by: &Caller, filter: &RunFilter, limit: u32) -> Result<Vec<Run>> {
-        self.store().runs(filter, limit).await
+    pub async fn list_runs(&self, by: &Caller, filter: &RunFilter, limit: u32) -> Result<Vec<Run>> {
+        by.may(Action::ReadRuns)?;
+        let filter = RunFilter { seen_by: by.seen_by(), ..filter.clone() };
+        self.store().runs(&filter, limit).await
     }
 
     /// Whether `run` is recorded as running while its worker is gone.
@@ -318,10 +342,21 @@ impl Station {
             && run.lease.as_ref().is_none_or(|lease| lease.lapsed || worker::is_dead(lease))
     }
 
-    pub(crate) async fn run(&self, id: RunId) -> Result<Run> {
-        let run = self.store().run(id).await?;
-        run.ok_or_else(|| {
-            Error::not_found(format!("run {id} does not exist")).with_hint("`stn runs list` shows them")
-        })
+    /// The run that `by` means: of an environment it sees, or of Station's own agents where it started it.
+    ///
+    /// # Errors
+    /// `NotFound`, also where it is somebody else's.
+    pub(crate) async fn find_run(&self, by: &Caller, id: RunId) -> Result<Run> {
+        let run = self.run(id).await?;
+        let is_planning = run.user == by.user && run.environment_name == EnvironmentName::built_in().as_str();
+        if by.sees(run.environment) || is_planning { Ok(run) } else { Err(no_run(id)) }
     }
+
+    pub(crate) async fn run(&self, id: RunId) -> Result<Run> {
+        self.store().run(id).await?.ok_or_else(|| no_run(id))
+    }
+}
+
+fn no_run(id: RunId) -> Error {
+    Error::not_found(format!("run {id} does not exist")).with_hint("`stn runs list` shows them")
 }

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use station_core::file::edit::{put_server, remove_server};
 use station_core::file::{Problem, Severity, servers};
 use station_core::sync::{Change, Removals, Text};
-use station_core::{Caller, Environment, EnvironmentName, Error, Origin, Result, Secret, Server, is_number};
+use station_core::{
+    Action, Caller, Environment, EnvironmentName, Error, Origin, Result, Secret, Server, is_number,
+};
 
 /// A server to be added.
 #[derive(Clone, Debug)]
@@ -72,8 +74,9 @@ impl Station {
     /// # Errors
     /// `Conflict` where a server or file of that name exists, or files are managed elsewhere; `Invalid` where the entry
     /// is refused. Then nothing has changed.
-    pub async fn add_server(&self, _by: &Caller, new: NewServer) -> Result<AddedServer> {
-        let environment = self.find_environment(&new.environment).await?;
+    pub async fn add_server(&self, by: &Caller, new: NewServer) -> Result<AddedServer> {
+        by.may(Action::ManageServers)?;
+        let environment = self.find_environment(by, &new.environment).await?;
         let name = &new.name;
         if is_number(name) {
             let sentence =
@@ -102,7 +105,7 @@ impl Station {
             (None, self.put_server_in_store(&environment.name, name, &new.entry).await?)
         };
         let named = ServerRef::Name { name: name.clone(), environment: environment.name };
-        let server = self.find_server(&named).await?.server;
+        let server = self.find_server(by, &named).await?.server;
         Ok(AddedServer { server, path, problems })
     }
 
@@ -132,6 +135,7 @@ impl Station {
     /// # Errors
     /// `NotFound`; `Conflict` where its file is managed elsewhere.
     pub async fn plan_server_deletion(&self, by: &Caller, server: &ServerRef) -> Result<ServerDeletion> {
+        by.may(Action::ReadServers)?;
         let view = self.show_server(by, server).await?;
         let (server, environment) = (view.details.server, view.details.environment);
         let files = self.store().server_files(Some(environment.id)).await?;
@@ -183,6 +187,7 @@ impl Station {
     /// # Errors
     /// As [`Station::plan_server_deletion`]; `Invalid` where the entry cannot be taken out alone.
     pub async fn delete_server(&self, by: &Caller, server: &ServerRef) -> Result<ServerDeletion> {
+        by.may(Action::ManageServers)?;
         let gone = self.plan_server_deletion(by, server).await?;
         let name = &gone.server.name;
         if gone.defined == Defined::InStore {
@@ -204,8 +209,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`; the server's own failure is in its row.
-    pub async fn discover_server(&self, _by: &Caller, server: &ServerRef) -> Result<Discovery> {
-        let found = self.find_server(server).await?;
+    pub async fn discover_server(&self, by: &Caller, server: &ServerRef) -> Result<Discovery> {
+        by.may(Action::CallTools)?;
+        let found = self.find_server(by, server).await?;
         self.discover(&found.environment, &|server| server.id == found.server.id).await
     }
 }

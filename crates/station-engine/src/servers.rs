@@ -6,7 +6,7 @@ use station_core::file::servers;
 use station_core::oauth::Standing;
 use station_core::sandbox::{Confinement, Sandbox, confinement};
 use station_core::{
-    Caller, Environment, EnvironmentId, EnvironmentName, Error, Micros, Result, Server, ServerId,
+    Action, Caller, Environment, EnvironmentId, EnvironmentName, Error, Micros, Result, Server, ServerId,
     ServerSettings, Tool, Transport, is_number, near,
 };
 use station_store::{ConfigSource, LoginRow, ServerFile};
@@ -96,11 +96,12 @@ impl Station {
     /// `NotFound` where the environment does not exist.
     pub async fn list_servers(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: Option<&EnvironmentName>,
     ) -> Result<Vec<ServerDetails>> {
+        by.may(Action::ReadServers)?;
         let environment = match environment {
-            Some(name) => Some(self.find_environment(name).await?.id),
+            Some(name) => Some(self.find_environment(by, name).await?.id),
             None => None,
         };
         let mut servers: Vec<ServerDetails> = Vec::new();
@@ -108,6 +109,9 @@ impl Station {
         let mut of: Option<(Environment, Vec<Tool>)> = None;
         // By environment, so that each is read once; of ten thousand, few have servers.
         for server in self.store().servers(environment).await? {
+            if !by.sees(server.environment) {
+                continue;
+            }
             if of.as_ref().is_none_or(|(environment, _)| environment.id != server.environment) {
                 let environment = self.store().environment_by_id(server.environment).await?;
                 let catalog = self.store().catalog(server.environment).await?;
@@ -128,9 +132,10 @@ impl Station {
     /// Where the store cannot be read.
     pub async fn confinements(
         &self,
-        _by: &Caller,
+        by: &Caller,
         servers: &[ServerDetails],
     ) -> Result<BTreeMap<ServerId, (Sandbox, Confinement)>> {
+        by.may(Action::ReadServers)?;
         let mut found = BTreeMap::new();
         let mut values: BTreeMap<EnvironmentId, Values> = BTreeMap::new();
         for details in servers.iter().filter(|details| details.server.transport == Transport::Stdio) {
@@ -161,11 +166,12 @@ impl Station {
     /// `NotFound` where the environment does not exist.
     pub async fn list_server_files(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: Option<&EnvironmentName>,
     ) -> Result<Vec<(ServerFile, Vec<String>)>> {
+        by.may(Action::ReadServers)?;
         let environment = match environment {
-            Some(name) => Some(self.find_environment(name).await?.id),
+            Some(name) => Some(self.find_environment(by, name).await?.id),
             None => None,
         };
         let servers = self.store().servers(environment).await?;
@@ -176,6 +182,7 @@ impl Station {
         let files = self.store().server_files(environment).await?;
         Ok(files
             .into_iter()
+            .filter(|file| by.sees(file.environment))
             .map(|file| {
                 let names = of(&file);
                 (file, names)
@@ -187,8 +194,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn show_server(&self, _by: &Caller, server: &ServerRef) -> Result<ServerView> {
-        let details = self.find_server(server).await?;
+    pub async fn show_server(&self, by: &Caller, server: &ServerRef) -> Result<ServerView> {
+        by.may(Action::ReadServers)?;
+        let details = self.find_server(by, server).await?;
         let server = &details.server;
         let config = self.store().config_source(server.id).await?;
         let values = Values::read(self, details.environment.id, BTreeMap::new()).await?;
@@ -203,7 +211,10 @@ impl Station {
         Ok(ServerView {
             path: config.path,
             settings: entry.map(|entry| entry.settings).unwrap_or_default(),
-            variables: self.asked_by(server, &values).await?,
+            variables: match by.may(Action::ReadVariables) {
+                Ok(()) => self.asked_by(server, &values).await?,
+                Err(_) => Vec::default(),
+            },
             granted_to,
             details,
         })
@@ -213,21 +224,25 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn environment_of_server(&self, _by: &Caller, id: ServerId) -> Result<EnvironmentName> {
-        Ok(self.find_server(&ServerRef::Id(id)).await?.environment.name)
+    pub async fn environment_of_server(&self, by: &Caller, id: ServerId) -> Result<EnvironmentName> {
+        by.may(Action::ReadServers)?;
+        Ok(self.find_server(by, &ServerRef::Id(id)).await?.environment.name)
     }
 
     /// The server a person means.
     ///
     /// # Errors
     /// `NotFound`, with the name that may be meant.
-    pub(crate) async fn find_server(&self, server: &ServerRef) -> Result<ServerDetails> {
+    pub(crate) async fn find_server(&self, by: &Caller, server: &ServerRef) -> Result<ServerDetails> {
         let server = match server {
-            ServerRef::Id(id) => self.store().server(*id).await?.ok_or_else(|| {
-                Error::not_found(format!("server {id} does not exist")).with_hint("`stn mcp list` shows them")
-            })?,
+            ServerRef::Id(id) => {
+                self.store().server(*id).await?.filter(|it| by.sees(it.environment)).ok_or_else(|| {
+                    Error::not_found(format!("server {id} does not exist"))
+                        .with_hint("`stn mcp list` shows them")
+                })?
+            }
             ServerRef::Name { name, environment } => {
-                let environment = self.find_environment(environment).await?;
+                let environment = self.find_environment(by, environment).await?;
                 let servers = self.store().servers(Some(environment.id)).await?;
                 let found = servers.iter().find(|it| it.name == *name).cloned();
                 found.ok_or_else(|| no_server(name, &environment, &servers))?
@@ -247,14 +262,15 @@ impl Station {
     /// `NotFound` where the environment or the server does not exist.
     pub async fn list_tools(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: &EnvironmentName,
         server: Option<&ServerRef>,
         search: Option<&str>,
     ) -> Result<Vec<Tool>> {
-        let environment = self.find_environment(environment).await?;
+        by.may(Action::ReadServers)?;
+        let environment = self.find_environment(by, environment).await?;
         let tools = match server {
-            Some(server) => self.find_server(server).await?.tools,
+            Some(server) => self.find_server(by, server).await?.tools,
             None => self.store().catalog(environment.id).await?,
         };
         let Some(search) = search else { return Ok(tools) };

@@ -7,6 +7,7 @@ use crate::deeds::Deeds;
 use crate::driving::Driving;
 use crate::fresh::Freshness;
 use crate::pace::Rates;
+use crate::passwords::Passwords;
 use crate::pool::Pool;
 use crate::reading::Readings;
 use crate::spend::Measures;
@@ -38,6 +39,7 @@ struct Inner {
     freshness: Freshness,
     flights: Flights,
     deeds: Deeds,
+    passwords: Passwords,
     driving: Driving,
     by_hand: ByHand,
     rates: Rates,
@@ -89,6 +91,7 @@ impl Station {
             freshness: Freshness::default(),
             flights: Flights::default(),
             deeds: Deeds::default(),
+            passwords: Passwords::default(),
             driving,
             by_hand,
             rates,
@@ -172,6 +175,11 @@ impl Station {
 
     pub(crate) fn flights(&self) -> &Flights {
         &self.inner.flights
+    }
+
+    /// What passwords are tried with.
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.inner.passwords
     }
 
     pub(crate) fn deeds(&self) -> &Deeds {

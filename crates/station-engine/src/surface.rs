@@ -10,9 +10,11 @@ use crate::pool::Reach;
 use crate::rights::{Judge, Known};
 use crate::variables::Values;
 use crate::{ServerOffer, Station};
-use station_core::grant::Verdict;
-use station_core::{Caller, Environment, EnvironmentName, Micros, Result, Secret, Server, ServerId, Tool};
-use std::collections::{BTreeMap, HashMap};
+use station_core::grant::{Verdict, Who};
+use station_core::{
+    Action, Caller, Environment, EnvironmentName, Micros, Result, Role, Secret, Server, ServerId, Tool,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
@@ -26,9 +28,13 @@ pub(crate) struct Surface {
     servers: Vec<(Server, OnceCell<Arc<Known>>)>,
     values: Values,
     judge: OnceCell<Judge>,
-    tools: OnceCell<Arc<[(Tool, bool)]>>,
+    /// By role.
+    tools: [OnceCell<Callable>; 3],
     offers: OnceCell<Arc<[ServerOffer]>>,
 }
+
+/// Tools, each with whether it may be called.
+pub(crate) type Callable = Arc<[(Tool, bool)]>;
 
 /// The last ones.
 pub(crate) type Surfaces = Kept<EnvironmentName, Surface>;
@@ -44,73 +50,80 @@ impl Station {
     ///
     /// # Errors
     /// The store's.
-    pub async fn has_environment(&self, _by: &Caller, name: &EnvironmentName) -> Result<bool> {
+    pub async fn has_environment(&self, by: &Caller, name: &EnvironmentName) -> Result<bool> {
+        by.may(Action::ReadEnvironments)?;
         let generation = self.store().generation().await?;
-        Ok(self.surfaces().find(name, generation).is_some()
-            || self.store().environment(name.as_str()).await?.is_some())
+        let id = match self.surfaces().find(name, generation) {
+            Some(surface) => Some(surface.environment.id),
+            None => self.store().environment(name.as_str()).await?.map(|it| it.id),
+        };
+        Ok(id.is_some_and(|id| by.sees(id)))
     }
 
     /// An environment as it is now.
     ///
     /// # Errors
     /// `NotFound` where there is none of this name.
-    pub(crate) async fn surface(&self, name: &EnvironmentName) -> Result<Arc<Surface>> {
+    pub(crate) async fn surface(&self, by: &Caller, name: &EnvironmentName) -> Result<Arc<Surface>> {
         let generation = self.store().generation().await?;
         match self.surfaces().find(name, generation) {
-            Some(kept) => Ok(kept),
-            None => self.read_surface(name, generation).await,
+            Some(kept) if by.sees(kept.environment.id) => Ok(kept),
+            _ => self.read_surface(self.find_environment(by, name).await?, generation).await,
         }
     }
 
-    /// The environment that has a server, as it is now; `None` where the server is gone.
+    /// The environment that has a server, as it is now; `None` where the server is gone, or is none that `by` sees.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn surface_of(&self, server: ServerId) -> Result<Option<Arc<Surface>>> {
+    pub(crate) async fn surface_of(&self, by: &Caller, server: ServerId) -> Result<Option<Arc<Surface>>> {
         let generation = self.store().generation().await?;
         if let Some(kept) = self.surfaces().find_where(generation, |it| it.has(server)) {
-            return Ok(Some(kept));
+            return Ok(Some(kept).filter(|kept| by.sees(kept.environment.id)));
         }
         let Some(server) = self.store().server(server).await? else { return Ok(None) };
         match self.store().environment_by_id(server.environment).await? {
-            Some(environment) => self.read_surface(&environment.name, generation).await.map(Some),
-            None => Ok(None),
+            Some(environment) if by.sees(environment.id) => {
+                self.read_surface(environment, generation).await.map(Some)
+            }
+            _ => Ok(None),
         }
     }
 
-    async fn read_surface(&self, name: &EnvironmentName, generation: i64) -> Result<Arc<Surface>> {
-        let environment = self.find_environment(name).await?;
+    async fn read_surface(&self, environment: Environment, generation: i64) -> Result<Arc<Surface>> {
         let servers = self.store().servers(Some(environment.id)).await?;
         let servers = servers.into_iter().map(|server| (server, OnceCell::new())).collect();
         let values = Values::read(self, environment.id, BTreeMap::new()).await?;
-        let (judge, tools, offers) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let (judge, tools, offers) = (OnceCell::new(), Default::default(), OnceCell::new());
+        let name = environment.name.clone();
         let surface = Arc::new(Surface { environment, servers, values, judge, tools, offers });
-        self.surfaces().keep(name.clone(), generation, &surface);
+        self.surfaces().keep(name, generation, &surface);
         Ok(surface)
     }
 }
 
 impl Surface {
-    /// What the rules of server and environment make of a tool for a person, and how its server is reached with the values
+    /// What the rules of server and environment make of a tool for a person of this role, and how its server is reached with the values
     /// that are `given`; or why it cannot be.
     pub(crate) async fn judge(
         &self,
         station: &Station,
+        role: Role,
         tool: &Tool,
         given: &BTreeMap<String, Secret>,
     ) -> Result<Result<(Verdict, Reach), String>> {
         let Some(known) = self.known(station, tool.server, given).await? else {
             return Ok(Err(format!("server `{}` does not exist any more", tool.server_name)));
         };
-        let verdict = self.judges(station).await?.judge(tool, "", &known.settings, &[]);
+        let verdict = self.judges(station).await?.judge(tool, Who::person(role), &known.settings, &[]);
         Ok(known.reach.clone().map(|reach| (verdict, reach)))
     }
 
-    /// Its tools in the order of the files, each with whether a person may call it.
+    /// Its tools in the order of the files, each with whether a person of this role may call it.
     ///
     /// # Errors
     /// The store's; `Invalid` where the environment's rules cannot be read.
-    pub(crate) async fn tools(&self, station: &Station) -> Result<Arc<[(Tool, bool)]>> {
+    pub(crate) async fn tools(&self, station: &Station, role: Role) -> Result<Callable> {
         let read = async {
             let judge = self.judges(station).await?;
             let tools = station.store().catalog(self.environment.id).await?;
@@ -120,19 +133,27 @@ impl Surface {
             }
             let is_open = |tool: &Tool| {
                 let known = servers.get(&tool.server);
-                known.is_some_and(|known| judge.judge(tool, "", &known.settings, &[]).allowed.is_ok())
+                known.is_some_and(|known| {
+                    judge.judge(tool, Who::person(role), &known.settings, &[]).allowed.is_ok()
+                })
             };
             let tools = tools.into_iter().map(|tool| (is_open(&tool), tool));
             Ok(tools.map(|(is_open, tool)| (tool, is_open)).collect())
         };
-        self.tools.get_or_try_init(|| read).await.map(Arc::clone)
+        let [viewer, user, admin] = &self.tools;
+        let of_role = match role {
+            Role::Viewer => viewer,
+            Role::User => user,
+            Role::Admin => admin,
+        };
+        of_role.get_or_try_init(|| read).await.map(Arc::clone)
     }
 
-    /// What its servers offer beside tools.
+    /// What its servers offer beside tools to a person of this role.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn offers(&self, station: &Station) -> Result<Arc<[ServerOffer]>> {
+    pub(crate) async fn offers(&self, station: &Station, role: Role) -> Result<Arc<[ServerOffer]>> {
         let read = async {
             let mut offered = station.store().offered_by_all(self.environment.id).await?;
             let offers = self.servers.iter().filter_map(|(server, _)| {
@@ -147,7 +168,19 @@ impl Surface {
             });
             Ok(offers.collect())
         };
-        self.offers.get_or_try_init(|| read).await.map(Arc::clone)
+        let all = self.offers.get_or_try_init(|| read).await?;
+        let mut closed = BTreeSet::new();
+        for (server, known) in &self.servers {
+            let settings = &self.read(station, server, known).await?.settings;
+            if Who::person(role).kept_from(settings).is_some() {
+                closed.insert(server.id);
+            }
+        }
+        // Mostly none is, and it is the very same list.
+        if closed.is_empty() {
+            return Ok(Arc::clone(all));
+        }
+        Ok(all.iter().filter(|offer| !closed.contains(&offer.server)).cloned().collect())
     }
 
     /// From when on one of its servers is to be listed anew.
@@ -184,7 +217,7 @@ impl Surface {
             return self.read(station, server, known).await.map(|known| Some(Arc::clone(known)));
         }
         let values = self.values.clone().with_explicit(given.clone());
-        Known::for_anybody(station, server, &values).await.map(|known| Some(Arc::new(known)))
+        Known::read(station, server, &values).await.map(|known| Some(Arc::new(known)))
     }
 
     async fn read<'a>(
@@ -193,7 +226,7 @@ impl Surface {
         server: &Server,
         known: &'a OnceCell<Arc<Known>>,
     ) -> Result<&'a Arc<Known>> {
-        let read = || async { Known::for_anybody(station, server, &self.values).await.map(Arc::new) };
+        let read = || async { Known::read(station, server, &self.values).await.map(Arc::new) };
         known.get_or_try_init(read).await
     }
 }

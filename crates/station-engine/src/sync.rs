@@ -10,7 +10,8 @@ use crate::{ServerRef, Station};
 use station_core::file::Problem;
 use station_core::sync::{self, Change, Plan, Removals, changed_servers};
 use station_core::{
-    Agent, Caller, Environment, EnvironmentName, Error, Origin, Result, Secret, Server, ToolId, ToolNames,
+    Action, Agent, Caller, Environment, EnvironmentName, Error, Origin, Result, Secret, Server, ToolId,
+    ToolNames,
 };
 use std::collections::BTreeMap;
 
@@ -45,10 +46,11 @@ impl Station {
     /// `NotFound` where the folder is missing: that is never a removal. Broken files are in the plan's problems.
     pub async fn sync(
         &self,
-        _by: &Caller,
+        by: &Caller,
         name: &EnvironmentName,
         options: SyncOptions,
     ) -> Result<SyncReport> {
+        by.may(Action::Sync)?;
         let id =
             if options.dry_run { self.known_workspace_id() } else { self.config().workspace.ensure_id()? };
         // Before reading: what changes meanwhile must not be taken as seen.
@@ -143,9 +145,14 @@ impl Station {
     /// The store's.
     pub async fn refresh_catalog_of(
         &self,
+        by: &Caller,
         agent: &Agent,
         given: &BTreeMap<String, Secret>,
     ) -> Result<Discovery> {
+        by.may(Action::RunAgents)?;
+        // What is listed is everybody's, so it is listed with nobody's values but an administrator's.
+        let nothing = BTreeMap::new();
+        let given = if by.may(Action::SetVariables).is_ok() { given } else { &nothing };
         let Some(environment) = self.store().environment_by_id(agent.environment).await? else {
             return Ok(Discovery::default());
         };
@@ -159,13 +166,16 @@ impl Station {
     /// `NotFound` where there is no such environment or server.
     pub async fn refresh_catalog_given(
         &self,
+        by: &Caller,
         environment: &EnvironmentName,
         server: Option<&ServerRef>,
         given: &BTreeMap<String, Secret>,
     ) -> Result<Discovery> {
-        let environment = self.find_environment(environment).await?;
+        by.may(Action::CallTools)?;
+        let environment = self.find_environment(by, environment).await?;
+        self.refuse_given(by, environment.id, given).await?;
         let only = match server {
-            Some(server) => Some(self.find_server(server).await?.server.id),
+            Some(server) => Some(self.find_server(by, server).await?.server.id),
             None => None,
         };
         let is_meant = |server: &Server| only.is_none_or(|only| only == server.id);
@@ -251,7 +261,7 @@ impl Station {
         if !changes.is_empty() {
             self.store().apply(name, &folder.files.workspace_id, changes, self.now()).await?;
         }
-        self.find_environment(name).await
+        self.find_environment(&Caller::local(), name).await
     }
 
     /// Keeps the fingerprint of files that were applied without a problem; a broken file is read again each time.

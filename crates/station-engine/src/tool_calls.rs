@@ -10,7 +10,7 @@ use crate::{Clock, Station};
 use serde_json::{Map, Value, json};
 use station_core::approval::Basis;
 use station_core::{
-    BlobHash, Caller, EffectId, EnvironmentName, Error, Image, Kind, Result, Right, Secret, Tool, near,
+    Action, BlobHash, Caller, EffectId, EnvironmentName, Error, Image, Kind, Result, Secret, Tool, near,
     plural,
 };
 use station_mcp::{CallEnd, Passed};
@@ -68,8 +68,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`, with the name that may be meant.
-    pub async fn show_tool(&self, _by: &Caller, server: &ServerRef, tool: &str) -> Result<Tool> {
-        let found = self.find_server(server).await?;
+    pub async fn show_tool(&self, by: &Caller, server: &ServerRef, tool: &str) -> Result<Tool> {
+        by.may(Action::ReadServers)?;
+        let found = self.find_server(by, server).await?;
         let named = found.tools.iter().find(|it| it.name == tool).cloned();
         named.ok_or_else(|| {
             let name = &found.server.name;
@@ -89,10 +90,11 @@ impl Station {
     /// `NotFound` where there is no such environment; `Invalid` where its rules cannot be read.
     pub async fn list_callable(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: &EnvironmentName,
     ) -> Result<Arc<[(Tool, bool)]>> {
-        self.surface(environment).await?.tools(self).await
+        by.may(Action::ReadServers)?;
+        self.surface(by, environment).await?.tools(self, by.role).await
     }
 
     /// Calls a tool for a person, who says whether they consent, and may give values for the variables of its server: they hold
@@ -109,12 +111,12 @@ impl Station {
         arguments: Map<String, Value>,
         (consent, given): (Consent, &BTreeMap<String, Secret>),
     ) -> Result<ToolCallEnd> {
+        by.may(Action::CallTools)?;
         let tool = self.show_tool(by, server, tool).await?;
         let admitted = self.admit(by, &tool, arguments, (consent, given), Told::First).await?;
         let (permit, effect, yes) = match admitted {
             Admitted::Granted(permit, effect, yes) => (permit, effect, yes),
             Admitted::Asks(basis) => {
-                by.require(Right::Approve)?;
                 return Ok(ToolCallEnd::Asks(basis));
             }
         };
@@ -144,6 +146,7 @@ impl Station {
         arguments: Map<String, Value>,
         carried: Carried,
     ) -> Result<PassedCall> {
+        by.may(Action::CallTools)?;
         let by_nobody = (Consent::Unasked, &carried.variables);
         let (permit, effect, yes) = match self.admit(by, tool, arguments, by_nobody, Told::Queued).await? {
             Admitted::Granted(permit, effect, yes) => (permit, effect, yes),
@@ -178,6 +181,7 @@ impl Station {
         arguments: &Map<String, Value>,
         basis: Basis,
     ) -> Result<i64> {
+        by.may(Action::CallTools)?;
         let question = question(by, tool, arguments, basis);
         self.store().ask_for_call(&question, Clock::effect_id(), self.now()).await
     }
@@ -238,7 +242,7 @@ impl Station {
             Admission::Asks(basis) => return Ok(Admitted::Asks(basis)),
         };
         if permit.terms.approved.is_some() && said.is_none() {
-            by.require(Right::Approve)?;
+            by.may(Action::Approve)?;
         }
         let effect = said.as_ref().map_or_else(Clock::effect_id, |said| said.effect);
         detail["effect"] = effect.to_string().into();
@@ -294,7 +298,11 @@ fn text_of(arguments: &Map<String, Value>) -> String {
 /// The question whether this call may be sent: the same for the same call.
 fn question(by: &Caller, tool: &Tool, arguments: &Map<String, Value>, basis: Basis) -> CallQuestion {
     CallQuestion {
-        caller: by.name.clone(),
+        // A user's name may be that of a user of the system.
+        caller: match by.user {
+            Caller::LOCAL_USER => by.name.clone(),
+            user => format!("{} (user {user})", by.name),
+        },
         server: tool.server,
         tool: tool.name.clone(),
         arguments: text_of(arguments),

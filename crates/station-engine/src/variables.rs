@@ -11,14 +11,20 @@ use station_core::file::prompt::Prompt;
 use station_core::file::servers::{self, Unresolved};
 use station_core::file::variables::{self, is_name};
 use station_core::{
-    Caller, Environment, EnvironmentId, EnvironmentName, Error, Origin, Result, RunId, Secret, Server,
-    ServerId, near,
+    Action, Caller, Environment, EnvironmentId, EnvironmentName, Error, Origin, Result, RunId, Secret,
+    Server, ServerId, near,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of Station's own secrets: `--var` and `variables.yml` may define these, the process environment may not.
-pub const OWN: [&str; 5] =
-    ["STATION_ENCRYPTION_KEY", "STN_ENCRYPTION_KEY", "STATION_DATABASE", "DATABASE_URL", "STN_AI_API_KEY"];
+pub const OWN: [&str; 6] = [
+    "STATION_ENCRYPTION_KEY",
+    "STN_ENCRYPTION_KEY",
+    "STATION_DATABASE",
+    "DATABASE_URL",
+    "STN_AI_API_KEY",
+    "STN_ADMIN_KEY",
+];
 
 /// The place of a value that the environment's file sets.
 const VARIABLES_YML: &str = "variables.yml";
@@ -171,8 +177,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound` where the environment does not exist.
-    pub async fn list_variables(&self, _by: &Caller, name: &EnvironmentName) -> Result<Vec<Variable>> {
-        let environment = self.find_environment(name).await?;
+    pub async fn list_variables(&self, by: &Caller, name: &EnvironmentName) -> Result<Vec<Variable>> {
+        by.may(Action::ReadVariables)?;
+        let environment = self.find_environment(by, name).await?;
         let values = Values::read(self, environment.id, BTreeMap::new()).await?;
         let pending = self.pending_variables(&environment, &values).await?;
         let mut asked: BTreeMap<String, Vec<String>> =
@@ -225,16 +232,17 @@ impl Station {
     /// `NotFound`; `Invalid` for a name that no template can ask for; `Conflict` where files are managed elsewhere.
     pub async fn set_variable(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: &EnvironmentName,
         name: &str,
         value: &Secret,
     ) -> Result<()> {
+        by.may(Action::SetVariables)?;
         if !is_name(name) {
             return Err(Error::invalid(format!("`{name}` cannot be the name of a variable"))
                 .with_hint("use letters, digits and `_`, not beginning with a digit"));
         }
-        let found = self.find_environment(environment).await?;
+        let found = self.find_environment(by, environment).await?;
         if found.origin == Origin::Store {
             return self.store().put_variable(found.id, name, Some(value), self.now()).await;
         }
@@ -248,13 +256,9 @@ impl Station {
     ///
     /// # Errors
     /// As [`Station::set_variable`]; `NotFound` where it is not set.
-    pub async fn unset_variable(
-        &self,
-        _by: &Caller,
-        environment: &EnvironmentName,
-        name: &str,
-    ) -> Result<()> {
-        let found = self.find_environment(environment).await?;
+    pub async fn unset_variable(&self, by: &Caller, environment: &EnvironmentName, name: &str) -> Result<()> {
+        by.may(Action::SetVariables)?;
+        let found = self.find_environment(by, environment).await?;
         let known = self.store().variables(found.id).await?;
         let missing = || {
             let sentence = format!("variable `{name}` is not set in environment `{environment}`");
@@ -339,14 +343,15 @@ impl Station {
     /// `NotFound` where there is no such environment or server.
     pub async fn unasked_variables(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: &EnvironmentName,
         server: Option<&ServerRef>,
         given: &BTreeMap<String, Secret>,
     ) -> Result<Vec<String>> {
-        let environment = self.find_environment(environment).await?;
+        by.may(Action::ReadVariables)?;
+        let environment = self.find_environment(by, environment).await?;
         let servers = match server {
-            Some(server) => vec![self.find_server(server).await?.server],
+            Some(server) => vec![self.find_server(by, server).await?.server],
             None => self.store().servers(Some(environment.id)).await?,
         };
         let values = Values::read(self, environment.id, given.clone()).await?;
@@ -355,7 +360,7 @@ impl Station {
     }
 
     /// The variables that servers ask for.
-    async fn asked_by_all(&self, servers: &[Server], values: &Values) -> Result<BTreeSet<String>> {
+    pub(crate) async fn asked_by_all(&self, servers: &[Server], values: &Values) -> Result<BTreeSet<String>> {
         let mut asked = BTreeSet::new();
         for server in servers {
             asked.extend(self.asked_by(server, values).await?.into_iter().map(|(name, _)| name));

@@ -12,7 +12,7 @@ use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
 use station_core::approval::{Basis, Decided, Decision};
-use station_core::{AgentId, EffectId, Error, Micros, Result, RunId, ServerId};
+use station_core::{AgentId, EffectId, EnvironmentId, Error, Micros, Result, RunId, ServerId, UserId};
 use std::fmt;
 
 /// A question to a person.
@@ -43,7 +43,9 @@ pub struct Approval {
     pub asker: Asker,
     /// The call that waits.
     pub effect: EffectId,
-    /// The environment's name.
+    /// Where its server is.
+    pub environment_id: EnvironmentId,
+    /// That environment's name.
     pub environment: String,
     /// The server's name.
     pub server: String,
@@ -84,6 +86,13 @@ pub enum Asker {
 }
 
 impl Approval {
+    /// What is said where there is none of this number.
+    #[must_use]
+    pub fn missing(id: i64) -> Error {
+        Error::not_found(format!("approval {id} does not exist"))
+            .with_hint("`stn approvals list` shows those that wait")
+    }
+
     /// The run that waits, where one does.
     #[must_use]
     pub fn run(&self) -> Option<RunId> {
@@ -141,7 +150,7 @@ const NOBODY: &str = "nobody";
 macro_rules! select_approvals {
     ($rest:literal) => {
         concat!(
-            "select p.id, p.run_id, a.name, p.caller, p.effect_id, e.name, s.name, p.tool, p.arguments, p.basis, p.status,
+            "select p.id, p.run_id, a.name, p.caller, p.effect_id, e.id, e.name, s.name, p.tool, p.arguments, p.basis, p.status,
                 p.asked_at, p.expires_at, p.decided_at, p.decided_by, p.reason, p.used_at
             from approvals p left join agents a on a.id = p.agent_id join environments e on e.id = p.environment_id
                 join mcp_servers s on s.id = p.server_id ",
@@ -153,23 +162,33 @@ macro_rules! select_approvals {
 pub(crate) use select_approvals;
 
 impl Store {
-    /// Questions that wait, oldest first, at most `limit`.
+    /// Questions that wait, oldest first, at most `limit`: `seen_by` a user those of the environments assigned to it.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn pending_approvals(&self, limit: u32) -> Result<Vec<Approval>> {
-        const SQL: &str = select_approvals!("where p.status = 'pending' order by p.id limit $1");
-        let rows = self.read().await?.rows(SQL, vec![i64::from(limit).into()]).await?;
+    pub async fn pending_approvals(&self, seen_by: Option<UserId>, limit: u32) -> Result<Vec<Approval>> {
+        const SQL: &str = select_approvals!(
+            "where p.status = 'pending' and (cast($1 as bigint) is null or p.environment_id in
+                (select environment_id from user_environments where user_id = $1))
+            order by p.id limit $2"
+        );
+        let values = vec![seen_by.map(|user| user.0).into(), i64::from(limit).into()];
+        let rows = self.read().await?.rows(SQL, values).await?;
         rows.into_iter().map(read_approval).collect()
     }
 
-    /// All questions, newest first, at most `limit`.
+    /// All questions, newest first, at most `limit`, as [`Store::pending_approvals`].
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn approvals(&self, limit: u32) -> Result<Vec<Approval>> {
-        const SQL: &str = select_approvals!("order by p.id desc limit $1");
-        let rows = self.read().await?.rows(SQL, vec![i64::from(limit).into()]).await?;
+    pub async fn approvals(&self, seen_by: Option<UserId>, limit: u32) -> Result<Vec<Approval>> {
+        const SQL: &str = select_approvals!(
+            "where cast($1 as bigint) is null or p.environment_id in
+                (select environment_id from user_environments where user_id = $1)
+            order by p.id desc limit $2"
+        );
+        let values = vec![seen_by.map(|user| user.0).into(), i64::from(limit).into()];
+        let rows = self.read().await?.rows(SQL, values).await?;
         rows.into_iter().map(read_approval).collect()
     }
 
@@ -190,7 +209,7 @@ impl Store {
     pub async fn approval(&self, id: i64) -> Result<Approval> {
         const SQL: &str = select_approvals!("where p.id = $1");
         let row = self.read().await?.row(SQL, vec![id.into()]).await?;
-        read_approval(row.ok_or_else(|| no_such(id))?)
+        read_approval(row.ok_or_else(|| Approval::missing(id))?)
     }
 
     /// Answers a question, and puts its run back in the queue where it waits.
@@ -419,11 +438,6 @@ fn over(approval: &Approval) -> Error {
     }
 }
 
-fn no_such(id: i64) -> Error {
-    Error::not_found(format!("approval {id} does not exist"))
-        .with_hint("`stn approvals list` shows those that wait")
-}
-
 pub(crate) fn read_approval(mut row: Row) -> Result<Approval> {
     let row = &mut row;
     let id = row.int()?;
@@ -436,6 +450,7 @@ pub(crate) fn read_approval(mut row: Row) -> Result<Approval> {
         id,
         asker,
         effect: effect(&row.text()?)?,
+        environment_id: EnvironmentId(row.int()?),
         environment: row.text()?,
         server: row.text()?,
         tool: row.text()?,

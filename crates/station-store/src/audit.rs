@@ -12,6 +12,7 @@ use crate::seal::{Place, Sealer};
 use crate::{ROWS_MAX, Store};
 use sha2::{Digest as _, Sha256};
 use station_core::{Micros, Result, Secret};
+use std::fmt;
 
 /// What is put into the audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +77,28 @@ pub enum AuditFault {
     Untold(String),
 }
 
+/// Rows in the order of the chain.
+const AFTER: &str = "select seq, at, actor, action, subject, detail, previous, hash from audit
+    where seq > $1 order by seq limit $2";
+
+impl fmt::Display for AuditFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row(seq) => {
+                write!(f, "the audit is broken at {seq}: a row was changed, put in or taken out")
+            }
+            Self::Cut { kept, found } => {
+                write!(
+                    f,
+                    "the end of the audit was cut off: it went on to {kept}, and the last row is {found}"
+                )
+            }
+            Self::Head => f.write_str("where the audit ends is not known: that was changed or taken out"),
+            Self::Untold(subject) => write!(f, "{subject} was decided, and the audit does not tell of it"),
+        }
+    }
+}
+
 impl AuditEntry {
     fn expected_hash(&self) -> String {
         let (seq, at) = (self.seq.to_string(), self.at.0.to_string());
@@ -98,6 +121,15 @@ impl Store {
         const SQL: &str = "select seq, at, actor, action, subject, detail, previous, hash from audit
             where cast($1 as bigint) is null or seq < $1 order by seq desc limit $2";
         let rows = self.read().await?.rows(SQL, vec![before.into(), i64::from(limit).into()]).await?;
+        rows.into_iter().map(read).collect()
+    }
+
+    /// The audit, oldest first: at most `limit` rows after `after`.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn audit_after(&self, after: i64, limit: u32) -> Result<Vec<AuditEntry>> {
+        let rows = self.read().await?.rows(AFTER, vec![after.into(), i64::from(limit).into()]).await?;
         rows.into_iter().map(read).collect()
     }
 
@@ -129,10 +161,8 @@ impl Store {
 
     /// Goes on from `at` to the last row; the first one that does not continue the chain.
     async fn walk_audit(&self, at: &mut AuditHead) -> Result<Option<AuditFault>> {
-        const SQL: &str = "select seq, at, actor, action, subject, detail, previous, hash from audit
-            where seq > $1 order by seq limit $2";
         loop {
-            let rows = self.read().await?.rows(SQL, vec![at.seq.into(), ROWS_MAX.into()]).await?;
+            let rows = self.read().await?.rows(AFTER, vec![at.seq.into(), ROWS_MAX.into()]).await?;
             if rows.is_empty() {
                 return Ok(None);
             }

@@ -16,7 +16,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 18] = [
+const MIGRATIONS: [Migration; 19] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -88,6 +88,10 @@ const MIGRATIONS: [Migration; 18] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0018_lock_source.sql"),
         postgres: include_str!("../migrations/postgres/0018_lock_source.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0019_users.sql"),
+        postgres: include_str!("../migrations/postgres/0019_users.sql"),
     },
 ];
 

@@ -153,7 +153,10 @@ async fn remove_environment(
     const SQL: &str = "update environments set removed_at = $2, updated_at = $2, files_seen = null
         where id = $1 and removed_at is null returning name";
     const VARIABLES: &str = "delete from variables where environment_id = $1";
+    // One of the same name later is for whom it is assigned to then.
+    const ASSIGNED: &str = "delete from user_environments where environment_id = $1";
     refuse_open(conn, OPEN, id.0, &format!("environment {id}")).await?;
+    conn.exec(ASSIGNED, vec![id.0.into()]).await?;
     for sql in [SERVERS, CONFIGS, AGENTS] {
         conn.exec(sql, vec![id.0.into(), now.0.into()]).await?;
     }

@@ -68,6 +68,8 @@ pub struct Run {
     pub agent: AgentId,
     /// That agent's name.
     pub agent_name: String,
+    /// Who started it, or the run above it.
+    pub user: UserId,
     /// Where it runs.
     pub environment: EnvironmentId,
     /// That environment's name.
@@ -165,10 +167,12 @@ pub struct RunFilter {
     pub since: Option<Micros>,
     /// Queued before this time.
     pub until: Option<Micros>,
+    /// In the environments assigned to this user.
+    pub seen_by: Option<UserId>,
 }
 
 impl RunFilter {
-    /// Its seven values, in the order in which statements ask for them.
+    /// Its eight values, in the order in which statements ask for them.
     fn values(&self) -> Vec<Value> {
         vec![
             self.agent.map(|id| id.0).into(),
@@ -178,6 +182,7 @@ impl RunFilter {
             i64::from(self.open).into(),
             self.since.map(|at| at.0).into(),
             self.until.map(|at| at.0).into(),
+            self.seen_by.map(|user| user.0).into(),
         ]
     }
 }
@@ -186,7 +191,7 @@ impl RunFilter {
 macro_rules! select_runs {
     ($rest:literal) => {
         concat!(
-            "select r.id, r.agent_id, a.name, r.environment_id, e.name, r.task, r.request, r.parent_id,
+            "select r.id, r.agent_id, a.name, r.user_id, r.environment_id, e.name, r.task, r.request, r.parent_id,
                 r.parent_effect, r.depth, r.status, r.waiting_on, r.waiting_kind, r.waiting_since, r.model, r.answer, r.error, r.steps,
                 r.tool_calls, r.tokens_input, r.tokens_output, r.tokens_cached, r.tokens_reasoning,
                 r.priority, r.cancel_requested_by, r.created_at, r.started_at, r.resumed_at, r.ended_at,
@@ -228,7 +233,9 @@ impl Store {
                 and ($7 = 0 or r.status in ('queued', 'running', 'waiting'))
                 and (cast($8 as bigint) is null or r.created_at >= $8)
                 and (cast($9 as bigint) is null or r.created_at < $9)
-            order by r.id desc limit $10"
+                and (cast($10 as bigint) is null or r.environment_id in
+                    (select environment_id from user_environments where user_id = $10))
+            order by r.id desc limit $11"
         );
         let mut values = self.lease_values()?;
         values.extend(filter.values());
@@ -248,7 +255,9 @@ impl Store {
                 and (cast($4 as bigint) is null or r.id < $4)
                 and ($5 = 0 or r.status in ('queued', 'running', 'waiting'))
                 and (cast($6 as bigint) is null or r.created_at >= $6)
-                and (cast($7 as bigint) is null or r.created_at < $7)";
+                and (cast($7 as bigint) is null or r.created_at < $7)
+                and (cast($8 as bigint) is null or r.environment_id in
+                    (select environment_id from user_environments where user_id = $8))";
         match self.read().await?.row(SQL, filter.values()).await? {
             Some(mut row) => row.count(),
             None => Ok(0),
@@ -364,6 +373,7 @@ pub(crate) fn read_run(mut row: Row) -> Result<Run> {
         id: RunId(row.int()?),
         agent: AgentId(row.int()?),
         agent_name: row.text()?,
+        user: UserId(row.int()?),
         environment: EnvironmentId(row.int()?),
         environment_name: row.text()?,
         task: row.text()?,

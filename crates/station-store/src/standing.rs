@@ -6,7 +6,7 @@ use crate::seal::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
-use station_core::{AgentId, Error, Micros, Result, ServerId};
+use station_core::{AgentId, Error, Micros, Result, ServerId, UserId};
 
 /// A standing yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,15 @@ pub struct StandingApproval {
     pub uses: u64,
 }
 
+impl StandingApproval {
+    /// What is said where none of this number holds.
+    #[must_use]
+    pub fn missing(id: i64) -> Error {
+        Error::not_found(format!("standing approval {id} does not exist, or was revoked already"))
+            .with_hint("`stn approvals list --always` shows those that hold")
+    }
+}
+
 impl Store {
     /// The standing yes for calls of `tool`, defined as `definition`, by `agent`.
     ///
@@ -52,18 +61,21 @@ impl Store {
         self.read().await?.row(SQL, values).await?.map(|mut row| row.int()).transpose()
     }
 
-    /// Every standing yes, oldest first.
+    /// Every standing yes, oldest first: `seen_by` a user those of the environments assigned to it.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn standing_approvals(&self) -> Result<Vec<StandingApproval>> {
+    pub async fn standing_approvals(&self, seen_by: Option<UserId>) -> Result<Vec<StandingApproval>> {
         const SQL: &str =
             "select t.id, a.name, e.name, s.name, t.tool, t.definition_hash, t.approval_id, t.made_at,
                 t.made_by, t.uses
             from standing_approvals t join agents a on a.id = t.agent_id
                 join environments e on e.id = a.environment_id join mcp_servers s on s.id = t.server_id
-            where t.revoked_at is null order by t.id limit $1";
-        let rows = self.read().await?.rows(SQL, vec![ROWS_MAX.into()]).await?;
+            where t.revoked_at is null and (cast($1 as bigint) is null or e.id in
+                (select environment_id from user_environments where user_id = $1))
+            order by t.id limit $2";
+        let values = vec![seen_by.map(|user| user.0).into(), ROWS_MAX.into()];
+        let rows = self.read().await?.rows(SQL, values).await?;
         rows.into_iter()
             .map(|mut row| {
                 let row = &mut row;
@@ -94,11 +106,7 @@ impl Store {
                 Box::pin(revoke(conn, &context.sealer, *id, actor, *now))
             })
             .await?;
-        let missing = || {
-            Error::not_found(format!("standing approval {id} does not exist, or was revoked already"))
-                .with_hint("`stn approvals list --always` shows those that hold")
-        };
-        if revoked { Ok(()) } else { Err(missing()) }
+        if revoked { Ok(()) } else { Err(StandingApproval::missing(id)) }
     }
 }
 

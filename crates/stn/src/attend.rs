@@ -92,7 +92,13 @@ pub(crate) async fn attend(
     let stop = CancellationToken::new();
     let work = async {
         match drive {
-            Drive::New | Drive::Fork => station.work_off(id, stop.clone()).await,
+            Drive::New | Drive::Fork => match station.work_off(id, stop.clone()).await {
+                // A worker that came up meanwhile was faster: it is seen to its end there.
+                Err(error) if error.kind() == Kind::Busy => {
+                    station.attend_run(&session.by, id, From::Beginning, stop.clone()).await
+                }
+                worked => worked,
+            },
             Drive::Resume(added) => station.resume_run_adding(&session.by, id, added, stop.clone()).await,
             Drive::Handed(from) => station.attend_run(&session.by, id, from, stop.clone()).await,
         }

@@ -2,7 +2,7 @@
 
 use crate::cmd::{
     agent, approvals, audit, budget, completions, config, demo, doctor, env, init, key, mcp, model, runs,
-    serve, settings, stdio, sync, test, variables,
+    serve, settings, stdio, sync, test, user, variables,
 };
 use crate::error::{self, Code, Result};
 use crate::out::{self, Form, Out};
@@ -90,6 +90,8 @@ enum Command {
     #[command(subcommand)]
     Budget(budget::Command),
     #[command(subcommand)]
+    User(user::Command),
+    #[command(subcommand)]
     Mcp(mcp::Command),
     #[command(subcommand)]
     Model(model::Command),
@@ -171,6 +173,7 @@ impl Command {
             Self::Env(command) => command.run(session).await,
             Self::Variables(command) => command.run(session).await,
             Self::Budget(command) => command.run(session).await,
+            Self::User(command) => command.run(session).await,
             Self::Mcp(command) => command.run(session).await,
             Self::Model(command) => command.run(session).await,
             Self::Key(command) => command.run(session).await,

@@ -5,6 +5,7 @@
 use crate::error::{Failure, Result};
 use crate::out::Tone;
 use crate::session::Session;
+use nix::errno::Errno;
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use station_core::{Error, Secret};
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Stdin, stdin};
@@ -42,6 +43,35 @@ pub(crate) async fn question(session: &Session<'_>, text: &str) -> Result<String
 pub(crate) async fn secret(session: &Session<'_>, text: &str) -> Result<Secret> {
     let _hidden = Hidden::new();
     question(session, text).await.map(Secret::new)
+}
+
+/// Longest secret that is read from a pipe: keys and certificates have a few kilobytes.
+const SECRET_BYTES_MAX: u64 = 1 << 20;
+
+/// A secret: asked for on a terminal, where it is not seen; all of standard input otherwise, where one line end behind it does not
+/// count. `what` it is begins with a capital; `hint` says how else it is given.
+///
+/// # Errors
+/// As [`question`]; `Invalid` where there is none, or it cannot be read.
+pub(crate) async fn given_secret(session: &Session<'_>, what: &str, hint: &str) -> Result<Secret> {
+    if stdin().is_terminal() {
+        return secret(session, &format!("{what} (it is not shown):")).await;
+    }
+    let said = |why: &str| format!("{}{} {why}", what[..1].to_lowercase(), &what[1..]);
+    let mut value = String::new();
+    let mut input = stdin().take(SECRET_BYTES_MAX + 1);
+    input.read_to_string(&mut value).map_err(|cause| {
+        Error::invalid(said(&format!("cannot be read: {}", cause.kind()))).with_cause(cause)
+    })?;
+    if u64::try_from(value.len()).is_ok_and(|length| length > SECRET_BYTES_MAX) {
+        return Err(Error::invalid(said("is longer than 1 MiB")).into());
+    }
+    let value = value.strip_suffix('\n').unwrap_or(&value);
+    let value = value.strip_suffix('\r').unwrap_or(value);
+    if value.is_empty() {
+        return Err(Error::invalid(said("was not given")).with_hint(hint).into());
+    }
+    Ok(Secret::new(value))
 }
 
 /// A terminal that shows nothing of what is typed until this is dropped, but for the end of the line.
@@ -88,9 +118,11 @@ async fn line() -> Result<String> {
     loop {
         let stdin = stdin();
         let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-        let ready = poll(&mut fds, PollTimeout::ZERO).map_err(|errno| cannot(std::io::Error::from(errno)))?;
-        if ready > 0 {
-            break;
+        match poll(&mut fds, PollTimeout::ZERO) {
+            // A signal is heard elsewhere.
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => break,
+            Err(errno) => return Err(cannot(errno.into()).into()),
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -5,10 +5,11 @@ use crate::error::{Failure, Result};
 use crate::out::{Out, Tone};
 use crate::{out, problems};
 use station_core::file::Severity;
-use station_core::{Caller, Error};
+use station_core::{Caller, Error, RunToken, Scope};
 use station_engine::{
     Clock, Config, Key, Location, Passthrough, Station, SyncOptions, set_aside_go_database,
 };
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub(crate) struct Session<'a> {
     pub(crate) out: &'a Out,
     pub(crate) settings: Settings,
     pub(crate) by: Caller,
+    /// The run that this process works for, and for whom.
+    pub(crate) token: Option<RunToken>,
     /// Names of the environment that server files may ask for.
     pub(crate) passthrough: Passthrough,
 }
@@ -49,7 +52,7 @@ impl<'a> Session<'a> {
         let settings = Settings::load(config, Environment::read())?;
         log(&settings, faults);
         let by = Caller::local().named(os_user());
-        Ok(Self { out, settings, by, passthrough: Passthrough::All })
+        Ok(Self { out, settings, by, token: None, passthrough: Passthrough::All })
     }
 
     /// A session for a run, or for whoever asks what Station offers: by what the Station that started us handed over.
@@ -59,15 +62,24 @@ impl<'a> Session<'a> {
     pub(crate) fn handed(out: &'a Out) -> Result<Self> {
         let (settings, handed, passthrough) = Settings::handed()?;
         log(&settings, Faults::Logged);
-        let by = Caller::local().named(os_user());
-        let by = match handed.token {
-            None => by.without_rights(),
-            Some(token) => {
-                token.check(Clock::System.now())?;
-                by.acting(token)
-            }
-        };
-        Ok(Self { out, settings, by, passthrough })
+        let mut by = Caller::local().named(os_user());
+        match &handed.token {
+            // It is only asked what it offers.
+            None => by = by.within(&BTreeSet::from([Scope::Read])),
+            Some(token) => token.check(Clock::System.now())?,
+        }
+        Ok(Self { out, settings, by, token: handed.token, passthrough })
+    }
+
+    /// Who asks: the person at the terminal, or whoever the run acts for that this process works for.
+    ///
+    /// # Errors
+    /// `Unauthenticated` where that run's time is over, or its user was removed.
+    pub(crate) async fn caller(&self, station: &Station) -> Result<Caller> {
+        match &self.token {
+            None => Ok(self.by.clone()),
+            Some(token) => Ok(station.act_for(&self.by, token.clone()).await?),
+        }
     }
 
     /// Does `work` with an open Station, and closes it however that ends.

@@ -35,6 +35,14 @@ const ROWS: &[Row] = &[
         example: "println!(\"hello\");",
     },
     Row {
+        words: &["_by: &Caller", "_by: &station_core::Caller"],
+        scope: &["crates/station-engine/src/"],
+        homes: &[],
+        binds_tests: false,
+        why: "a verb asks its caller first (`by.may(Action::…)`), and finds things through it",
+        example: "pub async fn list_agents(&self, _by: &Caller) -> Result<()> {",
+    },
+    Row {
         words: &["env::var(", "env::vars(", "env::var_os(", "env::vars_os("],
         scope: CRATES,
         homes: &["crates/stn/src/config.rs", "crates/stn/src/config/"],

@@ -2,7 +2,7 @@
 
 use crate::{Station, prepare};
 use serde_json::Value;
-use station_core::{Agent, Caller, EnvironmentId, EnvironmentName, Result, agent_tool};
+use station_core::{Action, Agent, Caller, EnvironmentId, EnvironmentName, Result, agent_tool};
 
 /// An agent as a tool.
 #[derive(Clone, Debug)]
@@ -24,8 +24,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound` where there is no such environment, `Invalid` where its rules cannot be read.
-    pub async fn offers_agents(&self, _by: &Caller, environment: &EnvironmentName) -> Result<bool> {
-        self.surface(environment).await?.offers_agents(self).await
+    pub async fn offers_agents(&self, by: &Caller, environment: &EnvironmentName) -> Result<bool> {
+        by.may(Action::ReadAgents)?;
+        self.surface(by, environment).await?.offers_agents(self).await
     }
 
     /// The agents of an environment that may be run, as tools, by name. One whose definition is broken is left out, and the log
@@ -35,10 +36,11 @@ impl Station {
     /// `NotFound` where there is no such environment.
     pub async fn list_agent_tools(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: &EnvironmentName,
     ) -> Result<Vec<AgentTool>> {
-        let environment = self.find_environment(environment).await?.id;
+        by.may(Action::ReadAgents)?;
+        let environment = self.find_environment(by, environment).await?.id;
         let mut sources = self.store().agent_sources(environment).await?;
         let named = self.named_agents(environment).await?;
         let tool = |(name, agent): (String, Agent)| {
@@ -54,11 +56,12 @@ impl Station {
     /// `NotFound` where there is no such environment.
     pub async fn find_agent_tool(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: &EnvironmentName,
         name: &str,
     ) -> Result<Result<AgentTool, Vec<String>>> {
-        let environment = self.find_environment(environment).await?.id;
+        by.may(Action::ReadAgents)?;
+        let environment = self.find_environment(by, environment).await?.id;
         let mut named = self.named_agents(environment).await?;
         if let Some(at) = named.iter().position(|(known, _)| known == name) {
             let (known, agent) = named.swap_remove(at);

@@ -6,7 +6,9 @@ use crate::change::Thing;
 use serde_json::Value;
 use station_core::file::edit;
 use station_core::rank::{Document, rank};
-use station_core::{AgentName, Caller, EnvironmentName, Error, Result, Tool, ToolName, ToolNames, grant};
+use station_core::{
+    Action, AgentName, Caller, EnvironmentName, Error, Result, Tool, ToolName, ToolNames, grant,
+};
 use std::collections::BTreeMap;
 
 /// Tools that `create_agent` chooses at most: more only make a model slower to choose right.
@@ -65,7 +67,8 @@ impl Station {
         by: &Caller,
         new: NewAgent,
     ) -> Result<(AgentDetails, Vec<ReasonedTool>)> {
-        let environment = self.find_environment(&new.environment).await?;
+        by.may(Action::EditAgents)?;
+        let environment = self.find_environment(by, &new.environment).await?;
         if !self.store().agents_named(new.name.as_str(), Some(environment.id)).await?.is_empty() {
             return Err(Error::conflict(format!(
                 "agent `{}` exists already in environment `{}`",
@@ -99,8 +102,14 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound` where the environment does not exist.
-    pub async fn are_offered(&self, environment: &EnvironmentName, tools: &[String]) -> Result<bool> {
-        let environment = self.find_environment(environment).await?;
+    pub async fn are_offered(
+        &self,
+        by: &Caller,
+        environment: &EnvironmentName,
+        tools: &[String],
+    ) -> Result<bool> {
+        by.may(Action::ReadServers)?;
+        let environment = self.find_environment(by, environment).await?;
         let catalog = self.store().tool_names(environment.id).await?;
         Ok(tools.iter().all(|tool| is_offered(tool, &catalog)))
     }

@@ -3,7 +3,7 @@
 use super::AgentRef;
 use crate::Station;
 use crate::change::Thing;
-use station_core::{Agent, Caller, Environment, Error, Origin, Result, plural};
+use station_core::{Action, Agent, Caller, Environment, Error, Origin, Result, plural};
 use station_store::RunFilter;
 
 /// What goes with an agent, and what stays.
@@ -26,8 +26,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`; `Conflict` where it has runs that have not ended, or its file is managed elsewhere.
-    pub async fn plan_agent_deletion(&self, _by: &Caller, agent: &AgentRef) -> Result<AgentDeletion> {
-        let agent = self.find_agent(agent).await?;
+    pub async fn plan_agent_deletion(&self, by: &Caller, agent: &AgentRef) -> Result<AgentDeletion> {
+        by.may(Action::ReadAgents)?;
+        let agent = self.find_agent(by, agent).await?;
         let environment = self.environment_of(&agent).await?;
         let filter = RunFilter { agent: Some(agent.id), ..RunFilter::default() };
         let runs = self.store().count_runs(&filter).await?;
@@ -51,6 +52,7 @@ impl Station {
     /// # Errors
     /// As [`Station::plan_agent_deletion`].
     pub async fn delete_agent(&self, by: &Caller, agent: &AgentRef) -> Result<AgentDeletion> {
+        by.may(Action::EditAgents)?;
         let gone = self.plan_agent_deletion(by, agent).await?;
         if gone.file.is_some() {
             self.change_file(&gone.environment.name, Thing::Agent(gone.agent.name.as_str()), |_| Ok(None))

@@ -2,7 +2,7 @@
 
 use super::{AgentDetails, AgentRef};
 use crate::Station;
-use station_core::{Caller, Result};
+use station_core::{Action, Caller, Result};
 
 impl Station {
     /// Says whether an agent may be run. Runs that are under way go on.
@@ -10,7 +10,8 @@ impl Station {
     /// # Errors
     /// `NotFound`.
     pub async fn enable_agent(&self, by: &Caller, agent: &AgentRef, enabled: bool) -> Result<AgentDetails> {
-        let agent = self.find_agent(agent).await?;
+        by.may(Action::EditAgents)?;
+        let agent = self.find_agent(by, agent).await?;
         self.store().enable_agent(agent.id, enabled, self.now()).await?;
         self.show_agent(by, &AgentRef::Id(agent.id)).await
     }

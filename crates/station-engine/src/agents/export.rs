@@ -3,7 +3,7 @@
 use super::AgentRef;
 use crate::Station;
 use crate::workspace::Workspace;
-use station_core::{Agent, Caller, Environment, Origin, Result};
+use station_core::{Action, Agent, Caller, Environment, Origin, Result};
 
 /// An agent's definition.
 #[derive(Clone, Debug)]
@@ -25,8 +25,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn read_agent(&self, _by: &Caller, agent: &AgentRef) -> Result<Exported> {
-        let agent = self.find_agent(agent).await?;
+    pub async fn read_agent(&self, by: &Caller, agent: &AgentRef) -> Result<Exported> {
+        by.may(Action::ReadAgents)?;
+        let agent = self.find_agent(by, agent).await?;
         let environment = self.environment_of(&agent).await?;
         let source = self.store().agent_source(agent.id).await?;
         let file = match agent.origin {
@@ -42,6 +43,7 @@ impl Station {
     /// # Errors
     /// `NotFound`; `Conflict` where files are managed elsewhere, or a file of its name is there already.
     pub async fn export_agent(&self, by: &Caller, agent: &AgentRef) -> Result<Exported> {
+        by.may(Action::EditAgents)?;
         let read = self.read_agent(by, agent).await?;
         if read.agent.origin == Origin::File {
             return Ok(read);
@@ -58,7 +60,7 @@ impl Station {
         row.path = Some(path.clone());
         let id = workspace.ensure_id()?;
         self.store().put_agent(read.environment.id, &row, Origin::File, &id, self.now()).await?;
-        let agent = self.find_agent(&AgentRef::Id(read.agent.id)).await?;
+        let agent = self.find_agent(by, &AgentRef::Id(read.agent.id)).await?;
         Ok(Exported { agent, file: Some(path), made: true, ..read })
     }
 }

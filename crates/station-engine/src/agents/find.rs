@@ -5,7 +5,8 @@ use crate::prepare::read_prompt;
 use crate::workspace::Workspace;
 use station_core::file::prompt::Prompt;
 use station_core::{
-    Agent, AgentId, Caller, Environment, EnvironmentName, Error, Origin, Result, Tool, is_number, near,
+    Action, Agent, AgentId, Caller, Environment, EnvironmentName, Error, Origin, Result, Tool, is_number,
+    near,
 };
 use std::path::PathBuf;
 
@@ -64,22 +65,25 @@ impl Station {
     /// `NotFound` where the environment does not exist.
     pub async fn list_agents(
         &self,
-        _by: &Caller,
+        by: &Caller,
         environment: Option<&EnvironmentName>,
     ) -> Result<Vec<Agent>> {
+        by.may(Action::ReadAgents)?;
         let environment = match environment {
-            Some(name) => Some(self.find_environment(name).await?.id),
+            Some(name) => Some(self.find_environment(by, name).await?.id),
             None => None,
         };
-        self.store().agents(environment).await
+        let agents = self.store().agents(environment).await?;
+        Ok(agents.into_iter().filter(|agent| by.sees(agent.environment)).collect())
     }
 
     /// One agent with its definition and grants.
     ///
     /// # Errors
     /// `NotFound`, `Invalid` where its definition is broken.
-    pub async fn show_agent(&self, _by: &Caller, agent: &AgentRef) -> Result<AgentDetails> {
-        let agent = self.find_agent(agent).await?;
+    pub async fn show_agent(&self, by: &Caller, agent: &AgentRef) -> Result<AgentDetails> {
+        by.may(Action::ReadAgents)?;
+        let agent = self.find_agent(by, agent).await?;
         let environment = self.environment_of(&agent).await?;
         let prompt = read_prompt(self, &agent).await?;
         let tools = self.store().granted(agent.id).await?;
@@ -102,6 +106,7 @@ impl Station {
         environment: &EnvironmentName,
         names: &[String],
     ) -> Result<Vec<(String, Option<String>)>> {
+        by.may(Action::ReadAgents)?;
         let agents = self.list_agents(by, Some(environment)).await?;
         let there = || agents.iter().map(|agent| agent.name.as_str());
         let missing = names.iter().filter(|name| there().all(|other| other != name.as_str()));
@@ -130,8 +135,9 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn environment_of_agent(&self, _by: &Caller, id: AgentId) -> Result<EnvironmentName> {
-        let agent = self.find_agent(&AgentRef::Id(id)).await?;
+    pub async fn environment_of_agent(&self, by: &Caller, id: AgentId) -> Result<EnvironmentName> {
+        by.may(Action::ReadAgents)?;
+        let agent = self.find_agent(by, &AgentRef::Id(id)).await?;
         Ok(self.environment_of(&agent).await?.name)
     }
 
@@ -139,10 +145,10 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`, with the environments that have one of that name.
-    pub(crate) async fn find_agent(&self, agent: &AgentRef) -> Result<Agent> {
+    pub(crate) async fn find_agent(&self, by: &Caller, agent: &AgentRef) -> Result<Agent> {
         match agent {
             AgentRef::Id(id) => {
-                let found = self.store().agent(*id).await?;
+                let found = self.store().agent(*id).await?.filter(|agent| by.sees(agent.environment));
                 found.ok_or_else(|| {
                     Error::not_found(format!("agent {id} does not exist"))
                         .with_hint("`stn agent list` shows them")
@@ -151,11 +157,12 @@ impl Station {
             AgentRef::Name { name, environment } => {
                 let meant = environment.clone().unwrap_or_default();
                 if let Some(environment) = self.store().environment(meant.as_str()).await?
+                    && by.sees(environment.id)
                     && let Some(found) = self.store().agents_named(name, Some(environment.id)).await?.pop()
                 {
                     return Ok(found);
                 }
-                Err(self.no_agent(name, &meant).await?)
+                Err(self.no_agent(by, name, &meant).await?)
             }
         }
     }
@@ -166,16 +173,19 @@ impl Station {
             .ok_or_else(|| Error::not_found(format!("the environment of agent `{}` is gone", agent.name)))
     }
 
-    async fn no_agent(&self, name: &str, meant: &EnvironmentName) -> Result<Error> {
+    async fn no_agent(&self, by: &Caller, name: &str, meant: &EnvironmentName) -> Result<Error> {
         let error = Error::not_found(format!("agent `{name}` does not exist in environment `{meant}`"));
         let mut elsewhere = Vec::new();
         for agent in self.store().agents_named(name, None).await? {
+            if !by.sees(agent.environment) {
+                continue;
+            }
             elsewhere.push(format!("`--env {}`", self.environment_of(&agent).await?.name));
         }
         if !elsewhere.is_empty() {
             return Ok(error.with_hint(format!("there is one elsewhere: {}", elsewhere.join(", "))));
         }
-        let environment = self.store().environment(meant.as_str()).await?;
+        let environment = self.store().environment(meant.as_str()).await?.filter(|it| by.sees(it.id));
         let agents = match environment {
             Some(it) => self.store().agents(Some(it.id)).await?,
             None => Vec::new(),

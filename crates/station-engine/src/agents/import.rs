@@ -7,7 +7,7 @@ use crate::variables::Values;
 use station_core::file::edit::rename_agent;
 use station_core::file::exported;
 use station_core::file::{Problem, Severity, prompt};
-use station_core::{AgentName, Caller, Environment, EnvironmentName, Error, Origin, Result, grant};
+use station_core::{Action, AgentName, Caller, Environment, EnvironmentName, Error, Origin, Result, grant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -65,7 +65,8 @@ impl Station {
     /// # Errors
     /// `Invalid` where the definition is refused; `Conflict` where an agent of that name exists.
     pub async fn import_agent(&self, by: &Caller, import: AgentImport) -> Result<Imported> {
-        let environment = self.find_environment(&import.environment).await?;
+        by.may(Action::EditAgents)?;
+        let environment = self.find_environment(by, &import.environment).await?;
         let (text, own, servers) = definition(&import)?;
         let name = match &import.rename {
             Some(name) => name.clone(),

@@ -8,7 +8,7 @@ use crate::workspace::{Replaced, Workspace};
 use station_core::file::edit::rename_agent;
 use station_core::file::{Problem, Severity};
 use station_core::sync::{AgentRow, Change, Removals, Text};
-use station_core::{Agent, AgentName, Caller, Environment, Error, Origin, Result, Secret};
+use station_core::{Action, Agent, AgentName, Caller, Environment, Error, Origin, Result, Secret};
 
 /// An agent that was renamed.
 #[derive(Clone, Debug)]
@@ -30,11 +30,12 @@ impl Station {
     /// `NotFound`; `Conflict` where the name is taken, or was an agent's that is deleted, or its file is managed elsewhere.
     pub async fn rename_agent(
         &self,
-        _by: &Caller,
+        by: &Caller,
         agent: &AgentRef,
         name: &AgentName,
     ) -> Result<AgentRenaming> {
-        let agent = self.find_agent(agent).await?;
+        by.may(Action::EditAgents)?;
+        let agent = self.find_agent(by, agent).await?;
         let environment = self.environment_of(&agent).await?;
         let called_by = self.store().callers_of(agent.id).await?;
         let mut problems = Vec::new();
@@ -46,7 +47,7 @@ impl Station {
             };
         }
         let was = agent.name;
-        let agent = self.find_agent(&AgentRef::Id(agent.id)).await?;
+        let agent = self.find_agent(by, &AgentRef::Id(agent.id)).await?;
         Ok(AgentRenaming { agent, was, called_by, problems })
     }
 

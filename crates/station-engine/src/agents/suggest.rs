@@ -5,7 +5,7 @@ use super::create::{choose, prompt_of};
 use super::{NewAgent, ReasonedTool};
 use crate::{AgentPlan, Planning, Station};
 use station_core::run::{StepLimit, step_limit};
-use station_core::{AgentName, Caller, Environment, EnvironmentName, Result, Tool, ToolName};
+use station_core::{Action, AgentName, Caller, Environment, EnvironmentName, Result, Tool, ToolName};
 use tokio_util::sync::CancellationToken;
 
 /// Words of a request that become an agent's name: enough to tell it from others.
@@ -67,7 +67,8 @@ impl Station {
         wish: AgentWish,
         stop: CancellationToken,
     ) -> Result<AgentSuggestion> {
-        let environment = self.find_environment(&wish.environment).await?;
+        by.may(Action::EditAgents)?;
+        let environment = self.find_environment(by, &wish.environment).await?;
         let because = match self.planner(None) {
             Ok(model) => match self.planned_suggestion(by, &wish, &environment, &model, stop).await? {
                 Ok(suggestion) => return Ok(suggestion),

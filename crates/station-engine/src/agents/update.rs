@@ -8,7 +8,7 @@ use station_core::file::Problem;
 use station_core::file::edit::{AgentEdit, edit_agent};
 use station_core::file::{Severity, prompt};
 use station_core::sync::{AgentRow, Grant};
-use station_core::{AgentName, Caller, Environment, Error, Origin, Result, grant};
+use station_core::{Action, AgentName, Caller, Environment, Error, Origin, Result, grant};
 
 /// An agent that was changed.
 #[derive(Clone, Debug)]
@@ -25,7 +25,8 @@ impl Station {
     /// # Errors
     /// `NotFound`; `Invalid` where the edit or its result is refused; `Conflict` where its file is managed elsewhere.
     pub async fn update_agent(&self, by: &Caller, agent: &AgentRef, edit: &AgentEdit) -> Result<AgentUpdate> {
-        let agent = self.find_agent(agent).await?;
+        by.may(Action::EditAgents)?;
+        let agent = self.find_agent(by, agent).await?;
         let environment = self.environment_of(&agent).await?;
         let problems = match agent.origin {
             Origin::Store => {

@@ -6,7 +6,7 @@
 use crate::workspace::FolderRead;
 use crate::{AgentRef, Station};
 use station_core::sync::{Files, Removals, Text};
-use station_core::{AgentName, EnvironmentName, Result, Secret};
+use station_core::{Agent, AgentName, Caller, EnvironmentName, Result, Secret};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the architect is told and granted.
@@ -23,7 +23,7 @@ impl Station {
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn architect(&self) -> Result<AgentRef> {
+    pub(super) async fn architect(&self) -> Result<Agent> {
         let name = EnvironmentName::built_in();
         let folder = folder(&name);
         let plan = self.plan(&folder, Removals::Apply).await?.plan;
@@ -35,7 +35,7 @@ impl Station {
             self.discover(&environment, &|_| true).await?;
         }
         let name = AgentName::parse(NAME)?.to_string();
-        Ok(AgentRef::Name { name, environment: Some(environment.name) })
+        self.find_agent(&Caller::local(), &AgentRef::Name { name, environment: Some(environment.name) }).await
     }
 }
 

@@ -19,8 +19,8 @@ use crate::{Driver, NewRun, Station};
 use serde_json::{Map, Value, json};
 use station_core::file::edit::{difference, edit_agent};
 use station_core::run::{Event, Status};
-use station_core::{AgentId, Caller, EnvironmentName, Error, Result, RunId};
-use station_store::Run;
+use station_core::{Action, AgentId, Caller, EnvironmentName, Error, Result, RunId};
+use station_store::{Run, Say};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -73,10 +73,11 @@ impl Station {
     /// # Errors
     /// `NotFound` where the environment or the agent does not exist; the store's.
     pub async fn start_planning(&self, by: &Caller, planning: &Planning, model: &str) -> Result<Run> {
+        by.may(Action::EditAgents)?;
         let task = match planning {
-            Planning::New(new) => self.new_task(new).await?,
+            Planning::New(new) => self.new_task(by, new).await?,
             Planning::Wish { request, domain, environment } => {
-                let mut task = self.place(environment).await?;
+                let mut task = self.place(by, environment).await?;
                 task.insert("request".to_owned(), request.as_str().into());
                 task.extend(domain.iter().map(|domain| ("domain".to_owned(), domain.as_str().into())));
                 task
@@ -92,7 +93,7 @@ impl Station {
             driver: Driver::Caller,
             ..NewRun::default()
         };
-        self.start_run(by, &architect, new).await
+        self.start_run_of(by, architect, new).await
     }
 
     /// The plan that the architect's run `id` waits with; `None` where it has none, or not yet.
@@ -100,6 +101,7 @@ impl Station {
     /// # Errors
     /// `NotFound`; the store's.
     pub async fn agent_plan(&self, by: &Caller, id: RunId) -> Result<Option<AgentPlan>> {
+        by.may(Action::ReadAgents)?;
         let details = self.show_run(by, id).await?;
         let is_ours = details.run.environment_name == EnvironmentName::built_in().as_str();
         let waits = is_ours && details.run.status == Status::Waiting;
@@ -112,6 +114,7 @@ impl Station {
     /// # Errors
     /// `NotFound`; the store's.
     pub async fn planned_agent(&self, by: &Caller, id: RunId) -> Result<Option<AgentId>> {
+        by.may(Action::ReadAgents)?;
         let journal = self.show_run(by, id).await?.journal;
         let made = journal.iter().rev().find_map(|entry| match &entry.event {
             Event::Returned { structured: Some(result), is_error: false, .. } => {
@@ -134,9 +137,10 @@ impl Station {
         planning: &Planning,
         stop: CancellationToken,
     ) -> Result<Result<AgentPlan, String>> {
+        by.may(Action::EditAgents)?;
         let run = self.work_off(id, stop).await?;
         if let Some(plan) = self.agent_plan(by, id).await? {
-            if self.is_wanted(planning, &plan).await? {
+            if self.is_wanted(by, planning, &plan).await? {
                 return Ok(Ok(plan));
             }
             self.drop_plan(by, &plan).await?;
@@ -154,8 +158,9 @@ impl Station {
     ///
     /// # Errors
     /// `Invalid` where the plan changes nothing that could be changed; `NotFound` where the agent is gone.
-    pub async fn plan_difference(&self, _by: &Caller, agent: &AgentRef, plan: &AgentPlan) -> Result<String> {
-        let agent = self.find_agent(agent).await?;
+    pub async fn plan_difference(&self, by: &Caller, agent: &AgentRef, plan: &AgentPlan) -> Result<String> {
+        by.may(Action::ReadAgents)?;
+        let agent = self.find_agent(by, agent).await?;
         let before = self.store().agent_source(agent.id).await?;
         let after = edit_agent(&before, &plan.edit()).map_err(|problem| refused(&problem))?;
         Ok(difference(&before, &after))
@@ -171,6 +176,7 @@ impl Station {
         plan: &AgentPlan,
         stop: CancellationToken,
     ) -> Result<Result<AgentId, String>> {
+        by.may(Action::EditAgents)?;
         self.approve(by, plan.approval, crate::Yes::Once).await?;
         let run = self.end_planning(by, plan.run, stop).await?;
         if let Some(made) = self.planned_agent(by, plan.run).await? {
@@ -185,14 +191,20 @@ impl Station {
     /// # Errors
     /// As [`Station::carry_out_plan`].
     pub async fn drop_plan(&self, by: &Caller, plan: &AgentPlan) -> Result<()> {
-        self.deny(by, plan.approval, "the plan was not taken".to_owned()).await?;
+        by.may(Action::EditAgents)?;
+        // It is their own run that asks: to say no to it is no more than to end it.
+        if self.find_run(by, plan.run).await?.user != by.user {
+            by.may(Action::Approve)?;
+        }
+        let no = Say::Deny { reason: "the plan was not taken".to_owned() };
+        self.store().decide(plan.approval, no, &by.name, self.now()).await?;
         let stop = CancellationToken::new();
         stop.cancel();
         self.end_planning(by, plan.run, stop).await.map(drop)
     }
 
     /// Whether a plan is for what it was to be for.
-    async fn is_wanted(&self, planning: &Planning, plan: &AgentPlan) -> Result<bool> {
+    async fn is_wanted(&self, by: &Caller, planning: &Planning, plan: &AgentPlan) -> Result<bool> {
         let is = |field: &str, id: i64, name: &str| match plan.arguments.get(field) {
             Some(Value::String(text)) => *text == name || *text == id.to_string(),
             Some(number) => number.as_i64() == Some(id),
@@ -202,11 +214,11 @@ impl Station {
             Planning::New(new) => (&new.environment, plan.text("name") == Some(new.name.as_str())),
             Planning::Wish { environment, .. } => (environment, true),
             Planning::Change { agent, .. } => {
-                let agent = self.find_agent(agent).await?;
+                let agent = self.find_agent(by, agent).await?;
                 return Ok(plan.verb == "update_agent" && is("agent_id", agent.id.0, ""));
             }
         };
-        let place = self.find_environment(environment).await?;
+        let place = self.find_environment(by, environment).await?;
         let is_here = is("environment_id", place.id.0, place.name.as_str());
         Ok(plan.verb == "create_agent" && is_here && is_named)
     }
@@ -221,8 +233,8 @@ impl Station {
         }
     }
 
-    async fn new_task(&self, new: &NewAgent) -> Result<Map<String, Value>> {
-        let mut task = self.place(&new.environment).await?;
+    async fn new_task(&self, by: &Caller, new: &NewAgent) -> Result<Map<String, Value>> {
+        let mut task = self.place(by, &new.environment).await?;
         let said = json!({
             "name": new.name.as_str(),
             "description": new.description,
@@ -240,7 +252,7 @@ impl Station {
 
     async fn change_task(&self, by: &Caller, agent: &AgentRef, words: &str) -> Result<Map<String, Value>> {
         let details = self.show_agent(by, agent).await?;
-        let mut task = self.place(&details.environment.name).await?;
+        let mut task = self.place(by, &details.environment.name).await?;
         task.insert("change".to_owned(), words.into());
         task.insert("agent_id".to_owned(), details.agent.id.0.into());
         let source = self.store().agent_source(details.agent.id).await?;
@@ -249,8 +261,8 @@ impl Station {
     }
 
     /// Where an agent is to live, by name and number.
-    async fn place(&self, name: &EnvironmentName) -> Result<Map<String, Value>> {
-        let environment = self.find_environment(name).await?;
+    async fn place(&self, by: &Caller, name: &EnvironmentName) -> Result<Map<String, Value>> {
+        let environment = self.find_environment(by, name).await?;
         let place =
             [("environment", json!(environment.name.as_str())), ("environment_id", json!(environment.id.0))];
         Ok(place.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())

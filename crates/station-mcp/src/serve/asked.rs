@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub(crate) const LEVEL_KEY: &str = "io.modelcontextprotocol/logLevel";
 
 /// A request that is being answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Asked {
     /// Who asks.
     pub by: Caller,
@@ -38,7 +38,7 @@ pub struct Asked {
 }
 
 /// The client, and how what is said reaches it while it waits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct With {
     dialog: Arc<Dialog>,
     outlet: mpsc::Sender<Written>,
@@ -54,14 +54,20 @@ pub struct Input {
 }
 
 /// How far a request is, told to whoever wants to know.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Progress {
     token: Value,
-    steps: AtomicU64,
+    steps: Arc<AtomicU64>,
     outlet: mpsc::Sender<Written>,
 }
 
 impl Asked {
+    /// The same, asked by `by`.
+    #[must_use]
+    pub fn by(&self, by: Caller) -> Self {
+        Self { by, ..self.clone() }
+    }
+
     /// The request with these parameters.
     pub(crate) fn new(
         by: Caller,
@@ -81,7 +87,7 @@ impl Asked {
         };
         let progress = token.map(|token| Progress {
             token: token.clone(),
-            steps: AtomicU64::new(0),
+            steps: Arc::default(),
             outlet: outlet.clone(),
         });
         let level = match era {

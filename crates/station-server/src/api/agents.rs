@@ -1,13 +1,15 @@
 //! Agents.
 
 use super::environments;
-use super::operation::{Operation, Reply, Verb};
+use super::operation::{Needs, Operation, Reply, Verb};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter, found};
 use crate::wire;
 use futures::FutureExt as _;
-use station_core::{Caller, Result};
-use station_engine::AgentRef;
+use serde_json::Value;
+use station_core::file::edit::{AgentEdit, Names};
+use station_core::{Action, AgentName, Caller, Error, Result};
+use station_engine::{AgentDetails, AgentRef, NewAgent};
 
 /// The parameter that names one.
 pub(super) const AGENT: Parameter = Parameter::required(
@@ -16,11 +18,41 @@ pub(super) const AGENT: Parameter = Parameter::required(
     "An agent: its id, or its name in `environment`, or in `default` where that is left out.",
 );
 
+/// An agent with all that is told of it, in an example.
+macro_rules! details_example {
+    () => {
+        r#"{"agent": {"id": 7, "name": "triage", "description": "Finds out why", "environment": "default",
+            "environment_id": 1, "model": null, "tags": [], "origin": "file", "enabled": true,
+            "created_at": "2026-11-26T09:30:00Z", "updated_at": "2026-11-26T09:30:00Z"}, "models": [], "max_steps": 8,
+            "timeout_ms": null, "tools": [{"written": "read_text_file", "server": "files", "tool": "read_text_file"}],
+            "agents": [], "input_schema": null, "output_schema": null, "schedule": null, "prompt": "You find out why.",
+            "path": null}"#
+    };
+}
+
+/// What an agent is made of, and what changes of it.
+macro_rules! fields {
+    ($($before:expr),*) => {
+        &[
+            $($before,)*
+            Parameter::optional("prompt", Kind::Text, "Its instructions: the system prompt."),
+            Parameter::optional("model", Kind::Text, "Model to ask, e.g. openai/gpt-4o-mini."),
+            Parameter::optional("max_steps", Kind::Whole(1, 25), "Most model turns of one run."),
+            Parameter::optional("tools", Kind::Texts, "Exactly the tools to grant; `server__tool` where a name is not unique."),
+            Parameter::optional("agents", Kind::Texts, "Exactly the other agents that it may call."),
+            Parameter::optional("schedule", Kind::Text, "When it runs by itself, as cron of 5 or 6 fields."),
+            Parameter::optional("enabled", Kind::Truth(true), "Whether it may be run."),
+            environments::OPTIONAL,
+        ]
+    };
+}
+
 pub(super) const ROWS: &[Operation] = &[
     Operation {
         id: "list_agents",
         verb: Verb::Get,
         path: "/agents",
+        needs: Needs::Right(Action::ReadAgents),
         summary: "List agents",
         says: "Agents by environment and name, of one environment or of all.",
         parameters: &[
@@ -45,26 +77,80 @@ pub(super) const ROWS: &[Operation] = &[
         id: "show_agent",
         verb: Verb::Get,
         path: "/agents/{agent}",
+        needs: Needs::Right(Action::ReadAgents),
         summary: "Show an agent",
         says: "An agent with its prompt, its grants and the servers behind them, its schemas and its schedule.",
         parameters: &[AGENT, environments::OPTIONAL],
         status: 200,
         output: |generator| generator.subschema_for::<wire::AgentDetails>(),
         sends: "",
-        answers: r#"{"agent": {"id": 7, "name": "triage", "description": "Finds out why", "environment": "default",
-            "environment_id": 1, "model": null, "tags": [], "origin": "file", "enabled": true,
-            "created_at": "2026-11-26T09:30:00Z", "updated_at": "2026-11-26T09:30:00Z"}, "models": [], "max_steps": 8,
-            "timeout_ms": null, "tools": [{"written": "read_text_file", "server": "files", "tool": "read_text_file"}],
-            "agents": [], "input_schema": null, "output_schema": null, "schedule": null, "prompt": "You find out why.",
-            "path": null}"#,
+        answers: details_example!(),
         call: |desk, by, arguments| show_agent(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "create_agent",
+        verb: Verb::Post,
+        path: "/agents",
+        needs: Needs::Right(Action::EditAgents),
+        summary: "Make an agent",
+        says: "Makes an agent, as a file of its environment, or in the store where files are read-only. Where no `tools` are named, those that \
+            fit best are chosen.",
+        parameters: fields![
+            Parameter::required("name", Kind::Text, "Its name: unique in its environment, not all digits."),
+            Parameter::required("description", Kind::Text, "What it is for, in one line."),
+            Parameter::optional(
+                "domain",
+                Kind::Text,
+                "What it works in, e.g. devops: enters the choice of tools."
+            ),
+            Parameter::optional("input_schema", Kind::Object, "JSON Schema of its input variables."),
+            Parameter::optional("output_schema", Kind::Object, "JSON Schema that its answer must fit.")
+        ],
+        status: 201,
+        output: |generator| generator.subschema_for::<wire::AgentDetails>(),
+        sends: r#"{"name": "triage2", "description": "Finds out why", "prompt": "You find out why.", "tools": ["read"]}"#,
+        answers: details_example!(),
+        call: |desk, by, arguments| create_agent(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "update_agent",
+        verb: Verb::Patch,
+        path: "/agents/{agent}",
+        needs: Needs::Right(Action::EditAgents),
+        summary: "Change an agent",
+        says: "Changes what is given; the rest of its file stays byte for byte. Runs that are under way keep the definition they began with.",
+        parameters: fields![
+            AGENT,
+            Parameter::optional("name", Kind::Text, "Another name: the agent keeps its id."),
+            Parameter::optional("description", Kind::Text, "What it is for, in one line.")
+        ],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::AgentDetails>(),
+        sends: r#"{"description": "Finds out why, quicker", "max_steps": 8}"#,
+        answers: details_example!(),
+        call: |desk, by, arguments| update_agent(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "delete_agent",
+        verb: Verb::Delete,
+        path: "/agents/{agent}",
+        needs: Needs::Right(Action::EditAgents),
+        summary: "Delete an agent",
+        says: "Deletes an agent with its file; its runs are kept. Refused with 409 while a run of it has not ended.",
+        parameters: &[AGENT, environments::OPTIONAL],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::Deletion>(),
+        sends: "",
+        answers: r#"{"noun": "agent", "id": 7, "name": "triage", "environment": "default", "files": ["environments/default/agents/triage.prompt"],
+            "runs_kept": 3}"#,
+        call: |desk, by, arguments| delete_agent(desk, by, arguments).boxed(),
     },
 ];
 
 async fn list_agents(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let environment = environments::chosen(desk, by, &arguments).await?.map(|it| it.name);
     if let Some(environment) = &environment {
-        desk.apply(environment).await?;
+        desk.apply(by, environment).await?;
     }
     let mut all = desk.station.list_agents(by, environment.as_ref()).await?;
     if let Some(enabled) = arguments.truth("enabled") {
@@ -81,6 +167,82 @@ async fn show_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Re
     let id = found(desk, by, &agent).await?.agent.id;
     let details = desk.station.show_agent(by, &AgentRef::Id(id)).await?;
     Ok(Reply::of(&wire::AgentDetails::from(&details)))
+}
+
+async fn create_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    by.may(Action::EditAgents)?;
+    let environment = environments::chosen(desk, by, &arguments).await?.map(|it| it.name).unwrap_or_default();
+    desk.apply(by, &environment).await?;
+    let text = |name: &str| arguments.text(name).map(str::to_owned);
+    let schema = |name: &str| arguments.object(name).cloned().map(Value::Object);
+    let new = NewAgent {
+        name: AgentName::parse(arguments.must("name"))?,
+        description: arguments.must("description").to_owned(),
+        prompt: text("prompt"),
+        domain: text("domain"),
+        model: text("model"),
+        max_steps: arguments.whole("max_steps"),
+        tools: arguments.texts("tools"),
+        agents: arguments.texts("agents").unwrap_or_default(),
+        schedule: text("schedule"),
+        input_schema: schema("input_schema"),
+        output_schema: schema("output_schema"),
+        environment: environment.clone(),
+    };
+    if new.tools.is_none() {
+        // The choice is only as good as what is known of the servers.
+        desk.station.refresh_catalog(&environment).await?;
+    }
+    let made = desk.station.create_agent(by, new).await?.0;
+    enabled(desk, by, &arguments, made).await
+}
+
+async fn update_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    by.may(Action::EditAgents)?;
+    let named = named(desk, by, &arguments).await?;
+    let mut details = found(desk, by, &named).await?;
+    let agent = AgentRef::Id(details.agent.id);
+    let text = |name: &str| arguments.text(name).map(str::to_owned);
+    let be = |name: &str| Names { be: arguments.texts(name), ..Names::default() };
+    let edit = AgentEdit {
+        description: text("description"),
+        prompt: text("prompt"),
+        model: text("model"),
+        max_steps: arguments.whole("max_steps"),
+        tools: be("tools"),
+        agents: be("agents"),
+        schedule: text("schedule"),
+        ..AgentEdit::default()
+    };
+    let name = arguments.text("name").map(AgentName::parse).transpose()?;
+    if edit.is_empty() && name.is_none() && arguments.truth("enabled").is_none() {
+        return Err(Error::invalid("nothing is named that is to change"));
+    }
+    if !edit.is_empty() {
+        details = desk.station.update_agent(by, &agent, &edit).await?.agent;
+    }
+    if let Some(name) = name.filter(|name| *name != details.agent.name) {
+        desk.station.rename_agent(by, &agent, &name).await?;
+        details = desk.station.show_agent(by, &agent).await?;
+    }
+    enabled(desk, by, &arguments, details).await
+}
+
+/// An agent as it is told, once it is enabled or not as the arguments say.
+async fn enabled(desk: &Desk, by: &Caller, arguments: &Arguments, agent: AgentDetails) -> Result<Reply> {
+    let agent = match arguments.truth("enabled") {
+        Some(enabled) if enabled != agent.agent.enabled => {
+            desk.station.enable_agent(by, &AgentRef::Id(agent.agent.id), enabled).await?
+        }
+        _ => agent,
+    };
+    Ok(Reply::of(&wire::AgentDetails::from(&agent)))
+}
+
+async fn delete_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    by.may(Action::EditAgents)?;
+    let gone = desk.station.delete_agent(by, &named(desk, by, &arguments).await?).await?;
+    Ok(Reply::of(&wire::Deletion::from(&gone)))
 }
 
 /// The agent that `agent` names, in the environment that `environment` does.

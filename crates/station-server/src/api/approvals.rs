@@ -1,12 +1,14 @@
 //! Approvals: calls that wait for a person.
 
-use super::operation::{Operation, Reply, Verb, number};
+use super::operation::{Needs, Operation, Reply, Verb, number};
 use super::page::{self, CURSOR, LIMIT_GIVEN, LIMIT_MAX};
 use crate::tools::{Arguments, Desk, Kind, Parameter};
 use crate::wire;
 use futures::FutureExt as _;
-use station_core::{Caller, Result};
-use station_engine::{Approval, Which, Yes};
+use schemars::json_schema;
+use serde_json::json;
+use station_core::{Action, Caller, Result};
+use station_engine::{Approval, StandingApproval, Which, Yes};
 
 const APPROVAL: Parameter = Parameter::required("approval", Kind::Ref, "An approval, by its id.");
 
@@ -26,6 +28,7 @@ pub(super) const ROWS: &[Operation] = &[
         id: "list_approvals",
         verb: Verb::Get,
         path: "/approvals",
+        needs: Needs::Right(Action::ReadApprovals),
         summary: "List approvals",
         says: "Calls that wait for a person, by id: the oldest thousand; with `all` the newest thousand, decided or not.",
         parameters: &[
@@ -43,6 +46,7 @@ pub(super) const ROWS: &[Operation] = &[
         id: "show_approval",
         verb: Verb::Get,
         path: "/approvals/{approval}",
+        needs: Needs::Right(Action::ReadApprovals),
         summary: "Show an approval",
         says: "One call that waits or waited for a person, with what it is to be called with and the rule that asks.",
         parameters: &[APPROVAL],
@@ -56,6 +60,7 @@ pub(super) const ROWS: &[Operation] = &[
         id: "approve",
         verb: Verb::Post,
         path: "/approvals/{approval}/approve",
+        needs: Needs::Right(Action::Approve),
         summary: "Approve a call",
         says: "Says yes to exactly this call, or with `always` to every call of this tool by this agent while its definition stays. \
             Needs the right `approve`; refused with 409 where it was decided already or its time is over.",
@@ -77,6 +82,7 @@ pub(super) const ROWS: &[Operation] = &[
         id: "deny",
         verb: Verb::Post,
         path: "/approvals/{approval}/deny",
+        needs: Needs::Right(Action::Approve),
         summary: "Deny a call",
         says: "Says no; the model is told so, with the reason. As `approve` otherwise.",
         parameters: &[APPROVAL, Parameter::optional("reason", Kind::Text, "Why not: the model is told.")],
@@ -86,7 +92,51 @@ pub(super) const ROWS: &[Operation] = &[
         answers: example!(),
         call: |desk, by, arguments| deny(desk, by, arguments).boxed(),
     },
+    Operation {
+        id: "list_standing_approvals",
+        verb: Verb::Get,
+        path: "/standing-approvals",
+        needs: Needs::Right(Action::ReadApprovals),
+        summary: "List standing approvals",
+        says: "Every yes for always that holds, oldest first.",
+        parameters: &[LIMIT_GIVEN, CURSOR],
+        status: 200,
+        output: |generator| page::shape::<wire::StandingApproval>("standing_approvals", generator),
+        sends: "",
+        answers: r#"{"standing_approvals": [{"id": 2, "agent": "triage", "environment": "default", "server": "files", "tool": "write_file",
+            "definition_hash": "4e", "approval_id": 3, "made_at": "2026-11-26T09:30:00Z", "made_by": "ann", "uses": 4}],
+            "count": 1, "next": null}"#,
+        call: |desk, by, arguments| list_standing_approvals(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "revoke_standing_approval",
+        verb: Verb::Delete,
+        path: "/standing-approvals/{standing_approval}",
+        needs: Needs::Right(Action::Approve),
+        summary: "Take a standing approval back",
+        says: "Calls from then on wait for a person again.",
+        parameters: &[Parameter::required("standing_approval", Kind::Ref, "A standing approval, by its id.")],
+        status: 200,
+        output: |_| json_schema!({ "type": "object", "properties": { "revoked": { "type": "integer" } }, "required": ["revoked"] }),
+        sends: "",
+        answers: r#"{"revoked": 2}"#,
+        call: |desk, by, arguments| revoke_standing_approval(desk, by, arguments).boxed(),
+    },
 ];
+
+async fn list_standing_approvals(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let all = desk.station.list_standing_approvals(by).await?;
+    let key = |it: &StandingApproval| format!("{:020}", it.id);
+    Ok(Reply::Body(page::of("standing_approvals", all, &arguments, key, |it| {
+        wire::StandingApproval::from(it)
+    })))
+}
+
+async fn revoke_standing_approval(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let id = number(arguments.must("standing_approval"), "a standing approval")?;
+    desk.station.revoke_standing_approval(by, id).await?;
+    Ok(Reply::Body(json!({ "revoked": id })))
+}
 
 async fn list_approvals(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let which = if arguments.truth("all") == Some(true) { Which::All } else { Which::Pending };

@@ -7,22 +7,47 @@
 
 mod agents;
 mod approvals;
+mod audit;
+mod budgets;
 mod environments;
 mod older;
 mod openapi;
 mod operation;
 mod page;
 mod runs;
+mod servers;
 #[cfg(test)]
 mod tests;
+mod users;
+mod variables;
 
+use axum::http::Method;
 pub use openapi::document;
-pub(crate) use operation::{Events, Operation, Reply, Verb, read};
+pub(crate) use operation::{Events, Needs, Operation, Reply, Verb, read};
 
 /// What the addresses of all operations begin with.
 pub(crate) const BASE: &str = "/api/v1";
 
 /// Every operation, in the order of the document.
 pub(crate) fn operations() -> impl Iterator<Item = &'static Operation> {
-    [environments::ROWS, agents::ROWS, runs::ROWS, approvals::ROWS, older::ROWS].into_iter().flatten()
+    [
+        environments::ROWS,
+        variables::ROWS,
+        agents::ROWS,
+        servers::ROWS,
+        runs::ROWS,
+        approvals::ROWS,
+        budgets::ROWS,
+        users::ROWS,
+        audit::ROWS,
+        older::ROWS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Whether nobody need be known for a request.
+pub(crate) fn is_open(method: &Method, path: &str) -> bool {
+    let Some(path) = path.strip_prefix(BASE) else { return false };
+    operations().any(|it| it.needs == Needs::Nothing && it.path == path && it.verb.method() == *method)
 }

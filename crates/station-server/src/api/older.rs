@@ -2,12 +2,12 @@
 
 use super::agents::{self, AGENT};
 use super::environments;
-use super::operation::{Operation, Reply, Verb};
+use super::operation::{Needs, Operation, Reply, Verb};
 use super::runs::{TASK, VARIABLES};
 use crate::tools::{Arguments, Desk, new_run, queue};
 use crate::wire::Executed;
 use futures::FutureExt as _;
-use station_core::{Caller, Result};
+use station_core::{Action, Caller, Result};
 
 const PARAMETERS: &[crate::tools::Parameter] = &[AGENT, environments::OPTIONAL, TASK, VARIABLES];
 
@@ -21,6 +21,7 @@ pub(super) const ROWS: &[Operation] = &[
         id: "queue_agent",
         verb: Verb::Post,
         path: "/agents/{agent}/queue",
+        needs: Needs::Right(Action::RunAgents),
         summary: "Run an agent (older scripts)",
         says: "As `start_run`, in the shape that older scripts read.",
         parameters: PARAMETERS,
@@ -34,6 +35,7 @@ pub(super) const ROWS: &[Operation] = &[
         id: "execute_agent",
         verb: Verb::Post,
         path: "/agents/{agent}/execute",
+        needs: Needs::Right(Action::RunAgents),
         summary: "Run an agent (older scripts)",
         says: "As `queue_agent`.",
         parameters: PARAMETERS,

@@ -1,6 +1,6 @@
 //! The OpenAPI document (3.1.1), made of the table of operations.
 
-use super::operation::{Operation, Place, Verb};
+use super::operation::{Needs, Operation, Place, Verb};
 use super::{BASE, operations};
 use crate::wire;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
@@ -35,13 +35,18 @@ pub fn document() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": BASE }],
-        "security": [{}, { "token": [] }],
+        "security": [{}, { "token": [] }, { "session": [] }],
         "paths": paths,
         "components": {
             "securitySchemes": {
                 "token": {
                     "type": "http", "scheme": "bearer",
-                    "description": "The token of the file `api-token` in the configuration folder. A program of Station's own user needs none.",
+                    "description": "An API key (`stn_…`), or the token of the file `api-token` in the configuration folder. While there is \
+                        no user, a program of Station's own user needs none.",
+                },
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": "__Host-station",
+                    "description": "Set by `create_session`. What changes something needs an Origin besides.",
                 },
             },
             "responses": {
@@ -76,12 +81,22 @@ fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
             "default": { "$ref": "#/components/responses/Error" },
         },
     });
+    match operation.needs {
+        Needs::Nothing => described["security"] = json!([{}]),
+        Needs::Credential => {}
+        // An extension (OpenAPI 3.1.1, Specification Extensions): what the caller's role must be at least, and its key's scope.
+        Needs::Oneself => described["x-station-role"] = "admin, or the user itself".into(),
+        Needs::Right(action) => {
+            described["x-station-role"] = action.least().as_str().into();
+            described["x-station-scope"] = action.scope().as_str().into();
+        }
+    }
     let parameters: Vec<Value> =
         operation.parameters.iter().filter_map(|it| parameter(operation, it)).collect();
     if !parameters.is_empty() {
         described["parameters"] = parameters.into();
     }
-    if operation.verb == Verb::Post {
+    if operation.verb.has_body() {
         described["requestBody"] = body(operation);
     }
     described
@@ -127,6 +142,8 @@ impl Verb {
         match self {
             Self::Get => "get",
             Self::Post => "post",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What an operation of the API is made of.
 
 use crate::tools::{Arguments, Desk, Parameter};
+use axum::http::Method;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use station_core::{Caller, Error, Result, RunId};
+use station_core::{Action, Caller, Error, Result, RunId, Secret};
 use station_engine::RunEvent;
 use std::str::FromStr;
 
@@ -17,6 +18,7 @@ pub(crate) struct Operation {
     pub(crate) verb: Verb,
     /// Below `/api/v1`; `{name}` is a parameter.
     pub(crate) path: &'static str,
+    pub(crate) needs: Needs,
     /// In a few words.
     pub(crate) summary: &'static str,
     /// What it does and when it refuses.
@@ -34,6 +36,20 @@ pub(crate) struct Operation {
     pub(crate) call: Call,
 }
 
+/// What whoever asks for an operation needs. It is told in the document, and a test holds it against what happens: the decision is the
+/// engine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Nothing: it is how somebody becomes known.
+    Nothing,
+    /// To be known.
+    Credential,
+    /// To be the user that it is about, or to manage users.
+    Oneself,
+    /// A right.
+    Right(Action),
+}
+
 /// What an operation does, or the sentence that says why not.
 pub(crate) type Call = for<'a> fn(&'a Desk, &'a Caller, Arguments) -> BoxFuture<'a, Result<Reply>>;
 
@@ -48,6 +64,13 @@ pub(crate) enum Reply {
         run: RunId,
         events: Events,
     },
+    /// A browser signed in, and what its cookie is to say.
+    SignedIn {
+        cookie: Secret,
+        caller: Box<Caller>,
+    },
+    /// A browser signed out.
+    SignedOut,
 }
 
 impl Reply {
@@ -70,6 +93,25 @@ pub(super) fn number<T: FromStr>(text: &str, what: &str) -> Result<T> {
 pub(crate) enum Verb {
     Get,
     Post,
+    Patch,
+    Delete,
+}
+
+impl Verb {
+    /// As HTTP has it.
+    pub(crate) fn method(self) -> Method {
+        match self {
+            Self::Get => Method::GET,
+            Self::Post => Method::POST,
+            Self::Patch => Method::PATCH,
+            Self::Delete => Method::DELETE,
+        }
+    }
+
+    /// Whether what it takes stands in a body, and not in the query.
+    pub(crate) fn has_body(self) -> bool {
+        matches!(self, Self::Post | Self::Patch)
+    }
 }
 
 /// Where a parameter stands.
@@ -86,10 +128,7 @@ impl Operation {
         if self.path.contains(&format!("{{{}}}", parameter.name)) {
             return Place::Path;
         }
-        match self.verb {
-            Verb::Get => Place::Query,
-            Verb::Post => Place::Body,
-        }
+        if self.verb.has_body() { Place::Body } else { Place::Query }
     }
 }
 

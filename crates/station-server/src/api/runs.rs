@@ -2,15 +2,15 @@
 
 use super::agents;
 use super::environments;
-use super::operation::{Operation, Reply, Verb, number};
+use super::operation::{Needs, Operation, Reply, Verb, number};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter, new_run, queue};
 use crate::wire;
 use futures::FutureExt as _;
 use schemars::JsonSchema;
 use station_core::run::Status;
-use station_core::{Caller, Error, Result, RunId};
-use station_engine::{AgentRef, RunFilter};
+use station_core::{Action, Caller, Error, Result, RunId};
+use station_engine::{AgentRef, Driver, RunFilter};
 
 /// The parameter that names one.
 const RUN: Parameter = Parameter::required("run", Kind::Ref, "A run, by its id.");
@@ -49,6 +49,7 @@ pub(super) const ROWS: &[Operation] = &[
         id: "start_run",
         verb: Verb::Post,
         path: "/agents/{agent}/runs",
+        needs: Needs::Right(Action::RunAgents),
         summary: "Run an agent",
         says: "Puts a run in the queue for a worker; `follow_run` tells how it goes on. Servers of the agent that were never listed are \
             listed first. Refused with 503 and \
@@ -80,6 +81,7 @@ pub(super) const ROWS: &[Operation] = &[
         id: "list_runs",
         verb: Verb::Get,
         path: "/runs",
+        needs: Needs::Right(Action::ReadRuns),
         summary: "List runs",
         says: "Runs, newest first.",
         parameters: &[
@@ -108,6 +110,7 @@ pub(super) const ROWS: &[Operation] = &[
         id: "show_run",
         verb: Verb::Get,
         path: "/runs/{run}",
+        needs: Needs::Right(Action::ReadRuns),
         summary: "Show a run",
         says: "A run with its journal, its sub-agents' runs and the questions that were put to people for it.",
         parameters: &[RUN],
@@ -126,6 +129,7 @@ pub(super) const ROWS: &[Operation] = &[
         id: "follow_run",
         verb: Verb::Get,
         path: "/runs/{run}/events",
+        needs: Needs::Right(Action::ReadRuns),
         summary: "Follow a run",
         says: "What happens in a run as server-sent events, from the first entry of its journal on, until it has ended. An \
             `entry` is one of the journal, and its place there is the event's id: `Last-Event-ID`, or `after`, goes on \
@@ -149,6 +153,7 @@ pub(super) const ROWS: &[Operation] = &[
         id: "cancel_run",
         verb: Verb::Post,
         path: "/runs/{run}/cancel",
+        needs: Needs::Right(Action::RunAgents),
         summary: "Cancel a run",
         says: "Ends a run and its sub-agents' runs: whoever drives it ends it, and what nobody drives is ended here. Refused with 409 \
             where it has ended.",
@@ -163,7 +168,28 @@ pub(super) const ROWS: &[Operation] = &[
         ),
         call: |desk, by, arguments| cancel_run(desk, by, arguments).boxed(),
     },
+    Operation {
+        id: "retry_run",
+        verb: Verb::Post,
+        path: "/runs/{run}/retry",
+        needs: Needs::Right(Action::RunAgents),
+        summary: "Do a run again",
+        says: "Puts a run in the queue that does what this one was to do: the same agent, task, limits and variables. Refused with 409 where \
+            it has not ended.",
+        parameters: &[RUN],
+        status: 202,
+        output: |generator| generator.subschema_for::<wire::Run>(),
+        sends: "{}",
+        answers: example!(),
+        call: |desk, by, arguments| retry_run(desk, by, arguments).boxed(),
+    },
 ];
+
+async fn retry_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let run = run_of(arguments.must("run"))?;
+    let again = desk.station.retry_run(by, run, Driver::Worker).await?;
+    Ok(Reply::of(&wire::Run::new(&again, false)))
+}
 
 async fn start_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let agent = agents::named(desk, by, &arguments).await?;

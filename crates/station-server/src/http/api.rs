@@ -1,6 +1,7 @@
 //! `/api/v1`: takes a request in, has its operation done, and wraps what comes of it.
 
 use super::body::Unread;
+use super::caller::{COOKIE, cookie};
 use super::failure::{self, REQUEST_ID};
 use super::{Site, mcp};
 use crate::api::{self, BASE, Operation, Reply, Verb};
@@ -8,14 +9,14 @@ use crate::wire;
 use axum::extract::{FromRequestParts as _, Query, RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::sse::Event;
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get, on};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, get, on};
 use axum::{Extension, Json, Router};
 use futures::StreamExt as _;
 use futures::{future, stream};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use station_core::{Caller, Error, Kind, Result, RunId};
-use station_engine::RunEvent;
+use station_engine::{RunEvent, SESSION_VALID_FOR};
 use std::sync::Arc;
 
 /// Where the document is.
@@ -33,8 +34,10 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 
 fn routed(operation: &'static Operation) -> MethodRouter<Arc<Site>> {
     let method = match operation.verb {
-        Verb::Get => axum::routing::MethodFilter::GET,
-        Verb::Post => axum::routing::MethodFilter::POST,
+        Verb::Get => MethodFilter::GET,
+        Verb::Post => MethodFilter::POST,
+        Verb::Patch => MethodFilter::PATCH,
+        Verb::Delete => MethodFilter::DELETE,
     };
     on(
         method,
@@ -75,14 +78,15 @@ async fn answered(
     request: Request,
 ) -> Result<Response, Refused> {
     let (mut parts, body) = request.into_parts();
+    let shown_cookie = cookie(&parts.headers);
     let mut given = Map::new();
     let path = RawPathParams::from_request_parts(&mut parts, &()).await;
     let path = path.map_err(|_| Error::invalid("the address has bytes that are no text"))?;
     given.extend(path.iter().map(|(name, value)| (name.to_owned(), Value::from(value))));
     let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
     let Query(query) = query.map_err(|_| Error::invalid("the query cannot be read"))?;
-    match operation.verb {
-        Verb::Get => {
+    match operation.verb.has_body() {
+        false => {
             for (name, value) in query {
                 add(&mut given, name, value.into())?;
             }
@@ -93,10 +97,11 @@ async fn answered(
                 given.insert("after".to_owned(), last.into());
             }
         }
-        Verb::Post => {
+        true => {
             if let Some((name, _)) = query.first() {
+                let method = &parts.method;
                 return Err(Error::invalid(format!(
-                    "`{name}` stands in the query, where a POST has nothing"
+                    "`{name}` stands in the query, where a {method} has nothing"
                 ))
                 .with_hint("send it in the body")
                 .into());
@@ -115,7 +120,32 @@ async fn answered(
             Ok((status, Json(body)).into_response())
         }
         Reply::Events { run, events } => Ok(streamed(site, by, run, events)),
+        Reply::SignedIn { cookie, caller } => {
+            let value = format!(
+                "{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={}",
+                cookie.expose(),
+                SESSION_VALID_FOR.as_secs()
+            );
+            Ok(with_cookie((StatusCode::CREATED, Json(wire::Caller::from(&*caller))), &value))
+        }
+        Reply::SignedOut => {
+            if let Some(cookie) = shown_cookie {
+                site.station.delete_session(&cookie).await?;
+            }
+            let value = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+            Ok(with_cookie(Json(json!({})), &value))
+        }
     }
+}
+
+/// An answer that sets our cookie. It is kept by nobody on the way.
+fn with_cookie(answer: impl IntoResponse, cookie: &str) -> Response {
+    let mut response = answer.into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// Adds a value that stands nowhere else.

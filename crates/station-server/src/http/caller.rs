@@ -1,41 +1,55 @@
 //! Who asks: the one decision for MCP, API and pages.
 //!
-//! Until there are users, a request is the local administrator's where its socket belongs to a process of our own user that is not
-//! below us (an agent's tools are, and must not manage what they serve), and nothing about it says that a web page of
-//! somebody else made it; otherwise the token of a file that only we can read is needed.
+//! Whoever shows a credential is judged by it: the API key of a user, the cookie of a browser that signed in, or the token of a file
+//! that only we can read, which is the local administrator's. Without one a request is the local administrator's only while there
+//! is no user, where its socket belongs to a process of our own user that is not below us (an agent's tools are, and must not manage
+//! what they serve), and nothing about it says that a web page of somebody else made it.
 
 use super::peer::{Owner, Peer};
 use super::{Site, failure};
-use crate::api::BASE;
+use crate::api::{self, BASE};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use station_core::{BlobHash, Error};
+use station_core::{BlobHash, Caller, Error, Kind, Result, Secret};
 use std::sync::Arc;
+
+/// The cookie of a browser that signed in. Its prefix says that it came over TLS or from this machine, from this host, for all of it.
+pub(super) const COOKIE: &str = "__Host-station";
 
 /// What is known of a request before anything is done for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Knock<'a> {
     host: Option<&'a str>,
     origin: Option<&'a str>,
-    /// The type of a body that changes something; `None` where nothing is written.
-    writes: Option<&'a str>,
-    token: Token,
+    /// Whether it changes something.
+    changes: bool,
+    /// The type of a body that is sent; `None` where none can be.
+    sends: Option<&'a str>,
+    shown: Shown,
     owner: Owner,
+    /// Whether there is any user but the local one.
+    has_users: bool,
 }
 
-/// The credentials of a request.
+/// What a request shows to say who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token {
-    None,
-    Right,
+enum Shown {
+    Nothing,
+    /// An API key that holds, or the token of the file.
+    Key,
+    /// The cookie of somebody who is signed in.
+    Session,
     Wrong,
 }
 
 /// What becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
+    /// It is whoever it shows to be.
+    Known,
+    /// It is the local administrator.
     Administrator,
     Refused(StatusCode, &'static str),
 }
@@ -43,25 +57,36 @@ enum Verdict {
 /// Decides about a request to `port`.
 fn judge(knock: Knock<'_>, port: u16) -> Verdict {
     use Verdict::Refused;
-    if !knock.host.is_some_and(is_loopback) {
+    if knock.shown == Shown::Wrong {
+        return Refused(StatusCode::UNAUTHORIZED, "the credential is wrong, was revoked, or is over");
+    }
+    // A name that leads here is no danger to whoever brings a key: no page of a browser has it.
+    if knock.shown != Shown::Key && !knock.host.is_some_and(|host| is_loopback(host) || knock.has_users) {
         return Refused(
             StatusCode::FORBIDDEN,
             "Host is not a name of this machine: use localhost or 127.0.0.1",
         );
     }
-    if !knock.origin.is_none_or(|origin| is_ours(origin, port)) {
+    if !knock.origin.is_none_or(|origin| is_ours(origin, knock.host, port)) {
         return Refused(StatusCode::FORBIDDEN, "Origin is another site");
     }
-    if knock.writes.is_some_and(|kind| !is_json(kind)) {
+    if knock.shown == Shown::Session && knock.changes && knock.origin.is_none() {
+        return Refused(StatusCode::FORBIDDEN, "a browser that changes something says its Origin");
+    }
+    if knock.sends.is_some_and(|kind| !is_json(kind)) {
         return Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json");
     }
-    match (knock.token, knock.owner) {
-        (Token::Right, _) | (Token::None, Owner::Us) => Verdict::Administrator,
-        (Token::Wrong, _) => Refused(StatusCode::UNAUTHORIZED, "the token is wrong"),
-        (Token::None, Owner::Below) => {
+    match (knock.shown, knock.owner) {
+        (Shown::Key | Shown::Session, _) => Verdict::Known,
+        _ if knock.has_users => Refused(
+            StatusCode::UNAUTHORIZED,
+            "send an API key: `Authorization: Bearer stn_…`; `stn user key create` makes one",
+        ),
+        (_, Owner::Us) => Verdict::Administrator,
+        (_, Owner::Below) => {
             Refused(StatusCode::UNAUTHORIZED, "a program that Station started needs the token")
         }
-        (Token::None, Owner::Other) => Refused(
+        (_, Owner::Other) => Refused(
             StatusCode::UNAUTHORIZED,
             "send the token of the file api-token: `Authorization: Bearer …`",
         ),
@@ -77,9 +102,13 @@ fn is_loopback(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || matches!(name, "127.0.0.1" | "::1")
 }
 
-fn is_ours(origin: &str, port: u16) -> bool {
-    let Some(host) = origin.strip_prefix("http://") else { return false };
-    is_loopback(host) && host.ends_with(&format!(":{port}"))
+/// Whether a page of ours says it: one of this machine at our port, or of the very host that is asked.
+fn is_ours(origin: &str, host: Option<&str>, port: u16) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    match host.filter(|host| !is_loopback(host)) {
+        Some(host) => matches!(scheme, "http" | "https") && authority.eq_ignore_ascii_case(host),
+        None => scheme == "http" && is_loopback(authority) && authority.ends_with(&format!(":{port}")),
+    }
 }
 
 fn is_json(kind: &str) -> bool {
@@ -93,50 +122,107 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let headers = request.headers();
-    let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-    let is_write =
-        !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE);
-    let token = token(headers, &site);
-    let knock = Knock {
-        host: text(header::HOST),
-        origin: headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?")),
-        writes: is_write.then(|| text(header::CONTENT_TYPE).unwrap_or_default()),
-        token,
-        // Looked up only where it matters.
-        owner: if token == Token::None { peer.owner(site.port).await } else { Owner::Other },
-    };
-    match judge(knock, site.port) {
-        Verdict::Administrator => {
-            request.extensions_mut().insert(site.by.clone());
+    let known = known(&site, &peer, request.headers(), request.method(), request.uri().path()).await;
+    match known {
+        Ok(Ok(caller)) => {
+            request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Verdict::Refused(status, sentence) => {
-            let mut refused = if request.uri().path().starts_with(BASE) {
-                let id = failure::request_id(request.headers().get(failure::REQUEST_ID));
-                failure::of(status, &Error::new(failure::kind(status), sentence), &id)
-            } else {
-                (status, format!("{sentence}\n")).into_response()
-            };
-            if status == StatusCode::UNAUTHORIZED {
-                refused
-                    .headers_mut()
-                    .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-            }
-            refused
+        Ok(Err((status, sentence))) => {
+            refused(&request, status, &Error::new(failure::kind(status), sentence))
         }
+        Err(error) => refused(&request, failure::status(error.kind()), &error),
     }
 }
 
-fn token(headers: &HeaderMap, site: &Site) -> Token {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Token::None };
-    let given = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
-    // Hashes are compared, so that how long it takes says nothing of the token.
-    let hash = |text: &str| BlobHash::of(text.as_bytes());
-    match given {
-        Some(given) if hash(given.trim()) == hash(site.token.expose()) => Token::Right,
-        _ => Token::Wrong,
+/// Who asks, or why they are refused.
+///
+/// # Errors
+/// The store's.
+async fn known(
+    site: &Site,
+    peer: &Peer,
+    headers: &HeaderMap,
+    method: &Method,
+    path: &str,
+) -> Result<Result<Caller, (StatusCode, &'static str)>> {
+    let (shown, caller) = shown(site, headers).await?;
+    // A cookie that is over must not keep anybody from signing in anew.
+    let is_open = api::is_open(method, path) && headers.get(header::AUTHORIZATION).is_none();
+    let shown = if is_open && shown == Shown::Wrong { Shown::Nothing } else { shown };
+    let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
+    let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let sends = changes && *method != Method::DELETE;
+    // Beyond this machine nobody is known by a socket, whoever is at its other end.
+    let has_users = site.is_public || (shown != Shown::Key && site.station.has_users().await?);
+    let knock = Knock {
+        host: text(header::HOST),
+        origin: headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?")),
+        changes,
+        sends: sends.then(|| text(header::CONTENT_TYPE).unwrap_or_default()),
+        shown,
+        // Looked up only where it matters.
+        owner: if shown == Shown::Nothing && !has_users { peer.owner(site.port).await } else { Owner::Other },
+        has_users,
+    };
+    Ok(match (judge(knock, site.port), caller) {
+        (Verdict::Known, Some(caller)) => Ok(caller),
+        (Verdict::Administrator, _) => Ok(site.by.clone()),
+        (Verdict::Refused(StatusCode::UNAUTHORIZED, _), _) if is_open => {
+            // By its name is told from where.
+            Ok(Caller::nobody().named(peer.address().ip().to_string()))
+        }
+        (Verdict::Refused(status, sentence), _) => Err((status, sentence)),
+        (Verdict::Known, None) => Err((StatusCode::UNAUTHORIZED, "nobody is known by that")),
+    })
+}
+
+/// What a request shows, and who that is.
+async fn shown(site: &Site, headers: &HeaderMap) -> Result<(Shown, Option<Caller>)> {
+    let known = |kind: Shown, caller: Result<Caller>| match caller {
+        Ok(caller) => Ok((kind, Some(caller))),
+        Err(error) if error.kind() == Kind::Unauthenticated => Ok((Shown::Wrong, None)),
+        Err(error) => Err(error),
+    };
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let Some(given) = value.to_str().ok().and_then(bearer) else { return Ok((Shown::Wrong, None)) };
+        // Hashes are compared, so that how long it takes says nothing of the token.
+        let hash = |text: &str| BlobHash::of(text.as_bytes());
+        if hash(given) == hash(site.token.expose()) {
+            return Ok((Shown::Key, Some(site.by.clone())));
+        }
+        return known(Shown::Key, site.station.know_key(&Secret::new(given)).await);
     }
+    match cookie(headers) {
+        Some(cookie) => known(Shown::Session, site.station.know_session(&cookie).await),
+        None => Ok((Shown::Nothing, None)),
+    }
+}
+
+/// The token of `Authorization` (RFC 6750); the scheme's case does not matter.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// What the cookie of a browser says that signed in.
+pub(super) fn cookie(headers: &HeaderMap) -> Option<Secret> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| Secret::new(value))
+}
+
+fn refused(request: &Request, status: StatusCode, error: &Error) -> Response {
+    let mut refused = if request.uri().path().starts_with(BASE) {
+        let id = failure::request_id(request.headers().get(failure::REQUEST_ID));
+        failure::of(status, error, &id)
+    } else {
+        (status, format!("{error}\n")).into_response()
+    };
+    if status == StatusCode::UNAUTHORIZED {
+        refused.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+    }
+    refused
 }
 
 #[cfg(test)]
@@ -148,13 +234,15 @@ mod tests {
         const OWN: Knock<'static> = Knock {
             host: Some("127.0.0.1:8585"),
             origin: None,
-            writes: Some("application/json"),
-            token: Token::None,
+            changes: true,
+            sends: Some("application/json"),
+            shown: Shown::Nothing,
             owner: Owner::Us,
+            has_users: false,
         };
         let check = |knock: Knock<'_>, status: u16| {
             let found = match judge(knock, 8585) {
-                Verdict::Administrator => 200,
+                Verdict::Administrator | Verdict::Known => 200,
                 Verdict::Refused(status, _) => status.as_u16(),
             };
             assert_eq!(found, status, "{knock:?}");
@@ -165,6 +253,7 @@ mod tests {
         }
         for host in ["example.com", "127.0.0.1.example.com", "[::2]", "", "localhost.example.com:8585"] {
             check(Knock { host: Some(host), ..OWN }, 403);
+            check(Knock { host: Some(host), shown: Shown::Key, ..OWN }, 200);
         }
         check(Knock { host: None, ..OWN }, 403);
         check(Knock { origin: Some("http://localhost:8585"), ..OWN }, 200);
@@ -172,17 +261,38 @@ mod tests {
             ["http://localhost:3000", "https://localhost:8585", "http://example.com:8585", "null", "?"]
         {
             check(Knock { origin: Some(origin), ..OWN }, 403);
-            check(Knock { origin: Some(origin), token: Token::Right, ..OWN }, 403);
+            check(Knock { origin: Some(origin), shown: Shown::Key, ..OWN }, 403);
         }
-        check(Knock { writes: Some("application/json; charset=utf-8"), ..OWN }, 200);
-        check(Knock { writes: Some("text/plain"), ..OWN }, 415);
-        check(Knock { writes: Some(""), ..OWN }, 415);
-        check(Knock { writes: None, ..OWN }, 200);
+        check(Knock { sends: Some("application/json; charset=utf-8"), ..OWN }, 200);
+        check(Knock { sends: Some("text/plain"), ..OWN }, 415);
+        check(Knock { sends: Some(""), ..OWN }, 415);
+        check(Knock { sends: None, ..OWN }, 200);
         for owner in [Owner::Other, Owner::Below] {
             check(Knock { owner, ..OWN }, 401);
-            check(Knock { owner, token: Token::Right, ..OWN }, 200);
+            check(Knock { owner, shown: Shown::Key, ..OWN }, 200);
         }
-        // Whoever brings a token is judged by it.
-        check(Knock { token: Token::Wrong, ..OWN }, 401);
+        // Whoever shows a credential is judged by it, whatever else is wrong.
+        check(Knock { shown: Shown::Wrong, ..OWN }, 401);
+        check(Knock { shown: Shown::Wrong, host: Some("example.com"), origin: Some("null"), ..OWN }, 401);
+        // Once there are users nobody is known by a socket.
+        let users = Knock { has_users: true, ..OWN };
+        check(users, 401);
+        check(Knock { shown: Shown::Key, ..users }, 200);
+        // A browser says where its page is from.
+        let page = Knock { shown: Shown::Session, host: Some("station.example.com"), ..users };
+        check(page, 403);
+        check(Knock { changes: false, sends: None, ..page }, 200);
+        check(Knock { origin: Some("https://station.example.com"), ..page }, 200);
+        check(Knock { origin: Some("https://example.com"), ..page }, 403);
+        check(Knock { origin: Some("http://localhost:8585"), ..page }, 403);
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        let mut headers = HeaderMap::new();
+        assert!(cookie(&headers).is_none());
+        headers.append(header::COOKIE, header::HeaderValue::from_static("a=b; __Host-station2=no"));
+        headers.append(header::COOKIE, header::HeaderValue::from_static("c=d;__Host-station=yes"));
+        assert_eq!(cookie(&headers).expect("it is there").expose(), "yes");
     }
 }

@@ -8,7 +8,8 @@ use super::listen;
 use super::{Settings, router, site};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Map, Value, json};
@@ -85,6 +86,7 @@ impl Door {
             .route("/health", get(health))
             .route("/ready", get(ready))
             .fallback(let_in)
+            .layer(map_response(hardened))
             .with_state(Arc::clone(&lobby));
         let end = CancellationToken::new();
         let ended = end.clone();
@@ -113,6 +115,23 @@ impl Door {
             tracing::debug!("answers were under way when the time was over");
         }
     }
+}
+
+/// What browsers are told about every answer: it is what its type says, nobody keeps it, no page frames it, and nothing in it is run.
+const HARDENED: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+];
+
+async fn hardened(mut response: Response) -> Response {
+    for (name, value) in HARDENED {
+        // What says more of itself is right.
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
 }
 
 async fn health() -> Response {
@@ -150,7 +169,7 @@ async fn let_in(State(lobby): State<Arc<Lobby>>, request: Request) -> Response {
 /// Not now, and when to come again.
 fn later(report: &Value) -> Response {
     let mut response = told(StatusCode::SERVICE_UNAVAILABLE, report);
-    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Response {
     match endpoint(&site, &by, named).await {
-        Some(endpoint) => response(endpoint.delete(&read(&headers))),
+        Some(endpoint) => response(endpoint.delete(&by, &read(&headers))),
         None => none(),
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP door: one listener for everything, on loopback alone.
+//! The HTTP door: one listener for everything.
 //!
 //! Every request passes one function first (`caller::judge`): it says who asks, or refuses. Then a route takes it in, calls,
 //! and wraps. What this is not: it chooses no port and makes no token, both are handed in.
@@ -26,7 +26,6 @@ use station_core::{Caller, EnvironmentName, Secret};
 use station_engine::Station;
 use station_mcp::serve::{Endpoint, Host};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +43,8 @@ pub struct Settings {
     pub token: Secret,
     /// What is behind it.
     pub offers: Offers,
+    /// Whether others than this machine reach it: then everybody needs a credential.
+    pub is_public: bool,
 }
 
 /// What a listener of ours offers.
@@ -63,6 +64,7 @@ pub(crate) struct Site {
     station: Station,
     bodies: Bodies,
     offers: Offers,
+    is_public: bool,
     /// Cancelled when streams that would not end by themselves are to.
     left: CancellationToken,
     management: Management,
@@ -79,6 +81,7 @@ impl Site {
         let gateways = || self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, at)) = gateways().get(&name)
             && at.elapsed() < KNOWN_FOR
+            && by.seen_by().is_none()
         {
             return Some(Arc::clone(known));
         }
@@ -125,17 +128,12 @@ fn site(station: &Station, port: u16, settings: Settings) -> Arc<Site> {
         station: station.clone(),
         bodies: Bodies::new(),
         offers: settings.offers,
+        is_public: settings.is_public,
         left: CancellationToken::new(),
         management,
         first: Arc::new(Endpoint::new(first)),
         gateways: Mutex::default(),
     })
-}
-
-/// Where a listener of ours may be: the one address that needs no users yet.
-#[must_use]
-pub fn address(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 fn router(site: &Arc<Site>) -> Router {

@@ -28,6 +28,11 @@ impl Peer {
         Self { address, owner: Arc::default() }
     }
 
+    /// Where it is.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Whose it is; it came in at our `port`. Once for a connection, and not on a thread that has others to serve: every
     /// process of the machine is looked at.
     pub(super) async fn owner(&self, port: u16) -> Owner {

@@ -52,7 +52,7 @@ impl Host for AgentTools {
     fn tools<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Listing> {
         async {
             let listed = async {
-                self.desk.apply(&self.environment).await?;
+                self.desk.apply(&asked.by, &self.environment).await?;
                 listed(&self.desk, &asked.by, &self.environment).await
             };
             listed.await.map(Listing::Entries).map_err(|error| failed(&error))
@@ -67,7 +67,7 @@ impl Host for AgentTools {
         arguments: Map<String, Value>,
     ) -> Answer<'a, Outcome> {
         async move {
-            if let Err(error) = self.desk.apply(&self.environment).await {
+            if let Err(error) = self.desk.apply(&asked.by, &self.environment).await {
                 return Ok(Outcome::Complete(refused(name, &error)));
             }
             match call(&self.desk, asked, &self.environment, name, arguments).await? {
@@ -205,6 +205,6 @@ async fn run(
     if let Some(question) = lacking::ask(desk, asked, &found, of_call, &mut new.variables).await? {
         return Ok(question);
     }
-    let agent = attend::ready(desk, &found, &new.variables).await?;
+    let agent = attend::ready(desk, &asked.by, &found, &new.variables).await?;
     attend::start(desk, asked, &agent, new, wait).await
 }

@@ -8,7 +8,7 @@ use super::schema::{any, list, number, number_or_null, object, text, text_or_nul
 use crate::wire;
 use serde_json::{Value, json};
 use station_core::file::edit::{AgentEdit, Names};
-use station_core::{AgentName, Error, Result};
+use station_core::{Action, AgentName, Error, Result};
 use station_engine::{AgentDetails, AgentRef, EnvironmentRef, NewAgent, ReasonedTool};
 use station_mcp::serve::Asked;
 
@@ -230,9 +230,10 @@ pub(super) fn shown(details: &AgentDetails) -> Value {
 }
 
 async fn create_agent(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Value> {
+    asked.by.may(Action::EditAgents)?;
     let of = EnvironmentRef::parse(arguments.must("environment_id"))?;
     let environment = desk.station.environment(&asked.by, &of).await?.name;
-    desk.apply(&environment).await?;
+    desk.apply(&asked.by, &environment).await?;
     let new = NewAgent {
         name: AgentName::parse(arguments.must("name"))?,
         description: arguments.must("description").to_owned(),

@@ -6,7 +6,7 @@ use super::management::Desk;
 use super::row::Reply;
 use super::{progress, questions, tasks};
 use station_core::run::Status;
-use station_core::{Caller, Error, Result, RunId, Secret};
+use station_core::{Action, Caller, Error, Result, RunId, Secret};
 use station_engine::{AgentDetails, AgentRef, Driver, From, NewRun, Run, RunDetails, Station, Watch};
 use station_mcp::serve::Asked;
 use std::collections::BTreeMap;
@@ -54,17 +54,18 @@ impl Shape {
 /// The agent as it was before changed files of its environment were applied, which they are then.
 pub(crate) async fn found(desk: &Desk, by: &Caller, agent: &AgentRef) -> Result<AgentDetails> {
     let before = desk.station.show_agent(by, agent).await?;
-    desk.apply(&before.environment.name).await?;
+    desk.apply(by, &before.environment.name).await?;
     Ok(before)
 }
 
 /// The agent that was [`found`], with the servers it has use for listed.
 pub(super) async fn ready(
     desk: &Desk,
+    by: &Caller,
     found: &AgentDetails,
     given: &BTreeMap<String, Secret>,
 ) -> Result<AgentRef> {
-    desk.station.refresh_catalog_of(&found.agent, given).await?;
+    desk.station.refresh_catalog_of(by, &found.agent, given).await?;
     Ok(AgentRef::Id(found.agent.id))
 }
 
@@ -102,8 +103,9 @@ pub(super) async fn take_up(desk: &Desk, asked: &Asked, run: RunId, wait: Wait) 
 
 /// Finds an agent and puts a run of it in the queue for a worker; who takes it up.
 pub(crate) async fn queue(desk: &Desk, by: &Caller, agent: &AgentRef, new: NewRun) -> Result<(Run, String)> {
+    by.may(Action::RunAgents)?;
     let found = found(desk, by, agent).await?;
-    let agent = ready(desk, &found, &new.variables).await?;
+    let agent = ready(desk, by, &found, &new.variables).await?;
     enqueue(desk, by, &agent, new).await
 }
 

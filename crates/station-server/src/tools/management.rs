@@ -13,8 +13,8 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value, json};
 use station_core::file::{Problem, Severity};
-use station_core::{EnvironmentName, Error, Kind, near};
-use station_engine::Station;
+use station_core::{Caller, EnvironmentName, Error, Kind, near};
+use station_engine::{EnvironmentRef, Station};
 use station_mcp::serve::{
     About, Answer, Asked, Change, Completing, Fault, Host, Listing, Outcome, Task, Wanted,
 };
@@ -45,7 +45,18 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Applies changed files of an environment; what is broken in them. That stays as it was, and is in the log.
-    pub(crate) async fn apply(&self, environment: &EnvironmentName) -> Result<Vec<String>, Error> {
+    ///
+    /// # Errors
+    /// `NotFound` where `by` sees no such environment; the store's.
+    pub(crate) async fn apply(
+        &self,
+        by: &Caller,
+        environment: &EnvironmentName,
+    ) -> Result<Vec<String>, Error> {
+        // What is about to be made by its folder is there for those who see everything.
+        if by.seen_by().is_some() {
+            self.station.environment(by, &EnvironmentRef::Name(environment.clone())).await?;
+        }
         Ok(tell_broken(environment, &self.station.apply_changed_files(environment).await?))
     }
 }
@@ -115,6 +126,10 @@ impl Host for Management {
             let Some(row) = rows().find(|row| row.name == name) else {
                 return Err(no_tool(name, rows().map(|row| row.name)));
             };
+            let asked = match self.desk.station.caller_now(&asked.by).await {
+                Ok(by) => &asked.by(by),
+                Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
+            };
             if let Err(error) = asked.by.may_call(name, self.desk.station.config().clock.now()) {
                 return Ok(Outcome::Complete(refused(name, &error)));
             }
@@ -156,7 +171,12 @@ impl Host for Management {
     }
 
     fn read_resource<'a>(&'a self, asked: &'a Asked, uri: &'a str) -> Answer<'a, Outcome> {
-        async move { resources::read(&self.desk, asked, uri).await.map(Outcome::Complete) }.boxed()
+        async move {
+            let by = self.desk.station.caller_now(&asked.by).await;
+            let asked = asked.by(by.map_err(|_| Fault::NoResource(uri.to_owned()))?);
+            resources::read(&self.desk, &asked, uri).await.map(Outcome::Complete)
+        }
+        .boxed()
     }
 
     fn prompts<'a>(&'a self, _asked: &'a Asked) -> Answer<'a, Vec<Value>> {

@@ -9,7 +9,7 @@ use super::management::Desk;
 use super::row::Reply;
 use serde_json::{Map, Value, json};
 use station_core::run::Status;
-use station_core::{BlobHash, Era, Kind, Result, Right, RunId};
+use station_core::{Action, BlobHash, Era, Kind, Result, RunId};
 use station_engine::{Approval, Asker, RunDetails, Yes};
 use station_mcp::serve::{Asked, Fault};
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(crate) fn request(tool: &str, arguments: &Map<String, Value>) -> String {
 
 /// Whether this client, in whatever way its era has, may be asked to approve.
 pub(crate) fn may_approve(asked: &Asked) -> bool {
-    asked.can("elicitation") && asked.by.require(Right::Approve).is_ok()
+    asked.can("elicitation") && asked.by.may(Action::Approve).is_ok()
 }
 
 /// Whether this client may be asked to approve by a result.

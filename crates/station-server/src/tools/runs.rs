@@ -113,7 +113,7 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
     if let Some(question) = lacking::ask(desk, asked, &found, of_call, &mut new.variables).await? {
         return Ok(question);
     }
-    let agent = attend::ready(desk, &found, &new.variables).await?;
+    let agent = attend::ready(desk, &asked.by, &found, &new.variables).await?;
     if arguments.truth("async") != Some(true) {
         return attend::start(desk, asked, &agent, new, wait).await;
     }

@@ -7,7 +7,7 @@ use super::row::{Effect, Row, done};
 use super::schema::{any, list, number, number_or_null, object, text, text_or_null, truth};
 use crate::wire;
 use serde_json::{Value, json};
-use station_core::{Environment, Result, plural};
+use station_core::{Action, Environment, Result, plural};
 use station_mcp::serve::Asked;
 
 pub(super) const ROWS: &[Row] = &[
@@ -93,13 +93,14 @@ pub(super) const ROWS: &[Row] = &[
 
 async fn discover_tools(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Value> {
     let station = &desk.station;
+    asked.by.may(Action::CallTools)?;
     let mut broken = Vec::new();
     let discovery = match arguments.whole("config_id") {
         Some(id) => station.discover_server_file(&asked.by, id).await?,
         None => {
             let named = environments::named(desk, asked, &arguments).await?;
             let name = named.map(|it| it.name).unwrap_or_default();
-            broken = desk.apply(&name).await?;
+            broken = desk.apply(&asked.by, &name).await?;
             station.discover_tools(&asked.by, &name).await?
         }
     };

@@ -5,7 +5,7 @@ use super::management::Desk;
 use super::row::{Effect, Row, done};
 use super::schema::{list, number, object, text, text_or_null, truth};
 use serde_json::{Value, json};
-use station_core::{EnvironmentName, Result};
+use station_core::{Action, EnvironmentName, Result};
 use station_engine::{AgentSuggestion, AgentWish, Planner};
 use station_mcp::serve::Asked;
 
@@ -54,11 +54,12 @@ pub(super) const ROWS: &[Row] = &[Row {
 }];
 
 async fn suggest(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Value> {
+    asked.by.may(Action::EditAgents)?;
     let environment = match arguments.text("environment_name") {
         Some(name) => EnvironmentName::parse(name)?,
         None => EnvironmentName::default(),
     };
-    desk.apply(&environment).await?;
+    desk.apply(&asked.by, &environment).await?;
     let wish = AgentWish {
         request: arguments.must("user_request").to_owned(),
         domain: arguments.text("domain").map(str::to_owned),

@@ -1,10 +1,11 @@
 //! What was deleted.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use station_engine::Defined;
 
 /// What a deletion took, and what it left.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Deletion {
     /// `agent`, `environment` or `server`.
     pub noun: &'static str,

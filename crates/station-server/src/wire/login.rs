@@ -1,9 +1,10 @@
 //! Logins at remote servers.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A login at a server. No token has a field here.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Login {
     /// Whom its token is from.
     pub issuer: String,

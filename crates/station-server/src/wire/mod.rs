@@ -25,6 +25,7 @@ mod run;
 mod server;
 mod sync;
 mod tool;
+mod user;
 
 pub use agent::{Agent, AgentDetails, Grant, Missing, ReasonedTool, Schedule};
 pub use approval::{Approval, AuditEntry, StandingApproval};
@@ -44,3 +45,4 @@ pub use run::{ForkedFrom, Run, RunDetails, RunReport, Usage};
 pub use server::{Server, ServerFile, ServerSandbox, ServerState, ServerVariable, ServerView};
 pub use sync::{Change, Discovered, Discovery, Place, Problem, SyncReport, Variable};
 pub use tool::{CalledTool, Tool};
+pub use user::{ApiKey, Caller, NewApiKey, User};

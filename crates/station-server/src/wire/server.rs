@@ -1,11 +1,12 @@
 //! MCP servers.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use station_core::sandbox::{Confinement, Sandbox};
 use station_engine::ServerDetails;
 
 /// A server, without its definition: that may hold secrets.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Server {
     /// Its row.
     pub id: i64,
@@ -41,7 +42,7 @@ pub struct Server {
 }
 
 /// How a server's program is kept on this machine.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ServerSandbox {
     /// `confined`, `partly_confined` or `unconfined`.
     pub state: &'static str,
@@ -58,7 +59,7 @@ impl ServerSandbox {
 }
 
 /// What is known of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerState {
     /// Its tools were listed.
@@ -110,7 +111,7 @@ impl From<&ServerDetails> for Server {
 }
 
 /// A server with all that can be told of it without a secret.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ServerView {
     /// The server.
     pub server: Server,
@@ -124,6 +125,8 @@ pub struct ServerView {
     pub concurrency: Option<u32>,
     /// Agents that may use it, as patterns; `null` for all.
     pub allow_agents: Option<Vec<String>>,
+    /// Roles that may use it, with those above them; `null` for all.
+    pub allow_roles: Option<Vec<&'static str>>,
     /// Variables that it asks for.
     pub variables: Vec<ServerVariable>,
     /// Its tools.
@@ -173,7 +176,7 @@ impl ServerFile {
 }
 
 /// A variable that a server asks for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ServerVariable {
     /// Its name.
     pub name: String,
@@ -196,6 +199,10 @@ impl From<&station_engine::ServerView> for ServerView {
             timeout_ms: settings.timeout_s.map(|s| s.saturating_mul(1_000)),
             concurrency: settings.concurrency,
             allow_agents: settings.allow_agents.clone(),
+            allow_roles: settings
+                .allow_roles
+                .as_ref()
+                .map(|roles| roles.iter().map(|role| role.as_str()).collect()),
             variables: view.variables.iter().map(variable).collect(),
             tools: view.details.tools.iter().map(super::Tool::from).collect(),
             granted_to: view.granted_to.clone(),

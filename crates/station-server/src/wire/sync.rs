@@ -1,12 +1,13 @@
 //! What a sync did, or would do.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use station_core::file::Severity;
 use station_core::lock;
 use station_core::sync::Change as Planned;
 
 /// One environment's sync.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct SyncReport {
     /// The environment's name.
     pub environment: String,
@@ -25,7 +26,7 @@ pub struct SyncReport {
 }
 
 /// One change. A value is never part of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Change {
     /// `create`, `update`, `rename` or `remove`.
     pub action: &'static str,
@@ -42,7 +43,7 @@ pub struct Change {
 }
 
 /// Something to say about a file.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Problem {
     /// `note`, `warning` or `error`; an error refuses the file.
     pub severity: &'static str,
@@ -57,7 +58,7 @@ pub struct Problem {
 }
 
 /// A place in a text; both count from 1.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct Place {
     /// Line.
     pub line: usize,
@@ -66,7 +67,7 @@ pub struct Place {
 }
 
 /// A variable that a server asks for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Variable {
     /// Its name.
     pub name: String,
@@ -75,7 +76,7 @@ pub struct Variable {
 }
 
 /// What came of connecting to servers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Discovery {
     /// One row per server that was asked.
     pub servers: Vec<Discovered>,
@@ -84,7 +85,7 @@ pub struct Discovery {
 }
 
 /// What one server answered.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Discovered {
     /// Its name.
     pub server: String,

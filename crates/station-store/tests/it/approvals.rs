@@ -75,7 +75,7 @@ async fn a_decision_puts_its_run_back_in_the_queue_and_is_heard_once() {
         let scene = Scene::new(&store).await;
         scene.park(&store, 1, vec![scene.asking(1, None), scene.asking(2, None)]).await;
         assert_eq!(scene.status(&store).await, Status::Waiting);
-        let pending = store.pending_approvals(10).await.unwrap();
+        let pending = store.pending_approvals(None, 10).await.unwrap();
         assert_eq!(pending.len(), 2);
         let run = Asker::Run { run: scene.run, agent: "triage".to_owned() };
         assert_eq!((&pending[0].asker, pending[0].server.as_str()), (&run, "fs"));
@@ -137,7 +137,7 @@ async fn a_question_ends_with_its_time_or_with_its_run() {
         let fence = claimed(&store, scene.run, "two").await;
         let scene = Scene { fence, ..scene };
         scene.append(&store, 2, |it| it.row = Some(RunUpdate::new(Status::Cancelled))).await;
-        assert!(store.pending_approvals(10).await.unwrap().is_empty());
+        assert!(store.pending_approvals(None, 10).await.unwrap().is_empty());
         let error = store.decide(2, Say::Once, "ann", LATER).await.unwrap_err();
         assert!(error.sentence().starts_with("approval 2 is void"), "{error}");
     })
@@ -174,7 +174,7 @@ async fn always_is_a_rule_that_can_be_taken_back() {
         assert_eq!(standing("delete_all", "v1").await, Some(1));
         assert_eq!(standing("delete_all", "v2").await, None, "another definition is another tool");
         assert_eq!(standing("delete_one", "v1").await, None);
-        let listed = store.standing_approvals().await.unwrap();
+        let listed = store.standing_approvals(None).await.unwrap();
         assert_eq!((listed.len(), listed[0].made_by.as_str(), listed[0].uses), (1, "ann", 0));
         store.revoke_standing_approval(1, "bob", LATER).await.unwrap();
         assert_eq!(standing("delete_all", "v1").await, None);
@@ -295,12 +295,12 @@ async fn a_run_from_which_a_standing_yes_stems_is_kept_as_long_as_that_holds() {
     on_both(async |_, store| {
         let scene = Scene::new(&store).await;
         scene.park(&store, 1, vec![scene.asking(1, None)]).await;
-        let pending = store.pending_approvals(10).await.unwrap();
+        let pending = store.pending_approvals(None, 10).await.unwrap();
         store.decide(pending[0].id, Say::Always, "ann", NOW).await.unwrap();
         let fence = claimed(&store, scene.run, "two").await;
         let row = RunUpdate { ended_at: Some(NOW), ..RunUpdate::new(Status::Completed) };
         store.append(Append { row: Some(row), ..Append::new(scene.run, fence, Vec::new()) }).await.unwrap();
-        let standing = store.standing_approvals().await.unwrap()[0].id;
+        let standing = store.standing_approvals(None).await.unwrap()[0].id;
         for (revoke, runs) in [(false, 0), (true, 1)] {
             if revoke {
                 store.revoke_standing_approval(standing, "ann", LATER).await.unwrap();

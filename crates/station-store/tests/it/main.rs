@@ -24,4 +24,5 @@ mod removal;
 mod runs;
 mod secrecy;
 mod sync;
+mod users;
 mod wakes;

@@ -54,6 +54,7 @@ impl Args {
             out: session.out,
             settings: reread(settings)?,
             by: session.by.clone(),
+            token: None,
             passthrough: session.passthrough.clone(),
         };
         made.extend(set_up(&session).await?);

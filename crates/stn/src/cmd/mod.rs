@@ -28,6 +28,7 @@ pub(crate) mod settings;
 pub(crate) mod stdio;
 pub(crate) mod sync;
 pub(crate) mod test;
+pub(crate) mod user;
 pub(crate) mod variables;
 
 /// Tells what a command deleted.

@@ -3,10 +3,11 @@
 use crate::error::{Code, Failure, Result};
 use crate::out::Tone;
 use crate::session::{Session, make_folder};
-use station_core::{Caller, Error, Secret};
+use station_core::Error;
 use station_engine::Station;
 use station_server::http::{self, Door, Offers, Stage};
 use std::io;
+use std::net::IpAddr;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -19,11 +20,12 @@ use tokio_util::sync::CancellationToken;
 /// Ctrl-C ends it at once, as if it were killed. Server files may ask for variables of this process's environment only where `env_passthrough` or STN_ENV_PASSTHROUGH names
 /// them. Faults are told on stderr; STN_LOG_LEVEL (error, warn, info, debug) says how much.
 ///
-/// It serves HTTP on 127.0.0.1:8585 (STN_API_PORT, `api_port`): Station's MCP tools at `/mcp`, the tools of an environment's
-/// servers at `/mcp/env/<name>`. With STN_MCP_PORT (`mcp_port`) that port serves the same, and the next one agents: those of
-/// `default` as MCP tools at `/mcp`, of another environment at `/mcp/env/<name>`, and `POST /execute`, `GET /runs/{id}`. A program
-/// of the same user needs no credentials; others send the token of the file `api-token` in the configuration folder. `/health`
-/// and `/ready` answer anybody: whether it lives, from the first moment on, and whether it can do its work.
+/// It serves HTTP on 127.0.0.1:8585 (STN_API_HOST and STN_API_PORT, `api_host` and `api_port`): the API at `/api/v1`, Station's MCP
+/// tools at `/mcp`, the tools of an environment's servers at `/mcp/env/<name>`. With STN_MCP_PORT (`mcp_port`) that port serves the same, and the next one agents: those of
+/// `default` as MCP tools at `/mcp`, of another environment at `/mcp/env/<name>`, and `POST /execute`, `GET /runs/{id}`. While
+/// there is no user (`stn user`), a program of the same user of the system needs no credentials, and others send the token of the
+/// file `api-token` in the configuration folder; then everybody sends an API key. Another address than this machine's own is served
+/// only where there is a user; STN_ADMIN_KEY_FILE or STN_ADMIN_KEY makes the first. `/health` and `/ready` answer anybody: whether it lives, from the first moment on, and whether it can do its work.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Runs driven at a time, instead of `execution.workers`
@@ -38,15 +40,23 @@ impl Args {
         // Before the store is opened: that this process lives is heard from the first moment on.
         let stage = Stage::default();
         let doors = listen(session, &stage).await?;
-        let token = if doors.is_empty() {
+        let settings = if doors.is_empty() {
             None
         } else {
-            // It goes in there, and the store that would make the folder is not open yet.
+            // The token goes in there, and the store that would make the folder is not open yet.
             make_folder(&session.settings.folder)?;
-            Some(session.settings.api_token()?)
+            Some(http::Settings {
+                by: session.by.clone(),
+                token: session.settings.api_token()?,
+                offers: Offers::Station,
+                is_public: !session.settings.ports()?.host.is_loopback(),
+            })
         };
         session
             .with_serving(async |station| {
+                if !doors.is_empty() {
+                    let_in(session, station).await?;
+                }
                 let stop = CancellationToken::new();
                 // Before anybody is told that it works.
                 let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
@@ -71,7 +81,7 @@ impl Args {
                         Ok(())
                     },
                     told_to_stop(session, signals, &stop, &end),
-                    serve_http(station, doors, token.as_ref(), &session.by, (&stop, &end)),
+                    serve_http(station, doors, settings.as_ref(), (&stop, &end)),
                 )?;
                 Ok(Code::Done)
             })
@@ -87,7 +97,7 @@ type Way = (Door, Offers);
 async fn listen(session: &Session<'_>, stage: &Stage) -> Result<Vec<Way>> {
     let ports = session.settings.ports()?;
     let mut listeners = Vec::new();
-    match bind(ports.api).await {
+    match bind(ports.host, ports.api).await {
         Ok(listener) => listeners.push((listener, Offers::Station)),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && !ports.api_is_chosen => {
             session.out.warning(&format!("port {} is taken: this worker serves no HTTP", ports.api));
@@ -98,10 +108,12 @@ async fn listen(session: &Session<'_>, stage: &Stage) -> Result<Vec<Way>> {
     if let Some(mcp) = ports.mcp {
         let next = ports.after_mcp(mcp)?;
         if mcp != ports.api || mcp == 0 {
-            let listener = bind(mcp).await.map_err(|error| not_listened(mcp, "STN_MCP_PORT", error))?;
+            let listener =
+                bind(ports.host, mcp).await.map_err(|error| not_listened(mcp, "STN_MCP_PORT", error))?;
             listeners.push((listener, Offers::Station));
         }
-        let listener = bind(next).await.map_err(|error| not_listened(next, "STN_MCP_PORT", error))?;
+        let listener =
+            bind(ports.host, next).await.map_err(|error| not_listened(next, "STN_MCP_PORT", error))?;
         listeners.push((listener, Offers::Agents));
     }
     let mut doors = Vec::new();
@@ -117,8 +129,25 @@ async fn listen(session: &Session<'_>, stage: &Stage) -> Result<Vec<Way>> {
     Ok(doors)
 }
 
-async fn bind(port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind(http::address(port)).await
+async fn bind(host: IpAddr, port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((host, port)).await
+}
+
+/// Makes the first administrator where the operator gave its key, and refuses to be reached from elsewhere by nobody that is known.
+async fn let_in(session: &Session<'_>, station: &Station) -> Result<()> {
+    if let Some(key) = session.settings.admin_key()?
+        && station.adopt_admin_key(&key).await?
+    {
+        session.out.note(Tone::Good, "Made user `admin` with the key that was given; only its hash is kept.");
+    }
+    let host = session.settings.ports()?.host;
+    if host.is_loopback() || station.has_users().await? {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("HTTP on {host} would be open to others, and there is no user yet"))
+        .with_hint("make the first: `stn user create <name> --admin`, or give its key in STN_ADMIN_KEY_FILE")
+        .with_hint("or serve this machine alone: `api_host: 127.0.0.1`")
+        .into())
 }
 
 fn not_listened(port: u16, name: &str, error: io::Error) -> Failure {
@@ -133,12 +162,11 @@ fn not_listened(port: u16, name: &str, error: io::Error) -> Failure {
 async fn serve_http(
     station: &Station,
     doors: Vec<Way>,
-    token: Option<&Secret>,
-    by: &Caller,
+    settings: Option<&http::Settings>,
     (stop, end): (&CancellationToken, &CancellationToken),
 ) -> Result<()> {
-    let doors = doors.into_iter().zip(token.into_iter().cycle()).map(|((door, offers), token)| {
-        let settings = http::Settings { by: by.clone(), token: token.clone(), offers };
+    let doors = doors.into_iter().zip(settings.into_iter().cycle()).map(|((door, offers), settings)| {
+        let settings = http::Settings { offers, ..settings.clone() };
         door.serve(station, settings, stop.clone(), end.clone())
     });
     futures::future::join_all(doors).await;

@@ -34,16 +34,17 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
             .with(async |station| {
+                let by = session.caller(station).await?;
                 let management = Arc::new(Management::new(station.clone()));
                 let host: Arc<dyn Host> = match self.env {
                     Some(named) => {
-                        let environment = station.environment(&session.by, &named).await?;
+                        let environment = station.environment(&by, &named).await?;
                         Arc::new(Gateway::new(&management, environment.name))
                     }
                     None => Arc::clone(&management) as _,
                 };
                 let (input, output) = session.out.protocol();
-                let serve = serve_stdio(host, session.by.clone(), input, output);
+                let serve = serve_stdio(host, by, input, output);
                 let served = tokio::select! {
                     served = serve => served,
                     () = told_to_stop() => Ok(()),

@@ -5,6 +5,7 @@ use station_core::{Error, Result, Secret};
 use station_engine::{Key, Readers, Replace, write_file};
 use std::fs;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::MetadataExt as _;
 
 /// `api_port` where nobody says another.
@@ -13,6 +14,8 @@ pub(super) const API_PORT: u16 = 8585;
 /// Ports that HTTP is served on; 0 means one that the system chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ports {
+    /// The address of all of them.
+    pub(crate) host: IpAddr,
     /// For everything.
     pub(crate) api: u16,
     /// Whether somebody chose it: where nobody did, a port that is taken is no reason not to work.
@@ -51,12 +54,43 @@ impl Settings {
                 Error::invalid(format!("{name} is `{text}`, and must be a port from 0 to 65535"))
             })
         };
+        let host = match (self.environment.get("STN_API_HOST"), &self.config.api_host) {
+            (Some(text), _) => Some(("STN_API_HOST", text)),
+            (None, written) => written.as_deref().map(|text| ("`api_host` of config.yaml", text)),
+        };
+        let host = host.map(|(place, text)| {
+            text.parse::<IpAddr>().map_err(|_| {
+                Error::invalid(format!(
+                    "{place} is `{text}`, and must be an address such as 127.0.0.1 or 0.0.0.0"
+                ))
+            })
+        });
         let api = of("STN_API_PORT")?.or(self.config.api_port);
         Ok(Ports {
+            host: host.transpose()?.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             api: api.unwrap_or(API_PORT),
             api_is_chosen: api.is_some(),
             mcp: of("STN_MCP_PORT")?.or(self.config.mcp_port),
         })
+    }
+
+    /// The API key that the operator made for the first administrator: of the file that STN_ADMIN_KEY_FILE names, or of
+    /// STN_ADMIN_KEY.
+    ///
+    /// # Errors
+    /// `Invalid` where the file cannot be read.
+    pub(crate) fn admin_key(&self) -> Result<Option<Secret>> {
+        let Some(path) = self.environment.get("STN_ADMIN_KEY_FILE") else {
+            return Ok(self.environment.get("STN_ADMIN_KEY").map(Secret::new));
+        };
+        let text = fs::read_to_string(path).map_err(|cause| {
+            Error::invalid(format!(
+                "{path}, which STN_ADMIN_KEY_FILE names, cannot be read: {}",
+                cause.kind()
+            ))
+            .with_cause(cause)
+        })?;
+        Ok(Some(Secret::new(text.trim())))
     }
 
     /// The token of the file `api-token` in the configuration folder, made where there is none. Only its owner may read

@@ -170,7 +170,7 @@ fn limits(settings: &Settings) -> Vec<Setting> {
     rows
 }
 
-fn ports(settings: &Settings) -> [Setting; 2] {
+fn ports(settings: &Settings) -> [Setting; 3] {
     let port = |name: &str, variable: &str, written: Option<u16>| match (
         settings.environment.get(variable),
         written,
@@ -181,7 +181,12 @@ fn ports(settings: &Settings) -> [Setting; 2] {
     };
     let api = port("api_port", "STN_API_PORT", settings.config.api_port);
     let api = if api.value.is_some() { api } else { row("api_port", API_PORT.to_string(), "default") };
-    [api, port("mcp_port", "STN_MCP_PORT", settings.config.mcp_port)]
+    let host = match (settings.environment.get("STN_API_HOST"), &settings.config.api_host) {
+        (Some(host), _) => row("api_host", host, "STN_API_HOST"),
+        (None, Some(host)) => row("api_host", host.to_string(), "config.yaml"),
+        (None, None) => row("api_host", "127.0.0.1", "default"),
+    };
+    [host, api, port("mcp_port", "STN_MCP_PORT", settings.config.mcp_port)]
 }
 
 fn row_of_models(limits: &ModelMax) -> Setting {

@@ -1,7 +1,7 @@
 //! Who decided what: listed, and seen to be whole.
 
 use crate::approvals::{Scene, posts};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn decisions_are_kept_with_who_made_them() {
@@ -18,6 +18,10 @@ fn decisions_are_kept_with_who_made_them() {
     assert_eq!((&entry["detail"]["tool"], &entry["detail"]["reason"]), (&json!("post"), &json!("no")));
     let whole = scene.home.json(&["audit", "verify"]);
     assert_eq!((&whole["head"]["seq"], &whole["head"]["hash"]), (&json!(1), &entry["hash"]), "{whole}");
+    let exported = scene.home.stn(&["audit", "export"]).done().stdout.clone();
+    let rows: Vec<Value> = exported.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(rows.iter().collect::<Vec<_>>(), [entry]);
+    assert_eq!(scene.home.stn(&["audit", "export", "--after", "1"]).done().stdout, "");
     let told = scene.home.stn(&["audit", "verify"]).done().stderr.clone();
     assert!(told.contains(&format!("1 {}", entry["hash"].as_str().unwrap())), "{told}");
 }

@@ -53,6 +53,7 @@ fn every_setting_says_where_it_comes_from() {
         rate_limits  -
         child_env  -
         env_passthrough  -
+        api_host  127.0.0.1  default
         api_port  0  STN_API_PORT
         mcp_port  -
         log level  off  default

@@ -44,8 +44,10 @@ impl Served {
         let mut child = home.start(&["serve"]);
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let process = Process(Some(child));
-        let port =
-            |line: &str| line.split_once("127.0.0.1:")?.1.split(':').next()?.trim().parse::<u16>().ok();
+        let port = |line: &str| {
+            let (_, rest) = line.split_once("127.0.0.1:").or_else(|| line.split_once("0.0.0.0:"))?;
+            rest.split(':').next()?.trim().parse::<u16>().ok()
+        };
         let mut ports: Vec<u16> = Vec::new();
         for line in lines.by_ref().map_while(Result::ok) {
             ports.extend(port(&line));

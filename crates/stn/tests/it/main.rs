@@ -62,8 +62,10 @@ mod streams;
 mod sync;
 mod terminal;
 mod test;
+mod user;
 mod variables;
 mod watch;
+mod who_may;
 
 use std::collections::BTreeSet;
 use std::path::Path;

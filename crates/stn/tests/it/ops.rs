@@ -26,6 +26,18 @@ fn a_tool_server_that_never_answers_keeps_nobody_from_hearing_that_station_works
     let checks = json!({ "database": true, "key": true, "migrations": true, "workers": true });
     assert_eq!(get(&served, "/ready").json(), json!({ "status": "ready", "checks": checks }));
     assert!(!pids.exists(), "no tool server is started for it");
+    // Every answer tells browsers the same, also one that says no.
+    for path in ["/health", "/api/v1/agents", "/api/v1/nothing", "/mcp"] {
+        let head = get(&served, path).head;
+        for told in [
+            "x-content-type-options: nosniff",
+            "cache-control: no-store",
+            "content-security-policy: default-src 'none'",
+        ] {
+            assert!(head.contains(told), "{path}: {head}");
+        }
+        assert!(!head.contains("access-control-allow"), "{path}: {head}");
+    }
     served.stop();
 }
 

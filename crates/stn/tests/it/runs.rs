@@ -255,7 +255,8 @@ fn old_runs_are_removed_when_somebody_says_so() {
     "#]]);
     home.stn(&["runs", "prune", "--keep-days", "0"]).is(&expect![[r#"
         --- stderr
-        1 run, the oldest from [time] UTC will be removed, and cannot be brought back. Remove? [y/N] error: nothing was removed: nobody said yes
+        1 run, the oldest from [time] UTC will be removed, and cannot be brought back. Remove? [y/N] 
+        error: nothing was removed: nobody said yes
         hint: `--yes` says it beforehand
         --- exit 1
     "#]]);

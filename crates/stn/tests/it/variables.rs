@@ -55,7 +55,7 @@ fn values_are_set_and_never_shown() {
     "#]]);
     home.stn(&["variables", "set", "EMPTY"]).is(&expect![[r#"
         --- stderr
-        error: no value for `EMPTY` was given
+        error: value of EMPTY was not given
         hint: write `EMPTY=VALUE`, or give it on standard input; `EMPTY=` is an empty one
         --- exit 1
     "#]]);

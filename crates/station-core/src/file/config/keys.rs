@@ -205,7 +205,13 @@ pub const KEYS: &[Key] = &[
         "Requests and tokens per minute of a provider, calls per minute of a tool server.",
     ),
     key("runs.keep_days", Shape::Number, "", "Runs that ended longer ago are removed by a worker."),
-    key("api_port", Shape::Number, "8585", "The port of HTTP, on 127.0.0.1: MCP at `/mcp`."),
+    key(
+        "api_host",
+        Shape::Text,
+        "127.0.0.1",
+        "The address that HTTP is served on. Another than this machine's own needs a user first: `stn user create`.",
+    ),
+    key("api_port", Shape::Number, "8585", "The port of HTTP: the API at `/api/v1`, MCP at `/mcp`."),
     key(
         "mcp_port",
         Shape::Number,
@@ -403,6 +409,7 @@ mod tests {
     fn what_was_set_is_what_is_read_back() {
         for (name, value, shown) in [
             ("ai_model", "gpt-4o", "gpt-4o"),
+            ("api_host", "0.0.0.0", "0.0.0.0"),
             ("api_port", "8585", "8585"),
             ("otel_endpoint", "http://localhost:4318", "http://localhost:4318"),
             ("debug", "true", "true"),

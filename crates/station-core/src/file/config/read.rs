@@ -28,6 +28,8 @@ pub struct Config {
     pub workspace_id: Option<String>,
     /// Whether commands may write into the workspace.
     pub files: Files,
+    /// The address that HTTP is served on.
+    pub api_host: Option<String>,
     /// The port of the HTTP API.
     pub api_port: Option<u16>,
     /// The port of MCP over HTTP.
@@ -201,6 +203,7 @@ impl Config {
             "workspace" => &mut self.workspace,
             "workspace_id" => &mut self.workspace_id,
             "otel_endpoint" => &mut self.otel_endpoint,
+            "api_host" => &mut self.api_host,
             "ai_api_key" => {
                 self.ai_api_key = not_empty(sheet.text(node, key)).map(Secret::new);
                 return true;

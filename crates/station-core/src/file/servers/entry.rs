@@ -6,8 +6,8 @@ use super::sandbox::sandbox;
 use crate::file::sheet::Sheet;
 use crate::file::tree::{Member, Node, Scalar, Value};
 use crate::is_number;
-use crate::{Definition, Isolation, ServerSettings};
-use std::collections::BTreeMap;
+use crate::{Definition, Isolation, Role, ServerSettings};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys of an entry that need no effect here.
 const QUIET: &[&str] = &[
@@ -35,6 +35,7 @@ const SETTINGS: &[&str] = &[
     "output_bytes_max",
     "result_bytes_max",
     "allow_agents",
+    "allow_roles",
     "answers",
     "sandbox",
     "oauth",
@@ -170,7 +171,7 @@ fn station(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> (ServerSettings, O
         let what = format!("{what}.{}", member.key.escape_debug());
         let node = &member.node;
         match member.key.as_str() {
-            "cwd" | "sandbox" | "allow_agents" if node.is_null() => {}
+            "cwd" | "sandbox" | "allow_agents" | "allow_roles" if node.is_null() => {}
             "isolation" => settings.isolation = isolation(sheet, node, &what),
             "cwd" => cwd = sheet.text(node, &what),
             "timeout_s" => settings.timeout_s = sheet.number(node, &what, 1),
@@ -178,6 +179,7 @@ fn station(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> (ServerSettings, O
             "output_bytes_max" => settings.output_bytes_max = sheet.number(node, &what, 1),
             "result_bytes_max" => settings.result_bytes_max = sheet.number(node, &what, 1),
             "allow_agents" => settings.allow_agents = Some(sheet.texts(node, &what)),
+            "allow_roles" => settings.allow_roles = Some(roles(sheet, node, &what)),
             "sandbox" => settings.sandbox = sandbox(sheet, node, &what),
             "answers" if node.is_null() => {}
             "answers" => settings.answers = answers(sheet, node, &what),
@@ -188,6 +190,17 @@ fn station(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> (ServerSettings, O
         }
     }
     (settings, cwd)
+}
+
+fn roles(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> BTreeSet<Role> {
+    let mut roles = BTreeSet::new();
+    for word in sheet.texts(node, what) {
+        match word.parse() {
+            Ok(role) => drop(roles.insert(role)),
+            Err(error) => sheet.error(node.at, format!("`{what}`: {error}")),
+        }
+    }
+    roles
 }
 
 fn isolation(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Isolation {

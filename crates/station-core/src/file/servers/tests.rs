@@ -337,12 +337,12 @@ fn positions_are_those_of_the_file_behind_templates_too() {
 fn what_has_no_effect_is_said_and_kept() {
     check_told(
         r#"{"name": "n", "logoUrl": "l", "colour": 1, "mcpServers": {"x": {"command": "a", "type": "stdio", "disabled": true,
-"description": "d", "station": {"colours": {}, "allow_roles": [], "tools": {"approve": ["*"], "speed": {}}}}}}"#,
+"description": "d", "station": {"colours": {}, "allow_users": [], "tools": {"approve": ["*"], "speed": {}}}}}}"#,
         &[
             "Note 1:31 `colour` is kept, but has no effect here",
             "Note 1:98 `x.disabled` is kept, but has no effect here",
             "Note 2:33 `x.station.colours` is kept, but has no effect here",
-            "Note 2:48 `x.station.allow_roles` is kept, but has no effect here",
+            "Note 2:48 `x.station.allow_users` is kept, but has no effect here",
             "Note 2:95 `x.station.tools.speed` is kept, but has no effect here",
         ],
     );

@@ -126,7 +126,7 @@ impl Rules {
                 assert!(given.used_at.is_some(), "run {run}: its use was not recorded with it");
             }
             Some(Approved::Always { id }) => {
-                let standing = self.store.standing_approvals().await.expect("it reads");
+                let standing = self.store.standing_approvals(None).await.expect("it reads");
                 assert!(standing.iter().any(|it| it.id == *id), "run {run}: no standing yes {id}");
             }
             None => panic!("run {run}: {arrival:?} was sent without a yes"),

@@ -410,7 +410,7 @@ impl Schedule {
     /// People decide what waits for them, truthfully.
     async fn people(&mut self) {
         let (store, now) = (self.scene.store.clone(), self.scene.now());
-        for approval in store.pending_approvals(3).await.expect("the store works") {
+        for approval in store.pending_approvals(None, 3).await.expect("the store works") {
             let say = match self.dice.roll(6) {
                 0 => Say::Deny { reason: "no".to_owned() },
                 1 => Say::Always,

@@ -97,8 +97,8 @@ impl Endpoint {
             Frame::Batch(_) if headers.version.as_deref() == Some(MODERN) => no_batches(),
             Frame::Notification { .. } if headers.session.is_none() => Sent::Bare(202),
             Frame::Request(request) if is_modern(&request.params) => self.modern(by, headers, request).await,
-            Frame::Request(request) if request.method == "initialize" => self.initialize(&request),
-            legacy => match self.session(headers) {
+            Frame::Request(request) if request.method == "initialize" => self.initialize(&by, &request),
+            legacy => match self.session(&by, headers) {
                 Ok(held) => self.legacy(by, headers, held, legacy).await,
                 Err(sent) => sent,
             },
@@ -110,7 +110,7 @@ impl Endpoint {
         if !headers.accepts_events || headers.version.as_deref() == Some(MODERN) {
             return Sent::Bare(405);
         }
-        let held = match self.session(headers) {
+        let held = match self.session(by, headers) {
             Ok(held) => held,
             Err(sent) => return sent,
         };
@@ -126,15 +126,15 @@ impl Endpoint {
     }
 
     /// A DELETE of a legacy client: its session is over.
-    pub fn delete(&self, headers: &Headers) -> Sent {
+    pub fn delete(&self, by: &Caller, headers: &Headers) -> Sent {
         match &headers.session {
-            Some(id) if self.sessions.end(id) => Sent::Bare(204),
+            Some(id) if self.sessions.end(by.user, id) => Sent::Bare(204),
             Some(_) => Sent::Bare(404),
             None => Sent::Bare(405),
         }
     }
 
-    fn initialize(&self, request: &Request) -> Sent {
+    fn initialize(&self, by: &Caller, request: &Request) -> Sent {
         let session = match Session::open(&request.params) {
             Ok(session) => session,
             Err(fault) => return Sent::fault(400, Some(&request.id), fault),
@@ -142,7 +142,7 @@ impl Endpoint {
         let mut result = initialized(&self.host.about(), &session);
         let can = |what: &str| session.capabilities.get(what).is_some_and(Value::is_object);
         let session = if ["sampling", "elicitation", "roots"].into_iter().any(can) {
-            Some(self.sessions.begin(session))
+            Some(self.sessions.begin(by.user, session))
         } else {
             // Nothing is kept of it here, so nothing can be followed for it.
             result["capabilities"]["resources"]["subscribe"] = false.into();
@@ -154,9 +154,9 @@ impl Endpoint {
     }
 
     /// What is known of the client of a legacy request.
-    fn session(&self, headers: &Headers) -> Result<Held, Sent> {
+    fn session(&self, by: &Caller, headers: &Headers) -> Result<Held, Sent> {
         if let Some(id) = &headers.session {
-            return self.sessions.find(id).ok_or(Sent::Bare(404));
+            return self.sessions.find(by.user, id).ok_or(Sent::Bare(404));
         }
         // Before 2025-06-18 nobody said it here.
         let said = headers.version.as_deref().unwrap_or(WITH_BATCHES);

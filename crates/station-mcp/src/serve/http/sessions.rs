@@ -6,6 +6,7 @@ use super::super::frame::{Id, Request};
 use super::super::version::Session;
 use super::super::{About, Fault};
 use serde_json::{Map, Value, json};
+use station_core::UserId;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub(super) struct Sessions {
 }
 
 struct Kept {
+    /// Whose it is: an id alone, seen by another, opens nothing.
+    user: UserId,
     state: Arc<State>,
     heard_at: Instant,
 }
@@ -69,7 +72,7 @@ impl Sessions {
     }
 
     /// Begins a session. Its id names this instance; who may ask is decided at each request all the same.
-    pub(super) fn begin(&self, session: Session) -> String {
+    pub(super) fn begin(&self, user: UserId, session: Session) -> String {
         let id = format!("{}.{}", self.instance.simple(), Uuid::now_v7().simple());
         let mut held = lock(&self.held);
         held.retain(|_, kept| kept.heard_at.elapsed() < SILENT_MAX);
@@ -78,20 +81,22 @@ impl Sessions {
             silent.and_then(|id| held.remove(&id));
         }
         let state = State::new(session);
-        held.insert(id.clone(), Kept { state, heard_at: Instant::now() });
+        held.insert(id.clone(), Kept { user, state, heard_at: Instant::now() });
         id
     }
 
-    pub(super) fn find(&self, id: &str) -> Option<Held> {
+    pub(super) fn find(&self, user: UserId, id: &str) -> Option<Held> {
         let mut held = lock(&self.held);
-        let kept = held.get_mut(id).filter(|kept| kept.heard_at.elapsed() < SILENT_MAX)?;
+        let kept =
+            held.get_mut(id).filter(|kept| kept.user == user && kept.heard_at.elapsed() < SILENT_MAX)?;
         kept.heard_at = Instant::now();
         Some(Held { state: Arc::clone(&kept.state), lasts: true })
     }
 
-    /// Whether there was such a session.
-    pub(super) fn end(&self, id: &str) -> bool {
-        lock(&self.held).remove(id).is_some()
+    /// Whether the user had such a session.
+    pub(super) fn end(&self, user: UserId, id: &str) -> bool {
+        let mut held = lock(&self.held);
+        held.get(id).is_some_and(|kept| kept.user == user) && held.remove(id).is_some()
     }
 }
 

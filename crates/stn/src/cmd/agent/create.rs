@@ -163,7 +163,7 @@ async fn know(session: &Session<'_>, station: &Station, new: &NewAgent) -> Resul
     let work = async {
         let problems = station.apply_changed_files(&environment).await?;
         let known = match &new.tools {
-            Some(tools) => station.are_offered(&environment, tools).await?,
+            Some(tools) => station.are_offered(&session.by, &environment, tools).await?,
             None => false,
         };
         if !known {

@@ -168,7 +168,7 @@ async fn bring_up_to_date(
         let problems = station.apply_changed_files(environment).await?;
         // Where it cannot be shown, starting the run says what is wrong.
         if let Ok(details) = station.show_agent(&session.by, agent).await {
-            station.refresh_catalog_of(&details.agent, given).await?;
+            station.refresh_catalog_of(&session.by, &details.agent, given).await?;
         }
         Ok::<_, station_core::Error>(problems)
     };

@@ -1,5 +1,6 @@
 //! `stn audit …`
 
+mod export;
 mod list;
 mod verify;
 
@@ -10,6 +11,7 @@ use crate::session::Session;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     List(list::Args),
+    Export(export::Args),
     Verify(verify::Args),
 }
 
@@ -17,6 +19,7 @@ impl Command {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         match self {
             Self::List(args) => args.run(session).await,
+            Self::Export(args) => args.run(session).await,
             Self::Verify(args) => args.run(session).await,
         }
     }

@@ -19,7 +19,7 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
             .with(async |station| {
-                let head = station.check_audit(&session.by).await?.map_err(broken)?;
+                let head = station.check_audit(&session.by).await?.map_err(|fault| broken(&fault))?;
                 if session.out.is_json() {
                     let told = json!({ "seq": head.seq, "hash": head.hash });
                     session.out.json(&json!({ "whole": true, "head": told }))?;
@@ -38,16 +38,6 @@ impl Args {
     }
 }
 
-fn broken(fault: AuditFault) -> Error {
-    let what = match fault {
-        AuditFault::Row(seq) => {
-            format!("the audit is broken at {seq}: a row was changed, put in or taken out")
-        }
-        AuditFault::Cut { kept, found } => {
-            format!("the end of the audit was cut off: it went on to {kept}, and the last row is {found}")
-        }
-        AuditFault::Head => "where the audit ends is not known: that was changed or taken out".to_owned(),
-        AuditFault::Untold(subject) => format!("{subject} was decided, and the audit does not tell of it"),
-    };
-    Error::conflict(what).with_hint("compare it with a backup")
+fn broken(fault: &AuditFault) -> Error {
+    Error::conflict(fault.to_string()).with_hint("compare it with a backup")
 }

@@ -15,8 +15,13 @@ use std::time::Duration;
 const OPEN_MAX: Duration = Duration::from_secs(15);
 
 pub(super) async fn checks(out: &Out, settings: &Settings) -> Vec<Check> {
-    let session =
-        Session { out, settings: settings.clone(), by: Caller::local(), passthrough: Passthrough::All };
+    let session = Session {
+        out,
+        settings: settings.clone(),
+        by: Caller::local(),
+        token: None,
+        passthrough: Passthrough::All,
+    };
     let (store, mut checks) = open(&session).await;
     let real = store.is_some();
     let (station, _folder) = match store {

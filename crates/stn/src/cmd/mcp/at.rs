@@ -52,7 +52,8 @@ impl At {
             session.tell_errors(&report.plan.problems);
             let server = ServerRef::Name { name: NAME.to_owned(), environment: environment.clone() };
             let values = given.checked(session, &station, &environment, Some(&server)).await?;
-            let found = station.refresh_catalog_given(&environment, Some(&server), &values).await?;
+            let found =
+                station.refresh_catalog_given(&session.by, &environment, Some(&server), &values).await?;
             if let Some(why) = found.servers.into_iter().find_map(|found| found.result.err()) {
                 return Err(Error::upstream(why).into());
             }

@@ -57,7 +57,7 @@ impl Given {
         }
         let values = self.checked(session, station, environment, server).await?;
         let doing = format!("asking the servers of `{environment}` for their tools");
-        let asked = station.refresh_catalog_given(environment, server, &values);
+        let asked = station.refresh_catalog_given(&session.by, environment, server, &values);
         let found = follow(session.out, station, Tell::Runs, &doing, asked).await?;
         for why in found.servers.into_iter().filter_map(|found| found.result.err()) {
             session.out.warning(&why);

@@ -58,6 +58,8 @@ fn lines(view: &wire::ServerView) -> Vec<(Tone, String)> {
         "for agents",
         agents.map(|it| if it.is_empty() { "none".to_owned() } else { it }).unwrap_or_default(),
     );
+    let roles = view.allow_roles.as_ref().map(|roles| roles.join(", "));
+    row("for roles", roles.map(|it| if it.is_empty() { "none".to_owned() } else { it }).unwrap_or_default());
     let variables = view.variables.iter().map(|it| match it.has_value {
         true => it.name.clone(),
         false => format!("{} (no value)", it.name),

@@ -19,7 +19,7 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
             .with(async |station| {
-                let list = station.list_models(&session.by);
+                let list = station.list_models(&session.by)?;
                 let providers: Vec<Provider> = list.providers.iter().map(Provider::from).collect();
                 let models: Vec<Model> = list.models.iter().map(Model::from).collect();
                 tell(session, &providers, &models)

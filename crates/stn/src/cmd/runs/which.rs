@@ -86,6 +86,7 @@ impl Which {
             before: None,
             since: self.since.as_ref().map(|when| when.meant(now)),
             until: self.until.as_ref().map(|when| when.meant(now)),
+            seen_by: None,
         })
     }
 

@@ -3,12 +3,11 @@
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
-use crate::question::secret;
+use crate::question::given_secret;
 use crate::session::Session;
 use serde_json::json;
-use station_core::{Error, Secret};
+use station_core::Secret;
 use station_engine::EnvironmentRef;
-use std::io::{IsTerminal as _, Read as _};
 
 /// Set a variable of an environment
 ///
@@ -24,14 +23,19 @@ pub(crate) struct Args {
     env: Option<EnvironmentRef>,
 }
 
-/// Longest value that is read: keys and certificates have a few kilobytes.
-const VALUE_BYTES_MAX: u64 = 1 << 20;
-
 impl Args {
+    fn hint(&self) -> String {
+        let name = &self.variable;
+        format!("write `{name}=VALUE`, or give it on standard input; `{name}=` is an empty one")
+    }
+
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let (name, value) = match self.variable.split_once('=') {
             Some((name, value)) => (name.to_owned(), Secret::new(value)),
-            None => (self.variable.clone(), typed(session, &self.variable).await?),
+            None => (
+                self.variable.clone(),
+                given_secret(session, &format!("Value of {}", self.variable), &self.hint()).await?,
+            ),
         };
         session
             .with(async |station| {
@@ -49,28 +53,4 @@ impl Args {
             })
             .await
     }
-}
-
-async fn typed(session: &Session<'_>, name: &str) -> Result<Secret> {
-    if std::io::stdin().is_terminal() {
-        return secret(session, &format!("Value of {name} (it is not shown):")).await;
-    }
-    let mut value = String::new();
-    let mut input = std::io::stdin().take(VALUE_BYTES_MAX + 1);
-    input.read_to_string(&mut value).map_err(|cause| {
-        Error::invalid(format!("the value of `{name}` cannot be read: {}", cause.kind())).with_cause(cause)
-    })?;
-    if u64::try_from(value.len()).is_ok_and(|length| length > VALUE_BYTES_MAX) {
-        return Err(Error::invalid(format!("the value of `{name}` is longer than 1 MiB")).into());
-    }
-    let value = value.strip_suffix('\n').unwrap_or(&value);
-    let value = value.strip_suffix('\r').unwrap_or(value);
-    if value.is_empty() {
-        return Err(Error::invalid(format!("no value for `{name}` was given"))
-            .with_hint(format!(
-                "write `{name}=VALUE`, or give it on standard input; `{name}=` is an empty one"
-            ))
-            .into());
-    }
-    Ok(Secret::new(value))
 }

@@ -1,0 +1,163 @@
+//! Who somebody is: by an API key, by name and password, by the cookie of a browser that signed in, by the run that acts for them.
+//!
+//! Each answer is a [`Caller`] with what its user may at this moment; nothing is kept between two requests, so what was revoked is
+//! refused at the next one.
+
+use crate::users::{NAME_CHARS_MAX, hash_of, is_over, secret_of};
+use crate::{Key, Station};
+use serde_json::json;
+use station_core::{
+    Action, Caller, EnvironmentId, Error, Kind, Result, Role, RunToken, Scope, Secret, UserId,
+};
+use station_store::Deed;
+use std::time::Duration;
+
+/// How long a browser stays signed in.
+pub const SESSION_VALID_FOR: Duration = Duration::from_secs(12 * 3600);
+
+impl Station {
+    /// Who shows this API key.
+    ///
+    /// # Errors
+    /// `Unauthenticated` where it is none, was revoked, or is over.
+    pub async fn know_key(&self, key: &Secret) -> Result<Caller> {
+        let wrong = || Error::new(Kind::Unauthenticated, "the API key is wrong, was revoked, or is over");
+        let secret = secret_of(key).ok_or_else(wrong)?;
+        let found = self.store().api_key(&hash_of(secret)).await?.filter(|key| !is_over(key, self.now()));
+        let found = found.ok_or_else(wrong)?;
+        let caller = self.caller_of(found.user).await?.ok_or_else(wrong)?.within(&found.scopes);
+        let caller = Caller { until: found.expires_at, ..caller };
+        self.store().use_api_key(&found, self.now()).await?;
+        Ok(caller)
+    }
+
+    /// Signs a browser in: who it is, and what its cookie is to say. `from` is told in the audit.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, the same for a wrong password and an unknown user; `Busy` where too many were wrong.
+    pub async fn create_session(
+        &self,
+        name: &str,
+        password: &Secret,
+        from: &str,
+    ) -> Result<(Caller, Secret)> {
+        let name = if name.chars().count() > NAME_CHARS_MAX { "" } else { name };
+        let (user, hash) = match self.store().user_named(name).await? {
+            Some((user, hash)) => (Some(user), hash),
+            None => (None, None),
+        };
+        let is_right =
+            self.passwords().is_right(&format!("{from} {name}"), password, hash, self.since_boot()).await?;
+        let caller = match user.filter(|_| is_right) {
+            Some(user) => self.caller_of(user).await?,
+            None => None,
+        };
+        let now = self.now();
+        let Some(caller) = caller else {
+            let detail = json!({ "from": from });
+            // The name that was tried is no more than text of a stranger's; it may be a password typed in the wrong place.
+            let subject = user.map_or_else(|| "nobody".to_owned(), |user| format!("user {user}"));
+            // In groups: nobody who is unknown holds the audit's turn.
+            let deed = Deed {
+                at: now,
+                actor: "nobody".to_owned(),
+                action: "refuse_session",
+                subject,
+                detail: detail.to_string(),
+            };
+            self.deeds().note(self.store(), deed).await?;
+            return Err(Error::new(Kind::Unauthenticated, "the name or the password is wrong"));
+        };
+        let cookie = Key::generate()?.to_hex();
+        let until = now.plus_ms(crate::lease::millis(SESSION_VALID_FOR));
+        let actor = format!("{} ({from})", caller.name);
+        self.store().create_session(caller.user, hash_of(cookie.expose()), until, &actor, now).await?;
+        Ok((caller, cookie))
+    }
+
+    /// Whose browser shows this cookie.
+    ///
+    /// # Errors
+    /// `Unauthenticated` where nobody is signed in by it.
+    pub async fn know_session(&self, cookie: &Secret) -> Result<Caller> {
+        let over = || Error::new(Kind::Unauthenticated, "nobody is signed in, or not any more");
+        let user = self.store().session(&hash_of(cookie.expose()), self.now()).await?;
+        self.caller_of(user.ok_or_else(over)?).await?.ok_or_else(over)
+    }
+
+    /// Signs a browser out.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn delete_session(&self, cookie: &Secret) -> Result<()> {
+        self.store().delete_session(&hash_of(cookie.expose())).await
+    }
+
+    /// Signs every browser of a user out; how many there were. An administrator anybody's, others their own.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound`.
+    pub async fn delete_sessions(&self, by: &Caller, user: &crate::UserRef) -> Result<u64> {
+        let user = self.show_user(by, user).await?;
+        self.store().delete_sessions(user.id, &by.name, self.now()).await
+    }
+
+    /// The caller for whom a run acts, with what that user may now: `by`, where it is theirs.
+    ///
+    /// # Errors
+    /// `Unauthenticated` where the token has expired, or its user was removed.
+    pub async fn act_for(&self, by: &Caller, token: RunToken) -> Result<Caller> {
+        token.check(self.now())?;
+        if token.user == by.user {
+            return Ok(by.clone().acting(token));
+        }
+        let caller = self.caller_of(token.user).await?.ok_or_else(|| {
+            let sentence = format!("whoever started run {} may not use Station any more", token.run);
+            Error::new(Kind::Unauthenticated, sentence)
+        })?;
+        Ok(caller.acting(token))
+    }
+
+    /// A caller as it is now: whoever a run acts for may have been changed since the run's process was started. Others are as they were
+    /// found for this request.
+    ///
+    /// # Errors
+    /// As [`Station::act_for`].
+    pub async fn caller_now(&self, by: &Caller) -> Result<Caller> {
+        match &by.acting {
+            Some(token) if token.user != Caller::LOCAL_USER => {
+                self.act_for(&Caller::local(), token.clone()).await
+            }
+            _ => Ok(by.clone()),
+        }
+    }
+
+    /// A user as a caller, where it was not removed.
+    pub(crate) async fn caller_of(&self, id: UserId) -> Result<Option<Caller>> {
+        if id == Caller::LOCAL_USER {
+            return Ok(Some(Caller::local()));
+        }
+        Ok(self.store().user(id).await?.map(|user| Caller {
+            user: user.id,
+            role: user.role,
+            realm: user.realm(),
+            name: user.name,
+            scopes: Scope::all(),
+            until: None,
+            acting: None,
+        }))
+    }
+
+    /// The role of a user in an environment; `None` where it may run nothing there.
+    pub(crate) async fn role_in(&self, user: UserId, environment: EnvironmentId) -> Result<Option<Role>> {
+        let caller = self.caller_of(user).await?;
+        // Station's own agents work for whoever asks them.
+        let is_own = match self.store().environment_by_id(environment).await? {
+            Some(row) => row.name == station_core::EnvironmentName::built_in(),
+            None => false,
+        };
+        let may =
+            |caller: &Caller| caller.may(Action::RunAgents).is_ok() && (is_own || caller.sees(environment));
+        Ok(caller.filter(may).map(|caller| caller.role))
+    }
+}

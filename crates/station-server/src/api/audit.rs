@@ -1,0 +1,75 @@
+//! The audit: who did what.
+
+use super::operation::{Needs, Operation, Reply, Verb, number};
+use super::page::{self, CURSOR, LIMIT_GIVEN};
+use crate::tools::{Arguments, Desk};
+use crate::wire;
+use futures::FutureExt as _;
+use schemars::json_schema;
+use serde_json::json;
+use station_core::{Action, Caller, Error, Result};
+
+pub(super) const ROWS: &[Operation] = &[
+    Operation {
+        id: "list_audit",
+        verb: Verb::Get,
+        path: "/audit",
+        needs: Needs::Right(Action::ReadAudit),
+        summary: "List the audit",
+        says: "Who did what, newest first. Rows are never changed: each names the hash of the one before.",
+        parameters: &[LIMIT_GIVEN, CURSOR],
+        status: 200,
+        output: |generator| page::shape::<wire::AuditEntry>("audit", generator),
+        sends: "",
+        answers: r#"{"audit": [{"seq": 1, "at": "2026-11-26T09:30:00Z", "actor": "ann", "action": "approve", "subject": "approval 3",
+            "detail": {"run": 12}, "previous": "", "hash": "9f"}], "count": 1, "next": null}"#,
+        call: |desk, by, arguments| list_audit(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "check_audit",
+        verb: Verb::Get,
+        path: "/audit/check",
+        needs: Needs::Right(Action::ReadAudit),
+        summary: "Check the audit",
+        says: "Goes through the whole chain; 409 where a row was changed, put in or taken out. Note `head` elsewhere: it shows later that no \
+            older copy was put back.",
+        parameters: &[],
+        status: 200,
+        output: |_| {
+            json_schema!({
+                "type": "object",
+                "properties": {
+                    "whole": { "type": "boolean" },
+                    "head": {
+                        "type": "object",
+                        "properties": { "seq": { "type": "integer" }, "hash": { "type": "string" } },
+                        "required": ["seq", "hash"],
+                    },
+                },
+                "required": ["whole", "head"],
+            })
+        },
+        sends: "",
+        answers: r#"{"whole": true, "head": {"seq": 1, "hash": "9f"}}"#,
+        call: |desk, by, _| check_audit(desk, by).boxed(),
+    },
+];
+
+async fn list_audit(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let before = arguments.text("cursor").map(|cursor| number(cursor, "a row")).transpose()?;
+    let limit = page::limit(&arguments);
+    let mut all = desk.station.list_audit(by, before, u32::try_from(limit + 1).unwrap_or(u32::MAX)).await?;
+    let is_last = all.len() <= limit;
+    all.truncate(limit);
+    let shown: Vec<wire::AuditEntry> = all.iter().map(wire::AuditEntry::from).collect();
+    let mut body = wire::list("audit", &shown);
+    body["next"] = all.last().filter(|_| !is_last).map(|last| last.seq.to_string()).into();
+    Ok(Reply::Body(body))
+}
+
+async fn check_audit(desk: &Desk, by: &Caller) -> Result<Reply> {
+    match desk.station.check_audit(by).await? {
+        Ok(head) => Ok(Reply::Body(json!({ "whole": true, "head": { "seq": head.seq, "hash": head.hash } }))),
+        Err(fault) => Err(Error::conflict(fault.to_string()).with_hint("compare it with a backup")),
+    }
+}

@@ -1,0 +1,261 @@
+//! Servers, and their tools.
+
+use super::environments;
+use super::operation::{Needs, Operation, Reply, Verb};
+use super::page::{self, CURSOR, LIMIT_GIVEN};
+use crate::tools::{Arguments, Desk, Kind, Parameter};
+use crate::wire;
+use futures::FutureExt as _;
+use serde_json::Value;
+use station_core::{Action, Caller, Error, Kind as ErrorKind, Result, Tool};
+use station_engine::{Consent, NewServer, ServerDetails, ServerRef, ToolCallEnd};
+use std::collections::BTreeMap;
+
+const SERVER: Parameter = Parameter::required(
+    "server",
+    Kind::Ref,
+    "A server: its id, or its name in `environment`, or in `default` where that is left out.",
+);
+
+/// A server in an example.
+macro_rules! example {
+    () => {
+        r#"{"id": 3, "name": "files", "environment": "default", "environment_id": 1, "config": "files", "transport": "stdio",
+            "state": "ok", "problem": null, "era": "legacy", "discovered_at": "2026-11-26T09:30:00Z", "problem_at": null,
+            "down_since": null, "tools_count": 1, "login": null}"#
+    };
+}
+
+/// A tool in an example.
+macro_rules! tool_example {
+    () => {
+        r#"{"id": 9, "name": "read_text_file", "server": "files", "server_id": 3, "title": "", "description": "Reads a file",
+            "input_schema": {"type": "object"}, "output_schema": null, "read_only": true, "destructive": null,
+            "idempotent": null, "open_world": null}"#
+    };
+}
+
+/// A server with all that is told of it, in an example.
+macro_rules! view_example {
+    () => {
+        concat!(
+            r#"{"server": "#,
+            example!(),
+            r#", "path": "environments/default/mcp-servers/files.json", "isolation": "environment", "timeout_ms": null,
+            "concurrency": null, "allow_agents": null, "allow_roles": ["user"], "variables": [], "tools": ["#,
+            tool_example!(),
+            r#"], "granted_to": ["triage"]}"#
+        )
+    };
+}
+
+pub(super) const ROWS: &[Operation] = &[
+    Operation {
+        id: "list_servers",
+        verb: Verb::Get,
+        path: "/servers",
+        needs: Needs::Right(Action::ReadServers),
+        summary: "List servers",
+        says: "Servers by environment and name, of one environment or of all, each with how it was when it was asked last.",
+        parameters: &[environments::OPTIONAL, LIMIT_GIVEN, CURSOR],
+        status: 200,
+        output: |generator| page::shape::<wire::Server>("servers", generator),
+        sends: "",
+        answers: concat!(r#"{"servers": ["#, example!(), r#"], "count": 1, "next": null}"#),
+        call: |desk, by, arguments| list_servers(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "add_server",
+        verb: Verb::Post,
+        path: "/servers",
+        needs: Needs::Right(Action::ManageServers),
+        summary: "Add a server",
+        says: "Writes a server into a file of the environment, or into the store where files are read-only, and lists its tools. A server \
+            is a program that Station starts: an administrator's right. Write secrets as `{{ .NAME }}`, and set that variable.",
+        parameters: &[
+            Parameter::required("name", Kind::Text, "Its name: not digits alone."),
+            Parameter::required("definition", Kind::Object, "Its entry in `mcpServers`."),
+            environments::OPTIONAL,
+            Parameter::optional(
+                "file",
+                Kind::Text,
+                "The server file it is put into, without `.json`; one of its own if left out.",
+            ),
+        ],
+        status: 201,
+        output: |generator| generator.subschema_for::<wire::ServerView>(),
+        sends: r#"{"name": "files", "definition": {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem", "/srv"]}}"#,
+        answers: view_example!(),
+        call: |desk, by, arguments| add_server(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "show_server",
+        verb: Verb::Get,
+        path: "/servers/{server}",
+        needs: Needs::Right(Action::ReadServers),
+        summary: "Show a server",
+        says: "A server with its settings, its tools, the variables it asks for and the agents with a grant of one of its tools. Its \
+            definition is not told: that may hold secrets.",
+        parameters: &[SERVER, environments::OPTIONAL],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::ServerView>(),
+        sends: "",
+        answers: view_example!(),
+        call: |desk, by, arguments| show_server(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "delete_server",
+        verb: Verb::Delete,
+        path: "/servers/{server}",
+        needs: Needs::Right(Action::ManageServers),
+        summary: "Delete a server",
+        says: "Takes a server out of its file, or out of the store. Its tools go; grants of them stay written, and mean nothing.",
+        parameters: &[SERVER, environments::OPTIONAL],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::Deletion>(),
+        sends: "",
+        answers: r#"{"noun": "server", "id": 3, "name": "files", "environment": "default", "files": [], "runs_kept": 0}"#,
+        call: |desk, by, arguments| delete_server(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "discover_server",
+        verb: Verb::Post,
+        path: "/servers/{server}/discover",
+        needs: Needs::Right(Action::CallTools),
+        summary: "List a server's tools anew",
+        says: "Starts the server, or connects to it, and asks what it offers. One that fails keeps what is known of it.",
+        parameters: &[SERVER, environments::OPTIONAL],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::Discovery>(),
+        sends: "{}",
+        answers: r#"{"servers": [{"server": "files", "status": "ok", "tools_count": 1, "error": null, "duration_ms": 210}], "warnings": []}"#,
+        call: |desk, by, arguments| discover_server(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "list_tools",
+        verb: Verb::Get,
+        path: "/tools",
+        needs: Needs::Right(Action::ReadServers),
+        summary: "List tools",
+        says: "Tools of an environment (`default` if left out) by server and name, or of one of its servers, or those that a search finds.",
+        parameters: &[
+            environments::OPTIONAL,
+            Parameter::optional("server", Kind::Ref, "Only those of this server, by id or name."),
+            Parameter::optional("search", Kind::Text, "Only those that these words find."),
+            LIMIT_GIVEN,
+            CURSOR,
+        ],
+        status: 200,
+        output: |generator| page::shape::<wire::Tool>("tools", generator),
+        sends: "",
+        answers: concat!(r#"{"tools": ["#, tool_example!(), r#"], "count": 1, "next": null}"#),
+        call: |desk, by, arguments| list_tools(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "call_tool",
+        verb: Verb::Post,
+        path: "/servers/{server}/tools/{tool}/call",
+        needs: Needs::Right(Action::CallTools),
+        summary: "Call a tool",
+        says: "Calls a tool through the same gate as runs: rules of server and environment hold, and it is in the audit. What the tool calls \
+            an error is an answer with `is_error`. Where a rule asks for a person's yes, 409 with the number of the approval: decide it, \
+            and call again with the same arguments.",
+        parameters: &[
+            SERVER,
+            Parameter::required("tool", Kind::Text, "The tool's name at its server."),
+            Parameter::optional("arguments", Kind::Object, "What it is called with."),
+            environments::OPTIONAL,
+        ],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::CalledTool>(),
+        sends: r#"{"arguments": {"path": "notes.txt"}}"#,
+        answers: r#"{"effect_id": "0197c1d2-0000-7000-8000-000000000000", "text": "three notes", "structured": null,
+            "is_error": false, "cut_bytes": 0, "took_ms": 4}"#,
+        call: |desk, by, arguments| call_tool(desk, by, arguments).boxed(),
+    },
+];
+
+/// The server that the arguments name.
+///
+/// # Errors
+/// `Invalid`; `NotFound` where there is no such environment.
+async fn named(desk: &Desk, by: &Caller, arguments: &Arguments) -> Result<ServerRef> {
+    let environment = environments::chosen(desk, by, arguments).await?.map(|it| it.name).unwrap_or_default();
+    Ok(ServerRef::parse(arguments.must("server"), environment))
+}
+
+async fn list_servers(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let environment = environments::chosen(desk, by, &arguments).await?.map(|it| it.name);
+    if let Some(environment) = &environment {
+        desk.apply(by, environment).await?;
+    }
+    let all = desk.station.list_servers(by, environment.as_ref()).await?;
+    let key = |it: &ServerDetails| format!("{}/{}", it.environment.name, it.server.name);
+    Ok(Reply::Body(page::of("servers", all, &arguments, key, |it| wire::Server::from(it))))
+}
+
+async fn show_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let view = desk.station.show_server(by, &named(desk, by, &arguments).await?).await?;
+    Ok(Reply::of(&wire::ServerView::from(&view)))
+}
+
+async fn add_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    by.may(Action::ManageServers)?;
+    let environment = environments::chosen(desk, by, &arguments).await?.map(|it| it.name).unwrap_or_default();
+    let file = arguments.text("file").map(|file| file.strip_suffix(".json").unwrap_or(file).to_owned());
+    let new = NewServer {
+        name: arguments.must("name").to_owned(),
+        environment,
+        entry: arguments.object("definition").cloned().map(Value::Object).unwrap_or_default(),
+        file,
+    };
+    let added = ServerRef::Id(desk.station.add_server(by, new).await?.server.id);
+    // What is wrong with it is in its row.
+    desk.station.discover_server(by, &added).await?;
+    Ok(Reply::of(&wire::ServerView::from(&desk.station.show_server(by, &added).await?)))
+}
+
+async fn delete_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    by.may(Action::ManageServers)?;
+    let gone = desk.station.delete_server(by, &named(desk, by, &arguments).await?).await?;
+    Ok(Reply::of(&wire::Deletion::from(&gone)))
+}
+
+async fn discover_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    by.may(Action::CallTools)?;
+    let found = desk.station.discover_server(by, &named(desk, by, &arguments).await?).await?;
+    Ok(Reply::of(&wire::Discovery::from(&found)))
+}
+
+async fn list_tools(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let environment = environments::chosen(desk, by, &arguments).await?.map(|it| it.name).unwrap_or_default();
+    desk.station.environment(by, &station_engine::EnvironmentRef::Name(environment.clone())).await?;
+    desk.apply(by, &environment).await?;
+    let server = arguments.text("server").map(|server| ServerRef::parse(server, environment.clone()));
+    let all = desk.station.list_tools(by, &environment, server.as_ref(), arguments.text("search")).await?;
+    let key = |it: &Tool| format!("{}/{}/{}", it.server_name, it.name, it.id);
+    Ok(Reply::Body(page::of("tools", all, &arguments, key, |it| wire::Tool::from(it))))
+}
+
+async fn call_tool(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    by.may(Action::CallTools)?;
+    let server = named(desk, by, &arguments).await?;
+    let tool = desk.station.show_tool(by, &server, arguments.must("tool")).await?;
+    let given = arguments.object("arguments").cloned().unwrap_or_default();
+    let none = BTreeMap::new();
+    let called = desk
+        .station
+        .call_tool(by, &ServerRef::Id(tool.server), &tool.name, given.clone(), (Consent::Unasked, &none))
+        .await?;
+    match called {
+        ToolCallEnd::Called(called) => Ok(Reply::of(&wire::CalledTool::from(&called))),
+        ToolCallEnd::Asks(basis) => {
+            let rule = basis.rule.to_string();
+            let id = desk.station.ask_for_call(by, &tool, &given, basis).await?;
+            let sentence = format!("{rule} asks for a person's yes before `{}` is called", tool.name);
+            Err(Error::new(ErrorKind::Conflict, sentence).with_hint(format!(
+                "it waits as approval {id}: decide it, then call again with the same arguments"
+            )))
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! `stn user key revoke`
+
+use crate::error::{Code, Result};
+use crate::out::Tone;
+use crate::session::Session;
+use serde_json::json;
+
+/// Revoke an API key: it is good for nothing from then on
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its id, as `stn user key list` shows it
+    id: i64,
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        session
+            .with(async |station| {
+                station.revoke_api_key(&session.by, self.id).await?;
+                if session.out.is_json() {
+                    session.out.json(&json!({ "revoked": self.id }))?;
+                } else {
+                    session.out.note(Tone::Good, &format!("Revoked API key {}.", self.id));
+                }
+                Ok(Code::Done)
+            })
+            .await
+    }
+}

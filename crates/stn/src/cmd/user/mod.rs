@@ -1,0 +1,52 @@
+//! `stn user …`
+
+mod create;
+mod delete;
+mod key;
+mod list;
+mod update;
+
+use crate::error::Result;
+use crate::session::Session;
+use station_engine::User;
+use station_server::wire;
+
+/// Say who may use this Station from elsewhere, and for what
+///
+/// Whoever can read the store and its key is the local administrator and needs no user: these are for HTTP. A `viewer` sees what
+/// is in the environments assigned to it, without variables, users and audit; a `user` runs and edits agents there besides; an
+/// `admin` may everything, everywhere. Once there is a user, nobody is let in over HTTP without a credential.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    List(list::Args),
+    Create(create::Args),
+    Update(update::Args),
+    Delete(delete::Args),
+    #[command(subcommand)]
+    Key(key::Command),
+}
+
+impl Command {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        match self {
+            Self::List(args) => args.run(session).await,
+            Self::Create(args) => args.run(session).await,
+            Self::Update(args) => args.run(session).await,
+            Self::Delete(args) => args.run(session).await,
+            Self::Key(command) => command.run(session).await,
+        }
+    }
+}
+
+/// Where a user is let, in words.
+fn places(user: &User) -> String {
+    if user.role == station_core::Role::Admin {
+        return "all".to_owned();
+    }
+    let names: Vec<&str> = user.environments.values().map(String::as_str).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn shown(user: &User) -> wire::User {
+    wire::User::from(user)
+}

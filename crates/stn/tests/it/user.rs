@@ -1,0 +1,170 @@
+//! Users and API keys at the command line.
+
+use crate::home::Home;
+use expect_test::expect;
+
+#[test]
+fn users_are_made_changed_and_removed() {
+    let home = Home::with_init();
+    home.stn(&["user", "list"]).is(&expect![[r#"
+        --- stderr
+        hint: there is none, so HTTP lets in the local administrator alone; `stn user create <name> --role admin` makes the first
+    "#]]);
+    home.stn(&["user", "create", "eve"]).is(&expect![[r#"
+        --- stderr
+        error: the first user must be an administrator
+        hint: make one: `stn user create <name> --admin`
+        --- exit 1
+    "#]]);
+    // A key is told once, on stdout, and a password never.
+    let root = home.stn(&["user", "create", "root", "--admin"]).done().stdout.trim().to_owned();
+    assert!(root.starts_with("stn_1_") && root.len() == "stn_1_".len() + 64, "{root}");
+    let typed = &["user", "create", "ann", "--role", "viewer", "--env", "default", "--password"];
+    home.stn_reading(typed, "too short\n").is(&expect![[r#"
+        --- stderr
+        error: the password has 9 characters: it must have 15 at least, and 1024 bytes at most
+        hint: a few words in a row make a good one
+        --- exit 1
+    "#]]);
+    home.stn_reading(typed, "correct horse battery\n").is(&expect![[r#"
+        --- stderr
+        Made user `ann` (viewer), for environments: default.
+    "#]]);
+    home.stn(&["user", "create", "ann"]).is(&expect![[r#"
+        --- stderr
+        error: user `ann` exists already
+        hint: `stn user update` changes it
+        --- exit 1
+    "#]]);
+    home.stn(&["user", "create", "7"]).is(&expect![[r#"
+        --- stderr
+        error: `7` cannot be the name of a user
+        hint: use 1 to 64 characters, not digits alone, without blanks around them
+        --- exit 1
+    "#]]);
+    home.stn(&["user", "create", "bob", "--role", "boss"]).is(&expect![[r#"
+        --- stderr
+        error: invalid value 'boss' for '--role <ROLE>': `boss` is no role: it is one of viewer, user, admin
+
+        For more information, try '--help'.
+        --- exit 2
+    "#]]);
+    home.stn(&["user", "create", "bob", "--env", "stagin"]).is(&expect![[r#"
+        --- stderr
+        error: environment `stagin` does not exist
+        hint: there are `default`; make one with `stn env create stagin`
+        --- exit 1
+    "#]]);
+    home.stn(&["user", "update", "ann", "--role", "user", "--no-env"]).is(&expect![[r#"
+        --- stderr
+        User `ann` is user now, for environments: none.
+    "#]]);
+    home.stn(&["user", "update", "anm", "--role", "user"]).is(&expect![[r#"
+        --- stderr
+        error: user `anm` does not exist
+        hint: did you mean `ann`?
+        --- exit 1
+    "#]]);
+    home.stn(&["user", "update", "root", "--role", "user"]).is(&expect![[r#"
+        --- stderr
+        error: user 2 is the last administrator
+        hint: make another one first: `stn user update <name> --role admin`
+        --- exit 1
+    "#]]);
+    home.stn(&["user", "delete", "root", "--yes"]).is(&expect![[r#"
+        --- stderr
+        User `root` (admin) is removed; what it did stays told.
+        API keys that are revoked with it: 1.
+        error: user 2 is the last administrator
+        hint: make another one first: `stn user update <name> --role admin`
+        --- exit 1
+    "#]]);
+    let listed = home.json(&["user", "list"]);
+    let rows: Vec<(&str, &str)> = listed["users"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| (user["name"].as_str().unwrap(), user["role"].as_str().unwrap()))
+        .collect();
+    assert_eq!(rows, [("ann", "user"), ("root", "admin")]);
+    home.stn(&["user", "delete", "ann"]).is(&expect![[r#"
+        --- stderr
+        User `ann` (user) is removed; what it did stays told.
+        API keys that are revoked with it: 0.
+        error: nobody can be asked: Remove user `ann`?
+        hint: say yes with `--yes`
+        --- exit 1
+    "#]]);
+    home.stn(&["user", "delete", "ann", "--yes"]).is(&expect![[r#"
+        --- stderr
+        User `ann` (user) is removed; what it did stays told.
+        API keys that are revoked with it: 0.
+        Removed user `ann`.
+    "#]]);
+    home.stn(&["user", "delete", "root", "--yes"]).done();
+}
+
+#[test]
+fn keys_are_made_listed_and_revoked() {
+    let home = Home::with_init();
+    home.stn(&["user", "create", "root", "--admin"]).done();
+    let made =
+        home.json(&["user", "key", "create", "root", "--name", "ci", "--scope", "run", "--days", "30"]);
+    assert_eq!(made["api_key"]["scopes"], serde_json::json!(["read", "run"]), "{made}");
+    assert!(made["secret"].as_str().unwrap().starts_with("stn_2_"), "{made}");
+    home.stn(&["user", "key", "create", "root", "--scope", "aprove"]).is(&expect![[r#"
+        --- stderr
+        error: invalid value 'aprove' for '--scope <SCOPE>': `aprove` is no scope: it is one of read, run, edit, approve, admin
+
+        For more information, try '--help'.
+        --- exit 2
+    "#]]);
+    home.stn(&["user", "key", "create", "nobody"]).is(&expect![[r#"
+        --- stderr
+        error: user `nobody` does not exist
+        hint: `stn user list` shows them
+        --- exit 1
+    "#]]);
+    home.stn(&["user", "key", "revoke", "2"]).is(&expect![[r#"
+        --- stderr
+        Revoked API key 2.
+    "#]]);
+    home.stn(&["user", "key", "revoke", "2"]).is(&expect![[r#"
+        --- stderr
+        error: API key 2 does not exist, or was revoked already
+        hint: `stn user key list` shows those that hold
+        --- exit 1
+    "#]]);
+    let listed = home.json(&["user", "key", "list", "root"]);
+    assert_eq!((&listed["count"], &listed["api_keys"][0]["id"]), (&1.into(), &1.into()), "{listed}");
+}
+
+#[test]
+fn a_fresh_container_makes_its_first_administrator_and_serves_others_only_then() {
+    let home = Home::with_init().set("STN_API_HOST", "0.0.0.0");
+    let refused = home.stn(&["serve"]).exits(1).stderr.clone();
+    assert!(
+        refused.contains("HTTP on 0.0.0.0 would be open to others, and there is no user yet"),
+        "{refused}"
+    );
+    let key = format!("stn_first_{}\n", "5".repeat(64));
+    let path = home.work("admin-key");
+    std::fs::write(&path, &key).unwrap();
+    let wrong = Home::with_init().set("STN_ADMIN_KEY", "hunter2");
+    wrong.stn(&["serve"]).is(&expect![[r#"
+        --- stderr
+        Listening on http://127.0.0.1:[port]: MCP at /mcp.
+        error: the administrator's key is none of Station's
+        hint: it is `stn_`, a word, `_` and 64 hex digits, e.g. `stn_first_$(openssl rand -hex 32)`
+        --- exit 1
+    "#]]);
+    let home = home.set("STN_ADMIN_KEY_FILE", path.to_str().unwrap());
+    let served = crate::http::Served::start(&home);
+    let bearer = format!("Bearer {}", key.trim());
+    let known = |headers: &[(&str, &str)]| served.send_to("/api/v1/caller", "GET", headers, "").status;
+    assert_eq!(known(&[("authorization", &bearer)]), 200);
+    assert_eq!(known(&[]), 401, "nobody is known by a socket beyond this machine");
+    assert_eq!(known(&[("authorization", &bearer), ("host", "station.example.com")]), 200);
+    served.stop();
+    assert!(!home.stn(&["audit", "export"]).done().stdout.contains(key.trim()));
+}

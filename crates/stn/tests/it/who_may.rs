@@ -1,0 +1,397 @@
+//! Who may do what, through the real door: every operation and every management tool, by every role, in an environment that is
+//! assigned to it and in one that is not. What a role needs is read from the OpenAPI document; that it holds is seen here.
+
+use crate::home::Home;
+use crate::http::{Answer, Served};
+use crate::watch::until;
+use serde_json::{Value, json};
+use station_testkit::openai::{self, OpenAi};
+use std::collections::BTreeMap;
+
+const ROLES: [&str; 3] = ["viewer", "user", "admin"];
+
+/// A Station with two environments that are alike, and a user of each role, to whom the first is assigned.
+struct World {
+    _home: Home,
+    served: Served,
+    keys: BTreeMap<&'static str, String>,
+    /// What there is in each environment, by the names of parameters.
+    own: BTreeMap<&'static str, String>,
+    foreign: BTreeMap<&'static str, String>,
+}
+
+impl World {
+    fn new() -> Self {
+        let model = OpenAi::from_fn(|seen| match seen.results().len() {
+            0 => openai::calls([("read", r#"{"path": "notes.txt"}"#)]),
+            _ => openai::reply("done"),
+        });
+        let home = Home::with_fake().asking(&model);
+        for environment in ["default", "foreign"] {
+            home.server(environment, "fake", &[]);
+            home.write(&format!("environments/{environment}/environment.yml"), "tools: {approve: [read]}\n");
+            home.agent(environment, "reader", "tools: [read]\n");
+            home.stn(&["sync", environment, "--quiet"]).done();
+        }
+        // The first is an administrator.
+        let keys = ["admin", "user", "viewer"].map(|role| {
+            let made = home.json(&["user", "create", role, "--role", role, "--env", "default"]);
+            (role, made["secret"].as_str().unwrap().to_owned())
+        });
+        let served = Served::start(&home);
+        let none = BTreeMap::new();
+        let mut world = Self { _home: home, served, keys: keys.into(), own: none.clone(), foreign: none };
+        world.own = world.what_is_in("default");
+        world.foreign = world.what_is_in("foreign");
+        world
+    }
+
+    fn send(&self, by: &str, method: &str, path: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {}", self.keys.get(by).map_or(by, String::as_str));
+        self.served.send_to(&format!("/api/v1{path}"), method, &[("authorization", &bearer)], body)
+    }
+
+    fn what_is_in(&self, environment: &str) -> BTreeMap<&'static str, String> {
+        let body = json!({ "task": "read it", "environment": environment }).to_string();
+        let started = self.send("admin", "POST", "/agents/reader/runs", &body);
+        let run = started.json()["run"]["id"].to_string();
+        let shown = || self.send("admin", "GET", &format!("/runs/{run}"), "").json();
+        until("it waits for a person", || shown()["run"]["status"] == "waiting");
+        let approval = shown()["approvals"][0]["id"].to_string();
+        let agent = shown()["run"]["agent_id"].to_string();
+        let servers = self.send("admin", "GET", &format!("/servers?environment={environment}"), "").json();
+        BTreeMap::from([
+            ("environment", environment.to_owned()),
+            ("agent", agent),
+            ("run", run),
+            ("approval", approval),
+            ("server", servers["servers"][0]["id"].to_string()),
+        ])
+    }
+
+    /// Something that may go when an operation takes it away: its parameter, and what it is called.
+    fn spare(&self, operation: &str, n: usize) -> Option<(&'static str, String)> {
+        let made = |path: &str, body: &Value| {
+            let made = self.send("admin", "POST", path, &body.to_string());
+            assert!(made.status < 300, "{}", made.body);
+            made.json()
+        };
+        let name = format!("spare-{n}");
+        match operation {
+            "delete_agent" => {
+                let agent = json!({ "name": name, "description": "d", "prompt": "p", "tools": [] });
+                Some(("agent", made("/agents", &agent)["agent"]["id"].to_string()))
+            }
+            "delete_server" => {
+                let server = json!({ "name": name, "definition": { "command": "true" } });
+                Some(("server", made("/servers", &server)["server"]["id"].to_string()))
+            }
+            "delete_environment" => {
+                made("/environments", &json!({ "name": name }));
+                Some(("environment", name))
+            }
+            "unset_variable" => {
+                made("/environments/default/variables", &json!({ "name": "SPARE", "value": "x" }));
+                Some(("name", "SPARE".to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// A user who is nobody else's concern, with a key.
+    fn spare_user(&self, n: usize) -> (String, String) {
+        let body = json!({ "name": format!("spare-{n}"), "role": "viewer" }).to_string();
+        let made = self.send("admin", "POST", "/users", &body);
+        let user = made.json()["id"].to_string();
+        let key = self.send("admin", "POST", &format!("/users/{user}/api-keys"), r#"{"name": "k"}"#);
+        (user, key.json()["api_key"]["id"].to_string())
+    }
+}
+
+/// One operation of the document.
+struct Operation<'a> {
+    method: &'a str,
+    path: &'a str,
+    told: &'a Value,
+}
+
+impl Operation<'_> {
+    fn id(&self) -> &str {
+        self.told["operationId"].as_str().unwrap()
+    }
+
+    /// Names of its parameters, in path, query and body.
+    fn takes(&self, name: &str) -> bool {
+        let body = &self.told["requestBody"]["content"]["application/json"]["schema"]["properties"];
+        let parameters = self.told["parameters"].as_array().into_iter().flatten();
+        parameters.into_iter().any(|it| it["name"] == name) || !body[name].is_null()
+    }
+
+    /// It, about what is in `place`.
+    fn ask(&self, world: &World, by: &str, place: &BTreeMap<&str, String>, user: &str, key: &str) -> Answer {
+        let mut path = self.path.to_owned();
+        let mut about = place.clone();
+        about.extend([("user", user.to_owned()), ("key", key.to_owned()), ("tool", "echo".to_owned())]);
+        about.entry("name").or_insert_with(|| "SAY".to_owned());
+        about.insert("standing_approval", "99".to_owned());
+        for (name, value) in &about {
+            path = path.replace(&format!("{{{name}}}"), value);
+        }
+        let mut body = self.told["requestBody"]["content"]["application/json"]["example"].clone();
+        if self.takes("environment") && !self.path.contains("{environment}") {
+            let by_number = place.iter().any(|(name, _)| self.path.contains(&format!("{{{name}}}")));
+            match &mut body {
+                // What is named by its number is in one environment alone.
+                Value::Object(_) if !by_number => body["environment"] = place["environment"].as_str().into(),
+                Value::Null if !by_number => path = format!("{path}?environment={}", place["environment"]),
+                _ => drop(body.as_object_mut().map(|it| it.remove("environment"))),
+            }
+        }
+        if self.id() == "add_server" {
+            // The example's would be fetched.
+            body["definition"] = json!({ "command": "true" });
+        }
+        if self.id().ends_with("_user") && body["environments"].is_array() {
+            body["environments"] = json!(["default"]);
+        }
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        world.send(by, &self.method.to_uppercase(), &path, &body)
+    }
+
+    /// Whether it is about something that is in an environment.
+    fn is_in_one(&self, place: &BTreeMap<&str, String>) -> bool {
+        self.takes("environment") || place.keys().any(|name| self.path.contains(&format!("{{{name}}}")))
+    }
+}
+
+#[test]
+fn every_operation_is_for_those_who_may_and_what_is_foreign_does_not_exist() {
+    let world = World::new();
+    let document = world.send("viewer", "GET", "/openapi.json", "").json();
+    let mut n = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, told) in methods.as_object().unwrap() {
+            let operation = Operation { method, path, told };
+            let needed = told["x-station-role"].as_str();
+            let rank = |role: &str| ROLES.iter().position(|it| *it == role).unwrap();
+            for role in ROLES {
+                let (user, key) = world.spare_user(n);
+                let check = |place: &BTreeMap<&str, String>, allowed: &[u16]| {
+                    let answer = operation.ask(&world, role, place, &user, &key);
+                    let (id, status) = (operation.id(), answer.status);
+                    let told = allowed.contains(&status);
+                    assert!(told, "{id} by {role} about {place:?}: {status} {}", answer.body);
+                };
+                match needed {
+                    // What is done twice, or is not there a second time, is no matter of rights.
+                    Some("admin, or the user itself") if role == "admin" => {
+                        check(&world.own, &[200, 201, 400]);
+                    }
+                    Some("admin, or the user itself") if path == "/api-keys" => check(&world.own, &[200]),
+                    Some("admin, or the user itself") => check(&world.own, &[404]),
+                    Some(needed) if rank(role) < rank(needed) => {
+                        check(&world.own, &[403]);
+                        check(&world.foreign, &[403, 404]);
+                    }
+                    // There is none.
+                    _ if operation.id() == "revoke_standing_approval" => check(&world.own, &[404]),
+                    _ => {
+                        let spare = world.spare(operation.id(), n);
+                        let is_spare = spare.is_some();
+                        let mut own = world.own.clone();
+                        own.extend(spare);
+                        // A stream ends with its run, and this one waits for a person.
+                        if operation.id() != "follow_run" {
+                            check(&own, &[200, 201, 202, 400, 401, 409]);
+                        }
+                        if !(is_spare && role == "admin") && operation.is_in_one(&world.own) {
+                            let may = [200, 201, 202, 400, 409];
+                            match role {
+                                "admin" if operation.id() == "follow_run" => {}
+                                "admin" => check(&world.foreign, &may),
+                                _ => check(&world.foreign, &[404]),
+                            }
+                        }
+                    }
+                }
+                n += 1;
+            }
+            // Nobody without a credential, and none with a wrong one.
+            let bearer = format!("stn_1_{}", "0".repeat(64));
+            let answer = operation.ask(&world, &bearer, &world.own, "1", "1");
+            assert_eq!(answer.status, 401, "{}: {}", operation.id(), answer.body);
+        }
+    }
+    assert!(n > 120, "{n}");
+    // Lists show what is one's own.
+    for (path, nouns, place) in [
+        ("/environments", "environments", "name"),
+        ("/agents", "agents", "environment"),
+        ("/runs", "runs", "environment"),
+        ("/approvals?all=true", "approvals", "environment"),
+    ] {
+        let places = |by: &str| -> Vec<String> {
+            let listed = world.send(by, "GET", path, "").json();
+            let mut all: Vec<String> = listed[nouns]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|it| it[place].as_str().unwrap().to_owned())
+                .collect();
+            all.sort();
+            all.dedup();
+            all
+        };
+        assert_eq!(places("viewer"), ["default"], "{path}");
+        assert_eq!(places("user"), ["default"], "{path}");
+        assert!(places("admin").contains(&"foreign".to_owned()), "{path}");
+    }
+}
+
+#[test]
+fn every_management_tool_is_for_those_who_may() {
+    let world = World::new();
+    let environment = |place: &str| -> Value {
+        let listed = world.send("admin", "GET", &format!("/environments/{place}"), "").json();
+        listed["environment"]["id"].clone()
+    };
+    let call = |by: &str, tool: &str, arguments: &Value| -> (bool, String) {
+        let bearer = format!("Bearer {}", world.keys[by]);
+        let params = json!({ "name": tool, "arguments": arguments });
+        let answer = world.served.modern("tools/call", params, &[("authorization", &bearer)]);
+        let result = answer.json()["result"].clone();
+        assert!(result.is_object(), "{tool}: {}", answer.body);
+        (result["isError"] == true, result["content"][0]["text"].as_str().unwrap_or_default().to_owned())
+    };
+    // Tool, its least role, arguments about an agent and an environment; those that change most come last.
+    type Row = (&'static str, &'static str, fn(&Value, &Value) -> Value);
+    let rows: [Row; 13] = [
+        ("list_environments", "viewer", |_, _| json!({})),
+        ("list_agents", "viewer", |_, environment| json!({ "environment_id": environment })),
+        ("get_agent_details", "viewer", |agent, _| json!({ "agent_id": agent })),
+        ("list_tools", "viewer", |_, environment| json!({ "environment_id": environment })),
+        ("list_mcp_configs", "viewer", |_, environment| json!({ "environment_id": environment })),
+        ("list_prompts", "viewer", |_, _| json!({})),
+        ("discover_tools", "user", |_, environment| json!({ "environment_id": environment })),
+        ("call_agent", "user", |agent, _| json!({ "agent_id": agent, "task": "x", "async": true })),
+        ("call_agent_advanced", "user", |agent, _| json!({ "agent_id": agent, "task": "x", "async": true })),
+        ("suggest_agent_config", "user", |agent, _| {
+            let environment = if *agent == json!(1) { "default" } else { "foreign" };
+            json!({ "user_request": "read files", "environment_name": environment })
+        }),
+        (
+            "create_agent",
+            "user",
+            |_, environment| json!({ "name": "made", "description": "d", "prompt": "p", "environment_id": environment, "tool_names": ["read"] }),
+        ),
+        ("update_agent", "user", |agent, _| json!({ "agent_id": agent, "description": "changed" })),
+        ("delete_agent", "user", |agent, _| json!({ "agent_id": agent })),
+    ];
+    for (tool, needed, arguments) in rows {
+        let rank = |role: &str| ROLES.iter().position(|it| *it == role).unwrap();
+        let about = |place: &BTreeMap<&str, String>| {
+            let agent = place["agent"].parse::<i64>().unwrap();
+            arguments(&agent.into(), &environment(&place["environment"]))
+        };
+        for role in ["viewer", "user"] {
+            let (is_error, told) = call(role, tool, &about(&world.own));
+            if rank(role) < rank(needed) {
+                assert!(is_error && told.contains("may not"), "{tool} by {role}: {told}");
+            } else {
+                assert!(!told.contains("may not"), "{tool} by {role}: {told}");
+                assert!(!told.contains("does not exist"), "{tool} by {role}: {told}");
+                let foreign = about(&world.foreign);
+                if foreign != json!({}) && foreign["name"].as_str().is_none_or(|it| it == "made") {
+                    let (is_error, told) = call(role, tool, &foreign);
+                    assert!(is_error && told.contains("does not exist"), "{tool} by {role}: {told}");
+                }
+            }
+        }
+    }
+    // An environment's gateway is not there for whom it is not assigned to, and its tools are not for a viewer.
+    let gateway = |by: &str, environment: &str, method: &str, params: Value| {
+        let bearer = format!("Bearer {}", world.keys[by]);
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        let headers = [("authorization", &*bearer), ("mcp-protocol-version", "2025-11-25")];
+        world.served.send_to(&format!("/mcp/env/{environment}"), "POST", &headers, &body)
+    };
+    for by in ["viewer", "user"] {
+        assert_eq!(gateway(by, "foreign", "tools/list", json!({})).status, 404);
+        assert!(gateway(by, "default", "tools/list", json!({})).body.contains("echo"));
+    }
+    let echo = json!({ "name": "echo", "arguments": { "text": "hi" } });
+    let refused = gateway("viewer", "default", "tools/call", echo.clone());
+    assert!(refused.body.contains("may not call tools"), "{}", refused.body);
+    let (is_error, told) = call("user", "discover_tools", &json!({ "config_id": 2 }));
+    assert!(is_error && told.contains("server file 2 does not exist"), "{told}");
+    let called = gateway("user", "default", "tools/call", echo);
+    assert!(called.body.contains("hi") && !called.body.contains("may not"), "{}", called.body);
+}
+
+#[test]
+fn a_user_signs_in_and_is_known_by_a_cookie_until_it_signs_out() {
+    let home = Home::with_fake();
+    home.stn_reading(&["user", "create", "ann", "--admin", "--password"], "correct horse battery\n").done();
+    let served = Served::start(&home);
+    let ours = format!("http://127.0.0.1:{}", served.port);
+    let send = |method: &str, path: &str, headers: &[(&str, &str)], body: &Value| {
+        served.send_to(&format!("/api/v1{path}"), method, headers, &body.to_string())
+    };
+    // Once there is a user nobody is let in by a socket alone.
+    assert_eq!(send("GET", "/agents", &[], &json!({})).status, 401);
+    let wrong = send("POST", "/sessions", &[], &json!({ "name": "ann", "password": "wrong" }));
+    let unknown = send("POST", "/sessions", &[], &json!({ "name": "bob", "password": "wrong" }));
+    assert_eq!((wrong.status, unknown.status), (401, 401));
+    let message = |answer: &Answer| answer.json()["error"]["message"].clone();
+    assert_eq!(message(&wrong), message(&unknown));
+    let signed =
+        send("POST", "/sessions", &[], &json!({ "name": "ann", "password": "correct horse battery" }));
+    assert_eq!(signed.status, 201, "{}", signed.body);
+    let set = signed.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap().to_owned();
+    assert!(set.contains("; secure; httponly; samesite=strict"), "{set}");
+    let cookie = set.split(';').next().unwrap().replace("__host-", "__Host-");
+    let known = send("GET", "/caller", &[("cookie", &cookie)], &json!({}));
+    assert_eq!(known.json()["name"], "ann", "{}", known.body);
+    // A page of another site cannot change anything with it.
+    let make = json!({ "name": "bob", "role": "viewer" });
+    for (origin, status) in [("", 403), ("http://example.com", 403), (&*ours, 201)] {
+        let made = send("POST", "/users", &[("cookie", &cookie), ("origin", origin)], &make);
+        assert_eq!(made.status, status, "{origin}: {}", made.body);
+    }
+    let out = send("DELETE", "/sessions/current", &[("cookie", &cookie), ("origin", &ours)], &json!({}));
+    assert_eq!(out.status, 200, "{}", out.body);
+    assert_eq!(send("GET", "/caller", &[("cookie", &cookie)], &json!({})).status, 401);
+    // All of it is told.
+    let audit = home.json(&["audit", "list"]);
+    for action in ["create_user", "refuse_session", "create_session"] {
+        let is_told = audit["audit"].as_array().unwrap().iter().any(|row| row["action"] == action);
+        assert!(is_told, "{action}: {audit}");
+    }
+    assert!(!audit.to_string().contains("correct horse"));
+}
+
+#[test]
+fn a_key_says_no_more_than_its_scopes_and_is_good_until_it_is_revoked() {
+    let home = Home::with_fake();
+    home.agent("default", "reader", "model: offline\ntools: [read]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    home.stn(&["user", "create", "root", "--admin"]).done();
+    home.stn(&["user", "create", "ann", "--env", "default"]).done();
+    let made = home.json(&["user", "key", "create", "ann", "--name", "ci", "--scope", "run"]);
+    let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+    let served = Served::start(&home);
+    let send = |method: &str, path: &str, body: &str| {
+        served.send_to(&format!("/api/v1{path}"), method, &[("authorization", &bearer)], body)
+    };
+    assert_eq!(send("POST", "/agents/reader/runs", r#"{"task": "read notes.txt"}"#).status, 202);
+    let refused = send("POST", "/approvals/1/approve", "{}");
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    assert!(refused.body.contains("lacks the scope `approve`"), "{}", refused.body);
+    let id = made["api_key"]["id"].to_string();
+    home.stn(&["user", "key", "revoke", &id]).done();
+    assert_eq!(send("GET", "/agents", "").status, 401);
+    // The key is in no file, however it is looked for.
+    let secret = made["secret"].as_str().unwrap();
+    assert!(!home.json(&["user", "key", "list"]).to_string().contains(secret));
+    served.stop();
+}
