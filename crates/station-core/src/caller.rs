@@ -18,7 +18,9 @@ pub struct Caller {
     pub realm: Realm,
     /// How much of that: all of it in person, less where an API key or a run acts as this caller.
     pub scopes: BTreeSet<Scope>,
-    /// When the credential ends that it is known by; `None` where it does not.
+    /// The API key that it is known by.
+    pub key: Option<i64>,
+    /// When that ends; `None` where it does not.
     pub until: Option<Micros>,
     /// The run that acts as this caller; `None` for the caller in person.
     pub acting: Option<RunToken>,
@@ -89,6 +91,7 @@ impl Caller {
             role: Role::Admin,
             realm: Realm::All,
             scopes: Scope::all(),
+            key: None,
             until: None,
             acting: None,
         }
@@ -104,6 +107,7 @@ impl Caller {
             role: Role::Viewer,
             realm: Realm::Of(BTreeSet::new()),
             scopes: BTreeSet::new(),
+            key: None,
             until: None,
             acting: None,
         }

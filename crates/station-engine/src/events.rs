@@ -28,6 +28,8 @@ pub enum RunEvent {
 
 struct Events {
     station: Station,
+    /// Whoever listens: as long as they may.
+    by: Caller,
     run: RunId,
     /// The place of the last entry that was told.
     after: i64,
@@ -55,7 +57,7 @@ impl Station {
         let watch = self.watch();
         let ready = VecDeque::new();
         let (station, is_news, is_over) = (self.clone(), true, false);
-        let events = Events { station, run: id, after, watch, ready, is_news, is_over };
+        let events = Events { station, by: by.clone(), run: id, after, watch, ready, is_news, is_over };
         Ok(unfold(events, |mut events| async {
             let next = events.next().await?;
             Some((next, events))
@@ -92,7 +94,9 @@ impl Events {
     /// Reads what was appended since; whether there was anything.
     async fn read(&mut self) -> Result<bool> {
         // Its status first: an entry that is appended after this look is of a run that is looked at again.
-        let is_final = self.station.run(self.run).await?.status.is_final();
+        let by = self.station.caller_still(&self.by).await?;
+        by.may(Action::ReadRuns)?;
+        let is_final = self.station.find_run(&by, self.run).await?.status.is_final();
         let entries = self.station.store().journal(self.run, self.after, PAGE).await?;
         if let Some(last) = entries.last() {
             self.after = last.seq;

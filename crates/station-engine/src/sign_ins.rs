@@ -9,7 +9,7 @@ use serde_json::json;
 use station_core::{
     Action, Caller, EnvironmentId, Error, Kind, Result, Role, RunToken, Scope, Secret, UserId,
 };
-use station_store::Deed;
+use station_store::{ApiKey, Deed};
 use std::time::Duration;
 
 /// How long a browser stays signed in.
@@ -25,10 +25,9 @@ impl Station {
         let secret = secret_of(key).ok_or_else(wrong)?;
         let found = self.store().api_key(&hash_of(secret)).await?.filter(|key| !is_over(key, self.now()));
         let found = found.ok_or_else(wrong)?;
-        let caller = self.caller_of(found.user).await?.ok_or_else(wrong)?.within(&found.scopes);
-        let caller = Caller { until: found.expires_at, ..caller };
+        let caller = self.caller_of(found.user).await?.ok_or_else(wrong)?;
         self.store().use_api_key(&found, self.now()).await?;
-        Ok(caller)
+        Ok(by_key(caller, &found))
     }
 
     /// Signs a browser in: who it is, and what its cookie is to say. `from` is told in the audit.
@@ -132,6 +131,22 @@ impl Station {
         }
     }
 
+    /// A caller who has asked for something that goes on, with what it may by now.
+    ///
+    /// # Errors
+    /// `Unauthenticated` where its user was removed, or its key was revoked or is over.
+    pub(crate) async fn caller_still(&self, by: &Caller) -> Result<Caller> {
+        if by.user == Caller::LOCAL_USER {
+            return Ok(by.clone());
+        }
+        let over = || Error::new(Kind::Unauthenticated, "whoever asked is not known any more");
+        let caller = self.caller_of(by.user).await?.ok_or_else(over)?;
+        let Some(id) = by.key else { return Ok(caller) };
+        let keys = self.store().api_keys(Some(by.user)).await?;
+        let key = keys.iter().find(|key| key.id == id && !is_over(key, self.now()));
+        Ok(by_key(caller, key.ok_or_else(over)?))
+    }
+
     /// A user as a caller, where it was not removed.
     pub(crate) async fn caller_of(&self, id: UserId) -> Result<Option<Caller>> {
         if id == Caller::LOCAL_USER {
@@ -143,6 +158,7 @@ impl Station {
             realm: user.realm(),
             name: user.name,
             scopes: Scope::all(),
+            key: None,
             until: None,
             acting: None,
         }))
@@ -160,4 +176,9 @@ impl Station {
             |caller: &Caller| caller.may(Action::RunAgents).is_ok() && (is_own || caller.sees(environment));
         Ok(caller.filter(may).map(|caller| caller.role))
     }
+}
+
+/// `caller`, known by an API key.
+fn by_key(caller: Caller, key: &ApiKey) -> Caller {
+    Caller { key: Some(key.id), until: key.expires_at, ..caller.within(&key.scopes) }
 }

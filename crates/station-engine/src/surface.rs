@@ -169,6 +169,19 @@ impl Surface {
             Ok(offers.collect())
         };
         let all = self.offers.get_or_try_init(|| read).await?;
+        let closed = self.closed_to(station, role).await?;
+        // Mostly none is, and it is the very same list.
+        if closed.is_empty() {
+            return Ok(Arc::clone(all));
+        }
+        Ok(all.iter().filter(|offer| !closed.contains(&offer.server)).cloned().collect())
+    }
+
+    /// Servers that are not open to this role.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn closed_to(&self, station: &Station, role: Role) -> Result<BTreeSet<ServerId>> {
         let mut closed = BTreeSet::new();
         for (server, known) in &self.servers {
             let settings = &self.read(station, server, known).await?.settings;
@@ -176,11 +189,7 @@ impl Surface {
                 closed.insert(server.id);
             }
         }
-        // Mostly none is, and it is the very same list.
-        if closed.is_empty() {
-            return Ok(Arc::clone(all));
-        }
-        Ok(all.iter().filter(|offer| !closed.contains(&offer.server)).cloned().collect())
+        Ok(closed)
     }
 
     /// From when on one of its servers is to be listed anew.

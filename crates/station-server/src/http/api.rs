@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use station_core::{Caller, Error, Kind, Result, RunId};
 use station_engine::{RunEvent, SESSION_VALID_FOR};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where the document is.
 const DOCUMENT: &str = "/openapi.json";
@@ -175,7 +176,13 @@ fn last_event(headers: &HeaderMap) -> Option<String> {
 /// Events of a run, and at its end the run itself.
 fn streamed(site: &Site, by: &Caller, run: RunId, events: api::Events) -> Response {
     let (station, by) = (site.station.clone(), by.clone());
+    // Nobody who was refused in between hears of the end.
+    let broken = Arc::new(AtomicBool::new(false));
+    let broke = Arc::clone(&broken);
     let end = async move {
+        if broken.load(Ordering::Relaxed) {
+            return None;
+        }
         match station.show_run(&by, run).await {
             Ok(details) if details.run.status.is_final() => {
                 Some(event("end", &wire::Run::new(&details.run, details.interrupted)))
@@ -185,10 +192,13 @@ fn streamed(site: &Site, by: &Caller, run: RunId, events: api::Events) -> Respon
             Err(error) => Some(event("error", &wire::Error::from(&error))),
         }
     };
-    let events = events.map(|told| match told {
+    let events = events.map(move |told| match told {
         Ok(RunEvent::Entry(entry)) => event("entry", &wire::Entry::from(&*entry)).id(entry.seq.to_string()),
         Ok(RunEvent::Text(text)) => event("text", &text),
-        Err(error) => event("error", &wire::Error::from(&error)),
+        Err(error) => {
+            broke.store(true, Ordering::Relaxed);
+            event("error", &wire::Error::from(&error))
+        }
     });
     let all = events.map(Some).chain(stream::once(end)).filter_map(future::ready);
     mcp::streamed(all.take_until(site.left.clone().cancelled_owned()).map(Ok))

@@ -7,6 +7,7 @@ use crate::watch::until;
 use serde_json::{Value, json};
 use station_testkit::openai::{self, OpenAi};
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
 
 const ROLES: [&str; 3] = ["viewer", "user", "admin"];
 
@@ -394,4 +395,90 @@ fn a_key_says_no_more_than_its_scopes_and_is_good_until_it_is_revoked() {
     let secret = made["secret"].as_str().unwrap();
     assert!(!home.json(&["user", "key", "list"]).to_string().contains(secret));
     served.stop();
+}
+
+#[test]
+fn who_may_no_more_hears_no_more_of_a_run() {
+    let world = World::new();
+    let path = format!("/api/v1/runs/{}/events", world.own["run"]);
+    // The run waits for a person all the while: nothing of it ends these streams.
+    let listening = |by: &str| {
+        let mut stream = world.served.connect();
+        let head =
+            format!("GET {path} HTTP/1.0\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", world.keys[by]);
+        stream.write_all(head.as_bytes()).unwrap();
+        let (mut heard, mut piece) = (String::new(), [0; 4096]);
+        while !heard.contains("event: entry") {
+            let n = stream.read(&mut piece).unwrap();
+            assert!(n > 0, "{heard}");
+            heard.push_str(&String::from_utf8_lossy(&piece[..n]));
+        }
+        move || {
+            let mut rest = String::new();
+            stream.read_to_string(&mut rest).unwrap();
+            rest
+        }
+    };
+    let (mut of_key, mut of_place) = (listening("viewer"), listening("user"));
+    let keys = world.send("admin", "GET", "/api-keys?user=viewer", "").json();
+    let key = keys["api_keys"][0]["id"].to_string();
+    assert_eq!(world.send("admin", "DELETE", &format!("/api-keys/{key}"), "").status, 200);
+    let nowhere = json!({ "environments": [] }).to_string();
+    assert_eq!(world.send("admin", "PATCH", "/users/user", &nowhere).status, 200);
+    let (of_key, of_place) = (of_key(), of_place());
+    assert!(of_key.contains("event: error") && of_key.contains("is not known any more"), "{of_key}");
+    assert!(of_place.contains("event: error") && of_place.contains("does not exist"), "{of_place}");
+}
+
+#[test]
+fn a_server_for_administrators_is_neither_listed_nor_called_for_others() {
+    let home = Home::with_init();
+    home.stn(&["user", "create", "root", "--admin"]).done();
+    let made = home.json(&["user", "create", "ann", "--env", "default"]);
+    home.server("default", "fake", &[]);
+    let path = "environments/default/mcp-servers/fake.json";
+    let mut file: Value = serde_json::from_str(&home.read(path)).unwrap();
+    file["mcpServers"]["fake"]["station"] = json!({ "allow_roles": ["admin"] });
+    home.write(path, &file.to_string());
+    home.agent("default", "reader", "model: offline\ntools: [read]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let served = Served::start(&home);
+    let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+    let send = |method: &str, path: &str, body: &str| {
+        let headers = [("authorization", &*bearer), ("mcp-protocol-version", "2025-11-25")];
+        served.send_to(path, method, &headers, body)
+    };
+    assert_eq!(send("GET", "/api/v1/tools", "").json()["count"], 0);
+    let list = r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}"#;
+    assert_eq!(send("POST", "/mcp/env/default", list).json()["result"]["tools"], json!([]));
+    let called = send("POST", "/api/v1/servers/fake/tools/echo/call", r#"{"arguments": {"text": "hi"}}"#);
+    assert_eq!(called.status, 403, "{}", called.body);
+    assert!(called.body.contains("allow_roles"), "{}", called.body);
+    // Nor by an agent that has a grant of it.
+    let started = send("POST", "/api/v1/agents/reader/runs", r#"{"task": "read notes.txt"}"#).json();
+    let path = format!("/api/v1/runs/{}", started["run"]["id"]);
+    until("the run has ended", || send("GET", &path, "").json()["run"]["ended_at"].is_string());
+    let run = send("GET", &path, "").json();
+    assert_eq!(run["run"]["tool_calls"], 0, "{run}");
+}
+
+#[test]
+fn a_user_gives_no_value_that_servers_are_made_of() {
+    let home = Home::with_init();
+    home.stn(&["user", "create", "root", "--admin"]).done();
+    let made = home.json(&["user", "create", "ann", "--env", "default"]);
+    home.server("default", "fake", &["--dir", "{{ .DIR }}"]);
+    home.stn(&["variables", "set", "DIR=/nowhere"]).done();
+    home.agent("default", "reader", "model: offline\ntools: [read]\n");
+    home.stn(&["sync", "--quiet", "--no-discover"]).done();
+    let served = Served::start(&home);
+    let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+    let start = |name: &str| {
+        let body = json!({ "task": "read notes.txt", "variables": { name: "/" } }).to_string();
+        served.send_to("/api/v1/agents/reader/runs", "POST", &[("authorization", &bearer)], &body)
+    };
+    let refused = start("DIR");
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    assert!(refused.body.contains("may not give `DIR`: servers are made of it"), "{}", refused.body);
+    assert_eq!(start("TOPIC").status, 202, "what only the prompt has use for is anybody's");
 }
