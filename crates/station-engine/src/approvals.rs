@@ -1,7 +1,7 @@
 //! Approvals: list, show, approve, deny, revoke; and settling what became of a call that nobody knows about.
 
 use crate::{Station, prepare};
-use station_core::{Action, Caller, EffectId, Error, Result, RunId};
+use station_core::{Action, Caller, EffectId, Error, Kind, Result, RunId};
 use station_store::{Approval, AuditEntry, AuditFault, AuditHead, Run, Say, Settlement, StandingApproval};
 
 /// What a person says became of a call whose outcome is unknown.
@@ -43,9 +43,11 @@ impl Station {
         if by.sees(approval.environment_id) {
             return Ok(approval);
         }
-        match approval.run() {
-            Some(run) if self.find_run(by, run).await.is_ok() => Ok(approval),
-            _ => Err(Approval::missing(id)),
+        let Some(run) = approval.run() else { return Err(Approval::missing(id)) };
+        match self.find_run(by, run).await {
+            Ok(_) => Ok(approval),
+            Err(error) if error.kind() == Kind::NotFound => Err(Approval::missing(id)),
+            Err(error) => Err(error),
         }
     }
 

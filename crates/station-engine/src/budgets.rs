@@ -7,9 +7,9 @@ use crate::runs::ENTRIES_MAX;
 use crate::spend::{self, Raise};
 use station_core::budget::{Account, Amounts, Caps, Limit, Period, Scope, Standing, day_of};
 use station_core::file::rules;
-use station_core::{Action, Caller, EnvironmentName, Error, Result, RunId};
+use station_core::{Action, AgentId, Caller, EnvironmentName, Error, Result, RunId};
 use station_store::{AccountRow, SetLimit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -131,14 +131,16 @@ impl Station {
                 limits.of(scope, environment.name.as_str(), "environment.yml").map(|limit| (limit, None)),
             );
         }
-        for agent in self.list_agents(by, None).await? {
+        let agents = self.list_agents(by, None).await?;
+        let seen: BTreeSet<AgentId> = agents.iter().map(|agent| agent.id).collect();
+        for agent in agents {
             // A broken file has no limits to show; `stn sync` says what is wrong with it.
             let Ok(prompt) = read_prompt(self, &agent).await else { continue };
             let limits = prompt.limits.of(Scope::Agent(agent.id), agent.name.as_str(), "its file");
             found.extend(limits.map(|limit| (limit, None)));
         }
         for SetLimit { limit, by: setter, at } in self.store().set_limits().await? {
-            if self.is_seen(by, limit.scope).await? {
+            if self.is_seen(by, &seen, limit.scope).await? {
                 found.push((limit, Some((setter, at))));
             }
         }
@@ -152,12 +154,12 @@ impl Station {
     }
 
     /// Whether what is limited is in an environment that `by` sees.
-    async fn is_seen(&self, by: &Caller, scope: Scope) -> Result<bool> {
+    async fn is_seen(&self, by: &Caller, agents: &BTreeSet<AgentId>, scope: Scope) -> Result<bool> {
         Ok(match scope {
             _ if by.seen_by().is_none() => true,
             Scope::Installation => false,
             Scope::Environment(id) => by.sees(id),
-            Scope::Agent(id) => self.store().agent(id).await?.is_some_and(|agent| by.sees(agent.environment)),
+            Scope::Agent(id) => agents.contains(&id),
             Scope::Run(id) => self.store().run(id).await?.is_some_and(|run| by.sees(run.environment)),
         })
     }

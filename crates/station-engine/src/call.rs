@@ -132,18 +132,13 @@ async fn judge(station: &Station, on: &On, wish: Wish<'_>) -> Result<Admission> 
     if wish.again.is_some_and(|again| !again.absent) && !repeatable {
         return Ok(Admission::Refused(format!("`{tool}` may not be sent twice any more")));
     }
-    let reach = match reading.rights.reach(server) {
+    let reach = match own_server::reach(station, on, &reading, server) {
         Ok(reach) => reach,
         Err(sentence) => return Ok(Admission::Refused(sentence)),
     };
-    let mut reach = reach.clone();
     let mut rule = now.verdict.approval.clone();
-    if reach.definition.is_station() {
-        let otherwise = station.now().plus_ms(crate::lease::millis(station.config().run_timeout));
-        reach.token = Some(own_server::token(on, &reading, server, otherwise));
-        if own_server::grants_more(&reading, &now.tool, &wish.arguments) {
-            rule = rule.or_else(|| Some(own_server::rule()));
-        }
+    if reach.definition.is_station() && own_server::grants_more(&reading, &now.tool, &wish.arguments) {
+        rule = rule.or_else(|| Some(own_server::rule()));
     }
     let approved = match rule {
         None => None,
@@ -187,15 +182,10 @@ pub(crate) async fn admit_look(
             look.tool
         )));
     }
-    let reach = match reading.rights.reach(server) {
+    let reach = match own_server::reach(station, on, &reading, server) {
         Ok(reach) => reach,
         Err(sentence) => return Ok(Admission::Refused(sentence)),
     };
-    let mut reach = reach.clone();
-    if reach.definition.is_station() {
-        let otherwise = station.now().plus_ms(crate::lease::millis(station.config().run_timeout));
-        reach.token = Some(own_server::token(on, &reading, server, otherwise));
-    }
     let transport = reach.definition.transport();
     let terms = Terms { repeatable: true, approved: None, look: None, transport };
     Ok(permit(on, reach, &look.tool, look.arguments.clone(), terms))

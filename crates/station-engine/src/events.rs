@@ -94,7 +94,7 @@ impl Events {
     /// Reads what was appended since; whether there was anything.
     async fn read(&mut self) -> Result<bool> {
         // Its status first: an entry that is appended after this look is of a run that is looked at again.
-        let by = self.station.caller_still(&self.by).await?;
+        let by = self.station.caller_now(&self.by).await?;
         by.may(Action::ReadRuns)?;
         let is_final = self.station.find_run(&by, self.run).await?.status.is_final();
         let entries = self.station.store().journal(self.run, self.after, PAGE).await?;

@@ -53,7 +53,9 @@ impl Station {
         })?;
         let prepared = prepare::restore(self, &inputs).await?;
         let point = point(of, fork.step, &fork_points(&prepared, &journal))?;
-        let mut variables = self.store().run_variables(of).await?;
+        self.refuse_given(by, run.environment, &fork.variables).await?;
+        let before = self.brought_again(by, &run).await?;
+        let mut variables = before.given;
         variables.extend(fork.variables.clone());
 
         let mut next = Next { task: fork.task.clone().unwrap_or(run.task.clone()), prepared, inputs };
@@ -62,8 +64,7 @@ impl Station {
         next.inputs.depth = 0;
         // Limits are those of now; what was asked for the other run alone, or for those above it, is not this one's.
         next.inputs.above = Vec::new();
-        let brought =
-            Brought { given: variables.clone(), carried: self.store().carried_variables(of).await? };
+        let brought = Brought { given: variables.clone(), carried: before.carried };
         let reading = Reading::now(self, run.agent, by.user, &brought).await?;
         let root = Run { parent: None, ..run.clone() };
         let files = (reading.prompt.limits, reading.rights.limits);

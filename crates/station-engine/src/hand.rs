@@ -3,6 +3,7 @@
 use crate::follow::{Followed, Told};
 use crate::runs::{NewRun, RunRef};
 use crate::signals::Signals;
+use crate::variables::Brought;
 use crate::worker::{Held, Worked};
 use crate::{AgentRef, Station, worker};
 use station_core::run::Status;
@@ -159,14 +160,7 @@ impl Station {
                 "follow it with `stn runs follow {id}`, or end it with `stn runs cancel {id}`"
             )));
         }
-        let (variables, carried) =
-            (self.store().run_variables(id).await?, self.store().carried_variables(id).await?);
-        if !(variables.is_empty() && carried.is_empty()) && run.user != by.user {
-            by.may(Action::SetVariables).map_err(|_| {
-                Error::conflict(format!("run {id} was given values by somebody else"))
-                    .with_hint("start a run of its agent, and give them again")
-            })?;
-        }
+        let Brought { given: variables, carried } = self.brought_again(by, &run).await?;
         let request = crate::prepare::RunRequest::of(&run)?;
         let new = NewRun {
             task: run.task.clone(),
@@ -181,6 +175,21 @@ impl Station {
             effect: None,
         };
         self.start_run(by, &AgentRef::Id(run.agent), new).await
+    }
+
+    /// The values that came with a run, for another one that `by` starts in its place: theirs, or an administrator gives them again.
+    ///
+    /// # Errors
+    /// `Conflict` where somebody else gave them.
+    pub(crate) async fn brought_again(&self, by: &Caller, run: &Run) -> Result<Brought> {
+        let brought = Brought::with(self, run.id).await?;
+        if !(brought.given.is_empty() && brought.carried.is_empty()) && run.user != by.user {
+            by.may(Action::SetVariables).map_err(|_| {
+                Error::conflict(format!("run {} was given values by somebody else", run.id))
+                    .with_hint("start a run of its agent, and give them again")
+            })?;
+        }
+        Ok(brought)
     }
 
     /// Marks the wish, and tells where the run stood.

@@ -2,7 +2,7 @@
 //! one. What they answer holds for that run or that call alone; nothing here keeps a value.
 
 use crate::Station;
-use crate::variables::Values;
+use crate::variables::{AskedFor, Values};
 use station_core::file::servers::{self, Unresolved};
 use station_core::{Action, Agent, Caller, EnvironmentId, Error, Kind, Result, Secret, Server, ServerId};
 use std::collections::BTreeMap;
@@ -69,12 +69,17 @@ impl Station {
         if given.is_empty() || by.may(Action::SetVariables).is_ok() {
             return Ok(());
         }
-        let servers = self.store().servers(Some(environment)).await?;
         let values = Values::read(self, environment, BTreeMap::new()).await?;
-        let asked = self.asked_by_all(&servers, &values).await?;
-        let lacking = self.lacking(environment, servers, &BTreeMap::new()).await?;
-        let is_free = |name: &str| lacking.iter().any(|it| it.name == name && !it.is_secret);
-        match given.keys().find(|name| asked.contains(*name) && !is_free(name)) {
+        let mut asked: BTreeMap<String, Option<bool>> = BTreeMap::new();
+        for server in self.store().servers(Some(environment)).await? {
+            for AskedFor { name, lacks } in self.asked_by(&server, &values).await? {
+                let known = asked.entry(name).or_default();
+                // To one server it may be a secret, and to another have a default.
+                *known = (*known).max(lacks);
+            }
+        }
+        let is_kept = |name: &&String| asked.get(*name).is_some_and(|lacks| *lacks != Some(false));
+        match given.keys().find(is_kept) {
             None => Ok(()),
             Some(name) => {
                 let sentence = format!("`{}` may not give `{name}`: servers are made of it", by.name);

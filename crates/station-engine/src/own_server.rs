@@ -7,6 +7,7 @@
 
 use crate::call::On;
 use crate::config::OwnServer;
+use crate::lease::millis;
 use crate::pool::Reach;
 use crate::prepare::RunRequest;
 use crate::reading::Reading;
@@ -17,8 +18,7 @@ use station_core::approval::{Level, Rule};
 use station_core::budget::Ancestor;
 use station_core::run::{DEPTH_MAX, Inputs};
 use station_core::{
-    Action, Caller, Definition, Error, Kind, Micros, Realm, Result, RunToken, Secret, ServerId, Tool,
-    ToolName,
+    Action, Caller, Definition, Error, Kind, Micros, Result, RunToken, Secret, ServerId, Tool, ToolName,
 };
 
 /// The tools of Station that decide what an agent may do.
@@ -56,7 +56,7 @@ impl OwnServer {
 }
 
 /// What a run may do through Station's own server `server`: what it was granted there.
-pub(crate) fn token(on: &On, reading: &Reading, server: ServerId, otherwise: Micros) -> RunToken {
+fn token(on: &On, reading: &Reading, server: ServerId, otherwise: Micros) -> RunToken {
     let granted = reading.rights.tools.iter().filter(|it| it.tool.server == server);
     RunToken {
         run: on.run,
@@ -68,13 +68,31 @@ pub(crate) fn token(on: &On, reading: &Reading, server: ServerId, otherwise: Mic
     }
 }
 
+/// How a server is reached for a run: Station's own acts for it, within what it may.
+///
+/// # Errors
+/// The sentence that says why it cannot be reached.
+pub(crate) fn reach(
+    station: &Station,
+    on: &On,
+    reading: &Reading,
+    server: ServerId,
+) -> Result<Reach, String> {
+    let mut reach = reading.rights.reach(server)?.clone();
+    if reach.definition.is_station() {
+        let otherwise = station.now().plus_ms(millis(station.config().run_timeout));
+        reach.token = Some(token(on, reading, server, otherwise));
+    }
+    Ok(reach)
+}
+
 /// Refuses a person's call to Station's own server, but an administrator's: started for a person it acts for nobody, and so for
 /// every environment.
 ///
 /// # Errors
 /// `Forbidden`.
 pub(crate) fn refuse_others(by: &Caller, reach: &Reach) -> Result<()> {
-    if !reach.definition.is_station() || (by.realm == Realm::All && by.may(Action::ReadAudit).is_ok()) {
+    if !reach.definition.is_station() || by.may(Action::ManageServers).is_ok() {
         return Ok(());
     }
     let sentence = format!("`{}` is Station itself, and not passed on to `{}`", reach.name, by.name);

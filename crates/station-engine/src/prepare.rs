@@ -89,8 +89,8 @@ pub(crate) struct Start {
 }
 
 /// Refuses a run whose user was removed, or may run nothing in its environment any more.
-async fn refuse_withdrawn(station: &Station, run: &Run) -> Result<()> {
-    if station.role_in(run.user, run.environment).await?.is_some() {
+fn refuse_withdrawn(run: &Run, rights: &Rights) -> Result<()> {
+    if rights.role.is_some() {
         return Ok(());
     }
     let sentence = format!("whoever started run {} may run nothing in this environment any more", run.id);
@@ -103,9 +103,9 @@ async fn refuse_withdrawn(station: &Station, run: &Run) -> Result<()> {
 /// What a person must mend before this agent can run: its file, its models, its variables.
 pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> Result<Start> {
     let request = RunRequest::of(run)?;
-    refuse_withdrawn(station, run).await?;
     let reading = Reading::now(station, run.agent, run.user, brought).await?;
     let Reading { agent, prompt, rights, .. } = &*reading;
+    refuse_withdrawn(run, rights)?;
     let written = request.model.clone().map_or_else(|| prompt.models.clone(), |model| vec![model]);
     let mut choices = station.models().choices(&written)?;
     let limits = limits(station, run, reading.as_ref(), &request);

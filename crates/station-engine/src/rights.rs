@@ -13,7 +13,9 @@ use station_core::grant::{self, Denied, Verdict, Who};
 use station_core::lock::Policy;
 use station_core::tool::definition_hash;
 use station_core::verify::VerifyRule;
-use station_core::{Agent, EnvironmentId, Error, Result, Server, ServerId, ServerSettings, Tool, UserId};
+use station_core::{
+    Agent, EnvironmentId, Error, Result, Role, Server, ServerId, ServerSettings, Tool, UserId,
+};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +28,8 @@ pub(crate) struct Rights {
     pub(crate) unpinned: Vec<String>,
     /// What runs of the environment may spend.
     pub(crate) limits: Limits,
+    /// The role of whoever started the run; `None` where they may run nothing here any more.
+    pub(crate) role: Option<Role>,
     servers: BTreeMap<ServerId, Known>,
 }
 
@@ -95,7 +99,7 @@ impl Rights {
             };
             tools.push(Allowed { written, tool, verdict, look });
         }
-        Ok(Self { tools, unlinked, unpinned, limits: judge.rules.limits, servers: known })
+        Ok(Self { tools, unlinked, unpinned, limits: judge.rules.limits, role, servers: known })
     }
 
     /// How the server of a tool is reached, or why it cannot be.

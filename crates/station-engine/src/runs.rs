@@ -162,29 +162,30 @@ impl Station {
         self.run(id).await
     }
 
-    /// Drives a run, new or interrupted, until it has ended, with its sub-agents. Cancelling `stop` ends it as
-    /// `cancelled`; both keep everything that happened.
+    /// Drives a run that was just put in the queue until it has ended, with its sub-agents; where a worker was faster, it is seen to
+    /// its end there. Cancelling `stop` ends it as `cancelled`; both keep everything that happened.
     ///
     /// # Errors
-    /// `NotFound`; `Busy` where a living worker has it; the store's. How the run itself ended is in its row.
+    /// `NotFound`; the store's. How the run itself ended is in its row.
     pub async fn work_off(&self, id: RunRef, stop: CancellationToken) -> Result<Run> {
         let signals = Signals::of_person(stop.clone(), &self.config().worker);
-        let worked = self.work_off_here(id, &signals, Held::Refuse).await?;
-        self.see_to_end(&Caller::local(), id, worked, stop).await?;
+        let worked = self.work_off_here(id, &signals, Held::Leave).await?;
+        self.see_to_end(&Caller::local(), id, worked, From::Beginning, stop).await?;
         self.run(id).await
     }
 
-    /// Attends a run that another worker took up while it waited here for its turn.
+    /// Attends a run that another worker took up; told `from` where, as far as it was not told here.
     async fn see_to_end(
         &self,
         by: &Caller,
         id: RunId,
         worked: Worked,
+        from: From,
         stop: CancellationToken,
     ) -> Result<()> {
         match worked {
             Worked::Off | Worked::Parked => Ok(()),
-            Worked::Taken => self.attend_run(by, id, From::Now, stop).await.map(drop),
+            Worked::Taken => self.attend_run(by, id, from, stop).await.map(drop),
         }
     }
 
@@ -204,7 +205,7 @@ impl Station {
         let worked = self.work_off_here(id, &signals, Held::Refuse).await?;
         let by = Caller::local();
         tokio::select! {
-            seen = self.see_to_end(&by, id, worked, stop) => seen?,
+            seen = self.see_to_end(&by, id, worked, From::Now, stop) => seen?,
             // Whoever took it goes on with it.
             () = leave.cancelled() => {}
         }
@@ -265,7 +266,7 @@ impl Station {
         let signals = Signals::of_person(stop.clone(), &self.config().worker);
         let signals = signals.resumed(self.now()).raising(raise);
         let worked = self.work_off_here(root, &signals, Held::Refuse).await?;
-        self.see_to_end(by, root, worked, stop).await?;
+        self.see_to_end(by, root, worked, From::Now, stop).await?;
         self.run(id).await
     }
 

@@ -6,8 +6,8 @@ use station_core::file::servers;
 use station_core::oauth::Standing;
 use station_core::sandbox::{Confinement, Sandbox, confinement};
 use station_core::{
-    Action, Caller, Environment, EnvironmentId, EnvironmentName, Error, Micros, Result, Role, Server,
-    ServerId, ServerSettings, Tool, Transport, is_number, near,
+    Action, Caller, Environment, EnvironmentId, EnvironmentName, Error, Micros, Result, Server, ServerId,
+    ServerSettings, Tool, Transport, is_number, near,
 };
 use station_store::{ConfigSource, LoginRow, ServerFile};
 use std::collections::BTreeMap;
@@ -212,7 +212,10 @@ impl Station {
             path: config.path,
             settings: entry.map(|entry| entry.settings).unwrap_or_default(),
             variables: match by.may(Action::ReadVariables) {
-                Ok(()) => self.asked_by(server, &values).await?,
+                Ok(()) => {
+                    let asked = self.asked_by(server, &values).await?;
+                    asked.into_iter().map(|it| (it.name, it.lacks.is_none())).collect()
+                }
                 Err(_) => Vec::default(),
             },
             granted_to,
@@ -273,11 +276,8 @@ impl Station {
             Some(server) => self.find_server(by, server).await?.tools,
             None => self.store().catalog(environment.id).await?,
         };
-        // `allow_roles` holds at list and at call. To an administrator every server is open that is open to anybody.
-        if by.role != Role::Admin {
-            let closed = self.surface(by, &environment.name).await?.closed_to(self, by.role).await?;
-            tools.retain(|tool| !closed.contains(&tool.server));
-        }
+        let closed = self.closed_to(by, &environment.name).await?;
+        tools.retain(|tool| !closed.contains(&tool.server));
         let Some(search) = search else { return Ok(tools) };
         let documents: Vec<_> = tools
             .iter()

@@ -7,7 +7,8 @@ use crate::users::{NAME_CHARS_MAX, hash_of, is_over, secret_of};
 use crate::{Key, Station};
 use serde_json::json;
 use station_core::{
-    Action, Caller, EnvironmentId, Error, Kind, Result, Role, RunToken, Scope, Secret, UserId,
+    Action, Caller, EnvironmentId, EnvironmentName, Error, Kind, Result, Role, RunToken, Scope, Secret,
+    UserId,
 };
 use station_store::{ApiKey, Deed};
 use std::time::Duration;
@@ -117,34 +118,22 @@ impl Station {
         Ok(caller.acting(token))
     }
 
-    /// A caller as it is now: whoever a run acts for may have been changed since the run's process was started. Others are as they were
-    /// found for this request.
+    /// A caller as it is now: its user, its key, or what the user may for whom a run acts, may have been changed since it was found.
     ///
     /// # Errors
-    /// As [`Station::act_for`].
+    /// `Unauthenticated` where its user was removed, its key was revoked or is over, or the run's time is.
     pub async fn caller_now(&self, by: &Caller) -> Result<Caller> {
-        match &by.acting {
-            Some(token) if token.user != Caller::LOCAL_USER => {
-                self.act_for(&Caller::local(), token.clone()).await
-            }
-            _ => Ok(by.clone()),
-        }
-    }
-
-    /// A caller who has asked for something that goes on, with what it may by now.
-    ///
-    /// # Errors
-    /// `Unauthenticated` where its user was removed, or its key was revoked or is over.
-    pub(crate) async fn caller_still(&self, by: &Caller) -> Result<Caller> {
         if by.user == Caller::LOCAL_USER {
             return Ok(by.clone());
+        }
+        if let Some(token) = &by.acting {
+            return self.act_for(&Caller::local(), token.clone()).await;
         }
         let over = || Error::new(Kind::Unauthenticated, "whoever asked is not known any more");
         let caller = self.caller_of(by.user).await?.ok_or_else(over)?;
         let Some(id) = by.key else { return Ok(caller) };
-        let keys = self.store().api_keys(Some(by.user)).await?;
-        let key = keys.iter().find(|key| key.id == id && !is_over(key, self.now()));
-        Ok(by_key(caller, key.ok_or_else(over)?))
+        let key = self.store().api_key_of(id).await?.filter(|key| !is_over(key, self.now()));
+        Ok(by_key(caller, &key.ok_or_else(over)?))
     }
 
     /// A user as a caller, where it was not removed.
@@ -166,15 +155,15 @@ impl Station {
 
     /// The role of a user in an environment; `None` where it may run nothing there.
     pub(crate) async fn role_in(&self, user: UserId, environment: EnvironmentId) -> Result<Option<Role>> {
-        let caller = self.caller_of(user).await?;
+        let caller = self.caller_of(user).await?.filter(|caller| caller.may(Action::RunAgents).is_ok());
+        let Some(caller) = caller else { return Ok(None) };
+        if caller.sees(environment) {
+            return Ok(Some(caller.role));
+        }
         // Station's own agents work for whoever asks them.
-        let is_own = match self.store().environment_by_id(environment).await? {
-            Some(row) => row.name == station_core::EnvironmentName::built_in(),
-            None => false,
-        };
-        let may =
-            |caller: &Caller| caller.may(Action::RunAgents).is_ok() && (is_own || caller.sees(environment));
-        Ok(caller.filter(may).map(|caller| caller.role))
+        let row = self.store().environment_by_id(environment).await?;
+        let is_own = row.is_some_and(|row| row.name == EnvironmentName::built_in());
+        Ok(is_own.then_some(caller.role))
     }
 }
 

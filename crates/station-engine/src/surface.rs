@@ -12,7 +12,8 @@ use crate::variables::Values;
 use crate::{ServerOffer, Station};
 use station_core::grant::{Verdict, Who};
 use station_core::{
-    Action, Caller, Environment, EnvironmentName, Micros, Result, Role, Secret, Server, ServerId, Tool,
+    Action, Caller, Environment, EnvironmentId, EnvironmentName, Micros, Result, Role, Secret, Server,
+    ServerId, Tool,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -28,9 +29,16 @@ pub(crate) struct Surface {
     servers: Vec<(Server, OnceCell<Arc<Known>>)>,
     values: Values,
     judge: OnceCell<Judge>,
-    /// By role.
-    tools: [OnceCell<Callable>; 3],
+    roles: [OfRole; 3],
     offers: OnceCell<Arc<[ServerOffer]>>,
+}
+
+/// What depends on the role of who asks.
+#[derive(Default)]
+struct OfRole {
+    /// Servers that are not open to it.
+    closed: OnceCell<BTreeSet<ServerId>>,
+    tools: OnceCell<Callable>,
 }
 
 /// Tools, each with whether it may be called.
@@ -46,18 +54,18 @@ impl Default for Surfaces {
 }
 
 impl Station {
-    /// Whether there is an environment of this name: for a door that asks before each request.
+    /// The number of the environment of this name, where `by` sees one: for a door that asks before each request.
     ///
     /// # Errors
     /// The store's.
-    pub async fn has_environment(&self, by: &Caller, name: &EnvironmentName) -> Result<bool> {
+    pub async fn environment_id(&self, by: &Caller, name: &EnvironmentName) -> Result<Option<EnvironmentId>> {
         by.may(Action::ReadEnvironments)?;
         let generation = self.store().generation().await?;
         let id = match self.surfaces().find(name, generation) {
             Some(surface) => Some(surface.environment.id),
             None => self.store().environment(name.as_str()).await?.map(|it| it.id),
         };
-        Ok(id.is_some_and(|id| by.sees(id)))
+        Ok(id.filter(|id| by.sees(*id)))
     }
 
     /// An environment as it is now.
@@ -90,13 +98,24 @@ impl Station {
         }
     }
 
+    /// Servers of an environment that `allow_roles` closes to somebody. To an administrator every one is open that is open to anybody.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such environment.
+    pub(crate) async fn closed_to(&self, by: &Caller, name: &EnvironmentName) -> Result<BTreeSet<ServerId>> {
+        match by.role {
+            Role::Admin => Ok(BTreeSet::new()),
+            role => Ok(self.surface(by, name).await?.closed_to(self, role).await?.clone()),
+        }
+    }
+
     async fn read_surface(&self, environment: Environment, generation: i64) -> Result<Arc<Surface>> {
         let servers = self.store().servers(Some(environment.id)).await?;
         let servers = servers.into_iter().map(|server| (server, OnceCell::new())).collect();
         let values = Values::read(self, environment.id, BTreeMap::new()).await?;
-        let (judge, tools, offers) = (OnceCell::new(), Default::default(), OnceCell::new());
+        let (judge, roles, offers) = (OnceCell::new(), Default::default(), OnceCell::new());
         let name = environment.name.clone();
-        let surface = Arc::new(Surface { environment, servers, values, judge, tools, offers });
+        let surface = Arc::new(Surface { environment, servers, values, judge, roles, offers });
         self.surfaces().keep(name, generation, &surface);
         Ok(surface)
     }
@@ -124,6 +143,10 @@ impl Surface {
     /// # Errors
     /// The store's; `Invalid` where the environment's rules cannot be read.
     pub(crate) async fn tools(&self, station: &Station, role: Role) -> Result<Callable> {
+        // A role that is kept from no more than administrators are has their list: the very same one.
+        let is_theirs = self.closed_to(station, role).await? == self.closed_to(station, Role::Admin).await?;
+        let role = if is_theirs { Role::Admin } else { role };
+        let of_role = self.of(role);
         let read = async {
             let judge = self.judges(station).await?;
             let tools = station.store().catalog(self.environment.id).await?;
@@ -140,13 +163,7 @@ impl Surface {
             let tools = tools.into_iter().map(|tool| (is_open(&tool), tool));
             Ok(tools.map(|(is_open, tool)| (tool, is_open)).collect())
         };
-        let [viewer, user, admin] = &self.tools;
-        let of_role = match role {
-            Role::Viewer => viewer,
-            Role::User => user,
-            Role::Admin => admin,
-        };
-        of_role.get_or_try_init(|| read).await.map(Arc::clone)
+        of_role.tools.get_or_try_init(|| read).await.map(Arc::clone)
     }
 
     /// What its servers offer beside tools to a person of this role.
@@ -181,15 +198,27 @@ impl Surface {
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn closed_to(&self, station: &Station, role: Role) -> Result<BTreeSet<ServerId>> {
-        let mut closed = BTreeSet::new();
-        for (server, known) in &self.servers {
-            let settings = &self.read(station, server, known).await?.settings;
-            if Who::person(role).kept_from(settings).is_some() {
-                closed.insert(server.id);
+    pub(crate) async fn closed_to(&self, station: &Station, role: Role) -> Result<&BTreeSet<ServerId>> {
+        let read = async {
+            let mut closed = BTreeSet::new();
+            for (server, known) in &self.servers {
+                let settings = &self.read(station, server, known).await?.settings;
+                if Who::person(role).kept_from(settings).is_some() {
+                    closed.insert(server.id);
+                }
             }
+            Ok(closed)
+        };
+        self.of(role).closed.get_or_try_init(|| read).await
+    }
+
+    fn of(&self, role: Role) -> &OfRole {
+        let [viewer, user, admin] = &self.roles;
+        match role {
+            Role::Viewer => viewer,
+            Role::User => user,
+            Role::Admin => admin,
         }
-        Ok(closed)
     }
 
     /// From when on one of its servers is to be listed anew.

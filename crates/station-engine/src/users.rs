@@ -4,9 +4,8 @@
 //! user shows to be known is [`sign_ins`](crate::sign_ins)'s.
 
 use crate::{EnvironmentRef, Key, Station};
-use sha2::{Digest as _, Sha256};
 use station_core::{Action, Caller, EnvironmentId, Error, Kind, Micros, Result, Role, Scope, Secret, UserId};
-use station_core::{is_number, near};
+use station_core::{BlobHash, is_number, near};
 use station_store::{ApiKey, Last, NewApiKey, User};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -172,7 +171,7 @@ impl Station {
         let new =
             NewApiKey { user: owner.id, name: wish.name, hash: hash_of(secret.expose()), scopes, expires_at };
         let id = self.store().create_api_key(new, &by.name, now).await?;
-        let made = self.store().api_keys(Some(owner.id)).await?.into_iter().find(|key| key.id == id);
+        let made = self.store().api_key_of(id).await?;
         let made = made.ok_or_else(|| Error::not_found(format!("API key {id} was revoked at once")))?;
         Ok((made, Secret::new(format!("{KEY_PREFIX}{id}_{}", secret.expose()))))
     }
@@ -197,9 +196,8 @@ impl Station {
     pub async fn revoke_api_key(&self, by: &Caller, id: i64) -> Result<()> {
         if let Err(forbidden) = by.may(Action::ManageUsers) {
             in_person(by, forbidden)?;
-            if self.store().api_keys(Some(by.user)).await?.iter().all(|key| key.id != id) {
-                return Err(Error::not_found(format!("API key {id} does not exist, or was revoked already")));
-            }
+            let key = self.store().api_key_of(id).await?.filter(|key| key.user == by.user);
+            key.ok_or_else(|| ApiKey::missing(id))?;
         }
         self.store().revoke_api_key(id, &by.name, self.now()).await
     }
@@ -336,7 +334,7 @@ pub(crate) fn secret_of(key: &Secret) -> Option<&str> {
 
 /// What is kept of a secret that has 256 bits of its own: no salt makes it harder to guess.
 pub(crate) fn hash_of(secret: &str) -> String {
-    hex::encode(Sha256::digest(secret.to_ascii_lowercase().as_bytes()))
+    BlobHash::of(secret.to_ascii_lowercase().as_bytes()).to_string()
 }
 
 /// When a key is over.

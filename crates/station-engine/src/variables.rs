@@ -185,8 +185,8 @@ impl Station {
         let mut asked: BTreeMap<String, Vec<String>> =
             values.stored.keys().chain(&pending).map(|name| (name.clone(), Vec::new())).collect();
         for server in self.store().servers(Some(environment.id)).await? {
-            for (variable, _) in self.asked_by(&server, &values).await? {
-                asked.entry(variable).or_default().push(server.name.clone());
+            for AskedFor { name, .. } in self.asked_by(&server, &values).await? {
+                asked.entry(name).or_default().push(server.name.clone());
             }
         }
         let place = |name: &str| match (values.place(name), environment.origin) {
@@ -280,21 +280,23 @@ impl Station {
         self.change_file(environment, Thing::Variables, unset).await.map(drop)
     }
 
-    /// The variables that a server's entry asks for, each with whether it has a value, a default counted.
-    pub(crate) async fn asked_by(&self, server: &Server, values: &Values) -> Result<Vec<(String, bool)>> {
+    /// The variables that a server's entry asks for, a default counted as a value.
+    pub(crate) async fn asked_by(&self, server: &Server, values: &Values) -> Result<Vec<AskedFor>> {
         let config = self.store().config_source(server.id).await?;
         let shown = |name: &str| values.get(name).map(|value| value.expose().to_owned());
         let (file, _) = servers::read(config.source.expose(), &config.path, &shown);
         let entry = file.into_iter().flat_map(|file| file.entries).find(|entry| entry.name == server.name);
         let value_of = |name: &str| values.get(name);
         let resolved = servers::resolve(config.source.expose(), &config.path, &server.name, &value_of);
-        let missing: BTreeSet<String> = match resolved {
-            Err(Unresolved::Missing(missing)) => missing.into_iter().map(|it| it.variable).collect(),
-            _ => BTreeSet::new(),
+        let missing: BTreeMap<String, bool> = match resolved {
+            Err(Unresolved::Missing(missing)) => {
+                missing.into_iter().map(|it| (it.variable, it.is_secret)).collect()
+            }
+            _ => BTreeMap::new(),
         };
         let asked: BTreeSet<String> =
             entry.into_iter().flat_map(|entry| entry.uses).map(|used| used.variable).collect();
-        Ok(asked.into_iter().map(|name| (name.clone(), !missing.contains(&name))).collect())
+        Ok(asked.into_iter().map(|name| AskedFor { lacks: missing.get(&name).copied(), name }).collect())
     }
 
     /// Servers of an environment that lack a value without `given`, and get one by it.
@@ -360,10 +362,10 @@ impl Station {
     }
 
     /// The variables that servers ask for.
-    pub(crate) async fn asked_by_all(&self, servers: &[Server], values: &Values) -> Result<BTreeSet<String>> {
+    async fn asked_by_all(&self, servers: &[Server], values: &Values) -> Result<BTreeSet<String>> {
         let mut asked = BTreeSet::new();
         for server in servers {
-            asked.extend(self.asked_by(server, values).await?.into_iter().map(|(name, _)| name));
+            asked.extend(self.asked_by(server, values).await?.into_iter().map(|it| it.name));
         }
         Ok(asked)
     }
@@ -371,8 +373,15 @@ impl Station {
     /// The variables that a server needs and that have no value.
     pub(crate) async fn unset_variables(&self, server: &Server, values: &Values) -> Result<Vec<String>> {
         let asked = self.asked_by(server, values).await?;
-        Ok(asked.into_iter().filter(|(_, has_value)| !has_value).map(|(name, _)| name).collect())
+        Ok(asked.into_iter().filter(|it| it.lacks.is_some()).map(|it| it.name).collect())
     }
+}
+
+/// A variable that a server asks for.
+pub(crate) struct AskedFor {
+    pub(crate) name: String,
+    /// Where it has no value: whether that is not to be asked of anybody.
+    pub(crate) lacks: Option<bool>,
 }
 
 /// A sentence for each name that was given and `is_asked` for by nothing; `asked` are those that may be meant.

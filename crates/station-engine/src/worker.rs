@@ -29,6 +29,8 @@ const CHILDREN_LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(crate) enum Held {
     /// Say so: a person asked for this run.
     Refuse,
+    /// Leave it to that one: it was just put in the queue, and that one was faster.
+    Leave,
     /// Wait until it has ended: it is a part of ours.
     Wait,
 }
@@ -83,7 +85,9 @@ pub(crate) fn work_off<'a>(
                     woken(signals, &mut wakes).await;
                     continue;
                 }
-                Ours::Held(_) if held == Held::Refuse && kept.is_some() => return Ok(Worked::Taken),
+                Ours::Held(_) if held == Held::Leave || (held == Held::Refuse && kept.is_some()) => {
+                    return Ok(Worked::Taken);
+                }
                 Ours::Held(lease) if held == Held::Refuse => {
                     return Err(Error::new(
                         Kind::Busy,

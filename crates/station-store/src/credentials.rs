@@ -1,6 +1,6 @@
 //! What users show to be known: API keys and sessions of browsers, of which only hashes are kept.
 
-use crate::db::{Row, unreadable};
+use crate::db::{Conn, Row, unreadable};
 use crate::turns::Reach;
 use crate::users::{end_sessions, note};
 use crate::{ROWS_MAX, Store};
@@ -47,6 +47,15 @@ pub struct ApiKey {
     pub last_used_at: Option<Micros>,
 }
 
+impl ApiKey {
+    /// What is said where none of this number holds.
+    #[must_use]
+    pub fn missing(id: i64) -> Error {
+        Error::not_found(format!("API key {id} does not exist, or was revoked already"))
+            .with_hint("`stn user key list` shows those that hold")
+    }
+}
+
 /// Every statement that reads keys ends this list with its own conditions.
 macro_rules! select_keys {
     ($rest:literal) => {
@@ -64,24 +73,13 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn create_api_key(&self, new: NewApiKey, actor: &str, now: Micros) -> Result<i64> {
-        const SQL: &str = "insert into api_keys (user_id, name, hash, scopes, created_at, expires_at)
-            values ($1, $2, $3, $4, $5, $6) returning id";
         let input = (self.shared_context(), new, actor.to_owned(), now);
         self.write_reaching(Reach::Audit(None), input, |conn, (context, new, actor, now)| {
             Box::pin(async move {
-                let scopes = words(&new.scopes);
-                let values = vec![
-                    new.user.0.into(),
-                    new.name.as_str().into(),
-                    new.hash.as_str().into(),
-                    scopes.as_str().into(),
-                    now.0.into(),
-                    new.expires_at.map(|at| at.0).into(),
-                ];
-                let row = conn.row(SQL, values).await?;
-                let id = row.ok_or_else(|| unreadable("a key without a number"))?.int()?;
+                let id = insert(conn, new, *now).await?;
                 let detail = json!({
-                    "key": id, "name": new.name, "scopes": scopes, "expires_at": new.expires_at.map(|at| at.0),
+                    "key": id, "name": new.name, "scopes": words(&new.scopes),
+                    "expires_at": new.expires_at.map(|at| at.0),
                 });
                 note(conn, &context.sealer, "create_api_key", new.user, detail, (actor, *now)).await?;
                 Ok(id)
@@ -111,6 +109,15 @@ impl Store {
         self.read().await?.row(SQL, vec![hash.into()]).await?.map(read).transpose()
     }
 
+    /// The API key of this number, where it was not revoked. It may be over.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn api_key_of(&self, id: i64) -> Result<Option<ApiKey>> {
+        const SQL: &str = select_keys!("and k.id = $1");
+        self.read().await?.row(SQL, vec![id.into()]).await?.map(read).transpose()
+    }
+
     /// Notes that a key was used, unless that was noted a moment ago.
     ///
     /// # Errors
@@ -137,10 +144,7 @@ impl Store {
         self.write_reaching(Reach::Audit(None), input, |conn, (context, id, actor, now)| {
             Box::pin(async move {
                 let Some(mut row) = conn.row(SQL, vec![(*id).into(), now.0.into()]).await? else {
-                    return Err(Error::not_found(format!(
-                        "API key {id} does not exist, or was revoked already"
-                    ))
-                    .with_hint("`stn user key list` shows those that hold"));
+                    return Err(ApiKey::missing(*id));
                 };
                 let user = UserId(row.int()?);
                 let detail = json!({"key": id, "name": row.text()?});
@@ -229,7 +233,22 @@ impl Store {
     }
 }
 
-pub(crate) fn words(scopes: &BTreeSet<Scope>) -> String {
+/// Keeps a key; its number.
+pub(crate) async fn insert(conn: &mut Conn, new: &NewApiKey, now: Micros) -> Result<i64> {
+    const SQL: &str = "insert into api_keys (user_id, name, hash, scopes, created_at, expires_at)
+        values ($1, $2, $3, $4, $5, $6) returning id";
+    let values = vec![
+        new.user.0.into(),
+        new.name.as_str().into(),
+        new.hash.as_str().into(),
+        words(&new.scopes).into(),
+        now.0.into(),
+        new.expires_at.map(|at| at.0).into(),
+    ];
+    conn.row(SQL, values).await?.ok_or_else(|| unreadable("a key without a number"))?.int()
+}
+
+fn words(scopes: &BTreeSet<Scope>) -> String {
     scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
 }
 

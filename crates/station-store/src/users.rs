@@ -5,6 +5,7 @@
 //! over HTTP.
 
 use crate::audit::{self, Deed};
+use crate::credentials::{self, NewApiKey};
 use crate::db::{Conn, Row, unreadable};
 use crate::seal::Sealer;
 use crate::turns::Reach;
@@ -56,6 +57,9 @@ pub struct UserEdit {
     pub password_hash: Option<Secret>,
 }
 
+/// Any user but the local one.
+const ANY: &str = "select id from users where removed_at is null and id <> $1 limit 1";
+
 /// Whether the last user may be removed: then HTTP knows the local administrator alone again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Last {
@@ -63,6 +67,17 @@ pub enum Last {
     MayGo,
     /// It stays.
     Stays,
+}
+
+/// Every statement that reads users ends this list with its own conditions.
+macro_rules! select_users {
+    ($rest:literal) => {
+        concat!(
+            "select id, name, role, case when password_hash is null then 0 else 1 end, created_at from users
+            where removed_at is null ",
+            $rest
+        )
+    };
 }
 
 impl User {
@@ -82,21 +97,21 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn users(&self) -> Result<Vec<User>> {
-        const SQL: &str =
-            "select id, name, role, case when password_hash is null then 0 else 1 end, created_at from users
-            where removed_at is null and id <> $1 order by name limit $2";
+        const SQL: &str = select_users!("and id <> $1 order by name limit $2");
         const ASSIGNED: &str = "select u.user_id, e.id, e.name from user_environments u
             join environments e on e.id = u.environment_id where e.removed_at is null order by u.user_id, e.id limit $1";
         let mut reader = self.read().await?;
-        let rows = reader.rows(SQL, vec![Caller::LOCAL_USER.0.into(), ROWS_MAX.into()]).await?;
-        let mut users = rows.into_iter().map(read).collect::<Result<Vec<User>>>()?;
+        let mut assigned: BTreeMap<UserId, BTreeMap<EnvironmentId, String>> = BTreeMap::new();
         for mut row in reader.rows(ASSIGNED, vec![ROWS_MAX.into()]).await? {
             let (user, environment) = (UserId(row.int()?), EnvironmentId(row.int()?));
-            if let Some(user) = users.iter_mut().find(|it| it.id == user) {
-                user.environments.insert(environment, row.text()?);
-            }
+            assigned.entry(user).or_default().insert(environment, row.text()?);
         }
-        Ok(users)
+        let rows = reader.rows(SQL, vec![Caller::LOCAL_USER.0.into(), ROWS_MAX.into()]).await?;
+        let with_places = |row: Row| {
+            let user = read(row)?;
+            Ok(User { environments: assigned.remove(&user.id).unwrap_or_default(), ..user })
+        };
+        rows.into_iter().map(with_places).collect()
     }
 
     /// A user, where it was not removed.
@@ -104,9 +119,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn user(&self, id: UserId) -> Result<Option<User>> {
-        const SQL: &str =
-            "select id, name, role, case when password_hash is null then 0 else 1 end, created_at from users
-            where removed_at is null and id = $1";
+        const SQL: &str = select_users!("and id = $1");
         const ASSIGNED: &str = "select e.id, e.name from user_environments u
             join environments e on e.id = u.environment_id where u.user_id = $1 and e.removed_at is null limit $2";
         let mut reader = self.read().await?;
@@ -134,8 +147,7 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn has_users(&self) -> Result<bool> {
-        const SQL: &str = "select id from users where removed_at is null and id <> $1 limit 1";
-        Ok(self.read().await?.row(SQL, vec![Caller::LOCAL_USER.0.into()]).await?.is_some())
+        Ok(self.read().await?.row(ANY, vec![Caller::LOCAL_USER.0.into()]).await?.is_some())
     }
 
     /// Makes a user, with an API key where one is given. The first must be an administrator.
@@ -178,10 +190,7 @@ impl Store {
 async fn create(conn: &mut Conn, sealer: &Sealer, new: &NewUser, actor: &str, now: Micros) -> Result<UserId> {
     const SQL: &str = "insert into users (name, role, password_hash, created_at) values ($1, $2, $3, $4)
         on conflict (name) do nothing returning id";
-    const ANY: &str = "select id from users where removed_at is null and id <> $1 limit 1";
     const USED: &str = "select id from api_keys where hash = $1";
-    const KEY: &str =
-        "insert into api_keys (user_id, name, hash, scopes, created_at) values ($1, 'first', $2, $3, $4)";
     if new.role != Role::Admin && conn.row(ANY, vec![Caller::LOCAL_USER.0.into()]).await?.is_none() {
         return Err(Error::conflict("the first user must be an administrator")
             .with_hint("make one: `stn user create <name> --admin`"));
@@ -200,8 +209,9 @@ async fn create(conn: &mut Conn, sealer: &Sealer, new: &NewUser, actor: &str, no
                 Error::conflict("that key was used before, and revoked").with_hint("make another one")
             );
         }
-        let scopes = crate::credentials::words(&Scope::all());
-        conn.exec(KEY, vec![id.0.into(), hash.as_str().into(), scopes.into(), now.0.into()]).await?;
+        let (name, hash) = ("first".to_owned(), hash.clone());
+        let key = NewApiKey { user: id, name, hash, scopes: Scope::all(), expires_at: None };
+        credentials::insert(conn, &key, now).await?;
     }
     let detail = json!({"name": new.name, "role": new.role.as_str(), "environments": ids(&new.environments)});
     note(conn, sealer, "create_user", id, detail, (actor, now)).await?;

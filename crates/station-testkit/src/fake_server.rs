@@ -72,8 +72,9 @@ fn built(name: &str) -> PathBuf {
     let program = profile.join(name);
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mcp = package.join("../station-mcp/src");
-    let sources = [package.join("src/bin"), mcp.join("shim.rs"), mcp.join("sandbox")];
-    let newest = sources.iter().filter_map(|source| newest(source)).max();
+    let shim = ["shim.rs", "census.rs", "process.rs", "sandbox"].map(|part| mcp.join(part));
+    let sources = [package.join("src/bin")].into_iter().chain(shim);
+    let newest = sources.filter_map(|source| newest(&source)).max();
     if modified(&program) < newest {
         // The folder of the profile `dev` is called `debug`.
         let profile = match profile.file_name().and_then(|name| name.to_str()) {

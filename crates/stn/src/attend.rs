@@ -92,14 +92,7 @@ pub(crate) async fn attend(
     let stop = CancellationToken::new();
     let work = async {
         match drive {
-            Drive::New | Drive::Fork => match station.work_off(id, stop.clone()).await {
-                // A worker that came up meanwhile was faster: it is seen to its end there. What else keeps it is told: a full disk
-                // is one too.
-                Err(error) if error.kind() == Kind::Busy && is_elsewhere(session, station, id).await? => {
-                    station.attend_run(&session.by, id, From::Beginning, stop.clone()).await
-                }
-                worked => worked,
-            },
+            Drive::New | Drive::Fork => station.work_off(id, stop.clone()).await,
             Drive::Resume(added) => station.resume_run_adding(&session.by, id, added, stop.clone()).await,
             Drive::Handed(from) => station.attend_run(&session.by, id, from, stop.clone()).await,
         }
@@ -114,14 +107,6 @@ pub(crate) async fn attend(
     let run = run.map_err(|error| with_way_on(error, id, drive))?;
     let code = report(session, station, &run).await?;
     Ok(if stopped == Stopped::Yes && code == Code::RunFailed { Code::Interrupted } else { code })
-}
-
-/// Whether another process that lives drives a run.
-async fn is_elsewhere(session: &Session<'_>, station: &Station, id: RunId) -> Result<bool, Error> {
-    let details = station.show_run(&session.by, id).await?;
-    let ours = &station.config().worker;
-    let is_held = details.run.lease.as_ref().is_some_and(|lease| lease.owner.worker != *ours);
-    Ok(details.run.status == Status::Running && is_held && !details.interrupted)
 }
 
 /// A run whose driving failed is kept as far as it came: the error says how to go on with it.

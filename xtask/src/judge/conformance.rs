@@ -50,8 +50,8 @@ pub(crate) enum Extent {
 /// What it needs and cannot get.
 pub(crate) fn run(extent: Extent) -> Result<bool> {
     let target = target()?;
-    let programs = build(&target)?;
     let suite = Suite::find(&target)?;
+    let programs = build(&target)?;
     let mut all = Score::default();
     println!("{:<12} {:<28} {:>8} {:>8}", "revision", "against", "passed", "failed");
     for (revision, era) in REVISIONS {

@@ -18,19 +18,18 @@ pub(super) fn renames<'a>(
     gone: &[&'a str],
     new: &[(&'a str, &str)],
 ) -> BTreeMap<&'a str, &'a str> {
-    let says_the_same = |old: &str, text: &str| {
-        let source = &stored.agents[old].source;
-        let nameless = |text| rename_agent(text, NO_NAME).ok();
-        source == text || nameless(source).is_some_and(|source| nameless(text) == Some(source))
-    };
-    let new = new.iter().filter(|(name, _)| !stored.removed_agents.contains(*name));
-    let mut pairs: Vec<(&str, &str)> = Vec::new();
-    for (name, text) in new {
-        pairs.extend(gone.iter().filter(|old| says_the_same(old, text)).map(|old| (*old, *name)));
+    // What cannot be read is like nothing but itself.
+    let nameless = |text: &str| rename_agent(text, NO_NAME).unwrap_or_else(|_| text.to_owned());
+    let mut alike: BTreeMap<String, (Vec<&'a str>, Vec<&'a str>)> = BTreeMap::new();
+    for old in gone {
+        alike.entry(nameless(&stored.agents[*old].source)).or_default().0.push(old);
     }
-    let is_alone = |(old, name): &(&str, &str)| {
-        pairs.iter().filter(|(other, _)| other == old).count() == 1
-            && pairs.iter().filter(|(_, other)| other == name).count() == 1
+    for (name, text) in new.iter().filter(|(name, _)| !stored.removed_agents.contains(*name)) {
+        alike.entry(nameless(text)).or_default().1.push(name);
+    }
+    let alone = |(old, new): (Vec<&'a str>, Vec<&'a str>)| match (&old[..], &new[..]) {
+        ([old], [name]) => Some((*name, *old)),
+        _ => None,
     };
-    pairs.iter().filter(|pair| is_alone(pair)).map(|(old, name)| (*name, *old)).collect()
+    alike.into_values().filter_map(alone).collect()
 }

@@ -1,7 +1,7 @@
 //! Gives an agent another name. Its file is renamed, and its row keeps its number with everything that hangs on it: runs,
 //! approvals, limits. What other agents' files say of it is theirs: they are named to whoever asked.
 
-use super::AgentRef;
+use super::{AgentDetails, AgentRef};
 use crate::Station;
 use crate::change::{Thing, refused};
 use crate::workspace::{Replaced, Workspace};
@@ -14,7 +14,7 @@ use station_core::{Action, Agent, AgentName, Caller, Environment, Error, Origin,
 #[derive(Clone, Debug)]
 pub struct AgentRenaming {
     /// As it is now.
-    pub agent: Agent,
+    pub agent: AgentDetails,
     /// The name it had.
     pub was: AgentName,
     /// Agents whose files name it as before: they work without it until they are changed.
@@ -47,7 +47,7 @@ impl Station {
             };
         }
         let was = agent.name;
-        let agent = self.find_agent(by, &AgentRef::Id(agent.id)).await?;
+        let agent = self.show_agent(by, &AgentRef::Id(agent.id)).await?;
         Ok(AgentRenaming { agent, was, called_by, problems })
     }
 

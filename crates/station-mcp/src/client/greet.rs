@@ -10,19 +10,13 @@ use super::handler::{self, Changes, Handler};
 use super::traffic::Traffic;
 use super::wire::Wire;
 use super::{Carrier, ConnectError, Connection, Inner, Launch, remote, stdio};
-use crate::serve::version::{CAPABILITIES_KEY, VERSION_KEY};
-use rmcp::ClientHandler as _;
 use rmcp::RoleClient;
-use rmcp::model::{ClientConfig, ProtocolVersion};
+use rmcp::model::ProtocolVersion;
 use rmcp::service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, RunningService};
-use serde_json::{Map, Value};
 use station_core::{Definition, Era};
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
-
-/// Where a request of the modern era says who we are.
-const CLIENT_KEY: &str = "io.modelcontextprotocol/clientInfo";
 
 /// A way to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,12 +154,7 @@ pub(super) fn connected(
         }
         _ => None,
     };
-    let meta = match era {
-        Era::Modern => metadata(&service.service().get_info(), version),
-        Era::Legacy => Map::new(),
-    };
     let inner = Inner {
-        meta,
         server: launch.server.clone(),
         era,
         output_bytes_max: launch.output_bytes_max,
@@ -181,17 +170,6 @@ pub(super) fn connected(
         carrier,
     };
     Connection { inner: Arc::new(inner) }
-}
-
-/// What every request of the modern era says of us (revision 2026-07-28, "Request metadata").
-fn metadata(we: &ClientConfig, version: &ProtocolVersion) -> Map<String, Value> {
-    let said = [
-        (VERSION_KEY, serde_json::to_value(version)),
-        (CLIENT_KEY, serde_json::to_value(&we.client_info)),
-        (CAPABILITIES_KEY, serde_json::to_value(&we.capabilities)),
-    ];
-    // Names and versions of ours always serialize.
-    said.into_iter().map(|(key, value)| (key.to_owned(), value.unwrap_or_default())).collect()
 }
 
 /// What is told of a failed greeting, as the rest of a sentence that begins with the server's name.

@@ -37,7 +37,7 @@ pub(crate) use traffic::EFFECT_KEY;
 use handler::{Changes, Handler};
 use rmcp::RoleClient;
 use rmcp::service::{Peer, RunningService};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use station_core::answers::Answers;
 use station_core::{Definition, Era, Redaction, Secret, Transport, mirror};
 use std::collections::BTreeMap;
@@ -124,8 +124,6 @@ pub struct Connection {
 
 struct Inner {
     server: String,
-    /// What every request says of us; nothing in the older era.
-    meta: Map<String, Value>,
     era: Era,
     output_bytes_max: u64,
     /// Takes the definition's secrets out of errors.

@@ -230,9 +230,7 @@ impl Connection {
         effect: &str,
     ) -> Heard {
         if let Carrier::Remote(remote) = &self.inner.carrier {
-            let mut all = self.inner.meta.clone();
-            all.extend(meta);
-            return remote.ask(method, params, all, effect).await;
+            return remote.ask(method, params, meta, effect).await;
         }
         let request = ClientRequest::CustomRequest(CustomRequest::new(method, Some(Value::Object(params))));
         let mut options = RequestMetaObject::new();

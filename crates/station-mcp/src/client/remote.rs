@@ -10,6 +10,8 @@ use super::http::{Link, Target, Wire};
 use super::pass::Heard;
 use super::traffic::Traffic;
 use super::{Carrier, ConnectError, Connection, Launch};
+use rmcp::ClientHandler as _;
+use rmcp::model::RequestMetaObject;
 use rmcp::service::{ClientInitializeError, ClientServiceExt as _};
 use serde_json::{Map, Value};
 use station_core::mirror::Mirror;
@@ -20,6 +22,8 @@ use tokio::time::Instant;
 /// The far end of a connection; dropping it closes every stream and request of it.
 pub(super) struct Remote {
     link: Arc<Link>,
+    /// What every request of the modern era says of us (revision 2026-07-28, "Request metadata"); nothing in the older one.
+    meta: Map<String, Value>,
 }
 
 impl Remote {
@@ -36,7 +40,9 @@ impl Remote {
         meta: Map<String, Value>,
         effect: &str,
     ) -> Heard {
-        self.link.ask(method, params, meta, effect).await
+        let mut all = self.meta.clone();
+        all.extend(meta);
+        self.link.ask(method, params, all, effect).await
     }
 
     /// Tells the server that its session is over, and waits until nothing of ours reads any more.
@@ -118,7 +124,13 @@ async fn attempt(launch: &Launch, target: Target, way: Way, deadline: Instant) -
     match tokio::time::timeout_at(deadline, greeted).await {
         Ok(Ok(service)) => match known_version(&service) {
             Some(version) => {
-                let carrier = Carrier::Remote(Remote { link });
+                let we = service.service().get_info();
+                let said = || {
+                    let (info, can) = (we.client_info.clone(), we.capabilities.clone());
+                    RequestMetaObject::with_client_context(version.clone(), info, can).0.0
+                };
+                let meta = if version.has_initialize() { Map::new() } else { said() };
+                let carrier = Carrier::Remote(Remote { link, meta });
                 Ok(connected(launch, carrier, service, &version, changes, traffic))
             }
             None => Err(last("speaks a version of the protocol that Station does not know".to_owned())),

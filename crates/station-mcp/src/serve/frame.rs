@@ -192,6 +192,11 @@ fn answer(id: Option<Id>, message: &mut Map<String, Value>) -> Frame {
     Frame::Answer { id, answered }
 }
 
+/// The request that a notification says nobody waits for any more; nothing where it says something else.
+pub(crate) fn cancelled(method: &str, params: &Map<String, Value>) -> Option<Id> {
+    (method == "notifications/cancelled").then(|| params.get("requestId").and_then(Id::of)).flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

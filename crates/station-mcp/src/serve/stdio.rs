@@ -164,13 +164,13 @@ impl Pipe {
     }
 
     fn notice(&mut self, method: &str, params: &Map<String, Value>) {
-        match method {
-            "notifications/cancelled" => {
-                let id = params.get("requestId").and_then(Id::of);
-                if let Some(request) = id.and_then(|id| self.open.get(&id)) {
-                    request.cancel();
-                }
+        if let Some(id) = frame::cancelled(method, params) {
+            if let Some(request) = self.open.get(&id) {
+                request.cancel();
             }
+            return;
+        }
+        match method {
             "notifications/initialized" if self.session.is_some() => {
                 let wanted = listen::unasked(&self.host.about());
                 if wanted != Wanted::default() && !self.followed.contains_key("") {

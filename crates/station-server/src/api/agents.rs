@@ -3,13 +3,11 @@
 use super::environments;
 use super::operation::{Needs, Operation, Reply, Verb};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
-use crate::tools::{Arguments, Desk, Kind, Parameter, found};
+use crate::tools::{Arguments, Desk, Kind, Parameter, edit_of, found, new_agent};
 use crate::wire;
 use futures::FutureExt as _;
-use serde_json::Value;
-use station_core::file::edit::{AgentEdit, Names};
 use station_core::{Action, AgentName, Caller, Error, Result};
-use station_engine::{AgentDetails, AgentRef, NewAgent};
+use station_engine::{AgentDetails, AgentRef};
 
 /// The parameter that names one.
 pub(super) const AGENT: Parameter = Parameter::required(
@@ -170,25 +168,9 @@ async fn show_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Re
 }
 
 async fn create_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    by.may(Action::EditAgents)?;
-    let environment = environments::chosen(desk, by, &arguments).await?.map(|it| it.name).unwrap_or_default();
+    let environment = environments::named(desk, by, &arguments).await?;
     desk.apply(by, &environment).await?;
-    let text = |name: &str| arguments.text(name).map(str::to_owned);
-    let schema = |name: &str| arguments.object(name).cloned().map(Value::Object);
-    let new = NewAgent {
-        name: AgentName::parse(arguments.must("name"))?,
-        description: arguments.must("description").to_owned(),
-        prompt: text("prompt"),
-        domain: text("domain"),
-        model: text("model"),
-        max_steps: arguments.whole("max_steps"),
-        tools: arguments.texts("tools"),
-        agents: arguments.texts("agents").unwrap_or_default(),
-        schedule: text("schedule"),
-        input_schema: schema("input_schema"),
-        output_schema: schema("output_schema"),
-        environment: environment.clone(),
-    };
+    let new = new_agent(&arguments, "tools", environment.clone())?;
     if new.tools.is_none() {
         // The choice is only as good as what is known of the servers.
         desk.station.refresh_catalog(&environment).await?;
@@ -198,22 +180,10 @@ async fn create_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<
 }
 
 async fn update_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    by.may(Action::EditAgents)?;
     let named = named(desk, by, &arguments).await?;
     let mut details = found(desk, by, &named).await?;
     let agent = AgentRef::Id(details.agent.id);
-    let text = |name: &str| arguments.text(name).map(str::to_owned);
-    let be = |name: &str| Names { be: arguments.texts(name), ..Names::default() };
-    let edit = AgentEdit {
-        description: text("description"),
-        prompt: text("prompt"),
-        model: text("model"),
-        max_steps: arguments.whole("max_steps"),
-        tools: be("tools"),
-        agents: be("agents"),
-        schedule: text("schedule"),
-        ..AgentEdit::default()
-    };
+    let edit = edit_of(&arguments, "tools");
     let name = arguments.text("name").map(AgentName::parse).transpose()?;
     if edit.is_empty() && name.is_none() && arguments.truth("enabled").is_none() {
         return Err(Error::invalid("nothing is named that is to change"));
@@ -222,8 +192,7 @@ async fn update_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<
         details = desk.station.update_agent(by, &agent, &edit).await?.agent;
     }
     if let Some(name) = name.filter(|name| *name != details.agent.name) {
-        desk.station.rename_agent(by, &agent, &name).await?;
-        details = desk.station.show_agent(by, &agent).await?;
+        details = desk.station.rename_agent(by, &agent, &name).await?.agent;
     }
     enabled(desk, by, &arguments, details).await
 }
@@ -240,7 +209,6 @@ async fn enabled(desk: &Desk, by: &Caller, arguments: &Arguments, agent: AgentDe
 }
 
 async fn delete_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    by.may(Action::EditAgents)?;
     let gone = desk.station.delete_agent(by, &named(desk, by, &arguments).await?).await?;
     Ok(Reply::of(&wire::Deletion::from(&gone)))
 }

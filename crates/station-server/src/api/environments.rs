@@ -185,3 +185,11 @@ pub(super) async fn chosen(desk: &Desk, by: &Caller, arguments: &Arguments) -> R
         None => Ok(None),
     }
 }
+
+/// The name of the environment that the arguments name; `default` where they name none.
+///
+/// # Errors
+/// As [`chosen`].
+pub(super) async fn named(desk: &Desk, by: &Caller, arguments: &Arguments) -> Result<EnvironmentName> {
+    Ok(chosen(desk, by, arguments).await?.map(|it| it.name).unwrap_or_default())
+}

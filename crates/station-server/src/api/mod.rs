@@ -23,7 +23,7 @@ mod variables;
 
 use axum::http::Method;
 pub use openapi::document;
-pub(crate) use operation::{Events, Needs, Operation, Reply, Verb, read};
+pub(crate) use operation::{Events, Needs, Operation, Reply, read};
 
 /// What the addresses of all operations begin with.
 pub(crate) const BASE: &str = "/api/v1";

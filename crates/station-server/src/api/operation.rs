@@ -36,8 +36,8 @@ pub(crate) struct Operation {
     pub(crate) call: Call,
 }
 
-/// What whoever asks for an operation needs. It is told in the document, and a test holds it against what happens: the decision is the
-/// engine's.
+/// What whoever asks for an operation needs. It is told in the document, asked before anything is looked for, and held against what
+/// happens by a test; the verb asks again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needs {
     /// Nothing: it is how somebody becomes known.

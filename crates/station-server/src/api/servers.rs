@@ -180,7 +180,7 @@ pub(super) const ROWS: &[Operation] = &[
 /// # Errors
 /// `Invalid`; `NotFound` where there is no such environment.
 async fn named(desk: &Desk, by: &Caller, arguments: &Arguments) -> Result<ServerRef> {
-    let environment = environments::chosen(desk, by, arguments).await?.map(|it| it.name).unwrap_or_default();
+    let environment = environments::named(desk, by, arguments).await?;
     Ok(ServerRef::parse(arguments.must("server"), environment))
 }
 
@@ -200,8 +200,7 @@ async fn show_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<R
 }
 
 async fn add_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    by.may(Action::ManageServers)?;
-    let environment = environments::chosen(desk, by, &arguments).await?.map(|it| it.name).unwrap_or_default();
+    let environment = environments::named(desk, by, &arguments).await?;
     let file = arguments.text("file").map(|file| file.strip_suffix(".json").unwrap_or(file).to_owned());
     let new = NewServer {
         name: arguments.must("name").to_owned(),
@@ -216,20 +215,17 @@ async fn add_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Re
 }
 
 async fn delete_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    by.may(Action::ManageServers)?;
     let gone = desk.station.delete_server(by, &named(desk, by, &arguments).await?).await?;
     Ok(Reply::of(&wire::Deletion::from(&gone)))
 }
 
 async fn discover_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    by.may(Action::CallTools)?;
     let found = desk.station.discover_server(by, &named(desk, by, &arguments).await?).await?;
     Ok(Reply::of(&wire::Discovery::from(&found)))
 }
 
 async fn list_tools(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    let environment = environments::chosen(desk, by, &arguments).await?.map(|it| it.name).unwrap_or_default();
-    desk.station.environment(by, &station_engine::EnvironmentRef::Name(environment.clone())).await?;
+    let environment = environments::named(desk, by, &arguments).await?;
     desk.apply(by, &environment).await?;
     let server = arguments.text("server").map(|server| ServerRef::parse(server, environment.clone()));
     let all = desk.station.list_tools(by, &environment, server.as_ref(), arguments.text("search")).await?;
@@ -238,18 +234,15 @@ async fn list_tools(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Re
 }
 
 async fn call_tool(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    by.may(Action::CallTools)?;
     let server = named(desk, by, &arguments).await?;
-    let tool = desk.station.show_tool(by, &server, arguments.must("tool")).await?;
+    let name = arguments.must("tool");
     let given = arguments.object("arguments").cloned().unwrap_or_default();
     let none = BTreeMap::new();
-    let called = desk
-        .station
-        .call_tool(by, &ServerRef::Id(tool.server), &tool.name, given.clone(), (Consent::Unasked, &none))
-        .await?;
+    let called = desk.station.call_tool(by, &server, name, given.clone(), (Consent::Unasked, &none)).await?;
     match called {
         ToolCallEnd::Called(called) => Ok(Reply::of(&wire::CalledTool::from(&called))),
         ToolCallEnd::Asks(basis) => {
+            let tool = desk.station.show_tool(by, &server, name).await?;
             let rule = basis.rule.to_string();
             let id = desk.station.ask_for_call(by, &tool, &given, basis).await?;
             let sentence = format!("{rule} asks for a person's yes before `{}` is called", tool.name);

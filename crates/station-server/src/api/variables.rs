@@ -1,6 +1,6 @@
 //! Variables of an environment: their names. A value is told to nobody.
 
-use super::environments::{ENVIRONMENT, chosen};
+use super::environments::{ENVIRONMENT, named};
 use super::operation::{Needs, Operation, Reply, Verb};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter};
@@ -82,27 +82,21 @@ pub(super) const ROWS: &[Operation] = &[
 ];
 
 async fn list_variables(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    let all = desk.station.list_variables(by, &environment(desk, by, &arguments).await?).await?;
+    let all = desk.station.list_variables(by, &named(desk, by, &arguments).await?).await?;
     let key = |it: &Variable| it.name.clone();
     Ok(Reply::Body(page::of("variables", all, &arguments, key, |it| wire::EnvironmentVariable::from(it))))
 }
 
 async fn set_variable(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    by.may(Action::SetVariables)?;
-    let (environment, name) = (environment(desk, by, &arguments).await?, arguments.must("name"));
+    let (environment, name) = (named(desk, by, &arguments).await?, arguments.must("name"));
     desk.station.set_variable(by, &environment, name, &Secret::new(arguments.must("value"))).await?;
     Ok(told(name, &environment, true))
 }
 
 async fn unset_variable(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    by.may(Action::SetVariables)?;
-    let (environment, name) = (environment(desk, by, &arguments).await?, arguments.must("name"));
+    let (environment, name) = (named(desk, by, &arguments).await?, arguments.must("name"));
     desk.station.unset_variable(by, &environment, name).await?;
     Ok(told(name, &environment, false))
-}
-
-async fn environment(desk: &Desk, by: &Caller, arguments: &Arguments) -> Result<EnvironmentName> {
-    Ok(chosen(desk, by, arguments).await?.map(|it| it.name).unwrap_or_default())
 }
 
 fn told(name: &str, environment: &EnvironmentName, stored: bool) -> Reply {

@@ -21,8 +21,9 @@ mod watching;
 use crate::tools::{Desk, Management, listed_agent_tools, tell_broken};
 use names::Shown;
 use open::Held;
-use station_core::{Caller, EnvironmentName, Result, Tool};
+use station_core::{Caller, EnvironmentName, Result, Role, Tool};
 use station_engine::Station;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An environment as a server.
@@ -34,8 +35,8 @@ pub struct Gateway {
     desk: Arc<Desk>,
     /// Requests that wait for what their clients were asked.
     held: Arc<Held>,
-    /// The tools as they were shown last.
-    shown: Arc<Mutex<Option<Arc<Shown>>>>,
+    /// The tools as they were shown last to each role.
+    shown: Arc<Mutex<BTreeMap<Role, Arc<Shown>>>>,
 }
 
 impl Gateway {
@@ -72,7 +73,7 @@ impl Gateway {
     /// `tools` by the names that they have here, and then the environment's agents where they are offered: made anew where the
     /// environment has changed.
     async fn shown_of(&self, by: &Caller, tools: Arc<[(Tool, bool)]>) -> Result<Arc<Shown>> {
-        if let Some(shown) = self.kept().as_ref().filter(|shown| shown.is_of(&tools)) {
+        if let Some(shown) = self.kept().get(&by.role).filter(|shown| shown.is_of(&tools)) {
             return Ok(Arc::clone(shown));
         }
         let agents = match self.station.offers_agents(by, &self.environment).await? {
@@ -80,10 +81,12 @@ impl Gateway {
             false => Vec::new(),
         };
         let more = self.station.more_of_tools(by, &self.environment).await?;
-        Ok(Arc::clone(self.kept().insert(Arc::new(Shown::new(tools, more, agents)))))
+        let shown = Arc::new(Shown::new(tools, more, agents));
+        self.kept().insert(by.role, Arc::clone(&shown));
+        Ok(shown)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Arc<Shown>>> {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<Role, Arc<Shown>>> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use super::body::Unread;
 use super::caller::{COOKIE, cookie};
 use super::failure::{self, REQUEST_ID};
 use super::{Site, mcp};
-use crate::api::{self, BASE, Operation, Reply, Verb};
+use crate::api::{self, BASE, Needs, Operation, Reply};
 use crate::wire;
 use axum::extract::{FromRequestParts as _, Query, RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -34,12 +34,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 fn routed(operation: &'static Operation) -> MethodRouter<Arc<Site>> {
-    let method = match operation.verb {
-        Verb::Get => MethodFilter::GET,
-        Verb::Post => MethodFilter::POST,
-        Verb::Patch => MethodFilter::PATCH,
-        Verb::Delete => MethodFilter::DELETE,
-    };
+    let method = MethodFilter::try_from(operation.verb.method()).expect("a method that axum routes");
     on(
         method,
         move |State(site): State<Arc<Site>>, Extension(by): Extension<Caller>, request: Request| async move {
@@ -114,39 +109,31 @@ async fn answered(
         }
     }
     let arguments = api::read(operation, &given)?;
+    // Before anything is looked for: a refusal says nothing of what there is. The verb asks again, and alone decides.
+    if let Needs::Right(action) = operation.needs {
+        by.may(action)?;
+    }
     let desk = site.management.desk();
+    let status = StatusCode::from_u16(operation.status).unwrap_or(StatusCode::OK);
     match (operation.call)(&desk, by, arguments).await? {
-        Reply::Body(body) => {
-            let status = StatusCode::from_u16(operation.status).unwrap_or(StatusCode::OK);
-            Ok((status, Json(body)).into_response())
-        }
+        Reply::Body(body) => Ok((status, Json(body)).into_response()),
         Reply::Events { run, events } => Ok(streamed(site, by, run, events)),
         Reply::SignedIn { cookie, caller } => {
-            let value = format!(
-                "{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={}",
-                cookie.expose(),
-                SESSION_VALID_FOR.as_secs()
-            );
-            Ok(with_cookie((StatusCode::CREATED, Json(wire::Caller::from(&*caller))), &value))
+            let cookie = set_cookie(cookie.expose(), SESSION_VALID_FOR.as_secs());
+            Ok((status, [(header::SET_COOKIE, cookie)], Json(wire::Caller::from(&*caller))).into_response())
         }
         Reply::SignedOut => {
             if let Some(cookie) = shown_cookie {
                 site.station.delete_session(&cookie).await?;
             }
-            let value = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
-            Ok(with_cookie(Json(json!({})), &value))
+            Ok((status, [(header::SET_COOKIE, set_cookie("", 0))], Json(json!({}))).into_response())
         }
     }
 }
 
-/// An answer that sets our cookie. It is kept by nobody on the way.
-fn with_cookie(answer: impl IntoResponse, cookie: &str) -> Response {
-    let mut response = answer.into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
-    response
+/// Our cookie, for so many seconds.
+fn set_cookie(value: &str, seconds: u64) -> String {
+    format!("{COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={seconds}")
 }
 
 /// Adds a value that stands nowhere else.

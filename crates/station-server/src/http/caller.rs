@@ -31,6 +31,8 @@ struct Knock<'a> {
     owner: Owner,
     /// Whether there is any user but the local one.
     has_users: bool,
+    /// Whether it asks for what nobody need be known for.
+    is_open: bool,
 }
 
 /// What a request shows to say who asks.
@@ -51,6 +53,8 @@ enum Verdict {
     Known,
     /// It is the local administrator.
     Administrator,
+    /// It is anybody.
+    Anybody,
     Refused(StatusCode, &'static str),
 }
 
@@ -78,15 +82,16 @@ fn judge(knock: Knock<'_>, port: u16) -> Verdict {
     }
     match (knock.shown, knock.owner) {
         (Shown::Key | Shown::Session, _) => Verdict::Known,
+        (_, Owner::Us) if !knock.has_users => Verdict::Administrator,
+        _ if knock.is_open => Verdict::Anybody,
         _ if knock.has_users => Refused(
             StatusCode::UNAUTHORIZED,
             "send an API key: `Authorization: Bearer stn_…`; `stn user key create` makes one",
         ),
-        (_, Owner::Us) => Verdict::Administrator,
         (_, Owner::Below) => {
             Refused(StatusCode::UNAUTHORIZED, "a program that Station started needs the token")
         }
-        (_, Owner::Other) => Refused(
+        _ => Refused(
             StatusCode::UNAUTHORIZED,
             "send the token of the file api-token: `Authorization: Bearer …`",
         ),
@@ -131,7 +136,10 @@ pub(super) async fn admit(
         Ok(Err((status, sentence))) => {
             refused(&request, status, &Error::new(failure::kind(status), sentence))
         }
-        Err(error) => refused(&request, failure::status(error.kind()), &error),
+        Err(error) => {
+            tracing::error!(causes = ?error.causes(), "who asks cannot be found out: {error}");
+            refused(&request, failure::status(error.kind()), &error)
+        }
     }
 }
 
@@ -154,7 +162,14 @@ async fn known(
     let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     let sends = changes && *method != Method::DELETE;
     // Beyond this machine nobody is known by a socket, whoever is at its other end.
-    let has_users = site.is_public || (shown != Shown::Key && site.station.has_users().await?);
+    let has_users = match shown {
+        _ if site.is_public => true,
+        Shown::Nothing => site.station.has_users().await?,
+        // Somebody is signed in, or was.
+        Shown::Session => true,
+        // It is judged by what it shows.
+        Shown::Key | Shown::Wrong => false,
+    };
     let knock = Knock {
         host: text(header::HOST),
         origin: headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?")),
@@ -164,14 +179,13 @@ async fn known(
         // Looked up only where it matters.
         owner: if shown == Shown::Nothing && !has_users { peer.owner(site.port).await } else { Owner::Other },
         has_users,
+        is_open,
     };
     Ok(match (judge(knock, site.port), caller) {
         (Verdict::Known, Some(caller)) => Ok(caller),
         (Verdict::Administrator, _) => Ok(site.by.clone()),
-        (Verdict::Refused(StatusCode::UNAUTHORIZED, _), _) if is_open => {
-            // By its name is told from where.
-            Ok(Caller::nobody().named(peer.address().ip().to_string()))
-        }
+        // By its name is told from where.
+        (Verdict::Anybody, _) => Ok(Caller::nobody().named(peer.address().ip().to_string())),
         (Verdict::Refused(status, sentence), _) => Err((status, sentence)),
         (Verdict::Known, None) => Err((StatusCode::UNAUTHORIZED, "nobody is known by that")),
     })
@@ -239,10 +253,12 @@ mod tests {
             shown: Shown::Nothing,
             owner: Owner::Us,
             has_users: false,
+            is_open: false,
         };
         let check = |knock: Knock<'_>, status: u16| {
             let found = match judge(knock, 8585) {
                 Verdict::Administrator | Verdict::Known => 200,
+                Verdict::Anybody => 0,
                 Verdict::Refused(status, _) => status.as_u16(),
             };
             assert_eq!(found, status, "{knock:?}");
@@ -278,6 +294,13 @@ mod tests {
         let users = Knock { has_users: true, ..OWN };
         check(users, 401);
         check(Knock { shown: Shown::Key, ..users }, 200);
+        // To become known nobody need be, and still no other site may have it done.
+        let open = Knock { is_open: true, ..users };
+        check(open, 0);
+        check(Knock { origin: Some("null"), ..open }, 403);
+        check(Knock { sends: Some("text/plain"), ..open }, 415);
+        check(Knock { shown: Shown::Wrong, ..open }, 401);
+        check(Knock { owner: Owner::Other, has_users: false, ..open }, 0);
         // A browser says where its page is from.
         let page = Knock { shown: Shown::Session, host: Some("station.example.com"), ..users };
         check(page, 403);

@@ -1,6 +1,6 @@
 //! The loop that takes connections in, and what each may cost.
 //!
-//! Whoever can reach loopback can open a connection, also another user of the machine, before anything is known of who that
+//! Whoever can reach the address can open a connection, on loopback also another user of the machine, before anything is known of who that
 //! is. So there is a bound on everything that happens before: connections, the time and size of a head, the time and size of
 //! a body, and the time in which an answer is taken. **Invariant:** nobody holds memory or a connection of ours for longer
 //! than these by doing nothing.

@@ -22,7 +22,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use body::{BODY_BYTES_MAX, Bodies};
-use station_core::{Caller, EnvironmentName, Secret};
+use station_core::{Caller, EnvironmentId, EnvironmentName, Secret};
 use station_engine::Station;
 use station_mcp::serve::{Endpoint, Host};
 use std::collections::HashMap;
@@ -71,7 +71,15 @@ pub(crate) struct Site {
     /// What stands at `/mcp`.
     first: Arc<Endpoint>,
     /// Those of environments that somebody asked for: no more than there are environments.
-    gateways: Mutex<HashMap<EnvironmentName, (Arc<Endpoint>, Instant)>>,
+    gateways: Mutex<HashMap<EnvironmentName, Open>>,
+}
+
+/// The gateway to an environment.
+struct Open {
+    id: EnvironmentId,
+    endpoint: Arc<Endpoint>,
+    /// When the environment was last seen to be there.
+    seen_at: Instant,
 }
 
 impl Site {
@@ -79,20 +87,22 @@ impl Site {
     async fn gateway(&self, by: &Caller, name: &str) -> Option<Arc<Endpoint>> {
         let name = EnvironmentName::parse(name).ok()?;
         let gateways = || self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, at)) = gateways().get(&name)
-            && at.elapsed() < KNOWN_FOR
-            && by.seen_by().is_none()
+        if let Some(open) = gateways().get(&name)
+            && open.seen_at.elapsed() < KNOWN_FOR
+            && by.sees(open.id)
         {
-            return Some(Arc::clone(known));
+            return Some(Arc::clone(&open.endpoint));
         }
-        if !self.station.has_environment(by, &name).await.ok()? {
-            return None;
-        }
-        let made = || (Arc::new(Endpoint::new(self.host(name.clone()))), Instant::now());
+        let id = self.station.environment_id(by, &name).await.ok()??;
+        let made = || Open {
+            id,
+            endpoint: Arc::new(Endpoint::new(self.host(name.clone()))),
+            seen_at: Instant::now(),
+        };
         let mut gateways = gateways();
-        let (endpoint, at) = gateways.entry(name.clone()).or_insert_with(made);
-        *at = Instant::now();
-        Some(Arc::clone(endpoint))
+        let open = gateways.entry(name.clone()).or_insert_with(made);
+        open.seen_at = Instant::now();
+        Some(Arc::clone(&open.endpoint))
     }
 
     /// What an environment offers here.
@@ -107,8 +117,8 @@ impl Site {
         self.left.cancel();
         self.first.leave().await;
         let gateways = std::mem::take(&mut *self.gateways.lock().unwrap_or_else(PoisonError::into_inner));
-        for (gateway, _) in gateways.into_values() {
-            gateway.leave().await;
+        for open in gateways.into_values() {
+            open.endpoint.leave().await;
         }
         self.management.leave().await;
     }

@@ -205,6 +205,7 @@ async fn run(
     if let Some(question) = lacking::ask(desk, asked, &found, of_call, &mut new.variables).await? {
         return Ok(question);
     }
-    let agent = attend::ready(desk, &asked.by, &found, &new.variables).await?;
+    desk.station.refresh_catalog_of(&asked.by, &found.agent, &new.variables).await?;
+    let agent = AgentRef::Id(found.agent.id);
     attend::start(desk, asked, &agent, new, wait).await
 }

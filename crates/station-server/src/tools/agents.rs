@@ -8,7 +8,7 @@ use super::schema::{any, list, number, number_or_null, object, text, text_or_nul
 use crate::wire;
 use serde_json::{Value, json};
 use station_core::file::edit::{AgentEdit, Names};
-use station_core::{Action, AgentName, Error, Result};
+use station_core::{Action, AgentName, EnvironmentName, Error, Result};
 use station_engine::{AgentDetails, AgentRef, EnvironmentRef, NewAgent, ReasonedTool};
 use station_mcp::serve::Asked;
 
@@ -50,6 +50,7 @@ pub(super) const ROWS: &[Row] = &[
         description: "Makes an AI agent in an environment: a prompt with granted tools, kept as a file. Without `tool_names` the \
             tools that fit name, description and prompt best are chosen, each with a reason. Returns the agent and which tools \
             it was given. Run it with call_agent.",
+        needs: Action::EditAgents,
         effect: Effect::Adds,
         parameters: &[
             Parameter::required("name", Kind::Text, "Its name: unique in its environment, not all digits."),
@@ -94,6 +95,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "Change an agent",
         description: "Changes fields of an agent; what is left out stays, and the rest of its file is kept as it is. \
             `tool_names` replaces all of its grants. Runs that are under way keep the definition they began with.",
+        needs: Action::EditAgents,
         effect: Effect::Changes,
         parameters: &[
             AGENT,
@@ -127,6 +129,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "delete_agent",
         title: "Delete an agent",
         description: "Deletes an agent and its file. Its runs are kept. Refused while it has runs that have not ended.",
+        needs: Action::EditAgents,
         effect: Effect::Destroys,
         parameters: &[AGENT, environments::OPTIONAL],
         output: || object(&[("success", truth()), ("message", text()), ("deleted", any())]),
@@ -137,6 +140,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "List agents",
         description: "Lists agents, of one environment or of all, with what each is for. Use get_agent_details for an agent's \
             prompt and tools.",
+        needs: Action::ReadAgents,
         effect: Effect::Reads,
         parameters: &[
             environments::OPTIONAL,
@@ -150,6 +154,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "Show an agent",
         description: "Shows one agent: its prompt, models, schemas and schedule, its environment, and each granted tool with the \
             server behind it.",
+        needs: Action::ReadAgents,
         effect: Effect::Reads,
         parameters: &[AGENT, environments::OPTIONAL],
         output: || {
@@ -229,25 +234,54 @@ pub(super) fn shown(details: &AgentDetails) -> Value {
     agent
 }
 
+/// The agent that `arguments` describe; `tools` names the argument that lists them.
+///
+/// # Errors
+/// `Invalid` where its name is none.
+pub(crate) fn new_agent(
+    arguments: &Arguments,
+    tools: &str,
+    environment: EnvironmentName,
+) -> Result<NewAgent> {
+    let text = |name: &str| arguments.text(name).map(str::to_owned);
+    let schema = |name: &str| arguments.object(name).cloned().map(Value::Object);
+    Ok(NewAgent {
+        name: AgentName::parse(arguments.must("name"))?,
+        description: arguments.must("description").to_owned(),
+        prompt: text("prompt"),
+        domain: text("domain"),
+        model: text("model"),
+        max_steps: arguments.whole("max_steps"),
+        tools: arguments.texts(tools),
+        agents: arguments.texts("agents").unwrap_or_default(),
+        schedule: text("schedule"),
+        input_schema: schema("input_schema"),
+        output_schema: schema("output_schema"),
+        environment,
+    })
+}
+
+/// What `arguments` change of an agent, as [`new_agent`].
+pub(crate) fn edit_of(arguments: &Arguments, tools: &str) -> AgentEdit {
+    let text = |name: &str| arguments.text(name).map(str::to_owned);
+    let be = |name: &str| Names { be: arguments.texts(name), ..Names::default() };
+    AgentEdit {
+        description: text("description"),
+        prompt: text("prompt"),
+        model: text("model"),
+        max_steps: arguments.whole("max_steps"),
+        tools: be(tools),
+        agents: be("agents"),
+        schedule: text("schedule"),
+        ..AgentEdit::default()
+    }
+}
+
 async fn create_agent(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Value> {
-    asked.by.may(Action::EditAgents)?;
     let of = EnvironmentRef::parse(arguments.must("environment_id"))?;
     let environment = desk.station.environment(&asked.by, &of).await?.name;
     desk.apply(&asked.by, &environment).await?;
-    let new = NewAgent {
-        name: AgentName::parse(arguments.must("name"))?,
-        description: arguments.must("description").to_owned(),
-        prompt: Some(arguments.must("prompt").to_owned()),
-        domain: arguments.text("domain").map(str::to_owned),
-        model: arguments.text("model").map(str::to_owned),
-        max_steps: arguments.whole("max_steps"),
-        tools: arguments.texts("tool_names"),
-        agents: arguments.texts("agents").unwrap_or_default(),
-        schedule: arguments.text("schedule").map(str::to_owned),
-        input_schema: arguments.object("input_schema").cloned().map(Value::Object),
-        output_schema: arguments.object("output_schema").cloned().map(Value::Object),
-        environment: environment.clone(),
-    };
+    let new = new_agent(&arguments, "tool_names", environment.clone())?;
     if new.tools.is_none() {
         // The choice is only as good as what is known of the servers.
         asked.tell(&format!("asking the servers of `{environment}` for their tools")).await;
@@ -301,17 +335,7 @@ async fn update_agent(desk: &Desk, asked: &Asked, arguments: Arguments) -> Resul
     let before = desk.station.show_agent(&asked.by, &agent).await?;
     let name = arguments.text("name").map(AgentName::parse).transpose()?;
     let name = name.filter(|name| *name != before.agent.name);
-    let be = |name: &str| Names { be: arguments.texts(name), ..Names::default() };
-    let edit = AgentEdit {
-        description: arguments.text("description").map(str::to_owned),
-        prompt: arguments.text("prompt").map(str::to_owned),
-        model: arguments.text("model").map(str::to_owned),
-        max_steps: arguments.whole("max_steps"),
-        tools: be("tool_names"),
-        agents: be("agents"),
-        schedule: arguments.text("schedule").map(str::to_owned),
-        ..AgentEdit::default()
-    };
+    let edit = edit_of(&arguments, "tool_names");
     let enabled = arguments.truth("enabled");
     if edit.is_empty() && enabled.is_none() && name.is_none() {
         return Err(Error::invalid("nothing is named that is to change"));
@@ -322,8 +346,7 @@ async fn update_agent(desk: &Desk, asked: &Asked, arguments: Arguments) -> Resul
         details = desk.station.update_agent(&asked.by, &agent, &edit).await?.agent;
     }
     if let Some(name) = &name {
-        desk.station.rename_agent(&asked.by, &agent, name).await?;
-        details = desk.station.show_agent(&asked.by, &agent).await?;
+        details = desk.station.rename_agent(&asked.by, &agent, name).await?.agent;
     }
     if let Some(enabled) = enabled {
         details = desk.station.enable_agent(&asked.by, &agent, enabled).await?;

@@ -6,10 +6,9 @@ use super::management::Desk;
 use super::row::Reply;
 use super::{progress, questions, tasks};
 use station_core::run::Status;
-use station_core::{Action, Caller, Error, Result, RunId, Secret};
+use station_core::{Action, Caller, Error, Result, RunId};
 use station_engine::{AgentDetails, AgentRef, Driver, From, NewRun, Run, RunDetails, Station, Watch};
 use station_mcp::serve::Asked;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -58,17 +57,6 @@ pub(crate) async fn found(desk: &Desk, by: &Caller, agent: &AgentRef) -> Result<
     Ok(before)
 }
 
-/// The agent that was [`found`], with the servers it has use for listed.
-pub(super) async fn ready(
-    desk: &Desk,
-    by: &Caller,
-    found: &AgentDetails,
-    given: &BTreeMap<String, Secret>,
-) -> Result<AgentRef> {
-    desk.station.refresh_catalog_of(by, &found.agent, given).await?;
-    Ok(AgentRef::Id(found.agent.id))
-}
-
 /// Starts a run, and waits for it.
 pub(super) async fn start(
     desk: &Desk,
@@ -105,8 +93,8 @@ pub(super) async fn take_up(desk: &Desk, asked: &Asked, run: RunId, wait: Wait) 
 pub(crate) async fn queue(desk: &Desk, by: &Caller, agent: &AgentRef, new: NewRun) -> Result<(Run, String)> {
     by.may(Action::RunAgents)?;
     let found = found(desk, by, agent).await?;
-    let agent = ready(desk, by, &found, &new.variables).await?;
-    enqueue(desk, by, &agent, new).await
+    desk.station.refresh_catalog_of(by, &found.agent, &new.variables).await?;
+    enqueue(desk, by, &AgentRef::Id(found.agent.id), new).await
 }
 
 /// Puts a run in the queue for a worker, and says who takes it up.

@@ -6,7 +6,7 @@ use super::row::{Effect, Row, done};
 use super::schema::{list, number, object, text, truth};
 use crate::wire;
 use serde_json::{Value, json};
-use station_core::{Environment, Result};
+use station_core::{Action, Environment, Result};
 use station_engine::EnvironmentRef;
 use station_mcp::serve::Asked;
 
@@ -15,6 +15,7 @@ pub(super) const ROWS: &[Row] = &[Row {
     title: "List environments",
     description: "Lists the environments of this Station. An environment is a wall around agents, tool servers and \
         variables; most other tools take its `id`. Start here.",
+    needs: Action::ReadEnvironments,
     effect: Effect::Reads,
     parameters: &[],
     output: || {

@@ -79,6 +79,14 @@ impl Management {
         Self { desk: Arc::new(desk) }
     }
 
+    /// A request as it stands now, where a run acts: its process knows its caller from its start. Others were found for this request.
+    async fn now(&self, asked: &Asked) -> Result<Option<Asked>, Error> {
+        match asked.by.acting {
+            None => Ok(None),
+            Some(_) => self.desk.station.caller_now(&asked.by).await.map(|by| Some(asked.by(by))),
+        }
+    }
+
     /// What the tools work with, for what else runs agents here.
     pub(crate) fn desk(&self) -> Arc<Desk> {
         Arc::clone(&self.desk)
@@ -126,10 +134,11 @@ impl Host for Management {
             let Some(row) = rows().find(|row| row.name == name) else {
                 return Err(no_tool(name, rows().map(|row| row.name)));
             };
-            let asked = match self.desk.station.caller_now(&asked.by).await {
-                Ok(by) => &asked.by(by),
+            let now = match self.now(asked).await {
+                Ok(now) => now,
                 Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
             };
+            let asked = now.as_ref().unwrap_or(asked);
             if let Err(error) = asked.by.may_call(name, self.desk.station.config().clock.now()) {
                 return Ok(Outcome::Complete(refused(name, &error)));
             }
@@ -142,7 +151,8 @@ impl Host for Management {
                 None => None,
             };
             let read = Arguments::read(row.parameters, &arguments);
-            let called = match read {
+            // Before anything is looked for, as the API does.
+            let called = match read.and_then(|arguments| asked.by.may(row.needs).map(|()| arguments)) {
                 Ok(mut arguments) => {
                     (arguments.request, arguments.resumed) = (request, resumed);
                     let ignored = arguments.ignored.clone();
@@ -172,9 +182,8 @@ impl Host for Management {
 
     fn read_resource<'a>(&'a self, asked: &'a Asked, uri: &'a str) -> Answer<'a, Outcome> {
         async move {
-            let by = self.desk.station.caller_now(&asked.by).await;
-            let asked = asked.by(by.map_err(|_| Fault::NoResource(uri.to_owned()))?);
-            resources::read(&self.desk, &asked, uri).await.map(Outcome::Complete)
+            let now = self.now(asked).await.map_err(|_| Fault::NoResource(uri.to_owned()))?;
+            resources::read(&self.desk, now.as_ref().unwrap_or(asked), uri).await.map(Outcome::Complete)
         }
         .boxed()
     }

@@ -30,6 +30,7 @@ mod watching;
 
 pub use agent_tools::AgentTools;
 pub(crate) use agent_tools::{call as call_agent_tool, listed as listed_agent_tools, task as agent_task};
+pub(crate) use agents::{edit_of, new_agent};
 pub(crate) use arguments::{Arguments, Kind, Parameter};
 pub(crate) use attend::{found, queue};
 pub(crate) use management::Desk;

@@ -4,6 +4,7 @@ use super::arguments::{Arguments, Kind, Parameter};
 use super::row::{Effect, Row, done};
 use super::schema::{list, number, object, text, truth};
 use serde_json::{Map, Value, json};
+use station_core::Action;
 use station_mcp::serve::Fault;
 
 pub(super) const ROWS: &[Row] = &[Row {
@@ -11,6 +12,7 @@ pub(super) const ROWS: &[Row] = &[Row {
     title: "List prompts",
     description: "Lists the prompts of this server, with their arguments. A person picks one in the client to begin; `category` (agents, \
         logs, devops, security, data) narrows the list.",
+    needs: Action::ReadAgents,
     effect: Effect::Reads,
     parameters: &[Parameter::optional(
         "category",

@@ -6,7 +6,7 @@ use super::schema;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, TryFutureExt as _};
 use serde_json::{Map, Value, json};
-use station_core::Result;
+use station_core::{Action, Result};
 use station_mcp::serve::{Asked, Task};
 
 /// One tool.
@@ -15,6 +15,8 @@ pub(super) struct Row {
     pub(super) title: &'static str,
     /// For a model: what it does, when to use it, what comes back.
     pub(super) description: &'static str,
+    /// What its caller must be allowed to do.
+    pub(super) needs: Action,
     pub(super) effect: Effect,
     pub(super) parameters: &'static [Parameter],
     /// JSON Schema of the result.

@@ -14,8 +14,8 @@ use futures::FutureExt as _;
 use serde_json::{Map, Value};
 use station_core::agent_tool::as_text;
 use station_core::budget::{Caps, Measure};
-use station_core::{Error, Result, Secret};
-use station_engine::NewRun;
+use station_core::{Action, Error, Result, Secret};
+use station_engine::{AgentRef, NewRun};
 use station_mcp::serve::Asked;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -52,6 +52,7 @@ pub(super) const ROWS: &[Row] = &[
         description: "Runs an agent on a task and returns its answer as `execution.response`. It may call its granted tools and cost money. \
             `status` is completed, failed, waiting (for a person's approval), running (it took longer than `timeout` and goes \
             on) or queued. A run that failed says why in `error`.",
+        needs: Action::RunAgents,
         effect: Effect::Acts,
         parameters: &[agents::AGENT, environments::OPTIONAL, TASK, ASYNC, TIMEOUT_GIVEN, STORE_RUN, CONTEXT],
         output: || execution::output(execution::Detail::Brief),
@@ -62,6 +63,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "Run an agent with settings",
         description: "As call_agent, with prompt variables, another model or step limit and a budget for this run; returns every step, every \
             tool call with its arguments and result, and what the run cost in tokens.",
+        needs: Action::RunAgents,
         effect: Effect::Acts,
         parameters: &[
             agents::AGENT,
@@ -113,7 +115,8 @@ async fn call(desk: &Desk, asked: &Asked, arguments: Arguments, detail: executio
     if let Some(question) = lacking::ask(desk, asked, &found, of_call, &mut new.variables).await? {
         return Ok(question);
     }
-    let agent = attend::ready(desk, &asked.by, &found, &new.variables).await?;
+    desk.station.refresh_catalog_of(&asked.by, &found.agent, &new.variables).await?;
+    let agent = AgentRef::Id(found.agent.id);
     if arguments.truth("async") != Some(true) {
         return attend::start(desk, asked, &agent, new, wait).await;
     }

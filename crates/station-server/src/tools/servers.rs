@@ -17,6 +17,7 @@ pub(super) const ROWS: &[Row] = &[
         description: "Connects to the tool servers of an environment (`default` if none is named), or of one server file, and lists \
             their tools anew. Says for each server whether that worked and why not. Use it after a server was added or \
             repaired; list_tools alone starts nothing.",
+        needs: Action::CallTools,
         effect: Effect::Acts,
         parameters: &[
             Parameter::optional(
@@ -47,6 +48,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "List tools",
         description: "Lists the tools that the servers of an environment offer, as they were found last; of all environments if none is \
             named. `search` ranks them by words, best first. These are the names that agents are granted.",
+        needs: Action::ReadServers,
         effect: Effect::Reads,
         parameters: &[
             environments::OPTIONAL,
@@ -74,6 +76,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "List server files",
         description: "Lists the files that define tool servers (MCP), of one environment or of all, with the names of their servers. \
             No secret is shown.",
+        needs: Action::ReadServers,
         effect: Effect::Reads,
         parameters: &[environments::OPTIONAL],
         output: || {
@@ -93,7 +96,6 @@ pub(super) const ROWS: &[Row] = &[
 
 async fn discover_tools(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Value> {
     let station = &desk.station;
-    asked.by.may(Action::CallTools)?;
     let mut broken = Vec::new();
     let discovery = match arguments.whole("config_id") {
         Some(id) => station.discover_server_file(&asked.by, id).await?,

@@ -14,6 +14,7 @@ pub(super) const ROWS: &[Row] = &[Row {
     title: "Suggest an agent",
     description: "Proposes an agent for a request in words: name, prompt, and the tools of its environment that fit, with a reason for \
         each. The configured model plans it; `planner` says `ranking` where none can, and `planner_note` why. Changes nothing. Show it to the user, then make it with create_agent.",
+    needs: Action::EditAgents,
     effect: Effect::Reads,
     parameters: &[
         Parameter::required("user_request", Kind::Text, "What the agent is to do, in the user's words."),
@@ -54,7 +55,6 @@ pub(super) const ROWS: &[Row] = &[Row {
 }];
 
 async fn suggest(desk: &Desk, asked: &Asked, arguments: Arguments) -> Result<Value> {
-    asked.by.may(Action::EditAgents)?;
     let environment = match arguments.text("environment_name") {
         Some(name) => EnvironmentName::parse(name)?,
         None => EnvironmentName::default(),

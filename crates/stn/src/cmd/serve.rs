@@ -1,5 +1,6 @@
 //! `stn serve`
 
+use crate::config::Ports;
 use crate::error::{Code, Failure, Result};
 use crate::out::Tone;
 use crate::session::{Session, make_folder};
@@ -39,23 +40,12 @@ impl Args {
         serve.workers = self.workers.unwrap_or(serve.workers);
         // Before the store is opened: that this process lives is heard from the first moment on.
         let stage = Stage::default();
-        let doors = listen(session, &stage).await?;
-        let settings = if doors.is_empty() {
-            None
-        } else {
-            // The token goes in there, and the store that would make the folder is not open yet.
-            make_folder(&session.settings.folder)?;
-            Some(http::Settings {
-                by: session.by.clone(),
-                token: session.settings.api_token()?,
-                offers: Offers::Station,
-                is_public: !session.settings.ports()?.host.is_loopback(),
-            })
-        };
+        let ports = session.settings.ports()?;
+        let ways = ways(session, listen(session, &stage, &ports).await?, ports.host)?;
         session
             .with_serving(async |station| {
-                if !doors.is_empty() {
-                    let_in(session, station).await?;
+                if !ways.is_empty() {
+                    let_in(session, station, ports.host).await?;
                 }
                 let stop = CancellationToken::new();
                 // Before anybody is told that it works.
@@ -81,7 +71,7 @@ impl Args {
                         Ok(())
                     },
                     told_to_stop(session, signals, &stop, &end),
-                    serve_http(station, doors, settings.as_ref(), (&stop, &end)),
+                    serve_http(station, ways, (&stop, &end)),
                 )?;
                 Ok(Code::Done)
             })
@@ -90,12 +80,28 @@ impl Args {
 }
 
 /// A way in, and what is behind it.
-type Way = (Door, Offers);
+type Way = (Door, http::Settings);
+
+/// What is behind each door that is open.
+fn ways(session: &Session<'_>, doors: Vec<(Door, Offers)>, host: IpAddr) -> Result<Vec<Way>> {
+    if doors.is_empty() {
+        return Ok(Vec::new());
+    }
+    // The token goes in there, and the store that would make the folder is not open yet.
+    make_folder(&session.settings.folder)?;
+    let token = session.settings.api_token()?;
+    let behind = |offers| http::Settings {
+        by: session.by.clone(),
+        token: token.clone(),
+        offers,
+        is_public: !host.is_loopback(),
+    };
+    Ok(doors.into_iter().map(|(door, offers)| (door, behind(offers))).collect())
+}
 
 /// Listens for HTTP. Where nobody chose a port and the usual one is taken, this worker does without: several may share a
 /// machine.
-async fn listen(session: &Session<'_>, stage: &Stage) -> Result<Vec<Way>> {
-    let ports = session.settings.ports()?;
+async fn listen(session: &Session<'_>, stage: &Stage, ports: &Ports) -> Result<Vec<(Door, Offers)>> {
     let mut listeners = Vec::new();
     match bind(ports.host, ports.api).await {
         Ok(listener) => listeners.push((listener, Offers::Station)),
@@ -134,13 +140,12 @@ async fn bind(host: IpAddr, port: u16) -> io::Result<TcpListener> {
 }
 
 /// Makes the first administrator where the operator gave its key, and refuses to be reached from elsewhere by nobody that is known.
-async fn let_in(session: &Session<'_>, station: &Station) -> Result<()> {
+async fn let_in(session: &Session<'_>, station: &Station, host: IpAddr) -> Result<()> {
     if let Some(key) = session.settings.admin_key()?
         && station.adopt_admin_key(&key).await?
     {
         session.out.note(Tone::Good, "Made user `admin` with the key that was given; only its hash is kept.");
     }
-    let host = session.settings.ports()?.host;
     if host.is_loopback() || station.has_users().await? {
         return Ok(());
     }
@@ -161,15 +166,12 @@ fn not_listened(port: u16, name: &str, error: io::Error) -> Failure {
 /// Serves HTTP until the first, and says that it stops until the second.
 async fn serve_http(
     station: &Station,
-    doors: Vec<Way>,
-    settings: Option<&http::Settings>,
+    ways: Vec<Way>,
     (stop, end): (&CancellationToken, &CancellationToken),
 ) -> Result<()> {
-    let doors = doors.into_iter().zip(settings.into_iter().cycle()).map(|((door, offers), settings)| {
-        let settings = http::Settings { offers, ..settings.clone() };
-        door.serve(station, settings, stop.clone(), end.clone())
-    });
-    futures::future::join_all(doors).await;
+    let served =
+        ways.into_iter().map(|(door, settings)| door.serve(station, settings, stop.clone(), end.clone()));
+    futures::future::join_all(served).await;
     Ok(())
 }
 

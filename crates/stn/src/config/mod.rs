@@ -14,4 +14,5 @@ mod write;
 
 pub(crate) use environment::Environment;
 pub(crate) use load::{FolderFrom, Settings};
+pub(crate) use ports::Ports;
 pub(crate) use show::{Setting, settings};

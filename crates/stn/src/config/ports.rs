@@ -8,6 +8,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::MetadataExt as _;
 
+/// `api_host` where nobody says another.
+pub(super) const API_HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// `api_port` where nobody says another.
 pub(super) const API_PORT: u16 = 8585;
 
@@ -67,7 +70,7 @@ impl Settings {
         });
         let api = of("STN_API_PORT")?.or(self.config.api_port);
         Ok(Ports {
-            host: host.transpose()?.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            host: host.transpose()?.unwrap_or(API_HOST),
             api: api.unwrap_or(API_PORT),
             api_is_chosen: api.is_some(),
             mcp: of("STN_MCP_PORT")?.or(self.config.mcp_port),

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::models::KEYS;
-use super::ports::API_PORT;
+use super::ports::{API_HOST, API_PORT};
 use serde::Serialize;
 use station_core::ModelMax;
 use station_core::file::config::{Files, RateLimits};
@@ -171,22 +171,23 @@ fn limits(settings: &Settings) -> Vec<Setting> {
 }
 
 fn ports(settings: &Settings) -> [Setting; 3] {
-    let port = |name: &str, variable: &str, written: Option<u16>| match (
+    let config = &settings.config;
+    let port = |port: Option<u16>| port.map(|port| port.to_string());
+    let place = |name: &str, variable: &str, written: Option<String>, default: Option<String>| match (
         settings.environment.get(variable),
         written,
+        default,
     ) {
-        (Some(port), _) => row(name, port, variable),
-        (None, Some(port)) => row(name, port.to_string(), "config.yaml"),
-        (None, None) => unset(name),
+        (Some(value), ..) => row(name, value, variable),
+        (None, Some(value), _) => row(name, value, "config.yaml"),
+        (None, None, Some(value)) => row(name, value, "default"),
+        (None, None, None) => unset(name),
     };
-    let api = port("api_port", "STN_API_PORT", settings.config.api_port);
-    let api = if api.value.is_some() { api } else { row("api_port", API_PORT.to_string(), "default") };
-    let host = match (settings.environment.get("STN_API_HOST"), &settings.config.api_host) {
-        (Some(host), _) => row("api_host", host, "STN_API_HOST"),
-        (None, Some(host)) => row("api_host", host.to_string(), "config.yaml"),
-        (None, None) => row("api_host", "127.0.0.1", "default"),
-    };
-    [host, api, port("mcp_port", "STN_MCP_PORT", settings.config.mcp_port)]
+    [
+        place("api_host", "STN_API_HOST", config.api_host.clone(), Some(API_HOST.to_string())),
+        place("api_port", "STN_API_PORT", port(config.api_port), port(Some(API_PORT))),
+        place("mcp_port", "STN_MCP_PORT", port(config.mcp_port), None),
+    ]
 }
 
 fn row_of_models(limits: &ModelMax) -> Setting {

@@ -119,6 +119,17 @@ impl Served {
         )
     }
 
+    /// Sends a request by whoever has this key, of a client of the older revision where it is MCP's.
+    pub(crate) fn send_as(&self, key: &str, path: &str, method: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {key}");
+        self.send_to(
+            path,
+            method,
+            &[("authorization", &bearer), ("mcp-protocol-version", "2025-11-25")],
+            body,
+        )
+    }
+
     /// A modern request with the headers that belong to it.
     pub(crate) fn modern(&self, method: &str, mut params: Value, headers: &[(&str, &str)]) -> Answer {
         let mut all = meta(&json!({}));

@@ -11,6 +11,10 @@ use std::io::{Read as _, Write as _};
 
 const ROLES: [&str; 3] = ["viewer", "user", "admin"];
 
+fn rank(role: &str) -> usize {
+    ROLES.iter().position(|it| *it == role).unwrap()
+}
+
 /// A Station with two environments that are alike, and a user of each role, to whom the first is assigned.
 struct World {
     _home: Home,
@@ -48,8 +52,8 @@ impl World {
     }
 
     fn send(&self, by: &str, method: &str, path: &str, body: &str) -> Answer {
-        let bearer = format!("Bearer {}", self.keys.get(by).map_or(by, String::as_str));
-        self.served.send_to(&format!("/api/v1{path}"), method, &[("authorization", &bearer)], body)
+        let key = self.keys.get(by).map_or(by, String::as_str);
+        self.served.send_as(key, &format!("/api/v1{path}"), method, body)
     }
 
     fn what_is_in(&self, environment: &str) -> BTreeMap<&'static str, String> {
@@ -174,7 +178,6 @@ fn every_operation_is_for_those_who_may_and_what_is_foreign_does_not_exist() {
         for (method, told) in methods.as_object().unwrap() {
             let operation = Operation { method, path, told };
             let needed = told["x-station-role"].as_str();
-            let rank = |role: &str| ROLES.iter().position(|it| *it == role).unwrap();
             for role in ROLES {
                 let (user, key) = world.spare_user(n);
                 let check = |place: &BTreeMap<&str, String>, allowed: &[u16]| {
@@ -289,7 +292,6 @@ fn every_management_tool_is_for_those_who_may() {
         ("delete_agent", "user", |agent, _| json!({ "agent_id": agent })),
     ];
     for (tool, needed, arguments) in rows {
-        let rank = |role: &str| ROLES.iter().position(|it| *it == role).unwrap();
         let about = |place: &BTreeMap<&str, String>| {
             let agent = place["agent"].parse::<i64>().unwrap();
             arguments(&agent.into(), &environment(&place["environment"]))
@@ -311,10 +313,8 @@ fn every_management_tool_is_for_those_who_may() {
     }
     // An environment's gateway is not there for whom it is not assigned to, and its tools are not for a viewer.
     let gateway = |by: &str, environment: &str, method: &str, params: Value| {
-        let bearer = format!("Bearer {}", world.keys[by]);
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-        let headers = [("authorization", &*bearer), ("mcp-protocol-version", "2025-11-25")];
-        world.served.send_to(&format!("/mcp/env/{environment}"), "POST", &headers, &body)
+        world.served.send_as(&world.keys[by], &format!("/mcp/env/{environment}"), "POST", &body)
     };
     for by in ["viewer", "user"] {
         assert_eq!(gateway(by, "foreign", "tools/list", json!({})).status, 404);
@@ -379,11 +379,10 @@ fn a_key_says_no_more_than_its_scopes_and_is_good_until_it_is_revoked() {
     home.stn(&["user", "create", "root", "--admin"]).done();
     home.stn(&["user", "create", "ann", "--env", "default"]).done();
     let made = home.json(&["user", "key", "create", "ann", "--name", "ci", "--scope", "run"]);
-    let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+    let key = made["secret"].as_str().unwrap();
     let served = Served::start(&home);
-    let send = |method: &str, path: &str, body: &str| {
-        served.send_to(&format!("/api/v1{path}"), method, &[("authorization", &bearer)], body)
-    };
+    let send =
+        |method: &str, path: &str, body: &str| served.send_as(key, &format!("/api/v1{path}"), method, body);
     assert_eq!(send("POST", "/agents/reader/runs", r#"{"task": "read notes.txt"}"#).status, 202);
     let refused = send("POST", "/approvals/1/approve", "{}");
     assert_eq!(refused.status, 403, "{}", refused.body);
@@ -443,11 +442,8 @@ fn a_server_for_administrators_is_neither_listed_nor_called_for_others() {
     home.agent("default", "reader", "model: offline\ntools: [read]\n");
     home.stn(&["sync", "--quiet"]).done();
     let served = Served::start(&home);
-    let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
-    let send = |method: &str, path: &str, body: &str| {
-        let headers = [("authorization", &*bearer), ("mcp-protocol-version", "2025-11-25")];
-        served.send_to(path, method, &headers, body)
-    };
+    let key = made["secret"].as_str().unwrap();
+    let send = |method: &str, path: &str, body: &str| served.send_as(key, path, method, body);
     assert_eq!(send("GET", "/api/v1/tools", "").json()["count"], 0);
     let list = r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}"#;
     assert_eq!(send("POST", "/mcp/env/default", list).json()["result"]["tools"], json!([]));
@@ -472,10 +468,10 @@ fn a_user_gives_no_value_that_servers_are_made_of() {
     home.agent("default", "reader", "model: offline\ntools: [read]\n");
     home.stn(&["sync", "--quiet", "--no-discover"]).done();
     let served = Served::start(&home);
-    let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+    let key = made["secret"].as_str().unwrap();
     let start = |name: &str| {
         let body = json!({ "task": "read notes.txt", "variables": { name: "/" } }).to_string();
-        served.send_to("/api/v1/agents/reader/runs", "POST", &[("authorization", &bearer)], &body)
+        served.send_as(key, "/api/v1/agents/reader/runs", "POST", &body)
     };
     let refused = start("DIR");
     assert_eq!(refused.status, 403, "{}", refused.body);

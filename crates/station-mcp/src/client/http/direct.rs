@@ -44,7 +44,7 @@ impl Link {
         self.traffic.tell_by(effect, token.clone());
         meta.insert(TOKEN_KEY.to_owned(), token);
         params.insert("_meta".to_owned(), Value::Object(meta));
-        let Ok(outgoing) = Outgoing::request(id.clone(), method, params) else {
+        let Ok(outgoing) = Outgoing::request(id.clone(), method, effect, params) else {
             return Heard::Puzzled("the request could not be written".to_owned());
         };
         let (tell, told) = oneshot::channel();

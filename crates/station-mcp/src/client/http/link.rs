@@ -4,6 +4,7 @@ use super::super::bearer::Bearer;
 use super::super::messages::in_place_of_answer;
 use super::super::traffic::Traffic;
 use super::Target;
+use super::answer::answered;
 use super::outgoing::Outgoing;
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Method, RequestBuilder, Url};
@@ -233,14 +234,5 @@ impl Link {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nobody panics while holding the state")
-    }
-}
-
-/// The request that a message is the answer to.
-fn answered(message: &ServerJsonRpcMessage) -> Option<&RequestId> {
-    match message {
-        JsonRpcMessage::Response(response) => Some(&response.id),
-        JsonRpcMessage::Error(error) => error.id.as_ref(),
-        _ => None,
     }
 }

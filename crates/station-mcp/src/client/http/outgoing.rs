@@ -1,6 +1,5 @@
 //! One message as it is posted: its bytes, and what headers and the bookkeeping need to know of it.
 
-use super::super::traffic::EFFECT_KEY;
 use crate::serve::version::{MODERN, VERSION_KEY};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -71,15 +70,19 @@ struct Written<'a> {
 }
 
 impl Outgoing {
-    /// A request that rmcp does not know.
-    pub(super) fn request(id: RequestId, method: &str, mut params: Map<String, Value>) -> io::Result<Self> {
+    /// A request that rmcp does not know, for an effect.
+    pub(super) fn request(
+        id: RequestId,
+        method: &str,
+        effect: &str,
+        mut params: Map<String, Value>,
+    ) -> io::Result<Self> {
         let body = serde_json::to_vec(&Written { jsonrpc: "2.0", id: &id, method, params: &params })?;
-        let meta = |key: &str| params.get("_meta")?.get(key)?.as_str().map(str::to_owned);
-        let (effect, version) = (meta(EFFECT_KEY), meta(VERSION_KEY));
+        let version = params.get("_meta").and_then(|meta| meta.get(VERSION_KEY)?.as_str().map(str::to_owned));
         let name = name_key(method).and_then(|key| params.get(key)?.as_str().map(str::to_owned));
-        let kind = match effect.filter(|_| method == "tools/call") {
-            Some(effect) => Kind::Call { id, effect },
-            None => Kind::Request { id },
+        let kind = match method {
+            "tools/call" => Kind::Call { id, effect: effect.to_owned() },
+            _ => Kind::Request { id },
         };
         let arguments = match params.remove("arguments") {
             Some(Value::Object(arguments)) if method == "tools/call" => arguments,
@@ -97,8 +100,9 @@ impl Outgoing {
         Ok(Self { body, kind, version: None, method: Some(method), name: None, arguments: Map::new() })
     }
 
+    /// What rmcp says by itself: greetings, lists, answers. No call is among them.
     pub(super) fn of(message: &ClientJsonRpcMessage) -> io::Result<Self> {
-        let mut value = serde_json::to_value(message)?;
+        let value = serde_json::to_value(message)?;
         let word = |value: &Value| value.as_str().map(str::to_owned);
         let params = &value["params"];
         let method = word(&value["method"]);
@@ -107,10 +111,6 @@ impl Outgoing {
             _ => None,
         };
         let kind = match (method.as_deref(), id) {
-            (Some("tools/call"), Some(id)) => match word(&params["_meta"][EFFECT_KEY]) {
-                Some(effect) => Kind::Call { id, effect },
-                None => Kind::Request { id },
-            },
             (Some("server/discover"), Some(id)) => Kind::Discover { id },
             (Some("initialize"), Some(id)) => Kind::Initialize { id },
             (_, Some(id)) => Kind::Request { id },
@@ -123,11 +123,7 @@ impl Outgoing {
         let name = method.as_deref().and_then(name_key).and_then(|key| word(&params[key]));
         let version = word(&params["_meta"][VERSION_KEY]);
         let body = serde_json::to_vec(&value)?;
-        let arguments = match value.pointer_mut("/params/arguments").map(Value::take) {
-            Some(Value::Object(arguments)) if method.as_deref() == Some("tools/call") => arguments,
-            _ => Map::new(),
-        };
-        Ok(Self { kind, version, name, arguments, method, body })
+        Ok(Self { kind, version, name, arguments: Map::new(), method, body })
     }
 
     /// The request that waits for an answer.
@@ -210,13 +206,13 @@ mod tests {
         let schema = json!({ "properties": { "where": { "type": "string", "x-mcp-header": "Where" } } });
         let mirrors = HashMap::from([("echo".to_owned(), mirror::mirrors(&schema).unwrap())]);
         let check = |version: Option<&str>, tool: &str, expected: &[(&str, &str)]| {
-            let mut meta = json!({ EFFECT_KEY: "e" });
+            let mut meta = json!({});
             if let Some(version) = version {
                 meta[VERSION_KEY] = json!(version);
             }
             let params = json!({ "name": tool, "arguments": { "where": " hier" }, "_meta": meta });
-            let out =
-                outgoing(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }));
+            let params = params.as_object().unwrap().clone();
+            let out = Outgoing::request(RequestId::Number(1), "tools/call", "e", params).unwrap();
             let headers = out.headers(Some(&HeaderValue::from_static("2025-11-25")), &mirrors);
             let mut found: Vec<(&str, &str)> =
                 headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();

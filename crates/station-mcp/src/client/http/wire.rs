@@ -29,7 +29,6 @@ impl Transport<RoleClient> for Wire {
         message: ClientJsonRpcMessage,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         let link = Arc::clone(&self.link);
-        link.traffic.note_token(&message);
         async move {
             let sent = Arc::clone(&link).send(&message).await;
             link.traffic.note_sent(&message);

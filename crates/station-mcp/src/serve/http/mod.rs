@@ -246,7 +246,7 @@ impl Endpoint {
             // Whoever asks or tells is told so at once.
             incoming.close();
         }
-        let at_work = held.map(|held| held.at_work(&id, &gone));
+        let at_work = held.and_then(|held| held.at_work(&id, &gone));
         let (end, ended) = oneshot::channel();
         // A task of its own, so that it can end in good order when its client is gone.
         self.at_work.spawn(async move {

@@ -2,7 +2,7 @@
 
 use super::super::answer::text;
 use super::super::dialog::Dialog;
-use super::super::frame::{Id, Request};
+use super::super::frame::{self, Id, Request};
 use super::super::version::Session;
 use super::super::{About, Fault};
 use serde_json::{Map, Value, json};
@@ -119,19 +119,21 @@ impl Held {
     }
 
     /// Notes that a request is being answered, which cancelling `gone` stops.
-    pub(super) fn at_work(&self, id: &Id, gone: &CancellationToken) -> AtWork {
+    pub(super) fn at_work(&self, id: &Id, gone: &CancellationToken) -> Option<AtWork> {
+        // What is gone with its request cannot be told by another one.
+        if !self.lasts {
+            return None;
+        }
         let gone = Arc::new(gone.clone());
         lock(&self.state.at_work).insert(id.clone(), Arc::clone(&gone));
-        AtWork { state: Arc::clone(&self.state), id: id.clone(), gone }
+        Some(AtWork { state: Arc::clone(&self.state), id: id.clone(), gone })
     }
 
     /// Heeds what the client tells: that it does not wait for a request any more, by any connection. The rest is passed over.
     pub(super) fn hear(&self, method: &str, params: &Map<String, Value>) {
-        if method != "notifications/cancelled" {
-            return;
-        }
-        let id = params.get("requestId").and_then(Id::of);
-        if let Some(gone) = id.and_then(|id| lock(&self.state.at_work).get(&id).cloned()) {
+        if let Some(gone) =
+            frame::cancelled(method, params).and_then(|id| lock(&self.state.at_work).get(&id).cloned())
+        {
             gone.cancel();
         }
     }

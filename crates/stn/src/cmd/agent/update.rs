@@ -106,15 +106,18 @@ impl Args {
         session
             .with(async |station| {
                 let (agent, _) = session.agent(station, &agent, env.as_ref()).await?;
+                let mut now = station.show_agent(&session.by, &agent).await?;
                 // By its number from here on: its name is about to be another.
-                let agent = AgentRef::Id(station.show_agent(&session.by, &agent).await?.agent.id);
+                let agent = AgentRef::Id(now.agent.id);
                 if !edit.is_empty() {
-                    tell_problems(session, &station.update_agent(&session.by, &agent, &edit).await?.problems);
+                    let updated = station.update_agent(&session.by, &agent, &edit).await?;
+                    tell_problems(session, &updated.problems);
+                    now = updated.agent;
                 }
                 if let Some(name) = &name {
-                    rename(session, station, &agent, name).await?;
+                    now = rename(session, station, &agent, name).await?;
                 }
-                tell(session, &station.show_agent(&session.by, &agent).await?)
+                tell(session, &now)
             })
             .await
     }
@@ -136,7 +139,12 @@ impl Args {
 }
 
 /// Gives the agent another name, and says who calls it by the old one.
-async fn rename(session: &Session<'_>, station: &Station, agent: &AgentRef, name: &AgentName) -> Result<()> {
+async fn rename(
+    session: &Session<'_>,
+    station: &Station,
+    agent: &AgentRef,
+    name: &AgentName,
+) -> Result<AgentDetails> {
     let renamed = station.rename_agent(&session.by, agent, name).await?;
     tell_problems(session, &renamed.problems);
     let was = &renamed.was;
@@ -146,7 +154,7 @@ async fn rename(session: &Session<'_>, station: &Station, agent: &AgentRef, name
             "`stn agent update \"{caller}\" --remove-agent \"{was}\" --add-agent \"{name}\"` names it anew"
         ));
     }
-    Ok(())
+    Ok(renamed.agent)
 }
 
 fn tell_problems(session: &Session<'_>, found: &[Problem]) {

@@ -28,11 +28,13 @@ impl Args {
                     let rows = station.export_audit(&session.by, after, PAGE).await?;
                     let Some(last) = rows.last() else { return Ok(Code::Done) };
                     after = last.seq;
+                    let mut lines = String::new();
                     for row in &rows {
-                        let line = serde_json::to_string(&wire::AuditEntry::from(row))
+                        lines += &serde_json::to_string(&wire::AuditEntry::from(row))
                             .map_err(|cause| Error::internal("writing a row of the audit", cause))?;
-                        session.out.verbatim(&(line + "\n"))?;
+                        lines.push('\n');
                     }
+                    session.out.verbatim(&lines)?;
                 }
             })
             .await

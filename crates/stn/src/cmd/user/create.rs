@@ -1,10 +1,9 @@
 //! `stn user create`
 
-use super::{places, shown};
+use super::{password, places, shown};
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
-use crate::question::given_secret;
 use crate::session::Session;
 use serde_json::json;
 use station_core::{Role, Scope, Secret};
@@ -36,14 +35,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let role = if self.admin { Role::Admin } else { self.role };
-        let password = if self.password {
-            Some(
-                given_secret(session, &format!("Password of {}", self.name), "give it on standard input")
-                    .await?,
-            )
-        } else {
-            None
-        };
+        let password = password(session, self.password, &self.name).await?;
         session
             .with(async |station| {
                 let new = NewUser {

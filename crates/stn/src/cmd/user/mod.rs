@@ -7,7 +7,9 @@ mod list;
 mod update;
 
 use crate::error::Result;
+use crate::question::given_secret;
 use crate::session::Session;
+use station_core::Secret;
 use station_engine::User;
 use station_server::wire;
 
@@ -45,6 +47,14 @@ fn places(user: &User) -> String {
     }
     let names: Vec<&str> = user.environments.values().map(String::as_str).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// The password that a user is to have, where one is wanted.
+async fn password(session: &Session<'_>, wanted: bool, user: &str) -> Result<Option<Secret>> {
+    if !wanted {
+        return Ok(None);
+    }
+    given_secret(session, &format!("Password of {user}"), "give it on standard input").await.map(Some)
 }
 
 fn shown(user: &User) -> wire::User {

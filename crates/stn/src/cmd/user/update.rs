@@ -1,10 +1,9 @@
 //! `stn user update`
 
-use super::{places, shown};
+use super::{password, places, shown};
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
-use crate::question::given_secret;
 use crate::session::Session;
 use serde_json::json;
 use station_core::Role;
@@ -34,14 +33,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let password = if self.password {
-            Some(
-                given_secret(session, &format!("Password of {}", self.user), "give it on standard input")
-                    .await?,
-            )
-        } else {
-            None
-        };
+        let password = password(session, self.password, &self.user).await?;
         let names_some = self.no_env || !self.environments.is_empty();
         let edit = UserEdit {
             role: self.role,
