@@ -193,7 +193,7 @@ impl Station {
     /// a worker does that is told to stop.
     ///
     /// # Errors
-    /// As [`Station::work_off`].
+    /// As [`Station::work_off`]; `Busy` where another living worker has the run.
     pub async fn work_off_until(
         &self,
         id: RunRef,
