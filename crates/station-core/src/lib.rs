@@ -25,6 +25,7 @@ pub mod looking;
 pub mod mirror;
 pub mod near;
 pub mod oauth;
+pub mod once;
 mod plain;
 mod plural;
 pub mod policy;

@@ -141,6 +141,7 @@ impl Drive<'_> {
             parent: Some((self.run.id, effect)),
             depth: self.run.depth + 1,
             priority: self.run.priority,
+            once: None,
         })
     }
 }

@@ -10,7 +10,7 @@ use station_core::file::prompt::{self, Prompt};
 use station_core::run::fork::{ForkPoint, ForkedFrom, Models, fork_points, history};
 use station_core::run::{Entry, Event, Inputs, Prepared, step_limit};
 use station_core::{Action, Caller, Error, Message, Result, RunId, Secret};
-use station_store::{NewFork, Run};
+use station_store::{NewFork, RequestClaim, Run};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub struct Fork {
     pub variables: BTreeMap<String, Secret>,
     /// Who is to drive it.
     pub driver: Driver,
+    /// The request that asks for it, where its sender gave it a key.
+    pub once: Option<RequestClaim>,
 }
 
 impl Station {
@@ -95,6 +97,7 @@ impl Station {
             parent: None,
             depth: 0,
             priority: 0,
+            once: fork.once,
         };
         let at = self.now();
         let first = std::iter::once(Event::RunStarted(Box::new(next.inputs)));

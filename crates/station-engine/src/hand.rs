@@ -8,7 +8,7 @@ use crate::worker::{Held, Worked};
 use crate::{AgentRef, Station, worker};
 use station_core::run::Status;
 use station_core::{Action, Caller, Error, Kind, Result, RunId};
-use station_store::Run;
+use station_store::{RequestClaim, Run};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -152,7 +152,13 @@ impl Station {
     ///
     /// # Errors
     /// `NotFound`; `Conflict` where `id` has not ended; as [`Station::start_run`].
-    pub async fn retry_run(&self, by: &Caller, id: RunRef, driver: crate::Driver) -> Result<Run> {
+    pub async fn retry_run(
+        &self,
+        by: &Caller,
+        id: RunRef,
+        driver: crate::Driver,
+        once: Option<RequestClaim>,
+    ) -> Result<Run> {
         by.may(Action::RunAgents)?;
         let run = self.find_run(by, id).await?;
         if !run.status.is_final() {
@@ -173,6 +179,7 @@ impl Station {
             carried,
             driver,
             effect: None,
+            once,
         };
         self.start_run(by, &AgentRef::Id(run.agent), new).await
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 /// Renewed three times as often as needed, so that two renewals may be lost.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 /// No effect is sent with less than this left: time for the send itself to leave the process.
 const MARGIN: Duration = Duration::from_secs(5);

@@ -42,6 +42,7 @@ mod logins;
 mod looks;
 mod models;
 mod offers;
+mod once;
 mod own_server;
 mod pace;
 mod passwords;
@@ -105,6 +106,7 @@ pub use logins::{LoggedIn, LoggedOut, LoginStep, PendingLogin};
 pub use looks::{FilledPrompt, ReadResource};
 pub use models::{Answered, Known, KnownModel, ModelList, ModelTest};
 pub use offers::ServerOffer;
+pub use once::{Begun, KeyedRequest};
 pub use own_server::Handed;
 pub use pool::Look;
 pub use ready::Readiness;
@@ -118,8 +120,8 @@ pub use station_llm::{
     AskError, Caching, Config as ModelConfig, Held, KeyState, Models, NamedBy, Offer, Supports,
 };
 pub use station_store::{
-    ApiKey, Approval, Asker, AuditEntry, AuditFault, AuditHead, Key, Location, Prunable, Pruned, Run,
-    RunFilter, ServerFile, StandingApproval, User,
+    ApiKey, Approval, Asker, AuditEntry, AuditFault, AuditHead, Key, Location, Prunable, Pruned,
+    RequestClaim, Run, RunFilter, ServerFile, StandingApproval, User,
 };
 pub use sync::{SyncOptions, SyncReport};
 pub use tool_calls::{CalledTool, PassedCall, ToolCallEnd};

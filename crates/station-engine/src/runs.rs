@@ -13,7 +13,7 @@ use station_core::budget::{Account, Amounts, Caps};
 use station_core::file::variables::{NAME_HINT, can_be_given};
 use station_core::run::{Entry, Status};
 use station_core::{Action, Agent, Caller, EffectId, EnvironmentName, Error, Result, RunId, Secret};
-use station_store::{Approval, Cancelled, Run, RunFilter};
+use station_store::{Approval, Cancelled, RequestClaim, Run, RunFilter};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,8 @@ pub struct NewRun {
     pub driver: Driver,
     /// The call by which another run starts it, where one does: it is started once for that.
     pub effect: Option<EffectId>,
+    /// The request that asks for it, where its sender gave it a key: it is started once for that.
+    pub once: Option<RequestClaim>,
 }
 
 /// Who drives a run that is started.
@@ -153,6 +155,7 @@ impl Station {
             parent,
             depth: by.acting.as_ref().map_or(0, |token| token.depth + 1),
             priority: new.priority,
+            once: new.once,
         };
         let queue_max = match new.driver {
             Driver::Caller => None,

@@ -95,9 +95,14 @@ impl Row {
     }
 
     pub(crate) fn bytes(&mut self) -> Result<Vec<u8>> {
+        self.opt_bytes()?.ok_or_else(|| unreadable("bytes are missing"))
+    }
+
+    pub(crate) fn opt_bytes(&mut self) -> Result<Option<Vec<u8>>> {
         match self.next()? {
-            Value::Bytes(Some(value)) => Ok(value),
-            _ => Err(unreadable("bytes were expected")),
+            Value::Bytes(value) => Ok(value),
+            Value::Int(None) | Value::Text(None) => Ok(None),
+            Value::Int(_) | Value::Text(_) => Err(unreadable("bytes were expected")),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::journal::{insert_blobs, insert_events};
 use crate::queue::{Enqueued, enqueue, is_full};
 use crate::runs::{NewRun, no_such};
 use crate::turns::Reach;
-use crate::{Context, Store};
+use crate::{Context, Store, once};
 use station_core::run::Entry;
 use station_core::run::fork::ForkedFrom;
 use station_core::{BlobHash, Micros, Result, RunId};
@@ -54,6 +54,11 @@ async fn insert(
 ) -> Result<Enqueued> {
     const SQL: &str =
         "update agent_runs set forked_from = $2, forked_at_step = $3, journal_seq = $4 where id = $1";
+    if let Some(claim) = &fork.run.once
+        && let Some(run) = once::bound(conn, claim).await?
+    {
+        return Ok(Ok(run));
+    }
     let run = match enqueue(conn, context, &fork.run, queue_max, now).await? {
         Ok(run) => run,
         Err(queued) => return Ok(Err(queued)),

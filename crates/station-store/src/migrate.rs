@@ -16,7 +16,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 19] = [
+const MIGRATIONS: [Migration; 20] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -92,6 +92,10 @@ const MIGRATIONS: [Migration; 19] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0019_users.sql"),
         postgres: include_str!("../migrations/postgres/0019_users.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0020_request_keys.sql"),
+        postgres: include_str!("../migrations/postgres/0020_request_keys.sql"),
     },
 ];
 

@@ -11,7 +11,7 @@ use crate::db::{Conn, Value};
 use crate::lease::{Owner, micros_of};
 use crate::runs::{self, NewRun, Run, read_run, select_runs};
 use crate::turns::{Reach, joined};
-use crate::{Context, Store};
+use crate::{Context, Store, once};
 use station_core::{Concurrency, Error, Fence, Kind, Micros, Result, RunId};
 use std::sync::Arc;
 
@@ -133,7 +133,7 @@ const CLAIM_POSTGRES: &str = claim_sql!(
 );
 
 impl Store {
-    /// Puts a run in the queue. One that was spawned by the same effect before is found and returned.
+    /// Puts a run in the queue. One that was spawned by the same effect before, or started by the same request, is found and returned.
     ///
     /// # Errors
     /// `Busy` where `queue_max` runs wait already: nothing is left behind. A child is never refused, because its
@@ -201,6 +201,11 @@ pub(crate) async fn enqueue(
     now: Micros,
 ) -> Result<Enqueued> {
     const COUNT: &str = "select count(*) from agent_runs where status = 'queued'";
+    if let Some(claim) = &new.once
+        && let Some(run) = once::bound(conn, claim).await?
+    {
+        return Ok(Ok(run));
+    }
     if let Some(queue_max) = queue_max {
         let row = conn.row(COUNT, Vec::new()).await?;
         let queued = row.ok_or_else(|| crate::db::unreadable("a count is missing"))?.count()?;
@@ -209,7 +214,11 @@ pub(crate) async fn enqueue(
             return Ok(Err(queued));
         }
     }
-    runs::insert(conn, context, new, now).await.map(Ok)
+    let run = runs::insert(conn, context, new, now).await?;
+    if let Some(claim) = &new.once {
+        once::bind(conn, claim, run).await?;
+    }
+    Ok(Ok(run))
 }
 
 async fn claim_next(conn: &mut Conn, attempt: &Attempt) -> Result<Vec<(Run, Fence)>> {

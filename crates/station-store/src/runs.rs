@@ -2,6 +2,7 @@
 
 use crate::db::{Conn, Row, Value, storable, unreadable};
 use crate::lease::{self, LeaseInfo};
+use crate::once::RequestClaim;
 use crate::seal::Place;
 use crate::{Context, ROWS_MAX, Store};
 use station_core::run::fork::ForkedFrom;
@@ -37,6 +38,8 @@ pub struct NewRun {
     pub depth: u32,
     /// Higher is claimed first; 0 is the rule. A child has its parent's, whatever is said here.
     pub priority: i64,
+    /// The request that starts it, where its sender gave it a key: that starts one run, however often it is done.
+    pub once: Option<RequestClaim>,
 }
 
 impl NewRun {
@@ -55,6 +58,7 @@ impl NewRun {
             parent: None,
             depth: 0,
             priority: 0,
+            once: None,
         }
     }
 }

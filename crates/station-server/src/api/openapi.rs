@@ -49,6 +49,22 @@ pub fn document() -> Value {
                     "description": "Set by `create_session`. What changes something needs an Origin besides.",
                 },
             },
+            "parameters": {
+                "IdempotencyKey": {
+                    "name": "Idempotency-Key", "in": "header", "required": false,
+                    "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+                    "description": "A name of your own for this request, such as a UUID, with or without quotation marks: sent again \
+                        with the same key within a day, it is not done again, and is answered as the first time. 409 while that is at work, \
+                        or where nobody knows what became of it; 422 where the key came with another request.",
+                    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+                },
+            },
+            "headers": {
+                "IdempotentReplayed": {
+                    "schema": { "const": "true" },
+                    "description": "There where this is the answer of an earlier request with the same Idempotency-Key.",
+                },
+            },
             "responses": {
                 "Error": {
                     "description": "Why not, and what to try.",
@@ -74,7 +90,7 @@ fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         "summary": operation.summary,
         "description": operation.says,
         "responses": {
-            status: {
+            &status: {
                 "description": operation.summary,
                 "content": { media: { "schema": output, "example": answers } },
             },
@@ -91,8 +107,13 @@ fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
             described["x-station-scope"] = action.scope().as_str().into();
         }
     }
-    let parameters: Vec<Value> =
+    let mut parameters: Vec<Value> =
         operation.parameters.iter().filter_map(|it| parameter(operation, it)).collect();
+    if operation.heeds_key() {
+        parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+        let replayed = json!({ "$ref": "#/components/headers/IdempotentReplayed" });
+        described["responses"][&status]["headers"] = json!({ "idempotent-replayed": replayed });
+    }
     if !parameters.is_empty() {
         described["parameters"] = parameters.into();
     }

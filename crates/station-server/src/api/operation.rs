@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use station_core::once::Again;
 use station_core::{Action, Caller, Error, Result, RunId, Secret};
 use station_engine::RunEvent;
 use std::str::FromStr;
@@ -59,6 +60,8 @@ pub(crate) type Events = BoxStream<'static, Result<RunEvent>>;
 /// What an operation answers with.
 pub(crate) enum Reply {
     Body(Value),
+    /// A body with a secret that is told once and kept nowhere.
+    Once(Value),
     /// What happens in a run.
     Events {
         run: RunId,
@@ -122,7 +125,22 @@ pub(crate) enum Place {
     Body,
 }
 
+/// Operations that may be done again where nobody knows whether they were done: what they start is bound to the key of its request,
+/// or they do the same to the same thing.
+const HARMLESS: [&str; 6] =
+    ["start_run", "queue_agent", "execute_agent", "retry_run", "sync", "discover_server"];
+
 impl Operation {
+    /// Whether it heeds the key that a sender gives its request: whatever starts or makes something, by somebody who is known.
+    pub(crate) fn heeds_key(&self) -> bool {
+        self.verb == Verb::Post && self.needs != Needs::Nothing
+    }
+
+    /// What it takes that it is not done twice.
+    pub(crate) fn again(&self) -> Again {
+        if HARMLESS.contains(&self.id) { Again::Harmless } else { Again::Unsure }
+    }
+
     /// Where `parameter` of this operation stands.
     pub(crate) fn place(&self, parameter: &Parameter) -> Place {
         if self.path.contains(&format!("{{{}}}", parameter.name)) {

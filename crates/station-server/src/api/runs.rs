@@ -187,7 +187,7 @@ pub(super) const ROWS: &[Operation] = &[
 
 async fn retry_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let run = run_of(arguments.must("run"))?;
-    let again = desk.station.retry_run(by, run, Driver::Worker).await?;
+    let again = desk.station.retry_run(by, run, Driver::Worker, arguments.once).await?;
     Ok(Reply::of(&wire::Run::new(&again, false)))
 }
 

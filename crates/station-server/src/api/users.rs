@@ -316,7 +316,8 @@ async fn create_api_key(desk: &Desk, by: &Caller, arguments: Arguments) -> Resul
     };
     let (key, secret) = desk.station.create_api_key(by, &named(&arguments), wish).await?;
     let secret = secret.expose().to_owned();
-    Ok(Reply::of(&wire::NewApiKey { api_key: wire::ApiKey::from(&key), secret }))
+    let made = wire::NewApiKey { api_key: wire::ApiKey::from(&key), secret };
+    Ok(Reply::Once(serde_json::to_value(made).expect("wire structs serialize")))
 }
 
 async fn list_api_keys(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {

@@ -3,6 +3,7 @@
 use super::body::Unread;
 use super::caller::{COOKIE, cookie};
 use super::failure::{self, REQUEST_ID};
+use super::once::{self, Keep, Keyed, Told};
 use super::{Site, mcp};
 use crate::api::{self, BASE, Needs, Operation, Reply};
 use crate::wire;
@@ -12,11 +13,12 @@ use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on};
 use axum::{Extension, Json, Router};
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use futures::{future, stream};
 use serde_json::{Map, Value, json};
+use station_core::tool::canonical_json;
 use station_core::{Caller, Error, Kind, Result, RunId};
-use station_engine::{RunEvent, SESSION_VALID_FOR};
+use station_engine::{KeyedRequest, RunEvent, SESSION_VALID_FOR};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,12 +41,10 @@ fn routed(operation: &'static Operation) -> MethodRouter<Arc<Site>> {
         method,
         move |State(site): State<Arc<Site>>, Extension(by): Extension<Caller>, request: Request| async move {
             let id = failure::request_id(request.headers().get(REQUEST_ID));
-            let mut response = match answered(&site, &by, operation, request).await {
+            let mut response = match answered(&site, &by, operation, request, &id).await {
                 Ok(response) => response,
                 Err(Refused::Error(error)) => failure::response(&error, &id),
-                Err(Refused::Body(Unread(status, sentence))) => {
-                    failure::of(status, &Error::invalid(sentence), &id)
-                }
+                Err(Refused::As(status, error)) => failure::of(status, &error, &id),
             };
             if let Ok(id) = HeaderValue::try_from(id) {
                 response.headers_mut().insert(REQUEST_ID, id);
@@ -55,10 +55,11 @@ fn routed(operation: &'static Operation) -> MethodRouter<Arc<Site>> {
 }
 
 /// Why there is no answer.
-enum Refused {
+pub(super) enum Refused {
+    /// Under the status of its kind.
     Error(Error),
-    /// The body was not read: it is too long, too slow, or there is no room for it.
-    Body(Unread),
+    /// Under a status that says more.
+    As(StatusCode, Error),
 }
 
 impl From<Error> for Refused {
@@ -67,14 +68,59 @@ impl From<Error> for Refused {
     }
 }
 
+impl From<Unread> for Refused {
+    fn from(Unread(status, sentence): Unread) -> Self {
+        Self::As(status, Error::invalid(sentence))
+    }
+}
+
 async fn answered(
-    site: &Site,
+    site: &Arc<Site>,
     by: &Caller,
     operation: &'static Operation,
     request: Request,
+    id: &str,
 ) -> Result<Response, Refused> {
+    let shown_cookie = cookie(request.headers());
+    let key = if operation.heeds_key() { once::key(request.headers())? } else { None };
+    let given = given(site, operation, request).await?;
+    let arguments = api::read(operation, &given)?;
+    // Before anything is looked for: a refusal says nothing of what there is. The verb asks again, and alone decides.
+    if let Needs::Right(action) = operation.needs {
+        by.may(action)?;
+    }
+    let status = StatusCode::from_u16(operation.status).unwrap_or(StatusCode::OK);
+    if let Some(key) = key {
+        let asks = format!("{} {}", operation.id, canonical_json(&Value::Object(given)));
+        let keyed = Keyed { request: KeyedRequest { key, asks, again: operation.again() }, shown: envelope };
+        let (desk, of) = (site.management.desk(), by.clone());
+        let work = async move |claim| {
+            let mut arguments = arguments;
+            arguments.once = Some(claim);
+            told(status, (operation.call)(&desk, &of, arguments).await?)
+        };
+        return once::answered(site, by, keyed, id, |claim| work(claim).boxed()).await;
+    }
+    let desk = site.management.desk();
+    match (operation.call)(&desk, by, arguments).await? {
+        Reply::Body(body) | Reply::Once(body) => Ok((status, Json(body)).into_response()),
+        Reply::Events { run, events } => Ok(streamed(site, by, run, events)),
+        Reply::SignedIn { cookie, caller } => {
+            let cookie = set_cookie(cookie.expose(), SESSION_VALID_FOR.as_secs());
+            Ok((status, [(header::SET_COOKIE, cookie)], Json(wire::Caller::from(&*caller))).into_response())
+        }
+        Reply::SignedOut => {
+            if let Some(cookie) = shown_cookie {
+                site.station.delete_session(&cookie).await?;
+            }
+            Ok((status, [(header::SET_COOKIE, set_cookie("", 0))], Json(json!({}))).into_response())
+        }
+    }
+}
+
+/// What an operation is given: in its address, and in its query or its body.
+async fn given(site: &Site, operation: &Operation, request: Request) -> Result<Map<String, Value>, Refused> {
     let (mut parts, body) = request.into_parts();
-    let shown_cookie = cookie(&parts.headers);
     let mut given = Map::new();
     let path = RawPathParams::from_request_parts(&mut parts, &()).await;
     let path = path.map_err(|_| Error::invalid("the address has bytes that are no text"))?;
@@ -102,33 +148,29 @@ async fn answered(
                 .with_hint("send it in the body")
                 .into());
             }
-            let body = site.bodies.read(Request::from_parts(parts, body)).await.map_err(Refused::Body)?;
+            let body = site.bodies.read(Request::from_parts(parts, body)).await?;
             for (name, value) in object(&body.bytes)? {
                 add(&mut given, name, value)?;
             }
         }
     }
-    let arguments = api::read(operation, &given)?;
-    // Before anything is looked for: a refusal says nothing of what there is. The verb asks again, and alone decides.
-    if let Needs::Right(action) = operation.needs {
-        by.may(action)?;
-    }
-    let desk = site.management.desk();
-    let status = StatusCode::from_u16(operation.status).unwrap_or(StatusCode::OK);
-    match (operation.call)(&desk, by, arguments).await? {
-        Reply::Body(body) => Ok((status, Json(body)).into_response()),
-        Reply::Events { run, events } => Ok(streamed(site, by, run, events)),
-        Reply::SignedIn { cookie, caller } => {
-            let cookie = set_cookie(cookie.expose(), SESSION_VALID_FOR.as_secs());
-            Ok((status, [(header::SET_COOKIE, cookie)], Json(wire::Caller::from(&*caller))).into_response())
-        }
-        Reply::SignedOut => {
-            if let Some(cookie) = shown_cookie {
-                site.station.delete_session(&cookie).await?;
-            }
-            Ok((status, [(header::SET_COOKIE, set_cookie("", 0))], Json(json!({}))).into_response())
+    Ok(given)
+}
+
+/// What is told of an operation that heeds keys, and whether it may be told again.
+fn told(status: StatusCode, reply: Reply) -> Result<Told> {
+    match reply {
+        Reply::Body(body) => Ok(Told { status, body, keep: Keep::Answer }),
+        Reply::Once(body) => Ok(Told { status, body, keep: Keep::Status }),
+        Reply::Events { .. } | Reply::SignedIn { .. } | Reply::SignedOut => {
+            Err(Error::internal("answering a request with a key", "its answer is more than a body"))
         }
     }
+}
+
+/// The envelope of an error, as yet without the request's name.
+fn envelope(error: &Error) -> Value {
+    serde_json::to_value(wire::Error::from(error)).expect("wire structs serialize")
 }
 
 /// Our cookie, for so many seconds.

@@ -111,7 +111,8 @@ impl Door {
         tokio::join!(site.leave(), end.cancelled());
         self.end.cancel();
         // A connection that is merely open need not be waited for.
-        if tokio::time::timeout(END_WITHIN, &mut self.accepting).await.is_err() {
+        let ended = async { tokio::join!(&mut self.accepting, site.keyed.wait()) };
+        if tokio::time::timeout(END_WITHIN, ended).await.is_err() {
             tracing::debug!("answers were under way when the time was over");
         }
     }

@@ -11,6 +11,7 @@ mod failure;
 mod listen;
 mod lobby;
 mod mcp;
+mod once;
 mod peer;
 mod slow;
 
@@ -29,6 +30,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How long an environment that was there is taken to be there: what is asked of one that is gone is refused all the same, in the
 /// words of the protocol.
@@ -67,6 +69,8 @@ pub(crate) struct Site {
     is_public: bool,
     /// Cancelled when streams that would not end by themselves are to.
     left: CancellationToken,
+    /// Requests with a key, which are done whoever hears of it.
+    keyed: TaskTracker,
     management: Management,
     /// What stands at `/mcp`.
     first: Arc<Endpoint>,
@@ -114,6 +118,7 @@ impl Site {
     }
 
     async fn leave(&self) {
+        self.keyed.close();
         self.left.cancel();
         self.first.leave().await;
         let gateways = std::mem::take(&mut *self.gateways.lock().unwrap_or_else(PoisonError::into_inner));
@@ -140,6 +145,7 @@ fn site(station: &Station, port: u16, settings: Settings) -> Arc<Site> {
         offers: settings.offers,
         is_public: settings.is_public,
         left: CancellationToken::new(),
+        keyed: TaskTracker::new(),
         management,
         first: Arc::new(Endpoint::new(first)),
         gateways: Mutex::default(),

@@ -3,6 +3,7 @@
 use super::questions::Brought;
 use serde_json::{Map, Value, json};
 use station_core::{Error, Result, near};
+use station_engine::RequestClaim;
 
 /// One parameter of a tool.
 pub(crate) struct Parameter {
@@ -98,6 +99,8 @@ pub(crate) struct Arguments {
     pub(crate) request: String,
     /// What a client who was asked something brings back.
     pub(crate) resumed: Option<Brought>,
+    /// The request that this is, where its sender gave it a key.
+    pub(crate) once: Option<RequestClaim>,
 }
 
 impl Arguments {

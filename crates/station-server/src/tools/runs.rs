@@ -146,6 +146,7 @@ pub(crate) fn new_run(arguments: &Arguments) -> Result<NewRun> {
         max_steps: arguments.whole("max_steps"),
         variables: arguments.object("variables").map(variables).unwrap_or_default(),
         limits: arguments.object("budget").map(caps).transpose()?.unwrap_or_default(),
+        once: arguments.once.clone(),
         ..NewRun::default()
     })
 }

@@ -15,6 +15,7 @@ mod journal;
 mod lease_play;
 mod leases;
 mod logins;
+mod once;
 mod opening;
 mod parking;
 mod processes;

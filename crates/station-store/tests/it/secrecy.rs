@@ -1,25 +1,29 @@
 //! What can be read from outside: no text in SQLite's files, no secret in PostgreSQL's rows.
 
 use crate::fixture::{
-    Engine, Home, NOW, WORKSPACE, entry, env_name, new_run, on_both, put_config, seed, started,
+    Engine, Home, LEASE_MS, NOW, WORKSPACE, entry, env_name, new_run, on_both, owner, put_config, seed,
+    started,
 };
+use station_core::once::Key;
 use station_core::sync::Change;
-use station_core::{BlobHash, Kind, Secret};
-use station_store::{Append, Location, NewRun, Store};
+use station_core::{BlobHash, Caller, Kind, Micros, Secret};
+use station_store::{Append, BegunRequest, Location, NewRequest, NewRun, Store};
 use station_testkit::postgres::cluster;
 use std::os::unix::fs::PermissionsExt as _;
 
-/// Texts that must not be readable from outside; the first three are secrets, sealed even from those who read rows.
-const CANARIES: [&str; 7] = [
+/// Texts that must not be readable from outside; the first five are secrets, sealed even from those who read rows.
+const CANARIES: [&str; 9] = [
     "canary-variable",
     "canary-run-variable",
     "canary of files",
+    "canary-of-what-was-asked",
+    "canary-of-what-was-answered",
     "canary-task",
     "canary-journal",
     "canary-blob",
     "does triage",
 ];
-const SEALED: usize = 3;
+const SEALED: usize = 5;
 
 async fn fill(store: &Store) {
     let seed = seed(store).await;
@@ -29,15 +33,26 @@ async fn fill(store: &Store) {
     ];
     store.apply(&env_name("default"), WORKSPACE, &changes, NOW).await.unwrap();
     let variables = [("TOKEN".to_owned(), Secret::new(CANARIES[1]))].into();
-    let new = NewRun { variables, ..new_run(&seed, CANARIES[3]) };
+    let new = NewRun { variables, ..new_run(&seed, CANARIES[5]) };
     store.enqueue(&new, None, NOW).await.unwrap();
-    let (run, fence) = started(store, &seed, CANARIES[3]).await;
-    let blob = CANARIES[5].as_bytes().to_vec();
+    let (run, fence) = started(store, &seed, CANARIES[5]).await;
+    let blob = CANARIES[7].as_bytes().to_vec();
     let input = Append {
         blobs: vec![(BlobHash::of(&blob), blob)],
-        ..Append::new(run, fence, vec![entry(1, CANARIES[4])])
+        ..Append::new(run, fence, vec![entry(1, CANARIES[6])])
     };
     store.append(input).await.unwrap();
+    let request = NewRequest {
+        user: Caller::LOCAL_USER,
+        key: Key::parse("k").unwrap(),
+        print: CANARIES[3].to_owned(),
+        owner: owner("one"),
+        lease_ms: LEASE_MS,
+    };
+    let BegunRequest::New(claim) = store.begin_request(request, Micros(0), NOW).await.unwrap() else {
+        panic!("it was known");
+    };
+    store.settle_request(&claim, 200, Some(Secret::new(CANARIES[4]))).await.unwrap();
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {

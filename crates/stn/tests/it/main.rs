@@ -47,6 +47,7 @@ mod model;
 mod named;
 mod network;
 mod old_home;
+mod once;
 mod ops;
 mod read_only;
 mod remote;

@@ -35,7 +35,7 @@ impl Args {
                 let workers = self.place.workers(station).await?;
                 let is_handed = self.detach || !workers.is_empty();
                 let driver = if is_handed { Driver::Worker } else { Driver::Caller };
-                let run = station.retry_run(&session.by, self.run, driver).await?;
+                let run = station.retry_run(&session.by, self.run, driver, None).await?;
                 session.out.note(Tone::Plain, &format!("Run {} tries run {} again.", run.id, self.run));
                 if is_handed {
                     return handed(session, station, &run, &workers, Handed::of(self.detach, tell)).await;
