@@ -24,6 +24,22 @@ impl Bucket {
         Self { per_min: u64::from(per_min.max(1)), full_at_us: 0 }
     }
 
+    /// Takes one at `now_ms` where it is there, and nothing where it is not: then, after how many milliseconds it will be. For those
+    /// who are turned away, and not kept waiting.
+    ///
+    /// # Errors
+    /// The milliseconds.
+    pub fn take_now(&mut self, now_ms: u64) -> Result<(), u64> {
+        let mut taken = *self;
+        match taken.take(1, now_ms) {
+            0 => {
+                *self = taken;
+                Ok(())
+            }
+            wait_ms => Err(wait_ms),
+        }
+    }
+
     /// Takes `n` at `now_ms` (of any clock that only goes forward); returns how many milliseconds to wait until they are
     /// there. More than a whole bucket waits for a full one, and those who come after wait for the rest.
     pub fn take(&mut self, n: u64, now_ms: u64) -> u64 {
@@ -54,6 +70,22 @@ mod tests {
             let mut bucket = Bucket::new(per_min);
             let got: Vec<u64> = takes.iter().map(|(n, now)| bucket.take(*n, *now)).collect();
             assert_eq!(got, waits, "{per_min} a minute, {takes:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_turned_away_has_taken_nothing() {
+        for (per_min, takes, got) in [
+            (
+                20,
+                &[0, 0, 0, 0, 2_999, 3_000, 3_000][..],
+                &[Ok(()), Ok(()), Err(3_000), Err(3_000), Err(1), Ok(()), Err(3_000)][..],
+            ),
+            (1, &[0, 0, 59_999, 60_000], &[Ok(()), Err(60_000), Err(1), Ok(())]),
+        ] {
+            let mut bucket = Bucket::new(per_min);
+            let found: Vec<_> = takes.iter().map(|now| bucket.take_now(*now)).collect();
+            assert_eq!(found, got, "{per_min} a minute, {takes:?}");
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use super::body::Unread;
 use super::caller::{COOKIE, cookie};
-use super::failure::{self, REQUEST_ID};
+use super::failure;
+use super::limits::followed;
 use super::once::{self, Keep, Keyed, Told};
 use super::{Site, mcp};
 use crate::api::{self, BASE, Needs, Operation, Reply};
 use crate::wire;
 use axum::extract::{FromRequestParts as _, Query, RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on};
@@ -17,7 +18,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use futures::{future, stream};
 use serde_json::{Map, Value, json};
 use station_core::tool::canonical_json;
-use station_core::{Caller, Error, Kind, Result, RunId};
+use station_core::{Caller, Error, Result, RunId};
 use station_engine::{KeyedRequest, RunEvent, SESSION_VALID_FOR};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,25 +32,23 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         router = router.route(&format!("{BASE}{}", operation.path), routed(operation));
     }
     router
-        .route(&format!("{BASE}/{{*rest}}"), axum::routing::any(nothing))
-        .method_not_allowed_fallback(another_method)
 }
+
+/// Where it stands what there is.
+pub(super) const WHAT_THERE_IS: &str =
+    "/api/v1/openapi.json lists the API; MCP is at /mcp, and for an environment at /mcp/env/{name}";
 
 fn routed(operation: &'static Operation) -> MethodRouter<Arc<Site>> {
     let method = MethodFilter::try_from(operation.verb.method()).expect("a method that axum routes");
     on(
         method,
         move |State(site): State<Arc<Site>>, Extension(by): Extension<Caller>, request: Request| async move {
-            let id = failure::request_id(request.headers().get(REQUEST_ID));
-            let mut response = match answered(&site, &by, operation, request, &id).await {
+            let id = failure::request_id(request.headers()).to_owned();
+            match answered(&site, &by, operation, request, &id).await {
                 Ok(response) => response,
-                Err(Refused::Error(error)) => failure::response(&error, &id),
-                Err(Refused::As(status, error)) => failure::of(status, &error, &id),
-            };
-            if let Ok(id) = HeaderValue::try_from(id) {
-                response.headers_mut().insert(REQUEST_ID, id);
+                Err(Refused::Error(error)) => failure::response(&id, failure::status(error.kind()), &error),
+                Err(Refused::As(status, error)) => failure::response(&id, status, &error),
             }
-            response
         },
     )
 }
@@ -69,8 +68,8 @@ impl From<Error> for Refused {
 }
 
 impl From<Unread> for Refused {
-    fn from(Unread(status, sentence): Unread) -> Self {
-        Self::As(status, Error::invalid(sentence))
+    fn from(Unread(status, error): Unread) -> Self {
+        Self::As(status, error)
     }
 }
 
@@ -101,10 +100,23 @@ async fn answered(
         };
         return once::answered(site, by, keyed, id, |claim| work(claim).boxed()).await;
     }
+    // Before anything is begun for it.
+    let place = match operation.id {
+        "follow_run" => {
+            Some(site.limits.follow(by).map_err(|error| Refused::As(StatusCode::TOO_MANY_REQUESTS, error))?)
+        }
+        _ => None,
+    };
     let desk = site.management.desk();
     match (operation.call)(&desk, by, arguments).await? {
         Reply::Body(body) | Reply::Once(body) => Ok((status, Json(body)).into_response()),
-        Reply::Events { run, events } => Ok(streamed(site, by, run, events)),
+        Reply::Events { run, events } => {
+            let answer = streamed(site, by, run, events);
+            Ok(match place {
+                Some(place) => followed(answer, place),
+                None => answer,
+            })
+        }
         Reply::SignedIn { cookie, caller } => {
             let cookie = set_cookie(cookie.expose(), SESSION_VALID_FOR.as_secs());
             Ok((status, [(header::SET_COOKIE, cookie)], Json(wire::Caller::from(&*caller))).into_response())
@@ -240,16 +252,4 @@ fn event<T: serde::Serialize>(name: &str, data: &T) -> Event {
 
 async fn document() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], format!("{:#}\n", api::document())).into_response()
-}
-
-async fn nothing(headers: HeaderMap) -> Response {
-    let error = Error::not_found("there is nothing at this address")
-        .with_hint(format!("{BASE}{DOCUMENT} lists what there is"));
-    failure::response(&error, &failure::request_id(headers.get(REQUEST_ID)))
-}
-
-async fn another_method(method: Method, headers: HeaderMap) -> Response {
-    let error = Error::new(Kind::Invalid, format!("{method} is nothing that this address takes"))
-        .with_hint(format!("{BASE}{DOCUMENT} says what each takes"));
-    failure::of(StatusCode::METHOD_NOT_ALLOWED, &error, &failure::request_id(headers.get(REQUEST_ID)))
 }

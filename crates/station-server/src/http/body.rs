@@ -3,25 +3,21 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Request};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use station_core::{Error, Kind};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Bytes of one body: that of the longest message over a pipe.
-pub(super) const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Bytes of all bodies that are being read or answered: four of the longest.
-const BODIES_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
+/// Bodies that are being read or answered, where each is of the longest; of shorter ones as many more.
+const BODIES_MAX: usize = 4;
 
 /// What a permit is for.
 const KIB: usize = 1024;
 
-/// How long a body may take. The longest one goes over loopback in some milliseconds; a tunnel is slower.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
-
 /// The room for bodies.
 pub(super) struct Bodies {
     room: Semaphore,
+    bytes_max: usize,
+    within: Duration,
 }
 
 /// A body, and the room that it takes.
@@ -31,20 +27,13 @@ pub(super) struct Body<'a> {
 }
 
 /// Why a body was not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unread(pub(super) StatusCode, pub(super) &'static str);
-
-const TOO_LONG: &str = "a message has at most 16 MiB";
-
-impl IntoResponse for Unread {
-    fn into_response(self) -> Response {
-        (self.0, format!("{}\n", self.1)).into_response()
-    }
-}
+#[derive(Debug)]
+pub(super) struct Unread(pub(super) StatusCode, pub(super) Error);
 
 impl Bodies {
-    pub(super) fn new() -> Self {
-        Self { room: Semaphore::new(BODIES_BYTES_MAX / KIB) }
+    /// Room for bodies of `bytes_max` at most, each of which comes `within` a time.
+    pub(super) fn new(bytes_max: usize, within: Duration) -> Self {
+        Self { room: Semaphore::new(bytes_max.div_ceil(KIB) * BODIES_MAX), bytes_max, within }
     }
 
     /// The body of a request.
@@ -55,23 +44,32 @@ impl Bodies {
         let announced = request.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         // One that does not say how long it is may be as long as any.
-        let bytes = announced.unwrap_or(BODY_BYTES_MAX);
-        if bytes > BODY_BYTES_MAX {
-            return Err(Unread(StatusCode::PAYLOAD_TOO_LARGE, TOO_LONG));
+        let bytes = announced.unwrap_or(self.bytes_max);
+        if bytes > self.bytes_max {
+            return Err(self.too_long());
         }
         let kib = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX);
-        let read = tokio::time::timeout(BODY_WITHIN, async {
+        let read = tokio::time::timeout(self.within, async {
             let room = self.room.acquire_many(kib).await.expect("the room is never closed");
             let bytes = Bytes::from_request(request, &()).await.map_err(|error| match error.status() {
-                status @ StatusCode::PAYLOAD_TOO_LARGE => Unread(status, TOO_LONG),
-                _ => Unread(StatusCode::BAD_REQUEST, "the body broke off"),
+                StatusCode::PAYLOAD_TOO_LARGE => self.too_long(),
+                _ => Unread(StatusCode::BAD_REQUEST, Error::invalid("the body broke off")),
             })?;
             Ok(Body { bytes, _room: room })
         });
         match read.await {
             Ok(read) => read,
-            Err(_) => Err(Unread(StatusCode::REQUEST_TIMEOUT, "the body did not come within 30 s")),
+            Err(_) => {
+                let sentence = format!("the body did not come within {} s", self.within.as_secs_f32());
+                Err(Unread(StatusCode::REQUEST_TIMEOUT, Error::new(Kind::Timeout, sentence)))
+            }
         }
+    }
+
+    fn too_long(&self) -> Unread {
+        let error = Error::invalid(format!("a body has {} bytes at most", self.bytes_max))
+            .with_hint("`http.body_bytes_max` of config.yaml says how many");
+        Unread(StatusCode::PAYLOAD_TOO_LARGE, error)
     }
 }
 
@@ -81,6 +79,13 @@ mod tests {
     use futures::StreamExt as _;
     use std::convert::Infallible;
     use tokio::time::Instant;
+
+    const MIB: usize = 1024 * KIB;
+    const WITHIN: Duration = Duration::from_secs(30);
+
+    fn bodies() -> Bodies {
+        Bodies::new(MIB, WITHIN)
+    }
 
     /// The status that a body is refused with.
     async fn refused(bodies: &Bodies, request: Request) -> StatusCode {
@@ -92,21 +97,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_to_its_end_is_given_up_after_thirty_seconds() {
-        let bodies = Bodies::new();
+        let bodies = bodies();
         let began = Instant::now();
         let begun = futures::stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{"))]);
         let endless = axum::body::Body::from_stream(begun.chain(futures::stream::pending()));
         assert_eq!(refused(&bodies, Request::new(endless)).await, StatusCode::REQUEST_TIMEOUT);
-        assert_eq!(began.elapsed().as_secs(), BODY_WITHIN.as_secs());
+        assert_eq!(began.elapsed().as_secs(), WITHIN.as_secs());
         // Its room is free again.
-        assert_eq!(bodies.room.available_permits(), BODIES_BYTES_MAX / KIB);
+        assert_eq!(bodies.room.available_permits(), BODIES_MAX * MIB / KIB);
         assert_eq!(refused(&bodies, Request::new(axum::body::Body::from("{}"))).await, StatusCode::OK);
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_finds_no_room_for_its_body_is_told_so_after_thirty_seconds() {
-        let bodies = Bodies::new();
-        let _all = bodies.room.acquire_many(u32::try_from(BODIES_BYTES_MAX / KIB).unwrap()).await.unwrap();
+        let bodies = bodies();
+        let _all = bodies.room.acquire_many(u32::try_from(BODIES_MAX * MIB / KIB).unwrap()).await.unwrap();
         let refused = refused(&bodies, Request::new(axum::body::Body::from("{}"))).await;
         assert_eq!(refused, StatusCode::REQUEST_TIMEOUT);
     }
@@ -117,6 +122,6 @@ mod tests {
             Result<Bytes, Infallible>,
         >()));
         request.headers_mut().insert(header::CONTENT_LENGTH, "67108864".parse().unwrap());
-        assert_eq!(refused(&Bodies::new(), request).await, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(refused(&bodies(), request).await, StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

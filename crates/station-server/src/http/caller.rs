@@ -7,11 +7,11 @@
 
 use super::peer::{Owner, Peer};
 use super::{Site, failure};
-use crate::api::{self, BASE};
+use crate::api;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use station_core::{BlobHash, Caller, Error, Kind, Result, Secret};
 use std::sync::Arc;
 
@@ -136,10 +136,7 @@ pub(super) async fn admit(
         Ok(Err((status, sentence))) => {
             refused(&request, status, &Error::new(failure::kind(status), sentence))
         }
-        Err(error) => {
-            tracing::error!(causes = ?error.causes(), "who asks cannot be found out: {error}");
-            refused(&request, failure::status(error.kind()), &error)
-        }
+        Err(error) => refused(&request, failure::status(error.kind()), &error),
     }
 }
 
@@ -227,12 +224,7 @@ pub(super) fn cookie(headers: &HeaderMap) -> Option<Secret> {
 }
 
 fn refused(request: &Request, status: StatusCode, error: &Error) -> Response {
-    let mut refused = if request.uri().path().starts_with(BASE) {
-        let id = failure::request_id(request.headers().get(failure::REQUEST_ID));
-        failure::of(status, error, &id)
-    } else {
-        (status, format!("{error}\n")).into_response()
-    };
+    let mut refused = failure::refused(request.headers(), status, error);
     if status == StatusCode::UNAUTHORIZED {
         refused.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
     }

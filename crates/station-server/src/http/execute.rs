@@ -22,7 +22,7 @@ use station_engine::{AgentRef, KeyedRequest, NewRun};
 use std::sync::Arc;
 
 pub(super) fn routes() -> Router<Arc<Site>> {
-    Router::new().route("/execute", post(execute)).route("/runs/{id}", get(run)).fallback(nothing)
+    Router::new().route("/execute", post(execute)).route("/runs/{id}", get(run))
 }
 
 /// What `/execute` is sent.
@@ -117,11 +117,9 @@ async fn run(
     }
 }
 
-async fn nothing() -> Response {
-    let error = Error::not_found("there is nothing at this address")
-        .with_hint("POST /execute runs an agent, GET /runs/{id} tells of a run, /mcp has agents as tools");
-    refused(StatusCode::NOT_FOUND, &error)
-}
+/// Where it stands what there is.
+pub(super) const WHAT_THERE_IS: &str =
+    "POST /execute runs an agent, GET /runs/{id} tells of a run, /mcp has agents as tools";
 
 fn refused(status: StatusCode, error: &Error) -> Response {
     if !error.causes().is_empty() {

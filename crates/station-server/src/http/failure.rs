@@ -1,14 +1,20 @@
-//! Errors as HTTP tells them: the status that says who must act, and one envelope.
+//! Errors as HTTP tells them: the status that says who must act, and one envelope, whoever refuses and however far a request came.
+//!
+//! Every answer has the name of its request. What this is not: two things are said otherwise because others agreed on how, errors of
+//! JSON-RPC in answers of MCP, and those of the older addresses (`execute`). What the protocol's library refuses by itself, because it
+//! cannot be read as HTTP at all, has a status alone.
 
 use crate::wire;
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use station_core::{Error, Kind};
 use uuid::Uuid;
 
 /// What a request is called, in its answer and in the log.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest name of a request that is taken from whoever sends it.
 const REQUEST_ID_CHARS_MAX: usize = 128;
@@ -37,34 +43,56 @@ pub(super) fn kind(status: StatusCode) -> Kind {
     }
 }
 
-/// What the request is called: as it says, where that is a name, or by a new number.
-pub(super) fn request_id(given: Option<&HeaderValue>) -> String {
+/// Names a request, and its answer: as it says itself, where that is a name, or by a new number. Around everything else, so that
+/// whatever is asked below finds its name.
+pub(super) async fn named(mut request: Request, next: Next) -> Response {
     let fits = |text: &&str| {
         (1..=REQUEST_ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
     };
-    let given = given.and_then(|value| value.to_str().ok()).filter(fits);
-    given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+    let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(fits);
+    let id = given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+    let id = HeaderValue::try_from(id).expect("graphic ASCII is fit for a header");
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let mut answer = next.run(request).await;
+    answer.headers_mut().insert(REQUEST_ID, id);
+    answer
 }
 
-/// The envelope of an error. Causes are in the log, under the request's name.
-pub(super) fn response(error: &Error, request: &str) -> Response {
+/// What a request with these headers is called.
+pub(super) fn request_id(headers: &HeaderMap) -> &str {
+    headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Refuses the request called `id`, in the one envelope. Causes are in the log, under that name.
+pub(super) fn response(id: &str, status: StatusCode, error: &Error) -> Response {
     if !error.causes().is_empty() {
-        tracing::error!(request, kind = error.kind().as_str(), causes = ?error.causes(), "{error}");
+        tracing::error!(request = id, kind = error.kind().as_str(), causes = ?error.causes(), "{error}");
     }
-    of(status(error.kind()), error, request)
-}
-
-/// The same under another status.
-pub(super) fn of(status: StatusCode, error: &Error, request: &str) -> Response {
     let mut body = wire::Error::from(error);
-    body.error.request_id = Some(request.to_owned());
+    body.error.retry_after_s = error.retry_after_s().or((error.kind() == Kind::Busy).then_some(1));
+    let again = body.error.retry_after_s;
+    body.error.request_id = Some(id.to_owned());
     let mut response = (status, Json(body)).into_response();
-    let again = error.retry_after_s().or((error.kind() == Kind::Busy).then_some(1));
-    if let Ok(request) = HeaderValue::try_from(request) {
-        response.headers_mut().insert(REQUEST_ID, request);
-    }
     if let Some(seconds) = again {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// Refuses a request with these headers.
+pub(super) fn refused(headers: &HeaderMap, status: StatusCode, error: &Error) -> Response {
+    response(request_id(headers), status, error)
+}
+
+/// There is nothing at an address.
+pub(super) fn nothing(headers: &HeaderMap, what_there_is: &str) -> Response {
+    let error = Error::not_found("there is nothing at this address").with_hint(what_there_is);
+    refused(headers, StatusCode::NOT_FOUND, &error)
+}
+
+/// There is something, and not for this method.
+pub(super) fn another_method(method: &Method, headers: &HeaderMap, what_there_is: &str) -> Response {
+    let error =
+        Error::invalid(format!("{method} is nothing that this address takes")).with_hint(what_there_is);
+    refused(headers, StatusCode::METHOD_NOT_ALLOWED, &error)
 }

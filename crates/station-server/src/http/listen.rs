@@ -12,6 +12,7 @@ use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use station_core::file::config::{HEAD_BYTES_READ_MAX, HEADERS_READ_MAX};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +29,9 @@ const CONNECTIONS_MAX: usize = 1024;
 /// for later find them closed, and open another.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 
-/// Headers of a request, and bytes of its head: a token, the protocol's own, and what proxies add.
-const HEADERS_MAX: usize = 100;
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Headers of a request, and bytes of its head, that are read at all; `limits` allows fewer, and says so.
+const HEADERS_MAX: usize = HEADERS_READ_MAX;
+const HEAD_BYTES_MAX: usize = HEAD_BYTES_READ_MAX;
 
 /// How long a client may take nothing of an answer that is ready for it.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
@@ -40,7 +41,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is told to whoever comes when there is no room.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-type: text/plain\r\ncontent-length: 45\r\n\r\nall connections are in use: try again shortly";
+    content-type: application/json\r\ncontent-length: 112\r\n\r\n\
+    {\"error\":{\"kind\":\"busy\",\"message\":\"all connections are in use\",\"hints\":[\"try again shortly\"],\"retry_after_s\":1}}";
 
 /// Answers whoever connects to `listener` until `stop`; then what is under way is finished, and nothing more is read.
 pub(super) async fn accept(listener: &TcpListener, router: &Router, stop: &CancellationToken) {

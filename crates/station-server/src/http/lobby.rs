@@ -4,15 +4,16 @@
 //! A store that is slow to open, or a tool server that never answers, so keeps nobody from hearing that this process lives. Both
 //! answer without credentials, and say nothing of what is here but whether it works.
 
-use super::listen;
-use super::{Settings, router, site};
+use super::looks::Looks;
+use super::{Settings, failure, listen, router, site};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Map, Value, json};
+use station_core::{Error, Kind};
 use station_engine::{Readiness, Station};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -26,7 +27,7 @@ const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// How far this process is, told at all of its ports alike.
 #[derive(Clone, Default)]
-pub struct Stage(Arc<Mutex<At>>);
+pub struct Stage(Arc<Mutex<At>>, Looks);
 
 #[derive(Clone, Default)]
 enum At {
@@ -54,7 +55,7 @@ impl Stage {
             At::Starting => ("starting", Readiness::default()),
             At::Draining => ("draining", Readiness::default()),
             At::Serving(station) => {
-                let readiness = station.readiness().await;
+                let readiness = self.1.share(&station).await;
                 (if readiness.is_whole() { "ready" } else { "not_ready" }, readiness)
             }
         }
@@ -87,6 +88,7 @@ impl Door {
             .route("/ready", get(ready))
             .fallback(let_in)
             .layer(map_response(hardened))
+            .layer(from_fn(failure::named))
             .with_state(Arc::clone(&lobby));
         let end = CancellationToken::new();
         let ended = end.clone();
@@ -162,9 +164,22 @@ async fn let_in(State(lobby): State<Arc<Lobby>>, request: Request) -> Response {
             Ok(response) => response,
             Err(never) => match never {},
         },
-        (At::Draining, _) => later(&json!({ "status": "draining" })),
-        _ => later(&json!({ "status": "starting" })),
+        (At::Draining, _) => not_now(
+            &request,
+            "Station is stopping, and begins nothing new",
+            "ask another instance, or this one once it was started again",
+        ),
+        _ => not_now(
+            &request,
+            "Station is starting, and its store is not open yet",
+            "ask again shortly; /ready says when it is",
+        ),
     }
+}
+
+fn not_now(request: &Request, sentence: &str, hint: &str) -> Response {
+    let error = Error::new(Kind::Busy, sentence).with_hint(hint);
+    failure::refused(request.headers(), StatusCode::SERVICE_UNAVAILABLE, &error)
 }
 
 /// Not now, and when to come again.

@@ -1,13 +1,15 @@
 //! `/mcp` and `/mcp/env/<name>`: Station's own tools, and those of an environment, over Streamable HTTP.
 
-use super::Site;
+use super::body::Unread;
+use super::limits::{Followed, followed};
+use super::{Site, failure};
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, StreamExt as _};
-use station_core::Caller;
+use station_core::{Caller, Error};
 use station_mcp::serve::{Endpoint, Headers, Sent};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,13 +31,22 @@ pub(super) async fn post(
     request: Request,
 ) -> Response {
     if !accepts(&headers, "application/json") {
-        return (StatusCode::NOT_ACCEPTABLE, "accept application/json and text/event-stream\n")
-            .into_response();
+        let error = Error::invalid("accept application/json and text/event-stream");
+        return failure::refused(&headers, StatusCode::NOT_ACCEPTABLE, &error);
     }
-    let Some(endpoint) = endpoint(&site, &by, named).await else { return none() };
+    let Some(endpoint) = endpoint(&site, &by, named).await else { return none(&headers) };
+    let read = read(&headers);
+    // What only listens is no work, however long it does.
+    let place = match read.method.as_deref() {
+        Some("subscriptions/listen") => match site.limits.follow(&by) {
+            Ok(place) => Some(place),
+            Err(error) => return failure::refused(&headers, StatusCode::TOO_MANY_REQUESTS, &error),
+        },
+        _ => None,
+    };
     match site.bodies.read(request).await {
-        Ok(body) => response(endpoint.post(by, &read(&headers), &body.bytes).await),
-        Err(unread) => unread.into_response(),
+        Ok(body) => response(endpoint.post(by, &read, &body.bytes).await, place),
+        Err(Unread(status, error)) => failure::refused(&headers, status, &error),
     }
 }
 
@@ -48,11 +59,15 @@ pub(super) async fn get(
 ) -> Response {
     // The router lets it pass as a GET; a stream has no head of its own.
     if method == Method::HEAD {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        return failure::another_method(&method, &headers, "POST asks, GET listens, DELETE ends a session");
     }
+    let place = match site.limits.follow(&by) {
+        Ok(place) => place,
+        Err(error) => return failure::refused(&headers, StatusCode::TOO_MANY_REQUESTS, &error),
+    };
     match endpoint(&site, &by, named).await {
-        Some(endpoint) => response(endpoint.get(&by, &read(&headers))),
-        None => none(),
+        Some(endpoint) => response(endpoint.get(&by, &read(&headers)), Some(place)),
+        None => none(&headers),
     }
 }
 
@@ -63,8 +78,8 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Response {
     match endpoint(&site, &by, named).await {
-        Some(endpoint) => response(endpoint.delete(&by, &read(&headers))),
-        None => none(),
+        Some(endpoint) => response(endpoint.delete(&by, &read(&headers)), None),
+        None => none(&headers),
     }
 }
 
@@ -75,8 +90,9 @@ async fn endpoint(site: &Site, by: &Caller, named: Named) -> Option<Arc<Endpoint
     }
 }
 
-fn none() -> Response {
-    (StatusCode::NOT_FOUND, "there is no such environment\n").into_response()
+fn none(headers: &HeaderMap) -> Response {
+    let error = Error::not_found("there is no such environment");
+    failure::refused(headers, StatusCode::NOT_FOUND, &error)
 }
 
 fn read(headers: &HeaderMap) -> Headers {
@@ -103,7 +119,7 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     })
 }
 
-fn response(sent: Sent) -> Response {
+fn response(sent: Sent, place: Option<Followed>) -> Response {
     match sent {
         Sent::Bare(status) => status_of(status).into_response(),
         Sent::Message { status, body, session } => {
@@ -118,7 +134,10 @@ fn response(sent: Sent) -> Response {
             let events = messages.map(|message| {
                 Ok::<_, Infallible>(Event::default().event("message").data(message.to_string()))
             });
-            streamed(events)
+            match place {
+                Some(place) => followed(streamed(events), place),
+                None => streamed(events),
+            }
         }
     }
 }

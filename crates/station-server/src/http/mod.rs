@@ -8,21 +8,25 @@ mod body;
 mod caller;
 mod execute;
 mod failure;
+mod limits;
 mod listen;
 mod lobby;
+mod looks;
 mod mcp;
 mod once;
 mod peer;
 mod slow;
 
+pub use limits::{Bounds, Limits};
 pub use lobby::{Door, Stage};
 
 use crate::gateway::Gateway;
 use crate::tools::{AgentTools, Management};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::from_fn_with_state;
-use body::{BODY_BYTES_MAX, Bodies};
+use body::Bodies;
 use station_core::{Caller, EnvironmentId, EnvironmentName, Secret};
 use station_engine::Station;
 use station_mcp::serve::{Endpoint, Host};
@@ -47,6 +51,8 @@ pub struct Settings {
     pub offers: Offers,
     /// Whether others than this machine reach it: then everybody needs a credential.
     pub is_public: bool,
+    /// What anybody may ask of this process: one for all of its ports.
+    pub limits: Limits,
 }
 
 /// What a listener of ours offers.
@@ -65,6 +71,7 @@ pub(crate) struct Site {
     port: u16,
     station: Station,
     bodies: Bodies,
+    limits: Limits,
     offers: Offers,
     is_public: bool,
     /// Cancelled when streams that would not end by themselves are to.
@@ -136,12 +143,14 @@ fn site(station: &Station, port: u16, settings: Settings) -> Arc<Site> {
         Offers::Station => Arc::new(management.clone()),
         Offers::Agents => Arc::new(AgentTools::new(&management, EnvironmentName::default())),
     };
+    let bounds = settings.limits.bounds().clone();
     Arc::new(Site {
         by: settings.by,
         token: settings.token,
         port,
         station: station.clone(),
-        bodies: Bodies::new(),
+        bodies: Bodies::new(bounds.body_bytes_max, bounds.body_within),
+        limits: settings.limits,
         offers: settings.offers,
         is_public: settings.is_public,
         left: CancellationToken::new(),
@@ -153,14 +162,20 @@ fn site(station: &Station, port: u16, settings: Settings) -> Arc<Site> {
 }
 
 fn router(site: &Arc<Site>) -> Router {
-    let router = match site.offers {
-        Offers::Station => api::routes(),
-        Offers::Agents => execute::routes(),
+    let (router, there_is) = match site.offers {
+        Offers::Station => (api::routes(), api::WHAT_THERE_IS),
+        Offers::Agents => (execute::routes(), execute::WHAT_THERE_IS),
     };
     router
         .route("/mcp", axum::routing::post(mcp::post).get(mcp::get).delete(mcp::delete))
         .route("/mcp/env/{name}", axum::routing::post(mcp::post).get(mcp::get).delete(mcp::delete))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .fallback(async move |headers: HeaderMap| failure::nothing(&headers, there_is))
+        .method_not_allowed_fallback(async move |method: Method, headers: HeaderMap| {
+            failure::another_method(&method, &headers, there_is)
+        })
+        .layer(DefaultBodyLimit::max(site.limits.bounds().body_bytes_max))
+        .layer(from_fn_with_state(Arc::clone(site), limits::bound_caller))
         .layer(from_fn_with_state(Arc::clone(site), caller::admit))
+        .layer(from_fn_with_state(Arc::clone(site), limits::bound))
         .with_state(Arc::clone(site))
 }

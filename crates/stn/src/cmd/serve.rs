@@ -90,11 +90,13 @@ fn ways(session: &Session<'_>, doors: Vec<(Door, Offers)>, host: IpAddr) -> Resu
     // The token goes in there, and the store that would make the folder is not open yet.
     make_folder(&session.settings.folder)?;
     let token = session.settings.api_token()?;
+    let limits = http::Limits::new(session.settings.http_bounds());
     let behind = |offers| http::Settings {
         by: session.by.clone(),
         token: token.clone(),
         offers,
         is_public: !host.is_loopback(),
+        limits: limits.clone(),
     };
     Ok(doors.into_iter().map(|(door, offers)| (door, behind(offers))).collect())
 }

@@ -6,6 +6,7 @@
 mod engine;
 mod environment;
 mod handed;
+mod http;
 mod load;
 mod models;
 mod ports;

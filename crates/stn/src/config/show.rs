@@ -27,7 +27,7 @@ pub(crate) fn settings(settings: &Settings) -> Vec<Setting> {
     rows
 }
 
-fn row(name: &str, value: impl Into<String>, from: impl Into<String>) -> Setting {
+pub(super) fn row(name: &str, value: impl Into<String>, from: impl Into<String>) -> Setting {
     Setting { name: name.to_owned(), value: Some(value.into()), from: Some(from.into()) }
 }
 
@@ -162,6 +162,7 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         windows.map(|(name, n)| row(&format!("context.windows.{name}"), n.to_string(), "config.yaml")),
     );
     rows.extend(ports(settings));
+    rows.extend(super::http::rows(settings));
     rows.push(match (settings.environment.get("STN_LOG_LEVEL"), config.debug) {
         (Some(level), _) => row("log level", level, "STN_LOG_LEVEL"),
         (None, Some(true)) => row("log level", "debug", "config.yaml"),

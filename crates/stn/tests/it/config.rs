@@ -56,6 +56,15 @@ fn every_setting_says_where_it_comes_from() {
         api_host  127.0.0.1  default
         api_port  0  STN_API_PORT
         mcp_port  -
+        http.requests_max  512  default
+        http.streams_max  256  default
+        http.user_per_minute  6000  default
+        http.address_per_minute  12000  default
+        http.administrator_per_minute  0  default
+        http.headers_max  100  default
+        http.head_bytes_max  65536  default
+        http.body_bytes_max  16777216  default
+        http.body_within [span]  default
         log level  off  default
         --- stderr
         warning: config.yaml has keys that Station does not know; they are kept: telemetry

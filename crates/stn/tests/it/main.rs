@@ -30,6 +30,7 @@ mod gateway_whole;
 mod handed;
 mod home;
 mod http;
+mod http_bounds;
 mod http_limits;
 mod init;
 mod key;

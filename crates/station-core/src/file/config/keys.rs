@@ -218,6 +218,40 @@ pub const KEYS: &[Key] = &[
         "",
         "A second port of the same, for clients that were set up with it; the next one has agents as tools, `/execute` and `/runs/{id}`.",
     ),
+    key(
+        "http.requests_max",
+        Shape::Number,
+        "512",
+        "Requests that are answered at a time; more are told to come again (503). Streams of events are counted apart.",
+    ),
+    key("http.streams_max", Shape::Number, "256", "Streams of events that one user follows at a time."),
+    key(
+        "http.user_per_minute",
+        Shape::Number,
+        "6000",
+        "Requests a minute of one user, a tenth of them at once; 0: as many as it likes.",
+    ),
+    key(
+        "http.address_per_minute",
+        Shape::Number,
+        "12000",
+        "Requests a minute of one address (of IPv6, a /64), whoever asks; 0: as many as it likes. This machine's own has no limit.",
+    ),
+    key(
+        "http.administrator_per_minute",
+        Shape::Number,
+        "0",
+        "Requests a minute of the local administrator; 0: as many as it likes.",
+    ),
+    key("http.headers_max", Shape::Number, "100", "Headers of one request, 256 at most."),
+    key(
+        "http.head_bytes_max",
+        Shape::Number,
+        "65536",
+        "Bytes of a request's address and headers, 131072 at most.",
+    ),
+    key("http.body_bytes_max", Shape::Number, "16777216", "Bytes of one body, 67108864 at most."),
+    key("http.body_within", Shape::Duration, "30s", "How long a body may take to come."),
     key("otel_endpoint", Shape::Text, "", "Where traces go."),
 ];
 
@@ -358,6 +392,7 @@ mod tests {
             ("prices", _) => "{m: {input: 1, output: 2, date: 2026-11-01, source: a list}}".to_owned(),
             ("rate_limits", _) => "{providers: {openai: {requests_per_min: 5}}}".to_owned(),
             ("context.windows", _) => "{m: 5000}".to_owned(),
+            ("http.head_bytes_max" | "http.body_bytes_max", _) => "2048".to_owned(),
             (_, Shape::Number | Shape::NumberOrMap | Shape::Duration) => "5".to_owned(),
             (_, Shape::Flag) => "true".to_owned(),
             (_, Shape::Word(words)) => words[words.len() - 1].to_owned(),

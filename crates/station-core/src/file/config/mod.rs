@@ -3,11 +3,13 @@
 //! Files of the Go program hold many keys that mean nothing here. They are kept and named, never refused; only a key
 //! that is known and has a wrong value is an error.
 
+mod http;
 pub mod keys;
 mod prices;
 mod read;
 #[cfg(test)]
 mod tests;
 
+pub use http::{HEAD_BYTES_READ_MAX, HEADERS_READ_MAX, Http};
 pub use prices::{ProviderRate, RateLimits};
 pub use read::{Approvals, Config, Discovery, Execution, Files, Pool, Runs, duration_ms, expand, read};

@@ -1,5 +1,6 @@
 //! The keys of `config.yaml`.
 
+use super::http::Http;
 use super::keys;
 use super::prices::{self, RateLimits};
 use crate::budget::{Limits, Prices};
@@ -56,6 +57,8 @@ pub struct Config {
     pub approvals: Approvals,
     /// Finished runs.
     pub runs: Runs,
+    /// Requests over HTTP.
+    pub http: Http,
     /// What models are sent.
     pub context: Context,
     /// What runs may spend.
@@ -219,7 +222,8 @@ impl Config {
     }
 
     fn take_section(&mut self, sheet: &mut Sheet<'_>, section: &str, node: &Node) -> bool {
-        if !matches!(section, "execution" | "pool" | "discovery" | "approvals" | "runs" | "context") {
+        if !matches!(section, "execution" | "pool" | "discovery" | "approvals" | "runs" | "context" | "http")
+        {
             return false;
         }
         for member in sheet.members(node, section) {
@@ -249,6 +253,7 @@ impl Config {
                 "context.windows" => self.context.windows = windows(sheet, node),
                 "context.result_bytes_max" => self.context.result_bytes_max = sheet.number(node, &what, 1),
                 "runs.keep_days" => self.runs.keep_days = sheet.number(node, &what, 1),
+                _ if self.http.take(sheet, &what, node) => {}
                 _ if concurrency::take(&mut self.execution.concurrency, sheet, &what, node) => {}
                 _ => self.unknown.push(what),
             }
@@ -258,7 +263,7 @@ impl Config {
 }
 
 /// A duration in which something must be possible.
-fn limit(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Option<u64> {
+pub(super) fn limit(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Option<u64> {
     let timeout_ms = duration(sheet, node, what);
     if timeout_ms == Some(0) {
         sheet.error(node.at, format!("`{what}` must be longer than nothing"));
