@@ -26,7 +26,7 @@ pub async fn open(home: &Home) -> Store {
     let key = std::fs::read_to_string(home.path().join("station.key")).expect("`stn sync` made a key");
     let options = Options {
         location: Location::Sqlite(home.path().join("station.db")),
-        key: Key::from_hex(key.trim()).expect("64 hex digits"),
+        keys: Key::from_hex(key.trim()).expect("64 hex digits").into(),
         lease_clock: LeaseClock::System,
     };
     Store::open(options).await.expect("the store opens")

@@ -74,7 +74,7 @@ fn per_second(n: usize, took: Duration) -> f64 {
 async fn open(path: &std::path::Path) -> Store {
     let store = Store::open(Options {
         location: Location::Sqlite(path.to_owned()),
-        key: Key::generate().expect("the system has random bytes"),
+        keys: Key::generate().expect("the system has random bytes").into(),
         lease_clock: LeaseClock::System,
     });
     let store = store.await.expect("a store opens in an empty folder");

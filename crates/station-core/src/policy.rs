@@ -80,6 +80,8 @@ pub enum Action {
     ManageSettings,
     /// To read and check the audit.
     ReadAudit,
+    /// To give the store another key.
+    RotateKey,
 }
 
 impl Role {
@@ -128,7 +130,7 @@ impl Scope {
 
 impl Action {
     /// Every action, in the order of the table.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ReadEnvironments,
         Self::ReadAgents,
         Self::ReadServers,
@@ -149,6 +151,7 @@ impl Action {
         Self::ManageUsers,
         Self::ManageSettings,
         Self::ReadAudit,
+        Self::RotateKey,
     ];
 
     /// The least role that may do it, and the scope that a key needs for it.
@@ -172,7 +175,8 @@ impl Action {
             | Self::ManageBudgets
             | Self::ManageUsers
             | Self::ManageSettings
-            | Self::ReadAudit => (Role::Admin, Scope::Admin),
+            | Self::ReadAudit
+            | Self::RotateKey => (Role::Admin, Scope::Admin),
         }
     }
 
@@ -212,6 +216,7 @@ impl Action {
             Self::ManageUsers => "see or change users",
             Self::ManageSettings => "change settings",
             Self::ReadAudit => "see the audit",
+            Self::RotateKey => "rotate the key",
         }
     }
 }
@@ -298,6 +303,7 @@ mod tests {
             see or change users                           -    -    all  admin
             change settings                               -    -    all  admin
             see the audit                                 -    -    all  admin
+            rotate the key                                -    -    all  admin
         "#]]
         .assert_eq(&table);
     }

@@ -17,8 +17,8 @@ pub struct Config {
     pub workspace: Workspace,
     /// Where the database is.
     pub location: station_store::Location,
-    /// The master key.
-    pub key: station_store::Key,
+    /// The master key, and what is needed beside it while it is rotated.
+    pub keys: station_store::KeyRing,
     /// Models, keys and base URLs.
     pub models: station_llm::Config,
     /// The process environment as the door saw it.
@@ -100,13 +100,13 @@ impl Config {
     pub fn new(
         workspace: Workspace,
         location: station_store::Location,
-        key: station_store::Key,
+        keys: impl Into<station_store::KeyRing>,
         shim: station_mcp::Shim,
     ) -> Self {
         Self {
             workspace,
             location,
-            key,
+            keys: keys.into(),
             models: station_llm::Config::default(),
             process: BTreeMap::new(),
             passthrough: Passthrough::All,

@@ -138,7 +138,7 @@ mod tests {
     async fn store(folder: &std::path::Path) -> Store {
         let location = Location::Sqlite(folder.join("station.db"));
         let key = Key::generate().unwrap();
-        Store::open(Options { location, key, lease_clock: LeaseClock::System }).await.unwrap()
+        Store::open(Options { location, keys: key.into(), lease_clock: LeaseClock::System }).await.unwrap()
     }
 
     fn deed(n: usize) -> Deed {

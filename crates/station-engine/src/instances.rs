@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How often a worker says that it is there.
-const SEEN_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const SEEN_EVERY: Duration = Duration::from_secs(5);
 
 /// A worker that has not said so for this long is gone: three times as long, so that two may be lost.
-const GONE_AFTER: Duration = Duration::from_secs(15);
+pub(crate) const GONE_AFTER: Duration = Duration::from_secs(15);
 
 impl Station {
     /// The names of workers that take up what is queued now, oldest first. One on SQLite that could open no socket is

@@ -6,7 +6,7 @@
 use crate::{FolderLock, Readers, Replace, write_file};
 use station_core::{Error, Result, Secret};
 use station_store::{
-    FileState, Key, LeaseClock, Location, Options, Store, inspect, is_go_database, is_there,
+    FileState, Key, KeyRing, LeaseClock, Location, Options, Store, inspect, is_go_database, is_there,
     of_another_program,
 };
 use std::fs;
@@ -22,6 +22,8 @@ pub struct Keys {
     pub environment: Option<(String, Secret)>,
     /// `encryption_key` of config.yaml.
     pub config: Option<Secret>,
+    /// `STATION_ENCRYPTION_KEY_NEXT`: the variable's name and value.
+    pub next: Option<(String, Secret)>,
 }
 
 /// Where a key was found.
@@ -46,6 +48,8 @@ pub struct KeyStatus {
     pub opens: Option<std::result::Result<(), String>>,
     /// There is a database and no key for it: none is made then.
     pub locked_out: bool,
+    /// The id of the next key and where it is, while the key is rotated.
+    pub next: Option<(String, KeyPlace)>,
 }
 
 impl Keys {
@@ -55,21 +59,8 @@ impl Keys {
     /// `Invalid` where a key is configured and is not 64 hex digits, or its file cannot be read.
     pub fn find(&self) -> Result<Option<(Key, KeyPlace)>> {
         let path = self.path();
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let key =
-                    Key::from_hex(&text).map_err(|error| in_place(&error, &path.display().to_string()))?;
-                return Ok(Some((key, KeyPlace::File(path))));
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => {
-                return Err(Error::invalid(format!(
-                    "the key file {} cannot be read: {}",
-                    path.display(),
-                    error.kind()
-                ))
-                .with_cause(error));
-            }
+        if let Some(key) = in_file(&path)? {
+            return Ok(Some((key, KeyPlace::File(path))));
         }
         if let Some((name, value)) = &self.environment {
             let key = Key::from_hex(value.expose()).map_err(|error| in_place(&error, name))?;
@@ -81,21 +72,49 @@ impl Keys {
         Ok(Some((key, KeyPlace::Config)))
     }
 
-    /// The configured key; where there is none and no database either, a new one, kept in the key file.
+    /// The next key and where it is, while the key is rotated; the file beside the key file, then the environment.
+    ///
+    /// # Errors
+    /// As [`Keys::find`].
+    pub fn find_next(&self) -> Result<Option<(Key, KeyPlace)>> {
+        let path = self.next_path();
+        if let Some(key) = in_file(&path)? {
+            return Ok(Some((key, KeyPlace::File(path))));
+        }
+        let Some((name, value)) = &self.next else { return Ok(None) };
+        let key = Key::from_hex(value.expose()).map_err(|error| in_place(&error, name))?;
+        Ok(Some((key, KeyPlace::Environment(name.clone()))))
+    }
+
+    /// `key` with what may be needed beside it: the next key, and the files in which others may put one.
+    ///
+    /// # Errors
+    /// As [`Keys::find`].
+    pub fn ring(&self, key: Key) -> Result<KeyRing> {
+        let ring = KeyRing::new(key).with_files(vec![self.path(), self.next_path()]);
+        Ok(match self.find_next()? {
+            Some((next, _)) => ring.with(next),
+            None => ring,
+        })
+    }
+
+    /// The configured key; where there is none and no database either, a new one, kept in the key file. A rotation that
+    /// was cut off is ended before, where that can be done.
     ///
     /// # Errors
     /// As [`Keys::find`]; `Conflict` where a database exists and no key does.
-    pub async fn find_or_make(&self, location: &Location) -> Result<(Key, KeyPlace, bool)> {
+    pub async fn find_or_make(&self, location: &Location) -> Result<(KeyRing, KeyPlace, bool)> {
+        self.settle(location).await?;
         if let Some((key, place)) = self.find()? {
-            return Ok((key, place, false));
+            return Ok((self.ring(key)?, place, false));
         }
         let _lock = FolderLock::wait(&self.folder);
         // Another process may have made it while this one waited.
         if let Some((key, place)) = self.find()? {
-            return Ok((key, place, false));
+            return Ok((self.ring(key)?, place, false));
         }
         let key = self.make(location).await?;
-        Ok((key, KeyPlace::File(self.path()), true))
+        Ok((self.ring(key)?, KeyPlace::File(self.path()), true))
     }
 
     /// Makes a new key and keeps it in the key file (0600).
@@ -120,7 +139,9 @@ impl Keys {
             if found.id() == key.id() && matches!(place, KeyPlace::File(_)) {
                 return Ok(());
             }
-            if found.id() != key.id() && is_there(location).await? && try_open(&found, location).await.is_ok()
+            if found.id() != key.id()
+                && is_there(location).await?
+                && try_open(found.into(), location).await.is_ok()
             {
                 return Err(Error::conflict(format!(
                     "the key in use ({place}) opens the database, this one is another"
@@ -128,9 +149,9 @@ impl Keys {
             }
         }
         if is_there(location).await? {
-            try_open(key, location).await?;
+            try_open(key.clone().into(), location).await?;
         }
-        self.write(key, Replace::Allowed)
+        self.write(&self.path(), key, Replace::Allowed)
     }
 
     /// What is known of the key, without showing it.
@@ -141,20 +162,28 @@ impl Keys {
         let Some((key, place)) = self.find()? else {
             // A database that cannot be asked is not one that is missing.
             let is_there = is_there(location).await.unwrap_or(true);
-            return Ok(KeyStatus { place: None, id: None, opens: None, locked_out: is_there });
+            return Ok(KeyStatus { place: None, id: None, opens: None, locked_out: is_there, next: None });
         };
+        let next = self.find_next()?.map(|(next, place)| (next.id(), place));
         let opens = if is_there(location).await? {
-            Some(try_open(&key, location).await.map_err(|error| error.sentence().to_owned()))
+            let ring = self.ring(key.clone())?;
+            Some(try_open(ring, location).await.map_err(|error| error.sentence().to_owned()))
         } else {
             None
         };
-        Ok(KeyStatus { place: Some(place), id: Some(key.id()), opens, locked_out: false })
+        Ok(KeyStatus { place: Some(place), id: Some(key.id()), opens, locked_out: false, next })
     }
 
     /// The key file.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.folder.join("station.key")
+    }
+
+    /// The file of the next key, while the key is rotated.
+    #[must_use]
+    pub fn next_path(&self) -> PathBuf {
+        self.folder.join("station.key.next")
     }
 
     async fn make(&self, location: &Location) -> Result<Key> {
@@ -177,15 +206,15 @@ impl Keys {
                 .with_hint("a new key would not open it, so none was made"));
         }
         let key = Key::generate()?;
-        self.write(&key, Replace::Refused)?;
+        self.write(&self.path(), &key, Replace::Refused)?;
         Ok(key)
     }
 
-    fn write(&self, key: &Key, replace: Replace) -> Result<()> {
-        let path = self.path();
+    /// Keeps `key` in a file (0600) that is on the disk, as its name is, when this returns.
+    pub(crate) fn write(&self, path: &Path, key: &Key, replace: Replace) -> Result<()> {
         let text = format!("{}\n", key.to_hex().expose());
         let written =
-            fs::create_dir_all(&self.folder).and_then(|()| write_file(&path, &text, Readers::Owner, replace));
+            fs::create_dir_all(&self.folder).and_then(|()| write_file(path, &text, Readers::Owner, replace));
         written.map_err(|error| {
             Error::invalid(format!("the key file {} cannot be written: {}", path.display(), error.kind()))
                 .with_cause(error)
@@ -221,11 +250,28 @@ impl KeyPlace {
     }
 }
 
-async fn try_open(key: &Key, location: &Location) -> Result<()> {
-    let options = Options { location: location.clone(), key: key.clone(), lease_clock: LeaseClock::System };
-    let store = Store::open(options).await?;
-    store.close().await;
+async fn try_open(keys: KeyRing, location: &Location) -> Result<()> {
+    open(keys, location).await?.close().await;
     Ok(())
+}
+
+/// The store alone, without an engine around it.
+pub(crate) async fn open(keys: KeyRing, location: &Location) -> Result<Store> {
+    Store::open(Options { location: location.clone(), keys, lease_clock: LeaseClock::System }).await
+}
+
+/// The key in a file; `None` where there is no such file.
+fn in_file(path: &Path) -> Result<Option<Key>> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            Key::from_hex(&text).map(Some).map_err(|error| in_place(&error, &path.display().to_string()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let sentence = format!("the key file {} cannot be read: {}", path.display(), error.kind());
+            Err(Error::invalid(sentence).with_cause(error))
+        }
+    }
 }
 
 fn in_place(error: &Error, place: &str) -> Error {

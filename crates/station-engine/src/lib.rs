@@ -56,6 +56,7 @@ mod replay;
 mod results;
 mod retention;
 mod rights;
+mod rotation;
 mod runs;
 mod serve;
 mod server_files;
@@ -110,6 +111,7 @@ pub use once::{Begun, KeyedRequest};
 pub use own_server::Handed;
 pub use pool::Look;
 pub use ready::Readiness;
+pub use rotation::{Rotated, WORKERS_WITHIN};
 pub use runs::{Driver, NewRun, RunDetails, RunRef};
 pub use serve::Serve;
 pub use server_files::{AddedServer, Defined, NewServer, ServerDeletion};
@@ -120,7 +122,7 @@ pub use station_llm::{
     AskError, Caching, Config as ModelConfig, Held, KeyState, Models, NamedBy, Offer, Supports,
 };
 pub use station_store::{
-    ApiKey, Approval, Asker, AuditEntry, AuditFault, AuditHead, Key, Location, Prunable, Pruned,
+    ApiKey, Approval, Asker, AuditEntry, AuditFault, AuditHead, Key, KeyRing, Location, Prunable, Pruned,
     RequestClaim, Run, RunFilter, ServerFile, StandingApproval, User,
 };
 pub use sync::{SyncOptions, SyncReport};

@@ -47,7 +47,7 @@ impl Station {
         let record = Arc::new(Record::of(case));
         let store = Store::open(Options {
             location: config.location.clone(),
-            key: config.key.clone(),
+            keys: config.keys.clone(),
             lease_clock: LeaseClock::System,
         })
         .await?;

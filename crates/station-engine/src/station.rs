@@ -65,7 +65,7 @@ impl Station {
     pub async fn open_with(config: Config, models: Models) -> Result<Self> {
         let store = Store::open(Options {
             location: config.location.clone(),
-            key: config.key.clone(),
+            keys: config.keys.clone(),
             lease_clock: config.clock.of_leases(),
         })
         .await?;

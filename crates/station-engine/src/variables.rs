@@ -17,8 +17,9 @@ use station_core::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of Station's own secrets: `--var` and `variables.yml` may define these, the process environment may not.
-pub const OWN: [&str; 6] = [
+pub const OWN: [&str; 7] = [
     "STATION_ENCRYPTION_KEY",
+    "STATION_ENCRYPTION_KEY_NEXT",
     "STN_ENCRYPTION_KEY",
     "STATION_DATABASE",
     "DATABASE_URL",

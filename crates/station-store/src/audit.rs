@@ -8,7 +8,8 @@
 //! row here, calls that the gateway passes on, may come in groups ([`Store::note_deeds`]).
 
 use crate::db::{Conn, Row, storable, unreadable};
-use crate::seal::{Place, Sealer};
+use crate::seal::Place;
+use crate::sealer::Sealer;
 use crate::{ROWS_MAX, Store};
 use sha2::{Digest as _, Sha256};
 use station_core::{Micros, Result, Secret};
@@ -179,8 +180,9 @@ impl Store {
 
     /// The kept end of the chain; `None` where it is not one that was kept.
     async fn audit_head(&self) -> Result<Option<AuditHead>> {
-        let row = self.read().await?.row(HEAD, Vec::new()).await?;
-        row.map_or(Ok(None), |row| open_head(row, &self.context().sealer))
+        let sealer = &self.context().sealer;
+        let sealed = sealed_head(&mut *self.read().await?, sealer).await?;
+        Ok(open_head(&sealed, sealer))
     }
 
     /// A decision that the audit does not tell of. Expiry is no decision of anybody, and older Stations did not tell it.
@@ -211,23 +213,47 @@ const HEAD_PLACE: Place<'static> = Place { table: "audit_head", column: "head", 
 /// Keeps the end of the chain as it is found: of a store that is made, or kept none until now.
 pub(crate) async fn begin(conn: &mut Conn, sealer: &Sealer) -> Result<()> {
     let (seq, hash) = last(conn).await?;
-    keep(conn, sealer, &AuditHead { seq, hash }).await
+    keep(conn, sealer, &[], &AuditHead { seq, hash }).await
 }
 
-async fn keep(conn: &mut Conn, sealer: &Sealer, head: &AuditHead) -> Result<()> {
+/// Keeps where the chain ends, under the key of what was kept before: the audit's turn is held, so the key's name in the
+/// store need not be asked for.
+async fn keep(conn: &mut Conn, sealer: &Sealer, replaced: &[u8], head: &AuditHead) -> Result<()> {
     const SQL: &str = "insert into audit_head (id, head) values (1, $1)
         on conflict (id) do update set head = excluded.head";
-    let sealed = sealer.seal(HEAD_PLACE, &Secret::new(format!("{} {}", head.seq, head.hash)))?;
+    let text = Secret::new(format!("{} {}", head.seq, head.hash));
+    let sealed = sealer.seal_like(replaced, HEAD_PLACE, &text)?;
     conn.exec(SQL, vec![sealed.into()]).await.map(drop)
 }
 
-fn open_head(mut row: Row, sealer: &Sealer) -> Result<Option<AuditHead>> {
-    let Ok(head) = sealer.open(HEAD_PLACE, &row.bytes()?) else { return Ok(None) };
-    let head = head
-        .expose()
-        .split_once(' ')
-        .and_then(|(seq, hash)| Some(AuditHead { seq: seq.parse().ok()?, hash: hash.to_owned() }));
-    Ok(head)
+fn open_head(sealed: &[u8], sealer: &Sealer) -> Option<AuditHead> {
+    let head = sealer.open(HEAD_PLACE, sealed).ok()?;
+    let (seq, hash) = head.expose().split_once(' ')?;
+    Some(AuditHead { seq: seq.parse().ok()?, hash: hash.to_owned() })
+}
+
+/// The kept end as it stands in its row; empty where there is none.
+async fn sealed_head(conn: &mut Conn, sealer: &Sealer) -> Result<Vec<u8>> {
+    const KEY: &str = "select key_id from store where id = 1";
+    let Some(mut row) = conn.row(HEAD, Vec::new()).await? else { return Ok(Vec::new()) };
+    let sealed = row.bytes()?;
+    if !sealer.knows_key_of(&sealed)
+        && let Some(mut row) = conn.row(KEY, Vec::new()).await?
+    {
+        // The key was rotated, and this Station has not heard of the new one: the end is not lost.
+        sealer.use_key(&row.text()?)?;
+    }
+    Ok(sealed)
+}
+
+/// Seals the kept end anew, as a part of changing the key that the store names. The audit's turn is held.
+pub(crate) async fn reseal_head(conn: &mut Conn, sealer: &Sealer) -> Result<()> {
+    let sealed = sealed_head(conn, sealer).await?;
+    match open_head(&sealed, sealer) {
+        Some(head) => keep(conn, sealer, &[], &head).await,
+        // What is lost stays lost: it is told by whoever checks the audit.
+        None => Ok(()),
+    }
 }
 
 async fn last(conn: &mut Conn) -> Result<(i64, String)> {
@@ -248,10 +274,8 @@ pub(crate) async fn append(conn: &mut Conn, sealer: &Sealer, deed: &Deed) -> Res
 pub(crate) async fn append_all(conn: &mut Conn, sealer: &Sealer, deeds: &[Deed]) -> Result<()> {
     const SQL: &str = "insert into audit (seq, at, actor, action, subject, detail, previous, hash)
         values ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let head = match conn.row(HEAD, Vec::new()).await? {
-        Some(row) => open_head(row, sealer)?,
-        None => None,
-    };
+    let sealed = sealed_head(conn, sealer).await?;
+    let head = open_head(&sealed, sealer);
     let seq = last(conn).await?.0.max(head.as_ref().map_or(0, |head| head.seq));
     let mut end = AuditHead { seq, hash: head.map_or_else(|| LOST.to_owned(), |head| head.hash) };
     for deed in deeds {
@@ -279,7 +303,7 @@ pub(crate) async fn append_all(conn: &mut Conn, sealer: &Sealer, deeds: &[Deed])
         ];
         conn.exec(SQL, values).await?;
     }
-    if deeds.is_empty() { Ok(()) } else { keep(conn, sealer, &end).await }
+    if deeds.is_empty() { Ok(()) } else { keep(conn, sealer, &sealed, &end).await }
 }
 
 fn read(mut row: Row) -> Result<AuditEntry> {

@@ -77,7 +77,8 @@ pub(crate) async fn put(
             origin = excluded.origin, workspace_id = excluded.workspace_id,
             updated_at = excluded.updated_at, removed_at = null
         returning id";
-    let sealed = context.sealer.seal(place(&[&owner.env.to_string(), config.name]), config.source)?;
+    let sealed =
+        context.sealer.seal(conn, place(&[&owner.env.to_string(), config.name]), config.source).await?;
     let values = vec![
         owner.env.0.into(),
         config.name.into(),

@@ -3,7 +3,7 @@
 use crate::db::{Blocking, Conn};
 use crate::failure::{self, Cause};
 use crate::inspect::{FileState, inspect, of_another_program};
-use crate::{Key, Location, sqlite};
+use crate::{Key, KeyRing, Location, sqlite};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use station_core::{Error, Result};
@@ -34,6 +34,18 @@ impl Target {
         }
     }
 
+    /// Where the key in use does not open the file, the first other key that does: it was rotated, perhaps this very
+    /// moment, so keys that appeared in the ring's files count as well.
+    pub(crate) async fn by_another_key(location: &Location, keys: &KeyRing) -> Result<Option<Self>> {
+        let Location::Sqlite(path) = location else { return Ok(None) };
+        for key in keys.keys().skip(1).cloned().chain(keys.read_files()) {
+            if opens(sqlite::Options::new(path, &key)).await {
+                return Self::prepare(location, &key).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     pub(crate) async fn connect(&self, blocking: Blocking) -> Result<Conn> {
         match self {
             Self::Sqlite { options, place } => {
@@ -53,6 +65,11 @@ impl Target {
             }
         }
     }
+}
+
+/// Whether the file opens with this key.
+async fn opens(options: sqlite::Options) -> bool {
+    open_elsewhere(options).await.is_ok()
 }
 
 async fn open_elsewhere(options: sqlite::Options) -> Result<rusqlite::Connection, Cause> {

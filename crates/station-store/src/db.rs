@@ -274,6 +274,17 @@ impl Conn {
         done.map_err(|cause| self.failed(sql, cause))
     }
 
+    /// Encrypts an SQLite file under another key; nothing on PostgreSQL, which is not encrypted whole.
+    pub(crate) async fn rekey(&mut self, key: &crate::Key) -> Result<()> {
+        const SQL: &str = "pragma rekey";
+        let key = key.clone();
+        let done = match &mut self.wire {
+            Wire::Sqlite(lite) => lite.run(move |conn| sqlite::rekey(conn, &key)).await,
+            Wire::Postgres(_) => Ok(()),
+        };
+        done.map_err(|cause| self.failed(SQL, cause))
+    }
+
     /// Opens a transaction that will write. On SQLite it takes the write lock at once, so that it never has to be
     /// given up half-way because another process was faster.
     pub(crate) async fn begin(&mut self) -> Result<()> {

@@ -1,7 +1,8 @@
 //! Environments, their rules and their variables.
 
 use crate::db::{Conn, Row, unreadable};
-use crate::seal::{Place, Sealer};
+use crate::seal::Place;
+use crate::sealer::Sealer;
 use crate::{Context, ROWS_MAX, Store};
 use station_core::file::rules;
 use station_core::{Environment, EnvironmentId, EnvironmentName, Error, Micros, Origin, Result, Secret};
@@ -256,7 +257,7 @@ pub(crate) async fn set_variable(
     const SQL: &str = "insert into variables (environment_id, name, value, updated_at)
         values ($1, $2, $3, $4)
         on conflict (environment_id, name) do update set value = excluded.value, updated_at = excluded.updated_at";
-    let sealed = context.sealer.seal(place(&[&env.to_string(), name]), value)?;
+    let sealed = context.sealer.seal(conn, place(&[&env.to_string(), name]), value).await?;
     conn.exec(SQL, vec![env.0.into(), name.into(), sealed.into(), now.0.into()]).await.map(drop)
 }
 
@@ -265,7 +266,8 @@ pub(crate) async fn remove_variable(conn: &mut Conn, env: EnvironmentId, name: &
     conn.exec(SQL, vec![env.0.into(), name.into()]).await.map(drop)
 }
 
-fn place<'a>(row: &'a [&'a str]) -> Place<'a> {
+/// Where the value of a variable is sealed to.
+pub(crate) fn place<'a>(row: &'a [&'a str]) -> Place<'a> {
     Place { table: "variables", column: "value", row }
 }
 

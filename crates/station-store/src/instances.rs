@@ -70,13 +70,36 @@ impl Store {
             })
             .collect()
     }
+
+    /// The workers that said they are there within the last `within_ms`, and did not say that they have the key of this
+    /// id; oldest first.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn workers_without_key(&self, id: &str, within_ms: u64) -> Result<Vec<String>> {
+        const SQL: &str = "select worker, coalesce(keys, '') from instances where seen_boot = $2
+                and seen_at > coalesce(cast($1 as bigint), (select now from lease_clock)) - cast($3 as bigint)
+            order by started_at, id limit $4";
+        let mut values = self.context().lease_values()?;
+        values.extend([micros_of(within_ms).into(), INSTANCES_MAX.into()]);
+        let rows = self.read().await?.rows(SQL, values).await?;
+        let mut without = Vec::new();
+        for mut row in rows {
+            let (worker, keys) = (row.text()?, row.text()?);
+            if keys.split(' ').all(|key| key != id) {
+                without.push(worker);
+            }
+        }
+        Ok(without)
+    }
 }
 
 async fn renew(conn: &mut Conn, context: &Arc<Context>, instance: &Instance) -> Result<()> {
     const SEEN: &str =
-        "insert into instances (id, worker, host, started_at, pid, pid_start, seen_at, seen_boot)
-        values ($3, $4, $5, $6, $7, $8, coalesce(cast($1 as bigint), (select now from lease_clock)), $2)
-        on conflict (id) do update set seen_at = excluded.seen_at, seen_boot = excluded.seen_boot";
+        "insert into instances (id, worker, host, started_at, pid, pid_start, seen_at, seen_boot, keys)
+        values ($3, $4, $5, $6, $7, $8, coalesce(cast($1 as bigint), (select now from lease_clock)), $2, $9)
+        on conflict (id) do update set seen_at = excluded.seen_at, seen_boot = excluded.seen_boot,
+            keys = excluded.keys";
     const FORGET: &str = "delete from instances where seen_boot <> $2
         or seen_at <= coalesce(cast($1 as bigint), (select now from lease_clock)) - cast($3 as bigint)";
     let mut values = context.lease_values()?;
@@ -87,6 +110,7 @@ async fn renew(conn: &mut Conn, context: &Arc<Context>, instance: &Instance) -> 
         instance.started_at.0.into(),
         i64::from(instance.owner.pid).into(),
         i64::try_from(instance.owner.pid_start).unwrap_or(0).into(),
+        context.sealer.ids().into(),
     ]);
     conn.exec(SEEN, values).await?;
     let mut values = context.lease_values()?;

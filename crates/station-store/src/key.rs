@@ -16,6 +16,9 @@ const KEY_BYTES: usize = 32;
 /// Bytes of a key's id: enough to tell the few keys of one owner apart, too few to help a guesser.
 pub(crate) const KEY_ID_BYTES: usize = 4;
 
+/// A key's id, as it stands in what is sealed under it.
+pub(crate) type KeyId = [u8; KEY_ID_BYTES];
+
 /// A 32-byte master key; wiped from memory on drop.
 #[derive(Clone)]
 pub struct Key(Zeroizing<[u8; KEY_BYTES]>);
@@ -65,7 +68,7 @@ impl Key {
         hex::encode(self.id_bytes())
     }
 
-    pub(crate) fn id_bytes(&self) -> [u8; KEY_ID_BYTES] {
+    pub(crate) fn id_bytes(&self) -> KeyId {
         let mut id = [0; KEY_ID_BYTES];
         self.derive_into(b"station/key-id", &mut id);
         id

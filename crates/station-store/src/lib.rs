@@ -20,6 +20,7 @@ mod credentials;
 mod db;
 mod discovery;
 mod environments;
+mod exclusive;
 mod failure;
 mod family;
 mod fork;
@@ -41,8 +42,11 @@ mod prune;
 mod queue;
 mod reader;
 mod removal;
+mod reseal;
+mod ring;
 mod runs;
 mod seal;
+mod sealer;
 mod servers;
 mod settlements;
 mod sqlite;
@@ -67,6 +71,7 @@ pub use cancel::Cancelled;
 pub use claim::{Bound, Claim, Renewed};
 pub use configs::ServerFile;
 pub use credentials::{ApiKey, NewApiKey};
+pub use exclusive::{Exclusive, Holder, holders};
 pub use family::Relative;
 pub use fork::NewFork;
 pub use inspect::{FileState, inspect, is_go_database, of_another_program};
@@ -81,6 +86,8 @@ pub use once::{BegunRequest, KeptRequest, NewRequest, RequestClaim};
 pub use pins::StoredLock;
 pub use prune::{Prunable, PruneCursor, Pruned};
 pub use queue::{QueueDepth, Wanted};
+pub use reseal::{KeyNames, Resealed};
+pub use ring::KeyRing;
 pub use runs::{NewRun, Run, RunFilter};
 pub use servers::{ConfigSource, Offered};
 pub use settlements::Settlement;
@@ -92,8 +99,8 @@ use connect::Target;
 use db::Value;
 use lease::Leases;
 use reader::{Reader, Readers};
-use seal::Sealer;
-use station_core::{Result, Secret};
+use sealer::Sealer;
+use station_core::{Kind, Result, Secret};
 use std::path::PathBuf;
 use std::sync::Arc;
 use turns::Reach;
@@ -130,8 +137,8 @@ pub async fn is_there(location: &Location) -> Result<bool> {
 pub struct Options {
     /// Where it lives.
     pub location: Location,
-    /// The master key.
-    pub key: Key,
+    /// The master key, and what is needed beside it while it is rotated.
+    pub keys: KeyRing,
     /// The clock of its leases.
     pub lease_clock: LeaseClock,
 }
@@ -148,8 +155,6 @@ struct Inner {
     context: Arc<Context>,
     target: Target,
     bell: Arc<Bell>,
-    /// Of the key that it was opened with.
-    key_id: String,
 }
 
 impl Drop for Inner {
@@ -178,8 +183,7 @@ impl Store {
     /// A sentence of its own for each: wrong key, an unencrypted database, a newer schema, a folder that cannot be
     /// written, a full disk, a locked file, a server that cannot be reached or refuses. None of them changes anything.
     pub async fn open(options: Options) -> Result<Self> {
-        let target = Target::prepare(&options.location, &options.key)?;
-        Self::open_at(target, options, Place::OwnThread).await
+        Self::open_in(options, Place::OwnThread).await
     }
 
     /// As [`Store::open`], with everything on the thread of the caller's runtime, which must have only one: for
@@ -188,14 +192,26 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub async fn open_on_this_thread(options: Options) -> Result<Self> {
-        let target = Target::prepare(&options.location, &options.key)?;
-        Self::open_at(target, options, Place::ThisThread).await
+        Self::open_in(options, Place::ThisThread).await
+    }
+
+    async fn open_in(options: Options, place: Place) -> Result<Self> {
+        let target = Target::prepare(&options.location, options.keys.current())?;
+        let refused = match Self::open_at(target, options.clone(), place).await {
+            Err(error) if error.kind() == Kind::Invalid => error,
+            done => return done,
+        };
+        match Target::by_another_key(&options.location, &options.keys).await? {
+            Some(target) => Self::open_at(target, options, place).await,
+            None => Err(refused),
+        }
     }
 
     async fn open_at(target: Target, options: Options, place: Place) -> Result<Self> {
-        let first = migrate::open(&target, &options.key).await?;
+        let sealer = Sealer::new(options.keys);
+        let first = migrate::open(&target, &sealer).await?;
         let leases = Leases::new(options.lease_clock, first.is_sqlite())?;
-        let context = Arc::new(Context { sealer: Sealer::new(&options.key), leases });
+        let context = Arc::new(Context { sealer, leases });
         let readers = Readers::new(target.clone(), first);
         let others = match place {
             Place::ThisThread => Others::None,
@@ -203,8 +219,7 @@ impl Store {
         };
         let bell = Arc::new(Bell::new(others)?);
         let writer = Writer::new(target.clone(), Arc::clone(&bell), place);
-        let key_id = options.key.id();
-        Ok(Self { inner: Arc::new(Inner { readers, writer, context, target, bell, key_id }) })
+        Ok(Self { inner: Arc::new(Inner { readers, writer, context, target, bell }) })
     }
 
     /// Waits for writes that were begun and closes every connection. Later calls fail with `Conflict`.
@@ -219,7 +234,7 @@ impl Store {
     /// # Errors
     /// Where the database cannot be asked.
     pub async fn standing(&self) -> Result<Standing> {
-        migrate::standing(&mut *self.read().await?, &self.inner.key_id).await
+        migrate::standing(&mut *self.read().await?, &self.context().sealer).await
     }
 
     /// How many write transactions were committed since the store was opened.

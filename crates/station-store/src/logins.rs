@@ -4,7 +4,8 @@
 //! first, for a while, and writes what it was given only over the revision that it renewed.
 
 use crate::db::{Conn, Row, unreadable};
-use crate::seal::{Place, Sealer};
+use crate::seal::Place;
+use crate::sealer::Sealer;
 use crate::{Context, ROWS_MAX, Store};
 use serde_json::{Value as Json, json};
 use station_core::oauth::{Challenge, Client, ClientAuth, Login};
@@ -121,7 +122,7 @@ impl Store {
                 let values = vec![
                     server.0.into(),
                     renewed.revision.into(),
-                    sealed(context, *server, login)?.into(),
+                    sealed(conn, context, *server, login).await?.into(),
                     login.scope.as_deref().into(),
                     login.expires_at.map(|at| at.0).into(),
                     i64::from(login.refresh.is_some()).into(),
@@ -193,7 +194,7 @@ impl Store {
             Box::pin(async move {
                 let text = Secret::new(json_of_client(client).to_string());
                 let id = server.to_string();
-                let sealed = context.sealer.seal(place_of_client(&[&id, issuer]), &text)?;
+                let sealed = context.sealer.seal(conn, place_of_client(&[&id, issuer]), &text).await?;
                 let values = vec![server.0.into(), issuer.as_str().into(), sealed.into(), now.0.into()];
                 conn.exec(SQL, values).await.map(drop)
             })
@@ -260,7 +261,7 @@ async fn insert(
         login.scope.as_deref().into(),
         login.expires_at.map(|at| at.0).into(),
         i64::from(login.refresh.is_some()).into(),
-        sealed(context, server, login)?.into(),
+        sealed(conn, context, server, login).await?.into(),
         now.0.into(),
     ];
     conn.exec(SQL, values).await.map(drop)
@@ -291,7 +292,7 @@ async fn read(conn: &mut Conn, sealer: &Sealer, server: ServerId) -> Result<Opti
     Ok(Some(KeptLogin { login, revision: row.int()? }))
 }
 
-fn sealed(context: &Context, server: ServerId, login: &Login) -> Result<Vec<u8>> {
+async fn sealed(conn: &mut Conn, context: &Context, server: ServerId, login: &Login) -> Result<Vec<u8>> {
     let text = json!({
         "url": login.url,
         "resource": login.resource,
@@ -301,7 +302,8 @@ fn sealed(context: &Context, server: ServerId, login: &Login) -> Result<Vec<u8>>
         "access": login.access.expose(),
         "refresh": login.refresh.as_ref().map(Secret::expose),
     });
-    context.sealer.seal(place_of_login(&[&server.to_string()]), &Secret::new(text.to_string()))
+    let text = Secret::new(text.to_string());
+    context.sealer.seal(conn, place_of_login(&[&server.to_string()]), &text).await
 }
 
 fn json_of_client(client: &Client) -> Json {
@@ -328,10 +330,12 @@ fn parsed(text: &Secret) -> Result<Json> {
     serde_json::from_str(text.expose()).map_err(|_| unreadable("a login that is not JSON"))
 }
 
-fn place_of_login<'a>(row: &'a [&'a str]) -> Place<'a> {
+/// Where a login is sealed to.
+pub(crate) fn place_of_login<'a>(row: &'a [&'a str]) -> Place<'a> {
     Place { table: "mcp_logins", column: "login", row }
 }
 
-fn place_of_client<'a>(row: &'a [&'a str]) -> Place<'a> {
+/// Where a client is sealed to.
+pub(crate) fn place_of_client<'a>(row: &'a [&'a str]) -> Place<'a> {
     Place { table: "mcp_clients", column: "client", row }
 }

@@ -3,12 +3,11 @@
 //! In the normal case the check is one cheap query. Two processes that migrate at once are safe: the second waits
 //! for the lock and then finds the work done. To add one: a file of the next number in both folders, one row below.
 
-use crate::Key;
 use crate::audit;
 use crate::connect::Target;
 use crate::db::{Blocking, Conn};
 use crate::failure::Failure;
-use crate::seal::Sealer;
+use crate::sealer::Sealer;
 use station_core::{Error, Result};
 
 struct Migration {
@@ -16,7 +15,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 20] = [
+const MIGRATIONS: [Migration; 21] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -97,6 +96,10 @@ const MIGRATIONS: [Migration; 20] = [
         sqlite: include_str!("../migrations/sqlite/0020_request_keys.sql"),
         postgres: include_str!("../migrations/postgres/0020_request_keys.sql"),
     },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0021_key_rotation.sql"),
+        postgres: include_str!("../migrations/postgres/0021_key_rotation.sql"),
+    },
 ];
 
 /// The schema this version knows.
@@ -115,15 +118,15 @@ const OPEN_ATTEMPTS: u32 = 20;
 /// What is waited between them.
 const OPEN_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
-/// Connects, and brings the schema up to date.
-pub(crate) async fn open(target: &Target, key: &Key) -> Result<Conn> {
+/// Connects, and brings the schema up to date; what is sealed from then on is under the key that the store names.
+pub(crate) async fn open(target: &Target, sealer: &Sealer) -> Result<Conn> {
     let mut conn = connect_patiently(target).await?;
     let found = read_version(&mut conn).await?;
-    if is_current(&conn, found.as_ref(), key)? {
+    if is_current(&conn, found.as_ref(), sealer)? {
         return Ok(conn);
     }
     conn.begin().await?;
-    match migrate(&mut conn, key).await {
+    match migrate(&mut conn, sealer).await {
         Ok(()) => conn.commit().await?,
         Err(error) => {
             conn.rollback().await;
@@ -178,15 +181,15 @@ pub struct Standing {
     pub fits_key: bool,
 }
 
-pub(crate) async fn standing(conn: &mut Conn, key_id: &str) -> Result<Standing> {
+pub(crate) async fn standing(conn: &mut Conn, sealer: &Sealer) -> Result<Standing> {
     let found = read_version(conn).await?;
     Ok(Standing {
         is_migrated: found.as_ref().is_some_and(|found| found.version >= VERSION),
-        fits_key: found.is_some_and(|found| found.key_id == key_id),
+        fits_key: found.is_some_and(|found| sealer.knows(&found.key_id)),
     })
 }
 
-fn is_current(conn: &Conn, found: Option<&Found>, key: &Key) -> Result<bool> {
+fn is_current(conn: &Conn, found: Option<&Found>, sealer: &Sealer) -> Result<bool> {
     let Some(found) = found else { return Ok(false) };
     if found.version > VERSION {
         return Err(Error::conflict(format!(
@@ -196,20 +199,21 @@ fn is_current(conn: &Conn, found: Option<&Found>, key: &Key) -> Result<bool> {
         ))
         .with_hint("nothing was changed; update this Station"));
     }
-    if found.key_id != key.id() {
+    if !sealer.knows(&found.key_id) {
         return Err(Error::invalid(format!(
-            "wrong key: the database `{}` was made with key `{}`, this is `{}`",
+            "wrong key: the database `{}` has key `{}`, this is `{}`",
             conn.place(),
             found.key_id,
-            key.id()
+            sealer.ring().current().id()
         ))
         .with_hint("nothing was changed; `stn key status` shows which key is used"));
     }
+    sealer.use_key(&found.key_id)?;
     Ok(found.version == VERSION)
 }
 
 /// Runs inside a transaction; looks again under the lock, because another process may have been here meanwhile.
-async fn migrate(conn: &mut Conn, key: &Key) -> Result<()> {
+async fn migrate(conn: &mut Conn, sealer: &Sealer) -> Result<()> {
     if !conn.is_sqlite() {
         conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![LOCK.into()]).await?;
         let schema = "select 1 from pg_namespace where nspname = 'station'";
@@ -226,7 +230,7 @@ async fn migrate(conn: &mut Conn, key: &Key) -> Result<()> {
         Some(_) => read_version(conn).await?,
         None => None,
     };
-    if is_current(conn, found.as_ref(), key)? {
+    if is_current(conn, found.as_ref(), sealer)? {
         return Ok(());
     }
     let done = usize::try_from(found.map_or(0, |found| found.version)).unwrap_or(0);
@@ -234,10 +238,10 @@ async fn migrate(conn: &mut Conn, key: &Key) -> Result<()> {
         conn.script(if conn.is_sqlite() { migration.sqlite } else { migration.postgres }).await?;
     }
     if done < AUDIT_HEAD {
-        audit::begin(conn, &Sealer::new(key)).await?;
+        audit::begin(conn, sealer).await?;
     }
     const RECORD: &str = "insert into store (id, version, key_id) values (1, $1, $2)
         on conflict (id) do update set version = excluded.version";
-    conn.exec(RECORD, vec![VERSION.into(), key.id().into()]).await?;
+    conn.exec(RECORD, vec![VERSION.into(), sealer.ring().current().id().into()]).await?;
     Ok(())
 }

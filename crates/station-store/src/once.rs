@@ -131,8 +131,10 @@ impl Store {
         self.write(input, |conn, (context, claim, status, body)| {
             Box::pin(async move {
                 let row = [&*claim.user.to_string(), claim.key.as_str()];
-                let body =
-                    body.as_ref().map(|body| context.sealer.seal(answer_of(&row), body)).transpose()?;
+                let body = match body {
+                    Some(body) => Some(context.sealer.seal(conn, answer_of(&row), body).await?),
+                    None => None,
+                };
                 let mut values = of(claim);
                 values.extend([i64::from(*status).into(), crate::db::Value::Bytes(body)]);
                 match conn.exec(SQL, values).await? {
@@ -209,7 +211,7 @@ async fn begin(
     let (user, key) = (new.user.to_string(), new.key.as_str());
     conn.exec(OVER, vec![new.user.0.into(), key.into(), since.0.into()]).await?;
     prune(conn, since).await?;
-    let print = context.sealer.seal(print_of(&[&user, key]), &Secret::new(&new.print))?;
+    let print = context.sealer.seal(conn, print_of(&[&user, key]), &Secret::new(&new.print)).await?;
     let mut values = held(context, new)?;
     values.extend([print.into(), now.0.into()]);
     if let Some(mut row) = conn.row(SQL, values).await? {
@@ -241,11 +243,13 @@ fn read(context: &Context, mut row: Row, place: &[&str]) -> Result<KeptRequest> 
     })
 }
 
-fn print_of<'a>(row: &'a [&'a str]) -> Place<'a> {
+/// Where what was asked is sealed to.
+pub(crate) fn print_of<'a>(row: &'a [&'a str]) -> Place<'a> {
     Place { table: "request_keys", column: "print", row }
 }
 
-fn answer_of<'a>(row: &'a [&'a str]) -> Place<'a> {
+/// Where an answer is sealed to.
+pub(crate) fn answer_of<'a>(row: &'a [&'a str]) -> Place<'a> {
     Place { table: "request_keys", column: "answer", row }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::audit::{self, Deed};
 use crate::db::{Conn, storable};
-use crate::seal::Sealer;
+use crate::sealer::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;

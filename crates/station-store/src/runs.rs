@@ -356,14 +356,15 @@ pub(crate) async fn insert(
     let carried = new.carried.iter().filter(|(name, _)| !new.variables.contains_key(*name));
     let given = new.variables.iter().map(|it| (GIVEN, it));
     for (origin, (name, value)) in given.chain(carried.map(|it| (CARRIED, it))) {
-        let sealed = context.sealer.seal(place(&[&run.to_string(), name]), value)?;
+        let sealed = context.sealer.seal(conn, place(&[&run.to_string(), name]), value).await?;
         let values = vec![run.0.into(), name.as_str().into(), sealed.into(), origin.into()];
         conn.exec(VARIABLE, values).await?;
     }
     Ok(run)
 }
 
-fn place<'a>(row: &'a [&'a str]) -> Place<'a> {
+/// Where the value of a run's variable is sealed to.
+pub(crate) fn place<'a>(row: &'a [&'a str]) -> Place<'a> {
     Place { table: "run_variables", column: "value", row }
 }
 

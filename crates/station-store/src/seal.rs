@@ -4,7 +4,7 @@
 //! dump, a replica. A sealed value is bound to its table, column and row, so one that was moved elsewhere does not
 //! open. It is not a protection against someone who holds the key.
 
-use crate::key::{KEY_ID_BYTES, Key};
+use crate::key::{KEY_ID_BYTES, Key, KeyId};
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use station_core::{Error, Kind, Result, Secret};
@@ -27,16 +27,20 @@ pub(crate) struct Place<'a> {
 }
 
 /// Seals and opens under one key.
-pub(crate) struct Sealer {
+pub(crate) struct Seal {
     cipher: Aes256Gcm,
-    key_id: [u8; KEY_ID_BYTES],
+    key_id: KeyId,
 }
 
-impl Sealer {
+impl Seal {
     pub(crate) fn new(key: &Key) -> Self {
         let derived = key.derive(b"station/seal");
         let cipher = Aes256Gcm::new_from_slice(derived.as_ref()).expect("a derived key has 32 bytes");
         Self { cipher, key_id: key.id_bytes() }
+    }
+
+    pub(crate) fn key_id(&self) -> KeyId {
+        self.key_id
     }
 
     pub(crate) fn seal(&self, place: Place<'_>, secret: &Secret) -> Result<Vec<u8>> {
@@ -83,6 +87,12 @@ impl Sealer {
     }
 }
 
+/// Which key a value is sealed under, by its head; `None` where it has none that this version reads.
+pub(crate) fn key_of(sealed: &[u8]) -> Option<KeyId> {
+    let (version, rest) = sealed.split_first()?;
+    (*version == VERSION).then(|| rest.first_chunk().copied()).flatten()
+}
+
 fn broken(place: Place<'_>, why: &str) -> Error {
     Error::new(Kind::Conflict, format!("a sealed value of `{}` cannot be opened: {why}", place.table))
         .with_hint("use the key with which it was stored, or set the value again")
@@ -97,7 +107,7 @@ mod tests {
     #[test]
     fn a_value_opens_where_it_was_sealed_and_nowhere_else() {
         let key = Key::generate().unwrap();
-        let sealer = Sealer::new(&key);
+        let sealer = Seal::new(&key);
         let secret = Secret::new("hunter2 ✓");
         let sealed = sealer.seal(HERE, &secret).unwrap();
         assert!(!sealed.windows(7).any(|window| window == b"hunter2"));
@@ -117,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_broken_value_says_why_and_shows_nothing() {
-        let sealer = Sealer::new(&Key::generate().unwrap());
+        let sealer = Seal::new(&Key::generate().unwrap());
         let sealed = sealer.seal(HERE, &Secret::new("hunter2")).unwrap();
         let flipped = |at: usize| {
             let mut bytes = sealed.clone();

@@ -4,7 +4,7 @@ use crate::approvals::{effect, lock_run};
 use crate::audit::{self, Deed};
 use crate::db::{Conn, storable};
 use crate::queue::requeue;
-use crate::seal::Sealer;
+use crate::sealer::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;

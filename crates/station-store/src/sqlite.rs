@@ -32,16 +32,33 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn new(path: &Path, key: &Key) -> Self {
-        let raw_key = Zeroizing::new(hex::encode(key.derive(b"station/db").as_ref()));
-        // A raw key: 64 hex digits in SQLCipher's own quoting skip its 256,000 rounds of PBKDF2. Sorting must not
-        // spill plain text into a file. WAL comes last, because it is the first to read the file.
+        // Sorting must not spill plain text into a file. WAL comes last, because it is the first to read the file.
         let setup = format!(
-            "pragma key = \"x'{}'\"; pragma foreign_keys = on; pragma synchronous = full;
+            "pragma key = {}; pragma foreign_keys = on; pragma synchronous = full;
             pragma temp_store = memory; pragma trusted_schema = off; pragma journal_mode = wal;",
-            *raw_key
+            *raw_key(key)
         );
         Self { path: path.to_owned(), busy_timeout: BUSY_TIMEOUT, setup: Zeroizing::new(setup) }
     }
+
+    /// For a connection that nobody else may be beside: it refuses at once where somebody is, and keeps everybody out as
+    /// long as it is there (sqlite.org/pragma.html, `locking_mode`).
+    pub(crate) fn exclusive(path: &Path, key: &Key) -> Self {
+        let Self { path, setup, .. } = Self::new(path, key);
+        let setup = setup.replacen("; ", "; pragma locking_mode = exclusive; ", 1);
+        Self { path, busy_timeout: Duration::ZERO, setup: Zeroizing::new(setup) }
+    }
+}
+
+/// A raw key: 64 hex digits in SQLCipher's own quoting skip its 256,000 rounds of PBKDF2.
+fn raw_key(key: &Key) -> Zeroizing<String> {
+    let hex = Zeroizing::new(hex::encode(key.derive(b"station/db").as_ref()));
+    Zeroizing::new(format!("\"x'{}'\"", *hex))
+}
+
+/// Encrypts every page anew, in one transaction. Nothing else may be open: not here, and not in another process.
+pub(crate) fn rekey(conn: &Connection, key: &Key) -> Result<(), Error> {
+    conn.execute_batch(&Zeroizing::new(format!("pragma rekey = {};", *raw_key(key))))
 }
 
 pub(crate) fn open(options: &Options) -> Result<Connection, Error> {

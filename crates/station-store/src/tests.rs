@@ -1,5 +1,7 @@
 //! Trouble that only the inside can cause: a full disk, a lock that stays, a schema from the future.
 
+mod rotation;
+
 use crate::connect::Target;
 use crate::db::{Blocking, Value};
 use crate::queue::{claim_on_sqlite, claim_sql};
@@ -19,13 +21,13 @@ const NOW: Micros = Micros(1_700_000_000_000_000);
 fn options(folder: &TempDir, key: &Key) -> Options {
     Options {
         location: Location::Sqlite(folder.path().join("station.db")),
-        key: key.clone(),
+        keys: key.clone().into(),
         lease_clock: LeaseClock::System,
     }
 }
 
 async fn open_with(options: Options, change: impl Fn(&mut sqlite::Options)) -> Store {
-    let mut target = Target::prepare(&options.location, &options.key).unwrap();
+    let mut target = Target::prepare(&options.location, options.keys.current()).unwrap();
     match &mut target {
         Target::Sqlite { options, .. } => change(options),
         Target::Postgres { .. } => panic!("a path became a URL"),

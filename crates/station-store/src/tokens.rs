@@ -16,7 +16,7 @@ impl Store {
     /// # Errors
     /// Where the system has no random bytes.
     pub fn seal_text(&self, bound_to: &[&str], text: &str) -> Result<String> {
-        let sealed = self.shared_context().sealer.seal(place(bound_to), &Secret::new(text))?;
+        let sealed = self.shared_context().sealer.seal_now(place(bound_to), &Secret::new(text))?;
         Ok(hex::encode(sealed))
     }
 

@@ -7,7 +7,7 @@
 use crate::audit::{self, Deed};
 use crate::credentials::{self, NewApiKey};
 use crate::db::{Conn, Row, unreadable};
-use crate::seal::Sealer;
+use crate::sealer::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::{Value as Json, json};

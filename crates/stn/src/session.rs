@@ -137,7 +137,7 @@ impl<'a> Session<'a> {
     pub(crate) fn stand_in(&self) -> Result<(StandIn, Config)> {
         let folder = StandIn::new()?;
         let location = Location::Sqlite(folder.0.join("station.db"));
-        Ok((folder, self.settings.engine(location, Key::generate()?, self.passthrough.clone())))
+        Ok((folder, self.settings.engine(location, Key::generate()?.into(), self.passthrough.clone())))
     }
 
     async fn open(&self, fresh: Fresh, passthrough: Passthrough) -> Result<Station> {
@@ -146,7 +146,7 @@ impl<'a> Session<'a> {
         make_folder(&self.settings.folder)?;
         let is_new = self.make_way(&location)?;
         let was_emptied = is_empty_file(&location);
-        let (key, place, made) = self.settings.keys().find_or_make(&location).await?;
+        let (keys, place, made) = self.settings.keys().find_or_make(&location).await?;
         if made {
             self.out.note(Tone::Plain, &format!("Made a new encryption key: {place}"));
             self.out.hint("back it up: without it nobody can open the database, and it is kept nowhere else");
@@ -156,7 +156,7 @@ impl<'a> Session<'a> {
                 .warning("the database was an empty file although there is a key: a new one is made in it");
             self.out.hint("if it held runs, stop here and bring back a backup of it");
         }
-        let config = self.settings.engine(location, key, passthrough);
+        let config = self.settings.engine(location, keys, passthrough);
         let station = Station::open(config).await?;
         if let Some(hint) = place.hint().filter(|_| is_new) {
             self.out.hint(&hint);

@@ -11,6 +11,7 @@ mod models;
 mod pace;
 mod pool;
 mod retention;
+mod rotation;
 mod runs;
 mod serve;
 mod server_keys;

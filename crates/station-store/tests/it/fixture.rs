@@ -45,7 +45,7 @@ impl Home {
     pub(crate) fn options(&self) -> Options {
         Options {
             location: self.location.clone(),
-            key: self.key.clone(),
+            keys: self.key.clone().into(),
             lease_clock: LeaseClock::Manual(Arc::clone(&self.lease_clock)),
         }
     }

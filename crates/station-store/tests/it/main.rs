@@ -22,6 +22,7 @@ mod processes;
 mod prune;
 mod queue;
 mod removal;
+mod rotation;
 mod runs;
 mod secrecy;
 mod sync;

@@ -10,7 +10,7 @@ use std::path::Path;
 fn sqlite(path: &Path, key: &Key) -> Options {
     Options {
         location: Location::Sqlite(path.to_owned()),
-        key: key.clone(),
+        keys: key.clone().into(),
         lease_clock: station_store::LeaseClock::System,
     }
 }
@@ -131,7 +131,8 @@ async fn a_postgresql_that_refuses_says_why_without_the_password() {
         ("postgres://me:hunter2@[".to_owned(), Kind::Invalid, "the database URL cannot be read"),
     ] {
         let location = Location::Postgres(Secret::new(url.clone()));
-        let options = Options { location, key: key.clone(), lease_clock: station_store::LeaseClock::System };
+        let options =
+            Options { location, keys: key.clone().into(), lease_clock: station_store::LeaseClock::System };
         let error = Store::open(options).await.expect_err("this must not open");
         assert_eq!(error.kind(), kind, "{url}: {error:?}");
         assert!(error.sentence().contains(sentence), "{url}: {error:?}");
@@ -141,7 +142,9 @@ async fn a_postgresql_that_refuses_says_why_without_the_password() {
     let right = cluster.url_with_password("right");
     let location = Location::Postgres(Secret::new(right));
     let store =
-        Store::open(Options { location, key, lease_clock: station_store::LeaseClock::System }).await.unwrap();
+        Store::open(Options { location, keys: key.into(), lease_clock: station_store::LeaseClock::System })
+            .await
+            .unwrap();
     store.close().await;
 }
 
@@ -150,7 +153,7 @@ async fn another_key_is_refused_on_postgresql_too() {
     let home = Home::new(Engine::Postgres);
     home.open().await.close().await;
     let other = Key::generate().unwrap();
-    let (kind, sentence) = refusal(Options { key: other.clone(), ..home.options() }).await;
+    let (kind, sentence) = refusal(Options { keys: other.clone().into(), ..home.options() }).await;
     assert_eq!(kind, Kind::Invalid);
     assert!(sentence.starts_with("wrong key: "), "{sentence}");
     assert!(sentence.contains(&other.id()) && sentence.contains(&home.key.id()), "{sentence}");

@@ -5,7 +5,7 @@ use super::load::{absolute, at_home};
 use station_core::file::config::Files;
 use station_core::sandbox::Private;
 use station_core::{Error, Result, Secret};
-use station_engine::{Clock, Config, Key, Keys, Location, Passthrough, Serve, Workspace};
+use station_engine::{Clock, Config, KeyRing, Keys, Location, Passthrough, Serve, Workspace};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -60,6 +60,10 @@ impl Settings {
             folder: self.folder.clone(),
             environment: named.map(|(name, value)| (name.to_owned(), Secret::new(value))),
             config: self.config.encryption_key.clone(),
+            next: self
+                .environment
+                .first(&["STATION_ENCRYPTION_KEY_NEXT"])
+                .map(|(name, value)| (name.to_owned(), Secret::new(value))),
         }
     }
 
@@ -95,7 +99,8 @@ impl Settings {
 
     /// What tool servers are kept from. Of the configuration folder a server's entry may name what is not Station's.
     fn private(&self, location: &Location) -> Private {
-        let ours = ["api-token", "config.yaml", "station.key", "station.db", "station.go.db"];
+        let ours =
+            ["api-token", "config.yaml", "station.key", "station.key.next", "station.db", "station.go.db"];
         let mut private = Private {
             closed: vec![self.folder.clone()],
             sealed: ours.iter().map(|name| self.folder.join(name)).chain([self.file.clone()]).collect(),
@@ -129,15 +134,15 @@ impl Settings {
     }
 
     /// Everything the engine needs to know, for the store at `location`.
-    pub(crate) fn engine(&self, location: Location, key: Key, passthrough: Passthrough) -> Config {
-        let own_server = Some(self.own_server(&location, &key, &passthrough));
+    pub(crate) fn engine(&self, location: Location, keys: KeyRing, passthrough: Passthrough) -> Config {
+        let own_server = Some(self.own_server(&location, keys.current(), &passthrough));
         let config = &self.config;
         let ms = |written: Option<u64>, default: Duration| written.map_or(default, Duration::from_millis);
         Config {
             workspace: self.workspace(),
             private: self.private(&location),
             location,
-            key,
+            keys,
             models: self.models(),
             process: self.environment.all(),
             passthrough,

@@ -52,6 +52,7 @@ mod once;
 mod ops;
 mod read_only;
 mod remote;
+mod rotation;
 mod rpc;
 mod runs;
 mod runs_which;

@@ -75,7 +75,7 @@ impl Scene {
         let clock = Clock::Simulated { wall: Arc::clone(&wall), boot: Arc::clone(&boot) };
         let key = Key::generate().expect("random bytes");
         let location = Location::Sqlite(folder.path().join("station.db"));
-        let options = Options { location, key: key.clone(), lease_clock: clock.of_leases() };
+        let options = Options { location, keys: key.clone().into(), lease_clock: clock.of_leases() };
         let store = Store::open_on_this_thread(options).await.expect("an empty store opens");
         let (environment, agents) = fill(&store).await;
         let at_once = Concurrency::UNLIMITED;
@@ -102,7 +102,8 @@ impl Scene {
     /// A process with connections of its own, which hears nothing of the others.
     pub(super) async fn station_apart(&self, world: &Shared, name: &str) -> Station {
         let location = Location::Sqlite(self.folder.path().join("station.db"));
-        let options = Options { location, key: self.key.clone(), lease_clock: self.clock().of_leases() };
+        let options =
+            Options { location, keys: self.key.clone().into(), lease_clock: self.clock().of_leases() };
         let store = Store::open_on_this_thread(options).await.expect("a store that is there opens");
         self.station_on(store, world, name)
     }

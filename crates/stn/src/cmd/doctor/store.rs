@@ -80,14 +80,16 @@ async fn open(session: &Session<'_>) -> (Option<Station>, Vec<Check>) {
         }
     }
     // The check of the key says why there is none.
-    let Ok(Some((key, _))) = session.settings.keys().find() else {
+    let keys = session.settings.keys();
+    let ring = keys.find().and_then(|found| found.map(|(key, _)| keys.ring(key)).transpose());
+    let Ok(Some(keys)) = ring else {
         let sentence = format!("{shown} cannot be opened without its key");
         return (None, vec![Check::bad(NAME, sentence, "see the key above")]);
     };
     install_tls();
     let opened = tokio::time::timeout(
         OPEN_MAX,
-        Station::open(session.settings.engine(location, key, session.passthrough.clone())),
+        Station::open(session.settings.engine(location, keys, session.passthrough.clone())),
     )
     .await;
     match opened {

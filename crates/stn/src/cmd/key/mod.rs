@@ -1,6 +1,8 @@
 //! `stn key …`
 
 mod generate;
+mod given;
+mod rotate;
 mod set;
 mod status;
 
@@ -11,6 +13,7 @@ use crate::session::Session;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Generate(generate::Args),
+    Rotate(rotate::Args),
     Set(set::Args),
     Status(status::Args),
 }
@@ -19,6 +22,7 @@ impl Command {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         match self {
             Self::Generate(args) => args.run(session).await,
+            Self::Rotate(args) => args.run(session).await,
             Self::Set(args) => args.run(session).await,
             Self::Status(args) => args.run(session).await,
         }

@@ -25,12 +25,18 @@ impl Args {
             let place = status.place.as_ref().map(ToString::to_string);
             session.out.json(&json!({ "key": {
                 "id": status.id, "place": place, "opens_database": opens, "error": error, "hint": hint,
+                "next": status.next.as_ref().map(|(id, place)| json!({ "id": id, "place": place.to_string() })),
             } }))?;
             return Ok(code);
         }
         session.out.lines(&lines(&status))?;
         if let Some(hint) = hint {
             session.out.hint(&hint);
+        }
+        if status.next.is_some() {
+            session
+                .out
+                .hint("`stn key rotate` ends what was begun with the next key, and says what is left to do");
         }
         if status.locked_out {
             session
@@ -53,5 +59,9 @@ fn lines(status: &KeyStatus) -> Vec<(Tone, String)> {
         Some(Ok(())) => (Tone::Good, "  it opens the database".to_owned()),
         Some(Err(sentence)) => (Tone::Bad, format!("  it does not open the database: {sentence}")),
     };
-    vec![(Tone::Plain, format!("Key {id} in {place}")), opens]
+    let next = status
+        .next
+        .as_ref()
+        .map(|(id, place)| (Tone::Plain, format!("  the next one is key {id}, in {place}")));
+    [(Tone::Plain, format!("Key {id} in {place}")), opens].into_iter().chain(next).collect()
 }
