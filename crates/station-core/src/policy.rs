@@ -82,6 +82,8 @@ pub enum Action {
     ReadAudit,
     /// To give the store another key.
     RotateKey,
+    /// To read metrics: they tell of every environment.
+    ReadMetrics,
 }
 
 impl Role {
@@ -130,7 +132,7 @@ impl Scope {
 
 impl Action {
     /// Every action, in the order of the table.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ReadEnvironments,
         Self::ReadAgents,
         Self::ReadServers,
@@ -152,6 +154,7 @@ impl Action {
         Self::ManageSettings,
         Self::ReadAudit,
         Self::RotateKey,
+        Self::ReadMetrics,
     ];
 
     /// The least role that may do it, and the scope that a key needs for it.
@@ -164,6 +167,8 @@ impl Action {
             | Self::ReadApprovals
             | Self::ReadBudgets
             | Self::ReadModels => (Role::Viewer, Scope::Read),
+            // A key for whoever collects them can do nothing else of an administrator's.
+            Self::ReadMetrics => (Role::Admin, Scope::Read),
             Self::ReadVariables => (Role::User, Scope::Read),
             Self::RunAgents | Self::CallTools => (Role::User, Scope::Run),
             Self::EditAgents => (Role::User, Scope::Edit),
@@ -217,6 +222,7 @@ impl Action {
             Self::ManageSettings => "change settings",
             Self::ReadAudit => "see the audit",
             Self::RotateKey => "rotate the key",
+            Self::ReadMetrics => "see metrics",
         }
     }
 }
@@ -304,6 +310,7 @@ mod tests {
             change settings                               -    -    all  admin
             see the audit                                 -    -    all  admin
             rotate the key                                -    -    all  admin
+            see metrics                                   -    -    all  read
         "#]]
         .assert_eq(&table);
     }

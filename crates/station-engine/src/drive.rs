@@ -98,7 +98,9 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
         let adopted = Event::Adopted { fence, worker, deadline: None, alone: false, process };
         match prepare::prepare(station, run, &brought).await {
             Ok(start) => begin(station, &mut journal, start, adopted),
-            Err(error) if is_for_a_person(&error) => return refuse(journal, adopted, &error, lease).await,
+            Err(error) if is_for_a_person(&error) => {
+                return refuse((station, run), journal, adopted, &error, lease).await;
+            }
             Err(error) => return Err(error),
         }
     };
@@ -185,7 +187,8 @@ impl Drive<'_> {
             Next::End(outcome) => {
                 let event = self.machine.apply(Event::RunEnded { outcome: outcome.clone() });
                 self.journal.add(event);
-                self.flush(Standing::Ended(outcome)).await?;
+                self.flush(Standing::Ended(outcome.clone())).await?;
+                tell_end(self.station, self.run, &outcome);
                 Ok(Some(Left::Ended))
             }
             Next::Do(_) if self.signals.is_draining() => {
@@ -364,7 +367,13 @@ impl Drive<'_> {
 }
 
 /// Ends a run that could not even be prepared; why is kept like everything else.
-async fn refuse(mut journal: Journal, adopted: Event, error: &Error, lease: &Lease) -> Result<Left> {
+async fn refuse(
+    (station, run): (&Station, &Run),
+    mut journal: Journal,
+    adopted: Event,
+    error: &Error,
+    lease: &Lease,
+) -> Result<Left> {
     let nothing = Prepared {
         system: String::new(),
         tools: Vec::new(),
@@ -376,8 +385,28 @@ async fn refuse(mut journal: Journal, adopted: Event, error: &Error, lease: &Lea
     let outcome = Outcome::Failed { failure: Failure::Setup, sentence: error.sentence().to_owned(), hints };
     journal.add(machine.apply(adopted));
     journal.add(machine.apply(Event::RunEnded { outcome: outcome.clone() }));
-    journal.flush(&machine, Standing::Ended(outcome), lease).await?;
+    journal.flush(&machine, Standing::Ended(outcome.clone()), lease).await?;
+    tell_end(station, run, &outcome);
     Ok(Left::Ended)
+}
+
+/// Tells log and metrics that a run has ended.
+fn tell_end(station: &Station, run: &Run, outcome: &Outcome) {
+    let failure = match outcome {
+        Outcome::Failed { failure, .. } => Some(failure.as_str()),
+        Outcome::Completed { .. } | Outcome::Cancelled | Outcome::TimedOut => None,
+    };
+    // A run is claimed before it is driven.
+    let began = run.started_at.unwrap_or(run.created_at);
+    tracing::info!(
+        name: "run.ended",
+        run = %run.id,
+        environment = run.environment_name,
+        status = outcome.status().as_str(),
+        failure,
+        seconds = Duration::from_millis(station.now().ms_since(began)).as_secs_f64(),
+        "a run has ended"
+    );
 }
 
 /// All of a run's journal.

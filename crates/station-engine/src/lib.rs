@@ -40,6 +40,7 @@ mod local;
 mod lock;
 mod logins;
 mod looks;
+mod metrics;
 mod models;
 mod offers;
 mod once;
@@ -105,6 +106,7 @@ pub use local::Sockets;
 pub use lock::ToolLock;
 pub use logins::{LoggedIn, LoggedOut, LoginStep, PendingLogin};
 pub use looks::{FilledPrompt, ReadResource};
+pub use metrics::Metrics;
 pub use models::{Answered, Known, KnownModel, ModelList, ModelTest};
 pub use offers::ServerOffer;
 pub use once::{Begun, KeyedRequest};
@@ -122,7 +124,8 @@ pub use station_llm::{
     AskError, Caching, Config as ModelConfig, Held, KeyState, Models, NamedBy, Offer, Supports,
 };
 pub use station_store::{
-    ApiKey, Approval, Asker, AuditEntry, AuditFault, AuditHead, Key, KeyRing, Location, Prunable, Pruned,
+    ApiKey, Approval, Asker, AuditEntry, AuditFault, AuditHead, Figures, Key, KeyRing, Location, Prunable,
+    Pruned,
     RequestClaim, Run, RunFilter, ServerFile, StandingApproval, User,
 };
 pub use sync::{SyncOptions, SyncReport};

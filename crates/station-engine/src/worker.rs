@@ -15,6 +15,7 @@ use station_mcp::Process;
 use station_store::{Claim, LeaseInfo, Owner, Run, Wakes};
 use std::sync::OnceLock;
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// How often a run that another worker has is looked at, beside the wake-ups.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -150,6 +151,12 @@ pub(crate) async fn drive_claimed(
     lease: &Lease,
     signals: &Signals,
 ) -> Result<Left> {
+    let (agent, environment) = (&run.agent_name, &run.environment_name);
+    let span = tracing::info_span!("run", run = %run.id, agent, environment);
+    drive_to_rest(station, run, lease, signals).instrument(span).await
+}
+
+async fn drive_to_rest(station: &Station, run: &Run, lease: &Lease, signals: &Signals) -> Result<Left> {
     let _driven = station.driving().enter(run.id, signals);
     station.pool().take_up_run(run.id);
     let left = tokio::select! {

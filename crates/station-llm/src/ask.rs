@@ -9,6 +9,8 @@ use serde_json::Value;
 use station_core::run::{AskFailure, GrantedTool, Settings};
 use station_core::{Answer, Message, ModelRef};
 use std::time::Duration;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 /// Longest wait before a request is sent again. A provider that asks for more has failed for this request, and the
 /// run's next model is asked instead.
@@ -254,6 +256,38 @@ impl Models {
         turn: &(dyn Fn() -> Duration + Send + Sync),
         on_delta: &(dyn Fn(Delta) + Send + Sync),
     ) -> Result<Answer, AskError> {
+        let span = tracing::info_span!(
+            "model.request",
+            provider = model.provider,
+            model = model.model,
+            outcome = Empty,
+            error = Empty,
+            retries = Empty,
+            input_tokens = Empty,
+            output_tokens = Empty,
+        );
+        let asked =
+            self.ask_repeatedly(model, request, patience, turn, on_delta).instrument(span.clone()).await;
+        match &asked {
+            Ok(answer) => {
+                span.record("outcome", "answered");
+                span.record("input_tokens", answer.usage.input).record("output_tokens", answer.usage.output);
+            }
+            Err(error) => {
+                span.record("outcome", "failed").record("error", error.failure.as_str());
+            }
+        }
+        asked
+    }
+
+    async fn ask_repeatedly(
+        &self,
+        model: &ModelRef,
+        request: &Request<'_>,
+        patience: Patience,
+        turn: &(dyn Fn() -> Duration + Send + Sync),
+        on_delta: &(dyn Fn(Delta) + Send + Sync),
+    ) -> Result<Answer, AskError> {
         let route = self.route(model).map_err(|error| AskError {
             failure: AskFailure::Rejected,
             sentence: error.sentence().to_owned(),
@@ -284,6 +318,7 @@ impl Models {
                 self.cooling.failed(model, failed.error.failure, failed.after);
                 return Err(failed.error);
             };
+            tracing::Span::current().record("retries", attempt);
             attempt += 1;
             left = left.saturating_sub(after);
             let AskError { failure, sentence: reason, .. } = failed.error;

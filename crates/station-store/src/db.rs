@@ -10,6 +10,8 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use station_core::{Error, Result};
 use std::sync::Arc;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 /// A value on its way into or out of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,11 +237,13 @@ impl Conn {
     /// Runs a statement; returns how many rows it changed.
     pub(crate) async fn exec(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64> {
         check_text(&values)?;
-        let done = match &mut self.wire {
-            Wire::Sqlite(lite) => lite.run(move |conn| sqlite::exec(conn, sql, values)).await,
-            Wire::Postgres(conn) => postgres::exec(conn, sql, values).await.map_err(Cause::Postgres),
-        };
-        done.map_err(|cause| self.failed(sql, cause))
+        let done = measured(sql, async {
+            match &mut self.wire {
+                Wire::Sqlite(lite) => lite.run(move |conn| sqlite::exec(conn, sql, values)).await,
+                Wire::Postgres(conn) => postgres::exec(conn, sql, values).await.map_err(Cause::Postgres),
+            }
+        });
+        done.await.map_err(|cause| self.failed(sql, cause))
     }
 
     /// Runs a query; returns its rows.
@@ -259,19 +263,24 @@ impl Conn {
         sql: &'static str,
         values: Vec<Value>,
     ) -> Result<Vec<Row>, Cause> {
-        match &mut self.wire {
-            Wire::Sqlite(lite) => lite.run(move |conn| sqlite::rows(conn, sql, values)).await,
-            Wire::Postgres(conn) => postgres::rows(conn, sql, values).await.map_err(Cause::Postgres),
-        }
+        let read = measured(sql, async {
+            match &mut self.wire {
+                Wire::Sqlite(lite) => lite.run(move |conn| sqlite::rows(conn, sql, values)).await,
+                Wire::Postgres(conn) => postgres::rows(conn, sql, values).await.map_err(Cause::Postgres),
+            }
+        });
+        read.await
     }
 
     /// Runs statements without values, as they stand: migrations and transaction control.
     pub(crate) async fn script(&mut self, sql: &'static str) -> Result<()> {
-        let done = match &mut self.wire {
-            Wire::Sqlite(lite) => lite.run(move |conn| conn.execute_batch(sql)).await,
-            Wire::Postgres(conn) => postgres::script(conn, sql).await.map_err(Cause::Postgres),
-        };
-        done.map_err(|cause| self.failed(sql, cause))
+        let done = measured(sql, async {
+            match &mut self.wire {
+                Wire::Sqlite(lite) => lite.run(move |conn| conn.execute_batch(sql)).await,
+                Wire::Postgres(conn) => postgres::script(conn, sql).await.map_err(Cause::Postgres),
+            }
+        });
+        done.await.map_err(|cause| self.failed(sql, cause))
     }
 
     /// Encrypts an SQLite file under another key; nothing on PostgreSQL, which is not encrypted whole.
@@ -330,6 +339,34 @@ impl Conn {
     fn failed(&mut self, sql: &'static str, cause: Cause) -> Error {
         self.last_failure = Some(Failure::of(&cause));
         failure::of_statement(&self.place, sql, cause)
+    }
+}
+
+/// Runs a statement in the span by which it is measured: `store.query`, by what it does and how it failed.
+async fn measured<T>(
+    sql: &'static str,
+    statement: impl Future<Output = Result<T, Cause>>,
+) -> Result<T, Cause> {
+    let span = tracing::info_span!("store.query", operation = operation(sql), error = Empty);
+    let done = statement.instrument(span.clone()).await;
+    if let Err(cause) = &done {
+        span.record("error", Failure::of(cause).as_str());
+    }
+    done
+}
+
+/// What a statement does, in one of few words.
+fn operation(sql: &'static str) -> &'static str {
+    let first = sql.split_ascii_whitespace().next().unwrap_or_default();
+    match first {
+        "select" | "insert" | "update" | "delete" | "begin" | "commit" | "rollback" => first,
+        // Its last part says what it does with the others.
+        "with" => ["insert into", "delete from", "update "]
+            .into_iter()
+            .find(|verb| sql.contains(verb) && !sql.contains("for update"))
+            .and_then(|verb| verb.split(' ').next())
+            .unwrap_or("select"),
+        _ => "other",
     }
 }
 

@@ -56,6 +56,25 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// In one word: what a failed statement is counted under.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotOurs => "not_ours",
+            Self::Damaged => "damaged",
+            Self::Full => "full",
+            Self::Locked => "locked",
+            Self::Disk => "disk",
+            Self::ReadOnly => "read_only",
+            Self::GiveWay => "give_way",
+            Self::Disconnected => "disconnected",
+            Self::Refused => "refused",
+            Self::NoDatabase => "no_database",
+            Self::Forbidden => "forbidden",
+            Self::NoTable => "no_table",
+            Self::Other => "other",
+        }
+    }
+
     pub(crate) fn of(cause: &Cause) -> Self {
         match cause {
             Cause::Sqlite(rusqlite::Error::SqliteFailure(refusal, message)) => {

@@ -5,9 +5,10 @@ use crate::cmd::{
     serve, settings, stdio, sync, test, user, variables,
 };
 use crate::error::{self, Code, Result};
+use crate::log::Faults;
 use crate::out::{self, Form, Out};
 use crate::reference;
-use crate::session::{Faults, Session};
+use crate::session::Session;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use station_core::Error;
 use std::path::{Path, PathBuf};
@@ -145,11 +146,11 @@ impl Command {
                 .with_hint("name a config.yaml or its folder; `stn --config PATH init` makes one there")
                 .into());
         }
-        let faults =
-            if matches!(self, Self::Serve(_) | Self::Stdio(_)) { Faults::Logged } else { Faults::Untold };
         let session = match &self {
             Self::Stdio(args) if args.handed => Session::handed(out)?,
-            _ => Session::new(out, config, faults)?,
+            Self::Stdio(_) => Session::new(out, config, Faults::Logged)?,
+            Self::Serve(_) => Session::counted(out, config)?,
+            _ => Session::new(out, config, Faults::Untold)?,
         };
         match self {
             Self::Config(command) => command.run(&session),

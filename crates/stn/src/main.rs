@@ -15,6 +15,7 @@ mod cmd;
 mod config;
 mod error;
 mod follow;
+mod log;
 mod masked;
 mod named;
 mod narrate;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use station_core::Error;
 use station_server::wire;
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ const QUIET: Style = Style::new().dimmed();
 
 /// Often enough to look alive, seldom enough to cost nothing.
 const SPIN_EVERY: Duration = Duration::from_millis(120);
+
+/// The target of log lines that are always told: what the command itself says.
+pub(crate) const TOLD: &str = "stn::told";
 
 /// Columns where the terminal does not tell, or tells what cannot be.
 const WIDTH: u16 = 100;
@@ -52,6 +56,8 @@ pub(crate) enum Form {
 pub(crate) struct Out {
     form: Form,
     quiet: bool,
+    /// Whether what is told on stderr are lines of the log.
+    in_log: AtomicBool,
     live: Mutex<Live>,
 }
 
@@ -66,7 +72,16 @@ struct Live {
 
 impl Out {
     pub(crate) fn new(form: Form, quiet: bool) -> Self {
-        Self { form, quiet, live: Mutex::default() }
+        Self { form, quiet, in_log: AtomicBool::new(false), live: Mutex::default() }
+    }
+
+    /// Tells by the log from now on what was told in lines on stderr: whoever reads a log as JSON reads nothing else.
+    pub(crate) fn tell_in_log(&self) {
+        self.in_log.store(true, Ordering::Relaxed);
+    }
+
+    fn is_in_log(&self) -> bool {
+        self.in_log.load(Ordering::Relaxed)
     }
 
     /// Whether `--json` was given.
@@ -109,21 +124,35 @@ impl Out {
 
     /// A line on stderr about what happens; `--quiet` leaves it out.
     pub(crate) fn note(&self, tone: Tone, text: &str) {
-        if !self.quiet {
-            self.to_stderr(&format!("{}\n", painted(tone, &shown(text))));
+        if self.quiet {
+            return;
         }
+        if self.is_in_log() {
+            tracing::info!(target: TOLD, "{text}");
+            return;
+        }
+        self.to_stderr(&format!("{}\n", painted(tone, &shown(text))));
     }
 
     /// Something that can be done about something.
     pub(crate) fn warning(&self, text: &str) {
+        if self.is_in_log() {
+            tracing::warn!(target: TOLD, "{text}");
+            return;
+        }
         self.to_stderr(&format!("{WARNING}warning:{WARNING:#} {}\n", shown(text)));
     }
 
     /// What to try or type next.
     pub(crate) fn hint(&self, text: &str) {
-        if !self.quiet && !self.is_json() {
-            self.to_stderr(&format!("{HINT}hint:{HINT:#} {}\n", shown(text)));
+        if self.quiet || self.is_json() {
+            return;
         }
+        if self.is_in_log() {
+            tracing::info!(target: TOLD, "{text}");
+            return;
+        }
+        self.to_stderr(&format!("{HINT}hint:{HINT:#} {}\n", shown(text)));
     }
 
     /// A failure, with the lines that show its place and with its hints: as text on stderr, or as the JSON of the API on
@@ -134,6 +163,11 @@ impl Out {
                 // The one failure of serializing is a map key that is not text, and there is none.
                 self.to_stderr(&(serde_json::to_string(told).unwrap_or_default() + "\n"));
             }
+            return;
+        }
+        if self.is_in_log() {
+            let wire::ErrorBody { kind, message, hints, .. } = &told.error;
+            tracing::error!(target: TOLD, kind, ?hints, "{message}");
             return;
         }
         let mut text = format!("{ERROR}error:{ERROR:#} {}\n", shown(&told.error.message));

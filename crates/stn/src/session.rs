@@ -2,38 +2,34 @@
 
 use crate::config::{Environment, Settings};
 use crate::error::{Failure, Result};
+use crate::log::{Faults, Log};
 use crate::out::{Out, Tone};
-use crate::{out, problems};
+use crate::problems;
 use station_core::file::Severity;
+use station_core::file::config::LogFormat;
 use station_core::{Caller, Error, RunToken, Scope};
 use station_engine::{
-    Clock, Config, Key, Location, Passthrough, Station, SyncOptions, set_aside_go_database,
+    Clock, Config, Key, Location, Metrics, Passthrough, Station, SyncOptions, set_aside_go_database,
 };
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 
 /// What every command gets.
 pub(crate) struct Session<'a> {
     pub(crate) out: &'a Out,
     pub(crate) settings: Settings,
+    /// The log, where one is wanted.
+    pub(crate) log: Option<Log>,
+    /// What is counted, in a worker.
+    pub(crate) metrics: Option<Metrics>,
     pub(crate) by: Caller,
     /// The run that this process works for, and for whom.
     pub(crate) token: Option<RunToken>,
     /// Names of the environment that server files may ask for.
     pub(crate) passthrough: Passthrough,
-}
-
-/// Where faults are seen that end no command, while no level is set for the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Faults {
-    /// Nowhere: whoever waits for the command hears what it comes to.
-    Untold,
-    /// In the log: nobody waits for a worker.
-    Logged,
 }
 
 /// Whether the files of a store that was just made are applied before the command uses it.
@@ -50,9 +46,26 @@ impl<'a> Session<'a> {
     /// Where settings cannot be found or understood.
     pub(crate) fn new(out: &'a Out, config: Option<&Path>, faults: Faults) -> Result<Self> {
         let settings = Settings::load(config, Environment::read())?;
-        log(&settings, faults);
+        let log = Log::set_up(&settings, faults, None)?;
         let by = Caller::local().named(os_user());
-        Ok(Self { out, settings, by, token: None, passthrough: Passthrough::All })
+        Ok(Self { out, settings, log, metrics: None, by, token: None, passthrough: Passthrough::All })
+    }
+
+    /// A session for a worker: what it does is counted, and its environment is not the user's, so only names that are passed
+    /// through reach a server.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub(crate) fn counted(out: &'a Out, config: Option<&Path>) -> Result<Self> {
+        let settings = Settings::load(config, Environment::read())?;
+        let metrics = Metrics::new()?;
+        let log = Log::set_up(&settings, Faults::Logged, Some(&metrics))?;
+        if log.is_some() && settings.log_format()? == LogFormat::Json {
+            out.tell_in_log();
+        }
+        let by = Caller::local().named(os_user());
+        let passthrough = settings.passed_through();
+        Ok(Self { out, settings, log, metrics: Some(metrics), by, token: None, passthrough })
     }
 
     /// A session for a run, or for whoever asks what Station offers: by what the Station that started us handed over.
@@ -61,14 +74,14 @@ impl<'a> Session<'a> {
     /// Where nothing was handed over, and where the run's time is over.
     pub(crate) fn handed(out: &'a Out) -> Result<Self> {
         let (settings, handed, passthrough) = Settings::handed()?;
-        log(&settings, Faults::Logged);
+        let log = Log::set_up(&settings, Faults::Logged, None)?;
         let mut by = Caller::local().named(os_user());
         match &handed.token {
             // It is only asked what it offers.
             None => by = by.within(&BTreeSet::from([Scope::Read])),
             Some(token) => token.check(Clock::System.now())?,
         }
-        Ok(Self { out, settings, by, token: handed.token, passthrough })
+        Ok(Self { out, settings, log, metrics: None, by, token: handed.token, passthrough })
     }
 
     /// Who asks: the person at the terminal, or whoever the run acts for that this process works for.
@@ -89,16 +102,6 @@ impl<'a> Session<'a> {
     pub(crate) async fn with<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
         let station = self.open(Fresh::Apply, self.passthrough.clone()).await?;
         // Boxed, here and below: what a command awaits, one in the other, is too deep for the compiler otherwise.
-        close(station.clone(), Box::pin(work(&station)).await).await
-    }
-
-    /// As [`Session::with`], for a worker: its environment is not the user's, so only names that are passed through
-    /// reach a server.
-    ///
-    /// # Errors
-    /// As [`Session::with`].
-    pub(crate) async fn with_serving<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
-        let station = self.open(Fresh::Apply, self.settings.passed_through()).await?;
         close(station.clone(), Box::pin(work(&station)).await).await
     }
 
@@ -278,33 +281,4 @@ pub(crate) fn make_folder(folder: &Path) -> Result<()> {
             .with_hint("name another with --config or STATION_CONFIG_DIR")
             .into()
     })
-}
-
-/// Sets up the log, where one is wanted. A bare level is ours: other libraries then say only what worries them.
-fn log(settings: &Settings, faults: Faults) {
-    let default = match (settings.config.debug, faults) {
-        (Some(true), _) => Some("debug"),
-        (_, Faults::Logged) => Some("warn"),
-        (_, Faults::Untold) => None,
-    };
-    let Some(level) = settings.environment.get("STN_LOG_LEVEL").or(default) else { return };
-    let level = level.to_ascii_lowercase();
-    let is_bare = level.chars().all(|c| c.is_ascii_alphanumeric());
-    let filter = if is_bare { bare(&level) } else { level };
-    let filter = EnvFilter::builder().parse_lossy(filter);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(out::log_stream).init();
-}
-
-fn bare(level: &str) -> String {
-    let ours = [
-        "stn",
-        "station_core",
-        "station_store",
-        "station_llm",
-        "station_mcp",
-        "station_engine",
-        "station_server",
-    ];
-    let rows: Vec<String> = ours.iter().map(|target| format!("{target}={level}")).collect();
-    format!("{},warn", rows.join(","))
 }

@@ -104,6 +104,22 @@ pub enum AskFailure {
 }
 
 impl AskFailure {
+    /// In one word, as journals have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::TimedOut => "timed_out",
+            Self::Truncated => "truncated",
+            Self::ContextOverflow => "context_overflow",
+            Self::Unreachable => "unreachable",
+            Self::BadKey => "bad_key",
+            Self::Rejected => "rejected",
+            Self::Garbled => "garbled",
+        }
+    }
+
     /// Whether the next model of the list is worth asking. A bad key or a bad request would only hide a mistake.
     #[must_use]
     pub fn falls_back(self) -> bool {

@@ -69,6 +69,21 @@ pub enum Failure {
     Setup,
 }
 
+impl Failure {
+    /// In one word, as journals have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Steps => "steps",
+            Self::Repetition => "repetition",
+            Self::Output => "output",
+            Self::Refused => "refused",
+            Self::Setup => "setup",
+        }
+    }
+}
+
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

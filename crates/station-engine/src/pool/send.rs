@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use station_core::{EffectId, RunId};
 use station_mcp::{Along, CallEnd, Passed};
 use std::time::{Duration, Instant};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 /// A request of the protocol.
 pub(crate) struct Wanted {
@@ -68,14 +70,23 @@ impl Pool {
             };
             return played(PlayedCall { server, tool, arguments, effect }).await;
         }
-        // Boxed, because the compiler gives up on the size of what runs through so many hands.
-        let passed = self.send(reach, outgoing).boxed().await;
+        let passed = self.send_measured(reach, outgoing).await;
         passed.read(self.output_bytes_max(reach), &reach.definition.redaction())
     }
 
     /// Sends one tool call and hands on what came of it as it was said. Only the gate calls this.
     pub(crate) async fn send_call_whole(&self, reach: &Reach, outgoing: Outgoing<'_>) -> Passed {
-        self.send(reach, outgoing).boxed().await
+        self.send_measured(reach, outgoing).await
+    }
+
+    async fn send_measured(&self, reach: &Reach, outgoing: Outgoing<'_>) -> Passed {
+        let tool = outgoing.wanted.params.get("name").and_then(Value::as_str).unwrap_or_default();
+        let effect = outgoing.effect;
+        let span = tracing::info_span!("tool.call", server = %reach.name, tool, %effect, outcome = Empty);
+        // Boxed, because the compiler gives up on the size of what runs through so many hands.
+        let passed = self.send(reach, outgoing).boxed().instrument(span.clone()).await;
+        span.record("outcome", passed.outcome());
+        passed
     }
 
     pub(super) async fn send(&self, reach: &Reach, mut outgoing: Outgoing<'_>) -> Passed {

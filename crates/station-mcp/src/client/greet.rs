@@ -13,6 +13,7 @@ use super::{Carrier, ConnectError, Connection, Inner, Launch, remote, stdio};
 use rmcp::RoleClient;
 use rmcp::model::ProtocolVersion;
 use rmcp::service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, RunningService};
+use rmcp::transport::IntoTransport;
 use station_core::{Definition, Era};
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
@@ -110,7 +111,7 @@ async fn attempt(
     let wire = Wire::new(&launch.server, streams, Arc::clone(&traffic));
     let handler = Handler::new(launch, &traffic);
     let changes = handler.changes.clone();
-    let greeted = handler.serve_with_lifecycle(wire, greeting.lifecycle());
+    let greeted = begin(handler, wire, greeting);
     let (told, failure) = match tokio::time::timeout_at(deadline, greeted).await {
         Ok(Ok(service)) => match known_version(&service) {
             Some(version) => {
@@ -128,6 +129,30 @@ async fn attempt(
     child.kill_now().await;
     let sentence = format!("server `{}` {told}", launch.server);
     Err((ConnectError { sentence, stderr: child.stderr() }, failure))
+}
+
+/// Greets over `wire`, and leaves the loop running that serves the connection. In a task of its own: that loop would hold the span
+/// of whoever connects open for as long as it lives.
+pub(super) async fn begin<T, E, A>(
+    handler: Handler,
+    wire: T,
+    greeting: Greeting,
+) -> Result<RunningService<RoleClient, Handler>, ClientInitializeError>
+where
+    T: IntoTransport<RoleClient, E, A> + Send + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+    A: 'static,
+{
+    // tracked: aborted with this future.
+    let greeting = tokio::spawn(handler.serve_with_lifecycle(wire, greeting.lifecycle()));
+    match AbortOnDropHandle::new(greeting).await {
+        Ok(greeted) => greeted,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only where the runtime ends, and everything with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 /// The version that was agreed upon. rmcp takes whatever an old server answers; we take what we know.

@@ -16,6 +16,8 @@ use station_core::discovery::{DiscoveredResource, DiscoveredTool, Discovery};
 use station_core::mirror;
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 /// Pages of one list: a server that goes on longer is turning in circles.
 const PAGES_MAX: usize = 200;
@@ -39,6 +41,15 @@ impl List {
             Self::Resources => "resources",
             Self::Templates => "resourceTemplates",
             Self::Prompts => "prompts",
+        }
+    }
+
+    fn method(self) -> &'static str {
+        match self {
+            Self::Tools => "tools/list",
+            Self::Resources => "resources/list",
+            Self::Templates => "resources/templates/list",
+            Self::Prompts => "prompts/list",
         }
     }
 
@@ -172,7 +183,16 @@ impl Connection {
                 .await_response()
                 .await
         };
-        match asked.await {
+        let method = list.method();
+        let span = tracing::info_span!("mcp.request", method, server = %self.inner.server, outcome = Empty, error = Empty);
+        let asked = asked.instrument(span.clone()).await;
+        let outcome = match &asked {
+            Ok(_) => "answered",
+            Err(ServiceError::McpError(_)) => "refused",
+            Err(_) => "unknown",
+        };
+        span.record("outcome", outcome);
+        match asked {
             Ok(answer) => Ok(serde_json::to_value(answer).unwrap_or_default()),
             // Many servers declare resources and do not know their templates; others cannot list them just now (a database
             // that is away). Neither is a reason to be without their tools.

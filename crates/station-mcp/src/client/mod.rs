@@ -47,6 +47,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 /// How our own program is started as a shim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +157,14 @@ enum Carrier {
 ///
 /// When it cannot be started, ends, stays silent, or speaks no version we know.
 pub async fn connect(launch: Launch) -> Result<Connection, ConnectError> {
-    greet::connect(&launch).await
+    let transport = launch.definition.transport().as_str();
+    let span = tracing::info_span!("mcp.connect", server = %launch.server, transport, outcome = Empty, error = Empty);
+    let connected = greet::connect(&launch).instrument(span.clone()).await;
+    match &connected {
+        Ok(_) => span.record("outcome", "connected"),
+        Err(_) => span.record("outcome", "failed").record("error", "connect"),
+    };
+    connected
 }
 
 impl Connection {

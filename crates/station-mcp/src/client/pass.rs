@@ -23,6 +23,8 @@ use station_core::{EffectId, Era, Redaction};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 /// How a request that was passed on ended.
@@ -111,6 +113,18 @@ impl Heard {
 }
 
 impl Passed {
+    /// How it ended, in one word: `answered`, `failed` (the tool says so), `refused`, `not_sent` or `unknown`.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Answered(answer) if convert::says_that_it_failed(answer) => "failed",
+            Self::Answered(_) => "answered",
+            Self::Refused(_) => "refused",
+            Self::NotSent { .. } => "not_sent",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
     /// The end of a tool call as a run takes it, within `bytes_max`.
     #[must_use]
     pub fn read(self, bytes_max: u64, redaction: &Redaction) -> CallEnd {
@@ -182,6 +196,24 @@ impl Connection {
         if self.is_closed() {
             return Passed::NotSent { sentence: self.closed_sentence().await };
         }
+        let span = tracing::info_span!("mcp.request", method, server = %self.inner.server, outcome = Empty, error = Empty);
+        let passed =
+            self.pass_measured(method, params, effect, along, timeout).instrument(span.clone()).await;
+        span.record("outcome", passed.outcome());
+        if matches!(&passed, Passed::Unknown { why: Why::ConnectionLost, .. }) {
+            span.record("error", "lost");
+        }
+        passed
+    }
+
+    async fn pass_measured(
+        &self,
+        method: &'static str,
+        params: Map<String, Value>,
+        effect: EffectId,
+        along: Along,
+        timeout: Duration,
+    ) -> Passed {
         let effect = effect.to_string();
         let ticket = self.inner.traffic.admit(&effect, along.hearer);
         let mut meta = Map::new();

@@ -4,7 +4,7 @@
 //! only the transport of 2024-11-05: then its stream of events is opened. Greeting is repeatable, so these tries are
 //! harmless; a call is never part of them.
 
-use super::greet::{Failure, Greeting, connected, failure, known_version, refusal};
+use super::greet::{Failure, Greeting, begin, connected, failure, known_version, refusal};
 use super::handler::Handler;
 use super::http::{Link, Target, Wire};
 use super::pass::Heard;
@@ -12,7 +12,7 @@ use super::traffic::Traffic;
 use super::{Carrier, ConnectError, Connection, Launch};
 use rmcp::ClientHandler as _;
 use rmcp::model::RequestMetaObject;
-use rmcp::service::{ClientInitializeError, ClientServiceExt as _};
+use rmcp::service::ClientInitializeError;
 use serde_json::{Map, Value};
 use station_core::mirror::Mirror;
 use std::collections::{BTreeMap, HashMap};
@@ -120,7 +120,7 @@ async fn attempt(launch: &Launch, target: Target, way: Way, deadline: Instant) -
     let link = wire.link();
     let handler = Handler::new(launch, &traffic);
     let changes = handler.changes.clone();
-    let greeted = handler.serve_with_lifecycle(wire, greeting.lifecycle());
+    let greeted = begin(handler, wire, greeting);
     match tokio::time::timeout_at(deadline, greeted).await {
         Ok(Ok(service)) => match known_version(&service) {
             Some(version) => {

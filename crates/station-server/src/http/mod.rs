@@ -13,6 +13,8 @@ mod listen;
 mod lobby;
 mod looks;
 mod mcp;
+mod measure;
+mod metrics;
 mod once;
 mod peer;
 mod slow;
@@ -26,9 +28,10 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::from_fn_with_state;
+use axum::routing::get;
 use body::Bodies;
 use station_core::{Caller, EnvironmentId, EnvironmentName, Secret};
-use station_engine::Station;
+use station_engine::{Metrics, Station};
 use station_mcp::serve::{Endpoint, Host};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +56,8 @@ pub struct Settings {
     pub is_public: bool,
     /// What anybody may ask of this process: one for all of its ports.
     pub limits: Limits,
+    /// What is told at `/metrics`.
+    pub metrics: Metrics,
 }
 
 /// What a listener of ours offers.
@@ -74,6 +79,7 @@ pub(crate) struct Site {
     limits: Limits,
     offers: Offers,
     is_public: bool,
+    metrics: Metrics,
     /// Cancelled when streams that would not end by themselves are to.
     left: CancellationToken,
     /// Requests with a key, which are done whoever hears of it.
@@ -153,6 +159,7 @@ fn site(station: &Station, port: u16, settings: Settings) -> Arc<Site> {
         limits: settings.limits,
         offers: settings.offers,
         is_public: settings.is_public,
+        metrics: settings.metrics,
         left: CancellationToken::new(),
         keyed: TaskTracker::new(),
         management,
@@ -163,7 +170,7 @@ fn site(station: &Station, port: u16, settings: Settings) -> Arc<Site> {
 
 fn router(site: &Arc<Site>) -> Router {
     let (router, there_is) = match site.offers {
-        Offers::Station => (api::routes(), api::WHAT_THERE_IS),
+        Offers::Station => (api::routes().route(metrics::PATH, get(metrics::get)), api::WHAT_THERE_IS),
         Offers::Agents => (execute::routes(), execute::WHAT_THERE_IS),
     };
     router
@@ -177,5 +184,7 @@ fn router(site: &Arc<Site>) -> Router {
         .layer(from_fn_with_state(Arc::clone(site), limits::bound_caller))
         .layer(from_fn_with_state(Arc::clone(site), caller::admit))
         .layer(from_fn_with_state(Arc::clone(site), limits::bound))
+        // Around everything, so that refusals are counted too.
+        .layer(axum::middleware::from_fn(measure::measured))
         .with_state(Arc::clone(site))
 }

@@ -53,6 +53,8 @@ impl Args {
         let session = Session {
             out: session.out,
             settings: reread(settings)?,
+            log: None,
+            metrics: None,
             by: session.by.clone(),
             token: None,
             passthrough: session.passthrough.clone(),

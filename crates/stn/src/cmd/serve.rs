@@ -1,11 +1,11 @@
 //! `stn serve`
 
-use crate::config::Ports;
+use crate::config::{Environment, Ports, Settings};
 use crate::error::{Code, Failure, Result};
 use crate::out::Tone;
 use crate::session::{Session, make_folder};
 use station_core::Error;
-use station_engine::Station;
+use station_engine::{Metrics, Station};
 use station_server::http::{self, Door, Offers, Stage};
 use std::io;
 use std::net::IpAddr;
@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 /// store. Ctrl-C or SIGTERM stops it: nothing new is begun, requests to models are dropped and asked again by the next
 /// worker, calls that are out are waited for as long as `execution.drain_s` says, and no run is left as running. A second
 /// Ctrl-C ends it at once, as if it were killed. Server files may ask for variables of this process's environment only where `env_passthrough` or STN_ENV_PASSTHROUGH names
-/// them. Faults are told on stderr; STN_LOG_LEVEL (error, warn, info, debug) says how much.
+/// them. Faults are told on stderr; STN_LOG_LEVEL or `log_level` (error, warn, info, debug, or levels by module: `info,station_mcp=debug`)
+/// says how much, and is read again at SIGHUP; STN_LOG_FORMAT or `log_format` says `json` for one object on each line.
 ///
 /// It serves HTTP on 127.0.0.1:8585 (STN_API_HOST and STN_API_PORT, `api_host` and `api_port`): the API at `/api/v1`, Station's MCP
 /// tools at `/mcp`, the tools of an environment's servers at `/mcp/env/<name>`. With STN_MCP_PORT (`mcp_port`) that port serves the same, and the next one agents: those of
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 /// there is no user (`stn user`), a program of the same user of the system needs no credentials, and others send the token of the
 /// file `api-token` in the configuration folder; then everybody sends an API key. Another address than this machine's own is served
 /// only where there is a user; STN_ADMIN_KEY_FILE or STN_ADMIN_KEY makes the first. `/health` and `/ready` answer anybody: whether it lives, from the first moment on, and whether it can do its work.
+/// `/metrics` tells Prometheus, without a credential on this machine's own address, what is counted and timed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Runs driven at a time, instead of `execution.workers`
@@ -43,13 +45,14 @@ impl Args {
         let ports = session.settings.ports()?;
         let ways = ways(session, listen(session, &stage, &ports).await?, ports.host)?;
         session
-            .with_serving(async |station| {
+            .with(async |station| {
                 if !ways.is_empty() {
                     let_in(session, station, ports.host).await?;
                 }
                 let stop = CancellationToken::new();
                 // Before anybody is told that it works.
                 let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+                let hangups = signal(SignalKind::hangup());
                 let sockets = station.open_sockets().await;
                 if let Some(reason) = sockets.unavailable() {
                     let told =
@@ -71,6 +74,7 @@ impl Args {
                         Ok(())
                     },
                     told_to_stop(session, signals, &stop, &end),
+                    heed_hangups(session, hangups, &end),
                     serve_http(station, ways, (&stop, &end)),
                 )?;
                 Ok(Code::Done)
@@ -91,12 +95,14 @@ fn ways(session: &Session<'_>, doors: Vec<(Door, Offers)>, host: IpAddr) -> Resu
     make_folder(&session.settings.folder)?;
     let token = session.settings.api_token()?;
     let limits = http::Limits::new(session.settings.http_bounds());
+    let metrics = session.metrics.clone().map_or_else(Metrics::new, Ok)?;
     let behind = |offers| http::Settings {
         by: session.by.clone(),
         token: token.clone(),
         offers,
         is_public: !host.is_loopback(),
         limits: limits.clone(),
+        metrics: metrics.clone(),
     };
     Ok(doors.into_iter().map(|(door, offers)| (door, behind(offers))).collect())
 }
@@ -174,6 +180,27 @@ async fn serve_http(
     let served =
         ways.into_iter().map(|(door, settings)| door.serve(station, settings, stop.clone(), end.clone()));
     futures::future::join_all(served).await;
+    Ok(())
+}
+
+/// Reads the levels of the log again at each SIGHUP, until the end. Where that cannot be received, it says nothing of the log.
+async fn heed_hangups(
+    session: &Session<'_>,
+    hangups: io::Result<Signal>,
+    end: &CancellationToken,
+) -> Result<()> {
+    let (Ok(mut hangups), Some(log)) = (hangups, &session.log) else { return Ok(()) };
+    while tokio::select! {
+        hangup = hangups.recv() => hangup.is_some(),
+        () = end.cancelled() => false,
+    } {
+        let settings = Settings::load(Some(&session.settings.file), Environment::read());
+        match settings.map_err(Failure::from).and_then(|settings| Ok(log.change(&settings)?)) {
+            Ok(levels) => session.out.note(Tone::Plain, &format!("The log tells {levels} from now on.")),
+            Err(Failure::Station(error)) => session.out.warning(&format!("the log stays as it is: {error}")),
+            Err(other) => return Err(other),
+        }
+    }
     Ok(())
 }
 

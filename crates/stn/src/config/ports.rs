@@ -1,6 +1,7 @@
 //! Where the HTTP door listens, and what a caller brings that its socket does not tell of.
 
 use super::Settings;
+use station_core::file::config::LogFormat;
 use station_core::{Error, Result, Secret};
 use station_engine::{Key, Readers, Replace, write_file};
 use std::fs;
@@ -45,6 +46,19 @@ impl Ports {
 }
 
 impl Settings {
+    /// What the lines of the log are.
+    ///
+    /// # Errors
+    /// `Invalid` where the variable says something else.
+    pub(crate) fn log_format(&self) -> Result<LogFormat> {
+        let Some(text) = self.environment.get("STN_LOG_FORMAT") else {
+            return Ok(self.config.log_format.unwrap_or_default());
+        };
+        LogFormat::parse(text).ok_or_else(|| {
+            Error::invalid(format!("STN_LOG_FORMAT is `{text}`, and must be `text` or `json`"))
+        })
+    }
+
     /// Where HTTP is served.
     ///
     /// # Errors

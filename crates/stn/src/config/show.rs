@@ -3,9 +3,10 @@
 use super::Settings;
 use super::models::KEYS;
 use super::ports::{API_HOST, API_PORT};
+use crate::log;
 use serde::Serialize;
 use station_core::ModelMax;
-use station_core::file::config::{Files, RateLimits};
+use station_core::file::config::{Files, LogFormat, RateLimits};
 use station_engine::{Config, Location, Serve};
 use std::time::Duration;
 
@@ -163,10 +164,15 @@ fn limits(settings: &Settings) -> Vec<Setting> {
     );
     rows.extend(ports(settings));
     rows.extend(super::http::rows(settings));
-    rows.push(match (settings.environment.get("STN_LOG_LEVEL"), config.debug) {
-        (Some(level), _) => row("log level", level, "STN_LOG_LEVEL"),
-        (None, Some(true)) => row("log level", "debug", "config.yaml"),
-        (None, _) => row("log level", "off", "default"),
+    rows.push(match log::said(settings) {
+        Some((level, place)) => row("log level", level, place),
+        None => row("log level", "off", "default"),
+    });
+    rows.push(match (settings.environment.get("STN_LOG_FORMAT"), config.log_format) {
+        (Some(format), _) => row("log format", format, "STN_LOG_FORMAT"),
+        (None, Some(LogFormat::Json)) => row("log format", "json", "config.yaml"),
+        (None, Some(LogFormat::Text)) => row("log format", "text", "config.yaml"),
+        (None, None) => row("log format", "text", "default"),
     });
     rows
 }

@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Longer than anything takes that is not stuck.
@@ -20,6 +21,8 @@ pub(crate) struct Served {
     ports: Vec<u16>,
     /// Where MCP is asked.
     path: String,
+    /// What it said on stderr so far.
+    told: Arc<Mutex<Vec<String>>>,
 }
 
 /// What came back.
@@ -49,19 +52,26 @@ impl Served {
             rest.split(':').next()?.trim().parse::<u16>().ok()
         };
         let mut ports: Vec<u16> = Vec::new();
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
         for line in lines.by_ref().map_while(Result::ok) {
             ports.extend(port(&line));
-            if line.contains(seen) {
+            let is_seen = line.contains(seen);
+            told.lock().unwrap().push(line);
+            if is_seen {
                 break;
             }
         }
         // Read on, so that it never waits for us.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let kept = Arc::clone(&told);
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line));
+        });
         Self {
             process,
             port: *ports.first().expect("it says where it listens"),
             ports,
             path: "/mcp".to_owned(),
+            told,
         }
     }
 
@@ -75,6 +85,11 @@ impl Served {
     pub(crate) fn at(mut self, path: &str) -> Self {
         path.clone_into(&mut self.path);
         self
+    }
+
+    /// What it said on stderr so far, line by line.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.told.lock().unwrap().clone()
     }
 
     pub(crate) fn pid(&self) -> u32 {

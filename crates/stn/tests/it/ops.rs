@@ -1,10 +1,10 @@
-//! `/health` and `/ready` of the real `stn serve`: for whoever keeps it running, and sends it work.
+//! `/health`, `/ready`, `/metrics` and the log of the real `stn serve`: for whoever keeps it running, and sends it work.
 
 use crate::home::Home;
 use crate::http::{Answer, Served};
 use crate::watch::{log, until};
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use station_testkit::openai::{self, OpenAi};
 use std::net::TcpListener;
 
@@ -72,4 +72,137 @@ fn a_worker_that_was_told_to_stop_says_so_while_a_call_is_out() {
     until("it says that it stops", || get(&served, "/ready").json() == json!({ "status": "draining" }));
     assert_eq!((get(&served, "/ready").status, get(&served, "/health").status), (503, 200));
     assert_eq!(get(&served, "/mcp").status, 503);
+}
+
+/// A Station that has one finished run of a real tool server.
+fn after_a_run(model: &OpenAi, set: &[(&str, &str)]) -> (Home, Served) {
+    let mut home = Home::with_fake().asking(model);
+    for (name, value) in set {
+        home = home.set(name, value);
+    }
+    home.agent("default", "reader", "tools: [read]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let served = Served::start(&home);
+    let task = json!({ "task": "read it" }).to_string();
+    let key = home.read("api-token");
+    let started = served.send_as(key.trim(), "/api/v1/agents/reader/runs", "POST", &task);
+    assert_eq!(started.status, 202, "{}", started.body);
+    until("it has ended", || home.json(&["runs", "list"])["runs"][0]["status"] == "completed");
+    (home, served)
+}
+
+fn reading() -> OpenAi {
+    OpenAi::from_fn(|seen| match seen.results().len() {
+        0 => openai::calls([("read", r#"{"path": "notes.txt"}"#)]),
+        _ => openai::reply("done"),
+    })
+}
+
+#[test]
+fn metrics_tell_what_was_done_and_each_of_them_what_it_means() {
+    let model = reading();
+    let (_home, served) = after_a_run(&model, &[]);
+    let metrics = served.send_to("/metrics", "GET", &[], "");
+    assert_eq!(metrics.status, 200, "{}", metrics.body);
+    assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"), "{}", metrics.head);
+    let value = |series: &str| {
+        let line = metrics.body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{series}\n{}", metrics.body)).parse::<f64>().unwrap()
+    };
+    let is_about = |found: f64, expected: f64| assert!((found - expected).abs() < 0.5, "{found} {expected}");
+    is_about(value("station_agents_total"), 1.0);
+    is_about(value("station_mcp_servers_total"), 1.0);
+    is_about(value("station_execution_queue_size"), 0.0);
+    is_about(value(r#"station_agent_runs_total{environment="default",status="completed"}"#), 1.0);
+    is_about(value(r#"station_agent_execution_duration_seconds_count{status="completed"}"#), 1.0);
+    is_about(
+        value(r#"station_mcp_request_duration_seconds_count{method="tools/call",outcome="answered"}"#),
+        1.0,
+    );
+    is_about(value(r#"station_tool_call_duration_seconds_count{outcome="answered"}"#), 1.0);
+    is_about(
+        value(r#"station_model_request_duration_seconds_count{provider="openai",outcome="answered"}"#),
+        2.0,
+    );
+    assert!(value(r#"station_database_query_duration_seconds_count{operation="commit"}"#) > 0.5);
+    let route = "/api/v1/agents/{agent}/runs";
+    is_about(
+        value(&format!(
+            r#"station_http_request_duration_seconds_count{{method="POST",route="{route}",status="202"}}"#
+        )),
+        1.0,
+    );
+    // What `promtool check metrics` asks of each: a help and a type before its first sample, and no second of either.
+    let (mut helped, mut typed) = (Vec::new(), Vec::new());
+    for line in metrics.body.lines().filter(|line| !line.is_empty()) {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            helped.push(rest.split(' ').next().unwrap());
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            typed.push(rest.split(' ').next().unwrap());
+        } else {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let of = |end: &str| name.strip_suffix(end).unwrap_or(name);
+            let bases = [name, of("_bucket"), of("_sum"), of("_count")];
+            assert!(bases.iter().any(|base| helped.contains(base) && typed.contains(base)), "{line}");
+        }
+    }
+    for names in [&mut helped, &mut typed] {
+        let told = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), told);
+    }
+}
+
+#[test]
+fn metrics_that_were_asked_for_through_a_proxy_need_an_administrator() {
+    let home = Home::with_init();
+    let key = |name: &str, role: &str| {
+        let made = home.json(&["user", "create", name, "--role", role]);
+        made["secret"].as_str().unwrap().to_owned()
+    };
+    let (admin, viewer) = (key("ann", "admin"), key("vic", "viewer"));
+    let served = Served::start(&home);
+    let ask = |headers: &[(&str, &str)]| served.send_to("/metrics", "GET", headers, "").status;
+    assert_eq!(ask(&[]), 200);
+    let proxied = ("x-forwarded-for", "203.0.113.9");
+    assert_eq!(ask(&[proxied]), 401);
+    assert_eq!(ask(&[proxied, ("authorization", &format!("Bearer {viewer}"))]), 403);
+    assert_eq!(ask(&[proxied, ("authorization", &format!("Bearer {admin}"))]), 200);
+    assert_eq!(ask(&[("authorization", "Bearer stn_wrong")]), 401);
+}
+
+#[test]
+fn a_log_for_machines_has_one_object_on_each_line_and_says_what_it_belongs_to() {
+    let model = reading();
+    let (home, served) = after_a_run(&model, &[("STN_LOG_FORMAT", "json"), ("STN_LOG_LEVEL", "info")]);
+    let run = home.json(&["runs", "list"])["runs"][0]["id"].to_string();
+    let lines = || -> Vec<Value> {
+        let read = |line: &String| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        served.told().iter().map(read).collect()
+    };
+    until("the run's end is told", || lines().iter().any(|line| line["message"] == "a run has ended"));
+    let lines = lines();
+    assert!(lines.iter().any(|line| line["message"].as_str().unwrap().starts_with("Working with")));
+    let end = lines.iter().find(|line| line["message"] == "a run has ended").unwrap();
+    assert_eq!((&end["level"], &end["status"]), (&json!("INFO"), &json!("completed")));
+    let spans = end["spans"].as_array().unwrap();
+    assert!(spans.iter().any(|span| span["name"] == "run" && span["run"] == *run), "{end}");
+    served.stop();
+}
+
+#[test]
+fn levels_of_the_log_are_read_again_at_sighup_and_stay_where_they_make_no_sense() {
+    let home = Home::with_init();
+    let served = Served::start(&home);
+    let told = |text: &str| served.told().iter().any(|line| line.contains(text));
+    home.stn(&["settings", "set", "log_level", "warn,station_engine=trace"]).done();
+    served.signal(Signal::SIGHUP);
+    until("it is heard", || told("station_engine=trace"));
+    home.stn(&["settings", "set", "log_level", "station_engine=loud"]).done();
+    served.signal(Signal::SIGHUP);
+    until("it is refused", || {
+        told("the log stays as it is: `station_engine=loud` in config.yaml says no levels")
+    });
+    served.stop();
 }

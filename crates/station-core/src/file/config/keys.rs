@@ -130,6 +130,18 @@ pub const KEYS: &[Key] = &[
     ),
     key("debug", Shape::Flag, "`false`", "Whether to log more."),
     key(
+        "log_level",
+        Shape::Text,
+        "`warn` where nobody waits for the command, else nothing",
+        "How much is logged: `error`, `warn`, `info`, `debug` or `trace`, or levels by module, such as `info,station_mcp=debug`. `stn serve` reads it again at SIGHUP.",
+    ),
+    key(
+        "log_format",
+        Shape::Word(&["text", "json"]),
+        "`text`",
+        "Lines for people, or one JSON object on each.",
+    ),
+    key(
         "env_passthrough",
         Shape::Names,
         "",

@@ -12,4 +12,6 @@ mod tests;
 
 pub use http::{HEAD_BYTES_READ_MAX, HEADERS_READ_MAX, Http};
 pub use prices::{ProviderRate, RateLimits};
-pub use read::{Approvals, Config, Discovery, Execution, Files, Pool, Runs, duration_ms, expand, read};
+pub use read::{
+    Approvals, Config, Discovery, Execution, Files, LogFormat, Pool, Runs, duration_ms, expand, read,
+};

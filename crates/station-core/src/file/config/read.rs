@@ -39,6 +39,10 @@ pub struct Config {
     pub encryption_key: Option<Secret>,
     /// Whether to log more.
     pub debug: Option<bool>,
+    /// Levels of the log.
+    pub log_level: Option<String>,
+    /// What its lines are.
+    pub log_format: Option<LogFormat>,
     /// Where traces go.
     pub otel_endpoint: Option<String>,
     /// Names of models as agents write them, to the models that are meant.
@@ -71,6 +75,28 @@ pub struct Config {
     pub unknown: Vec<String>,
     /// Keys that are understood, but have no effect in this release, in file order.
     pub without_effect: Vec<String>,
+}
+
+/// What the lines of the log are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object each.
+    Json,
+}
+
+impl LogFormat {
+    /// By its word, in whatever case.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word.to_ascii_lowercase().as_str() {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
 }
 
 /// Whether commands may write into the workspace.
@@ -182,6 +208,9 @@ impl Config {
                 self.debug = sheet
                     .value(node, key, "`true` or `false`", |word| word.to_ascii_lowercase().parse().ok());
             }
+            "log_format" => {
+                self.log_format = sheet.value(node, key, "`text` or `json`", LogFormat::parse);
+            }
             "models" => self.models = sheet.map_of_texts(node, key).into_iter().collect(),
             "env_passthrough" => self.env_passthrough = sheet.texts(node, key),
             "child_env" => self.child_env = sheet.texts(node, key),
@@ -206,6 +235,7 @@ impl Config {
             "workspace" => &mut self.workspace,
             "workspace_id" => &mut self.workspace_id,
             "otel_endpoint" => &mut self.otel_endpoint,
+            "log_level" => &mut self.log_level,
             "api_host" => &mut self.api_host,
             "ai_api_key" => {
                 self.ai_api_key = not_empty(sheet.text(node, key)).map(Secret::new);

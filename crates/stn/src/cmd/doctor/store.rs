@@ -18,6 +18,8 @@ pub(super) async fn checks(out: &Out, settings: &Settings) -> Vec<Check> {
     let session = Session {
         out,
         settings: settings.clone(),
+        log: None,
+        metrics: None,
         by: Caller::local(),
         token: None,
         passthrough: Passthrough::All,

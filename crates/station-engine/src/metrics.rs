@@ -1,0 +1,474 @@
+//! What Station counts and times, for Prometheus.
+//!
+//! Store, models, tool servers, runs and doors open `tracing` spans with fixed names ([`SPANS`] has all of them); a layer here times each
+//! and counts what it says of itself, so that what is measured and what is traced is one thing, told at one place. What is not an event
+//! but a number of the store (agents, servers, the queue) is asked when somebody looks ([`Figures`]). **Invariant:** labels are words of
+//! ours, or names that an administrator gave, of which no more than [`VALUES_MAX`] are told apart: no run, user or address is one.
+
+use crate::Station;
+use metrics::{Label, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use station_core::policy::Action;
+use station_core::{Caller, Error, Result};
+use station_store::Figures;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, filter};
+
+/// Distinct values of one label that are told apart; what comes later is `other`.
+const VALUES_MAX: usize = 200;
+
+/// Observations after which buffers are folded, so that nobody who never looks pays with memory.
+const FOLD_AFTER: u64 = 4_096;
+
+/// Upper bounds in seconds: of statements and requests of our own.
+const FAST: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
+
+/// Of servers and models, which start, think and wait.
+const SLOW: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
+
+/// Of runs, which may wait for a person.
+const LONG: [f64; 11] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0];
+
+/// How a span is counted when it ends.
+struct Measured {
+    /// Its name.
+    span: &'static str,
+    /// The histogram of its seconds.
+    histogram: &'static str,
+    help: &'static str,
+    buckets: &'static [f64],
+    /// Its fields that are labels there.
+    labels: &'static [&'static str],
+    /// What is counted where it has the field `error`, with its help, and the fields that are labels there.
+    errors: Option<(&'static str, &'static str, &'static [&'static str])>,
+}
+
+/// Every span that is measured. The names with `agent_`, `mcp_` and `database_` are those of Station's architecture document.
+const SPANS: [Measured; 6] = [
+    Measured {
+        span: "store.query",
+        histogram: "station_database_query_duration_seconds",
+        help: "Time of a statement in the database, commits included.",
+        buckets: &FAST,
+        labels: &["operation"],
+        errors: Some((
+            "station_database_errors_total",
+            "Statements that failed, by what they do and the sort of failure.",
+            &["operation", "error"],
+        )),
+    },
+    Measured {
+        span: "mcp.request",
+        histogram: "station_mcp_request_duration_seconds",
+        help: "Time from writing a request to a tool server to its answer.",
+        buckets: &SLOW,
+        labels: &["method", "outcome"],
+        errors: Some(CONNECTION_ERRORS),
+    },
+    Measured {
+        span: "mcp.connect",
+        histogram: "station_mcp_connect_duration_seconds",
+        help: "Time to start or reach a tool server and to greet it.",
+        buckets: &SLOW,
+        labels: &["transport", "outcome"],
+        errors: Some(CONNECTION_ERRORS),
+    },
+    Measured {
+        span: "tool.call",
+        histogram: "station_tool_call_duration_seconds",
+        help: "Time of a tool call, waiting for its server included.",
+        buckets: &SLOW,
+        labels: &["outcome"],
+        errors: None,
+    },
+    Measured {
+        span: "model.request",
+        histogram: "station_model_request_duration_seconds",
+        help: "Time of a request to a model, repetitions included.",
+        buckets: &SLOW,
+        labels: &["provider", "outcome"],
+        errors: Some((
+            "station_model_errors_total",
+            "Requests that no model answered, after all repetitions.",
+            &["provider", "error"],
+        )),
+    },
+    Measured {
+        span: "http.request",
+        histogram: "station_http_request_duration_seconds",
+        help: "Time from the head of a request to the head of its answer.",
+        buckets: &FAST,
+        labels: &["method", "route", "status"],
+        errors: None,
+    },
+];
+
+const CONNECTION_ERRORS: (&str, &str, &[&str]) = (
+    "station_mcp_connection_errors_total",
+    "Tool servers that could not be reached (connect), or broke off in the middle of a request (lost).",
+    &["server", "error"],
+);
+
+/// The event that says that a run has ended.
+pub(crate) const RUN_ENDED: &str = "run.ended";
+const RUNS: &str = "station_agent_runs_total";
+const RUN_ERRORS: &str = "station_agent_execution_errors_total";
+const RUN_SECONDS: &str = "station_agent_execution_duration_seconds";
+const TOKENS: &str = "station_model_tokens_total";
+const RETRIES: &str = "station_model_retries_total";
+
+/// Each number of the store by its name, with its help.
+fn gauges(figures: &Figures) -> [(&'static str, &'static str, u64); 5] {
+    [
+        ("station_agents_total", "Agents in the store.", figures.agents),
+        ("station_mcp_servers_total", "Tool servers in the store.", figures.servers),
+        ("station_execution_queue_size", "Runs that wait for a worker.", figures.queued),
+        ("station_executions_running", "Runs that a worker has, of all instances.", figures.running),
+        (
+            "station_executions_waiting",
+            "Runs that are parked: for a person, a sub-agent or a budget.",
+            figures.waiting,
+        ),
+    ]
+}
+
+/// The metrics of this process. Cheap to clone; every clone is the same.
+#[derive(Clone)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    process: metrics_process::Collector,
+    observed: AtomicU64,
+    /// Values of labels that were seen, by the label.
+    values: Mutex<BTreeSet<(&'static str, String)>>,
+}
+
+impl Metrics {
+    /// Nothing counted yet, and every name there.
+    ///
+    /// # Errors
+    /// `Internal` where a histogram has no bounds.
+    pub fn new() -> Result<Self> {
+        let internal = |cause| Error::internal("setting up metrics", cause);
+        let mut builder = PrometheusBuilder::new();
+        let runs = (RUN_SECONDS, &LONG[..]);
+        for (name, bounds) in SPANS.iter().map(|row| (row.histogram, row.buckets)).chain([runs]) {
+            builder =
+                builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds).map_err(internal)?;
+        }
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        let inner = Inner {
+            recorder,
+            handle,
+            process: metrics_process::Collector::default(),
+            observed: AtomicU64::new(0),
+            values: Mutex::default(),
+        };
+        let made = Self { inner: Arc::new(inner) };
+        made.here(describe);
+        Ok(made)
+    }
+
+    /// What listens to spans and counts them: to be a layer of the process's subscriber.
+    #[must_use]
+    pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let counting = Counting { metrics: self.clone() };
+        let wanted =
+            filter::filter_fn(is_counted).with_max_level_hint(tracing::level_filters::LevelFilter::INFO);
+        counting.with_filter(wanted)
+    }
+
+    /// All of it in Prometheus' text format (version 0.0.4); without `figures` where the store cannot be asked.
+    #[must_use]
+    pub fn render(&self, figures: Option<Figures>) -> String {
+        self.here(|| {
+            for (name, _, value) in figures.iter().flat_map(gauges) {
+                // Exact below 2^53.
+                #[expect(clippy::cast_precision_loss, reason = "a count")]
+                metrics::gauge!(name).set(value as f64);
+            }
+            self.inner.process.collect();
+        });
+        self.inner.handle.render()
+    }
+
+    /// Runs `count` with this recorder.
+    fn here(&self, count: impl FnOnce()) {
+        metrics::with_local_recorder(&self.inner.recorder, count);
+    }
+
+    /// As [`Metrics::here`], for something that was observed.
+    fn observe(&self, count: impl FnOnce()) {
+        self.here(count);
+        if self.inner.observed.fetch_add(1, Ordering::Relaxed) % FOLD_AFTER == FOLD_AFTER - 1 {
+            self.inner.handle.run_upkeep();
+        }
+    }
+
+    /// The fields of `said` that are named, as labels.
+    fn labels(&self, names: &[&'static str], said: &Said) -> Vec<Label> {
+        let label = |name: &&'static str| Label::new(*name, self.bounded(name, said.get(name)));
+        names.iter().map(label).collect()
+    }
+
+    /// `value` where it is one of those that are told apart.
+    fn bounded(&self, label: &'static str, value: &str) -> String {
+        let mut values = self.inner.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = (label, value.to_owned());
+        if !values.contains(&entry) {
+            if values.iter().filter(|(of, _)| *of == label).count() >= VALUES_MAX {
+                return "other".to_owned();
+            }
+            values.insert(entry);
+        }
+        value.to_owned()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+fn describe() {
+    for row in &SPANS {
+        metrics::describe_histogram!(row.histogram, Unit::Seconds, row.help);
+        if let Some((name, help, _)) = row.errors {
+            metrics::describe_counter!(name, help);
+        }
+    }
+    for (name, help, _) in gauges(&Figures::default()) {
+        metrics::describe_gauge!(name, help);
+    }
+    metrics::describe_counter!(RUNS, "Runs that ended in this process, by how.");
+    metrics::describe_counter!(RUN_ERRORS, "Runs that failed, by the sort of failure.");
+    let help = "Time from the first claim of a run to its end, waiting included.";
+    metrics::describe_histogram!(RUN_SECONDS, Unit::Seconds, help);
+    metrics::describe_counter!(TOKENS, "Tokens that models read (input) and wrote (output).");
+    metrics::describe_counter!(RETRIES, "Requests to models that were sent again.");
+    metrics::describe_gauge!("station_build_info", "The version that runs; always 1.");
+    metrics::gauge!("station_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    metrics_process::Collector::default().describe();
+}
+
+impl Station {
+    /// How much there is of what, in all environments.
+    ///
+    /// # Errors
+    /// `Forbidden`; the store's.
+    pub async fn figures(&self, by: &Caller) -> Result<Figures> {
+        by.may(Action::ReadMetrics)?;
+        self.store().figures().await
+    }
+}
+
+/// Whether a span or event is one that is counted.
+fn is_counted(metadata: &Metadata<'_>) -> bool {
+    let name = metadata.name();
+    metadata.target().starts_with("station_")
+        && (name == RUN_ENDED || SPANS.iter().any(|row| row.span == name))
+}
+
+/// What a span said of itself: names of fields, and their values as text.
+#[derive(Default)]
+struct Said(Vec<(&'static str, String)>);
+
+impl Said {
+    fn get(&self, name: &str) -> &str {
+        self.find(name).unwrap_or_default()
+    }
+
+    fn find(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A count; 0 where it is not said.
+    fn count(&self, name: &str) -> u64 {
+        self.get(name).parse().unwrap_or_default()
+    }
+
+    fn put(&mut self, field: &Field, value: String) {
+        match self.0.iter_mut().find(|(name, _)| *name == field.name()) {
+            Some((_, before)) => *before = value,
+            None => self.0.push((field.name(), value)),
+        }
+    }
+}
+
+impl Visit for Said {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+}
+
+/// A span that is being timed.
+struct Timing {
+    row: &'static Measured,
+    began: Instant,
+    said: Said,
+}
+
+struct Counting {
+    metrics: Metrics,
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counting {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(row) = SPANS.iter().find(|row| row.span == attributes.metadata().name()) else { return };
+        let Some(span) = context.span(id) else { return };
+        let mut said = Said::default();
+        attributes.record(&mut said);
+        span.extensions_mut().insert(Timing { row, began: Instant::now(), said });
+    }
+
+    fn on_record(&self, id: &Id, record: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if let Some(timing) = span.extensions_mut().get_mut::<Timing>() {
+            record.record(&mut timing.said);
+        }
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let Some(span) = context.span(&id) else { return };
+        let Some(Timing { row, began, said }) = span.extensions_mut().remove::<Timing>() else { return };
+        let seconds = began.elapsed();
+        let metrics = &self.metrics;
+        metrics.observe(|| {
+            metrics::histogram!(row.histogram, metrics.labels(row.labels, &said)).record(seconds);
+            if let Some((name, _, labels)) = row.errors
+                && said.find("error").is_some()
+            {
+                metrics::counter!(name, metrics.labels(labels, &said)).increment(1);
+            }
+            if row.span == "model.request" {
+                let provider = metrics.bounded("provider", said.get("provider"));
+                for (direction, field) in [("input", "input_tokens"), ("output", "output_tokens")] {
+                    let counter =
+                        metrics::counter!(TOKENS, "provider" => provider.clone(), "direction" => direction);
+                    counter.increment(said.count(field));
+                }
+                metrics::counter!(RETRIES, "provider" => provider).increment(said.count("retries"));
+            }
+        });
+    }
+
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        if event.metadata().name() != RUN_ENDED {
+            return;
+        }
+        let mut said = Said::default();
+        event.record(&mut said);
+        let metrics = &self.metrics;
+        metrics.observe(|| {
+            metrics::counter!(RUNS, metrics.labels(&["environment", "status"], &said)).increment(1);
+            let seconds: f64 = said.get("seconds").parse().unwrap_or_default();
+            metrics::histogram!(RUN_SECONDS, metrics.labels(&["status"], &said)).record(seconds);
+            if said.find("failure").is_some() {
+                metrics::counter!(RUN_ERRORS, metrics.labels(&["environment", "failure"], &said))
+                    .increment(1);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::field::Empty;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    /// What is told after `work` was done under a subscriber that counts.
+    fn told(work: impl FnOnce()) -> Vec<String> {
+        let metrics = Metrics::new().unwrap();
+        let subscriber = tracing_subscriber::registry().with(metrics.layer());
+        tracing::subscriber::with_default(subscriber, work);
+        let figures = Figures { agents: 3, servers: 2, queued: 1, running: 0, waiting: 4 };
+        metrics.render(Some(figures)).lines().map(str::to_owned).collect()
+    }
+
+    fn has(told: &[String], line: &str) {
+        assert!(told.iter().any(|it| it == line), "{line}\n{}", told.join("\n"));
+    }
+
+    #[test]
+    fn a_span_is_timed_and_its_failure_counted_by_what_it_says_of_itself() {
+        let told = told(|| {
+            for error in [None, Some("locked"), Some("locked")] {
+                let span = tracing::info_span!(target: "station_store", "store.query", operation = "update", error = Empty);
+                if let Some(error) = error {
+                    span.record("error", error);
+                }
+            }
+        });
+        has(&told, r#"station_database_query_duration_seconds_count{operation="update"} 3"#);
+        has(&told, r#"station_database_errors_total{operation="update",error="locked"} 2"#);
+        has(&told, "# TYPE station_database_query_duration_seconds histogram");
+    }
+
+    #[test]
+    fn the_end_of_a_run_is_counted_by_environment_and_status() {
+        let told = told(|| {
+            let seconds = 2.0;
+            let failure = "model";
+            tracing::info!(name: "run.ended", target: "station_engine", environment = "dev", status = "failed", failure, seconds);
+            tracing::info!(name: "run.ended", target: "station_engine", environment = "dev", status = "completed", seconds);
+        });
+        has(&told, r#"station_agent_runs_total{environment="dev",status="failed"} 1"#);
+        has(&told, r#"station_agent_runs_total{environment="dev",status="completed"} 1"#);
+        has(&told, r#"station_agent_execution_errors_total{environment="dev",failure="model"} 1"#);
+        has(&told, r#"station_agent_execution_duration_seconds_sum{status="failed"} 2"#);
+    }
+
+    #[test]
+    fn figures_of_the_store_are_gauges_and_the_process_is_measured() {
+        let told = told(|| {});
+        has(&told, "station_agents_total 3");
+        has(&told, "station_mcp_servers_total 2");
+        has(&told, "station_execution_queue_size 1");
+        has(&told, "# TYPE station_execution_queue_size gauge");
+        assert!(told.iter().any(|line| line.starts_with("process_resident_memory_bytes ")));
+    }
+
+    #[test]
+    fn a_label_has_no_more_values_than_are_told_apart() {
+        let told = told(|| {
+            for n in 0..VALUES_MAX + 50 {
+                let server = format!("server-{n}");
+                tracing::info_span!(target: "station_mcp", "mcp.connect", %server, transport = "stdio", outcome = "failed", error = "connect");
+            }
+        });
+        let series = told.iter().filter(|line| line.starts_with("station_mcp_connection_errors_total{"));
+        assert_eq!(series.count(), VALUES_MAX + 1);
+        has(&told, r#"station_mcp_connection_errors_total{server="other",error="connect"} 50"#);
+    }
+
+    #[test]
+    fn what_others_call_by_the_same_name_is_not_counted() {
+        let told = told(|| {
+            tracing::info_span!(target: "elsewhere", "http.request", method = "GET");
+        });
+        assert!(!told.iter().any(|line| line.starts_with("station_http_request_duration_seconds_count")));
+    }
+}

@@ -1,0 +1,32 @@
+//! The span of every request: timed, counted by its route, and what everything under it belongs to.
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument as _;
+use tracing::field::Empty;
+
+/// Has a request answered within its span. The answer's body is not part of it: one that streams may last for days.
+pub(super) async fn measured(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    // As it is written in the table, with names in place of what stands there: few, whatever is asked for.
+    let route = matched.as_ref().map_or("other", MatchedPath::as_str);
+    let span = tracing::info_span!("http.request", method = known(request.method()), route, status = Empty);
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("status", response.status().as_u16());
+    response
+}
+
+/// A method by its name, where it is one of those that HTTP has (RFC 9110, RFC 5789): anybody may send others.
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}

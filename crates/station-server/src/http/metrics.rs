@@ -1,0 +1,47 @@
+//! `/metrics`: what Station counts and times, for whoever collects it.
+//!
+//! On a listener that this machine alone reaches it is open, as collectors expect. A proxy on the same machine brings the world there, so
+//! what says that it came through one needs a right, like everything that comes from elsewhere.
+
+use super::{Site, failure};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse as _, Response};
+use station_core::Caller;
+use station_core::policy::Action;
+use std::sync::Arc;
+
+pub(super) const PATH: &str = "/metrics";
+
+/// The media type of Prometheus' text format.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What a proxy adds to what it passes on (RFC 7239, and what was usual before).
+const PASSED_ON: [HeaderName; 3] =
+    [header::FORWARDED, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
+
+/// Whether nobody need be known who asks for `path`.
+pub(super) fn is_open(site: &Site, path: &str, headers: &HeaderMap) -> bool {
+    path == PATH && !site.is_public && !PASSED_ON.iter().any(|name| headers.contains_key(name))
+}
+
+pub(super) async fn get(
+    State(site): State<Arc<Site>>,
+    Extension(by): Extension<Caller>,
+    headers: HeaderMap,
+) -> Response {
+    let by = if is_open(&site, PATH, &headers) { &site.by } else { &by };
+    if let Err(error) = by.may(Action::ReadMetrics) {
+        return failure::refused(&headers, failure::status(error.kind()), &error);
+    }
+    let figures = match site.station.figures(by).await {
+        Ok(figures) => Some(figures),
+        // What this process counted itself is worth more than nothing, now above all.
+        Err(error) => {
+            tracing::warn!(%error, causes = ?error.causes(), "the database cannot be asked how much there is");
+            None
+        }
+    };
+    ([(header::CONTENT_TYPE, TEXT)], site.metrics.render(figures)).into_response()
+}

@@ -1,0 +1,161 @@
+//! The log: what goes there, how it looks, and how both are chosen.
+//!
+//! One subscriber for the process. Lines are for people, or JSON for machines, on stderr; each carries the spans that it belongs to
+//! (request, run, call), so that what belongs together is found together. Levels may differ by module, and are read again at SIGHUP.
+//! Commands that say what went wrong themselves have no log unless one is asked for: setting one up would only make them slower.
+
+use crate::config::Settings;
+use crate::out;
+use station_core::file::config::LogFormat;
+use station_core::{Error, Result};
+use station_engine::Metrics;
+use tracing::Metadata;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, fmt, reload};
+
+/// Where faults are seen that end no command, while no level is set for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Faults {
+    /// Nowhere: whoever waits for the command hears what it comes to.
+    Untold,
+    /// In the log: nobody waits for a worker.
+    Logged,
+}
+
+impl Faults {
+    /// What is told where nobody says how much.
+    fn level(self) -> Option<&'static str> {
+        match self {
+            Self::Untold => None,
+            Self::Logged => Some("warn"),
+        }
+    }
+}
+
+/// The log that was set up.
+pub(crate) struct Log {
+    levels: reload::Handle<EnvFilter, Registry>,
+    faults: Faults,
+}
+
+impl Log {
+    /// Sets the log up, where one is wanted, and counts spans in `metrics`.
+    ///
+    /// # Errors
+    /// `Invalid` where levels cannot be understood.
+    pub(crate) fn set_up(
+        settings: &Settings,
+        faults: Faults,
+        metrics: Option<&Metrics>,
+    ) -> Result<Option<Self>> {
+        let Some(levels) = levels(settings, faults)? else { return Ok(None) };
+        let (levels, handle) = reload::Layer::new(levels);
+        let wanted = filter_fn(is_always_told).or(levels);
+        let lines = fmt::layer().with_writer(out::log_stream);
+        let lines = match settings.log_format()? {
+            LogFormat::Text => lines.with_filter(wanted).boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
+        };
+        Registry::default().with(lines).with(metrics.map(Metrics::layer)).init();
+        Ok(Some(Self { levels: handle, faults }))
+    }
+
+    /// Takes levels from settings that were read anew; what they are now.
+    ///
+    /// # Errors
+    /// `Invalid` where levels cannot be understood: then they stay.
+    pub(crate) fn change(&self, settings: &Settings) -> Result<String> {
+        let levels = levels(settings, self.faults)?.unwrap_or_default();
+        let told = levels.to_string();
+        self.levels
+            .reload(levels)
+            .map_err(|cause| Error::internal("changing the levels of the log", cause))?;
+        Ok(told)
+    }
+}
+
+/// What the command itself says, and spans of ours that say what a line belongs to. Statements are not among them: there are many,
+/// and they say nothing of the kind.
+fn is_always_told(metadata: &Metadata<'_>) -> bool {
+    if !metadata.is_span() {
+        return metadata.target() == out::TOLD;
+    }
+    metadata.target().starts_with("station_") && metadata.name() != "store.query"
+}
+
+/// The levels that are wanted, and where that is said.
+pub(crate) fn said(settings: &Settings) -> Option<(&str, &'static str)> {
+    let config = &settings.config;
+    let debug = (config.debug == Some(true)).then_some(("debug", "config.yaml"));
+    let environment = settings.environment.get("STN_LOG_LEVEL").map(|level| (level, "STN_LOG_LEVEL"));
+    environment.or(config.log_level.as_deref().map(|level| (level, "config.yaml"))).or(debug)
+}
+
+/// # Errors
+/// `Invalid` where they cannot be understood.
+fn levels(settings: &Settings, faults: Faults) -> Result<Option<EnvFilter>> {
+    let said = said(settings);
+    let place = said.map_or("", |(_, place)| place);
+    let Some(level) = said.map(|(level, _)| level).or(faults.level()) else { return Ok(None) };
+    let level = level.to_ascii_lowercase();
+    // A bare level is ours: other libraries then say only what worries them.
+    let is_bare = level.chars().all(|c| c.is_ascii_alphanumeric());
+    let directives = if is_bare { bare(&level) } else { level.clone() };
+    let read = EnvFilter::builder().parse(directives).map_err(|cause| {
+        Error::invalid(format!("`{level}` in {place} says no levels of the log")).with_cause(cause).with_hint(
+            "write error, warn, info, debug or trace, or levels by module: `info,station_mcp=debug`",
+        )
+    });
+    Ok(Some(read?))
+}
+
+fn bare(level: &str) -> String {
+    let ours = [
+        "stn",
+        "station_core",
+        "station_store",
+        "station_llm",
+        "station_mcp",
+        "station_engine",
+        "station_server",
+    ];
+    let rows: Vec<String> = ours.iter().map(|target| format!("{target}={level}")).collect();
+    format!("{},warn", rows.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+    use station_core::file::config;
+
+    fn settings(yaml: &str, level: Option<&str>) -> Settings {
+        let environment =
+            Environment::of(&[("HOME", "/nowhere"), ("STN_LOG_LEVEL", level.unwrap_or_default())]);
+        let mut settings = Settings::at(None, environment).unwrap();
+        settings.config = config::read(yaml, "config.yaml").0.unwrap();
+        settings
+    }
+
+    #[test]
+    fn levels_are_taken_from_the_nearest_place_that_says_any() {
+        let check = |yaml: &str, level: Option<&str>, faults: Faults, expected: &str| {
+            let levels = match levels(&settings(yaml, level), faults) {
+                Ok(levels) => levels.map(|levels| levels.to_string()).unwrap_or_default(),
+                Err(error) => error.to_string(),
+            };
+            let shown = levels.split(',').find(|row| row.starts_with("station_engine") || !row.contains('='));
+            assert_eq!(shown.unwrap_or_default(), expected, "{yaml} {level:?}");
+        };
+        check("", None, Faults::Untold, "");
+        check("", None, Faults::Logged, "station_engine=warn");
+        check("debug: true", None, Faults::Untold, "station_engine=debug");
+        check("debug: true\nlog_level: info", None, Faults::Untold, "station_engine=info");
+        check("log_level: info", Some("ERROR"), Faults::Logged, "station_engine=error");
+        check("log_level: warn,station_engine=trace", None, Faults::Logged, "station_engine=trace");
+        check("", Some("loud"), Faults::Logged, "`loud` in STN_LOG_LEVEL says no levels of the log");
+        check("log_level: a=b=c", None, Faults::Untold, "`a=b=c` in config.yaml says no levels of the log");
+    }
+}
