@@ -1,7 +1,7 @@
 //! Who asks, and what they may do.
 
 use crate::policy::{Action, Role, Scope};
-use crate::{EnvironmentId, Error, Kind, Micros, Result, RunId, UserId};
+use crate::{EnvironmentId, Error, Kind, Micros, Result, RunId, Trace, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -24,6 +24,8 @@ pub struct Caller {
     pub until: Option<Micros>,
     /// The run that acts as this caller; `None` for the caller in person.
     pub acting: Option<RunToken>,
+    /// What the request belongs to, where whoever brought it says so.
+    pub trace: Option<Trace>,
 }
 
 /// The environments that somebody sees. What is in others does not exist for them.
@@ -94,6 +96,7 @@ impl Caller {
             key: None,
             until: None,
             acting: None,
+            trace: None,
         }
     }
 
@@ -110,6 +113,7 @@ impl Caller {
             key: None,
             until: None,
             acting: None,
+            trace: None,
         }
     }
 
@@ -128,6 +132,12 @@ impl Caller {
     pub fn within(mut self, scopes: &BTreeSet<Scope>) -> Self {
         self.scopes.retain(|scope| scopes.contains(scope));
         self
+    }
+
+    /// The same, asking for something that belongs to `trace`.
+    #[must_use]
+    pub fn in_trace(self, trace: Option<Trace>) -> Self {
+        Self { trace: trace.or(self.trace), ..self }
     }
 
     /// The same, by the name that the operating system knows them by.

@@ -116,6 +116,15 @@ pub fn is_plain(name: &str, value: &str) -> bool {
     is_told && !is_of_a_secret(name) && (is_path(value) || is_address(value) || is_setting(name, value))
 }
 
+/// Whether a variable of the process environment called `name` holds a secret: narrower than what keeps a value from being told,
+/// because it is taken out of texts, in which other words stand.
+#[must_use]
+pub fn names_a_secret(name: &str) -> bool {
+    let joined: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    SECRET_PARTS.iter().any(|part| joined.contains(part))
+        || words_of(name).last().is_some_and(|word| matches!(word.as_str(), "key" | "keys"))
+}
+
 /// Whether `name` is one that secrets have.
 pub(crate) fn is_of_a_secret(name: &str) -> bool {
     let joined: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();

@@ -123,8 +123,8 @@ impl Drive<'_> {
     async fn child(&self, agent: AgentId, task: &str, effect: EffectId) -> Result<NewRun> {
         let (limits, above) = self.spending.inherited();
         let deadline = self.machine.deadline();
-        let scopes = self.on.scopes.clone();
-        let request = RunRequest { deadline, limits, above, scopes, ..RunRequest::default() };
+        let (scopes, trace) = (self.on.scopes.clone(), self.on.trace.map(|trace| trace.at(effect.0)));
+        let request = RunRequest { deadline, limits, above, scopes, trace, ..RunRequest::default() };
         let model = match self.station.store().agent(agent).await? {
             Some(agent) => first_model(self.station, &agent, None).await,
             None => None,

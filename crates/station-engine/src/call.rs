@@ -19,7 +19,8 @@ use station_core::grant::Denied;
 use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
 use station_core::verify::Look;
 use station_core::{
-    AgentId, Caller, EffectId, Error, Micros, Redaction, Result, RunId, Scope, Secret, ServerId, Tool, UserId,
+    AgentId, Caller, EffectId, Error, Micros, Redaction, Result, RunId, Scope, Secret, ServerId, Tool, Trace,
+    UserId,
 };
 use station_mcp::{Along, Asks, CallEnd, Passed};
 use station_store::Approval;
@@ -40,6 +41,8 @@ pub(crate) struct On {
     pub(crate) depth: u32,
     /// The end of its time.
     pub(crate) deadline: Option<Micros>,
+    /// What it belongs to; `None` where it was started before that was kept.
+    pub(crate) trace: Option<Trace>,
     /// Values that came with the run.
     pub(crate) brought: Brought,
 }
@@ -55,6 +58,8 @@ pub(crate) struct Permit {
     in_doubt: bool,
     /// Its turn at its server, until the call has ended.
     turn: Option<CallTurn>,
+    /// What it belongs to.
+    trace: Option<Trace>,
     /// What is kept of it with its `EffectStarted`.
     pub(crate) terms: Terms,
 }
@@ -234,7 +239,8 @@ async fn yes(
 
 fn permit(on: &On, reach: Reach, tool: &str, arguments: Map<String, Value>, terms: Terms) -> Admission {
     let (run, tool) = (Some(on.run), tool.to_owned());
-    Admission::Granted(Box::new(Permit { run, reach, tool, arguments, in_doubt: false, turn: None, terms }))
+    let (in_doubt, turn, trace) = (false, None, on.trace);
+    Admission::Granted(Box::new(Permit { run, reach, tool, arguments, in_doubt, turn, trace, terms }))
 }
 
 /// Whether a person says yes to a call that a rule makes wait for one.
@@ -287,7 +293,8 @@ pub(crate) async fn admit_person(
     let (repeatable, transport) = (verdict.read_only || verdict.idempotent, reach.definition.transport());
     let terms = Terms { repeatable, approved, look: None, transport };
     let tool = tool.name.clone();
-    let permit = Permit { run: None, reach, tool, arguments, in_doubt: false, turn: None, terms };
+    let (in_doubt, turn, trace) = (false, None, by.trace);
+    let permit = Permit { run: None, reach, tool, arguments, in_doubt, turn, trace, terms };
     Ok((Admission::Granted(Box::new(permit)), said))
 }
 
@@ -316,10 +323,11 @@ pub(crate) async fn pass_for_person(
     id: EffectId,
     carried: Carried,
 ) -> Passed {
-    let Permit { run, reach, tool, arguments, turn, .. } = permit;
+    let Permit { run, reach, tool, arguments, turn, trace, .. } = permit;
     let reach = Reach { asks: carried.asks, ..reach };
     let wanted = Wanted::call(&tool, arguments, carried.more);
-    let outgoing = Outgoing { run, wanted, effect: id, turn, may_send: &|| Ok(()), along: carried.along };
+    let along = Along { trace, ..carried.along };
+    let outgoing = Outgoing { run, wanted, effect: id, turn, may_send: &|| Ok(()), along };
     let passed = station.pool().send_call_whole(&reach, outgoing).await;
     within(passed, station.pool().output_bytes_max(&reach), &reach.definition.redaction())
 }
@@ -406,8 +414,9 @@ async fn pass(
     id: EffectId,
     may_send: &(dyn Fn() -> Result<(), String> + Sync),
 ) -> CallEnd {
-    let Permit { run, reach, tool, arguments, turn, .. } = permit;
+    let Permit { run, reach, tool, arguments, turn, trace, .. } = permit;
     let wanted = Wanted::call(&tool, arguments, Map::new());
-    let outgoing = Outgoing { run, wanted, effect: id, turn, may_send, along: Along::default() };
+    let along = Along { trace, ..Along::default() };
+    let outgoing = Outgoing { run, wanted, effect: id, turn, may_send, along };
     station.pool().send_call(&reach, outgoing).await
 }

@@ -13,7 +13,7 @@ use crate::journal::{Journal, Standing, TRY_AGAIN_AFTER, is_hiccup};
 use crate::lease::{Before, Lease, millis};
 use crate::pace::Paced;
 use crate::perform::{Performed, Seat, Started, Written, perform};
-use crate::prepare::{self, Start};
+use crate::prepare::{self, RunRequest, Start};
 use crate::reading::is_for_a_person;
 use crate::signals::Signals;
 use crate::spend::{self, Begun, Spending};
@@ -106,8 +106,9 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     };
     hear(station, run, &mut machine, &mut journal).await?;
     let (depth, deadline) = (run.depth, machine.deadline());
-    let scopes = prepare::RunRequest::of(run)?.scopes;
-    let on = On { run: run.id, agent: run.agent, user: run.user, scopes, depth, deadline, brought };
+    let RunRequest { scopes, trace, .. } = RunRequest::of(run)?;
+    tracing::Span::current().record("trace_id", trace.map(|trace| trace.id()));
+    let on = On { run: run.id, agent: run.agent, user: run.user, scopes, depth, deadline, trace, brought };
     let spending = Spending::new(station, run, &machine, &entries);
     let (turns, paced) = (Turns::default(), BTreeSet::new());
     let mut drive = Drive { station, run, lease, signals, on, machine, journal, spending, turns, paced };
@@ -254,6 +255,7 @@ impl Drive<'_> {
             depth: self.run.depth,
             agent: &self.run.agent_name,
             prepared: &prepared,
+            trace: self.on.trace,
             lease: self.lease,
             written: &written,
             patience: if self.machine.has_fallback() { Patience::Short } else { Patience::Long },

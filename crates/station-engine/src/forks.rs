@@ -3,6 +3,7 @@
 use crate::lease::millis;
 use crate::prepare::{self, Kept, RunRequest};
 use crate::reading::Reading;
+use crate::runs::trace_of;
 use crate::variables::Brought;
 use crate::{Driver, RunRef, Station, carry, drive, rights, spend};
 use station_core::budget::Caps;
@@ -79,6 +80,7 @@ impl Station {
             max_steps: fork.max_steps,
             timeout_ms: fork.timeout.map(millis),
             scopes: by.scopes.clone(),
+            trace: Some(trace_of(by)),
             ..RunRequest::default()
         };
         let mut carried = brought.carried;

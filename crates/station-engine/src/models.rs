@@ -126,6 +126,7 @@ impl Station {
             settings: &settings,
             output_schema: None,
             repeat: Repeat::Never,
+            trace: None,
         };
         let asked = self.models().ask(model, &request, &|_| {});
         let answer = tokio::time::timeout(within, asked)

@@ -4,7 +4,7 @@ use crate::call::{self, Permit};
 use crate::lease::{Lease, millis};
 use crate::{Live, Seen, Station, results, waiting};
 use station_core::run::{AskFailure, Event, Reading, Settings, WaitKind, WaitsOn};
-use station_core::{EffectId, Message, ModelRef, RunId, budget};
+use station_core::{EffectId, Message, ModelRef, RunId, Trace, budget};
 use station_llm::{Delta, Patience, Repeat, Request};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -68,6 +68,7 @@ pub(crate) struct Seat<'a> {
     pub(crate) depth: u32,
     pub(crate) agent: &'a str,
     pub(crate) prepared: &'a station_core::run::Prepared,
+    pub(crate) trace: Option<Trace>,
     pub(crate) lease: &'a Lease,
     pub(crate) written: &'a Written,
     /// How long one model is waited for before the next of the list is asked.
@@ -103,6 +104,7 @@ async fn ask(
         settings,
         output_schema: prepared.output_schema.as_ref(),
         repeat,
+        trace: on.trace.map(|trace| trace.at(id.0)),
     };
     let (retries, heard) = watch::channel(None);
     let repeated = Mutex::new(Vec::new());

@@ -17,7 +17,9 @@ use station_core::file::render::{self, Rendered};
 use station_core::run::{
     Context, Entry, GrantedTool, Inputs, Machine, ModelChoice, Prepared, Target, reader, step_limit,
 };
-use station_core::{Agent, AgentId, BlobHash, Error, Kind, Micros, Result, Scope, Secret, ToolSpec, tool};
+use station_core::{
+    Agent, AgentId, BlobHash, Error, Kind, Micros, Result, Scope, Secret, ToolSpec, Trace, tool,
+};
 use station_llm::Choices;
 use station_store::Run;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +51,9 @@ pub(crate) struct RunRequest {
     /// What it may do through Station's own server, of what its user may: less than all where an API key started it.
     #[serde(default = "Scope::all", skip_serializing_if = "is_all")]
     pub(crate) scopes: BTreeSet<Scope>,
+    /// What asked for it; `None` in rows of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trace: Option<Trace>,
 }
 
 fn is_all(scopes: &BTreeSet<Scope>) -> bool {
@@ -66,6 +71,7 @@ impl Default for RunRequest {
             limits: Vec::new(),
             above: Vec::new(),
             scopes: Scope::all(),
+            trace: None,
         }
     }
 }

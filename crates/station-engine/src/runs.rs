@@ -12,7 +12,7 @@ use crate::{Clock, Station, carry, own_server, spend, worker};
 use station_core::budget::{Account, Amounts, Caps};
 use station_core::file::variables::{NAME_HINT, can_be_given};
 use station_core::run::{Entry, Status};
-use station_core::{Action, Agent, Caller, EffectId, EnvironmentName, Error, Result, RunId, Secret};
+use station_core::{Action, Agent, Caller, EffectId, EnvironmentName, Error, Result, RunId, Secret, Trace};
 use station_store::{Approval, Cancelled, RequestClaim, Run, RunFilter};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -92,6 +92,11 @@ impl RunDetails {
     }
 }
 
+/// What a run belongs to that `by` starts: a trace of its own where whoever asked brought none.
+pub(crate) fn trace_of(by: &Caller) -> Trace {
+    by.trace.unwrap_or_else(|| Trace::new(Clock::effect_id().0))
+}
+
 impl Station {
     /// Puts a run of `agent` in the queue.
     ///
@@ -126,6 +131,7 @@ impl Station {
             timeout_ms: new.timeout.map(millis),
             caps: new.limits,
             scopes: by.scopes.clone(),
+            trace: Some(trace_of(by)),
             ..RunRequest::default()
         };
         let (parent, request) = match &by.acting {

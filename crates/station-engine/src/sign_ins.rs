@@ -115,7 +115,7 @@ impl Station {
             let sentence = format!("whoever started run {} may not use Station any more", token.run);
             Error::new(Kind::Unauthenticated, sentence)
         })?;
-        Ok(caller.acting(token))
+        Ok(caller.acting(token).in_trace(by.trace))
     }
 
     /// A caller as it is now: its user, its key, or what the user may for whom a run acts, may have been changed since it was found.
@@ -127,10 +127,10 @@ impl Station {
             return Ok(by.clone());
         }
         if let Some(token) = &by.acting {
-            return self.act_for(&Caller::local(), token.clone()).await;
+            return self.act_for(&Caller::local().in_trace(by.trace), token.clone()).await;
         }
         let over = || Error::new(Kind::Unauthenticated, "whoever asked is not known any more");
-        let caller = self.caller_of(by.user).await?.ok_or_else(over)?;
+        let caller = self.caller_of(by.user).await?.ok_or_else(over)?.in_trace(by.trace);
         let Some(id) = by.key else { return Ok(caller) };
         let key = self.store().api_key_of(id).await?.filter(|key| !is_over(key, self.now()));
         Ok(by_key(caller, &key.ok_or_else(over)?))
@@ -150,6 +150,7 @@ impl Station {
             key: None,
             until: None,
             acting: None,
+            trace: None,
         }))
     }
 

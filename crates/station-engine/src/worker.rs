@@ -16,6 +16,7 @@ use station_store::{Claim, LeaseInfo, Owner, Run, Wakes};
 use std::sync::OnceLock;
 use std::time::Duration;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 /// How often a run that another worker has is looked at, beside the wake-ups.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -152,7 +153,7 @@ pub(crate) async fn drive_claimed(
     signals: &Signals,
 ) -> Result<Left> {
     let (agent, environment) = (&run.agent_name, &run.environment_name);
-    let span = tracing::info_span!("run", run = %run.id, agent, environment);
+    let span = tracing::info_span!("run", run = %run.id, agent, environment, trace_id = Empty);
     drive_to_rest(station, run, lease, signals).instrument(span).await
 }
 

@@ -7,7 +7,7 @@ use crate::{Config, Script, offline, send};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use serde_json::Value;
 use station_core::run::{AskFailure, GrantedTool, Settings};
-use station_core::{Answer, Message, ModelRef};
+use station_core::{Answer, Message, ModelRef, Trace};
 use std::time::Duration;
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -35,6 +35,8 @@ pub struct Request<'a> {
     pub output_schema: Option<&'a Value>,
     /// After which failures it is sent again.
     pub repeat: Repeat,
+    /// What it belongs to: sent as the header `traceparent`.
+    pub trace: Option<Trace>,
 }
 
 /// After which failures a request is sent again by itself.

@@ -286,6 +286,7 @@ mod tests {
             settings: &settings,
             output_schema: None,
             repeat: crate::Repeat::Any,
+            trace: None,
         };
         match (check(&request), expected) {
             (Ok(()), Ok(())) => {}

@@ -8,7 +8,7 @@ use crate::transport::Transport;
 use crate::{Delta, Request};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode};
-use station_core::Answer;
+use station_core::{Answer, Trace};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -64,6 +64,9 @@ async fn send(
         .body(body);
     for (name, value) in endpoint.dialect.headers() {
         builder = builder.header(*name, *value);
+    }
+    if let Some(trace) = asked.trace {
+        builder = builder.header(Trace::NAME, trace.to_string());
     }
     if let Some(key) = &endpoint.key {
         let (name, before) = endpoint.dialect.key_header();

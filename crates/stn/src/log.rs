@@ -2,13 +2,17 @@
 //!
 //! One subscriber for the process. Lines are for people, or JSON for machines, on stderr; each carries the spans that it belongs to
 //! (request, run, call), so that what belongs together is found together. Levels may differ by module, and are read again at SIGHUP.
+//! **Invariant:** nothing reaches the log but through [`Clean`], which takes out the secrets that the settings hold, and what looks like one
+//! or is called one.
 //! Commands that say what went wrong themselves have no log unless one is asked for: setting one up would only make them slower.
 
 use crate::config::Settings;
 use crate::out;
 use station_core::file::config::LogFormat;
-use station_core::{Error, Result};
+use station_core::{Error, Redaction, Result, redact};
 use station_engine::Metrics;
+use std::io;
+use std::sync::Arc;
 use tracing::Metadata;
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -53,7 +57,9 @@ impl Log {
         let Some(levels) = levels(settings, faults)? else { return Ok(None) };
         let (levels, handle) = reload::Layer::new(levels);
         let wanted = filter_fn(is_always_told).or(levels);
-        let lines = fmt::layer().with_writer(out::log_stream);
+        let known = Arc::new(settings.secrets());
+        let lines =
+            fmt::layer().with_writer(move || Clean { known: Arc::clone(&known), to: out::log_stream() });
         let lines = match settings.log_format()? {
             LogFormat::Text => lines.with_filter(wanted).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
@@ -73,6 +79,24 @@ impl Log {
             .reload(levels)
             .map_err(|cause| Error::internal("changing the levels of the log", cause))?;
         Ok(told)
+    }
+}
+
+/// The one way into the log. A line is written whole, so that nothing is cut in the middle of a secret.
+struct Clean<W> {
+    known: Arc<Redaction>,
+    to: W,
+}
+
+impl<W: io::Write> io::Write for Clean<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        self.to.write_all(redact(&self.known.apply(&text)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }
 
@@ -140,13 +164,26 @@ mod tests {
     }
 
     #[test]
+    fn a_line_reaches_the_log_without_the_secrets_that_are_known_and_those_that_look_like_one() {
+        use std::io::Write as _;
+        let mut settings = settings("ai_api_key: my-own-provider-key", None);
+        settings.environment = Environment::of(&[("GITHUB_TOKEN", "no-shape-at-all"), ("EDITOR", "vi")]);
+        let mut log = Clean { known: Arc::new(settings.secrets()), to: Vec::new() };
+        let line = "with my-own-provider-key and no-shape-at-all, Bearer 0123456789abcdef, in vi\n";
+        log.write_all(line.as_bytes()).unwrap();
+        let told = String::from_utf8(log.to).unwrap();
+        assert_eq!(told, "with [secret] and [secret], Bearer [secret], in vi\n");
+    }
+
+    #[test]
     fn levels_are_taken_from_the_nearest_place_that_says_any() {
         let check = |yaml: &str, level: Option<&str>, faults: Faults, expected: &str| {
             let levels = match levels(&settings(yaml, level), faults) {
                 Ok(levels) => levels.map(|levels| levels.to_string()).unwrap_or_default(),
                 Err(error) => error.to_string(),
             };
-            let shown = levels.split(',').find(|row| row.starts_with("station_engine") || !row.contains('='));
+            let shown =
+                levels.split(',').find(|row| row.starts_with("station_engine") || row.starts_with('`'));
             assert_eq!(shown.unwrap_or_default(), expected, "{yaml} {level:?}");
         };
         check("", None, Faults::Untold, "");
@@ -156,6 +193,11 @@ mod tests {
         check("log_level: info", Some("ERROR"), Faults::Logged, "station_engine=error");
         check("log_level: warn,station_engine=trace", None, Faults::Logged, "station_engine=trace");
         check("", Some("loud"), Faults::Logged, "`loud` in STN_LOG_LEVEL says no levels of the log");
-        check("log_level: a=b=c", None, Faults::Untold, "`a=b=c` in config.yaml says no levels of the log");
+        check(
+            "log_level: station_engine=loud",
+            None,
+            Faults::Untold,
+            "`station_engine=loud` in config.yaml says no levels of the log",
+        );
     }
 }

@@ -81,6 +81,7 @@ async fn a_request_that_is_sent_again_takes_its_turn_again() {
         settings: &settings,
         output_schema: None,
         repeat: Repeat::Any,
+        trace: None,
     };
     let (turn, waits) = (Duration::from_millis(120), std::sync::Mutex::new(Vec::new()));
     let on_delta = |delta| {

@@ -31,6 +31,7 @@ async fn it_says_what_is_written_and_every_bare_name_is_it() {
         settings: &settings,
         output_schema: None,
         repeat: Repeat::Any,
+        trace: None,
     };
     let first = models.ask(&model, &request, &|_| {}).await.unwrap();
     assert_eq!(first.calls[0].arguments, r#"{"path":"/a"}"#);
@@ -56,6 +57,7 @@ async fn a_closure_answers_each_run_by_its_own_task() {
             settings: &settings,
             output_schema: None,
             repeat: Repeat::Any,
+            trace: None,
         };
         let model = script_model(&models, "x");
         let answer = models.ask(&model, &request, &|_| {}).await.unwrap();

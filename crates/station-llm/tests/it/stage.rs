@@ -124,7 +124,14 @@ async fn asked(
     // What `main` does in the product. A lost race means that another test did it: as good.
     drop(rustls::crypto::ring::default_provider().install_default());
     let tools = [tool("get_time", json!({"type": "object"})), tool("read", json!({}))];
-    let request = Request { messages, tools: &tools, settings, output_schema: schema, repeat: Repeat::Any };
+    let request = Request {
+        messages,
+        tools: &tools,
+        settings,
+        output_schema: schema,
+        repeat: Repeat::Any,
+        trace: None,
+    };
     let deltas = Mutex::new(Vec::new());
     let outcome = models
         .ask_within(model, &request, patience, &|| Duration::ZERO, &|delta| {

@@ -19,7 +19,7 @@ use rmcp::model::{
 use rmcp::service::{Peer, PeerRequestOptions, RoleClient};
 use serde_json::{Map, Value, json};
 use station_core::run::Why;
-use station_core::{EffectId, Era, Redaction};
+use station_core::{EffectId, Era, Redaction, Trace};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -55,6 +55,8 @@ pub struct Along {
     pub level: Option<&'static str>,
     /// Who hears what is said while the server is at work.
     pub hearer: Option<Hearer>,
+    /// What it belongs to: told in its `_meta` as `traceparent`, under the effect (MCP, SEP-414).
+    pub trace: Option<Trace>,
 }
 
 /// Where what a server says while it is at work goes.
@@ -214,6 +216,7 @@ impl Connection {
         along: Along,
         timeout: Duration,
     ) -> Passed {
+        let trace = along.trace.map(|trace| trace.at(effect.0));
         let effect = effect.to_string();
         let ticket = self.inner.traffic.admit(&effect, along.hearer);
         let mut meta = Map::new();
@@ -221,6 +224,9 @@ impl Connection {
             self.want_log(level, &mut meta, timeout).await;
         }
         meta.insert(EFFECT_KEY.to_owned(), Value::String(effect.clone()));
+        if let Some(trace) = trace {
+            meta.insert(Trace::NAME.to_owned(), Value::String(trace.to_string()));
+        }
         let heard = tokio::select! {
             biased;
             heard = self.ask(method, params, meta, &effect) => Some(heard),

@@ -6,7 +6,7 @@ use super::dialog::{Dialog, Level};
 use super::frame::{self, Written};
 use crate::client::EFFECT_KEY;
 use serde_json::{Map, Value, json};
-use station_core::{Caller, EffectId, Era};
+use station_core::{Caller, EffectId, Era, Trace};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
@@ -95,6 +95,8 @@ impl Asked {
             Era::Modern => meta(LEVEL_KEY).and_then(Level::of),
         };
         let with = Some(With { dialog: Arc::clone(dialog), outlet: outlet.clone() });
+        // A request knows better than the connection over which it came.
+        let by = by.in_trace(meta(Trace::NAME).and_then(Value::as_str).and_then(|text| text.parse().ok()));
         Self { by, era, capabilities: capabilities.clone(), input, effect, gone, progress, with, level }
     }
 

@@ -109,7 +109,9 @@ async fn the_effect_travels_with_the_call() {
     let id = effect();
     connection.call("put", object(json!({ "text": "x" })), id, PATIENCE).await;
     let logged: Value = serde_json::from_str(&lines(&scene.file("log"))[0]).unwrap();
-    assert_eq!(logged, json!({ "tool": "put", "arguments": { "text": "x" }, "effect": id.to_string() }));
+    let sent =
+        json!({ "tool": "put", "arguments": { "text": "x" }, "effect": id.to_string(), "trace": null });
+    assert_eq!(logged, sent);
     connection.close().await;
 }
 

@@ -66,7 +66,7 @@ impl Out {
         let asks = Asks::of(&asked.capabilities);
         let takes_questions = asks != Asks::default();
         let hearer = Some(Hearer { client: asked.client(), takes_questions, outlet });
-        let along = Along { level: asked.log_level(), hearer };
+        let along = Along { level: asked.log_level(), hearer, trace: asked.by.trace };
         Self { end: send(Carried { asks, along, more, variables }), said }
     }
 

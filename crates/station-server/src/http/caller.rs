@@ -130,7 +130,8 @@ pub(super) async fn admit(
     let known = known(&site, &peer, request.headers(), request.method(), request.uri().path()).await;
     match known {
         Ok(Ok(caller)) => {
-            request.extensions_mut().insert(caller);
+            let trace = request.extensions().get::<failure::Place>().map(|place| place.own);
+            request.extensions_mut().insert(caller.in_trace(trace));
             next.run(request).await
         }
         Ok(Err((status, sentence))) => {

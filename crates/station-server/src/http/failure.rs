@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use station_core::{Error, Kind};
+use station_core::{Error, Kind, Trace};
 use uuid::Uuid;
 
 /// What a request is called, in its answer and in the log.
@@ -43,16 +43,34 @@ pub(super) fn kind(status: StatusCode) -> Kind {
     }
 }
 
-/// Names a request, and its answer: as it says itself, where that is a name, or by a new number. Around everything else, so that
+/// Where a request stands in a trace (W3C Trace Context): below what its sender says, or at the beginning of one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) above: Option<Trace>,
+    pub(super) own: Trace,
+}
+
+impl Place {
+    fn of(headers: &HeaderMap) -> Self {
+        let said = headers.get(Trace::NAME).and_then(|value| value.to_str().ok());
+        let above: Option<Trace> = said.and_then(|text| text.parse().ok());
+        let id = Uuid::now_v7();
+        Self { above, own: above.map_or_else(|| Trace::new(id), |above| above.at(id)) }
+    }
+}
+
+/// Names a request, and its answer: as it says itself, where that is a name, or by its trace. Around everything else, so that
 /// whatever is asked below finds its name.
 pub(super) async fn named(mut request: Request, next: Next) -> Response {
+    let place = Place::of(request.headers());
     let fits = |text: &&str| {
         (1..=REQUEST_ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
     };
     let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(fits);
-    let id = given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+    let id = given.map_or_else(|| place.own.id(), str::to_owned);
     let id = HeaderValue::try_from(id).expect("graphic ASCII is fit for a header");
     request.headers_mut().insert(REQUEST_ID, id.clone());
+    request.extensions_mut().insert(place);
     let mut answer = next.run(request).await;
     answer.headers_mut().insert(REQUEST_ID, id);
     answer

@@ -1,5 +1,6 @@
 //! The span of every request: timed, counted by its route, and what everything under it belongs to.
 
+use super::failure::{self, Place};
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::middleware::Next;
@@ -11,7 +12,22 @@ use tracing::field::Empty;
 pub(super) async fn measured(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
     // As it is written in the table, with names in place of what stands there: few, whatever is asked for.
     let route = matched.as_ref().map_or("other", MatchedPath::as_str);
-    let span = tracing::info_span!("http.request", method = known(request.method()), route, status = Empty);
+    let method = known(request.method());
+    let place = request.extensions().get::<Place>();
+    let trace_id = place.map(|place| place.own.id());
+    let span_id = place.map(|place| place.own.span_id());
+    let parent_id = place.and_then(|place| place.above).map(|above| above.span_id());
+    let name = failure::request_id(request.headers());
+    let span = tracing::info_span!(
+        "http.request",
+        method,
+        route,
+        status = Empty,
+        request = name,
+        trace_id,
+        span_id,
+        parent_id
+    );
     let response = next.run(request).instrument(span.clone()).await;
     span.record("status", response.status().as_u16());
     response

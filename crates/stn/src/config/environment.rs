@@ -1,6 +1,6 @@
 //! The process environment: read here and nowhere else, once.
 
-use station_core::Secret;
+use station_core::{Secret, names_a_secret};
 use std::collections::BTreeMap;
 
 /// The process environment as it was when the command began. A variable that is empty counts as not set; one that is
@@ -36,6 +36,11 @@ impl Environment {
     /// The value of the first of `names` that is set, and which that is.
     pub(crate) fn first<'n>(&self, names: &[&'n str]) -> Option<(&'n str, &str)> {
         names.iter().find_map(|name| Some((*name, self.get(name)?)))
+    }
+
+    /// The values of variables that are called as secrets are.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(name, _)| names_a_secret(name)).map(|(_, value)| value.expose())
     }
 
     /// All of it, for templates that ask for a name.

@@ -2,7 +2,7 @@
 
 use super::Environment;
 use station_core::file::{Problem, config};
-use station_core::{Error, Result};
+use station_core::{Error, Redaction, Result, Secret};
 use std::path::{Path, PathBuf};
 
 /// Where the configuration folder was named.
@@ -70,6 +70,14 @@ impl Settings {
         let (folder, file, folder_from) = place(flag, &environment)?;
         let (config, problems) = (config::Config::default(), Vec::new());
         Ok(Self { folder, folder_from, file, config, problems, environment })
+    }
+
+    /// Every secret that these settings hold: to be taken out of what is told.
+    pub(crate) fn secrets(&self) -> Redaction {
+        let config = &self.config;
+        let written = [&config.ai_api_key, &config.database_url, &config.encryption_key];
+        let written = written.into_iter().flatten().map(Secret::expose);
+        Redaction::of(written.chain(self.environment.secrets()))
     }
 
     /// A path as written in config.yaml: `~` is the home folder, a relative path begins at the configuration folder.

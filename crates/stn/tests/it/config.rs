@@ -66,6 +66,7 @@ fn every_setting_says_where_it_comes_from() {
         http.body_bytes_max  16777216  default
         http.body_within [span]  default
         log level  off  default
+        log format  text  default
         --- stderr
         warning: config.yaml has keys that Station does not know; they are kept: telemetry
         warning: config.yaml has keys without effect in this release: otel_endpoint

@@ -74,9 +74,10 @@ fn a_worker_that_was_told_to_stop_says_so_while_a_call_is_out() {
     assert_eq!(get(&served, "/mcp").status, 503);
 }
 
-/// A Station that has one finished run of a real tool server.
-fn after_a_run(model: &OpenAi, set: &[(&str, &str)]) -> (Home, Served) {
+/// A Station that has one finished run of a real tool server, started by a request with this `traceparent`.
+fn after_a_run(model: &OpenAi, set: &[(&str, &str)], trace: &str) -> (Home, Served) {
     let mut home = Home::with_fake().asking(model);
+    home.server("default", "fake", &["--log", home.work("called").to_str().unwrap()]);
     for (name, value) in set {
         home = home.set(name, value);
     }
@@ -85,8 +86,11 @@ fn after_a_run(model: &OpenAi, set: &[(&str, &str)]) -> (Home, Served) {
     let served = Served::start(&home);
     let task = json!({ "task": "read it" }).to_string();
     let key = home.read("api-token");
-    let started = served.send_as(key.trim(), "/api/v1/agents/reader/runs", "POST", &task);
+    let bearer = format!("Bearer {}", key.trim());
+    let headers = [("authorization", &*bearer), ("traceparent", trace)];
+    let started = served.send_to("/api/v1/agents/reader/runs", "POST", &headers, &task);
     assert_eq!(started.status, 202, "{}", started.body);
+    assert!(started.head.contains("x-request-id: "), "{}", started.head);
     until("it has ended", || home.json(&["runs", "list"])["runs"][0]["status"] == "completed");
     (home, served)
 }
@@ -101,7 +105,7 @@ fn reading() -> OpenAi {
 #[test]
 fn metrics_tell_what_was_done_and_each_of_them_what_it_means() {
     let model = reading();
-    let (_home, served) = after_a_run(&model, &[]);
+    let (_home, served) = after_a_run(&model, &[], "");
     let metrics = served.send_to("/metrics", "GET", &[], "");
     assert_eq!(metrics.status, 200, "{}", metrics.body);
     assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"), "{}", metrics.head);
@@ -175,7 +179,10 @@ fn metrics_that_were_asked_for_through_a_proxy_need_an_administrator() {
 #[test]
 fn a_log_for_machines_has_one_object_on_each_line_and_says_what_it_belongs_to() {
     let model = reading();
-    let (home, served) = after_a_run(&model, &[("STN_LOG_FORMAT", "json"), ("STN_LOG_LEVEL", "info")]);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let parent = format!("00-{trace}-b7ad6b7169203331-01");
+    let (home, served) =
+        after_a_run(&model, &[("STN_LOG_FORMAT", "json"), ("STN_LOG_LEVEL", "info")], &parent);
     let run = home.json(&["runs", "list"])["runs"][0]["id"].to_string();
     let lines = || -> Vec<Value> {
         let read = |line: &String| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
@@ -188,6 +195,14 @@ fn a_log_for_machines_has_one_object_on_each_line_and_says_what_it_belongs_to() 
     assert_eq!((&end["level"], &end["status"]), (&json!("INFO"), &json!("completed")));
     let spans = end["spans"].as_array().unwrap();
     assert!(spans.iter().any(|span| span["name"] == "run" && span["run"] == *run), "{end}");
+    // One id finds all of it: in the log, at the tool's server and at the model's provider.
+    assert!(spans.iter().any(|span| span["name"] == "run" && span["trace_id"] == trace), "{end}");
+    let called = log(&home.work("called"));
+    let at_tool = called.iter().find(|call| call["tool"] == "read").unwrap()["trace"].as_str().unwrap();
+    let requests = model.requests();
+    let mut at_model = requests.iter().map(|request| request.headers["traceparent"].as_str());
+    assert!(at_tool.starts_with(&format!("00-{trace}-")) && at_tool != parent, "{at_tool}");
+    assert!(at_model.all(|it| it.starts_with(&format!("00-{trace}-")) && it != parent));
     served.stop();
 }
 

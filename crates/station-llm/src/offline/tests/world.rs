@@ -162,6 +162,7 @@ pub(super) fn run(task: &str, tools: &[GrantedTool], schema: Option<&Value>) -> 
             settings: &settings,
             output_schema: schema,
             repeat: crate::Repeat::Any,
+            trace: None,
         };
         let said = answer(&request);
         assert_eq!(said, answer(&request), "the same request has the same answer");

@@ -4,7 +4,7 @@
 //! Options:
 //!
 //! - `--era legacy|modern|both` (default `both`), `--name NAME`
-//! - `--log FILE`: one JSON line per `tools/call`, appended before acting: `{"tool", "arguments", "effect"}`
+//! - `--log FILE`: one JSON line per `tools/call`, appended before acting: `{"tool", "arguments", "effect", "trace"}`
 //! - `--ledger FILE`: offers `post`, which writes a line there, `posted`, which looks whether a call did, and `post_once`,
 //!   which writes one line however often the same effect is sent
 //! - `--trace FILE`: every message received, one per line

@@ -97,7 +97,11 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
     let tool = params["name"].as_str().unwrap_or_default();
     if let Some(log) = &server.options.log {
         let effect = &params["_meta"]["station/effect-id"];
-        append(log, &json!({ "tool": tool, "arguments": arguments, "effect": effect }).to_string());
+        let trace = &params["_meta"]["traceparent"];
+        append(
+            log,
+            &json!({ "tool": tool, "arguments": arguments, "effect": effect, "trace": trace }).to_string(),
+        );
     }
     let word = |name: &str| arguments[name].as_str();
     let number = |name: &str| arguments[name].as_u64();
