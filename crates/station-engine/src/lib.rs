@@ -125,8 +125,7 @@ pub use station_llm::{
 };
 pub use station_store::{
     ApiKey, Approval, Asker, AuditEntry, AuditFault, AuditHead, Figures, Key, KeyRing, Location, Prunable,
-    Pruned,
-    RequestClaim, Run, RunFilter, ServerFile, StandingApproval, User,
+    Pruned, RequestClaim, Run, RunFilter, ServerFile, StandingApproval, User,
 };
 pub use sync::{SyncOptions, SyncReport};
 pub use tool_calls::{CalledTool, PassedCall, ToolCallEnd};
