@@ -67,6 +67,8 @@ pub struct Config {
     pub prices: Prices,
     /// How often providers and tool servers may be asked.
     pub rate_limits: RateLimits,
+    /// config.yaml, where settings are written; `None`: nowhere.
+    pub settings_file: Option<PathBuf>,
     /// Days for which ended runs are kept: `runs.keep_days`; `None`: for ever.
     pub keep_days: Option<u32>,
     /// Host and process, for people.
@@ -130,6 +132,7 @@ impl Config {
             limits: Limits::default(),
             prices: Prices::default(),
             rate_limits: RateLimits::default(),
+            settings_file: None,
             keep_days: None,
             worker: String::new(),
         }

@@ -7,6 +7,7 @@ use crate::lease::millis;
 use crate::local::Ask;
 use crate::prepare::{RunRequest, first_model};
 use crate::signals::Signals;
+use crate::spend::Raise;
 use crate::worker::{Held, Worked};
 use crate::{Clock, Station, carry, own_server, spend, worker};
 use station_core::budget::{Account, Amounts, Caps};
@@ -59,6 +60,17 @@ pub enum Driver {
     Caller,
     /// A worker, when it has a free slot.
     Worker,
+}
+
+/// A run that may be driven on.
+#[derive(Debug)]
+pub struct Resumption {
+    run: RunId,
+    /// The one above it with which it is driven, or itself.
+    root: RunId,
+    raise: Option<Raise>,
+    /// Whether somebody drives it already.
+    pub is_driven: bool,
 }
 
 /// A run as named by a person.
@@ -255,6 +267,15 @@ impl Station {
         added: Amounts,
         stop: CancellationToken,
     ) -> Result<Run> {
+        let planned = self.plan_resume(by, id, added).await?;
+        self.resume_planned(by, planned, stop, CancellationToken::new()).await
+    }
+
+    /// Whether a run may be driven on, and from where: what [`Station::resume_planned`] goes by.
+    ///
+    /// # Errors
+    /// As [`Station::resume_run_adding`], but for what comes of driving it.
+    pub async fn plan_resume(&self, by: &Caller, id: RunRef, added: Amounts) -> Result<Resumption> {
         by.may(Action::RunAgents)?;
         // What timed out is heard by whoever drives the run on.
         self.store().expire_approvals(self.now()).await?;
@@ -272,11 +293,33 @@ impl Station {
                 .with_hint(format!("resume that one: `stn runs resume {root}`")));
         }
         let raise = if added.is_zero() { None } else { Some(self.raise(by, id, added).await?) };
+        let driven = self.run(root).await?;
+        let is_driven = driven.status == Status::Running && !self.is_interrupted(&driven);
+        Ok(Resumption { run: id, root, raise, is_driven })
+    }
+
+    /// Drives a run on that was looked at; cancelling `leave` gives it back to the queue, as [`Station::work_off_until`] does.
+    ///
+    /// # Errors
+    /// As [`Station::work_off_until`].
+    pub async fn resume_planned(
+        &self,
+        by: &Caller,
+        planned: Resumption,
+        stop: CancellationToken,
+        leave: CancellationToken,
+    ) -> Result<Run> {
+        by.may(Action::RunAgents)?;
+        let Resumption { run, root, raise, .. } = planned;
         let signals = Signals::of_person(stop.clone(), &self.config().worker);
-        let signals = signals.resumed(self.now()).raising(raise);
+        let signals = signals.leaving(leave.clone(), LEAVE_WITHIN).resumed(self.now()).raising(raise);
         let worked = self.work_off_here(root, &signals, Held::Refuse).await?;
-        self.see_to_end(by, root, worked, From::Now, stop).await?;
-        self.run(id).await
+        tokio::select! {
+            seen = self.see_to_end(by, root, worked, From::Now, stop) => seen?,
+            // Whoever took it goes on with it.
+            () = leave.cancelled() => {}
+        }
+        self.run(run).await
     }
 
     /// The run with which `run` is driven: the first above it, itself included, that waits for no other to go on.

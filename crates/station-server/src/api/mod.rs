@@ -10,12 +10,14 @@ mod approvals;
 mod audit;
 mod budgets;
 mod environments;
+mod locks;
 mod older;
 mod openapi;
 mod operation;
 mod page;
 mod runs;
 mod servers;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -35,11 +37,13 @@ pub(crate) fn operations() -> impl Iterator<Item = &'static Operation> {
         variables::ROWS,
         agents::ROWS,
         servers::ROWS,
+        locks::ROWS,
         runs::ROWS,
         approvals::ROWS,
         budgets::ROWS,
         users::ROWS,
         audit::ROWS,
+        settings::ROWS,
         older::ROWS,
     ]
     .into_iter()

@@ -1,16 +1,17 @@
-//! Runs: start, list, show, follow, cancel.
+//! Runs: start, list, show, follow, cancel, fork, resume, record.
 
 use super::agents;
 use super::environments;
 use super::operation::{Needs, Operation, Reply, Verb, number};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
-use crate::tools::{Arguments, Desk, Kind, Parameter, new_run, queue};
+use crate::tools::{Arguments, Desk, Kind, Parameter, caps, new_run, queue, resume, variables};
 use crate::wire;
 use futures::FutureExt as _;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, json_schema};
+use station_core::budget::{Amounts, Measure};
 use station_core::run::Status;
 use station_core::{Action, Caller, Error, Result, RunId};
-use station_engine::{AgentRef, Driver, RunFilter};
+use station_engine::{AgentRef, Driver, Fork, RunFilter};
 
 /// The parameter that names one.
 const RUN: Parameter = Parameter::required("run", Kind::Ref, "A run, by its id.");
@@ -183,7 +184,114 @@ pub(super) const ROWS: &[Operation] = &[
         answers: example!(),
         call: |desk, by, arguments| retry_run(desk, by, arguments).boxed(),
     },
+    Operation {
+        id: "fork_run",
+        verb: Verb::Post,
+        path: "/runs/{run}/fork",
+        needs: Needs::Right(Action::RunAgents),
+        summary: "Fork a run",
+        says: "Puts a run in the queue that begins with the first steps of this one. What this one called is history: the model sees it, \
+            and nothing of it is sent again. From there on it goes its own way, with what is named here, and with rights as they are now.",
+        parameters: &[
+            RUN,
+            Parameter::optional(
+                "step",
+                Kind::Whole(0, 1_000),
+                "After which step; 0 is before the first. The last complete one if left out.",
+            ),
+            Parameter::optional("task", Kind::Text, "Another task."),
+            Parameter::optional("model", Kind::Text, "Another model."),
+            Parameter::optional(
+                "prompt",
+                Kind::Text,
+                "Another prompt: the text of an agent's file, or its body alone.",
+            ),
+            Parameter::optional(
+                "max_steps",
+                Kind::Whole(1, 25),
+                "Most model turns, those of the history included.",
+            ),
+            VARIABLES,
+        ],
+        status: 202,
+        output: |generator| generator.subschema_for::<wire::Run>(),
+        sends: r#"{"step": 2, "model": "openai/gpt-4o"}"#,
+        answers: example!(),
+        call: |desk, by, arguments| fork_run(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "resume_run",
+        verb: Verb::Post,
+        path: "/runs/{run}/resume",
+        needs: Needs::Right(Action::RunAgents),
+        summary: "Resume a run",
+        says: "Drives a run on that was interrupted, or waits for a person or for room in a budget; `follow_run` tells how. A worker does so \
+            by itself where it can: this is for what it cannot know, such as `add`. Refused with 409 where it has ended or is driven already.",
+        parameters: &[
+            RUN,
+            Parameter::optional(
+                "add",
+                Kind::Object,
+                "What it may spend besides: tokens, usd, calls, time. An administrator's right.",
+            ),
+        ],
+        status: 202,
+        output: |generator| generator.subschema_for::<wire::Run>(),
+        sends: "{}",
+        answers: example!(),
+        call: |desk, by, arguments| resume_run(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "record_run",
+        verb: Verb::Get,
+        path: "/runs/{run}/record",
+        needs: Needs::Right(Action::ReadRuns),
+        summary: "Record a run",
+        says: "A run as a case that `stn test` replays without models, servers and keys: its task, each answer of the model, each result of \
+            a tool, and their definitions. Values of variables are taken out, but for those of fewer than eight characters: look at \
+            it before it is shared.",
+        parameters: &[RUN],
+        status: 200,
+        output: |_| json_schema!({ "type": "object", "description": "A case: the format of `*.case.json`." }),
+        sends: "",
+        answers: r#"{"version": 1, "agent": "triage", "environment": "default", "task": "why is it slow", "steps": []}"#,
+        call: |desk, by, arguments| record_run(desk, by, arguments).boxed(),
+    },
 ];
+
+async fn fork_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let run = run_of(arguments.must("run"))?;
+    let text = |name| arguments.text(name).map(str::to_owned);
+    let fork = Fork {
+        step: arguments.whole("step").and_then(|step| u32::try_from(step).ok()),
+        model: text("model"),
+        prompt: text("prompt").map(|prompt| (prompt, "`prompt`".to_owned())),
+        task: text("task"),
+        max_steps: arguments.whole("max_steps"),
+        variables: arguments.object("variables").map(variables).unwrap_or_default(),
+        driver: Driver::Worker,
+        once: arguments.once.clone(),
+        ..Fork::default()
+    };
+    let fork = desk.station.fork_run(by, run, fork).await?;
+    Ok(Reply::of(&wire::Run::new(&fork, false)))
+}
+
+async fn resume_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let run = run_of(arguments.must("run"))?;
+    let caps = arguments.object("add").map(|given| caps("add", given)).transpose()?.unwrap_or_default();
+    let added = Measure::ALL.into_iter().fold(Amounts::default(), |mut added, measure| {
+        added.set(measure, caps.get(measure).unwrap_or(0));
+        added
+    });
+    let run = resume(desk, by, run, added).await?;
+    Ok(Reply::of(&wire::Run::new(&run, false)))
+}
+
+async fn record_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let case = desk.station.record_run(by, run_of(arguments.must("run"))?).await?;
+    Ok(Reply::of(&case))
+}
 
 async fn retry_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let run = run_of(arguments.must("run"))?;

@@ -173,7 +173,27 @@ pub(super) const ROWS: &[Operation] = &[
             "is_error": false, "cut_bytes": 0, "took_ms": 4}"#,
         call: |desk, by, arguments| call_tool(desk, by, arguments).boxed(),
     },
+    Operation {
+        id: "logout_server",
+        verb: Verb::Delete,
+        path: "/servers/{server}/login",
+        needs: Needs::Right(Action::ManageServers),
+        summary: "Log out at a server",
+        says: "Ends the login at a remote server: its tokens are revoked there and forgotten here. Refused with 409 where there is none. \
+            `stn mcp login` makes one, since that takes a browser.",
+        parameters: &[SERVER, environments::OPTIONAL],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::LoggedOut>(),
+        sends: "",
+        answers: r#"{"server": "github", "server_id": 3, "warning": null}"#,
+        call: |desk, by, arguments| logout_server(desk, by, arguments).boxed(),
+    },
 ];
+
+async fn logout_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let out = desk.station.logout_server(by, &named(desk, by, &arguments).await?).await?;
+    Ok(Reply::of(&wire::LoggedOut::from(&out)))
+}
 
 /// The server that the arguments name.
 ///

@@ -5,6 +5,7 @@ use super::execution::{self, Detail};
 use super::management::Desk;
 use super::row::Reply;
 use super::{progress, questions, tasks};
+use station_core::budget::Amounts;
 use station_core::run::Status;
 use station_core::{Action, Caller, Error, Result, RunId};
 use station_engine::{AgentDetails, AgentRef, Driver, From, NewRun, Run, RunDetails, Station, Watch};
@@ -95,6 +96,21 @@ pub(crate) async fn queue(desk: &Desk, by: &Caller, agent: &AgentRef, new: NewRu
     let found = found(desk, by, agent).await?;
     desk.station.refresh_catalog_of(by, &found.agent, &new.variables).await?;
     enqueue(desk, by, &AgentRef::Id(found.agent.id), new).await
+}
+
+/// Drives a run on beside everything else, after `added` was added to its own limits; how it stands now.
+pub(crate) async fn resume(desk: &Desk, by: &Caller, run: RunId, added: Amounts) -> Result<Run> {
+    let planned = desk.station.plan_resume(by, run, added).await?;
+    if planned.is_driven {
+        return Err(Error::conflict(format!("run {run} is driven already"))
+            .with_hint(format!("follow it: `stn runs follow {run}`, GET /api/v1/runs/{run}/events")));
+    }
+    let (station, of, leave) = (desk.station.clone(), by.clone(), desk.leave.clone());
+    let driven = desk
+        .driving
+        .spawn(async move { station.resume_planned(&of, planned, CancellationToken::new(), leave).await });
+    go_on(desk, run, driven, None);
+    Ok(desk.station.show_run(by, run).await?.run)
 }
 
 /// Puts a run in the queue for a worker, and says who takes it up.

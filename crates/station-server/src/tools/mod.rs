@@ -32,12 +32,12 @@ pub use agent_tools::AgentTools;
 pub(crate) use agent_tools::{call as call_agent_tool, listed as listed_agent_tools, task as agent_task};
 pub(crate) use agents::{edit_of, new_agent};
 pub(crate) use arguments::{Arguments, Kind, Parameter};
-pub(crate) use attend::{found, queue};
+pub(crate) use attend::{found, queue, resume};
 pub(crate) use management::Desk;
 pub use management::Management;
 pub(crate) use management::{failed, failure, no_tool, refused, result, tell_broken};
 pub(crate) use questions::{
     Said, VALID_FOR, form, may_approve, may_ask, not_taken, request as request_of, said, shortened,
 };
-pub(crate) use runs::{new_run, variables};
+pub(crate) use runs::{caps, new_run, variables};
 pub(crate) use tasks::{answered as answer_task, ended as end_task};

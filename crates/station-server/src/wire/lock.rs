@@ -1,10 +1,12 @@
 //! What is different from the pinned tools of an environment.
 
+use schemars::JsonSchema;
 use serde::Serialize;
+use station_core::BlobHash;
 use station_core::lock::{Difference, FieldChange, What};
 
 /// The lock of an environment's tools.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ToolLock {
     /// The environment's name.
     pub environment: String,
@@ -20,10 +22,12 @@ pub struct ToolLock {
     pub pinned: usize,
     /// Servers that were never listed, or whose last listing failed.
     pub unlisted: Vec<String>,
+    /// A name for what is different here: whoever pins it over HTTP says what they have seen.
+    pub shown: String,
 }
 
 /// A tool that is not as it is pinned.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ToolDifference {
     /// Its server.
     pub server: String,
@@ -40,7 +44,7 @@ pub struct ToolDifference {
 }
 
 /// A part of a definition, before and after.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ChangedField {
     /// `description`, `input_schema`, `output_schema` or `annotations`.
     pub field: &'static str,
@@ -54,12 +58,15 @@ impl ToolLock {
     /// The shape of `lock`, which was `written` or only looked at.
     #[must_use]
     pub fn new(lock: &station_engine::ToolLock, written: bool) -> Self {
+        let differences: Vec<ToolDifference> = lock.differences.iter().map(ToolDifference::from).collect();
+        let told = serde_json::to_vec(&differences).expect("wire structs serialize");
         Self {
+            shown: BlobHash::of(&told).to_string(),
             environment: lock.environment.name.to_string(),
             path: lock.path.clone(),
             is_locked: lock.is_locked || written,
             written,
-            differences: lock.differences.iter().map(ToolDifference::from).collect(),
+            differences,
             pinned: lock.pinned,
             unlisted: lock.unlisted.clone(),
         }

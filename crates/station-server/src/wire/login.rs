@@ -62,7 +62,7 @@ impl From<&station_engine::LoggedIn> for LoggedIn {
 }
 
 /// A login that was ended.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct LoggedOut {
     /// The server.
     pub server: String,

@@ -172,6 +172,7 @@ impl Settings {
             limits: config.limits,
             prices: config.prices.clone(),
             rate_limits: config.rate_limits.clone(),
+            settings_file: Some(self.file.clone()),
             keep_days: config.runs.keep_days,
             worker: worker(),
         }

@@ -9,6 +9,7 @@ mod agent;
 mod agent_files;
 mod agent_tools;
 mod api;
+mod api_whole;
 mod approvals;
 mod architect;
 mod at_rest;

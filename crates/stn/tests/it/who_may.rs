@@ -139,6 +139,7 @@ impl Operation<'_> {
         about.extend([("user", user.to_owned()), ("key", key.to_owned()), ("tool", "echo".to_owned())]);
         about.entry("name").or_insert_with(|| "SAY".to_owned());
         about.insert("standing_approval", "99".to_owned());
+        about.insert("setting", "execution.workers".to_owned());
         for (name, value) in &about {
             path = path.replace(&format!("{{{name}}}"), value);
         }

@@ -237,23 +237,13 @@ pub const KEYS: &[Key] = &[
         "Requests that are answered at a time; more are told to come again (503). Streams of events are counted apart.",
     ),
     key("http.streams_max", Shape::Number, "256", "Streams of events that one user follows at a time."),
-    key(
-        "http.user_per_minute",
-        Shape::Number,
-        "6000",
-        "Requests a minute of one user, a tenth of them at once; 0: as many as it likes.",
-    ),
-    key(
-        "http.address_per_minute",
-        Shape::Number,
-        "12000",
-        "Requests a minute of one address (of IPv6, a /64), whoever asks; 0: as many as it likes. This machine's own has no limit.",
-    ),
+    key("http.user_per_minute", Shape::Number, "6000", "Requests a minute of one user; 0: no limit."),
+    key("http.address_per_minute", Shape::Number, "12000", "Requests a minute of one address; 0: no limit."),
     key(
         "http.administrator_per_minute",
         Shape::Number,
         "0",
-        "Requests a minute of the local administrator; 0: as many as it likes.",
+        "Those of the local administrator; 0: no limit.",
     ),
     key("http.headers_max", Shape::Number, "100", "Headers of one request, 256 at most."),
     key(
@@ -371,6 +361,17 @@ pub fn written(text: &str, name: &str) -> Result<Option<String>> {
     Ok(shown)
 }
 
+/// Whether `text`, a config.yaml, says the setting `name`, whatever it says.
+///
+/// # Errors
+/// `NotFound` for an unknown setting.
+pub fn is_written(text: &str, name: &str) -> Result<bool> {
+    let (key, below) = find(name)?;
+    let Ok(Some(root)) = yaml::parse(text.trim_start_matches('\u{feff}')) else { return Ok(false) };
+    let node = path(key, below).into_iter().try_fold(&root, |node, part| node.get(part));
+    Ok(node.is_some_and(|node| !node.is_null()))
+}
+
 fn path<'n>(key: &'n Key, below: Option<&'n str>) -> Vec<&'n str> {
     key.name.split('.').chain(below).collect()
 }
@@ -473,6 +474,9 @@ mod tests {
             Some("{\"usd\":5}")
         );
         assert_eq!(written("ai_api_key: s3cret", "ai_api_key").expect("known"), None);
+        assert!(is_written("ai_api_key: s3cret", "ai_api_key").expect("known"));
+        assert!(!is_written("ai_api_key:", "ai_api_key").expect("known"));
+        assert!(!is_written("", "limits.day").expect("known"));
         assert_eq!(written("", "debug").expect("known"), None);
         assert!(written("", "speed").is_err());
     }

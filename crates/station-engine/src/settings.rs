@@ -1,0 +1,122 @@
+//! Settings: the keys of config.yaml, looked at and changed in the file.
+//!
+//! A file is what all doors share, so it is read and written where it lies. What holds in this process is what the file said when it
+//! began, and may be said otherwise by its environment. **Invariant:** a secret is told to nobody, only whether there is one.
+
+use crate::{FolderLock, Readers, Replace, Station, write_file};
+use serde_json::json;
+use station_core::file::config::keys::{self, KEYS, Key, Shape};
+use station_core::{Action, Caller, Error, Result};
+use station_store::Deed;
+use std::io;
+use std::path::Path;
+
+/// A setting as the file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSetting {
+    /// As it was asked for: a key, or a name below one.
+    pub name: String,
+    /// What it takes and is for.
+    pub key: &'static Key,
+    /// Whether the file says it.
+    pub is_set: bool,
+    /// What the file says; of a secret nothing.
+    pub value: Option<String>,
+}
+
+impl Station {
+    /// Every key, with what config.yaml says of it.
+    ///
+    /// # Errors
+    /// `Invalid` where the file cannot be read; `Conflict` where there is none that this process knows of.
+    pub async fn list_settings(&self, by: &Caller) -> Result<Vec<FileSetting>> {
+        by.may(Action::ManageSettings)?;
+        let text = text(self.settings_file()?)?;
+        KEYS.iter().map(|key| setting(&text, key.name)).collect()
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such setting; as [`Station::list_settings`].
+    pub async fn show_setting(&self, by: &Caller, name: &str) -> Result<FileSetting> {
+        by.may(Action::ManageSettings)?;
+        setting(&text(self.settings_file()?)?, name)
+    }
+
+    /// Writes what `name` is; `None` takes it out. The rest of the file stays byte for byte.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` where the value does not fit, the setting is written otherwise, or the file cannot be written.
+    pub async fn set_setting(&self, by: &Caller, name: &str, value: Option<&str>) -> Result<FileSetting> {
+        by.may(Action::ManageSettings)?;
+        let file = self.settings_file()?;
+        change(file, |text| match value {
+            Some(value) => keys::set(text, name, value),
+            None => keys::unset(text, name),
+        })?;
+        // Which, and not what: it may be a secret.
+        let action = if value.is_some() { "set_setting" } else { "unset_setting" };
+        let (subject, detail) = (format!("setting {name}"), json!({}).to_string());
+        let deed = Deed { at: self.now(), actor: by.name.clone(), action, subject, detail };
+        self.store().note_deeds(vec![deed]).await?;
+        setting(&text(file)?, name)
+    }
+
+    fn settings_file(&self) -> Result<&Path> {
+        self.config()
+            .settings_file
+            .as_deref()
+            .ok_or_else(|| Error::conflict("this process was started without a config.yaml"))
+    }
+}
+
+fn setting(text: &str, name: &str) -> Result<FileSetting> {
+    let (key, _) = keys::find(name)?;
+    let is_set = keys::is_written(text, name)?;
+    Ok(FileSetting { name: name.to_owned(), key, is_set, value: keys::written(text, name)? })
+}
+
+impl FileSetting {
+    /// Whether its value is told to nobody.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        matches!(self.key.shape, Shape::Secret | Shape::Made(_))
+    }
+}
+
+/// The text of a settings file; empty where there is none.
+///
+/// # Errors
+/// `Invalid` where it cannot be read.
+pub fn text(file: &Path) -> Result<String> {
+    match std::fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|cause| {
+            Error::invalid(format!("{} cannot be read: {}", file.display(), cause.kind())).with_cause(cause)
+        }),
+    }
+}
+
+/// Writes a settings file in one step. It is its owner's alone.
+///
+/// # Errors
+/// `Invalid` where it cannot be written.
+pub fn write(file: &Path, text: &str) -> Result<()> {
+    // Behind a link is the file that is meant.
+    let path = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    write_file(&path, text, Readers::Owner, Replace::Allowed).map_err(|cause| {
+        Error::invalid(format!("{} cannot be written: {}", path.display(), cause.kind())).with_cause(cause)
+    })
+}
+
+/// Writes what `edit` makes of a settings file as it is now. Another process may be at it, so it is read under the lock.
+///
+/// # Errors
+/// As [`text`] and [`write()`], and those of `edit`.
+pub fn change(file: &Path, edit: impl FnOnce(&str) -> Result<String>) -> Result<()> {
+    let _lock = file.parent().map(FolderLock::wait);
+    let before = text(file)?;
+    let edited = edit(&before)?;
+    if edited == before { Ok(()) } else { write(file, &edited) }
+}
