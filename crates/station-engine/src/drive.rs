@@ -25,7 +25,7 @@ use futures::stream::FuturesUnordered;
 use station_core::run::{
     Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, WaitKind, Waiting, WaitsOn, Why,
 };
-use station_core::{Error, Kind, Micros, ModelRef, Result, RunId};
+use station_core::{Error, Kind, Micros, ModelRef, Result, RunId, Trace};
 use station_llm::Patience;
 use station_store::Run;
 use std::collections::BTreeSet;
@@ -61,11 +61,16 @@ enum GivenUp {
     Drained,
 }
 
-/// Drives `run` under `lease` until it ends, parks, or is let go of.
+/// Drives `run`, at `trace`, under `lease` until it ends, parks, or is let go of.
 ///
 /// # Errors
 /// The store's, and the loss of the lease. The run stays as its journal has it and can be driven on.
-pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: &Signals) -> Result<Left> {
+pub(crate) async fn drive(
+    station: &Station,
+    (run, trace): (&Run, Option<Trace>),
+    lease: &Lease,
+    signals: &Signals,
+) -> Result<Left> {
     if let Some(by) = &run.cancel_requested_by {
         signals.cancel(by);
     }
@@ -106,8 +111,7 @@ pub(crate) async fn drive(station: &Station, run: &Run, lease: &Lease, signals: 
     };
     hear(station, run, &mut machine, &mut journal).await?;
     let (depth, deadline) = (run.depth, machine.deadline());
-    let RunRequest { scopes, trace, .. } = RunRequest::of(run)?;
-    tracing::Span::current().record("trace_id", trace.map(|trace| trace.id()));
+    let scopes = RunRequest::of(run)?.scopes;
     let on = On { run: run.id, agent: run.agent, user: run.user, scopes, depth, deadline, trace, brought };
     let spending = Spending::new(station, run, &machine, &entries);
     let (turns, paced) = (Turns::default(), BTreeSet::new());

@@ -6,17 +6,17 @@
 use crate::drive::{Left, drive};
 use crate::journal::is_hiccup;
 use crate::lease::{Before, LEASE, Lease, millis};
+use crate::prepare::RunRequest;
 use crate::signals::Signals;
-use crate::{Station, at_once};
+use crate::{Clock, Station, at_once};
 use futures::future::{BoxFuture, FutureExt as _};
 use station_core::run::{DriverProcess, Entry, Event, Status, WaitKind, WaitsOn};
-use station_core::{Concurrency, Error, Kind, Result, RunId};
+use station_core::{Concurrency, Error, Kind, Result, RunId, Trace};
 use station_mcp::Process;
 use station_store::{Claim, LeaseInfo, Owner, Run, Wakes};
 use std::sync::OnceLock;
 use std::time::Duration;
 use tracing::Instrument as _;
-use tracing::field::Empty;
 
 /// How often a run that another worker has is looked at, beside the wake-ups.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -153,17 +153,27 @@ pub(crate) async fn drive_claimed(
     signals: &Signals,
 ) -> Result<Left> {
     let (agent, environment) = (&run.agent_name, &run.environment_name);
-    let span = tracing::info_span!("run", run = %run.id, agent, environment, trace_id = Empty);
-    drive_to_rest(station, run, lease, signals).instrument(span).await
+    // What this drive of it does is told under a place of its own in the trace.
+    let above = RunRequest::of(run)?.trace;
+    let trace = above.map(|trace| trace.at(Clock::effect_id().0));
+    let (trace_id, span_id) = (trace.map(|trace| trace.id()), trace.map(|trace| trace.span_id()));
+    let parent_id = above.map(|trace| trace.span_id());
+    let span = tracing::info_span!("run", run = %run.id, agent, environment, trace_id, span_id, parent_id);
+    drive_to_rest(station, (run, trace), lease, signals).instrument(span).await
 }
 
-async fn drive_to_rest(station: &Station, run: &Run, lease: &Lease, signals: &Signals) -> Result<Left> {
+async fn drive_to_rest(
+    station: &Station,
+    (run, trace): (&Run, Option<Trace>),
+    lease: &Lease,
+    signals: &Signals,
+) -> Result<Left> {
     let _driven = station.driving().enter(run.id, signals);
     station.pool().take_up_run(run.id);
     let left = tokio::select! {
         // First, so that a run whose end is committed has ended, whatever a renewal says that raced it.
         biased;
-        left = drive(station, run, lease, signals) => left,
+        left = drive(station, (run, trace), lease, signals) => left,
         lost = lease.keep(station, signals) => Err(lost),
     };
     match &left {

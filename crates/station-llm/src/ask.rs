@@ -265,6 +265,7 @@ impl Models {
             outcome = Empty,
             error = Empty,
             retries = Empty,
+            span_id = request.trace.map(|trace| trace.span_id()),
             input_tokens = Empty,
             output_tokens = Empty,
         );

@@ -7,6 +7,7 @@
 //! Commands that say what went wrong themselves have no log unless one is asked for: setting one up would only make them slower.
 
 use crate::config::Settings;
+use crate::otlp::Tracing;
 use crate::out;
 use station_core::file::config::LogFormat;
 use station_core::{Error, Redaction, Result, redact};
@@ -45,14 +46,14 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Sets the log up, where one is wanted, and counts spans in `metrics`.
+    /// Sets the log up, where one is wanted, and has spans counted, and taken for a collector.
     ///
     /// # Errors
     /// `Invalid` where levels cannot be understood.
     pub(crate) fn set_up(
         settings: &Settings,
         faults: Faults,
-        metrics: Option<&Metrics>,
+        measured: Option<(&Metrics, Option<Tracing>)>,
     ) -> Result<Option<Self>> {
         let Some(levels) = levels(settings, faults)? else { return Ok(None) };
         let (levels, handle) = reload::Layer::new(levels);
@@ -64,7 +65,9 @@ impl Log {
             LogFormat::Text => lines.with_filter(wanted).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
         };
-        Registry::default().with(lines).with(metrics.map(Metrics::layer)).init();
+        let (metrics, spans) = measured.unzip();
+        let spans = spans.flatten().map(Tracing::layer);
+        Registry::default().with(lines).with(metrics.map(Metrics::layer)).with(spans).init();
         Ok(Some(Self { levels: handle, faults }))
     }
 

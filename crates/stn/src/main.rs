@@ -19,6 +19,7 @@ mod log;
 mod masked;
 mod named;
 mod narrate;
+mod otlp;
 mod out;
 mod problems;
 mod question;

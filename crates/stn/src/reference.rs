@@ -4,7 +4,7 @@
 //! `cargo xtask docs` runs `stn __reference` and writes or compares what it prints.
 
 use clap::{Arg, Command};
-use station_core::file::config::keys::{KEYS, WITHOUT_EFFECT};
+use station_core::file::config::keys::KEYS;
 
 /// What a reference is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -37,9 +37,6 @@ fn config() -> String {
         text += &format!("\n## `{}`\n\n{}\n\n- Takes {}.\n", key.name, key.about, key.shape.shown());
         if !key.default.is_empty() {
             text += &format!("- Default: {}.\n", key.default);
-        }
-        if WITHOUT_EFFECT.contains(&key.name) {
-            text += "- It has no effect in this release.\n";
         }
     }
     text

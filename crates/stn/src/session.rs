@@ -3,6 +3,7 @@
 use crate::config::{Environment, Settings};
 use crate::error::{Failure, Result};
 use crate::log::{Faults, Log};
+use crate::otlp::{self, Collector};
 use crate::out::{Out, Tone};
 use crate::problems;
 use station_core::file::Severity;
@@ -15,6 +16,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What every command gets.
@@ -25,6 +27,8 @@ pub(crate) struct Session<'a> {
     pub(crate) log: Option<Log>,
     /// What is counted, in a worker.
     pub(crate) metrics: Option<Metrics>,
+    /// Where that is sent to, until somebody starts it.
+    pub(crate) collector: Mutex<Option<Collector>>,
     pub(crate) by: Caller,
     /// The run that this process works for, and for whom.
     pub(crate) token: Option<RunToken>,
@@ -48,7 +52,16 @@ impl<'a> Session<'a> {
         let settings = Settings::load(config, Environment::read())?;
         let log = Log::set_up(&settings, faults, None)?;
         let by = Caller::local().named(os_user());
-        Ok(Self { out, settings, log, metrics: None, by, token: None, passthrough: Passthrough::All })
+        Ok(Self {
+            out,
+            settings,
+            log,
+            metrics: None,
+            collector: Mutex::default(),
+            by,
+            token: None,
+            passthrough: Passthrough::All,
+        })
     }
 
     /// A session for a worker: what it does is counted, and its environment is not the user's, so only names that are passed
@@ -59,13 +72,23 @@ impl<'a> Session<'a> {
     pub(crate) fn counted(out: &'a Out, config: Option<&Path>) -> Result<Self> {
         let settings = Settings::load(config, Environment::read())?;
         let metrics = Metrics::new()?;
-        let log = Log::set_up(&settings, Faults::Logged, Some(&metrics))?;
+        let (collector, spans) = otlp::collector(&settings)?.unzip();
+        let log = Log::set_up(&settings, Faults::Logged, Some((&metrics, spans)))?;
         if log.is_some() && settings.log_format()? == LogFormat::Json {
             out.tell_in_log();
         }
         let by = Caller::local().named(os_user());
         let passthrough = settings.passed_through();
-        Ok(Self { out, settings, log, metrics: Some(metrics), by, token: None, passthrough })
+        Ok(Self {
+            out,
+            settings,
+            log,
+            metrics: Some(metrics),
+            collector: Mutex::new(collector),
+            by,
+            token: None,
+            passthrough,
+        })
     }
 
     /// A session for a run, or for whoever asks what Station offers: by what the Station that started us handed over.
@@ -81,7 +104,26 @@ impl<'a> Session<'a> {
             None => by = by.within(&BTreeSet::from([Scope::Read])),
             Some(token) => token.check(Clock::System.now())?,
         }
-        Ok(Self { out, settings, log, metrics: None, by, token: handed.token, passthrough })
+        Ok(Self {
+            out,
+            settings,
+            log,
+            metrics: None,
+            collector: Mutex::default(),
+            by,
+            token: handed.token,
+            passthrough,
+        })
+    }
+
+    /// Sends what is measured to the collector that the settings name, from now on.
+    ///
+    /// # Errors
+    /// `Internal` where no request can be made at all.
+    pub(crate) fn send_measures(&self, station: &Station) -> Result<Option<otlp::Sending>> {
+        let collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(collector), Some(metrics)) = (collector, &self.metrics) else { return Ok(None) };
+        Ok(Some(collector.start(station, &self.by, metrics)?))
     }
 
     /// Who asks: the person at the terminal, or whoever the run acts for that this process works for.

@@ -82,7 +82,9 @@ impl Pool {
     async fn send_measured(&self, reach: &Reach, outgoing: Outgoing<'_>) -> Passed {
         let tool = outgoing.wanted.params.get("name").and_then(Value::as_str).unwrap_or_default();
         let effect = outgoing.effect;
-        let span = tracing::info_span!("tool.call", server = %reach.name, tool, %effect, outcome = Empty);
+        let span_id = outgoing.along.trace.map(|trace| trace.at(effect.0).span_id());
+        let span =
+            tracing::info_span!("tool.call", server = %reach.name, tool, %effect, span_id, outcome = Empty);
         // Boxed, because the compiler gives up on the size of what runs through so many hands.
         let passed = self.send(reach, outgoing).boxed().instrument(span.clone()).await;
         span.record("outcome", passed.outcome());

@@ -10,6 +10,7 @@ use station_core::file::edit::append_key;
 use station_core::{EnvironmentName, Error, Kind};
 use station_engine::{FolderLock, KeyState, Models, Station};
 use std::io::IsTerminal as _;
+use std::sync::Mutex;
 
 /// The provider and model that are written where none is given.
 const OFFLINE: &str = "offline";
@@ -55,6 +56,7 @@ impl Args {
             settings: reread(settings)?,
             log: None,
             metrics: None,
+            collector: Mutex::default(),
             by: session.by.clone(),
             token: None,
             passthrough: session.passthrough.clone(),

@@ -53,6 +53,7 @@ impl Args {
                 // Before anybody is told that it works.
                 let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
                 let hangups = signal(SignalKind::hangup());
+                let sending = session.send_measures(station)?;
                 let sockets = station.open_sockets().await;
                 if let Some(reason) = sockets.unavailable() {
                     let told =
@@ -61,7 +62,7 @@ impl Args {
                 }
                 session.out.note(Tone::Good, &format!("Working with {} slots; Ctrl-C stops.", serve.workers));
                 let end = CancellationToken::new();
-                tokio::try_join!(
+                let served = tokio::try_join!(
                     async {
                         let served = station.serve(&serve, stop.clone()).await;
                         stop.cancel();
@@ -76,7 +77,11 @@ impl Args {
                     told_to_stop(session, signals, &stop, &end),
                     heed_hangups(session, hangups, &end),
                     serve_http(station, ways, (&stop, &end)),
-                )?;
+                );
+                if let Some(sending) = sending {
+                    sending.close().await;
+                }
+                served?;
                 Ok(Code::Done)
             })
             .await

@@ -69,7 +69,6 @@ fn every_setting_says_where_it_comes_from() {
         log format  text  default
         --- stderr
         warning: config.yaml has keys that Station does not know; they are kept: telemetry
-        warning: config.yaml has keys without effect in this release: otel_endpoint
     "#]]);
     assert!(!said.stdout.contains("s3cret"));
     let json = home.json(&["config", "show"]);

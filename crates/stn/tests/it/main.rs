@@ -51,6 +51,7 @@ mod network;
 mod old_home;
 mod once;
 mod ops;
+mod otlp;
 mod read_only;
 mod remote;
 mod rotation;

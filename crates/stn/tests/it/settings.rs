@@ -42,7 +42,6 @@ fn a_setting_is_read_and_written_and_the_rest_stays() {
     home.stn(&["settings", "set", "otel_endpoint", "http://o"]).is(&expect![[r#"
         --- stderr
         Set `otel_endpoint` in $HOME/.config/station/config.yaml
-        warning: `otel_endpoint` has no effect in this release
     "#]]);
     for (name, value) in [
         ("otel_endpoint", "http://o"),
@@ -60,7 +59,6 @@ fn a_setting_is_read_and_written_and_the_rest_stays() {
     home.stn(&["settings", "set", "otel_endpoint", "--unset"]).is(&expect![[r#"
         --- stderr
         Took `otel_endpoint` out of $HOME/.config/station/config.yaml
-        warning: `otel_endpoint` has no effect in this release
     "#]]);
     home.stn(&["settings", "set", "ai_api_key", "--unset"]).done();
     assert_eq!(home.read("config.yaml"), expected);

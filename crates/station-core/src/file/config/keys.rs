@@ -254,11 +254,13 @@ pub const KEYS: &[Key] = &[
     ),
     key("http.body_bytes_max", Shape::Number, "16777216", "Bytes of one body, 67108864 at most."),
     key("http.body_within", Shape::Duration, "30s", "How long a body may take to come."),
-    key("otel_endpoint", Shape::Text, "", "Where traces go."),
+    key(
+        "otel_endpoint",
+        Shape::Text,
+        "",
+        "Where `stn serve` sends traces and metrics: an OpenTelemetry collector that takes OTLP over HTTP, such as `http://localhost:4318`. OTEL_EXPORTER_OTLP_ENDPOINT is before it.",
+    ),
 ];
-
-/// Keys that are understood, but need a part of Station that this release does not have yet (traces). A release that gives one of them effect takes it from this list.
-pub const WITHOUT_EFFECT: &[&str] = &["otel_endpoint"];
 
 /// Whether the table has this key, or one below it.
 pub(super) fn is_known(name: &str) -> bool {
@@ -426,7 +428,6 @@ mod tests {
             assert_eq!(problems, [], "{text}");
             let config = config.expect("it is sound");
             assert_eq!(config.unknown, Vec::<String>::new(), "{text}");
-            assert_eq!(config.without_effect.is_empty(), !WITHOUT_EFFECT.contains(&key.name), "{text}");
             assert_ne!(config, super::super::Config::default(), "{text} says nothing");
         }
     }

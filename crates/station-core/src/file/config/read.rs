@@ -73,8 +73,6 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// Keys that are kept and mean nothing to Station, in file order.
     pub unknown: Vec<String>,
-    /// Keys that are understood, but have no effect in this release, in file order.
-    pub without_effect: Vec<String>,
 }
 
 /// What the lines of the log are.
@@ -189,7 +187,6 @@ pub fn read(text: &str, path: &str) -> (Option<Config>, Vec<Problem>) {
 impl Config {
     fn take(&mut self, sheet: &mut Sheet<'_>, member: &Member) {
         let (key, node) = (member.key.as_str(), &member.node);
-        self.mark(key);
         if !keys::is_known(key) {
             keys::say_slip(sheet, member.at, key);
             self.unknown.push(key.to_owned());
@@ -218,12 +215,6 @@ impl Config {
             "prices" => self.prices = prices::prices(sheet, node),
             "rate_limits" => self.rate_limits = prices::rate_limits(sheet, node),
             _ => self.unknown.push(key.to_owned()),
-        }
-    }
-
-    fn mark(&mut self, key: &str) {
-        if keys::WITHOUT_EFFECT.contains(&key) {
-            self.without_effect.push(key.to_owned());
         }
     }
 
@@ -259,7 +250,6 @@ impl Config {
         for member in sheet.members(node, section) {
             let what = format!("{section}.{}", member.key);
             let node = &member.node;
-            self.mark(&what);
             if !keys::is_known(&what) {
                 keys::say_slip(sheet, member.at, &what);
                 self.unknown.push(what);

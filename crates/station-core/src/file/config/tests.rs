@@ -38,7 +38,6 @@ fn the_config_of_an_old_home_is_read() {
         config.unknown,
         ["admin_username", "dev_mode", "harness", "lattice_url", "ssh_port", "telemetry_enabled"]
     );
-    assert_eq!(config.without_effect, ["otel_endpoint"]);
 }
 
 #[test]
@@ -71,7 +70,6 @@ fn every_key_is_understood() {
     assert_eq!((config.runs.keep_days, config.context.result_bytes_max), (Some(30), Some(9_000)));
     assert_eq!(config.context.windows, [("gpt-4o*".to_owned(), 64_000), ("own".to_owned(), 500)].into());
     assert_eq!(config.unknown, ["runs.colour"]);
-    assert!(config.without_effect.is_empty());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use station_core::file::{Problem, Severity};
 use station_core::sync::{Change, Plan};
 use station_core::{Caller, EnvironmentName, Error, Result, plural};
 use station_engine::{Location, Passthrough, Station, SyncOptions};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Longest time for the database: one that does not answer is no database.
@@ -20,6 +21,7 @@ pub(super) async fn checks(out: &Out, settings: &Settings) -> Vec<Check> {
         settings: settings.clone(),
         log: None,
         metrics: None,
+        collector: Mutex::default(),
         by: Caller::local(),
         token: None,
         passthrough: Passthrough::All,

@@ -24,7 +24,7 @@ pub(crate) fn show(session: &Session<'_>) -> Result {
     let config = &session.settings.config;
     if session.out.is_json() {
         session.out.json(&json!({
-            "settings": rows, "count": rows.len(), "unknown": config.unknown, "without_effect": config.without_effect,
+            "settings": rows, "count": rows.len(), "unknown": config.unknown,
         }))?;
         return Ok(Code::Done);
     }
@@ -39,12 +39,6 @@ pub(crate) fn show(session: &Session<'_>) -> Result {
         session.out.warning(&format!(
             "config.yaml has keys that Station does not know; they are kept: {}",
             config.unknown.join(", ")
-        ));
-    }
-    if !config.without_effect.is_empty() {
-        session.out.warning(&format!(
-            "config.yaml has keys without effect in this release: {}",
-            config.without_effect.join(", ")
         ));
     }
     Ok(Code::Done)

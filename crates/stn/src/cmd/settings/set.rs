@@ -54,9 +54,6 @@ impl Args {
             false => format!("Set `{}` in {file}", self.name),
         };
         session.out.note(Tone::Good, &text);
-        if keys::WITHOUT_EFFECT.contains(&key.name) {
-            session.out.warning(&format!("`{}` has no effect in this release", key.name));
-        }
         if key.shape == Shape::Secret && self.value.is_some() {
             session.out.hint("it stands in your shell's history now: give a secret on standard input");
         }

@@ -1,0 +1,155 @@
+//! Notes spans as they end, with the ids that Station gives them.
+
+use super::{conventions, now};
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, Value};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use std::fmt;
+use std::time::SystemTime;
+use tokio::sync::mpsc;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter;
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+/// Takes spans for a collector: a layer of the process's subscriber.
+pub(crate) struct Tracing {
+    outlet: mpsc::Sender<SpanData>,
+}
+
+/// A span that has not ended.
+struct Open {
+    trace: TraceId,
+    span: SpanId,
+    /// The span above it, and whether that is another process's.
+    parent: (SpanId, bool),
+    began: SystemTime,
+    said: Said,
+}
+
+/// What a span said of itself.
+#[derive(Default)]
+pub(super) struct Said(Vec<(&'static str, Value)>);
+
+impl Said {
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(field, _)| *field == name).map(|(_, value)| value)
+    }
+
+    pub(super) fn text(&self, name: &str) -> String {
+        self.get(name).map(|value| value.as_str().into_owned()).unwrap_or_default()
+    }
+
+    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+        let value = value.into();
+        match self.0.iter_mut().find(|(name, _)| *name == field.name()) {
+            Some((_, before)) => *before = value,
+            None => self.0.push((field.name(), value)),
+        }
+    }
+}
+
+impl Visit for Said {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.to_owned());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, i64::try_from(value).unwrap_or(i64::MAX));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+}
+
+impl Tracing {
+    pub(super) fn new(outlet: mpsc::Sender<SpanData>) -> Self {
+        Self { outlet }
+    }
+
+    /// As a layer.
+    pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(self) -> impl Layer<S> + Send + Sync {
+        let is_wanted = |metadata: &Metadata<'_>| {
+            metadata.is_span()
+                && metadata.target().starts_with("station_")
+                && conventions::is_told(metadata.name())
+        };
+        self.with_filter(filter::filter_fn(is_wanted))
+    }
+}
+
+/// The ids of a span: those that it says, else a trace of the span above it, else one of its own.
+fn ids<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>, said: &Said) -> (TraceId, SpanId, (SpanId, bool)) {
+    let above = span
+        .scope()
+        .skip(1)
+        .find_map(|above| above.extensions().get::<Open>().map(|open| (open.trace, open.span)));
+    let id = |name: &str| said.get(name).map(|value| value.as_str().into_owned());
+    let own = id("span_id").and_then(|hex| SpanId::from_hex(&hex).ok());
+    let trace = id("trace_id").and_then(|hex| TraceId::from_hex(&hex).ok());
+    let remote = id("parent_id").and_then(|hex| SpanId::from_hex(&hex).ok());
+    let (high, low) = uuid::Uuid::now_v7().as_u64_pair();
+    let random = SpanId::from_bytes((low ^ high.rotate_left(32)).to_be_bytes());
+    let trace = trace.or(above.map(|(trace, _)| trace));
+    let trace = trace.unwrap_or_else(|| TraceId::from_bytes(uuid::Uuid::now_v7().into_bytes()));
+    let parent = match (above, remote) {
+        (Some((of, parent)), _) if of == trace => (parent, false),
+        (_, Some(remote)) => (remote, true),
+        _ => (SpanId::INVALID, false),
+    };
+    (trace, own.unwrap_or(random), parent)
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tracing {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut said = Said::default();
+        attributes.record(&mut said);
+        let (trace, own, parent) = ids(&span, &said);
+        span.extensions_mut().insert(Open { trace, span: own, parent, began: now(), said });
+    }
+
+    fn on_record(&self, id: &Id, record: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if let Some(open) = span.extensions_mut().get_mut::<Open>() {
+            record.record(&mut open.said);
+        }
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let Some(span) = context.span(&id) else { return };
+        let Some(open) = span.extensions_mut().remove::<Open>() else { return };
+        let Some(told) = conventions::tell(span.name(), &open.said) else { return };
+        let (parent_span_id, parent_span_is_remote) = open.parent;
+        let data = SpanData {
+            span_context: SpanContext::new(
+                open.trace,
+                open.span,
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::default(),
+            ),
+            parent_span_id,
+            parent_span_is_remote,
+            span_kind: told.kind,
+            name: told.name.into(),
+            start_time: open.began,
+            end_time: now(),
+            attributes: told.attributes,
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: told.status,
+            instrumentation_scope: InstrumentationScope::builder("station").build(),
+        };
+        // Full: the collector is slow, and nobody waits for it.
+        self.outlet.try_send(data).unwrap_or_default();
+    }
+}

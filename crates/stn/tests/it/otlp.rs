@@ -1,0 +1,185 @@
+//! Traces and metrics of the real `stn serve`, as a collector takes them in: OTLP over HTTP, read back by the protocol's own messages.
+
+use crate::home::Home;
+use crate::http::Served;
+use crate::watch::until;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
+use serde_json::json;
+use station_testkit::openai::{self, OpenAi};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// A request that a collector took in: its address, its headers and its body.
+type Taken = (String, String, Vec<u8>);
+
+/// A collector, which takes in whatever it is sent.
+struct Collector {
+    url: String,
+    taken: Arc<Mutex<Vec<Taken>>>,
+}
+
+impl Collector {
+    fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let taken: Arc<Mutex<Vec<Taken>>> = Arc::default();
+        let kept = Arc::clone(&taken);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let kept = Arc::clone(&kept);
+                std::thread::spawn(move || while take(&stream, &kept).is_some() {});
+            }
+        });
+        Self { url, taken }
+    }
+
+    fn bodies(&self, path: &str) -> Vec<Vec<u8>> {
+        let taken = self.taken.lock().unwrap();
+        taken.iter().filter(|(of, ..)| of == path).map(|(.., body)| body.clone()).collect()
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let requests = self.bodies("/v1/traces");
+        let requests = requests.iter().map(|body| ExportTraceServiceRequest::decode(&body[..]).unwrap());
+        let scopes = requests.flat_map(|it| it.resource_spans).flat_map(|it| it.scope_spans);
+        scopes.flat_map(|it| it.spans).collect()
+    }
+}
+
+/// Takes one request; `None` where there are no more.
+fn take(stream: &TcpStream, kept: &Mutex<Vec<Taken>>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let length =
+        head.to_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body).ok()?;
+    let path = head.split(' ').nth(1)?.to_owned();
+    kept.lock().unwrap().push((path, head, body));
+    let mut stream = stream;
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n")
+        .ok()
+}
+
+fn attribute(of: &[KeyValue], name: &str) -> Option<String> {
+    let value = of.iter().find(|it| it.key == name)?.value.as_ref()?.value.as_ref()?;
+    Some(match value {
+        Value::StringValue(text) => text.clone(),
+        Value::IntValue(n) => n.to_string(),
+        other => format!("{other:?}"),
+    })
+}
+
+#[test]
+fn a_collector_is_told_a_run_as_one_trace_and_what_was_counted() {
+    let model = OpenAi::from_fn(|seen| match seen.results().len() {
+        0 => openai::calls([("read", r#"{"path": "notes.txt"}"#)]),
+        _ => openai::reply("a word that only the model said"),
+    });
+    let collector = Collector::start();
+    let home = Home::with_fake()
+        .asking(&model)
+        .set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)
+        .set("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=one%20two");
+    home.agent("default", "reader", "tools: [read]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let served = Served::start(&home);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let (bearer, parent) = (format!("Bearer {}", home.read("api-token").trim()), "b7ad6b7169203331");
+    let above = format!("00-{trace}-{parent}-01");
+    let headers = [("authorization", &*bearer), ("traceparent", &*above)];
+    let task = json!({ "task": "a task that only a person said" }).to_string();
+    let started = served.send_to("/api/v1/agents/reader/runs", "POST", &headers, &task);
+    assert_eq!(started.status, 202, "{}", started.body);
+    until("it has ended", || home.json(&["runs", "list"])["runs"][0]["status"] == "completed");
+    // What is not sent yet is sent at the end.
+    served.stop();
+
+    let spans = collector.spans();
+    let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+    let find = |name: &str| {
+        spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name} is not in {names:?}"))
+    };
+    let request = find("POST /api/v1/agents/{agent}/runs");
+    let (run, call) = (find("invoke_agent reader"), find("execute_tool read"));
+    let asked = spans.iter().find(|span| span.name.starts_with("chat ")).expect("the model was asked");
+    for span in [request, run, call, asked, find("tools/call")] {
+        assert_eq!(hex(&span.trace_id), trace, "{}", span.name);
+        assert!(span.end_time_unix_nano >= span.start_time_unix_nano);
+    }
+    assert_eq!(hex(&request.parent_span_id), parent);
+    assert_eq!(run.parent_span_id, request.span_id, "a run is below the request that started it");
+    assert_eq!((&call.parent_span_id, &asked.parent_span_id), (&run.span_id, &run.span_id));
+    // Whom we ask is told of the very span in which we ask.
+    let told = &model.requests()[0].headers["traceparent"];
+    let all: Vec<String> = spans.iter().map(|span| format!("00-{trace}-{}-01", hex(&span.span_id))).collect();
+    assert!(all.contains(told), "{told}: {all:?}");
+    let of = |span: &Span, name: &str| attribute(&span.attributes, name).unwrap_or_default();
+    assert_eq!(of(request, "http.response.status_code"), "202");
+    assert_eq!(
+        (of(run, "gen_ai.agent.name"), of(run, "gen_ai.operation.name")),
+        ("reader".into(), "invoke_agent".into())
+    );
+    assert_eq!(
+        (of(asked, "gen_ai.provider.name"), of(asked, "gen_ai.operation.name")),
+        ("openai".into(), "chat".into())
+    );
+    assert_eq!(of(call, "gen_ai.tool.name"), "read");
+
+    let metrics = collector.bodies("/v1/metrics");
+    let metrics =
+        ExportMetricsServiceRequest::decode(&metrics.last().expect("they are sent at the end")[..]).unwrap();
+    let [of_one] = &metrics.resource_metrics[..] else { panic!("{metrics:?}") };
+    let about = &of_one.resource.as_ref().unwrap().attributes;
+    assert_eq!(attribute(about, "service.name").as_deref(), Some("station"));
+    let names: Vec<&str> =
+        of_one.scope_metrics[0].metrics.iter().map(|metric| metric.name.as_str()).collect();
+    for name in [
+        "gen_ai.client.operation.duration",
+        "http.server.request.duration",
+        "station.agent_runs",
+        "station.agents",
+    ] {
+        assert!(names.contains(&name), "{name} is not in {names:?}");
+    }
+    // Nothing that was said is told, nor what lets us in.
+    let taken = collector.taken.lock().unwrap();
+    let bytes: Vec<u8> = taken.iter().flat_map(|(_, head, body)| [head.as_bytes(), body].concat()).collect();
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("x-tenant: one two"));
+    for said in ["only the model said", "only a person said", "notes.txt", home.read("api-token").trim()] {
+        assert!(!text.contains(said), "{said}");
+    }
+}
+
+#[test]
+fn a_collector_that_is_none_is_refused_and_one_that_is_away_costs_nothing() {
+    let home = Home::with_init().set("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318");
+    home.stn(&["serve"]).is(&expect_test::expect![[r#"
+        --- stderr
+        error: OTEL_EXPORTER_OTLP_ENDPOINT is `localhost:4318`, and no address of a collector
+        hint: write where it takes OTLP over HTTP: `http://localhost:4318`
+        --- exit 1
+    "#]]);
+    let gone = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let home = Home::with_init();
+    home.stn(&["settings", "set", "otel_endpoint", &format!("http://{gone}")]).done();
+    let served = Served::start(&home);
+    assert_eq!(served.send_to("/health", "GET", &[], "").status, 200);
+    served.stop();
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
