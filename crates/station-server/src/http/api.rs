@@ -3,7 +3,7 @@
 use super::body::Unread;
 use super::caller::{COOKIE, cookie};
 use super::failure;
-use super::limits::followed;
+use super::limits::{AtWork, followed};
 use super::once::{self, Keep, Keyed, Told};
 use super::{Site, mcp};
 use crate::api::{self, BASE, Needs, Operation, Reply};
@@ -82,6 +82,7 @@ async fn answered(
 ) -> Result<Response, Refused> {
     let shown_cookie = cookie(request.headers());
     let key = if operation.heeds_key() { once::key(request.headers())? } else { None };
+    let at_work = request.extensions().get::<AtWork>().cloned();
     let given = given(site, operation, request).await?;
     let arguments = api::read(operation, &given)?;
     // Before anything is looked for: a refusal says nothing of what there is. The verb asks again, and alone decides.
@@ -91,7 +92,11 @@ async fn answered(
     let status = StatusCode::from_u16(operation.status).unwrap_or(StatusCode::OK);
     if let Some(key) = key {
         let asks = format!("{} {}", operation.id, canonical_json(&Value::Object(given)));
-        let keyed = Keyed { request: KeyedRequest { key, asks, again: operation.again() }, shown: envelope };
+        let keyed = Keyed {
+            request: KeyedRequest { key, asks, again: operation.again() },
+            shown: envelope,
+            place: at_work,
+        };
         let (desk, of) = (site.management.desk(), by.clone());
         let work = async move |claim| {
             let mut arguments = arguments;

@@ -2,6 +2,7 @@
 //! of it. What they send and get is theirs; what is done is what `call_agent` does.
 
 use super::api::Refused;
+use super::limits::AtWork;
 use super::once::{self, Keep, Keyed, Told};
 use super::{Site, failure};
 use crate::tools::{Desk, queue, variables};
@@ -55,6 +56,7 @@ async fn execute(
 
 async fn executed(site: &Arc<Site>, by: Caller, request: Request) -> Result<Response, Refused> {
     let key = once::key(request.headers())?;
+    let place = request.extensions().get::<AtWork>().cloned();
     let body = site.bodies.read(request).await?;
     by.may(Action::RunAgents)?;
     let (agent, new) = sent(&body.bytes)?;
@@ -65,7 +67,7 @@ async fn executed(site: &Arc<Site>, by: Caller, request: Request) -> Result<Resp
     let body: Value = serde_json::from_slice(&body.bytes).unwrap_or_default();
     let asks = format!("execute {}", canonical_json(&body));
     let request = KeyedRequest { key, asks, again: Again::Harmless };
-    let keyed = Keyed { request, shown: |error| json!(OlderError::from(error)) };
+    let keyed = Keyed { request, shown: |error| json!(OlderError::from(error)), place };
     let (desk, of) = (site.management.desk(), by.clone());
     let work = async move |claim| {
         let new = NewRun { once: Some(claim), ..new };

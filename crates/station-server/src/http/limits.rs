@@ -22,7 +22,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Addresses that are told apart: those that fall together share a rate, which far fewer than these at a time do not notice.
 const ADDRESSES: usize = 8 * 1024;
@@ -197,6 +197,12 @@ fn network(address: IpAddr) -> Option<u64> {
     }
 }
 
+/// A place among what is at work, as long as anybody holds it: a request, or what goes on for it when whoever sent it is gone.
+#[derive(Clone)]
+pub(super) struct AtWork {
+    _place: Arc<OwnedSemaphorePermit>,
+}
+
 /// Says of an answer that somebody follows it: it is not at work.
 #[derive(Clone, Copy)]
 struct IsFollowed;
@@ -222,7 +228,7 @@ fn holding<T: Send + 'static>(answer: Response, held: T) -> Response {
 pub(super) async fn bound(
     State(site): State<Arc<Site>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let limits = &site.limits;
@@ -239,6 +245,8 @@ pub(super) async fn bound(
             .with_retry_after_s(1);
         return failure::refused(request.headers(), StatusCode::SERVICE_UNAVAILABLE, &error);
     };
+    let place = AtWork { _place: Arc::new(place) };
+    request.extensions_mut().insert(place.clone());
     let answer = next.run(request).await;
     let is_stream = answer.headers().get(header::CONTENT_TYPE).is_some_and(is_stream);
     // What is done while it is told is at work until it is told.

@@ -4,6 +4,7 @@
 //! and finds the answer, or that it is still at work. What a key comes to is decided in the engine; here it is said.
 
 use super::api::Refused;
+use super::limits::AtWork;
 use super::{Site, failure};
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -27,6 +28,8 @@ pub(super) struct Keyed {
     pub(super) request: KeyedRequest,
     /// How errors are told where it was sent.
     pub(super) shown: fn(&Error) -> Value,
+    /// Its place among what is at work, which it has until it is done.
+    pub(super) place: Option<AtWork>,
 }
 
 /// What was done.
@@ -78,7 +81,9 @@ pub(super) async fn answered(
         Begun::Unknown => return Err(unknown().into()),
     };
     let (station, shown, work) = (site.station.clone(), keyed.shown, work(claim.clone()));
+    let place = keyed.place;
     let working = async move {
+        let _place = place;
         let told = station.do_request(&claim, work).await;
         keep(&station, &claim, &told, shown).await;
         told
