@@ -239,12 +239,7 @@ pub const KEYS: &[Key] = &[
     key("http.streams_max", Shape::Number, "256", "Streams of events that one user follows at a time."),
     key("http.user_per_minute", Shape::Number, "6000", "Requests a minute of one user; 0: no limit."),
     key("http.address_per_minute", Shape::Number, "12000", "Requests a minute of one address; 0: no limit."),
-    key(
-        "http.administrator_per_minute",
-        Shape::Number,
-        "0",
-        "Those of the local administrator; 0: no limit.",
-    ),
+    key("http.administrator_per_minute", Shape::Number, "0", "The local administrator's; 0: no limit."),
     key("http.headers_max", Shape::Number, "100", "Headers of one request, 256 at most."),
     key(
         "http.head_bytes_max",
