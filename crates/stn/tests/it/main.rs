@@ -17,6 +17,7 @@ mod audit;
 mod away;
 mod bad_input;
 mod budget;
+mod canary;
 mod completions;
 mod config;
 mod context;

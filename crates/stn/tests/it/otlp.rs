@@ -18,13 +18,13 @@ use std::sync::{Arc, Mutex};
 type Taken = (String, String, Vec<u8>);
 
 /// A collector, which takes in whatever it is sent.
-struct Collector {
-    url: String,
+pub(crate) struct Collector {
+    pub(crate) url: String,
     taken: Arc<Mutex<Vec<Taken>>>,
 }
 
 impl Collector {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let taken: Arc<Mutex<Vec<Taken>>> = Arc::default();
@@ -36,6 +36,17 @@ impl Collector {
             }
         });
         Self { url, taken }
+    }
+
+    /// All that it took in, heads and bodies.
+    fn bytes(&self) -> Vec<u8> {
+        let taken = self.taken.lock().unwrap();
+        taken.iter().flat_map(|(_, head, body)| [head.as_bytes(), body].concat()).collect()
+    }
+
+    /// The bodies of all that it took in.
+    pub(crate) fn bodies_of_all(&self) -> Vec<u8> {
+        self.taken.lock().unwrap().iter().flat_map(|(.., body)| body.clone()).collect()
     }
 
     fn bodies(&self, path: &str) -> Vec<Vec<u8>> {
@@ -154,8 +165,7 @@ fn a_collector_is_told_a_run_as_one_trace_and_what_was_counted() {
         assert!(names.contains(&name), "{name} is not in {names:?}");
     }
     // Nothing that was said is told, nor what lets us in.
-    let taken = collector.taken.lock().unwrap();
-    let bytes: Vec<u8> = taken.iter().flat_map(|(_, head, body)| [head.as_bytes(), body].concat()).collect();
+    let bytes = collector.bytes();
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.contains("x-tenant: one two"));
     for said in ["only the model said", "only a person said", "notes.txt", home.read("api-token").trim()] {
