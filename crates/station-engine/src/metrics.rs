@@ -471,4 +471,26 @@ mod tests {
         });
         assert!(!told.iter().any(|line| line.starts_with("station_http_request_duration_seconds_count")));
     }
+
+    /// Dashboard and alerts that are handed out with Station ask for nothing that is not told.
+    #[test]
+    fn what_is_handed_out_to_watch_it_asks_for_metrics_that_there_are() {
+        let histograms = SPANS.iter().map(|row| row.histogram).chain([RUN_SECONDS]);
+        let parts = |name: &str| ["bucket", "count", "sum"].map(|part| format!("{name}_{part}"));
+        let figures = Figures::default();
+        let counters = SPANS.iter().filter_map(|row| row.errors.map(|(name, ..)| name));
+        let plain = counters.chain([RUNS, RUN_ERRORS, TOKENS, RETRIES]);
+        let plain = plain.chain(gauges(&figures).map(|(name, ..)| name)).map(str::to_owned);
+        let known: BTreeSet<String> = histograms.flat_map(parts).chain(plain).collect();
+        for file in ["prometheus/alerts.yml", "grafana/station.json"] {
+            let path = format!("{}/../../deploy/{file}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let asked: BTreeSet<&str> = words.filter(|word| word.starts_with("station_")).collect();
+            assert!(asked.len() > 8, "{file} asks for {asked:?}");
+            for name in asked {
+                assert!(known.contains(name), "{file} asks for {name}");
+            }
+        }
+    }
 }
