@@ -40,6 +40,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("opentelemetry-proto", &["stn"]),
     ("opentelemetry_sdk", &["stn"]),
     ("axum", &["station-server"]),
+    ("tokio-rustls", &["station-server"]),
     ("hyper", &["station-server"]),
     ("hyper-util", &["station-server"]),
     ("clap", &["stn"]),

@@ -6,7 +6,7 @@
 //! what they serve), and nothing about it says that a web page of somebody else made it.
 
 use super::peer::{Owner, Peer};
-use super::{Site, failure, metrics};
+use super::{Site, cors, failure, metrics};
 use crate::api;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -23,6 +23,10 @@ pub(super) const COOKIE: &str = "__Host-station";
 struct Knock<'a> {
     host: Option<&'a str>,
     origin: Option<&'a str>,
+    /// Whether config.yaml names that origin.
+    is_named: bool,
+    /// How this door speaks: `http` or `https`.
+    scheme: &'static str,
     /// Whether it changes something.
     changes: bool,
     /// The type of a body that is sent; `None` where none can be.
@@ -71,8 +75,17 @@ fn judge(knock: Knock<'_>, port: u16) -> Verdict {
             "Host is not a name of this machine: use localhost or 127.0.0.1",
         );
     }
-    if !knock.origin.is_none_or(|origin| is_ours(origin, knock.host, port)) {
-        return Refused(StatusCode::FORBIDDEN, "Origin is another site");
+    if !knock.origin.is_none_or(|origin| is_ours(origin, &knock, port)) {
+        if !knock.is_named {
+            return Refused(
+                StatusCode::FORBIDDEN,
+                "Origin is another site, and `cors.origins` does not name it",
+            );
+        }
+        // Neither a cookie nor a socket says that the person meant it.
+        if knock.shown != Shown::Key {
+            return Refused(StatusCode::UNAUTHORIZED, "a page of another site sends an API key");
+        }
     }
     if knock.shown == Shown::Session && knock.changes && knock.origin.is_none() {
         return Refused(StatusCode::FORBIDDEN, "a browser that changes something says its Origin");
@@ -108,11 +121,13 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Whether a page of ours says it: one of this machine at our port, or of the very host that is asked.
-fn is_ours(origin: &str, host: Option<&str>, port: u16) -> bool {
+fn is_ours(origin: &str, knock: &Knock<'_>, port: u16) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
-    match host.filter(|host| !is_loopback(host)) {
-        Some(host) => matches!(scheme, "http" | "https") && authority.eq_ignore_ascii_case(host),
-        None => scheme == "http" && is_loopback(authority) && authority.ends_with(&format!(":{port}")),
+    // Where we speak without TLS, a proxy before us may speak with it.
+    let may_be_proxied = knock.scheme == "http" && scheme == "https";
+    match knock.host.filter(|host| !is_loopback(host)) {
+        Some(host) => (scheme == knock.scheme || may_be_proxied) && authority.eq_ignore_ascii_case(host),
+        None => scheme == knock.scheme && is_loopback(authority) && authority.ends_with(&format!(":{port}")),
     }
 }
 
@@ -169,9 +184,12 @@ async fn known(
         // It is judged by what it shows.
         Shown::Key | Shown::Wrong => false,
     };
+    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
     let knock = Knock {
         host: text(header::HOST),
-        origin: headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?")),
+        origin,
+        is_named: origin.is_some_and(|origin| cors::is_named(site, origin)),
+        scheme: site.scheme,
         changes,
         sends: sends.then(|| text(header::CONTENT_TYPE).unwrap_or_default()),
         shown,
@@ -242,6 +260,8 @@ mod tests {
         const OWN: Knock<'static> = Knock {
             host: Some("127.0.0.1:8585"),
             origin: None,
+            is_named: false,
+            scheme: "http",
             changes: true,
             sends: Some("application/json"),
             shown: Shown::Nothing,
@@ -295,6 +315,16 @@ mod tests {
         check(Knock { sends: Some("text/plain"), ..open }, 415);
         check(Knock { shown: Shown::Wrong, ..open }, 401);
         check(Knock { owner: Owner::Other, has_users: false, ..open }, 0);
+        // Pages of other sites that config.yaml names bring a key, and nothing else will do.
+        let named = Knock { origin: Some("https://app.example.com"), is_named: true, ..OWN };
+        check(named, 401);
+        check(Knock { shown: Shown::Session, ..named }, 401);
+        check(Knock { shown: Shown::Key, ..named }, 200);
+        check(Knock { shown: Shown::Key, is_named: false, ..named }, 403);
+        // Over TLS our own pages come by it too.
+        let secured = Knock { scheme: "https", ..OWN };
+        check(Knock { origin: Some("https://localhost:8585"), ..secured }, 200);
+        check(Knock { origin: Some("http://localhost:8585"), ..secured }, 403);
         // A browser says where its page is from.
         let page = Knock { shown: Shown::Session, host: Some("station.example.com"), ..users };
         check(page, 403);
@@ -302,6 +332,8 @@ mod tests {
         check(Knock { origin: Some("https://station.example.com"), ..page }, 200);
         check(Knock { origin: Some("https://example.com"), ..page }, 403);
         check(Knock { origin: Some("http://localhost:8585"), ..page }, 403);
+        check(Knock { origin: Some("http://station.example.com"), ..page }, 200);
+        check(Knock { origin: Some("http://station.example.com"), scheme: "https", ..page }, 403);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use super::peer::Peer;
 use super::slow::Slow;
+use super::tls::Tls;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
@@ -45,7 +46,12 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconn
     {\"error\":{\"kind\":\"busy\",\"message\":\"all connections are in use\",\"hints\":[\"try again shortly\"],\"retry_after_s\":1}}";
 
 /// Answers whoever connects to `listener` until `stop`; then what is under way is finished, and nothing more is read.
-pub(super) async fn accept(listener: &TcpListener, router: &Router, stop: &CancellationToken) {
+pub(super) async fn accept(
+    listener: &TcpListener,
+    router: &Router,
+    tls: Option<&Arc<Tls>>,
+    stop: &CancellationToken,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     // Dropped with this: a connection does not outlive its door.
     let mut connections = JoinSet::new();
@@ -69,13 +75,20 @@ pub(super) async fn accept(listener: &TcpListener, router: &Router, stop: &Cance
             tracing::debug!(%error, "a connection answers late");
         }
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            turn_away(&stream);
+            turn_away(&stream, tls.is_some());
             continue;
         };
         let router = router.clone().layer(axum::Extension(ConnectInfo(Peer::new(address))));
-        let stop = stop.clone();
+        let (stop, tls) = (stop.clone(), tls.cloned());
         connections.spawn(async move {
-            serve(stream, router, &stop).await;
+            match tls {
+                None => serve(stream, router, &stop).await,
+                Some(tls) => {
+                    if let Some(stream) = tls.admit(stream).await {
+                        serve(stream, router, &stop).await;
+                    }
+                }
+            }
             drop(place);
         });
     }
@@ -105,7 +118,11 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, stop
 }
 
 /// Says that there is no room, without waiting for anybody.
-fn turn_away(stream: &TcpStream) {
+fn turn_away(stream: &TcpStream, is_tls: bool) {
+    // Over TLS there is nothing to be said before a handshake, which is what there is no room for.
+    if is_tls {
+        return;
+    }
     if let Err(error) = stream.try_write(FULL) {
         tracing::debug!(%error, "somebody was turned away without a word");
     }

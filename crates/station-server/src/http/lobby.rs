@@ -5,6 +5,7 @@
 //! answer without credentials, and say nothing of what is here but whether it works.
 
 use super::looks::Looks;
+use super::tls::Tls;
 use super::{Settings, failure, listen, router, site};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -66,6 +67,7 @@ impl Stage {
 pub struct Door {
     lobby: Arc<Lobby>,
     port: u16,
+    is_tls: bool,
     /// Cancelled when nobody is to be answered any more.
     end: CancellationToken,
     accepting: AbortOnDropHandle<()>,
@@ -78,23 +80,25 @@ struct Lobby {
 }
 
 impl Door {
-    /// Answers at `listener` from now on.
+    /// Answers at `listener` from now on, over TLS where that is given.
     #[must_use]
-    pub fn open(listener: TcpListener, stage: &Stage) -> Self {
+    pub fn open(listener: TcpListener, stage: &Stage, tls: Option<Arc<Tls>>) -> Self {
         let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
         let lobby = Arc::new(Lobby { stage: stage.clone(), behind: OnceLock::new() });
-        let router = Router::new()
-            .route("/health", get(health))
-            .route("/ready", get(ready))
-            .fallback(let_in)
-            .layer(map_response(hardened))
-            .layer(from_fn(failure::named))
-            .with_state(Arc::clone(&lobby));
+        let inside = Router::new().fallback(let_in).with_state(Arc::clone(&lobby));
+        let router = dressed(probes(stage).merge(inside));
+        let router = if tls.is_some() { router.layer(map_response(secured)) } else { router };
         let end = CancellationToken::new();
         let ended = end.clone();
+        let is_tls = tls.is_some();
         // tracked: the door's own, and aborted with it.
-        let accepting = tokio::spawn(async move { listen::accept(&listener, &router, &ended).await });
-        Self { lobby, port, end, accepting: AbortOnDropHandle::new(accepting) }
+        let accepting = tokio::spawn(async move {
+            tokio::select! {
+                () = listen::accept(&listener, &router, tls.as_ref(), &ended) => {}
+                () = follow_files(tls.as_deref()) => {}
+            }
+        });
+        Self { lobby, port, is_tls, end, accepting: AbortOnDropHandle::new(accepting) }
     }
 
     /// Has `station` behind the door until `stop`; until `end` it says that it stops, and what is under way is finished.
@@ -105,7 +109,7 @@ impl Door {
         stop: CancellationToken,
         end: CancellationToken,
     ) {
-        let site = site(station, self.port, settings);
+        let site = site(station, (self.port, self.is_tls), settings);
         self.lobby.behind.get_or_init(|| router(&site));
         self.lobby.stage.set(At::Serving(station.clone()));
         stop.cancelled().await;
@@ -121,13 +125,41 @@ impl Door {
 }
 
 /// What browsers are told about every answer: it is what its type says, nobody keeps it, no page frames it, and nothing in it is run.
-const HARDENED: [(HeaderName, &str); 5] = [
+const HARDENED: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::CACHE_CONTROL, "no-store"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
+    // No page of another site embeds it; one that `cors.origins` names asks for it instead.
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
 ];
+
+/// Takes up what changes of the certificate; without one there is nothing to be taken up.
+async fn follow_files(tls: Option<&Tls>) {
+    match tls {
+        Some(tls) => tls.follow_files().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// For browsers that came by TLS: they come by it again for a year, whatever a link says (RFC 6797).
+const BY_TLS_ALONE: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+async fn secured(mut response: Response) -> Response {
+    response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, BY_TLS_ALONE);
+    response
+}
+
+/// Whether we live, and whether we work.
+pub(super) fn probes(stage: &Stage) -> Router {
+    Router::new().route("/health", get(health)).route("/ready", get(ready)).with_state(stage.clone())
+}
+
+/// What is around everything at a port.
+pub(super) fn dressed(router: Router) -> Router {
+    router.layer(map_response(hardened)).layer(from_fn(failure::named))
+}
 
 async fn hardened(mut response: Response) -> Response {
     for (name, value) in HARDENED {
@@ -141,8 +173,8 @@ async fn health() -> Response {
     told(StatusCode::OK, &json!({ "status": "ok" }))
 }
 
-async fn ready(State(lobby): State<Arc<Lobby>>) -> Response {
-    let (status, readiness) = lobby.stage.ready().await;
+async fn ready(State(stage): State<Stage>) -> Response {
+    let (status, readiness) = stage.ready().await;
     let parts = readiness.parts().into_iter();
     match status {
         "ready" => {

@@ -6,6 +6,7 @@
 mod api;
 mod body;
 mod caller;
+mod cors;
 mod execute;
 mod failure;
 mod limits;
@@ -17,10 +18,14 @@ mod measure;
 mod metrics;
 mod once;
 mod peer;
+mod plain;
 mod slow;
+mod tls;
 
 pub use limits::{Bounds, Limits};
 pub use lobby::{Door, Stage};
+pub use plain::PlainDoor;
+pub use tls::{Tls, TlsFiles};
 
 use crate::gateway::Gateway;
 use crate::tools::{AgentTools, Management};
@@ -58,6 +63,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is told at `/metrics`.
     pub metrics: Metrics,
+    /// Origins of other sites whose pages may ask, with a key.
+    pub origins: Vec<String>,
 }
 
 /// What a listener of ours offers.
@@ -74,6 +81,9 @@ pub(crate) struct Site {
     by: Caller,
     token: Secret,
     port: u16,
+    /// `http` or `https`.
+    scheme: &'static str,
+    origins: Vec<String>,
     station: Station,
     bodies: Bodies,
     limits: Limits,
@@ -142,8 +152,8 @@ impl Site {
     }
 }
 
-/// What is behind a listener at `port`, once Station is open.
-fn site(station: &Station, port: u16, settings: Settings) -> Arc<Site> {
+/// What is behind a listener at `port`, with TLS or without, once Station is open.
+fn site(station: &Station, (port, is_tls): (u16, bool), settings: Settings) -> Arc<Site> {
     let management = Management::new(station.clone());
     let first: Arc<dyn Host> = match settings.offers {
         Offers::Station => Arc::new(management.clone()),
@@ -154,6 +164,8 @@ fn site(station: &Station, port: u16, settings: Settings) -> Arc<Site> {
         by: settings.by,
         token: settings.token,
         port,
+        scheme: if is_tls { "https" } else { "http" },
+        origins: settings.origins,
         station: station.clone(),
         bodies: Bodies::new(bounds.body_bytes_max, bounds.body_within),
         limits: settings.limits,
@@ -184,6 +196,7 @@ fn router(site: &Arc<Site>) -> Router {
         .layer(from_fn_with_state(Arc::clone(site), limits::bound_caller))
         .layer(from_fn_with_state(Arc::clone(site), caller::admit))
         .layer(from_fn_with_state(Arc::clone(site), limits::bound))
+        .layer(from_fn_with_state(Arc::clone(site), cors::tell))
         // Around everything, so that refusals are counted too.
         .layer(axum::middleware::from_fn(measure::measured))
         .with_state(Arc::clone(site))

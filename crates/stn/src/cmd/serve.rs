@@ -6,9 +6,10 @@ use crate::out::Tone;
 use crate::session::{Session, make_folder};
 use station_core::Error;
 use station_engine::{Metrics, Station};
-use station_server::http::{self, Door, Offers, Stage};
+use station_server::http::{self, Door, Offers, PlainDoor, Stage, Tls};
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +44,10 @@ impl Args {
         // Before the store is opened: that this process lives is heard from the first moment on.
         let stage = Stage::default();
         let ports = session.settings.ports()?;
-        let ways = ways(session, listen(session, &stage, &ports).await?, ports.host)?;
+        // What TLS is made of is read before anybody is listened to.
+        let tls = session.settings.tls()?;
+        let (doors, _plain) = listen(session, &stage, &ports, tls.as_ref()).await?;
+        let ways = ways(session, doors, ports.host)?;
         session
             .with(async |station| {
                 if !ways.is_empty() {
@@ -108,13 +112,19 @@ fn ways(session: &Session<'_>, doors: Vec<(Door, Offers)>, host: IpAddr) -> Resu
         is_public: !host.is_loopback(),
         limits: limits.clone(),
         metrics: metrics.clone(),
+        origins: session.settings.config.cors_origins.clone(),
     };
     Ok(doors.into_iter().map(|(door, offers)| (door, behind(offers))).collect())
 }
 
 /// Listens for HTTP. Where nobody chose a port and the usual one is taken, this worker does without: several may share a
 /// machine.
-async fn listen(session: &Session<'_>, stage: &Stage, ports: &Ports) -> Result<Vec<(Door, Offers)>> {
+async fn listen(
+    session: &Session<'_>,
+    stage: &Stage,
+    ports: &Ports,
+    tls: Option<&Arc<Tls>>,
+) -> Result<(Vec<(Door, Offers)>, Option<PlainDoor>)> {
     let mut listeners = Vec::new();
     match bind(ports.host, ports.api).await {
         Ok(listener) => listeners.push((listener, Offers::Station)),
@@ -135,17 +145,38 @@ async fn listen(session: &Session<'_>, stage: &Stage, ports: &Ports) -> Result<V
             bind(ports.host, next).await.map_err(|error| not_listened(next, "STN_MCP_PORT", error))?;
         listeners.push((listener, Offers::Agents));
     }
-    let mut doors = Vec::new();
+    let (mut doors, mut first) = (Vec::new(), None);
     for (listener, offers) in listeners {
         let address = listener.local_addr().map_err(|cause| Error::internal("listening", cause))?;
         let what = match offers {
             Offers::Station => "MCP at /mcp",
             Offers::Agents => "agents as MCP tools at /mcp, POST /execute, GET /runs/{id}",
         };
-        session.out.note(Tone::Plain, &format!("Listening on http://{address}: {what}."));
-        doors.push((Door::open(listener, stage), offers));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        session.out.note(Tone::Plain, &format!("Listening on {scheme}://{address}: {what}."));
+        doors.push((Door::open(listener, stage, tls.cloned()), offers));
+        first.get_or_insert(address.port());
     }
-    Ok(doors)
+    let plain = match (ports.redirect, first) {
+        (Some(port), Some(to)) => Some(listen_plainly(session, stage, (ports.host, port), to).await?),
+        _ => None,
+    };
+    Ok((doors, plain))
+}
+
+/// Listens without TLS, to send whoever comes to the port `to`.
+async fn listen_plainly(
+    session: &Session<'_>,
+    stage: &Stage,
+    (host, port): (IpAddr, u16),
+    to: u16,
+) -> Result<PlainDoor> {
+    let listener =
+        bind(host, port).await.map_err(|error| not_listened(port, "`tls.redirect_port`", error))?;
+    let address = listener.local_addr().map_err(|cause| Error::internal("listening", cause))?;
+    let what = format!("/health and /ready, and the way to port {to}");
+    session.out.note(Tone::Plain, &format!("Listening on http://{address}: {what}."));
+    Ok(PlainDoor::open(listener, stage, to))
 }
 
 async fn bind(host: IpAddr, port: u16) -> io::Result<TcpListener> {

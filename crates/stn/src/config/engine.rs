@@ -106,6 +106,7 @@ impl Settings {
             sealed: ours.iter().map(|name| self.folder.join(name)).chain([self.file.clone()]).collect(),
             environments: Some(self.root().join("environments")),
         };
+        private.sealed.extend(self.config.tls.key.as_ref().map(|path| self.path(path)));
         if let Location::Sqlite(database) = location {
             // SQLite's own files beside it (sqlite.org/tempfiles.html).
             for ending in ["", "-wal", "-shm", "-journal"] {

@@ -11,6 +11,7 @@ mod load;
 mod models;
 mod ports;
 mod show;
+mod tls;
 mod write;
 
 pub(crate) use environment::Environment;

@@ -26,6 +26,8 @@ pub(crate) struct Ports {
     pub(crate) api_is_chosen: bool,
     /// A second one, for clients that were set up with it.
     pub(crate) mcp: Option<u16>,
+    /// One without TLS that leads to the first.
+    pub(crate) redirect: Option<u16>,
 }
 
 impl Ports {
@@ -88,6 +90,7 @@ impl Settings {
             api: api.unwrap_or(API_PORT),
             api_is_chosen: api.is_some(),
             mcp: of("STN_MCP_PORT")?.or(self.config.mcp_port),
+            redirect: self.config.tls.redirect_port,
         })
     }
 

@@ -32,7 +32,7 @@ pub(super) fn row(name: &str, value: impl Into<String>, from: impl Into<String>)
     Setting { name: name.to_owned(), value: Some(value.into()), from: Some(from.into()) }
 }
 
-fn unset(name: &str) -> Setting {
+pub(super) fn unset(name: &str) -> Setting {
     Setting { name: name.to_owned(), value: None, from: None }
 }
 
@@ -164,6 +164,7 @@ fn limits(settings: &Settings) -> Vec<Setting> {
     );
     rows.extend(ports(settings));
     rows.extend(super::http::rows(settings));
+    rows.extend(super::tls::rows(settings));
     rows.push(match log::said(settings) {
         Some((level, place)) => row("log level", level, place),
         None => row("log level", "off", "default"),

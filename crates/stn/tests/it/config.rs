@@ -65,6 +65,11 @@ fn every_setting_says_where_it_comes_from() {
         http.head_bytes_max  65536  default
         http.body_bytes_max  16777216  default
         http.body_within [span]  default
+        tls.cert  -
+        tls.key  -
+        tls.client_ca  -
+        tls.redirect_port  -
+        cors.origins  -
         log level  off  default
         log format  text  default
         --- stderr

@@ -68,6 +68,7 @@ mod streams;
 mod sync;
 mod terminal;
 mod test;
+mod tls;
 mod user;
 mod variables;
 mod watch;

@@ -9,9 +9,11 @@ mod prices;
 mod read;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use http::{HEAD_BYTES_READ_MAX, HEADERS_READ_MAX, Http};
 pub use prices::{ProviderRate, RateLimits};
 pub use read::{
     Approvals, Config, Discovery, Execution, Files, LogFormat, Pool, Runs, duration_ms, expand, read,
 };
+pub use tls::Tls;

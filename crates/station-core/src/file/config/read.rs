@@ -3,6 +3,7 @@
 use super::http::Http;
 use super::keys;
 use super::prices::{self, RateLimits};
+use super::tls::{self, Tls};
 use crate::budget::{Limits, Prices};
 use crate::file::sheet::Sheet;
 use crate::file::tree::{Member, Node};
@@ -61,6 +62,10 @@ pub struct Config {
     pub approvals: Approvals,
     /// Finished runs.
     pub runs: Runs,
+    /// TLS of HTTP.
+    pub tls: Tls,
+    /// Origins of other sites whose pages may ask.
+    pub cors_origins: Vec<String>,
     /// Requests over HTTP.
     pub http: Http,
     /// What models are sent.
@@ -243,8 +248,9 @@ impl Config {
     }
 
     fn take_section(&mut self, sheet: &mut Sheet<'_>, section: &str, node: &Node) -> bool {
-        if !matches!(section, "execution" | "pool" | "discovery" | "approvals" | "runs" | "context" | "http")
-        {
+        const SECTIONS: [&str; 9] =
+            ["execution", "pool", "discovery", "approvals", "runs", "context", "http", "tls", "cors"];
+        if !SECTIONS.contains(&section) {
             return false;
         }
         for member in sheet.members(node, section) {
@@ -273,7 +279,8 @@ impl Config {
                 "context.windows" => self.context.windows = windows(sheet, node),
                 "context.result_bytes_max" => self.context.result_bytes_max = sheet.number(node, &what, 1),
                 "runs.keep_days" => self.runs.keep_days = sheet.number(node, &what, 1),
-                _ if self.http.take(sheet, &what, node) => {}
+                "cors.origins" => self.cors_origins = tls::origins(sheet, node, &what),
+                _ if self.http.take(sheet, &what, node) || self.tls.take(sheet, &what, node) => {}
                 _ if concurrency::take(&mut self.execution.concurrency, sheet, &what, node) => {}
                 _ => self.unknown.push(what),
             }
@@ -292,7 +299,7 @@ pub(super) fn limit(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Option<u6
 }
 
 /// The Go program writes `key: ""` for what is not set.
-fn not_empty(text: Option<String>) -> Option<String> {
+pub(super) fn not_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
