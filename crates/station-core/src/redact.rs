@@ -36,8 +36,8 @@ const SHAPES: &[&str] = &[
 
 /// A name that secrets have, and what is given to it: in JSON, also within a text of JSON, in Rust's debug form, in a header or a query.
 const NAMED: &str = concat!(
-    r#"(?i)(?P<keep>[a-z0-9_.-]*(?:passwords?|passwd|passphrase|secrets?|token|api[_-]?keys?|authorization|cookie|credentials?|private[_-]?key)\\?["']?\s*[:=]\s*)"#,
-    r#"(?P<value>(?:Some\()?\\?"(?:[^"\\]|\\[^"])*\\?"\)?|[^\s,;}&"')\\\[{]+)"#,
+    r#"(?i)(?P<keep>[a-z0-9_.-]*(?:passwords?|passwd|passphrase|pwd|secrets?|token|(?:api|access|secret|private|encryption)[_-]?keys?|authorization|cookie|credentials?)\\?["']?\s*[:=]\s*)"#,
+    r#"(?P<value>(?:Some\()?(?:\\"(?:[^"\\]|\\[^"])*\\"|"(?:[^"\\]|\\.)*"|'[^']*')\)?|[^\s,;}&"')\\\[{]+)"#,
 );
 
 static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
@@ -128,6 +128,10 @@ mod tests {
         check("GITHUB_TOKEN=hunter2 next", "GITHUB_TOKEN=[secret] next");
         check("?access_token=hunter2&n=1", "?access_token=[secret]&n=1");
         check("Cookie: hunter2; more", "Cookie: [secret]; more");
+        check(r#"{"password":"a\"tail"}"#, r#"{"password":"[secret]"}"#);
+        check("password='hunter 2' n=1", "password=[secret] n=1");
+        check("AWS_SECRET_ACCESS_KEY=hunter2", "AWS_SECRET_ACCESS_KEY=[secret]");
+        check("pwd=hunter2 encryption_key: hunter2", "pwd=[secret] encryption_key: [secret]");
     }
 
     #[test]

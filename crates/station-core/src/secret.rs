@@ -52,7 +52,14 @@ impl Redaction {
             .flat_map(pieces)
             .filter(|part| part.chars().count() >= REDACTED_CHARS_MIN)
             .collect();
-        Self { parts: parts.into_iter().map(Secret::new).collect() }
+        // Also as JSON has them, and a text of JSON within JSON.
+        let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+        let forms = parts.into_iter().flat_map(|part| {
+            let once = escaped(part);
+            let twice = escaped(&once);
+            BTreeSet::from([part.to_owned(), once, twice])
+        });
+        Self { parts: forms.map(Secret::new).collect() }
     }
 
     /// These values, and `value` as well.

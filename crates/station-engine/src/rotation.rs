@@ -121,7 +121,19 @@ impl Keys {
         // Another process may have done it while this one waited.
         let (Some((next, _)), Some((key, place))) = (self.find_next()?, self.find()?) else { return Ok(()) };
         if next.id() == key.id() {
-            return self.forget_next();
+            // Where a rotation to it was cut off, the rest is sealed under a key that only its operator has now.
+            let is_cut_off = match location {
+                Location::Postgres(_) => match open(KeyRing::new(key), location).await {
+                    Ok(store) => {
+                        let names = store.key_names().await;
+                        store.close().await;
+                        names.is_ok_and(|names| names.old.is_some())
+                    }
+                    Err(_) => false,
+                },
+                Location::Sqlite(_) => false,
+            };
+            return if is_cut_off { Ok(()) } else { self.forget_next() };
         }
         let ring = KeyRing::new(key).with(next.clone());
         let is_done = match location {

@@ -126,6 +126,6 @@ fn id_of(text: &str) -> Option<KeyId> {
 /// The refusal where the store names a key that is not here.
 pub(crate) fn unknown_key(id: &str) -> Error {
     Error::invalid(format!("the store is sealed under key `{id}`, which this Station does not have"))
-        .with_hint("the key was rotated: put the new one into `station.key.next` beside `station.key`, or in place of it")
+        .with_hint("the key was rotated: put the new one into `station.key.next` beside `station.key`, and keep the old one until `stn key rotate` has ended")
         .with_hint("`stn key status` shows which keys are here")
 }

@@ -58,9 +58,11 @@ impl Log {
         let Some(levels) = levels(settings, faults)? else { return Ok(None) };
         let (levels, handle) = reload::Layer::new(levels);
         let wanted = filter_fn(is_always_told).or(levels);
+        // Lines have no colours: what stands between a name and its value would hide both from whoever looks for secrets.
         let known = Arc::new(settings.secrets());
-        let lines =
-            fmt::layer().with_writer(move || Clean { known: Arc::clone(&known), to: out::log_stream() });
+        let lines = fmt::layer()
+            .with_ansi(false)
+            .with_writer(move || Clean { known: Arc::clone(&known), to: out::log_stream() });
         let lines = match settings.log_format()? {
             LogFormat::Text => lines.with_filter(wanted).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),

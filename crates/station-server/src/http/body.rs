@@ -10,6 +10,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Bodies that are being read or answered, where each is of the longest; of shorter ones as many more.
 const BODIES_MAX: usize = 4;
 
+/// A name and a password, and room for both.
+const SHORT_BYTES_MAX: usize = 16 * KIB;
+
 /// What a permit is for.
 const KIB: usize = 1024;
 
@@ -36,6 +39,22 @@ impl Bodies {
         Self { room: Semaphore::new(bytes_max.div_ceil(KIB) * BODIES_MAX), bytes_max, within }
     }
 
+    /// The body of a request by which somebody becomes known: short, and outside of the room for others, which anybody could fill.
+    ///
+    /// # Errors
+    /// As [`Bodies::read`].
+    pub(super) async fn read_short(&self, request: Request) -> Result<Bytes, Unread> {
+        let read = axum::body::to_bytes(request.into_body(), SHORT_BYTES_MAX);
+        match tokio::time::timeout(self.within, read).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(_)) => {
+                let sentence = format!("the body broke off, or has more than {SHORT_BYTES_MAX} bytes");
+                Err(Unread(StatusCode::PAYLOAD_TOO_LARGE, Error::invalid(sentence)))
+            }
+            Err(_) => Err(self.too_late()),
+        }
+    }
+
     /// The body of a request.
     ///
     /// # Errors
@@ -59,11 +78,13 @@ impl Bodies {
         });
         match read.await {
             Ok(read) => read,
-            Err(_) => {
-                let sentence = format!("the body did not come within {} s", self.within.as_secs_f32());
-                Err(Unread(StatusCode::REQUEST_TIMEOUT, Error::new(Kind::Timeout, sentence)))
-            }
+            Err(_) => Err(self.too_late()),
         }
+    }
+
+    fn too_late(&self) -> Unread {
+        let sentence = format!("the body did not come within {} s", self.within.as_secs_f32());
+        Unread(StatusCode::REQUEST_TIMEOUT, Error::new(Kind::Timeout, sentence))
     }
 
     fn too_long(&self) -> Unread {

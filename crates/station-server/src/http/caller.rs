@@ -112,7 +112,7 @@ fn judge(knock: Knock<'_>, port: u16) -> Verdict {
 }
 
 /// `host` or `host:port` of this machine, whatever the port: a proxy of the user's may have another.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split_once(']').map_or("", |(name, _)| name),
         None => host.split_once(':').map_or(host, |(name, _)| name),

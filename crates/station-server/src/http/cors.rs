@@ -19,8 +19,7 @@ const SENT: &str = "authorization, content-type, accept, idempotency-key, last-e
     mcp-session-id, mcp-method, mcp-name, x-request-id";
 
 /// What a page may read beside the body.
-const READ: &str =
-    "x-request-id, retry-after, location, mcp-session-id, mcp-protocol-version, www-authenticate";
+const READ: &str = "x-request-id, idempotent-replayed, retry-after, location, mcp-session-id, mcp-protocol-version, www-authenticate";
 
 /// Seconds that a browser may remember it.
 const REMEMBERED_S: &str = "600";

@@ -189,7 +189,7 @@ fn lock<T>(counted: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// What an address counts as: of IPv6 the network that one household is given (RFC 6177), all of whose addresses are one client's to
 /// choose from. `None` for this machine's own: whoever asks by a proxy on it is known to that.
-fn network(address: IpAddr) -> Option<u64> {
+pub(super) fn network(address: IpAddr) -> Option<u64> {
     match address.to_canonical() {
         address if address.is_loopback() => None,
         IpAddr::V4(address) => Some(u64::from(address.to_bits())),

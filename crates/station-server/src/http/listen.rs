@@ -5,6 +5,7 @@
 //! a body, and the time in which an answer is taken. **Invariant:** nobody holds memory or a connection of ours for longer
 //! than these by doing nothing.
 
+use super::limits::network;
 use super::peer::Peer;
 use super::slow::Slow;
 use super::tls::Tls;
@@ -14,8 +15,10 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use station_core::file::config::{HEAD_BYTES_READ_MAX, HEADERS_READ_MAX};
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections at a time: some hundred clients with a stream and a request each. One more is turned away with a sentence.
 const CONNECTIONS_MAX: usize = 1024;
+
+/// Connections of one address, or IPv6 network: half of them, since a proxy before us has many.
+const OF_A_NETWORK_MAX: usize = CONNECTIONS_MAX / 2;
 
 /// How long a connection may be without a whole head of a request, be it slow or be it idle. Clients that keep connections
 /// for later find them closed, and open another.
@@ -53,6 +59,7 @@ pub(super) async fn accept(
     stop: &CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let networks = Networks::default();
     // Dropped with this: a connection does not outlive its door.
     let mut connections = JoinSet::new();
     loop {
@@ -74,7 +81,8 @@ pub(super) async fn accept(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection answers late");
         }
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let place = Arc::clone(&places).try_acquire_owned().ok().zip(networks.enter(address.ip()));
+        let Some(place) = place else {
             turn_away(&stream, tls.is_some());
             continue;
         };
@@ -93,6 +101,41 @@ pub(super) async fn accept(
         });
     }
     while connections.join_next().await.is_some() {}
+}
+
+/// Connections that each network has: none takes all places, so that whoever asks whether we live is let in.
+#[derive(Clone, Default)]
+struct Networks(Arc<Mutex<HashMap<u64, usize>>>);
+
+/// A place of a network, until it is dropped; this machine's own are not counted.
+struct Within(Networks, Option<u64>);
+
+impl Networks {
+    fn enter(&self, address: IpAddr) -> Option<Within> {
+        let network = network(address);
+        if let Some(network) = network {
+            let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = counts.entry(network).or_default();
+            if *count >= OF_A_NETWORK_MAX {
+                return None;
+            }
+            *count += 1;
+        }
+        Some(Within(self.clone(), network))
+    }
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        let Some(network) = self.1 else { return };
+        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&network);
+            }
+        }
+    }
 }
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, stop: &CancellationToken) {
@@ -170,6 +213,19 @@ mod tests {
         let (heard, after) = silent_after(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await;
         assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
         assert_eq!(after.as_secs(), HEAD_WITHIN.as_secs());
+    }
+
+    #[test]
+    fn one_network_has_half_of_the_places_and_gives_them_back() {
+        let networks = Networks::default();
+        let enter = |address: &str| networks.enter(address.parse().unwrap());
+        let mut held: Vec<Within> = (0..OF_A_NETWORK_MAX).map(|_| enter("203.0.113.9").unwrap()).collect();
+        assert!(enter("203.0.113.9").is_none());
+        assert!(enter("203.0.113.10").is_some() && enter("127.0.0.1").is_some());
+        held.pop();
+        assert!(enter("203.0.113.9").is_some());
+        held.clear();
+        assert!(networks.0.lock().unwrap().is_empty());
     }
 
     #[test]

@@ -5,8 +5,8 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::Instrument as _;
 use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 /// Has a request answered within its span. The answer's body is not part of it: one that streams may last for days.
 pub(super) async fn measured(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
@@ -28,9 +28,25 @@ pub(super) async fn measured(matched: Option<MatchedPath>, request: Request, nex
         span_id,
         parent_id
     );
-    let response = next.run(request).instrument(span.clone()).await;
-    span.record("status", response.status().as_u16());
+    let mut ending = Ending { span: span.clone(), status: LEFT };
+    let response = next.run(request).instrument(span).await;
+    ending.status = response.status().as_u16();
     response
+}
+
+/// The status of a request whose client did not wait for its answer, as others count it too (nginx).
+const LEFT: u16 = 499;
+
+/// Says with which status a request ended, also where nobody waits for it any more.
+struct Ending {
+    span: Span,
+    status: u16,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.span.record("status", self.status);
+    }
 }
 
 /// A method by its name, where it is one of those that HTTP has (RFC 9110, RFC 5789): anybody may send others.

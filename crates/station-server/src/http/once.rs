@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::future::BoxFuture;
 use serde_json::Value;
-use station_core::once::Key;
+use station_core::once::{Again, Key};
 use station_core::{Caller, Error, Kind, Result};
 use station_engine::{Begun, KeyedRequest, RequestClaim, Station};
 use std::sync::Arc;
@@ -72,6 +72,7 @@ pub(super) async fn answered(
     id: &str,
     work: impl FnOnce(RequestClaim) -> BoxFuture<'static, Result<Told>>,
 ) -> Result<Response, Refused> {
+    let again = keyed.request.again;
     let claim = match site.station.begin_request(by, keyed.request).await? {
         Begun::Do(claim) => claim,
         Begun::Tell(status, body) => return replayed(status, &body, id).map_err(Refused::Error),
@@ -85,7 +86,7 @@ pub(super) async fn answered(
     let working = async move {
         let _place = place;
         let told = station.do_request(&claim, work).await;
-        keep(&station, &claim, &told, shown).await;
+        keep(&station, (&claim, again), &told, shown).await;
         told
     };
     let working = site.keyed.spawn(working.instrument(tracing::Span::current()));
@@ -94,13 +95,21 @@ pub(super) async fn answered(
     Ok((status, Json(body)).into_response())
 }
 
-/// Keeps what became of a request. One that was refused because there is no room now was not done, and may be sent again.
-async fn keep(station: &Station, claim: &RequestClaim, told: &Result<Told>, shown: fn(&Error) -> Value) {
+/// Keeps what became of a request. One that was refused because there is no room now may be sent again, where it is known that it was
+/// not done: a run is queued and bound to its key at once or not at all. What else was refused so late may have been done before
+/// that; it stays at work until its lease is over, and then nobody knows.
+async fn keep(
+    station: &Station,
+    (claim, again): (&RequestClaim, Again),
+    told: &Result<Told>,
+    shown: fn(&Error) -> Value,
+) {
     let kept = match told {
         Ok(Told { status, body, keep: Keep::Answer }) => {
             station.settle_request(claim, status.as_u16(), Some(body.to_string())).await
         }
         Ok(Told { status, .. }) => station.settle_request(claim, status.as_u16(), None).await,
+        Err(error) if error.kind() == Kind::Busy && again == Again::Unsure => Ok(()),
         Err(error) if error.kind() == Kind::Busy => station.release_request(claim).await,
         Err(error) => {
             let status = failure::status(error.kind()).as_u16();

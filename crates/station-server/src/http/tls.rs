@@ -29,9 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long a handshake may take: three ways to the other end of the world and back, on a bad line.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Handshakes at a time: far above what clients of ours begin at once, and few enough that some hundred who begin one
-/// and say no more leave room for connections that are in.
-const HANDSHAKES_MAX: usize = 256;
+/// Handshakes at a time: more than one network may have connections, so that whoever begins them and says no more keeps nobody else
+/// out.
+const HANDSHAKES_MAX: usize = 768;
 
 /// Bytes that are read of a file: far above any chain of certificates.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -68,7 +68,7 @@ struct Now {
 }
 
 /// What the system says of a file: where any of it is another, so may be what is in it.
-type Seen = Option<(u64, u64, u64, SystemTime)>;
+type Seen = Option<(u64, u64, u64, SystemTime, (i64, i64))>;
 
 impl Tls {
     /// Reads `files`.
@@ -147,7 +147,9 @@ impl TlsFiles {
     fn seen(&self) -> Vec<Seen> {
         let look = |path: &Path| {
             let it = std::fs::metadata(path).ok()?;
-            Some((it.dev(), it.ino(), it.len(), it.modified().ok()?))
+            // Also when its rights were changed: they may be what was wrong.
+            let changed = (it.ctime(), it.ctime_nsec());
+            Some((it.dev(), it.ino(), it.len(), it.modified().ok()?, changed))
         };
         self.all().map(look).collect()
     }

@@ -7,7 +7,7 @@ use crate::session::{Session, make_folder};
 use station_core::Error;
 use station_engine::{Metrics, Station};
 use station_server::http::{self, Door, Offers, PlainDoor, Stage, Tls};
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -56,7 +56,7 @@ impl Args {
                 let stop = CancellationToken::new();
                 // Before anybody is told that it works.
                 let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-                let hangups = signal(SignalKind::hangup());
+                let hangups = (signal(SignalKind::hangup()), io::stderr().is_terminal());
                 let sending = session.send_measures(station)?;
                 let sockets = station.open_sockets().await;
                 if let Some(reason) = sockets.unavailable() {
@@ -79,7 +79,7 @@ impl Args {
                         Ok(())
                     },
                     told_to_stop(session, signals, &stop, &end),
-                    heed_hangups(session, hangups, &end),
+                    heed_hangups(session, hangups, (&stop, &end)),
                     serve_http(station, ways, (&stop, &end)),
                 );
                 if let Some(sending) = sending {
@@ -219,17 +219,22 @@ async fn serve_http(
     Ok(())
 }
 
-/// Reads the levels of the log again at each SIGHUP, until the end. Where that cannot be received, it says nothing of the log.
+/// Reads the levels of the log again at each SIGHUP, until the end. With a terminal it says that the terminal is gone, and stops
+/// everything. Where it cannot be received, it says nothing of the log.
 async fn heed_hangups(
     session: &Session<'_>,
-    hangups: io::Result<Signal>,
-    end: &CancellationToken,
+    (hangups, has_terminal): (io::Result<Signal>, bool),
+    (stop, end): (&CancellationToken, &CancellationToken),
 ) -> Result<()> {
     let (Ok(mut hangups), Some(log)) = (hangups, &session.log) else { return Ok(()) };
     while tokio::select! {
         hangup = hangups.recv() => hangup.is_some(),
         () = end.cancelled() => false,
     } {
+        if has_terminal {
+            stop.cancel();
+            return Ok(());
+        }
         let settings = Settings::load(Some(&session.settings.file), Environment::read());
         match settings.map_err(Failure::from).and_then(|settings| Ok(log.change(&settings)?)) {
             Ok(levels) => session.out.note(Tone::Plain, &format!("The log tells {levels} from now on.")),

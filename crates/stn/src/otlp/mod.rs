@@ -108,7 +108,11 @@ impl Collector {
     /// # Errors
     /// `Internal` where no request can be made at all.
     pub(crate) fn start(self, station: &Station, by: &Caller, metrics: &Metrics) -> Result<Sending> {
-        let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build();
+        let client = reqwest::Client::builder()
+            .timeout(ANSWER_WITHIN)
+            // Its headers are secrets, and go where it was named.
+            .redirect(reqwest::redirect::Policy::none())
+            .build();
         let client = client.map_err(|cause| Error::internal("setting up OTLP", cause))?;
         // OTEL_RESOURCE_ATTRIBUTES says more.
         let about = [
