@@ -171,6 +171,8 @@ fn metrics_that_were_asked_for_through_a_proxy_need_an_administrator() {
     assert_eq!(ask(&[]), 200);
     let proxied = ("x-forwarded-for", "203.0.113.9");
     assert_eq!(ask(&[proxied]), 401);
+    // A name that leads here, of a page in a browser on this machine or of a proxy that says no more.
+    assert_eq!(ask(&[("host", "station.example.com")]), 401);
     assert_eq!(ask(&[proxied, ("authorization", &format!("Bearer {viewer}"))]), 403);
     assert_eq!(ask(&[proxied, ("authorization", &format!("Bearer {admin}"))]), 200);
     assert_eq!(ask(&[("authorization", "Bearer stn_wrong")]), 401);
