@@ -84,6 +84,9 @@ impl Caller {
     /// The row of the local user, made by the first migration.
     pub const LOCAL_USER: UserId = UserId(1);
 
+    /// Whom nothing is known of; no row has it.
+    pub const NOBODY: UserId = UserId(0);
+
     /// The person at the terminal, an administrator.
     #[must_use]
     pub fn local() -> Self {
@@ -104,8 +107,7 @@ impl Caller {
     #[must_use]
     pub fn nobody() -> Self {
         Self {
-            // No row has it.
-            user: UserId(0),
+            user: Self::NOBODY,
             name: "nobody".to_owned(),
             role: Role::Viewer,
             realm: Realm::Of(BTreeSet::new()),

@@ -120,16 +120,17 @@ pub fn is_plain(name: &str, value: &str) -> bool {
 /// because it is taken out of texts, in which other words stand.
 #[must_use]
 pub fn names_a_secret(name: &str) -> bool {
-    let joined: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    SECRET_PARTS.iter().any(|part| joined.contains(part))
-        || words_of(name).last().is_some_and(|word| matches!(word.as_str(), "key" | "keys"))
+    has_secret_part(name) || words_of(name).last().is_some_and(|word| matches!(word.as_str(), "key" | "keys"))
 }
 
 /// Whether `name` is one that secrets have.
 pub(crate) fn is_of_a_secret(name: &str) -> bool {
+    has_secret_part(name) || words_of(name).iter().any(|word| SECRET_WORDS.contains(&word.as_str()))
+}
+
+fn has_secret_part(name: &str) -> bool {
     let joined: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     SECRET_PARTS.iter().any(|part| joined.contains(part))
-        || words_of(name).iter().any(|word| SECRET_WORDS.contains(&word.as_str()))
 }
 
 /// The words of `SOME_NAME`, `some-name` and `someName`, in lower case.

@@ -3,12 +3,10 @@
 //! It is the last net, under everything that is told to a log: whoever knows a value takes it out by [`Redaction`](crate::Redaction)
 //! before. What is taken out by mistake costs a word in a line; so the rules are wide. **Invariant:** what is left of a text is in it.
 
+use crate::secret::REDACTED;
 use regex::Regex;
 use std::borrow::Cow;
 use std::sync::LazyLock;
-
-/// What stands in place of a secret.
-const REDACTED: &str = "[secret]";
 
 /// Values that providers mark as theirs, tokens, private keys, and passwords in addresses; what groups named `keep` and `end` have stays.
 const SHAPES: &[&str] = &[

@@ -32,7 +32,7 @@ impl fmt::Debug for Secret {
 const REDACTED_CHARS_MIN: usize = 8;
 
 /// What stands in place of a value.
-const REDACTED: &str = "[secret]";
+pub(crate) const REDACTED: &str = "[secret]";
 
 /// Takes values out of texts. A value of several lines is taken out line by line, too, because logs are read by lines.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +65,8 @@ impl Redaction {
     /// These values, and `value` as well.
     #[must_use]
     pub fn and(&self, value: &Secret) -> Self {
-        Self::of(self.parts.iter().map(Secret::expose).chain([value.expose()]))
+        let parts = self.parts.iter().cloned().chain(Self::of([value.expose()]).parts);
+        Self { parts: parts.collect() }
     }
 
     /// `text` without the values.

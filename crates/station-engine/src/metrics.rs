@@ -6,17 +6,17 @@
 //! ours, or names that an administrator gave, of which no more than [`VALUES_MAX`] are told apart: no run, user or address is one.
 
 use crate::Station;
+use crate::said::Said;
 use metrics::{Label, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use station_core::policy::Action;
 use station_core::{Caller, Error, Result};
 use station_store::Figures;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::Context;
@@ -152,8 +152,8 @@ struct Inner {
     handle: PrometheusHandle,
     process: metrics_process::Collector,
     observed: AtomicU64,
-    /// Values of labels that were seen, by the label.
-    values: Mutex<BTreeSet<(&'static str, String)>>,
+    /// Values that were seen, by their label.
+    values: Mutex<BTreeMap<&'static str, BTreeSet<String>>>,
 }
 
 impl Metrics {
@@ -179,7 +179,10 @@ impl Metrics {
             values: Mutex::default(),
         };
         let made = Self { inner: Arc::new(inner) };
-        made.here(describe);
+        made.here(|| {
+            describe();
+            made.inner.process.describe();
+        });
         Ok(made)
     }
 
@@ -224,19 +227,19 @@ impl Metrics {
 
     /// The fields of `said` that are named, as labels.
     fn labels(&self, names: &[&'static str], said: &Said) -> Vec<Label> {
-        let label = |name: &&'static str| Label::new(*name, self.bounded(name, said.get(name)));
+        let label = |name: &&'static str| Label::new(*name, self.bounded(name, &said.text(name)));
         names.iter().map(label).collect()
     }
 
     /// `value` where it is one of those that are told apart.
     fn bounded(&self, label: &'static str, value: &str) -> String {
         let mut values = self.inner.values.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = (label, value.to_owned());
-        if !values.contains(&entry) {
-            if values.iter().filter(|(of, _)| *of == label).count() >= VALUES_MAX {
+        let values = values.entry(label).or_default();
+        if !values.contains(value) {
+            if values.len() >= VALUES_MAX {
                 return "other".to_owned();
             }
-            values.insert(entry);
+            values.insert(value.to_owned());
         }
         value.to_owned()
     }
@@ -266,7 +269,6 @@ fn describe() {
     metrics::describe_counter!(RETRIES, "Requests to models that were sent again.");
     metrics::describe_gauge!("station_build_info", "The version that runs; always 1.");
     metrics::gauge!("station_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    metrics_process::Collector::default().describe();
 }
 
 impl Station {
@@ -285,42 +287,6 @@ fn is_counted(metadata: &Metadata<'_>) -> bool {
     let name = metadata.name();
     metadata.target().starts_with("station_")
         && (name == RUN_ENDED || SPANS.iter().any(|row| row.span == name))
-}
-
-/// What a span said of itself: names of fields, and their values as text.
-#[derive(Default)]
-struct Said(Vec<(&'static str, String)>);
-
-impl Said {
-    fn get(&self, name: &str) -> &str {
-        self.find(name).unwrap_or_default()
-    }
-
-    fn find(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str())
-    }
-
-    /// A count; 0 where it is not said.
-    fn count(&self, name: &str) -> u64 {
-        self.get(name).parse().unwrap_or_default()
-    }
-
-    fn put(&mut self, field: &Field, value: String) {
-        match self.0.iter_mut().find(|(name, _)| *name == field.name()) {
-            Some((_, before)) => *before = value,
-            None => self.0.push((field.name(), value)),
-        }
-    }
-}
-
-impl Visit for Said {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value.to_owned());
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
-    }
 }
 
 /// A span that is being timed.
@@ -358,12 +324,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counting {
         metrics.observe(|| {
             metrics::histogram!(row.histogram, metrics.labels(row.labels, &said)).record(seconds);
             if let Some((name, _, labels)) = row.errors
-                && said.find("error").is_some()
+                && said.get("error").is_some()
             {
                 metrics::counter!(name, metrics.labels(labels, &said)).increment(1);
             }
             if row.span == "model.request" {
-                let provider = metrics.bounded("provider", said.get("provider"));
+                let provider = metrics.bounded("provider", &said.text("provider"));
                 for (direction, field) in [("input", "input_tokens"), ("output", "output_tokens")] {
                     let counter =
                         metrics::counter!(TOKENS, "provider" => provider.clone(), "direction" => direction);
@@ -383,9 +349,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counting {
         let metrics = &self.metrics;
         metrics.observe(|| {
             metrics::counter!(RUNS, metrics.labels(&["environment", "status"], &said)).increment(1);
-            let seconds: f64 = said.get("seconds").parse().unwrap_or_default();
+            let seconds: f64 = said.text("seconds").parse().unwrap_or_default();
             metrics::histogram!(RUN_SECONDS, metrics.labels(&["status"], &said)).record(seconds);
-            if said.find("failure").is_some() {
+            if said.get("failure").is_some() {
                 metrics::counter!(RUN_ERRORS, metrics.labels(&["environment", "failure"], &said))
                     .increment(1);
             }

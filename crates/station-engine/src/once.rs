@@ -129,7 +129,7 @@ impl Station {
     }
 
     fn requests_since(&self) -> Micros {
-        Micros(self.now().0.saturating_sub(i64::try_from(KEPT_FOR.as_micros()).unwrap_or(i64::MAX)))
+        self.now().minus_ms(millis(KEPT_FOR))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::keys::open;
 use crate::{FolderLock, KeyPlace, Keys, Replace};
 use serde_json::json;
 use station_core::{Action, Caller, Error, Micros, Result};
-use station_store::{Deed, Exclusive, Key, KeyRing, Location, Resealed, Store, is_there};
+use station_store::{Deed, Exclusive, Key, KeyNames, KeyRing, Location, Resealed, Store, is_there};
 use std::time::{Duration, Instant};
 
 /// How long workers may take to find the next key: each looks whenever it says that it is there.
@@ -32,13 +32,6 @@ pub struct Rotated {
     /// Where the key is that is still the old one, and where the new one is until it was put there; `None` where the key
     /// file has the new one.
     pub to_change: Option<(KeyPlace, KeyPlace)>,
-}
-
-/// Whether the next key took the place of the old one.
-enum Moved {
-    Done,
-    /// That place is not Station's to change.
-    NotOurs,
 }
 
 /// The keys of one rotation.
@@ -100,10 +93,9 @@ impl Keys {
                 done?
             }
         };
-        let to_change = match self.put_in_place(&turn.place, &turn.next)? {
-            Moved::Done => None,
-            Moved::NotOurs => Some((turn.place.clone(), turn.next_place.clone())),
-        };
+        self.put_in_place(&turn.place, &turn.next)?;
+        let is_ours = matches!(turn.place, KeyPlace::File(_));
+        let to_change = (!is_ours).then(|| (turn.place.clone(), turn.next_place.clone()));
         Ok(Rotated { was: turn.old.id(), id: turn.next.id(), resealed, to_change })
     }
 
@@ -123,14 +115,9 @@ impl Keys {
         if next.id() == key.id() {
             // Where a rotation to it was cut off, the rest is sealed under a key that only its operator has now.
             let is_cut_off = match location {
-                Location::Postgres(_) => match open(KeyRing::new(key), location).await {
-                    Ok(store) => {
-                        let names = store.key_names().await;
-                        store.close().await;
-                        names.is_ok_and(|names| names.old.is_some())
-                    }
-                    Err(_) => false,
-                },
+                Location::Postgres(_) => {
+                    names_of(KeyRing::new(key), location).await.is_some_and(|names| names.old.is_some())
+                }
                 Location::Sqlite(_) => false,
             };
             return if is_cut_off { Ok(()) } else { self.forget_next() };
@@ -142,14 +129,9 @@ impl Keys {
                 Ok(alone) => end_alone(alone, &next).await?,
                 Err(_) => false,
             },
-            Location::Postgres(_) => match open(ring, location).await {
-                Ok(store) => {
-                    let names = store.key_names().await;
-                    store.close().await;
-                    names.is_ok_and(|names| names.key == next.id() && names.old.is_none())
-                }
-                Err(_) => false,
-            },
+            Location::Postgres(_) => names_of(ring, location)
+                .await
+                .is_some_and(|names| names.key == next.id() && names.old.is_none()),
         };
         if is_done {
             self.put_in_place(&place, &next)?;
@@ -248,15 +230,11 @@ impl Keys {
     }
 
     /// The next key takes the place of the old one, where that is the key file.
-    fn put_in_place(&self, place: &KeyPlace, next: &Key) -> Result<Moved> {
-        match place {
-            KeyPlace::File(old) => {
-                // Written anew rather than renamed: the next key may have come by the environment.
-                self.write(old, next, Replace::Allowed)?;
-                self.forget_next().map(|()| Moved::Done)
-            }
-            KeyPlace::Environment(_) | KeyPlace::Config => Ok(Moved::NotOurs),
-        }
+    fn put_in_place(&self, place: &KeyPlace, next: &Key) -> Result<()> {
+        let KeyPlace::File(old) = place else { return Ok(()) };
+        // Written anew rather than renamed: the next key may have come by the environment.
+        self.write(old, next, Replace::Allowed)?;
+        self.forget_next()
     }
 
     fn forget_next(&self) -> Result<()> {
@@ -271,6 +249,14 @@ impl Keys {
             _ => Ok(()),
         }
     }
+}
+
+/// The keys that the store names; `None` where it does not open, which whoever works on it is told.
+async fn names_of(ring: KeyRing, location: &Location) -> Option<KeyNames> {
+    let store = open(ring, location).await.ok()?;
+    let names = store.key_names().await;
+    store.close().await;
+    names.ok()
 }
 
 /// Ends a rotation of an SQLite store that nobody has open; whether there was one and nothing of it is left to do.

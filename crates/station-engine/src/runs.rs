@@ -221,16 +221,8 @@ impl Station {
         stop: CancellationToken,
         leave: CancellationToken,
     ) -> Result<Run> {
-        let signals = Signals::of_person(stop.clone(), &self.config().worker);
-        let signals = signals.leaving(leave.clone(), LEAVE_WITHIN).resumed(self.now());
-        let worked = self.work_off_here(id, &signals, Held::Refuse).await?;
-        let by = Caller::local();
-        tokio::select! {
-            seen = self.see_to_end(&by, id, worked, From::Now, stop) => seen?,
-            // Whoever took it goes on with it.
-            () = leave.cancelled() => {}
-        }
-        self.run(id).await
+        let planned = Resumption { run: id, root: id, raise: None, is_driven: false };
+        self.resume_planned(&Caller::local(), planned, stop, leave).await
     }
 
     /// Removes a run that has ended, with the runs of its sub-agents. Whether it went: not where one has not ended, or

@@ -5,7 +5,7 @@
 
 use crate::{FolderLock, Readers, Replace, Station, write_file};
 use serde_json::json;
-use station_core::file::config::keys::{self, KEYS, Key, Shape};
+use station_core::file::config::keys::{self, KEYS, Key, Shape, Written};
 use station_core::{Action, Caller, Error, Result};
 use station_store::Deed;
 use std::io;
@@ -31,8 +31,8 @@ impl Station {
     /// `Invalid` where the file cannot be read; `Conflict` where there is none that this process knows of.
     pub async fn list_settings(&self, by: &Caller) -> Result<Vec<FileSetting>> {
         by.may(Action::ManageSettings)?;
-        let text = text(self.settings_file()?)?;
-        KEYS.iter().map(|key| setting(&text, key.name)).collect()
+        let written = Written::read(&text(self.settings_file()?)?);
+        KEYS.iter().map(|key| setting(&written, key.name)).collect()
     }
 
     /// One of them.
@@ -41,7 +41,7 @@ impl Station {
     /// `NotFound` where there is no such setting; as [`Station::list_settings`].
     pub async fn show_setting(&self, by: &Caller, name: &str) -> Result<FileSetting> {
         by.may(Action::ManageSettings)?;
-        setting(&text(self.settings_file()?)?, name)
+        setting(&Written::read(&text(self.settings_file()?)?), name)
     }
 
     /// Writes what `name` is; `None` takes it out. The rest of the file stays byte for byte.
@@ -60,7 +60,7 @@ impl Station {
         let (subject, detail) = (format!("setting {name}"), json!({}).to_string());
         let deed = Deed { at: self.now(), actor: by.name.clone(), action, subject, detail };
         self.store().note_deeds(vec![deed]).await?;
-        setting(&text(file)?, name)
+        setting(&Written::read(&text(file)?), name)
     }
 
     fn settings_file(&self) -> Result<&Path> {
@@ -71,10 +71,9 @@ impl Station {
     }
 }
 
-fn setting(text: &str, name: &str) -> Result<FileSetting> {
+fn setting(written: &Written, name: &str) -> Result<FileSetting> {
     let (key, _) = keys::find(name)?;
-    let is_set = keys::is_written(text, name)?;
-    Ok(FileSetting { name: name.to_owned(), key, is_set, value: keys::written(text, name)? })
+    Ok(FileSetting { name: name.to_owned(), key, is_set: written.has(name)?, value: written.value(name)? })
 }
 
 impl FileSetting {

@@ -154,7 +154,8 @@ pub(crate) async fn drive_claimed(
 ) -> Result<Left> {
     let (agent, environment) = (&run.agent_name, &run.environment_name);
     // What this drive of it does is told under a place of its own in the trace.
-    let above = RunRequest::of(run)?.trace;
+    // A request that cannot be read is refused where the run is driven, and let go of as everything else.
+    let above = RunRequest::of(run).ok().and_then(|request| request.trace);
     let trace = above.map(|trace| trace.at(Clock::effect_id().0));
     let (trace_id, span_id) = (trace.map(|trace| trace.id()), trace.map(|trace| trace.span_id()));
     let parent_id = above.map(|trace| trace.span_id());

@@ -8,6 +8,7 @@
 //! row here, calls that the gateway passes on, may come in groups ([`Store::note_deeds`]).
 
 use crate::db::{Conn, Row, storable, unreadable};
+use crate::reseal;
 use crate::seal::Place;
 use crate::sealer::Sealer;
 use crate::{ROWS_MAX, Store};
@@ -234,14 +235,11 @@ fn open_head(sealed: &[u8], sealer: &Sealer) -> Option<AuditHead> {
 
 /// The kept end as it stands in its row; empty where there is none.
 async fn sealed_head(conn: &mut Conn, sealer: &Sealer) -> Result<Vec<u8>> {
-    const KEY: &str = "select key_id from store where id = 1";
     let Some(mut row) = conn.row(HEAD, Vec::new()).await? else { return Ok(Vec::new()) };
     let sealed = row.bytes()?;
-    if !sealer.knows_key_of(&sealed)
-        && let Some(mut row) = conn.row(KEY, Vec::new()).await?
-    {
+    if !sealer.knows_key_of(&sealed) {
         // The key was rotated, and this Station has not heard of the new one: the end is not lost.
-        sealer.use_key(&row.text()?)?;
+        sealer.use_key(&reseal::key_names(conn).await?.key)?;
     }
     Ok(sealed)
 }

@@ -361,11 +361,8 @@ fn operation(sql: &'static str) -> &'static str {
     match first {
         "select" | "insert" | "update" | "delete" | "begin" | "commit" | "rollback" => first,
         // Its last part says what it does with the others.
-        "with" => ["insert into", "delete from", "update "]
-            .into_iter()
-            .find(|verb| sql.contains(verb) && !sql.contains("for update"))
-            .and_then(|verb| verb.split(' ').next())
-            .unwrap_or("select"),
+        "with" if sql.contains("update ") => "update",
+        "with" => "select",
         _ => "other",
     }
 }

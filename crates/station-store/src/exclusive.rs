@@ -16,15 +16,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A process that has the store open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its number.
-    pub pid: u32,
-    /// Its program, and the first words it was started with; empty where that is not told.
-    pub name: String,
-}
-
 /// A store that nobody else has open.
 pub struct Exclusive {
     conn: Conn,
@@ -124,31 +115,28 @@ async fn open(path: &Path, key: &Key) -> std::result::Result<rusqlite::Connectio
 }
 
 fn held(path: &Path) -> Error {
-    let by = holders(path);
-    let shown: Vec<String> = by.iter().map(|it| format!("process {} ({})", it.pid, it.name)).collect();
+    let shown = holders(path);
     let who = if shown.is_empty() { "another process".to_owned() } else { shown.join(", ") };
     Error::new(Kind::Busy, format!("the database `{}` is open in {who}", path.display()))
         .with_hint("the key of an SQLite store is rotated while nobody else has it open: stop that first")
 }
 
 /// Processes, but this one, that have the file at `path` open: as far as /proc shows it to this user.
-#[must_use]
-pub fn holders(path: &Path) -> Vec<Holder> {
+fn holders(path: &Path) -> Vec<String> {
     let Ok(file) = std::fs::metadata(path) else { return Vec::new() };
     let is_it =
         |fd: &Path| std::fs::metadata(fd).is_ok_and(|it| (it.dev(), it.ino()) == (file.dev(), file.ino()));
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let others = pids.filter(|pid| *pid != std::process::id());
-    let mut found: Vec<Holder> = others
+    let mut found: Vec<u32> = others
         .filter(|pid| {
             let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
             fds.map(|fd| fd.path()).any(|fd| is_it(&fd))
         })
-        .map(|pid| Holder { pid, name: name_of(pid) })
         .collect();
-    found.sort_by_key(|it| it.pid);
-    found
+    found.sort_unstable();
+    found.into_iter().map(|pid| format!("process {pid} ({})", name_of(pid))).collect()
 }
 
 /// Words of a command line that are shown: the program and what it was told to do.

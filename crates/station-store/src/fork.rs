@@ -6,7 +6,7 @@
 
 use crate::db::Conn;
 use crate::journal::{insert_blobs, insert_events};
-use crate::queue::{Enqueued, enqueue, is_full};
+use crate::queue::{Enqueued, add, is_full};
 use crate::runs::{NewRun, no_such};
 use crate::turns::Reach;
 use crate::{Context, Store, once};
@@ -59,7 +59,7 @@ async fn insert(
     {
         return Ok(Ok(run));
     }
-    let run = match enqueue(conn, context, &fork.run, queue_max, now).await? {
+    let run = match add(conn, context, &fork.run, queue_max, now).await? {
         Ok(run) => run,
         Err(queued) => return Ok(Err(queued)),
     };

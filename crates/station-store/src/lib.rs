@@ -72,7 +72,7 @@ pub use cancel::Cancelled;
 pub use claim::{Bound, Claim, Renewed};
 pub use configs::ServerFile;
 pub use credentials::{ApiKey, NewApiKey};
-pub use exclusive::{Exclusive, Holder, holders};
+pub use exclusive::Exclusive;
 pub use family::Relative;
 pub use figures::Figures;
 pub use fork::NewFork;

@@ -200,12 +200,23 @@ pub(crate) async fn enqueue(
     queue_max: Option<u32>,
     now: Micros,
 ) -> Result<Enqueued> {
-    const COUNT: &str = "select count(*) from agent_runs where status = 'queued'";
     if let Some(claim) = &new.once
         && let Some(run) = once::bound(conn, claim).await?
     {
         return Ok(Ok(run));
     }
+    add(conn, context, new, queue_max, now).await
+}
+
+/// As [`enqueue`], of a run that is bound to no key yet.
+pub(crate) async fn add(
+    conn: &mut Conn,
+    context: &Arc<Context>,
+    new: &NewRun,
+    queue_max: Option<u32>,
+    now: Micros,
+) -> Result<Enqueued> {
+    const COUNT: &str = "select count(*) from agent_runs where status = 'queued'";
     if let Some(queue_max) = queue_max {
         let row = conn.row(COUNT, Vec::new()).await?;
         let queued = row.ok_or_else(|| crate::db::unreadable("a count is missing"))?.count()?;

@@ -353,10 +353,14 @@ pub(crate) async fn insert(
     };
     let run = RunId(row.int()?);
     conn.news().queued = true;
+    if new.variables.is_empty() && new.carried.is_empty() {
+        return Ok(run);
+    }
+    let seal = context.sealer.named(conn).await?;
     let carried = new.carried.iter().filter(|(name, _)| !new.variables.contains_key(*name));
     let given = new.variables.iter().map(|it| (GIVEN, it));
     for (origin, (name, value)) in given.chain(carried.map(|it| (CARRIED, it))) {
-        let sealed = context.sealer.seal(conn, place(&[&run.to_string(), name]), value).await?;
+        let sealed = seal.seal(place(&[&run.to_string(), name]), value)?;
         let values = vec![run.0.into(), name.as_str().into(), sealed.into(), origin.into()];
         conn.exec(VARIABLE, values).await?;
     }

@@ -59,14 +59,19 @@ impl Sealer {
 
     /// Seals under the key that the store names, as a part of the transaction of `conn`.
     pub(crate) async fn seal(&self, conn: &mut Conn, place: Place<'_>, secret: &Secret) -> Result<Vec<u8>> {
+        self.named(conn).await?.seal(place, secret)
+    }
+
+    /// The seal of the key that the store names, which stays so until the transaction of `conn` ends.
+    pub(crate) async fn named(&self, conn: &mut Conn) -> Result<Arc<Seal>> {
+        const SQL: &str = "select key_id from store where id = 1 for share";
         // On SQLite nobody rotates the key of a store that is open.
-        if !conn.is_sqlite() {
-            const SQL: &str = "select key_id from store where id = 1 for share";
-            let row = conn.row(SQL, Vec::new()).await?;
-            let id = row.ok_or_else(|| unreadable("a store that names no key"))?.text()?;
-            self.use_key(&id)?;
+        if conn.is_sqlite() {
+            return Ok(self.current());
         }
-        self.seal_now(place, secret)
+        let row = conn.row(SQL, Vec::new()).await?;
+        let id = row.ok_or_else(|| unreadable("a store that names no key"))?.text()?;
+        self.use_key(&id)
     }
 
     /// Seals under the key that the store named last: what stands in no row, and is opened by its own key's name.

@@ -63,7 +63,7 @@ impl Log {
         let lines = fmt::layer()
             .with_ansi(false)
             .with_writer(move || Clean { known: Arc::clone(&known), to: out::log_stream() });
-        let lines = match settings.log_format()? {
+        let lines = match format(settings)? {
             LogFormat::Text => lines.with_filter(wanted).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
         };
@@ -120,6 +120,18 @@ pub(crate) fn said(settings: &Settings) -> Option<(&str, &'static str)> {
     let debug = (config.debug == Some(true)).then_some(("debug", "config.yaml"));
     let environment = settings.environment.get("STN_LOG_LEVEL").map(|level| (level, "STN_LOG_LEVEL"));
     environment.or(config.log_level.as_deref().map(|level| (level, "config.yaml"))).or(debug)
+}
+
+/// What its lines are.
+///
+/// # Errors
+/// `Invalid` where the variable says something else.
+pub(crate) fn format(settings: &Settings) -> Result<LogFormat> {
+    let Some(text) = settings.environment.get("STN_LOG_FORMAT") else {
+        return Ok(settings.config.log_format.unwrap_or_default());
+    };
+    LogFormat::parse(text)
+        .ok_or_else(|| Error::invalid(format!("STN_LOG_FORMAT is `{text}`, and must be `text` or `json`")))
 }
 
 /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::config::{Environment, Settings};
 use crate::error::{Failure, Result};
-use crate::log::{Faults, Log};
+use crate::log::{self, Faults, Log};
 use crate::otlp::{self, Collector};
 use crate::out::{Out, Tone};
 use crate::problems;
@@ -52,16 +52,21 @@ impl<'a> Session<'a> {
         let settings = Settings::load(config, Environment::read())?;
         let log = Log::set_up(&settings, faults, None)?;
         let by = Caller::local().named(os_user());
-        Ok(Self {
+        Ok(Self { log, ..Self::bare(out, settings, by) })
+    }
+
+    /// A session with nothing around it: no log, nothing counted, and the whole environment.
+    pub(crate) fn bare(out: &'a Out, settings: Settings, by: Caller) -> Self {
+        Self {
             out,
             settings,
-            log,
+            log: None,
             metrics: None,
             collector: Mutex::default(),
             by,
             token: None,
             passthrough: Passthrough::All,
-        })
+        }
     }
 
     /// A session for a worker: what it does is counted, and its environment is not the user's, so only names that are passed
@@ -74,21 +79,13 @@ impl<'a> Session<'a> {
         let metrics = Metrics::new()?;
         let (collector, spans) = otlp::collector(&settings)?.unzip();
         let log = Log::set_up(&settings, Faults::Logged, Some((&metrics, spans)))?;
-        if log.is_some() && settings.log_format()? == LogFormat::Json {
+        if log::format(&settings)? == LogFormat::Json {
             out.tell_in_log();
         }
         let by = Caller::local().named(os_user());
         let passthrough = settings.passed_through();
-        Ok(Self {
-            out,
-            settings,
-            log,
-            metrics: Some(metrics),
-            collector: Mutex::new(collector),
-            by,
-            token: None,
-            passthrough,
-        })
+        let (metrics, collector) = (Some(metrics), Mutex::new(collector));
+        Ok(Self { log, metrics, collector, passthrough, ..Self::bare(out, settings, by) })
     }
 
     /// A session for a run, or for whoever asks what Station offers: by what the Station that started us handed over.
@@ -104,16 +101,7 @@ impl<'a> Session<'a> {
             None => by = by.within(&BTreeSet::from([Scope::Read])),
             Some(token) => token.check(Clock::System.now())?,
         }
-        Ok(Self {
-            out,
-            settings,
-            log,
-            metrics: None,
-            collector: Mutex::default(),
-            by,
-            token: handed.token,
-            passthrough,
-        })
+        Ok(Self { log, token: handed.token, passthrough, ..Self::bare(out, settings, by) })
     }
 
     /// Sends what is measured to the collector that the settings name, from now on.
@@ -142,7 +130,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Each way in which a store cannot be opened has its own sentence; those of `work`.
     pub(crate) async fn with<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
-        let station = self.open(Fresh::Apply, self.passthrough.clone()).await?;
+        let station = self.open(Fresh::Apply).await?;
         // Boxed, here and below: what a command awaits, one in the other, is too deep for the compiler otherwise.
         close(station.clone(), Box::pin(work(&station)).await).await
     }
@@ -152,7 +140,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Session::with`].
     pub(crate) async fn with_bare<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
-        let station = self.open(Fresh::Leave, self.passthrough.clone()).await?;
+        let station = self.open(Fresh::Leave).await?;
         close(station.clone(), Box::pin(work(&station)).await).await
     }
 
@@ -185,7 +173,7 @@ impl<'a> Session<'a> {
         Ok((folder, self.settings.engine(location, Key::generate()?.into(), self.passthrough.clone())))
     }
 
-    async fn open(&self, fresh: Fresh, passthrough: Passthrough) -> Result<Station> {
+    async fn open(&self, fresh: Fresh) -> Result<Station> {
         install_tls();
         let (location, _) = self.settings.location()?;
         make_folder(&self.settings.folder)?;
@@ -201,7 +189,7 @@ impl<'a> Session<'a> {
                 .warning("the database was an empty file although there is a key: a new one is made in it");
             self.out.hint("if it held runs, stop here and bring back a backup of it");
         }
-        let config = self.settings.engine(location, keys, passthrough);
+        let config = self.settings.engine(location, keys, self.passthrough.clone());
         let station = Station::open(config).await?;
         if let Some(hint) = place.hint().filter(|_| is_new) {
             self.out.hint(&hint);

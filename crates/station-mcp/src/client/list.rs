@@ -17,7 +17,6 @@ use station_core::mirror;
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument as _;
-use tracing::field::Empty;
 
 /// Pages of one list: a server that goes on longer is turning in circles.
 const PAGES_MAX: usize = 200;
@@ -41,15 +40,6 @@ impl List {
             Self::Resources => "resources",
             Self::Templates => "resourceTemplates",
             Self::Prompts => "prompts",
-        }
-    }
-
-    fn method(self) -> &'static str {
-        match self {
-            Self::Tools => "tools/list",
-            Self::Resources => "resources/list",
-            Self::Templates => "resources/templates/list",
-            Self::Prompts => "prompts/list",
         }
     }
 
@@ -175,16 +165,15 @@ impl Connection {
     }
 
     async fn page(&self, list: List, cursor: Option<String>) -> Result<Value, ConnectError> {
+        let request = list.request(cursor);
+        let span = self.request_span(request.method());
         let asked = async {
             let peer = &self.inner.peer;
-            let request = list.request(cursor);
             peer.send_request_with_option(request, PeerRequestOptions::no_options())
                 .await?
                 .await_response()
                 .await
         };
-        let method = list.method();
-        let span = tracing::info_span!("mcp.request", method, server = %self.inner.server, outcome = Empty, error = Empty);
         let asked = asked.instrument(span.clone()).await;
         let outcome = match &asked {
             Ok(_) => "answered",

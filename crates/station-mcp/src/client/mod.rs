@@ -47,8 +47,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::Instrument as _;
 use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 /// How our own program is started as a shim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,6 +252,11 @@ impl Connection {
             Carrier::Child(child) => child.end().await,
             Carrier::Remote(remote) => remote.end().await,
         }
+    }
+
+    /// The span of one request.
+    fn request_span(&self, method: &str) -> Span {
+        tracing::info_span!("mcp.request", method, server = %self.inner.server, outcome = Empty, error = Empty)
     }
 
     /// What is known about why the connection broke, as the rest of a sentence that begins with the server's name.

@@ -24,7 +24,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::Instrument as _;
-use tracing::field::Empty;
 use uuid::Uuid;
 
 /// How a request that was passed on ended.
@@ -198,7 +197,7 @@ impl Connection {
         if self.is_closed() {
             return Passed::NotSent { sentence: self.closed_sentence().await };
         }
-        let span = tracing::info_span!("mcp.request", method, server = %self.inner.server, outcome = Empty, error = Empty);
+        let span = self.request_span(method);
         let passed =
             self.pass_measured(method, params, effect, along, timeout).instrument(span.clone()).await;
         span.record("outcome", passed.outcome());

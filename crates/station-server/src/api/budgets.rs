@@ -10,7 +10,7 @@ use schemars::json_schema;
 use serde_json::json;
 use station_core::budget::Period;
 use station_core::{Action, Caller, Error, Result, RunId};
-use station_engine::{Budget, BudgetRef};
+use station_engine::BudgetRef;
 
 /// For whom a budget is: whatever is named most narrowly.
 const AGENT: Parameter = Parameter::optional(
@@ -102,14 +102,12 @@ pub(super) const ROWS: &[Operation] = &[
 ];
 
 async fn list_budgets(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    let all: Vec<(usize, Budget)> = desk.station.list_budgets(by).await?.into_iter().enumerate().collect();
-    // In the engine's order, which no field says.
-    let key = |it: &(usize, Budget)| format!("{:08}", it.0);
-    Ok(Reply::Body(page::of("budgets", all, &arguments, key, |it| wire::Budget::from(&it.1))))
+    let all = desk.station.list_budgets(by).await?;
+    Ok(Reply::Body(page::in_order("budgets", all, &arguments, |it| wire::Budget::from(it))))
 }
 
 async fn set_budget(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    let caps = caps("limits", &arguments.object("limits").cloned().unwrap_or_default())?;
+    let caps = caps("limits", arguments.object("limits"))?;
     let of = meant(desk, by, &arguments).await?;
     let limit = desk.station.set_budget(by, &of, period(&arguments)?.unwrap_or(Period::Run), caps).await?;
     Ok(Reply::of(&wire::Budget::of(&limit)))

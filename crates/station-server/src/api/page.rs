@@ -41,6 +41,17 @@ pub(super) fn shape<T: JsonSchema>(nouns: &str, generator: &mut SchemaGenerator)
     })
 }
 
+/// As [`of`], in the order of `items`, which no field says.
+pub(super) fn in_order<T, S: Serialize>(
+    nouns: &str,
+    items: Vec<T>,
+    arguments: &Arguments,
+    shown: impl Fn(&T) -> S,
+) -> Value {
+    let items = items.into_iter().enumerate().collect();
+    of(nouns, items, arguments, |it: &(usize, T)| format!("{:08}", it.0), |it| shown(&it.1))
+}
+
 /// The page of `items` that is asked for, as a list of `nouns` with `next`; ordered by `key`, which is no two items'.
 pub(super) fn of<T, S: Serialize>(
     nouns: &str,

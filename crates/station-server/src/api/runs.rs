@@ -279,7 +279,7 @@ async fn fork_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Repl
 
 async fn resume_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let run = run_of(arguments.must("run"))?;
-    let caps = arguments.object("add").map(|given| caps("add", given)).transpose()?.unwrap_or_default();
+    let caps = caps("add", arguments.object("add"))?;
     let added = Measure::ALL.into_iter().fold(Amounts::default(), |mut added, measure| {
         added.set(measure, caps.get(measure).unwrap_or(0));
         added

@@ -6,7 +6,6 @@ use crate::tools::{Arguments, Desk, Kind, Parameter};
 use crate::wire;
 use futures::FutureExt as _;
 use station_core::{Action, Caller, Result};
-use station_engine::FileSetting;
 
 const SETTING: Parameter =
     Parameter::required("setting", Kind::Text, "A key of config.yaml, with dots: `execution.workers`.");
@@ -83,11 +82,8 @@ pub(super) const ROWS: &[Operation] = &[
 ];
 
 async fn list_settings(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    let all: Vec<(usize, FileSetting)> =
-        desk.station.list_settings(by).await?.into_iter().enumerate().collect();
-    // In the order of the reference.
-    let key = |it: &(usize, FileSetting)| format!("{:04}", it.0);
-    Ok(Reply::Body(page::of("settings", all, &arguments, key, |it| wire::FileSetting::from(&it.1))))
+    let all = desk.station.list_settings(by).await?;
+    Ok(Reply::Body(page::in_order("settings", all, &arguments, |it| wire::FileSetting::from(it))))
 }
 
 async fn show_setting(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {

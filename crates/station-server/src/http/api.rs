@@ -115,13 +115,7 @@ async fn answered(
     let desk = site.management.desk();
     match (operation.call)(&desk, by, arguments).await? {
         Reply::Body(body) | Reply::Once(body) => Ok((status, Json(body)).into_response()),
-        Reply::Events { run, events } => {
-            let answer = streamed(site, by, run, events);
-            Ok(match place {
-                Some(place) => followed(answer, place),
-                None => answer,
-            })
-        }
+        Reply::Events { run, events } => Ok(followed(streamed(site, by, run, events), place)),
         Reply::SignedIn { cookie, caller } => {
             let cookie = set_cookie(cookie.expose(), SESSION_VALID_FOR.as_secs());
             Ok((status, [(header::SET_COOKIE, cookie)], Json(wire::Caller::from(&*caller))).into_response())

@@ -8,6 +8,7 @@
 use super::peer::{Owner, Peer};
 use super::{Site, cors, failure, metrics};
 use crate::api;
+use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -139,14 +140,14 @@ fn is_json(kind: &str) -> bool {
 pub(super) async fn admit(
     State(site): State<Arc<Site>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(place): Extension<failure::Place>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let known = known(&site, &peer, request.headers(), request.method(), request.uri().path()).await;
     match known {
         Ok(Ok(caller)) => {
-            let trace = request.extensions().get::<failure::Place>().map(|place| place.own);
-            request.extensions_mut().insert(caller.in_trace(trace));
+            request.extensions_mut().insert(caller.in_trace(Some(place.own)));
             next.run(request).await
         }
         Ok(Err((status, sentence))) => {

@@ -8,6 +8,7 @@
 use super::Site;
 use super::failure;
 use super::peer::Peer;
+use super::tally::{Counted, Tally};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
@@ -73,9 +74,9 @@ impl Default for Bounds {
 
 /// What is counted, of one process.
 #[derive(Clone)]
-pub struct Limits(Arc<Counted>);
+pub struct Limits(Arc<Counts>);
 
-struct Counted {
+struct Counts {
     bounds: Bounds,
     at_work: Arc<Semaphore>,
     /// By a hash that nobody outside can foresee.
@@ -83,7 +84,7 @@ struct Counted {
     hash: RandomState,
     /// As many as users who asked.
     users: Mutex<HashMap<UserId, Bucket>>,
-    streams: Mutex<HashMap<UserId, u32>>,
+    streams: Tally<UserId>,
     began_at: Instant,
 }
 
@@ -98,12 +99,12 @@ impl Limits {
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         let address = Bucket::new(bounds.address_per_minute.unwrap_or_default());
-        Self(Arc::new(Counted {
+        Self(Arc::new(Counts {
             at_work: Arc::new(Semaphore::new(usize::try_from(bounds.requests_max).unwrap_or(usize::MAX))),
             addresses: Mutex::new(vec![address; ADDRESSES]),
             hash: RandomState::new(),
             users: Mutex::default(),
-            streams: Mutex::default(),
+            streams: Tally::default(),
             began_at: Instant::now(),
             bounds,
         }))
@@ -137,7 +138,7 @@ impl Limits {
         let bounds = &self.0.bounds;
         let per_minute = match by.user {
             Caller::LOCAL_USER => bounds.administrator_per_minute,
-            user if user == Caller::nobody().user => None,
+            Caller::NOBODY => None,
             _ => bounds.user_per_minute,
         };
         let Some(per_minute) = per_minute else { return Ok(()) };
@@ -149,39 +150,18 @@ impl Limits {
     /// # Errors
     /// `Busy` where it follows as many as it may.
     pub(super) fn follow(&self, by: &Caller) -> Result<Followed> {
-        let mut streams = lock(&self.0.streams);
-        let follows = streams.entry(by.user).or_default();
         let most = self.0.bounds.streams_max;
-        if *follows >= most && by.user != Caller::LOCAL_USER {
-            return Err(Error::new(
-                Kind::Busy,
-                format!("`{}` follows {} already", by.name, plural(*follows, "stream")),
-            )
-            .with_hint(format!("close some; `http.streams_max` of config.yaml allows {most}"))
-            .with_retry_after_s(5));
-        }
-        *follows += 1;
-        Ok(Followed { limits: self.clone(), user: by.user })
+        let of_this = if by.user == Caller::LOCAL_USER { u32::MAX } else { most };
+        self.0.streams.enter(by.user, of_this).map_err(|follows| {
+            Error::new(Kind::Busy, format!("`{}` follows {} already", by.name, plural(follows, "stream")))
+                .with_hint(format!("close some; `http.streams_max` of config.yaml allows {most}"))
+                .with_retry_after_s(5)
+        })
     }
 }
 
 /// A stream that is followed, as long as this lives.
-pub(super) struct Followed {
-    limits: Limits,
-    user: UserId,
-}
-
-impl Drop for Followed {
-    fn drop(&mut self) {
-        let mut streams = lock(&self.limits.0.streams);
-        if let Some(follows) = streams.get_mut(&self.user) {
-            *follows = follows.saturating_sub(1);
-            if *follows == 0 {
-                streams.remove(&self.user);
-            }
-        }
-    }
-}
+pub(super) type Followed = Counted<UserId>;
 
 fn lock<T>(counted: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     counted.lock().unwrap_or_else(PoisonError::into_inner)
@@ -207,8 +187,9 @@ pub(super) struct AtWork {
 #[derive(Clone, Copy)]
 struct IsFollowed;
 
-/// `answer`, a stream that has its place as long as it is sent.
-pub(super) fn followed(answer: Response, place: Followed) -> Response {
+/// `answer`, a stream that has its place, where it has one, as long as it is sent.
+pub(super) fn followed(answer: Response, place: Option<Followed>) -> Response {
+    let Some(place) = place else { return answer };
     let mut answer = holding(answer, place);
     answer.extensions_mut().insert(IsFollowed);
     answer

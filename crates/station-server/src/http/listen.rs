@@ -8,6 +8,7 @@
 use super::limits::network;
 use super::peer::Peer;
 use super::slow::Slow;
+use super::tally::{Counted, Tally};
 use super::tls::Tls;
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -15,30 +16,26 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use station_core::file::config::{HEAD_BYTES_READ_MAX, HEADERS_READ_MAX};
-use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Connections at a time: some hundred clients with a stream and a request each. One more is turned away with a sentence.
-const CONNECTIONS_MAX: usize = 1024;
+const CONNECTIONS_MAX: u32 = 1024;
 
 /// Connections of one address, or IPv6 network: half of them, since a proxy before us has many.
-const OF_A_NETWORK_MAX: usize = CONNECTIONS_MAX / 2;
+const OF_A_NETWORK_MAX: u32 = CONNECTIONS_MAX / 2;
 
 /// How long a connection may be without a whole head of a request, be it slow or be it idle. Clients that keep connections
 /// for later find them closed, and open another.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
-
-/// Headers of a request, and bytes of its head, that are read at all; `limits` allows fewer, and says so.
-const HEADERS_MAX: usize = HEADERS_READ_MAX;
-const HEAD_BYTES_MAX: usize = HEAD_BYTES_READ_MAX;
 
 /// How long a client may take nothing of an answer that is ready for it.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
@@ -51,15 +48,21 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconn
     content-type: application/json\r\ncontent-length: 112\r\n\r\n\
     {\"error\":{\"kind\":\"busy\",\"message\":\"all connections are in use\",\"hints\":[\"try again shortly\"],\"retry_after_s\":1}}";
 
+/// Answers whoever connects to `listener` until `stop`, or until what this gives is dropped.
+pub(super) fn open(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Arc<Tls>>,
+    stop: CancellationToken,
+) -> AbortOnDropHandle<()> {
+    // tracked: the door's own, and aborted with it.
+    AbortOnDropHandle::new(tokio::spawn(accept(listener, router, tls, stop)))
+}
+
 /// Answers whoever connects to `listener` until `stop`; then what is under way is finished, and nothing more is read.
-pub(super) async fn accept(
-    listener: &TcpListener,
-    router: &Router,
-    tls: Option<&Arc<Tls>>,
-    stop: &CancellationToken,
-) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let networks = Networks::default();
+async fn accept(listener: TcpListener, router: Router, tls: Option<Arc<Tls>>, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    let networks = Tally::default();
     // Dropped with this: a connection does not outlive its door.
     let mut connections = JoinSet::new();
     loop {
@@ -81,13 +84,13 @@ pub(super) async fn accept(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection answers late");
         }
-        let place = Arc::clone(&places).try_acquire_owned().ok().zip(networks.enter(address.ip()));
+        let place = Arc::clone(&places).try_acquire_owned().ok().zip(place_of(&networks, address.ip()));
         let Some(place) = place else {
             turn_away(&stream, tls.is_some());
             continue;
         };
         let router = router.clone().layer(axum::Extension(ConnectInfo(Peer::new(address))));
-        let (stop, tls) = (stop.clone(), tls.cloned());
+        let (stop, tls) = (stop.clone(), tls.clone());
         connections.spawn(async move {
             match tls {
                 None => serve(stream, router, &stop).await,
@@ -103,39 +106,9 @@ pub(super) async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
-/// Connections that each network has: none takes all places, so that whoever asks whether we live is let in.
-#[derive(Clone, Default)]
-struct Networks(Arc<Mutex<HashMap<u64, usize>>>);
-
-/// A place of a network, until it is dropped; this machine's own are not counted.
-struct Within(Networks, Option<u64>);
-
-impl Networks {
-    fn enter(&self, address: IpAddr) -> Option<Within> {
-        let network = network(address);
-        if let Some(network) = network {
-            let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = counts.entry(network).or_default();
-            if *count >= OF_A_NETWORK_MAX {
-                return None;
-            }
-            *count += 1;
-        }
-        Some(Within(self.clone(), network))
-    }
-}
-
-impl Drop for Within {
-    fn drop(&mut self) {
-        let Some(network) = self.1 else { return };
-        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&network) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&network);
-            }
-        }
-    }
+/// A place of the network that an address is of, where it has one left; this machine's own are not counted.
+fn place_of(networks: &Tally<u64>, address: IpAddr) -> Option<Option<Counted<u64>>> {
+    network(address).map(|network| networks.enter(network, OF_A_NETWORK_MAX)).transpose().ok()
 }
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, stop: &CancellationToken) {
@@ -144,8 +117,9 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, stop
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
+        // What is read at all; `limits` allows less, and says so.
+        .max_headers(HEADERS_READ_MAX)
+        .max_buf_size(HEAD_BYTES_READ_MAX);
     let mut connection = std::pin::pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
     let served = tokio::select! {
         served = connection.as_mut() => served,
@@ -217,15 +191,13 @@ mod tests {
 
     #[test]
     fn one_network_has_half_of_the_places_and_gives_them_back() {
-        let networks = Networks::default();
-        let enter = |address: &str| networks.enter(address.parse().unwrap());
-        let mut held: Vec<Within> = (0..OF_A_NETWORK_MAX).map(|_| enter("203.0.113.9").unwrap()).collect();
+        let networks = Tally::default();
+        let enter = |address: &str| place_of(&networks, address.parse().unwrap());
+        let mut held: Vec<_> = (0..OF_A_NETWORK_MAX).map(|_| enter("203.0.113.9").unwrap()).collect();
         assert!(enter("203.0.113.9").is_none());
         assert!(enter("203.0.113.10").is_some() && enter("127.0.0.1").is_some());
         held.pop();
         assert!(enter("203.0.113.9").is_some());
-        held.clear();
-        assert!(networks.0.lock().unwrap().is_empty());
     }
 
     #[test]

@@ -89,16 +89,9 @@ impl Door {
         let router = dressed(probes(stage).merge(inside));
         let router = if tls.is_some() { router.layer(map_response(secured)) } else { router };
         let end = CancellationToken::new();
-        let ended = end.clone();
         let is_tls = tls.is_some();
-        // tracked: the door's own, and aborted with it.
-        let accepting = tokio::spawn(async move {
-            tokio::select! {
-                () = listen::accept(&listener, &router, tls.as_ref(), &ended) => {}
-                () = follow_files(tls.as_deref()) => {}
-            }
-        });
-        Self { lobby, port, is_tls, end, accepting: AbortOnDropHandle::new(accepting) }
+        let accepting = listen::open(listener, router, tls, end.clone());
+        Self { lobby, port, is_tls, end, accepting }
     }
 
     /// Has `station` behind the door until `stop`; until `end` it says that it stops, and what is under way is finished.
@@ -134,14 +127,6 @@ const HARDENED: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
 ];
-
-/// Takes up what changes of the certificate; without one there is nothing to be taken up.
-async fn follow_files(tls: Option<&Tls>) {
-    match tls {
-        Some(tls) => tls.follow_files().await,
-        None => std::future::pending().await,
-    }
-}
 
 /// For browsers that came by TLS: they come by it again for a year, whatever a link says (RFC 6797).
 const BY_TLS_ALONE: HeaderValue = HeaderValue::from_static("max-age=31536000");

@@ -134,10 +134,7 @@ fn response(sent: Sent, place: Option<Followed>) -> Response {
             let events = messages.map(|message| {
                 Ok::<_, Infallible>(Event::default().event("message").data(message.to_string()))
             });
-            match place {
-                Some(place) => followed(streamed(events), place),
-                None => streamed(events),
-            }
+            followed(streamed(events), place)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The span of every request: timed, counted by its route, and what everything under it belongs to.
 
 use super::failure::{self, Place};
+use axum::Extension;
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::middleware::Next;
@@ -9,14 +10,17 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 /// Has a request answered within its span. The answer's body is not part of it: one that streams may last for days.
-pub(super) async fn measured(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
+pub(super) async fn measured(
+    matched: Option<MatchedPath>,
+    Extension(place): Extension<Place>,
+    request: Request,
+    next: Next,
+) -> Response {
     // As it is written in the table, with names in place of what stands there: few, whatever is asked for.
     let route = matched.as_ref().map_or("other", MatchedPath::as_str);
     let method = known(request.method());
-    let place = request.extensions().get::<Place>();
-    let trace_id = place.map(|place| place.own.id());
-    let span_id = place.map(|place| place.own.span_id());
-    let parent_id = place.and_then(|place| place.above).map(|above| above.span_id());
+    let (trace_id, span_id) = (place.own.id(), place.own.span_id());
+    let parent_id = place.above.map(|above| above.span_id());
     let name = failure::request_id(request.headers());
     let span = tracing::info_span!(
         "http.request",

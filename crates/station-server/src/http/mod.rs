@@ -20,6 +20,7 @@ mod once;
 mod peer;
 mod plain;
 mod slow;
+mod tally;
 mod tls;
 
 pub use limits::{Bounds, Limits};

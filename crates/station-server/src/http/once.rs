@@ -125,15 +125,16 @@ async fn keep(
 fn replayed(status: u16, body: &str, id: &str) -> Result<Response> {
     let unreadable = |error| Error::internal("reading what a request was answered", error);
     let mut body: Value = serde_json::from_str(body).map_err(unreadable)?;
-    let mut response = StatusCode::from_u16(status).unwrap_or(StatusCode::OK).into_response();
     if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
         error.insert("request_id".to_owned(), id.into());
     }
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let mut response = (status, Json(&body)).into_response();
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     if let Some(seconds) = body["error"]["retry_after_s"].as_u64() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    Ok((response.status(), response.headers().clone(), Json(body)).into_response())
+    Ok(response)
 }
 
 fn another() -> Error {

@@ -26,11 +26,7 @@ impl PlainDoor {
     #[must_use]
     pub fn open(listener: TcpListener, stage: &Stage, port: u16) -> Self {
         let router = dressed(probes(stage).merge(Router::new().fallback(redirect).with_state(port)));
-        // tracked: the door's own, and aborted with it.
-        let accepting = tokio::spawn(async move {
-            listen::accept(&listener, &router, None, &CancellationToken::new()).await;
-        });
-        Self { _accepting: AbortOnDropHandle::new(accepting) }
+        Self { _accepting: listen::open(listener, router, None, CancellationToken::new()) }
     }
 }
 

@@ -22,6 +22,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How often the files are looked at: three questions to the kernel.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -82,12 +83,15 @@ impl Tls {
         Ok(Self { files, now, handshakes: Semaphore::new(HANDSHAKES_MAX) })
     }
 
-    /// Takes up what changes, for as long as it is waited for.
-    pub(super) async fn follow_files(&self) {
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            self.look();
-        }
+    /// Takes up what changes of the files, until what this gives is dropped.
+    pub fn follow_files(self: Arc<Self>) -> AbortOnDropHandle<()> {
+        // tracked: aborted with what this gives.
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                self.look();
+            }
+        }))
     }
 
     /// Takes up the files, where they have changed and can be used.

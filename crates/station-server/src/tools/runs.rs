@@ -145,11 +145,7 @@ pub(crate) fn new_run(arguments: &Arguments) -> Result<NewRun> {
         model: arguments.text("model").map(str::to_owned),
         max_steps: arguments.whole("max_steps"),
         variables: arguments.object("variables").map(variables).unwrap_or_default(),
-        limits: arguments
-            .object("budget")
-            .map(|given| caps("budget", given))
-            .transpose()?
-            .unwrap_or_default(),
+        limits: caps("budget", arguments.object("budget"))?,
         once: arguments.once.clone(),
         ..NewRun::default()
     })
@@ -160,10 +156,10 @@ pub(crate) fn variables(given: &Map<String, Value>) -> BTreeMap<String, Secret> 
     given.iter().map(|(name, value)| (name.clone(), Secret::new(as_text(value)))).collect()
 }
 
-/// Amounts by measure that were sent as `name`.
-pub(crate) fn caps(name: &str, given: &Map<String, Value>) -> Result<Caps> {
+/// Amounts by measure that were sent as `name`, if any were.
+pub(crate) fn caps(name: &str, given: Option<&Map<String, Value>>) -> Result<Caps> {
     let mut caps = Caps::default();
-    for (word, value) in given {
+    for (word, value) in given.into_iter().flatten() {
         let Some(measure) = Measure::from_word(word) else {
             let words: Vec<&str> = Measure::ALL.iter().map(|it| it.as_str()).collect();
             return Err(Error::invalid(format!(
@@ -187,7 +183,7 @@ mod tests {
     #[test]
     fn a_budget_is_read_as_people_write_it() {
         let check = |given: Value, expected: Result<Caps, &str>| {
-            let read = caps("budget", given.as_object().unwrap()).map_err(|error| error.to_string());
+            let read = caps("budget", given.as_object()).map_err(|error| error.to_string());
             assert_eq!(read, expected.map_err(str::to_owned), "{given}");
         };
         let all = Caps {

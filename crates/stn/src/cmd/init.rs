@@ -10,7 +10,6 @@ use station_core::file::edit::append_key;
 use station_core::{EnvironmentName, Error, Kind};
 use station_engine::{FolderLock, KeyState, Models, Station};
 use std::io::IsTerminal as _;
-use std::sync::Mutex;
 
 /// The provider and model that are written where none is given.
 const OFFLINE: &str = "offline";
@@ -51,16 +50,7 @@ impl Args {
         make_folder(&settings.folder)?;
         let mut made: Vec<String> = self.configure(settings)?.into_iter().collect();
         // With what was just written.
-        let session = Session {
-            out: session.out,
-            settings: reread(settings)?,
-            log: None,
-            metrics: None,
-            collector: Mutex::default(),
-            by: session.by.clone(),
-            token: None,
-            passthrough: session.passthrough.clone(),
-        };
+        let session = Session::bare(session.out, settings.reread()?, session.by.clone());
         made.extend(set_up(&session).await?);
         tell(&session, &made)
     }
@@ -90,7 +80,7 @@ impl Args {
     fn configure(&self, settings: &Settings) -> Result<Option<String>> {
         let _lock = FolderLock::wait(&settings.folder);
         let is_new = !settings.file.exists();
-        let settings = reread(settings)?;
+        let settings = settings.reread()?;
         let added = write_config(&settings, &self.keys(is_new))?;
         let file = settings.file.display();
         Ok(match is_new {
@@ -159,12 +149,8 @@ fn write_config(settings: &Settings, keys: &[(&'static str, String)]) -> Result<
     }
     let text = std::fs::read_to_string(&settings.file).unwrap_or_default();
     let text = missing.iter().fold(text, |text, (key, value)| append_key(&text, key, value));
-    settings.write(&text)?;
+    station_engine::settings::write(&settings.file, &text)?;
     Ok(missing.into_iter().map(|(key, _)| key).collect())
-}
-
-fn reread(settings: &Settings) -> Result<Settings> {
-    Ok(Settings::load(Some(&settings.file), settings.environment.clone())?)
 }
 
 /// Makes key, database and the environment `default` where they are missing; gives back what was made. Of a new key

@@ -1,6 +1,6 @@
 //! `stn serve`
 
-use crate::config::{Environment, Ports, Settings};
+use crate::config::Ports;
 use crate::error::{Code, Failure, Result};
 use crate::out::Tone;
 use crate::session::{Session, make_folder};
@@ -48,6 +48,7 @@ impl Args {
         let tls = session.settings.tls()?;
         let (doors, _plain) = listen(session, &stage, &ports, tls.as_ref()).await?;
         let ways = ways(session, doors, ports.host)?;
+        let _following = tls.clone().map(Tls::follow_files);
         session
             .with(async |station| {
                 if !ways.is_empty() {
@@ -157,7 +158,7 @@ async fn listen(
         doors.push((Door::open(listener, stage, tls.cloned()), offers));
         first.get_or_insert(address.port());
     }
-    let plain = match (ports.redirect, first) {
+    let plain = match (session.settings.config.tls.redirect_port, first) {
         (Some(port), Some(to)) => Some(listen_plainly(session, stage, (ports.host, port), to).await?),
         _ => None,
     };
@@ -235,11 +236,9 @@ async fn heed_hangups(
             stop.cancel();
             return Ok(());
         }
-        let settings = Settings::load(Some(&session.settings.file), Environment::read());
-        match settings.map_err(Failure::from).and_then(|settings| Ok(log.change(&settings)?)) {
+        match session.settings.reread().and_then(|settings| log.change(&settings)) {
             Ok(levels) => session.out.note(Tone::Plain, &format!("The log tells {levels} from now on.")),
-            Err(Failure::Station(error)) => session.out.warning(&format!("the log stays as it is: {error}")),
-            Err(other) => return Err(other),
+            Err(error) => session.out.warning(&format!("the log stays as it is: {error}")),
         }
     }
     Ok(())

@@ -55,15 +55,14 @@ impl Settings {
 
     /// The places in which a key can be configured.
     pub(crate) fn keys(&self) -> Keys {
-        let named = self.environment.first(&["STATION_ENCRYPTION_KEY", "STN_ENCRYPTION_KEY"]);
+        let of = |names: &[&'static str]| {
+            self.environment.first(names).map(|(name, value)| (name.to_owned(), Secret::new(value)))
+        };
         Keys {
             folder: self.folder.clone(),
-            environment: named.map(|(name, value)| (name.to_owned(), Secret::new(value))),
+            environment: of(&["STATION_ENCRYPTION_KEY", "STN_ENCRYPTION_KEY"]),
             config: self.config.encryption_key.clone(),
-            next: self
-                .environment
-                .first(&["STATION_ENCRYPTION_KEY_NEXT"])
-                .map(|(name, value)| (name.to_owned(), Secret::new(value))),
+            next: of(&["STATION_ENCRYPTION_KEY_NEXT"]),
         }
     }
 

@@ -49,17 +49,18 @@ impl Settings {
     /// `Invalid` where it cannot be read or understood, or where no place for it can be found.
     pub(crate) fn load(flag: Option<&Path>, environment: Environment) -> Result<Self> {
         let (folder, file, folder_from) = place(flag, &environment)?;
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => {
-                return Err(Error::invalid(format!("{} cannot be read: {}", file.display(), error.kind()))
-                    .with_cause(error));
-            }
-        };
+        let text = station_engine::settings::text(&file)?;
         let (config, problems) = config::read(&text, &file.display().to_string());
         let config = config.ok_or_else(|| refused(&file, &problems))?;
         Ok(Self { folder, folder_from, file, config, problems, environment })
+    }
+
+    /// These settings, as config.yaml says them now.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub(crate) fn reread(&self) -> Result<Self> {
+        Self::load(Some(&self.file), self.environment.clone())
     }
 
     /// The settings of a place, as if its config.yaml said nothing.

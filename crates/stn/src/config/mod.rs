@@ -12,7 +12,6 @@ mod models;
 mod ports;
 mod show;
 mod tls;
-mod write;
 
 pub(crate) use environment::Environment;
 pub(crate) use load::{FolderFrom, Settings};

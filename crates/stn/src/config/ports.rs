@@ -1,7 +1,6 @@
 //! Where the HTTP door listens, and what a caller brings that its socket does not tell of.
 
 use super::Settings;
-use station_core::file::config::LogFormat;
 use station_core::{Error, Result, Secret};
 use station_engine::{Key, Readers, Replace, write_file};
 use std::fs;
@@ -26,8 +25,6 @@ pub(crate) struct Ports {
     pub(crate) api_is_chosen: bool,
     /// A second one, for clients that were set up with it.
     pub(crate) mcp: Option<u16>,
-    /// One without TLS that leads to the first.
-    pub(crate) redirect: Option<u16>,
 }
 
 impl Ports {
@@ -48,19 +45,6 @@ impl Ports {
 }
 
 impl Settings {
-    /// What the lines of the log are.
-    ///
-    /// # Errors
-    /// `Invalid` where the variable says something else.
-    pub(crate) fn log_format(&self) -> Result<LogFormat> {
-        let Some(text) = self.environment.get("STN_LOG_FORMAT") else {
-            return Ok(self.config.log_format.unwrap_or_default());
-        };
-        LogFormat::parse(text).ok_or_else(|| {
-            Error::invalid(format!("STN_LOG_FORMAT is `{text}`, and must be `text` or `json`"))
-        })
-    }
-
     /// Where HTTP is served.
     ///
     /// # Errors
@@ -90,7 +74,6 @@ impl Settings {
             api: api.unwrap_or(API_PORT),
             api_is_chosen: api.is_some(),
             mcp: of("STN_MCP_PORT")?.or(self.config.mcp_port),
-            redirect: self.config.tls.redirect_port,
         })
     }
 

@@ -4,10 +4,11 @@
 //! <https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-agent-spans/>, <https://opentelemetry.io/docs/specs/semconv/gen-ai/mcp/>.
 //! What they have no name for begins with `station.`. Statements of the database are measured and not traced: there are many.
 
-use super::layer::Said;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanKind, Status};
 use station_core::redact;
+use station_engine::{Said, Word};
+use std::borrow::Cow;
 
 /// A span as a collector is told of it.
 pub(super) struct Told {
@@ -115,7 +116,7 @@ pub(super) fn tell(span: &str, said: &Said) -> Option<Told> {
     let row = ROWS.iter().find(|row| row.span == span)?;
     let (word, field) = row.name;
     // A request is called by its method, too.
-    let word = if row.span == "http.request" { said.text("method") } else { word.to_owned() };
+    let word = if row.span == "http.request" { said.text("method") } else { Cow::Borrowed(word) };
     let name = format!("{word} {}", said.text(field)).trim().to_owned();
     let mut attributes: Vec<KeyValue> = row
         .attributes
@@ -123,20 +124,20 @@ pub(super) fn tell(span: &str, said: &Said) -> Option<Told> {
         .filter_map(|(field, attribute)| {
             let value = said.get(field)?;
             Some(match value {
-                opentelemetry::Value::String(text) => {
-                    KeyValue::new(*attribute, redact(text.as_str()).into_owned())
-                }
-                other => KeyValue::new(*attribute, other.clone()),
+                Word::Text(text) => KeyValue::new(*attribute, redact(text).into_owned()),
+                Word::Number(number) => KeyValue::new(*attribute, *number),
             })
         })
         .collect();
     attributes.extend(row.operation.map(|operation| KeyValue::new("gen_ai.operation.name", operation)));
-    let error = said.get("error").map(|error| error.as_str().into_owned());
     let outcome = said.text("outcome");
-    let status: u16 = said.text("status").parse().unwrap_or_default();
-    let error = error
-        .or_else(|| FAILED.contains(&outcome.as_str()).then_some(outcome))
-        .or_else(|| (status >= 500).then(|| status.to_string()));
+    let status = said.count("status");
+    let error = said
+        .get("error")
+        .map(|_| said.text("error"))
+        .or_else(|| FAILED.contains(&&*outcome).then_some(outcome))
+        .or_else(|| (status >= 500).then(|| said.text("status")))
+        .map(Cow::into_owned);
     let status = match &error {
         Some(error) => {
             attributes.push(KeyValue::new("error.type", error.clone()));

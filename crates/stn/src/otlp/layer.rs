@@ -1,13 +1,12 @@
 //! Notes spans as they end, with the ids that Station gives them.
 
 use super::{conventions, now};
+use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
-use opentelemetry::{InstrumentationScope, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
-use std::fmt;
+use station_engine::Said;
 use std::time::SystemTime;
 use tokio::sync::mpsc;
-use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter;
@@ -27,46 +26,6 @@ struct Open {
     parent: (SpanId, bool),
     began: SystemTime,
     said: Said,
-}
-
-/// What a span said of itself.
-#[derive(Default)]
-pub(super) struct Said(Vec<(&'static str, Value)>);
-
-impl Said {
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(field, _)| *field == name).map(|(_, value)| value)
-    }
-
-    pub(super) fn text(&self, name: &str) -> String {
-        self.get(name).map(|value| value.as_str().into_owned()).unwrap_or_default()
-    }
-
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        let value = value.into();
-        match self.0.iter_mut().find(|(name, _)| *name == field.name()) {
-            Some((_, before)) => *before = value,
-            None => self.0.push((field.name(), value)),
-        }
-    }
-}
-
-impl Visit for Said {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value.to_owned());
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, i64::try_from(value).unwrap_or(i64::MAX));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
-    }
 }
 
 impl Tracing {
@@ -91,20 +50,17 @@ fn ids<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>, said: &Said) -> (TraceId, S
         .scope()
         .skip(1)
         .find_map(|above| above.extensions().get::<Open>().map(|open| (open.trace, open.span)));
-    let id = |name: &str| said.get(name).map(|value| value.as_str().into_owned());
-    let own = id("span_id").and_then(|hex| SpanId::from_hex(&hex).ok());
-    let trace = id("trace_id").and_then(|hex| TraceId::from_hex(&hex).ok());
-    let remote = id("parent_id").and_then(|hex| SpanId::from_hex(&hex).ok());
+    let span_of = |name: &str| SpanId::from_hex(&said.text(name)).ok();
     let (high, low) = uuid::Uuid::now_v7().as_u64_pair();
-    let random = SpanId::from_bytes((low ^ high.rotate_left(32)).to_be_bytes());
-    let trace = trace.or(above.map(|(trace, _)| trace));
-    let trace = trace.unwrap_or_else(|| TraceId::from_bytes(uuid::Uuid::now_v7().into_bytes()));
-    let parent = match (above, remote) {
+    let trace = TraceId::from_hex(&said.text("trace_id")).ok().or(above.map(|(trace, _)| trace));
+    let trace = trace.unwrap_or_else(|| TraceId::from(u128::from(high) << 64 | u128::from(low)));
+    let parent = match (above, span_of("parent_id")) {
         (Some((of, parent)), _) if of == trace => (parent, false),
         (_, Some(remote)) => (remote, true),
         _ => (SpanId::INVALID, false),
     };
-    (trace, own.unwrap_or(random), parent)
+    // The half of a UUID that is random.
+    (trace, span_of("span_id").unwrap_or_else(|| SpanId::from(low)), parent)
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tracing {

@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
     ScopeMetrics, Sum,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use station_core::Micros;
 use std::collections::BTreeMap;
 
 /// Names of ours, and what OpenTelemetry calls the same
@@ -34,11 +35,19 @@ const LABELS: [(&str, &str, &str); 7] = [
     ("station_mcp_request_duration_seconds", "method", "mcp.method.name"),
 ];
 
-/// Times in nanoseconds since 1970: when the process began to count, and now.
+/// When the process began to count, and now.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    pub(super) began: u64,
-    pub(super) now: u64,
+    pub(super) began: Micros,
+    pub(super) now: Micros,
+}
+
+impl Times {
+    /// Both in nanoseconds since 1970.
+    fn nanos(self) -> (u64, u64) {
+        let nanos = |at: Micros| u64::try_from(at.0).unwrap_or_default() * 1_000;
+        (nanos(self.began), nanos(self.now))
+    }
 }
 
 /// `text` of `/metrics` as a request to a collector; `about` says whose they are.
@@ -179,10 +188,11 @@ impl Family<'_> {
     }
 
     fn numbers(&self, times: Times) -> Vec<NumberDataPoint> {
+        let (start_time_unix_nano, time_unix_nano) = times.nanos();
         let point = |sample: &Sample<'_>| NumberDataPoint {
             attributes: self.attributes(&sample.labels),
-            start_time_unix_nano: times.began,
-            time_unix_nano: times.now,
+            start_time_unix_nano,
+            time_unix_nano,
             value: Some(Value::AsDouble(sample.value)),
             ..NumberDataPoint::default()
         };
@@ -190,14 +200,15 @@ impl Family<'_> {
     }
 
     fn histograms(&self, times: Times) -> Vec<HistogramDataPoint> {
+        let (start_time_unix_nano, time_unix_nano) = times.nanos();
         // By their labels but for the bucket's own.
         let mut points: BTreeMap<String, HistogramDataPoint> = BTreeMap::new();
         for sample in &self.samples {
             let of: Vec<_> = sample.labels.iter().filter(|(label, _)| *label != "le").collect();
             let point = points.entry(format!("{of:?}")).or_insert_with(|| HistogramDataPoint {
                 attributes: self.attributes(&sample.labels),
-                start_time_unix_nano: times.began,
-                time_unix_nano: times.now,
+                start_time_unix_nano,
+                time_unix_nano,
                 ..HistogramDataPoint::default()
             });
             match sample.name.strip_prefix(self.name) {
@@ -249,8 +260,11 @@ station_http_request_duration_seconds_count{method="GET",route="/x",status="200"
 
     #[test]
     fn what_prometheus_reads_is_told_a_collector_by_its_own_names() {
-        let request =
-            request(TEXT, &[("service.name".to_owned(), "station".to_owned())], Times { began: 1, now: 2 });
+        let request = request(
+            TEXT,
+            &[("service.name".to_owned(), "station".to_owned())],
+            Times { began: Micros(1), now: Micros(2) },
+        );
         let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
         let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
         assert_eq!(names, ["station.agents", "station.agent_runs", "http.server.request.duration"]);

@@ -1,9 +1,9 @@
 //! Traces and metrics by OTLP: what is measured, sent to a collector under the names that OpenTelemetry gives it.
 //!
 //! A layer notes spans as they end ([`layer`]), [`conventions`] names them, and one task sends them in batches; another sends what `/metrics`
-//! tells ([`metrics`]) now and then. Ids are Station's own: the trace is that of
-//! the request or run, and the span of a call is the one that its server or model was told. Nothing that a model, a tool or a person said is in a
-//! span. What cannot be sent is told in the log and dropped: a collector that is away costs nobody anything.
+//! tells ([`metrics`]) now and then. Ids are Station's own: the trace is that of the request or run, and the span of a call is the one that its
+//! server or model was told. Nothing that a model, a tool or a person said is in a span. What cannot be sent is told in the log and dropped: a
+//! collector that is away costs nobody anything.
 
 mod conventions;
 mod layer;
@@ -15,7 +15,7 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use prost::Message as _;
-use station_core::{Caller, Error, Result};
+use station_core::{Caller, Error, Micros, Result};
 use station_engine::{Clock, Metrics, Station};
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -47,7 +47,7 @@ pub(crate) struct Collector {
     headers: HashMap<String, String>,
     /// What this is called there.
     service: String,
-    began: SystemTime,
+    began: Micros,
     spans: mpsc::Receiver<SpanData>,
 }
 
@@ -75,13 +75,13 @@ pub(crate) fn collector(settings: &Settings) -> Result<Option<(Collector, Tracin
     }
     let (outlet, spans) = mpsc::channel(QUEUE_MAX);
     let endpoint = endpoint.trim_end_matches('/').to_owned();
-    let (headers, began) = (headers(settings)?, now());
+    let (headers, began) = (headers(settings)?, Clock::System.now());
     let service = settings.environment.get("OTEL_SERVICE_NAME").unwrap_or("station").to_owned();
     Ok(Some((Collector { endpoint, headers, service, began, spans }, Tracing::new(outlet))))
 }
 
 /// Where OTLP goes to, and where that is said.
-pub(crate) fn endpoint(settings: &Settings) -> Option<(&'static str, &str)> {
+fn endpoint(settings: &Settings) -> Option<(&'static str, &str)> {
     const VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
     let environment = settings.environment.get(VARIABLE).map(|endpoint| (VARIABLE, endpoint));
     let written = settings.config.otel_endpoint.as_deref();
@@ -190,13 +190,9 @@ async fn gathered(spans: &mut mpsc::Receiver<SpanData>, stop: &CancellationToken
 async fn send_metrics(
     (client, endpoint, headers): (reqwest::Client, String, HashMap<String, String>),
     (station, by, metrics): (Station, Caller, Metrics),
-    (about, began): (Vec<(String, String)>, SystemTime),
+    (about, began): (Vec<(String, String)>, Micros),
     stop: CancellationToken,
 ) {
-    let nanos = |at: SystemTime| {
-        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-    };
     let mut is_last = false;
     while !is_last {
         tokio::select! {
@@ -205,7 +201,7 @@ async fn send_metrics(
         }
         // Without what the store has where it cannot be asked; `/metrics` tells of that.
         let text = metrics.render(station.figures(&by).await.ok());
-        let times = metrics::Times { began: nanos(began), now: nanos(now()) };
+        let times = metrics::Times { began, now: Clock::System.now() };
         let mut request = client.post(&endpoint).header("content-type", "application/x-protobuf");
         for (name, value) in &headers {
             request = request.header(name, value);

@@ -1,11 +1,10 @@
 //! The HTTP API of the real `stn serve`: what a script does with it.
 
-use crate::home::Home;
+use crate::home::{Home, reading};
 use crate::http::{Answer, Served};
 use crate::watch::until;
 use expect_test::expect;
 use serde_json::{Value, json};
-use station_testkit::openai::{self, OpenAi};
 
 fn get(served: &Served, path: &str) -> Answer {
     served.send_to(&format!("/api/v1{path}"), "GET", &[], "")
@@ -112,10 +111,7 @@ fn lists_have_pages_and_filters() {
 
 #[test]
 fn a_run_is_cancelled_and_a_call_approved_over_http() {
-    let model = OpenAi::from_fn(|seen| match seen.results().len() {
-        0 => openai::calls([("read", r#"{"path": "notes.txt"}"#)]),
-        _ => openai::reply("done"),
-    });
+    let model = reading();
     let home = Home::with_fake().asking(&model);
     home.write("environments/default/environment.yml", "tools: {approve: [read]}\n");
     home.agent("default", "reader", "tools: [read]\n");

@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use regex::Regex;
 use serde_json::{Value, json};
 use station_testkit::fake_server;
-use station_testkit::openai::OpenAi;
+use station_testkit::openai::{self, OpenAi};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -177,6 +177,14 @@ impl Home {
         let said = self.stn(&args);
         serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {}", said.shown()))
     }
+}
+
+/// A model that has the fake server's `read` called, and is done then.
+pub(crate) fn reading() -> OpenAi {
+    OpenAi::from_fn(|seen| match seen.results().len() {
+        0 => openai::calls([("read", r#"{"path": "notes.txt"}"#)]),
+        _ => openai::reply("done"),
+    })
 }
 
 /// A process that does not outlive a test that fails.

@@ -1,11 +1,10 @@
 //! What anybody may ask of the real `stn serve`: how often, how much at a time, how long, and that each refusal is the one envelope.
 
-use crate::home::Home;
+use crate::home::{Home, reading};
 use crate::http::{Answer, Served};
 use crate::watch::{log, until};
 use expect_test::expect;
 use serde_json::{Value, json};
-use station_testkit::openai::{self, OpenAi};
 use std::io::{Read as _, Write as _};
 
 fn get(served: &Served, path: &str) -> Answer {
@@ -71,8 +70,7 @@ fn a_user_who_asks_too_often_is_told_so_by_name() {
 
 #[test]
 fn where_too_much_is_at_work_the_next_is_told_so_and_health_answers() {
-    let home = Home::new();
-    home.stn(&["init", "--yes"]).done();
+    let home = Home::with_init();
     let calls = home.work("calls.jsonl");
     home.server("default", "fake", &["--log", calls.to_str().unwrap()]);
     let config = home.read("config.yaml");
@@ -105,10 +103,7 @@ fn where_too_much_is_at_work_the_next_is_told_so_and_health_answers() {
 
 #[test]
 fn streams_have_a_bound_of_their_own_and_are_not_at_work() {
-    let model = OpenAi::from_fn(|seen| match seen.results().len() {
-        0 => openai::calls([("read", r#"{"path": "notes.txt"}"#)]),
-        _ => openai::reply("done"),
-    });
+    let model = reading();
     let home = Home::with_fake().asking(&model);
     home.write("environments/default/environment.yml", "tools: {approve: [read]}\n");
     home.agent("default", "reader", "tools: [read]\n");

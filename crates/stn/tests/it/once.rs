@@ -74,8 +74,7 @@ fn a_request_that_is_sent_again_is_done_once_also_after_a_restart() {
 
 #[test]
 fn a_client_whose_connection_broke_comes_again_and_nothing_is_called_twice() {
-    let home = Home::new();
-    home.stn(&["init", "--yes"]).done();
+    let home = Home::with_init();
     let calls = home.work("calls.jsonl");
     home.server("default", "fake", &["--log", calls.to_str().unwrap()]);
     home.stn(&["sync", "--quiet"]).done();

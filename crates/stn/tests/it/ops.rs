@@ -1,6 +1,6 @@
 //! `/health`, `/ready`, `/metrics` and the log of the real `stn serve`: for whoever keeps it running, and sends it work.
 
-use crate::home::Home;
+use crate::home::{Home, reading};
 use crate::http::{Answer, Served};
 use crate::watch::{log, until};
 use nix::sys::signal::Signal;
@@ -93,13 +93,6 @@ fn after_a_run(model: &OpenAi, set: &[(&str, &str)], trace: &str) -> (Home, Serv
     assert!(started.head.contains("x-request-id: "), "{}", started.head);
     until("it has ended", || home.json(&["runs", "list"])["runs"][0]["status"] == "completed");
     (home, served)
-}
-
-fn reading() -> OpenAi {
-    OpenAi::from_fn(|seen| match seen.results().len() {
-        0 => openai::calls([("read", r#"{"path": "notes.txt"}"#)]),
-        _ => openai::reply("done"),
-    })
 }
 
 #[test]

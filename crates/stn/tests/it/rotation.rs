@@ -141,8 +141,7 @@ fn workers_on_postgresql_go_on_while_the_key_is_rotated() {
     let body = r#"{"task": "meanwhile", "variables": {"TOKEN": "sealed by the worker"}}"#;
     let queued = served.send_to("/api/v1/agents/clerk/runs", "POST", &[], body);
     assert_eq!(queued.status, 202, "{}", queued.body);
-    let run: serde_json::Value = serde_json::from_str(&queued.body).unwrap();
-    let id = run["run"]["id"].to_string();
+    let id = queued.json()["run"]["id"].to_string();
     until("the run is done", || home.json(&["runs", "inspect", &id])["run"]["status"] == "completed");
     assert_eq!(served.send_to("/ready", "GET", &[], "").status, 200);
     drop(served);

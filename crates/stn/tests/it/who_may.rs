@@ -1,11 +1,10 @@
 //! Who may do what, through the real door: every operation and every management tool, by every role, in an environment that is
 //! assigned to it and in one that is not. What a role needs is read from the OpenAPI document; that it holds is seen here.
 
-use crate::home::Home;
+use crate::home::{Home, reading};
 use crate::http::{Answer, Served};
 use crate::watch::until;
 use serde_json::{Value, json};
-use station_testkit::openai::{self, OpenAi};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 
@@ -27,10 +26,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let model = OpenAi::from_fn(|seen| match seen.results().len() {
-            0 => openai::calls([("read", r#"{"path": "notes.txt"}"#)]),
-            _ => openai::reply("done"),
-        });
+        let model = reading();
         let home = Home::with_fake().asking(&model);
         for environment in ["default", "foreign"] {
             home.server(environment, "fake", &[]);

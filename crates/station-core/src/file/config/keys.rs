@@ -341,37 +341,48 @@ pub fn unset(text: &str, name: &str) -> Result<String> {
     checked(unset_key(text, &path(key, below)).map_err(|problem| refused(&problem))?)
 }
 
-/// What `text`, a config.yaml, says of the setting `name`: a list with commas, a map as JSON. `None` where it says
-/// nothing, or the setting is a secret.
-///
-/// # Errors
-/// `NotFound` for an unknown setting.
-pub fn written(text: &str, name: &str) -> Result<Option<String>> {
-    let (key, below) = find(name)?;
-    if matches!(key.shape, Shape::Secret | Shape::Made(_)) {
-        return Ok(None);
-    }
-    let Ok(Some(root)) = yaml::parse(text.trim_start_matches('\u{feff}')) else { return Ok(None) };
-    let node = path(key, below).into_iter().try_fold(&root, |node, part| node.get(part));
-    let shown = node.filter(|node| !node.is_null()).map(|node| match &node.value {
-        Value::Scalar(scalar) => scalar.shown(),
-        Value::List(items) => {
-            items.iter().filter_map(Node::scalar).map(Scalar::shown).collect::<Vec<_>>().join(", ")
-        }
-        Value::Map(_) => node.to_json().to_string(),
-    });
-    Ok(shown)
-}
+/// A config.yaml as it was written.
+pub struct Written(Option<Node>);
 
-/// Whether `text`, a config.yaml, says the setting `name`, whatever it says.
-///
-/// # Errors
-/// `NotFound` for an unknown setting.
-pub fn is_written(text: &str, name: &str) -> Result<bool> {
-    let (key, below) = find(name)?;
-    let Ok(Some(root)) = yaml::parse(text.trim_start_matches('\u{feff}')) else { return Ok(false) };
-    let node = path(key, below).into_iter().try_fold(&root, |node, part| node.get(part));
-    Ok(node.is_some_and(|node| !node.is_null()))
+impl Written {
+    /// Reads `text`; one that cannot be read says nothing.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        Self(yaml::parse(text.trim_start_matches('\u{feff}')).ok().flatten())
+    }
+
+    /// Whether it says the setting `name`, whatever it says.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown setting.
+    pub fn has(&self, name: &str) -> Result<bool> {
+        let (key, below) = find(name)?;
+        Ok(self.node(key, below).is_some())
+    }
+
+    /// What it says of the setting `name`: a list with commas, a map as JSON. `None` where it says nothing, or the setting is
+    /// a secret.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown setting.
+    pub fn value(&self, name: &str) -> Result<Option<String>> {
+        let (key, below) = find(name)?;
+        if matches!(key.shape, Shape::Secret | Shape::Made(_)) {
+            return Ok(None);
+        }
+        Ok(self.node(key, below).map(|node| match &node.value {
+            Value::Scalar(scalar) => scalar.shown(),
+            Value::List(items) => {
+                items.iter().filter_map(Node::scalar).map(Scalar::shown).collect::<Vec<_>>().join(", ")
+            }
+            Value::Map(_) => node.to_json().to_string(),
+        }))
+    }
+
+    fn node(&self, key: &Key, below: Option<&str>) -> Option<&Node> {
+        let node = path(key, below).into_iter().try_fold(self.0.as_ref()?, |node, part| node.get(part))?;
+        Some(node).filter(|node| !node.is_null())
+    }
 }
 
 fn path<'n>(key: &'n Key, below: Option<&'n str>) -> Vec<&'n str> {

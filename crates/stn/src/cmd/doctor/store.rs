@@ -8,24 +8,14 @@ use crate::session::{Session, StandIn, install_tls, is_ours};
 use station_core::file::{Problem, Severity};
 use station_core::sync::{Change, Plan};
 use station_core::{Caller, EnvironmentName, Error, Result, plural};
-use station_engine::{Location, Passthrough, Station, SyncOptions};
-use std::sync::Mutex;
+use station_engine::{Location, Station, SyncOptions};
 use std::time::Duration;
 
 /// Longest time for the database: one that does not answer is no database.
 const OPEN_MAX: Duration = Duration::from_secs(15);
 
 pub(super) async fn checks(out: &Out, settings: &Settings) -> Vec<Check> {
-    let session = Session {
-        out,
-        settings: settings.clone(),
-        log: None,
-        metrics: None,
-        collector: Mutex::default(),
-        by: Caller::local(),
-        token: None,
-        passthrough: Passthrough::All,
-    };
+    let session = Session::bare(out, settings.clone(), Caller::local());
     let (store, mut checks) = open(&session).await;
     let real = store.is_some();
     let (station, _folder) = match store {

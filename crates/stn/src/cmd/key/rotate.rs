@@ -5,6 +5,7 @@ use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
 use serde_json::json;
+use station_core::plural;
 use station_engine::{Clock, KeyPlace, Rotated, WORKERS_WITHIN};
 use std::path::PathBuf;
 
@@ -47,10 +48,8 @@ impl Args {
             session.out.json(&told(&done))?;
             return Ok(Code::Done);
         }
-        let values = done.resealed.values;
-        let noun = if values == 1 { "value" } else { "values" };
-        let (id, was) = (&done.id, &done.was);
-        let line = format!("Key {id} is in use in place of key {was}: {values} {noun} sealed anew");
+        let (id, was, values) = (&done.id, &done.was, plural(done.resealed.values, "value"));
+        let line = format!("Key {id} is in use in place of key {was}: {values} sealed anew");
         session.out.lines(&[(Tone::Good, line)])?;
         for (table, n) in &done.resealed.unopened {
             session

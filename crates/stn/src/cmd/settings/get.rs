@@ -5,7 +5,8 @@ use crate::error::{Code, Result};
 use crate::session::Session;
 use serde_json::json;
 use station_core::Error;
-use station_core::file::config::keys;
+use station_core::file::config::keys::{self, Written};
+use station_engine::settings::text;
 
 /// Print the value of one setting
 ///
@@ -37,7 +38,7 @@ impl Args {
     /// A setting that has no line of its own in the list: as config.yaml says it, else as it is by default.
     fn written(&self, session: &Session<'_>) -> Result<Setting> {
         let (key, below) = keys::find(&self.name)?;
-        let (value, from) = match keys::written(&session.settings.text()?, &self.name)? {
+        let (value, from) = match Written::read(&text(&session.settings.file)?).value(&self.name)? {
             Some(value) => (Some(value), "config.yaml"),
             None => (Some(key.default.replace('`', "")), "default"),
         };

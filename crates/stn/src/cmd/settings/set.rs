@@ -6,6 +6,7 @@ use crate::session::{Session, make_folder};
 use serde_json::json;
 use station_core::Error;
 use station_core::file::config::keys::{self, Shape};
+use station_engine::settings::change;
 use std::io::Read as _;
 
 /// Set a key of config.yaml
@@ -34,13 +35,13 @@ impl Args {
         let (key, _) = keys::find(&self.name)?;
         make_folder(&settings.folder)?;
         if self.unset {
-            settings.change(|text| keys::unset(text, &self.name))?;
+            change(&settings.file, |text| keys::unset(text, &self.name))?;
         } else {
             let value = match &self.value {
                 Some(value) => value.clone(),
                 None => typed(&self.name)?,
             };
-            settings.change(|text| keys::set(text, &self.name, &value))?;
+            change(&settings.file, |text| keys::set(text, &self.name, &value))?;
         }
         let file = settings.file.display();
         if session.out.is_json() {

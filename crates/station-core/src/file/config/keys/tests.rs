@@ -72,18 +72,18 @@ fn what_was_set_is_what_is_read_back() {
         ("child_env", "A, B", "A, B"),
     ] {
         let text = set("# ours\n", name, value).expect(name);
-        assert_eq!(written(&text, name).expect(name).as_deref(), Some(shown), "{text}");
+        assert_eq!(Written::read(&text).value(name).expect(name).as_deref(), Some(shown), "{text}");
     }
     assert_eq!(
-        written("limits: {day: {usd: 5}}", "limits.day").expect("known").as_deref(),
+        Written::read("limits: {day: {usd: 5}}").value("limits.day").expect("known").as_deref(),
         Some("{\"usd\":5}")
     );
-    assert_eq!(written("ai_api_key: s3cret", "ai_api_key").expect("known"), None);
-    assert!(is_written("ai_api_key: s3cret", "ai_api_key").expect("known"));
-    assert!(!is_written("ai_api_key:", "ai_api_key").expect("known"));
-    assert!(!is_written("", "limits.day").expect("known"));
-    assert_eq!(written("", "debug").expect("known"), None);
-    assert!(written("", "speed").is_err());
+    assert_eq!(Written::read("ai_api_key: s3cret").value("ai_api_key").expect("known"), None);
+    assert!(Written::read("ai_api_key: s3cret").has("ai_api_key").expect("known"));
+    assert!(!Written::read("ai_api_key:").has("ai_api_key").expect("known"));
+    assert!(!Written::read("").has("limits.day").expect("known"));
+    assert_eq!(Written::read("").value("debug").expect("known"), None);
+    assert!(Written::read("").value("speed").is_err());
 }
 
 #[test]
