@@ -165,7 +165,7 @@ impl Station {
         let scope = oauth::scope(&settings.scopes, &challenge, &found.resource, issuer, before.as_deref());
         let kept = self.store().oauth_client(details.server.id, &issuer.issuer).await?;
         let redirect = listen(settings.redirect_port, kept.as_ref()).await?;
-        let client = match oauth::client_way(settings, kept, issuer, redirect.address()) {
+        let client = match oauth::client_way(settings, kept, issuer, redirect.address(), scope.as_deref()) {
             Ok(ClientWay::Known(client)) => client,
             Ok(ClientWay::Register) => {
                 let client = register(&web, issuer, redirect.address(), scope.as_deref()).await;

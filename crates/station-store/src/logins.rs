@@ -312,6 +312,7 @@ fn json_of_client(client: &Client) -> Json {
         "secret": client.secret.as_ref().map(Secret::expose),
         "auth": client.auth.as_str(),
         "redirect": client.redirect,
+        "scope": client.scope,
     })
 }
 
@@ -323,6 +324,8 @@ fn client_of(kept: &Json) -> Result<Client> {
         secret: kept["secret"].as_str().map(Secret::new),
         auth: auth.ok_or_else(|| unreadable("a client that proves itself in an unknown way"))?,
         redirect: kept["redirect"].as_str().map(str::to_owned),
+        // What was kept before it was asked says nothing.
+        scope: kept["scope"].as_str().map(str::to_owned),
     })
 }
 

@@ -32,6 +32,17 @@ pub struct Client {
     pub auth: ClientAuth,
     /// The address to which it was registered to come back; `None` for a client that was not registered by us.
     pub redirect: Option<String>,
+    /// The scopes that it was registered for, and may not ask beyond; `None` where nobody said which.
+    pub scope: Option<String>,
+}
+
+impl Client {
+    /// Whether it may ask for `scope`.
+    fn may(&self, scope: Option<&str>) -> bool {
+        let Some(registered) = &self.scope else { return true };
+        let is_registered = |word: &str| registered.split_whitespace().any(|it| it == word);
+        scope.unwrap_or_default().split_whitespace().all(is_registered)
+    }
 }
 
 /// How a client proves itself where tokens are given out.
@@ -85,7 +96,7 @@ pub enum ClientWay {
 
 /// As which client `issuer` is asked: one that is described by a document, one of the server's file, one that was
 /// registered here before, or one that is registered now. `redirect` is where the browser comes back; a client that was
-/// registered for another place is of no use.
+/// registered for another place, or for less than `scope`, is of no use.
 ///
 /// # Errors
 /// Where there is none, and none can be made: as the rest of a sentence that begins with the issuer's name.
@@ -94,16 +105,25 @@ pub fn client_way(
     kept: Option<Client>,
     issuer: &IssuerDocument,
     redirect: &str,
+    scope: Option<&str>,
 ) -> Result<ClientWay, String> {
     if let Some(id) = settings.client_metadata_url.clone().filter(|_| issuer.takes_documents) {
-        return Ok(ClientWay::Known(Client { id, secret: None, auth: ClientAuth::None, redirect: None }));
+        return Ok(ClientWay::Known(Client {
+            id,
+            secret: None,
+            auth: ClientAuth::None,
+            redirect: None,
+            scope: None,
+        }));
     }
     if let Some(id) = settings.client_id.clone() {
         let secret = settings.client_secret.clone();
         let auth = ClientAuth::at(issuer, secret.is_some());
-        return Ok(ClientWay::Known(Client { id, secret, auth, redirect: None }));
+        return Ok(ClientWay::Known(Client { id, secret, auth, redirect: None, scope: None }));
     }
-    if let Some(client) = kept.filter(|client| client.redirect.as_deref() == Some(redirect)) {
+    if let Some(client) =
+        kept.filter(|client| client.redirect.as_deref() == Some(redirect) && client.may(scope))
+    {
         return Ok(ClientWay::Known(client));
     }
     if issuer.registration.is_some() {
@@ -136,16 +156,22 @@ pub fn registration(issuer: &IssuerDocument, redirect: &str, scope: Option<&str>
     body
 }
 
-/// The client that an issuer registered for `redirect`.
+/// The client that an issuer registered for `redirect`, and for `scope` where it says nothing else.
 ///
 /// # Errors
 /// Where the answer is none: as the rest of a sentence that begins with the issuer's name.
-pub fn registered(answer: &Value, issuer: &IssuerDocument, redirect: &str) -> Result<Client, String> {
+pub fn registered(
+    answer: &Value,
+    issuer: &IssuerDocument,
+    redirect: &str,
+    scope: Option<&str>,
+) -> Result<Client, String> {
     let Some(id) = answer["client_id"].as_str() else {
         return Err("registered a client without an id".to_owned());
     };
     let secret = answer["client_secret"].as_str().map(Secret::new);
     let told = answer["token_endpoint_auth_method"].as_str().and_then(ClientAuth::from_word);
     let auth = told.unwrap_or_else(|| ClientAuth::at(issuer, secret.is_some()));
-    Ok(Client { id: id.to_owned(), secret, auth, redirect: Some(redirect.to_owned()) })
+    let scope = answer["scope"].as_str().or(scope).map(str::to_owned);
+    Ok(Client { id: id.to_owned(), secret, auth, redirect: Some(redirect.to_owned()), scope })
 }

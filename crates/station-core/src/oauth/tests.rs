@@ -170,10 +170,11 @@ fn a_client_is_the_one_that_is_described_or_known_or_made() {
         secret: None,
         auth: ClientAuth::None,
         redirect: Some(redirect.to_owned()),
+        scope: Some("read offline_access".to_owned()),
     };
     let here = "http://127.0.0.1:4711/callback";
     let check = |settings: &OauthSettings, kept: Option<Client>, more: Value, expected: &str| {
-        let way = match client_way(settings, kept, &issuer(&more), here) {
+        let way = match client_way(settings, kept, &issuer(&more), here, Some("offline_access read")) {
             Ok(ClientWay::Known(client)) => format!("{} {}", client.id, client.auth.as_str()),
             Ok(ClientWay::Register) => "register".to_owned(),
             Err(words) => words.split(':').next().unwrap().to_owned(),
@@ -188,7 +189,11 @@ fn a_client_is_the_one_that_is_described_or_known_or_made() {
     check(&settings(false, true), None, post, "by-hand client_secret_post");
     check(&settings(false, false), Some(kept(here)), registers.clone(), "kept none");
     check(&settings(false, false), Some(kept("http://127.0.0.1:1/callback")), registers.clone(), "register");
-    check(&settings(false, false), None, registers, "register");
+    check(&settings(false, false), None, registers.clone(), "register");
+    // One that was registered for less would be refused; of one of which nobody said for what, that is not known.
+    let less = Client { scope: Some("read write".to_owned()), ..kept(here) };
+    check(&settings(false, false), Some(less), registers.clone(), "register");
+    check(&settings(false, false), Some(Client { scope: None, ..kept(here) }), registers, "kept none");
     check(&settings(true, false), None, json!({}), "takes no new clients by itself");
 }
 
@@ -199,7 +204,7 @@ fn a_registration_asks_for_as_little_as_it_may() {
         let body = registration(&issuer, "http://127.0.0.1:1/callback", None);
         assert_eq!(body["token_endpoint_auth_method"], asked);
         assert_eq!((&body["application_type"], &body["scope"]), (&json!("native"), &Value::Null));
-        let client = registered(&answered, &issuer, "http://127.0.0.1:1/callback").unwrap();
+        let client = registered(&answered, &issuer, "http://127.0.0.1:1/callback", None).unwrap();
         assert_eq!(client.auth.as_str(), used, "{answered}");
     };
     check(json!([]), json!({ "client_id": "c" }), "none", "none");
@@ -275,7 +280,13 @@ fn a_login_is_renewed_before_its_end() {
         resource: "https://h/mcp".to_owned(),
         token_endpoint: "https://as.example/token".to_owned(),
         revocation_endpoint: None,
-        client: Client { id: "c".to_owned(), secret: None, auth: ClientAuth::None, redirect: None },
+        client: Client {
+            id: "c".to_owned(),
+            secret: None,
+            auth: ClientAuth::None,
+            redirect: None,
+            scope: None,
+        },
         access: Secret::new("old"),
         refresh: refresh.then(|| Secret::new("again")),
         scope: None,

@@ -50,7 +50,8 @@ pub async fn register(
     if !answer.status.is_success() {
         return Err(refused(issuer, "did not register Station", &answer, &[]));
     }
-    registered(&answer.body, issuer, redirect).map_err(|words| format!("issuer `{}` {words}", issuer.issuer))
+    registered(&answer.body, issuer, redirect, scope)
+        .map_err(|words| format!("issuer `{}` {words}", issuer.issuer))
 }
 
 /// The address at which a person agrees, with PKCE and a state that nobody can guess.

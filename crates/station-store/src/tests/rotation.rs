@@ -81,7 +81,7 @@ async fn fill(store: &Store) -> Content {
 
 fn client() -> Client {
     let secret = Some(Secret::new("of the client"));
-    Client { id: "station".to_owned(), secret, auth: ClientAuth::None, redirect: None }
+    Client { id: "station".to_owned(), secret, auth: ClientAuth::None, redirect: None, scope: None }
 }
 
 /// Everything is there, can be opened, and more can be sealed.

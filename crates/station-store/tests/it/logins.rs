@@ -17,6 +17,7 @@ fn client() -> Client {
         secret: Some(Secret::new("canary-of-a-client")),
         auth: ClientAuth::Post,
         redirect: Some("http://127.0.0.1:4711/callback".to_owned()),
+        scope: Some("read".to_owned()),
     }
 }
 
