@@ -18,14 +18,25 @@ pub struct Caller {
     pub realm: Realm,
     /// How much of that: all of it in person, less where an API key or a run acts as this caller.
     pub scopes: BTreeSet<Scope>,
-    /// The API key that it is known by.
-    pub key: Option<i64>,
+    /// What it is known by.
+    pub known_by: KnownBy,
     /// When that ends; `None` where it does not.
     pub until: Option<Micros>,
     /// The run that acts as this caller; `None` for the caller in person.
     pub acting: Option<RunToken>,
     /// What the request belongs to, where whoever brought it says so.
     pub trace: Option<Trace>,
+}
+
+/// What somebody is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownBy {
+    /// By itself: at its terminal, or signed in.
+    Itself,
+    /// By this API key.
+    Key(i64),
+    /// By an access token that somebody else has given out.
+    Token,
 }
 
 /// The environments that somebody sees. What is in others does not exist for them.
@@ -96,7 +107,7 @@ impl Caller {
             role: Role::Admin,
             realm: Realm::All,
             scopes: Scope::all(),
-            key: None,
+            known_by: KnownBy::Itself,
             until: None,
             acting: None,
             trace: None,
@@ -112,7 +123,7 @@ impl Caller {
             role: Role::Viewer,
             realm: Realm::Of(BTreeSet::new()),
             scopes: BTreeSet::new(),
-            key: None,
+            known_by: KnownBy::Itself,
             until: None,
             acting: None,
             trace: None,
@@ -161,10 +172,10 @@ impl Caller {
         Err(Error::new(Kind::Forbidden, format!("run {} may not call `{verb}`", token.run)))
     }
 
-    /// Refuses a caller whose role, key or run may not do `action` anywhere.
+    /// Refuses a caller whose role, key, token or run may not do `action` anywhere.
     ///
     /// # Errors
-    /// `Forbidden`.
+    /// `Forbidden`; with the scope that is lacking, where another token may have it.
     pub fn may(&self, action: Action) -> Result<()> {
         let words = action.words();
         if !self.role.may(action) {
@@ -177,12 +188,20 @@ impl Caller {
         if self.scopes.contains(&scope) {
             return Ok(());
         }
-        let (sentence, hint) = match &self.acting {
-            Some(token) => (
+        let (sentence, hint) = match (&self.acting, self.known_by) {
+            (Some(token), _) => (
                 format!("run {} may not {words}", token.run),
                 format!("whoever started it may not `{scope}`, or it is nothing for a run: ask a person"),
             ),
-            None => (
+            (None, KnownBy::Token) => {
+                let sentence = format!(
+                    "the access token of `{}` may not {words}: it lacks the scope `{scope}`",
+                    self.name
+                );
+                let hint = format!("log in for the scope `{scope}` too");
+                return Err(Error::new(Kind::Forbidden, sentence).with_hint(hint).with_lacking(scope));
+            }
+            (None, _) => (
                 format!("the API key of `{}` may not {words}: it lacks the scope `{scope}`", self.name),
                 format!("use a key with the scope `{scope}`"),
             ),
@@ -258,6 +277,17 @@ mod tests {
             Action::ReadAudit,
             "the API key of `ann` may not see the audit: it lacks the scope `admin`",
         );
+        // What another token may have is said for programs too, and what no token gives is not.
+        let by_token = Caller { known_by: KnownBy::Token, ..of(Role::User, &[Scope::Read]) };
+        check(
+            &by_token,
+            Action::RunAgents,
+            "the access token of `ann` may not run agents: it lacks the scope `run`",
+        );
+        let lacks = |by: &Caller, action| by.may(action).expect_err("it may not").lacks();
+        assert_eq!(lacks(&by_token, Action::RunAgents), Some(Scope::Run));
+        assert_eq!(lacks(&by_token, Action::Sync), None);
+        assert_eq!(lacks(&of(Role::User, &[Scope::Read]), Action::RunAgents), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! An error is a public sentence (what is wrong, where, what to try) and, where something below failed, a private
 //! cause for the log. **Invariant:** the cause is never part of `Display`, so that no door can leak it.
 
+use crate::Scope;
 use crate::file::Position;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,7 @@ pub struct Error {
     sentence: String,
     hints: Vec<String>,
     retry_after_s: Option<u32>,
+    lacks: Option<Scope>,
     place: Option<Box<(PathBuf, Position)>>,
     cause: Option<Cause>,
 }
@@ -71,6 +73,7 @@ impl Error {
             sentence: sentence.into(),
             hints: Vec::new(),
             retry_after_s: None,
+            lacks: None,
             place: None,
             cause: None,
         }
@@ -113,6 +116,19 @@ impl Error {
     pub fn with_retry_after_s(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
         self
+    }
+
+    /// Says which scope another access token would need: HTTP's `insufficient_scope`.
+    #[must_use]
+    pub fn with_lacking(mut self, scope: Scope) -> Self {
+        self.lacks = Some(scope);
+        self
+    }
+
+    /// The scope that another access token would need, where one would help.
+    #[must_use]
+    pub fn lacks(&self) -> Option<Scope> {
+        self.lacks
     }
 
     /// Says where in a file what is wrong stands, so that a door can show the line.

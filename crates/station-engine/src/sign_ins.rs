@@ -1,4 +1,4 @@
-//! Who somebody is: by an API key, by name and password, by the cookie of a browser that signed in, by the run that acts for them.
+//! Who somebody is: by an API key, by an access token, by name and password, by the cookie of a browser that signed in, by the run that acts for them.
 //!
 //! Each answer is a [`Caller`] with what its user may at this moment; nothing is kept between two requests, so what was revoked is
 //! refused at the next one.
@@ -6,9 +6,10 @@
 use crate::users::{NAME_CHARS_MAX, hash_of, is_over, secret_of};
 use crate::{Key, Station};
 use serde_json::json;
+use station_core::oauth::AccessToken;
 use station_core::{
-    Action, Caller, EnvironmentId, EnvironmentName, Error, Kind, Result, Role, RunToken, Scope, Secret,
-    UserId,
+    Action, Caller, EnvironmentId, EnvironmentName, Error, Kind, KnownBy, Result, Role, RunToken, Scope,
+    Secret, UserId,
 };
 use station_store::{ApiKey, Deed};
 use std::time::Duration;
@@ -29,6 +30,29 @@ impl Station {
         let caller = self.caller_of(found.user).await?.ok_or_else(wrong)?;
         self.store().use_api_key(&found, self.now()).await?;
         Ok(by_key(caller, &found))
+    }
+
+    /// Who shows this access token, which its issuer has signed and which is for us: the user that it names, made here before.
+    ///
+    /// # Errors
+    /// `Unauthenticated` where there is no such user, or not any more; `Forbidden` where the token is good for nothing here.
+    pub async fn know_token(&self, token: &AccessToken) -> Result<Caller> {
+        let named = match token.user.chars().count() {
+            0..=NAME_CHARS_MAX => self.store().user_named(&token.user).await?,
+            _ => None,
+        };
+        let caller = match named {
+            Some((user, _)) => self.caller_of(user).await?,
+            None => None,
+        };
+        let caller = caller.ok_or_else(|| {
+            Error::new(Kind::Unauthenticated, "the access token is good, and names no user of this Station")
+                .with_hint("an administrator makes one by the name that the token has: `stn user create`")
+        })?;
+        let until = Some(token.expires_at);
+        let caller = Caller { known_by: KnownBy::Token, until, ..caller.within(&token.scopes) };
+        // With none of our scopes it is for something else of the issuer's.
+        caller.may(Action::ReadEnvironments).map(|()| caller)
     }
 
     /// Signs a browser in: who it is, and what its cookie is to say. `from` is told in the audit.
@@ -121,7 +145,7 @@ impl Station {
     /// A caller as it is now: its user, its key, or what the user may for whom a run acts, may have been changed since it was found.
     ///
     /// # Errors
-    /// `Unauthenticated` where its user was removed, its key was revoked or is over, or the run's time is.
+    /// `Unauthenticated` where its user was removed, its key was revoked or is over, or its token's or the run's time is.
     pub async fn caller_now(&self, by: &Caller) -> Result<Caller> {
         if by.user == Caller::LOCAL_USER {
             return Ok(by.clone());
@@ -131,9 +155,17 @@ impl Station {
         }
         let over = || Error::new(Kind::Unauthenticated, "whoever asked is not known any more");
         let caller = self.caller_of(by.user).await?.ok_or_else(over)?.in_trace(by.trace);
-        let Some(id) = by.key else { return Ok(caller) };
-        let key = self.store().api_key_of(id).await?.filter(|key| !is_over(key, self.now()));
-        Ok(by_key(caller, &key.ok_or_else(over)?))
+        match by.known_by {
+            KnownBy::Itself => Ok(caller),
+            KnownBy::Key(id) => {
+                let key = self.store().api_key_of(id).await?.filter(|key| !is_over(key, self.now()));
+                Ok(by_key(caller, &key.ok_or_else(over)?))
+            }
+            KnownBy::Token if by.until.is_some_and(|until| until <= self.now()) => Err(over()),
+            KnownBy::Token => {
+                Ok(Caller { known_by: by.known_by, until: by.until, ..caller.within(&by.scopes) })
+            }
+        }
     }
 
     /// A user as a caller, where it was not removed.
@@ -147,7 +179,7 @@ impl Station {
             realm: user.realm(),
             name: user.name,
             scopes: Scope::all(),
-            key: None,
+            known_by: KnownBy::Itself,
             until: None,
             acting: None,
             trace: None,
@@ -170,5 +202,5 @@ impl Station {
 
 /// `caller`, known by an API key.
 fn by_key(caller: Caller, key: &ApiKey) -> Caller {
-    Caller { key: Some(key.id), until: key.expires_at, ..caller.within(&key.scopes) }
+    Caller { known_by: KnownBy::Key(key.id), until: key.expires_at, ..caller.within(&key.scopes) }
 }

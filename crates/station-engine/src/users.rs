@@ -296,8 +296,10 @@ fn whole(by: &Caller) -> Result<()> {
     if by.acting.is_none() && by.until.is_none() && by.scopes == Scope::all() {
         return Ok(());
     }
-    let sentence =
-        format!("`{}` may not change users or passwords: its key has not all scopes, or ends", by.name);
+    let sentence = format!(
+        "`{}` may not change users or passwords: its key or token has not all scopes, or ends",
+        by.name
+    );
     Err(Error::new(Kind::Forbidden, sentence)
         .with_hint("sign in, or use a key with all scopes that does not end"))
 }

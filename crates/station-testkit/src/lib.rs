@@ -3,5 +3,6 @@
 pub mod aimock;
 pub mod fake_server;
 pub mod issuer;
+pub mod oidc;
 pub mod openai;
 pub mod postgres;

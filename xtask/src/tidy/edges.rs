@@ -33,6 +33,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("sqlx", &["station-store"]),
     ("rusqlite", &["station-store"]),
     ("aes-gcm", &["station-store"]),
+    ("ring", &["station-mcp"]),
     ("genai", &["station-llm"]),
     ("reqwest", &["station-llm", "station-mcp", "stn"]),
     ("opentelemetry", &["stn"]),

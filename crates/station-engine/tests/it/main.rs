@@ -16,3 +16,4 @@ mod runs;
 mod serve;
 mod server_keys;
 mod sub_agents;
+mod tokens;

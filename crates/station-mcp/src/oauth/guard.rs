@@ -15,6 +15,8 @@ pub(super) struct Guard {
     /// The address of the server, where its entry gives one, or the name of this machine.
     own: Option<IpAddr>,
     allow_private: bool,
+    /// What would allow it, in words.
+    allowed_by: &'static str,
 }
 
 /// The address that stands in `url` in place of a name, or that the name of this machine means.
@@ -29,7 +31,18 @@ fn literal(url: &Url) -> Option<IpAddr> {
 
 impl Guard {
     pub(super) fn of(server: &Url, allow_private: bool) -> Self {
-        Self { server: server.clone(), own: literal(server), allow_private }
+        let allowed_by = "`\"station\": {\"oauth\": {\"allow_private\": true}}` in the server's entry";
+        Self { server: server.clone(), own: literal(server), allow_private, allowed_by }
+    }
+
+    /// For requests to the issuer of tokens that are shown to us, which config.yaml names.
+    pub(super) fn of_issuer(issuer: &Url, allow_private: bool) -> Self {
+        let allowed_by = "`oauth.allow_private` of config.yaml";
+        Self { allowed_by, ..Self::of(issuer, allow_private) }
+    }
+
+    fn refusal(&self) -> String {
+        format!("is in a private network, which metadata may not lead into: {} allows it", self.allowed_by)
     }
 
     /// Whether `url` may be asked at all; where its name leads is looked at when it is resolved.
@@ -49,7 +62,7 @@ impl Guard {
             && !is_own
             && !self.admits_address(address)
         {
-            return Err(PRIVATE.to_owned());
+            return Err(self.refusal());
         }
         let is_near = literal.is_some_and(|address| address.is_loopback());
         if url.scheme() == "http" && !is_own && !is_near && !self.allow_private {
@@ -75,9 +88,6 @@ impl Guard {
     }
 }
 
-/// What is said of a refused address.
-const PRIVATE: &str = "is in a private network, which metadata may not lead into: `\"station\": {\"oauth\": {\"allow_private\": true}}` in the server's entry allows it";
-
 /// Resolves names for one request.
 pub(super) struct Resolver {
     guard: Guard,
@@ -92,7 +102,11 @@ impl reqwest::dns::Resolve for Resolver {
             let admitted: Vec<SocketAddr> =
                 found.into_iter().filter(|it| is_own || guard.admits_address(it.ip())).collect();
             if admitted.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("it {PRIVATE}")).into());
+                return Err(io::Error::new(
+                    io::ErrorKind::PermissionDenied,
+                    format!("it {}", guard.refusal()),
+                )
+                .into());
             }
             Ok(Box::new(admitted.into_iter()) as reqwest::dns::Addrs)
         })
@@ -202,6 +216,19 @@ mod tests {
         check("http://10.0.0.1/mcp", false, "https://10.0.0.1:9/token", true);
         check("http://10.0.0.1/mcp", false, "https://10.0.0.2/token", false);
         check("http://inner.example/mcp", false, "http://inner.example/token", true);
+    }
+
+    #[test]
+    fn the_metadata_of_an_issuer_leads_into_no_private_network_either() {
+        let admitted = |issuer: &str, allow_private: bool, url: &str| {
+            let guard = Guard::of_issuer(&Url::parse(issuer).unwrap(), allow_private);
+            guard.admits(&Url::parse(url).unwrap())
+        };
+        let refused = admitted("https://as.example", false, "https://10.0.0.1/jwks").unwrap_err();
+        assert!(refused.ends_with("`oauth.allow_private` of config.yaml allows it"), "{refused}");
+        assert!(admitted("https://as.example", true, "https://10.0.0.1/jwks").is_ok());
+        assert!(admitted("https://as.example", false, "http://as.example/jwks").is_err());
+        assert!(admitted("https://10.0.0.1", false, "https://10.0.0.1/jwks").is_ok());
     }
 
     #[test]

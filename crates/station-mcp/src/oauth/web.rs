@@ -48,6 +48,11 @@ impl Web {
         Ok(Self { guard: Guard::of(&server, allow_private), server })
     }
 
+    /// For looks at what the issuer at this address publishes.
+    pub(super) fn of_issuer(issuer: &Url, allow_private: bool) -> Self {
+        Self { guard: Guard::of_issuer(issuer, allow_private), server: issuer.clone() }
+    }
+
     /// A document, where there is one; redirects are followed, each looked at like the first.
     pub(super) async fn get(&self, url: &Url) -> Result<Option<Value>, String> {
         let mut url = url.clone();

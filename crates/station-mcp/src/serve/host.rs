@@ -5,6 +5,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value};
+use station_core::Action;
 use std::sync::Arc;
 
 /// What a host answers with: JSON in the protocol's words, without what only one era adds.
@@ -15,6 +16,11 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, Fault>>;
 pub trait Host: Send + Sync + 'static {
     /// Who it is and what it can do.
     fn about(&self) -> About;
+
+    /// What whoever sends a request must be allowed to do, as far as its method and parameters tell.
+    fn needs(&self, _method: &str, _params: &Map<String, Value>) -> Option<Action> {
+        None
+    }
 
     /// Its tools.
     fn tools<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Listing>;

@@ -394,6 +394,7 @@ async fn posted(
         Sent::Message { status, body, session } => {
             (status, serde_json::from_str(&body.to_string()).unwrap(), session)
         }
+        Sent::Refused(error) => panic!("{error}"),
         Sent::Events(_) => panic!("nothing is said before the end"),
     }
 }

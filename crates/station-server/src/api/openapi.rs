@@ -41,8 +41,8 @@ pub fn document() -> Value {
             "securitySchemes": {
                 "token": {
                     "type": "http", "scheme": "bearer",
-                    "description": "An API key (`stn_…`), or the token of the file `api-token` in the configuration folder. While there is \
-                        no user, a program of Station's own user needs none.",
+                    "description": "An API key (`stn_…`), an access token of the issuer that `oauth.issuer` names, or the token of the file \
+                        `api-token` in the configuration folder. While there is no user, a program of Station's own user needs none.",
                 },
                 "session": {
                     "type": "apiKey", "in": "cookie", "name": "__Host-station",

@@ -6,6 +6,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value};
+use station_core::Action;
 use station_mcp::serve::{About, Answer, Asked, Change, Completing, Host, Listing, Outcome, Task, Wanted};
 use std::sync::Arc;
 
@@ -23,6 +24,12 @@ impl Host for Gateway {
             resources_change: true,
             logs: true,
         }
+    }
+
+    fn needs(&self, method: &str, _: &Map<String, Value>) -> Option<Action> {
+        // Of tools it is known without their servers what there is.
+        let of_servers = ["tools/call", "resources/", "prompts/", "completion/"];
+        of_servers.iter().any(|of| method.starts_with(of)).then_some(Action::CallTools)
     }
 
     fn tools<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Listing> {

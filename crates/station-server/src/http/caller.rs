@@ -1,11 +1,12 @@
 //! Who asks: the one decision for MCP, API and pages.
 //!
-//! Whoever shows a credential is judged by it: the API key of a user, the cookie of a browser that signed in, or the token of a file
-//! that only we can read, which is the local administrator's. Without one a request is the local administrator's only while there
+//! Whoever shows a credential is judged by it: the API key of a user, an access token that names one, the cookie of a browser that signed
+//! in, or the token of a file that only we can read, which is the local administrator's. Without one a request is the local administrator's only while there
 //! is no user, where its socket belongs to a process of our own user that is not below us (an agent's tools are, and must not manage
 //! what they serve), and nothing about it says that a web page of somebody else made it.
 
 use super::peer::{Owner, Peer};
+use super::resource::{self, Why};
 use super::{Site, cors, failure, metrics};
 use crate::api;
 use axum::Extension;
@@ -44,7 +45,7 @@ struct Knock<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
     Nothing,
-    /// An API key that holds, or the token of the file.
+    /// An API key or an access token that holds, or the token of the file.
     Key,
     /// The cookie of somebody who is signed in.
     Session,
@@ -144,33 +145,63 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let known = known(&site, &peer, request.headers(), request.method(), request.uri().path()).await;
-    match known {
-        Ok(Ok(caller)) => {
-            request.extensions_mut().insert(caller.in_trace(Some(place.own)));
-            next.run(request).await
+    let path = request.uri().path().to_owned();
+    let known = known(&site, &peer, request.headers(), request.method(), &path).await;
+    let refusal = match known {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller.clone().in_trace(Some(place.own)));
+            return challenged(&site, &path, Some(&caller), next.run(request).await);
         }
-        Ok(Err((status, sentence))) => {
-            refused(&request, status, &Error::new(failure::kind(status), sentence))
-        }
-        Err(error) => refused(&request, failure::status(error.kind()), &error),
+        Err(refusal) => refusal,
+    };
+    let Refusal { status, error, is_wrong } = refusal;
+    let mut refused = failure::refused(request.headers(), status, &error);
+    if status == StatusCode::UNAUTHORIZED {
+        let why = if is_wrong { Why::Wrong(error.sentence()) } else { Why::Missing };
+        let challenge = site.resource.as_ref().map(|resource| resource.challenge(&path, why));
+        let challenge = challenge.unwrap_or(header::HeaderValue::from_static("Bearer"));
+        refused.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    challenged(&site, &path, None, refused)
+}
+
+/// `answer`, asking for another token where this one lacks a scope for what was asked.
+fn challenged(site: &Site, path: &str, by: Option<&Caller>, mut answer: Response) -> Response {
+    let lacks = answer.extensions().get::<failure::Lacks>().copied();
+    if let (Some(failure::Lacks(scope)), Some(resource)) = (lacks, &site.resource) {
+        let challenge = resource.challenge(path, Why::Lacks(by, scope));
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    answer
+}
+
+/// Why somebody is not let in.
+struct Refusal {
+    status: StatusCode,
+    error: Error,
+    /// Whether what was shown is at fault.
+    is_wrong: bool,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { status: failure::status(error.kind()), error, is_wrong: false }
     }
 }
 
 /// Who asks, or why they are refused.
-///
-/// # Errors
-/// The store's.
 async fn known(
     site: &Site,
     peer: &Peer,
     headers: &HeaderMap,
     method: &Method,
     path: &str,
-) -> Result<Result<Caller, (StatusCode, &'static str)>> {
-    let (shown, caller) = shown(site, headers).await?;
+) -> Result<Caller, Refusal> {
+    let Seen { shown, caller, why } = seen(site, headers, path).await?;
     // A cookie that is over must not keep anybody from signing in anew.
-    let is_open = api::is_open(method, path) || metrics::is_open(site, path, headers);
+    let is_open = api::is_open(method, path)
+        || resource::is_open(site, method, path)
+        || metrics::is_open(site, path, headers);
     let is_open = is_open && headers.get(header::AUTHORIZATION).is_none();
     let shown = if is_open && shown == Shown::Wrong { Shown::Nothing } else { shown };
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
@@ -199,35 +230,73 @@ async fn known(
         has_users,
         is_open,
     };
-    Ok(match (judge(knock, site.port), caller) {
+    let is_wrong = shown == Shown::Wrong && headers.contains_key(header::AUTHORIZATION);
+    let refused = |status, error| Err(Refusal { status, error, is_wrong });
+    match (judge(knock, site.port), caller) {
         (Verdict::Known, Some(caller)) => Ok(caller),
         (Verdict::Administrator, _) => Ok(site.by.clone()),
         // By its name is told from where.
         (Verdict::Anybody, _) => Ok(Caller::nobody().named(peer.address().ip().to_string())),
-        (Verdict::Refused(status, sentence), _) => Err((status, sentence)),
-        (Verdict::Known, None) => Err((StatusCode::UNAUTHORIZED, "nobody is known by that")),
-    })
+        (Verdict::Refused(status, sentence), _) => {
+            let error = why.filter(|_| is_wrong);
+            refused(status, error.unwrap_or_else(|| Error::new(failure::kind(status), sentence)))
+        }
+        (Verdict::Known, None) => {
+            refused(StatusCode::UNAUTHORIZED, Error::new(Kind::Unauthenticated, "nobody is known by that"))
+        }
+    }
 }
 
-/// What a request shows, and who that is.
-async fn shown(site: &Site, headers: &HeaderMap) -> Result<(Shown, Option<Caller>)> {
-    let known = |kind: Shown, caller: Result<Caller>| match caller {
-        Ok(caller) => Ok((kind, Some(caller))),
-        Err(error) if error.kind() == Kind::Unauthenticated => Ok((Shown::Wrong, None)),
-        Err(error) => Err(error),
-    };
+/// What a request shows, who that is, and why it is nobody, where that helps: of an access token whoever set its issuer up must know.
+struct Seen {
+    shown: Shown,
+    caller: Option<Caller>,
+    why: Option<Error>,
+}
+
+impl Seen {
+    /// What was shown is `shown` where it is somebody's.
+    ///
+    /// # Errors
+    /// Whatever says nothing of what was shown.
+    fn of(shown: Shown, caller: Result<Caller>) -> Result<Self> {
+        match caller {
+            Ok(caller) => Ok(Self { shown, caller: Some(caller), why: None }),
+            Err(error) if error.kind() == Kind::Unauthenticated => {
+                Ok(Self { shown: Shown::Wrong, caller: None, why: Some(error) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What a request to `path` shows.
+async fn seen(site: &Site, headers: &HeaderMap, path: &str) -> Result<Seen> {
+    let without = |shown| Ok(Seen { shown, caller: None, why: None });
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let Some(given) = value.to_str().ok().and_then(bearer) else { return Ok((Shown::Wrong, None)) };
+        let Some(given) = value.to_str().ok().and_then(bearer) else { return without(Shown::Wrong) };
         // Hashes are compared, so that how long it takes says nothing of the token.
         let hash = |text: &str| BlobHash::of(text.as_bytes());
         if hash(given) == hash(site.token.expose()) {
-            return Ok((Shown::Key, Some(site.by.clone())));
+            return Seen::of(Shown::Key, Ok(site.by.clone()));
         }
-        return known(Shown::Key, site.station.know_key(&Secret::new(given)).await);
+        let given = Secret::new(given);
+        return match &site.resource {
+            // No API key has a dot.
+            Some(resource) if given.expose().contains('.') => {
+                let now = site.station.config().clock.now();
+                let known = match resource.check(&given, path, now).await {
+                    Ok(token) => site.station.know_token(&token).await,
+                    Err(error) => Err(error),
+                };
+                Seen::of(Shown::Key, known)
+            }
+            _ => Ok(Seen { why: None, ..Seen::of(Shown::Key, site.station.know_key(&given).await)? }),
+        };
     }
     match cookie(headers) {
-        Some(cookie) => known(Shown::Session, site.station.know_session(&cookie).await),
-        None => Ok((Shown::Nothing, None)),
+        Some(cookie) => Seen::of(Shown::Session, site.station.know_session(&cookie).await),
+        None => without(Shown::Nothing),
     }
 }
 
@@ -242,14 +311,6 @@ pub(super) fn cookie(headers: &HeaderMap) -> Option<Secret> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| Secret::new(value))
-}
-
-fn refused(request: &Request, status: StatusCode, error: &Error) -> Response {
-    let mut refused = failure::refused(request.headers(), status, error);
-    if status == StatusCode::UNAUTHORIZED {
-        refused.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-    }
-    refused
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use station_core::{Error, Kind, Trace};
+use station_core::{Error, Kind, Scope, Trace};
 use uuid::Uuid;
 
 /// What a request is called, in its answer and in the log.
@@ -81,6 +81,10 @@ pub(super) fn request_id(headers: &HeaderMap) -> &str {
     headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
+/// Says of a refusal which scope another access token would need.
+#[derive(Clone, Copy)]
+pub(super) struct Lacks(pub(super) Scope);
+
 /// Refuses the request called `id`, in the one envelope. Causes are in the log, under that name.
 pub(super) fn response(id: &str, status: StatusCode, error: &Error) -> Response {
     if !error.causes().is_empty() {
@@ -93,6 +97,9 @@ pub(super) fn response(id: &str, status: StatusCode, error: &Error) -> Response 
     let mut response = (status, Json(body)).into_response();
     if let Some(seconds) = again {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(scope) = error.lacks() {
+        response.extensions_mut().insert(Lacks(scope));
     }
     response
 }

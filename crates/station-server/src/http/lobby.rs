@@ -16,6 +16,7 @@ use axum::routing::get;
 use serde_json::{Map, Value, json};
 use station_core::{Error, Kind};
 use station_engine::{Readiness, Station};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -66,7 +67,7 @@ impl Stage {
 /// A port that is open, whether or not anything is behind it yet.
 pub struct Door {
     lobby: Arc<Lobby>,
-    port: u16,
+    address: SocketAddr,
     is_tls: bool,
     /// Cancelled when nobody is to be answered any more.
     end: CancellationToken,
@@ -83,7 +84,7 @@ impl Door {
     /// Answers at `listener` from now on, over TLS where that is given.
     #[must_use]
     pub fn open(listener: TcpListener, stage: &Stage, tls: Option<Arc<Tls>>) -> Self {
-        let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
+        let address = listener.local_addr().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
         let lobby = Arc::new(Lobby { stage: stage.clone(), behind: OnceLock::new() });
         let inside = Router::new().fallback(let_in).with_state(Arc::clone(&lobby));
         let router = dressed(probes(stage).merge(inside));
@@ -91,7 +92,7 @@ impl Door {
         let end = CancellationToken::new();
         let is_tls = tls.is_some();
         let accepting = listen::open(listener, router, tls, end.clone());
-        Self { lobby, port, is_tls, end, accepting }
+        Self { lobby, address, is_tls, end, accepting }
     }
 
     /// Has `station` behind the door until `stop`; until `end` it says that it stops, and what is under way is finished.
@@ -102,7 +103,7 @@ impl Door {
         stop: CancellationToken,
         end: CancellationToken,
     ) {
-        let site = site(station, (self.port, self.is_tls), settings);
+        let site = site(station, (self.address, self.is_tls), settings);
         self.lobby.behind.get_or_init(|| router(&site));
         self.lobby.stage.set(At::Serving(station.clone()));
         stop.cancelled().await;

@@ -45,7 +45,7 @@ pub(super) async fn post(
         _ => None,
     };
     match site.bodies.read(request).await {
-        Ok(body) => response(endpoint.post(by, &read, &body.bytes).await, place),
+        Ok(body) => response(&headers, endpoint.post(by, &read, &body.bytes).await, place),
         Err(Unread(status, error)) => failure::refused(&headers, status, &error),
     }
 }
@@ -66,7 +66,7 @@ pub(super) async fn get(
         Err(error) => return failure::refused(&headers, StatusCode::TOO_MANY_REQUESTS, &error),
     };
     match endpoint(&site, &by, named).await {
-        Some(endpoint) => response(endpoint.get(&by, &read(&headers)), Some(place)),
+        Some(endpoint) => response(&headers, endpoint.get(&by, &read(&headers)), Some(place)),
         None => none(&headers),
     }
 }
@@ -78,7 +78,7 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Response {
     match endpoint(&site, &by, named).await {
-        Some(endpoint) => response(endpoint.delete(&by, &read(&headers)), None),
+        Some(endpoint) => response(&headers, endpoint.delete(&by, &read(&headers)), None),
         None => none(&headers),
     }
 }
@@ -119,8 +119,9 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     })
 }
 
-fn response(sent: Sent, place: Option<Followed>) -> Response {
+fn response(headers: &HeaderMap, sent: Sent, place: Option<Followed>) -> Response {
     match sent {
+        Sent::Refused(error) => failure::refused(headers, StatusCode::FORBIDDEN, &error),
         Sent::Bare(status) => status_of(status).into_response(),
         Sent::Message { status, body, session } => {
             let head = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];

@@ -19,6 +19,7 @@ mod metrics;
 mod once;
 mod peer;
 mod plain;
+mod resource;
 mod slow;
 mod tally;
 mod tls;
@@ -26,6 +27,7 @@ mod tls;
 pub use limits::{Bounds, Limits};
 pub use lobby::{Door, Stage};
 pub use plain::PlainDoor;
+pub use resource::Oauth;
 pub use tls::{Tls, TlsFiles};
 
 use crate::gateway::Gateway;
@@ -36,10 +38,12 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use body::Bodies;
+use resource::Resource;
 use station_core::{Caller, EnvironmentId, EnvironmentName, Secret};
 use station_engine::{Metrics, Station};
 use station_mcp::serve::{Endpoint, Host};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -66,6 +70,8 @@ pub struct Settings {
     pub metrics: Metrics,
     /// Origins of other sites whose pages may ask, with a key.
     pub origins: Vec<String>,
+    /// Whose access tokens are taken; `None` where none are.
+    pub oauth: Option<Oauth>,
 }
 
 /// What a listener of ours offers.
@@ -85,6 +91,8 @@ pub(crate) struct Site {
     /// `http` or `https`.
     scheme: &'static str,
     origins: Vec<String>,
+    /// What it is to OAuth, where access tokens are taken.
+    resource: Option<Resource>,
     station: Station,
     bodies: Bodies,
     limits: Limits,
@@ -153,20 +161,22 @@ impl Site {
     }
 }
 
-/// What is behind a listener at `port`, with TLS or without, once Station is open.
-fn site(station: &Station, (port, is_tls): (u16, bool), settings: Settings) -> Arc<Site> {
+/// What is behind a listener at `address`, with TLS or without, once Station is open.
+fn site(station: &Station, (address, is_tls): (SocketAddr, bool), settings: Settings) -> Arc<Site> {
     let management = Management::new(station.clone());
     let first: Arc<dyn Host> = match settings.offers {
         Offers::Station => Arc::new(management.clone()),
         Offers::Agents => Arc::new(AgentTools::new(&management, EnvironmentName::default())),
     };
     let bounds = settings.limits.bounds().clone();
+    let scheme = if is_tls { "https" } else { "http" };
     Arc::new(Site {
         by: settings.by,
         token: settings.token,
-        port,
-        scheme: if is_tls { "https" } else { "http" },
+        port: address.port(),
+        scheme,
         origins: settings.origins,
+        resource: settings.oauth.map(|oauth| Resource::new(oauth, format!("{scheme}://{address}"))),
         station: station.clone(),
         bodies: Bodies::new(bounds.body_bytes_max, bounds.body_within),
         limits: settings.limits,
@@ -189,6 +199,8 @@ fn router(site: &Arc<Site>) -> Router {
     router
         .route("/mcp", axum::routing::post(mcp::post).get(mcp::get).delete(mcp::delete))
         .route("/mcp/env/{name}", axum::routing::post(mcp::post).get(mcp::get).delete(mcp::delete))
+        .route(resource::PATH, get(resource::get))
+        .route(&format!("{}/{{*path}}", resource::PATH), get(resource::get))
         .fallback(async move |headers: HeaderMap| failure::nothing(&headers, there_is))
         .method_not_allowed_fallback(async move |method: Method, headers: HeaderMap| {
             failure::another_method(&method, &headers, there_is)

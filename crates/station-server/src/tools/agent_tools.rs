@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value, json};
-use station_core::{Caller, EnvironmentName, Result, agent_tool, schema};
+use station_core::{Action, Caller, EnvironmentName, Result, agent_tool, schema};
 use station_engine::{AgentRef, AgentTool, NewRun};
 use station_mcp::serve::{About, Answer, Asked, Change, Fault, Host, Listing, Outcome, Task, Wanted};
 use std::sync::Arc;
@@ -47,6 +47,10 @@ impl Host for AgentTools {
             resources_change: false,
             logs: false,
         }
+    }
+
+    fn needs(&self, method: &str, _: &Map<String, Value>) -> Option<Action> {
+        (method == "tools/call").then_some(Action::RunAgents)
     }
 
     fn tools<'a>(&'a self, asked: &'a Asked) -> Answer<'a, Listing> {

@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value, json};
 use station_core::file::{Problem, Severity};
-use station_core::{Caller, EnvironmentName, Error, Kind, near};
+use station_core::{Action, Caller, EnvironmentName, Error, Kind, near};
 use station_engine::{EnvironmentRef, Station};
 use station_mcp::serve::{
     About, Answer, Asked, Change, Completing, Fault, Host, Listing, Outcome, Task, Wanted,
@@ -118,6 +118,11 @@ impl Host for Management {
             resources_change: true,
             logs: false,
         }
+    }
+
+    fn needs(&self, method: &str, params: &Map<String, Value>) -> Option<Action> {
+        let name = params.get("name").and_then(Value::as_str).filter(|_| method == "tools/call")?;
+        rows().find(|row| row.name == name).map(|row| row.needs)
     }
 
     fn tools<'a>(&'a self, _asked: &'a Asked) -> Answer<'a, Listing> {

@@ -6,7 +6,7 @@ use crate::out::Tone;
 use crate::session::{Session, make_folder};
 use station_core::Error;
 use station_engine::{Metrics, Station};
-use station_server::http::{self, Door, Offers, PlainDoor, Stage, Tls};
+use station_server::http::{self, Door, Oauth, Offers, PlainDoor, Stage, Tls};
 use std::io::{self, IsTerminal as _};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,10 +44,11 @@ impl Args {
         // Before the store is opened: that this process lives is heard from the first moment on.
         let stage = Stage::default();
         let ports = session.settings.ports()?;
-        // What TLS is made of is read before anybody is listened to.
+        // What TLS is made of, and whose tokens are taken, is read before anybody is listened to.
         let tls = session.settings.tls()?;
+        let oauth = session.settings.oauth(ports.host)?;
         let (doors, _plain) = listen(session, &stage, &ports, tls.as_ref()).await?;
-        let ways = ways(session, doors, ports.host)?;
+        let ways = ways(session, doors, ports.host, oauth.as_ref())?;
         let _following = tls.clone().map(Tls::follow_files);
         session
             .with(async |station| {
@@ -97,7 +98,12 @@ impl Args {
 type Way = (Door, http::Settings);
 
 /// What is behind each door that is open.
-fn ways(session: &Session<'_>, doors: Vec<(Door, Offers)>, host: IpAddr) -> Result<Vec<Way>> {
+fn ways(
+    session: &Session<'_>,
+    doors: Vec<(Door, Offers)>,
+    host: IpAddr,
+    oauth: Option<&Oauth>,
+) -> Result<Vec<Way>> {
     if doors.is_empty() {
         return Ok(Vec::new());
     }
@@ -114,6 +120,8 @@ fn ways(session: &Session<'_>, doors: Vec<(Door, Offers)>, host: IpAddr) -> Resu
         limits: limits.clone(),
         metrics: metrics.clone(),
         origins: session.settings.config.cors_origins.clone(),
+        // One for all doors: so are the keys of its issuer.
+        oauth: oauth.cloned(),
     };
     Ok(doors.into_iter().map(|(door, offers)| (door, behind(offers))).collect())
 }

@@ -9,6 +9,7 @@ mod handed;
 mod http;
 mod load;
 mod models;
+mod oauth;
 mod ports;
 mod show;
 mod tls;

@@ -164,6 +164,7 @@ fn limits(settings: &Settings) -> Vec<Setting> {
     );
     rows.extend(ports(settings));
     rows.extend(super::http::rows(settings));
+    rows.extend(super::oauth::rows(settings));
     rows.extend(super::tls::rows(settings));
     rows.push(match log::said(settings) {
         Some((level, place)) => row("log level", level, place),

@@ -65,6 +65,14 @@ fn every_setting_says_where_it_comes_from() {
         http.head_bytes_max  65536  default
         http.body_bytes_max  16777216  default
         http.body_within [span]  default
+        http.public_url  -
+        oauth.issuer  -
+        oauth.audience  -
+        oauth.user_claim  sub  default
+        oauth.scope_prefix  -
+        oauth.token_type  at+jwt  default
+        oauth.jwks_url  -
+        oauth.allow_private  false  default
         tls.cert  -
         tls.key  -
         tls.client_ca  -

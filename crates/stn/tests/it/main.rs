@@ -55,6 +55,7 @@ mod ops;
 mod otlp;
 mod read_only;
 mod remote;
+mod resource;
 mod rotation;
 mod rpc;
 mod runs;

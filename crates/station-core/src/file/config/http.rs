@@ -1,6 +1,7 @@
 //! The key `http`: what others may ask of a worker over HTTP, and what it may cost.
 
-use super::read::limit;
+use super::read::{limit, not_empty};
+use super::tls::is_origin;
 use crate::file::sheet::Sheet;
 use crate::file::tree::Node;
 use std::fmt::Display;
@@ -37,6 +38,8 @@ pub struct Http {
     pub body_bytes_max: Option<usize>,
     /// How long a body may take to come.
     pub body_within_ms: Option<u64>,
+    /// Where others reach it: an origin.
+    pub public_url: Option<String>,
 }
 
 impl Http {
@@ -55,10 +58,20 @@ impl Http {
             }
             "http.body_bytes_max" => self.body_bytes_max = within(sheet, node, what, BODY_BYTES),
             "http.body_within" => self.body_within_ms = limit(sheet, node, what),
+            "http.public_url" => self.public_url = origin(sheet, node, what),
             _ => return false,
         }
         true
     }
+}
+
+/// An origin, with the slash behind it that people write.
+fn origin(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Option<String> {
+    let text = not_empty(sheet.text(node, what))?;
+    let text = text.strip_suffix('/').unwrap_or(&text);
+    sheet.value(node, what, "an address without a path, such as `https://station.example.com`", |_| {
+        is_origin(text).then(|| text.to_owned())
+    })
 }
 
 /// A number of a range.
@@ -98,10 +111,12 @@ mod tests {
             head_bytes_max: Some(8192),
             body_bytes_max: Some(1024),
             body_within_ms: Some(5_000),
+            public_url: Some("https://a.example:8443".to_owned()),
         };
         check(
             "requests_max: 64, streams_max: 3, user_per_minute: 600, address_per_minute: 0, administrator_per_minute: 9, \
-            headers_max: 40, head_bytes_max: 8192, body_bytes_max: 1024, body_within: 5s",
+            headers_max: 40, head_bytes_max: 8192, body_bytes_max: 1024, body_within: 5s, \
+            public_url: 'https://a.example:8443/'",
             Ok(all),
         );
     }
@@ -122,6 +137,12 @@ mod tests {
         check(
             "body_bytes_max: 10",
             Err("c:1:24: `http.body_bytes_max` must be a whole number from 1024 to 67108864"),
+        );
+        check(
+            "public_url: 'https://a.example/station'",
+            Err(
+                "c:1:20: `http.public_url` must be an address without a path, such as `https://station.example.com`",
+            ),
         );
         check("body_within: 0", Err("c:1:21: `http.body_within` must be longer than nothing"));
         check(

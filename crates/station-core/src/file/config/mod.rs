@@ -5,6 +5,7 @@
 
 mod http;
 pub mod keys;
+mod oauth;
 mod prices;
 mod read;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 mod tls;
 
 pub use http::{HEAD_BYTES_READ_MAX, HEADERS_READ_MAX, Http};
+pub use oauth::Oauth;
 pub use prices::{ProviderRate, RateLimits};
 pub use read::{
     Approvals, Config, Discovery, Execution, Files, LogFormat, Pool, Runs, duration_ms, expand, read,

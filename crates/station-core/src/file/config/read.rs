@@ -2,6 +2,7 @@
 
 use super::http::Http;
 use super::keys;
+use super::oauth::Oauth;
 use super::prices::{self, RateLimits};
 use super::tls::{self, Tls};
 use crate::budget::{Limits, Prices};
@@ -68,6 +69,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Requests over HTTP.
     pub http: Http,
+    /// Access tokens over HTTP.
+    pub oauth: Oauth,
     /// What models are sent.
     pub context: Context,
     /// What runs may spend.
@@ -248,8 +251,18 @@ impl Config {
     }
 
     fn take_section(&mut self, sheet: &mut Sheet<'_>, section: &str, node: &Node) -> bool {
-        const SECTIONS: [&str; 9] =
-            ["execution", "pool", "discovery", "approvals", "runs", "context", "http", "tls", "cors"];
+        const SECTIONS: [&str; 10] = [
+            "execution",
+            "pool",
+            "discovery",
+            "approvals",
+            "runs",
+            "context",
+            "http",
+            "oauth",
+            "tls",
+            "cors",
+        ];
         if !SECTIONS.contains(&section) {
             return false;
         }
@@ -281,6 +294,7 @@ impl Config {
                 "runs.keep_days" => self.runs.keep_days = sheet.number(node, &what, 1),
                 "cors.origins" => self.cors_origins = tls::origins(sheet, node, &what),
                 _ if self.http.take(sheet, &what, node) || self.tls.take(sheet, &what, node) => {}
+                _ if self.oauth.take(sheet, &what, node) => {}
                 _ if concurrency::take(&mut self.execution.concurrency, sheet, &what, node) => {}
                 _ => self.unknown.push(what),
             }

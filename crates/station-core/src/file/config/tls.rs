@@ -42,7 +42,7 @@ pub(super) fn origins(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Vec<Str
     origins
 }
 
-fn is_origin(text: &str) -> bool {
+pub(super) fn is_origin(text: &str) -> bool {
     let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:[]".contains(c);
     authority.is_some_and(|authority| !authority.is_empty() && authority.chars().all(fits))

@@ -19,7 +19,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value};
 use sessions::{Held, Sessions};
-use station_core::{Caller, Era};
+use station_core::{Caller, Era, Error};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -51,6 +51,8 @@ pub enum Sent {
         /// The session that begins with it.
         session: Option<String>,
     },
+    /// 403: another access token might do it. Nothing was begun.
+    Refused(Error),
     /// 200, and messages as events until the last one. Dropping it cancels the request.
     Events(BoxStream<'static, Written>),
 }
@@ -195,6 +197,13 @@ impl Endpoint {
     }
 
     async fn batch(&self, by: Caller, headers: &Headers, held: &Held, frames: Vec<Frame>) -> Sent {
+        for frame in &frames {
+            if let Frame::Request(request) = frame
+                && let Some(error) = self.lacking(&by, request)
+            {
+                return Sent::Refused(error);
+            }
+        }
         let mut replies = Vec::new();
         for frame in frames {
             match frame {
@@ -214,10 +223,20 @@ impl Endpoint {
         if replies.is_empty() { Sent::Bare(202) } else { Sent::message(200, Value::Array(replies)) }
     }
 
+    /// Why a token is not good for a request that another might be good for: said by the door, before anything is begun. What the
+    /// caller may not do at all is for the host to say.
+    fn lacking(&self, by: &Caller, request: &Request) -> Option<Error> {
+        let action = self.host.needs(&request.method, &request.params)?;
+        by.may(action).err().filter(|error| error.lacks().is_some())
+    }
+
     /// Answers a request: as one message, or as events where something is said before the end.
     async fn work(&self, by: Caller, headers: &Headers, held: Option<&Held>, request: Request) -> Sent {
         if let Some(result) = held.and_then(|held| held.settle(&request, &self.host.about())) {
             return Sent::message(200, reply(Some(&request.id), result, Era::Legacy));
+        }
+        if let Some(error) = self.lacking(&by, &request) {
+            return Sent::Refused(error);
         }
         let Request { id, method, params } = request;
         let (outlet, mut incoming) = mpsc::channel(OUTGOING_MAX);

@@ -10,6 +10,7 @@ fn sample(key: &Key) -> String {
         ("prices", _) => "{m: {input: 1, output: 2, date: 2026-11-01, source: a list}}".to_owned(),
         ("rate_limits", _) => "{providers: {openai: {requests_per_min: 5}}}".to_owned(),
         ("context.windows", _) => "{m: 5000}".to_owned(),
+        ("http.public_url" | "oauth.issuer" | "oauth.jwks_url", _) => "https://a.example".to_owned(),
         ("http.head_bytes_max" | "http.body_bytes_max", _) => "2048".to_owned(),
         (_, Shape::Number | Shape::NumberOrMap | Shape::Duration) => "5".to_owned(),
         (_, Shape::Flag) => "true".to_owned(),
