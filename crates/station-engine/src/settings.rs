@@ -5,7 +5,7 @@
 
 use crate::{FolderLock, Readers, Replace, Station, write_file};
 use serde_json::json;
-use station_core::file::config::keys::{self, KEYS, Key, Shape, Written};
+use station_core::file::config::keys::{self, KEYS, Key, Written};
 use station_core::{Action, Caller, Error, Result};
 use station_store::Deed;
 use std::io;
@@ -80,7 +80,7 @@ impl FileSetting {
     /// Whether its value is told to nobody.
     #[must_use]
     pub fn is_secret(&self) -> bool {
-        matches!(self.key.shape, Shape::Secret | Shape::Made(_))
+        self.key.is_secret()
     }
 }
 
@@ -102,9 +102,26 @@ pub fn text(file: &Path) -> Result<String> {
 /// # Errors
 /// `Invalid` where it cannot be written.
 pub fn write(file: &Path, text: &str) -> Result<()> {
+    put(file, text, Readers::Owner)
+}
+
+/// Writes what a person made of `before`, a settings file as they read it, for whoever could read it until now.
+///
+/// # Errors
+/// As [`text`] and [`write()`]; `Conflict` where somebody else has written it meanwhile.
+pub fn replace(file: &Path, before: &str, edited: &str) -> Result<()> {
+    let _lock = file.parent().map(FolderLock::wait);
+    if text(file)? != before {
+        return Err(Error::conflict(format!("{} was changed while it was edited", file.display()))
+            .with_hint("edit it again, as it is now"));
+    }
+    put(file, edited, Readers::AsBefore)
+}
+
+fn put(file: &Path, text: &str, readers: Readers) -> Result<()> {
     // Behind a link is the file that is meant.
     let path = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    write_file(&path, text, Readers::Owner, Replace::Allowed).map_err(|cause| {
+    write_file(&path, text, readers, Replace::Allowed).map_err(|cause| {
         Error::invalid(format!("{} cannot be written: {}", path.display(), cause.kind())).with_cause(cause)
     })
 }

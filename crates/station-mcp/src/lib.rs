@@ -4,11 +4,13 @@
 //! [`Definition`](station_core::Definition) goes in, a [`Connection`] comes out that can list and call. As a server:
 //! [`serve`] speaks for whatever a [`serve::Host`] offers. It decides
 //! nothing about who may call what: the one gate is `station-engine`'s, and a call is sent here exactly once.
-//! **Invariant:** no rmcp type in a public signature; no process is started but under the [`shim`].
+//! **Invariant:** no rmcp type in a public signature; no process is started but under the [`shim`], or
+//! for a person who sees it: a browser, an editor.
 
 mod census;
 mod client;
 mod convert;
+mod editor;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod oauth;
@@ -22,5 +24,6 @@ pub use client::{
     Along, Asks, Bearer, CallEnd, ConnectError, Connection, Hearer, Launch, Passed, Question, Shim, Told,
     connect,
 };
+pub use editor::edit;
 pub use process::{Process, is_kept, servers};
 pub use shim::HANDED_FD;

@@ -139,6 +139,9 @@ impl Command {
         if let Self::Doctor(args) = self {
             return in_runtime(Box::pin(args.run(out, config)));
         }
+        if let Self::Config(config::Command::Edit(args)) = self {
+            return in_runtime(Box::pin(args.run(out, config)));
+        }
         let makes_home = matches!(self, Self::Init(_) | Self::Demo(_));
         if let Some(path) = config.filter(|path| !makes_home && !path.exists()) {
             let sentence = format!("--config names {}, and there is nothing", path.display());

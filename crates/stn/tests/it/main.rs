@@ -20,6 +20,7 @@ mod budget;
 mod canary;
 mod completions;
 mod config;
+mod config_edit;
 mod context;
 mod demo;
 mod doctor;

@@ -20,7 +20,7 @@ const CTRL_C: &str = "\u{3}";
 const CTRL_D: &str = "\u{4}";
 
 /// What a person sees who runs `stn` with `args` and types `answer` when it asks with `question`; and its exit code.
-fn typed(home: &Home, args: &[&str], question: &str, answer: &str) -> (String, Option<i32>) {
+pub(crate) fn typed(home: &Home, args: &[&str], question: &str, answer: &str) -> (String, Option<i32>) {
     let pty = openpty(None, None).unwrap();
     let stn = home.command(args);
     let mut command = Command::new("setsid");

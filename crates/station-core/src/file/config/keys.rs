@@ -23,6 +23,20 @@ pub struct Key {
     pub about: &'static str,
 }
 
+impl Key {
+    /// Whether a worker that runs reads it again when it is told to (SIGHUP); every other one when it is started again.
+    #[must_use]
+    pub fn is_reread(&self) -> bool {
+        matches!(self.name, "debug" | "log_level")
+    }
+
+    /// Whether what it says is shown to nobody.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        matches!(self.shape, Shape::Secret | Shape::Made(_))
+    }
+}
+
 /// What a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -410,7 +424,7 @@ impl Written {
     /// `NotFound` for an unknown setting.
     pub fn value(&self, name: &str) -> Result<Option<String>> {
         let (key, below) = find(name)?;
-        if matches!(key.shape, Shape::Secret | Shape::Made(_)) {
+        if key.is_secret() {
             return Ok(None);
         }
         Ok(self.node(key, below).map(|node| match &node.value {
@@ -420,6 +434,13 @@ impl Written {
             }
             Value::Map(_) => node.to_json().to_string(),
         }))
+    }
+
+    /// The keys of which `other` says something else, in the order of the table.
+    #[must_use]
+    pub fn differing(&self, other: &Self) -> Vec<&'static Key> {
+        let said = |written: &Self, key: &Key| written.node(key, None).map(Node::to_json);
+        KEYS.iter().filter(|key| said(self, key) != said(other, key)).collect()
     }
 
     fn node(&self, key: &Key, below: Option<&str>) -> Option<&Node> {

@@ -103,3 +103,26 @@ fn a_setting_is_taken_out() {
     assert_eq!(unset(text, "execution.workers").expect("it is there"), "ai_model: a\n");
     assert!(unset(text, "speed").is_err());
 }
+
+#[test]
+fn what_two_texts_say_differently_is_told_by_key() {
+    let check = |before: &str, after: &str, expected: &[&str]| {
+        let differing = Written::read(before).differing(&Written::read(after));
+        assert_eq!(
+            differing.iter().map(|key| key.name).collect::<Vec<_>>(),
+            expected,
+            "{before:?} {after:?}"
+        );
+    };
+    check("", "", &[]);
+    check("ai_model: a # old\n", "# new\nai_model: \"a\"\n", &[]);
+    check("telemetry: 1\n", "telemetry: 2\n", &[]);
+    check(
+        "ai_model: a\nai_api_key: x\n",
+        "ai_api_key: y\ndebug: true\n",
+        &["ai_model", "ai_api_key", "debug"],
+    );
+    check("execution: {workers: 4}\n", "execution:\n  workers: 4\n  queue: 9\n", &["execution.queue"]);
+    check("models: {a: b}\n", "models: {a: c}\n", &["models"]);
+    check("debug:\n", "", &[]);
+}
