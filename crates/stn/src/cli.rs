@@ -1,8 +1,8 @@
 //! What can be typed, and the way from there to a command.
 
 use crate::cmd::{
-    agent, approvals, audit, budget, completions, config, demo, doctor, env, init, key, mcp, model, runs,
-    serve, settings, stdio, sync, test, user, variables,
+    agent, approvals, audit, budget, completions, config, demo, doctor, env, init, key, man, mcp, model,
+    runs, serve, settings, stdio, sync, test, user, variables,
 };
 use crate::error::{self, Code, Result};
 use crate::log::Faults;
@@ -103,6 +103,7 @@ enum Command {
     #[command(subcommand)]
     Settings(settings::Command),
     Completions(completions::Args),
+    Man(man::Args),
     /// Print a reference as Markdown
     #[command(name = "__reference", hide = true)]
     Reference {
@@ -134,6 +135,9 @@ impl Command {
             return Ok(Code::Done);
         }
         if let Self::Completions(args) = self {
+            return args.run(out);
+        }
+        if let Self::Man(args) = self {
             return args.run(out);
         }
         if let Self::Doctor(args) = self {
@@ -183,7 +187,7 @@ impl Command {
             Self::Key(command) => command.run(session).await,
             Self::Config(command) => command.run(session),
             Self::Settings(command) => command.run(session),
-            Self::Doctor(_) | Self::Completions(_) | Self::Reference { .. } => Ok(Code::Done),
+            Self::Doctor(_) | Self::Completions(_) | Self::Man(_) | Self::Reference { .. } => Ok(Code::Done),
         }
     }
 }

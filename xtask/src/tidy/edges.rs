@@ -46,6 +46,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("hyper-util", &["station-server"]),
     ("clap", &["stn"]),
     ("clap_complete", &["stn"]),
+    ("clap_mangen", &["stn"]),
     ("indicatif", &["stn"]),
     ("terminal_size", &["stn"]),
     ("tracing-subscriber", &["station-engine", "stn"]),

@@ -20,6 +20,7 @@ pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod init;
 pub(crate) mod key;
+pub(crate) mod man;
 pub(crate) mod mcp;
 pub(crate) mod model;
 pub(crate) mod runs;

@@ -41,6 +41,7 @@ mod kill;
 mod lacking;
 mod lock;
 mod login;
+mod man;
 mod many;
 mod mcp;
 mod mcp_clients;
