@@ -2,11 +2,12 @@
 
 use crate::home::{Home, Process};
 use crate::rpc::meta;
-use crate::watch::until;
+use crate::watch::{start_under, until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,17 +35,21 @@ pub(crate) struct Answer {
 
 impl Served {
     pub(crate) fn start(home: &Home) -> Self {
-        Self::until(home, "Working with")
+        Self::until(home.start(&["serve"]), "Working with")
+    }
+
+    /// Under `wrapper`, which is all that [`Served::pid`] and signals reach.
+    pub(crate) fn under(home: &Home, wrapper: &[&str]) -> Self {
+        Self::until(start_under(home, wrapper, &["serve"]), "Working with")
     }
 
     /// As soon as it listens: its store may never open.
     pub(crate) fn listening(home: &Home) -> Self {
-        Self::until(home, "127.0.0.1:")
+        Self::until(home.start(&["serve"]), "127.0.0.1:")
     }
 
     /// Started, with what it says up to the line in which `seen` stands.
-    fn until(home: &Home, seen: &str) -> Self {
-        let mut child = home.start(&["serve"]);
+    fn until(mut child: Child, seen: &str) -> Self {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let process = Process(Some(child));
         let port = |line: &str| {
@@ -166,8 +171,13 @@ impl Served {
         self.process.signal(signal);
     }
 
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
         self.process.signal(Signal::SIGTERM);
+        self.end();
+    }
+
+    /// Waits until it has come to its end, told by somebody else.
+    pub(crate) fn end(mut self) {
         assert!(self.process.0.take().unwrap().wait().unwrap().success());
     }
 }

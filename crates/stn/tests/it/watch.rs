@@ -4,7 +4,7 @@ use crate::home::{Home, Said};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long something may take on a machine that is busy with a build.
@@ -45,6 +45,10 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Whether it still runs; one that has ended and was not collected does not.
     pub(crate) fn runs(&self) -> bool {
         Stat::read(self.pid).is_some_and(|now| now.started == self.started && !matches!(now.state, 'Z' | 'X'))
@@ -102,10 +106,15 @@ impl Stat {
 
 /// Runs `stn` under `wrapper`, e.g. a shell that sets limits.
 pub(crate) fn under(home: &Home, wrapper: &[&str], args: &[&str]) -> Said {
+    home.said(start_under(home, wrapper, args))
+}
+
+/// Starts `stn` under `wrapper`, with nothing on standard input.
+pub(crate) fn start_under(home: &Home, wrapper: &[&str], args: &[&str]) -> Child {
     let inner = home.command(args);
     let mut command = Command::new(wrapper[0]);
     command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args());
     command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.current_dir(home.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    home.said(command.spawn().unwrap_or_else(|error| panic!("{} must be installed: {error}", wrapper[0])))
+    command.spawn().unwrap_or_else(|error| panic!("{} must be installed: {error}", wrapper[0]))
 }
