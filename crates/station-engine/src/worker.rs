@@ -219,7 +219,7 @@ pub(crate) enum Ours {
 pub(crate) async fn claim(station: &Station, id: RunId, limits: Limits) -> Result<Ours> {
     let store = station.store();
     let gone = || Error::not_found(format!("run {id} does not exist"));
-    let run = store.run(id).await?.ok_or_else(gone)?;
+    let mut run = store.run(id).await?.ok_or_else(gone)?;
     let dead = run.lease.as_ref().filter(|lease| is_dead(lease));
     let before = match dead {
         Some(lease) => {
@@ -234,8 +234,11 @@ pub(crate) async fn claim(station: &Station, id: RunId, limits: Limits) -> Resul
         Limits::Hold if run.cancel_requested_by.is_none() => station.at_once(),
         Limits::Hold | Limits::Lifted => &Concurrency::UNLIMITED,
     };
-    match store.claim_within(at_once, id, (&owner(station)?, millis(LEASE), dead), station.now()).await? {
+    let now = station.now();
+    match store.claim_within(at_once, id, (&owner(station)?, millis(LEASE), dead), now).await? {
         Claim::Claimed { fence, .. } => {
+            // As the claim wrote it, after the row was read.
+            run.started_at.get_or_insert(now);
             Ok(Ours::Claimed(Box::new((run, Lease::new(station, id, fence, asked_at, before)))))
         }
         Claim::Final(_) => Ok(Ours::Ended),

@@ -1,9 +1,11 @@
-//! A worker with nothing to do, by a clock that only the test moves: how often it looks, and how soon it sees what is due.
+//! A worker with nothing to do, by a clock that only the test moves: how often it looks, how soon it sees what is due, and when what
+//! waited for it is said to have begun.
 
 use super::simulation::scene::{Scene, Stakes};
 use super::simulation::world::Shared;
 use crate::Serve;
 use crate::lease::{LEASE, millis};
+use crate::worker::{self, Limits, Ours};
 use station_core::run::Status;
 use station_core::{Caller, Micros, RunId};
 use station_store::{Append, Claim, Ledger, NewRun, Owner, RunUpdate, Wait};
@@ -86,6 +88,21 @@ fn an_idle_worker_looks_twice_a_minute_and_sees_in_time_what_is_due() {
         assert!((3_200..3_300).contains(&waited.as_millis()), "its time came after 3.2 s, not {waited:?}");
         stop.cancel();
         working.await.expect("it does not panic").expect("the store works");
+        station.close().await;
+    });
+}
+
+#[test]
+fn a_run_that_waited_in_the_queue_is_not_told_to_have_taken_that_time() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.expect("a runtime can be made").block_on(async {
+        let scene = Scene::new(Stakes::High).await;
+        let run = queued(&scene).await;
+        scene.pass(HOUR).await;
+        let station = scene.station(&Shared::new(1), "worker");
+        let claimed = worker::claim(&station, run, Limits::Hold).await.expect("the store works");
+        let Ours::Claimed(claimed) = claimed else { panic!("nobody has it") };
+        assert_eq!(claimed.0.started_at, Some(scene.now()));
         station.close().await;
     });
 }
