@@ -12,6 +12,9 @@ use tokio::time::Instant;
 /// How old an answer may be, from when it was begun: probes that matter are seconds apart.
 const SHARED_FOR: Duration = Duration::from_secs(1);
 
+/// How old a no may be: whoever waits for a start, or for a database that comes back, hears of it at once.
+const NO_SHARED_FOR: Duration = Duration::from_millis(20);
+
 /// The last look.
 #[derive(Clone, Default)]
 pub(super) struct Looks(Arc<Mutex<Option<Look>>>);
@@ -20,6 +23,13 @@ pub(super) struct Looks(Arc<Mutex<Option<Look>>>);
 struct Look {
     begun_at: Instant,
     answer: Shared<BoxFuture<'static, Readiness>>,
+}
+
+impl Look {
+    fn is_young(&self) -> bool {
+        let is_no = self.answer.peek().is_some_and(|readiness| !readiness.is_whole());
+        self.begun_at.elapsed() < if is_no { NO_SHARED_FOR } else { SHARED_FOR }
+    }
 }
 
 impl Looks {
@@ -34,7 +44,7 @@ impl Looks {
         let look = {
             let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             match &*last {
-                Some(look) if look.begun_at.elapsed() < SHARED_FOR => look.clone(),
+                Some(look) if look.is_young() => look.clone(),
                 _ => last.insert(Look { begun_at: Instant::now(), answer: anew.shared() }).clone(),
             }
         };
@@ -47,6 +57,17 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    const WHOLE: Readiness = Readiness { database: true, migrations: true, key: true, workers: true };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_came_up_is_not_called_unready_for_another_second() {
+        let looks = Looks::default();
+        let no = looks.look(async { Readiness { workers: false, ..WHOLE } }.boxed()).await;
+        assert!(!no.is_whole());
+        tokio::time::advance(NO_SHARED_FOR).await;
+        assert!(looks.look(async { WHOLE }.boxed()).await.is_whole());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_asks_at_the_same_time_shares_one_look_and_later_there_is_another() {
         let (looks, asked) = (Looks::default(), Arc::new(AtomicU32::new(0)));
@@ -56,7 +77,7 @@ mod tests {
                 async move {
                     asked.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(Duration::from_millis(300)).await;
-                    Readiness { database: true, ..Readiness::default() }
+                    WHOLE
                 }
                 .boxed(),
             )
