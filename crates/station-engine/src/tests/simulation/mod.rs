@@ -2,11 +2,11 @@
 //! several workers, sub-agents, approvals, looks and people, under a scheduler that a seed decides.
 //!
 //! A process is a set of drivers that the schedule polls one poll at a time; after any poll it may be dropped (a crash), or
-//! left alone until its leases lapse. In a quarter of the seeds it is a whole worker (`workers`), which claims by itself. Answers of tools come late, are lost, or come after the run belongs to another; clocks
-//! jump. `rules` says what must hold nevertheless. The tools and the model are played; nothing else is.
+//! left alone until its leases lapse. In a quarter of the seeds it is a whole worker (`workers`), which claims by
+//! itself. Answers of tools come late, are lost, or come after the run belongs to another; clocks jump. `rules` says what must hold nevertheless. The tools and the model are played; nothing else is.
 //!
-//! The same seed gives the same schedule. A seed that fails is repeated by `cargo xtask simulate --seed N`; more crashes by
-//! `cargo xtask simulate --crashes N`.
+//! The same seed gives the same schedule; seeds are tried by as many threads as there are processors. A seed that
+//! fails is repeated by `cargo xtask simulate --seed N`; more crashes by `cargo xtask simulate --crashes N`.
 
 mod rules;
 pub(super) mod scene;
@@ -15,6 +15,8 @@ mod workers;
 pub(super) mod world;
 
 use schedule::Schedule;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Crashes that a plain `cargo test` tries, over a dozen seeds or more: each stake, with and without limits.
 const CRASHES: u64 = 1_500;
@@ -38,17 +40,31 @@ fn no_crash_loses_a_step_or_doubles_an_effect() {
     }
     let crashes = asked("STATION_SIMULATE_CRASHES").unwrap_or(CRASHES);
     let first = asked("STATION_SIMULATE_FROM").unwrap_or(0);
-    let mut total = schedule::Report::default();
-    let mut seed = first;
-    while total.crashes < crashes {
-        let report = std::panic::catch_unwind(|| run(seed));
-        let Ok(report) = report else {
-            panic!("seed {seed} failed; repeat it with `cargo xtask simulate --seed {seed}`");
-        };
-        total.add(&report);
-        seed += 1;
+    let next = AtomicU64::new(first);
+    let total = Mutex::new(schedule::Report::default());
+    let failed = Mutex::new(None);
+    let is_over = || {
+        let is_enough = total.lock().expect("nobody panics with it").crashes >= crashes;
+        is_enough || failed.lock().expect("nobody panics with it").is_some()
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while !is_over() {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    match std::panic::catch_unwind(|| run(seed)) {
+                        Ok(report) => total.lock().expect("nobody panics with it").add(&report),
+                        Err(_) => *failed.lock().expect("nobody panics with it") = Some(seed),
+                    }
+                }
+            });
+        }
+    });
+    if let Some(seed) = failed.into_inner().expect("nobody panicked with it") {
+        panic!("seed {seed} failed; repeat it with `cargo xtask simulate --seed {seed}`");
     }
-    eprintln!("simulated {} seeds from {first}: {total:?}", seed - first);
+    let seeds = next.load(Ordering::Relaxed) - first;
+    eprintln!("simulated {seeds} seeds from {first}: {:?}", total.lock().expect("nobody panics with it"));
 }
 
 #[test]
