@@ -1,6 +1,6 @@
 //! `cargo xtask`: the checks that a reviewer would otherwise repeat.
 //!
-//! `docs` generates what is committed. `simulate` tries crashes by the thousand, `fuzz` any bytes as files, `judge` programs of
+//! `docs` generates what is committed, `dist` what is published. `simulate` tries crashes by the thousand, `fuzz` any bytes as files, `judge` programs of
 //! others. `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
 //! test of some crate, because it looks at all of them and depends on none.
 #![expect(
@@ -9,9 +9,11 @@
     reason = "a developer's tool: its output is its purpose"
 )]
 
+mod dist;
 mod docs;
 mod fuzz;
 mod judge;
+mod sbom;
 mod simulate;
 mod tidy;
 
@@ -22,13 +24,14 @@ fn main() -> ExitCode {
     let result = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["tidy"] => tidy::run(),
         ["docs"] => docs::run(docs::Mode::Write),
+        ["dist"] => dist::run(),
         ["simulate", options @ ..] => simulate::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["judge", options @ ..] => judge::run(options),
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {
             eprintln!(
-                "usage: cargo xtask tidy | docs [--check] | simulate [--crashes N] [--seed N] [--from N] | fuzz [files|frames] [--seconds N] | judge servers [NAME…] | judge clients | judge conformance | judge conformance-client [--scenario NAME]"
+                "usage: cargo xtask tidy | docs [--check] | dist | simulate [--crashes N] [--seed N] [--from N] | fuzz [files|frames] [--seconds N] | judge servers [NAME…] | judge clients | judge conformance | judge conformance-client [--scenario NAME]"
             );
             return ExitCode::from(2);
         }

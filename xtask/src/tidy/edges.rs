@@ -80,7 +80,7 @@ const BANNED: &[(&str, &str)] = &[
 ];
 
 /// Lock entries that begin like a banned crate and are harmless.
-const NOT_BANNED: &[&str] = &["openssl-probe", "openssl-sys"];
+const NOT_BANNED: &[&str] = &["openssl-probe", "openssl-src", "openssl-sys"];
 
 /// Edges between our own crates follow the table.
 pub(crate) fn crates(tree: &Tree) -> Vec<Finding> {
