@@ -1,4 +1,4 @@
-//! A client of MCP over HTTP that costs next to nothing: requests are made beforehand, answers are read and not parsed. What
+//! A client over HTTP, of MCP and of the API, that costs next to nothing: requests are made beforehand, answers are read and not parsed. What
 //! is measured with it is who answers, and it is the same for everybody who is compared.
 
 use serde_json::{Value, json};
@@ -40,6 +40,21 @@ pub fn echo(path: &str, name: &str) -> Vec<u8> {
     request(path, "tools/call", &json!({ "name": name, "arguments": { "text": "hello" } }))
 }
 
+/// A request of the API: without a body where `body` is none.
+#[must_use]
+pub fn api(method: &str, path: &str, body: Option<&Value>) -> Vec<u8> {
+    let body = body.map(Value::to_string).unwrap_or_default();
+    format!(
+        "{method} /api/v1{path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// What stands in the result of a call.
+pub const RESULT: &str = "\"content\":";
+
 /// One connection that is kept.
 pub struct Client {
     stream: BufReader<TcpStream>,
@@ -79,10 +94,23 @@ impl Client {
                 None => {}
             }
         }
-        assert!(status.contains(" 200 "), "{status}");
+        assert!(status.contains(" 20"), "{status}");
         self.body.resize(length.expect("one message, of a length"), 0);
         self.stream.read_exact(&mut self.body).await.expect("the server answers");
         &self.body
+    }
+
+    /// Sends `request`, if there is one, and reads a stream until `what` was heard; what came with it is forgotten.
+    ///
+    /// # Panics
+    /// Where the stream ends before.
+    pub async fn hear(&mut self, request: &[u8], what: &str) {
+        self.stream.write_all(request).await.expect("the server reads");
+        self.body.clear();
+        while !self.body.windows(what.len()).any(|it| it == what.as_bytes()) {
+            let n = self.stream.read_buf(&mut self.body).await.expect("the server answers");
+            assert!(n > 0, "the stream ended without `{what}`");
+        }
     }
 }
 
@@ -94,27 +122,28 @@ pub struct Load {
     pub each_second: f64,
 }
 
-/// `each` times the same request over each of `at_once` connections, after `each / 4` that are not counted.
+/// `each` times the same request over each of `at_once` connections, after `each / 4` that are not counted; `says` is what
+/// stands in every right answer.
 ///
 /// # Panics
-/// Where an answer is an error.
-pub async fn load(port: u16, request: &[u8], at_once: usize, each: usize) -> Load {
+/// Where it does not.
+pub async fn load(port: u16, request: &[u8], says: &str, at_once: usize, each: usize) -> Load {
     let mut clients = Vec::new();
     for _ in 0..at_once {
         clients.push(Client::connect(port).await);
     }
-    let clients = warmed(clients, request, each / 4).await.0;
+    let clients = warmed(clients, request, says, each / 4).await.0;
     let started = Instant::now();
-    let (_, samples) = warmed(clients, request, each).await;
+    let (_, samples) = warmed(clients, request, says, each).await;
     let took = started.elapsed();
     Load { each_second: per_second(samples.n(), took), samples }
 }
 
-async fn warmed(clients: Vec<Client>, request: &[u8], each: usize) -> (Vec<Client>, Samples) {
+async fn warmed(clients: Vec<Client>, request: &[u8], says: &str, each: usize) -> (Vec<Client>, Samples) {
     let calling = clients.into_iter().map(|mut client| async move {
         let mut took = Vec::with_capacity(each);
         for _ in 0..each {
-            took.push(called(&mut client, request).await);
+            took.push(called(&mut client, request, says).await);
         }
         (client, took)
     });
@@ -127,16 +156,16 @@ async fn warmed(clients: Vec<Client>, request: &[u8], each: usize) -> (Vec<Clien
     (clients, samples)
 }
 
-/// How long one call takes.
+/// How long one call takes, in whose right answer `says` stands.
 ///
 /// # Panics
-/// Where the answer is no result.
-pub async fn called(client: &mut Client, request: &[u8]) -> Duration {
+/// Where it does not.
+pub async fn called(client: &mut Client, request: &[u8], says: &str) -> Duration {
     let started = Instant::now();
     let body = client.send(request).await;
     let took = started.elapsed();
-    let is_result = body.windows(10).any(|it| it == b"\"content\":");
-    assert!(is_result, "{}", String::from_utf8_lossy(body));
+    let is_right = body.windows(says.len()).any(|it| it == says.as_bytes());
+    assert!(is_right, "{}", String::from_utf8_lossy(body));
     took
 }
 

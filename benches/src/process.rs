@@ -83,6 +83,19 @@ impl Serving {
     /// Where it cannot be started, or ends before it works.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
+        Self::until(command, "Working with")
+    }
+
+    /// Starts it, and waits until it says where it listens.
+    ///
+    /// # Panics
+    /// Where it cannot be started, or ends before it listens.
+    #[must_use]
+    pub fn listening(command: &mut Command) -> Self {
+        Self::until(command, "127.0.0.1:")
+    }
+
+    fn until(command: &mut Command, seen: &str) -> Self {
         use std::io::BufRead as _;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program can be started");
@@ -92,10 +105,25 @@ impl Serving {
             let told =
                 line.split_once("127.0.0.1:").and_then(|(_, rest)| rest.split(':').next()?.parse().ok());
             port = told.unwrap_or(port);
-            line.starts_with("Working with")
+            line.contains(seen)
         });
-        assert!(said.is_some(), "it ended before it worked");
+        assert!(said.is_some(), "it ended before it said `{seen}`");
         Self { child, port }
+    }
+
+    /// Whether it answers a request for `path` with yes (200).
+    ///
+    /// # Panics
+    /// Where its port is closed.
+    #[must_use]
+    pub fn answers(&self, path: &str) -> bool {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer.starts_with("HTTP/1.1 200 ")
     }
 
     /// Processes below it now.
@@ -110,6 +138,12 @@ impl Serving {
     #[must_use]
     pub fn resident_mb(&self) -> f64 {
         resident_mb(&self.child.id().to_string())
+    }
+
+    /// The most resident memory that it had so far, in MB.
+    #[must_use]
+    pub fn peak_mb(&self) -> f64 {
+        status_mb(&self.child.id().to_string(), "VmHWM")
     }
 
     /// Where its resident memory comes from: pages of its own, of files (the program and its libraries), shared ones.

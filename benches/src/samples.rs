@@ -43,6 +43,12 @@ impl Samples {
         self.at(0.99)
     }
 
+    /// None is longer.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.0.iter().max().copied().unwrap_or_default()
+    }
+
     fn at(&self, part: f64) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 use station_benches::home::Home;
-use station_benches::post::{self, Client};
+use station_benches::post::{self, Client, RESULT};
 use station_benches::process::{self, Serving};
 use station_benches::samples::{Samples, ms};
 use station_benches::{direct, floor, report};
@@ -92,11 +92,11 @@ async fn calls() {
     report::line("  through the gateway, over HTTP", us(&pipe));
     added(&piped, &pipe);
     for (at_once, each) in LOADS {
-        let direct = post::load(remote.port(), &straight, at_once, each).await;
+        let direct = post::load(remote.port(), &straight, RESULT, at_once, each).await;
         report::line(&format!("{at_once} at once, over HTTP: straight"), us(&direct.samples));
         report::line("  calls a second", format_args!("{:8.0}", direct.each_second));
         for server in ["web", "pipe"] {
-            let gateway = post::load(serving.port, &through(server), at_once, each).await;
+            let gateway = post::load(serving.port, &through(server), RESULT, at_once, each).await;
             report::line(&format!("  through the gateway to `{server}`"), us(&gateway.samples));
             report::line("  calls a second", format_args!("{:8.0}", gateway.each_second));
         }
@@ -119,7 +119,7 @@ async fn paired(
     let mut to_gateway = Client::connect(serving.port).await;
     let mut samples = [Samples::default(), Samples::default()];
     for at in 0..PAIRS + PAIRS / 10 {
-        let took = [straight().await, post::called(&mut to_gateway, through).await];
+        let took = [straight().await, post::called(&mut to_gateway, through, RESULT).await];
         // The first pay for what is set up once.
         if at >= PAIRS / 10 {
             samples.iter_mut().zip(took).for_each(|(samples, took)| samples.add(took));
@@ -131,7 +131,7 @@ async fn paired(
 /// Over HTTP on both ways.
 async fn paired_http(remote: &Remote, straight: &[u8], serving: &Serving, through: &[u8]) -> [Samples; 2] {
     let mut to_server = Client::connect(remote.port()).await;
-    paired(serving, through, async || post::called(&mut to_server, straight).await).await
+    paired(serving, through, async || post::called(&mut to_server, straight, RESULT).await).await
 }
 
 /// Over a pipe, and over HTTP to the gateway.
