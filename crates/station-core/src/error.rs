@@ -32,6 +32,25 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Invalid,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::Busy,
+        Self::Timeout,
+        Self::Upstream,
+        Self::Internal,
+    ];
+
+    /// Reads that word back.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The stable word for this kind in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {

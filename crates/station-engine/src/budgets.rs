@@ -4,9 +4,10 @@ use crate::Station;
 use crate::agents::AgentRef;
 use crate::prepare::read_prompt;
 use crate::runs::ENTRIES_MAX;
-use crate::spend::{self, Raise};
+use crate::spend::Raise;
 use station_core::budget::{Account, Amounts, Caps, Limit, Period, Scope, Standing, day_of};
 use station_core::file::rules;
+use station_core::run::limit_reached;
 use station_core::{Action, AgentId, Caller, EnvironmentName, Error, Result, RunId};
 use station_store::{AccountRow, SetLimit};
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,7 +198,7 @@ impl Station {
     /// What a person adds to the limits of a run, if that can help it.
     pub(crate) async fn raise(&self, by: &Caller, id: RunId, added: Amounts) -> Result<Raise> {
         let journal = self.store().journal(id, 0, ENTRIES_MAX).await?;
-        match spend::reached(&journal) {
+        match limit_reached(&journal) {
             Some((account, sentence)) if account.scope != Scope::Run(id) => {
                 Err(Error::conflict(format!("adding to run {id} does not help it: {sentence}"))
                     .with_hint("`stn budget list` shows where that limit is written")

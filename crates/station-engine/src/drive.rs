@@ -16,7 +16,7 @@ use crate::perform::{Performed, Seat, Started, Written, perform};
 use crate::prepare::{self, RunRequest, Start};
 use crate::reading::is_for_a_person;
 use crate::signals::Signals;
-use crate::spend::{self, Begun, Spending};
+use crate::spend::{Begun, Spending};
 use crate::turns::Turns;
 use crate::variables::Brought;
 use crate::worker;
@@ -24,6 +24,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use station_core::run::{
     Entry, Event, Failure, Machine, Next, Outcome, Prepared, Settings, WaitKind, Waiting, WaitsOn, Why,
+    limit_reached,
 };
 use station_core::{Error, Kind, Micros, ModelRef, Result, RunId, Trace};
 use station_llm::Patience;
@@ -144,7 +145,7 @@ fn later_deadline(
     let interrupted = resumed_at.is_some_and(|resumed| last.at < resumed);
     // Nor does time that a person took, or in which a limit kept it.
     let waited = matches!(machine.next(), Next::Park(Waiting::Approval(_) | Waiting::Person(_)))
-        || spend::reached(entries).is_some();
+        || limit_reached(entries).is_some();
     // Nor does the time in which a fork waited for its first driver.
     let is_new = !entries.iter().any(|entry| matches!(entry.event, Event::Adopted { .. }));
     (interrupted || waited || is_new).then(|| station.now().plus_ms(deadline.ms_since(last.at)))

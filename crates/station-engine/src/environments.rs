@@ -8,6 +8,7 @@ use station_core::{
     near,
 };
 use station_store::RunFilter;
+use std::fmt;
 use std::path::PathBuf;
 
 /// An environment as named by a person.
@@ -28,6 +29,16 @@ impl EnvironmentRef {
         match text.parse() {
             Ok(id) if is_number(text) => Ok(Self::Id(EnvironmentId(id))),
             _ => EnvironmentName::parse(text).map(Self::Name),
+        }
+    }
+}
+
+/// As it was typed.
+impl fmt::Display for EnvironmentRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Name(name) => f.write_str(name.as_str()),
         }
     }
 }

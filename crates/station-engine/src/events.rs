@@ -4,9 +4,10 @@
 //! sooner where the run is driven here, and brings the text of models; a run that another process drives is looked at now and then.
 //! What this is not: `follow`, which tells of sub-agents too and says who is gone.
 
-use crate::{Live, Seen, Station, Watch};
+use crate::follow::is_parked;
+use crate::{Live, Run, Seen, Station, Watch};
 use futures::stream::{BoxStream, StreamExt as _, unfold};
-use station_core::run::{Entry, Event};
+use station_core::run::{Entry, Event, Status};
 use station_core::{Action, Caller, Result, RunId};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub enum RunEvent {
     Entry(Box<Entry>),
     /// A piece of a model's text while it says it. Not kept: the answer is.
     Text(String),
+    /// It goes on when somebody, or something else outside, has acted. Told once, until more happens.
+    Parked(Box<Run>),
 }
 
 struct Events {
@@ -38,6 +41,8 @@ struct Events {
     /// Whether the journal may hold something new: after a piece of text it does not.
     is_news: bool,
     is_over: bool,
+    /// Whether it was told that the run is parked.
+    is_parked: bool,
 }
 
 impl Station {
@@ -56,8 +61,9 @@ impl Station {
         // Before the journal is read, so that nothing falls in between.
         let watch = self.watch();
         let ready = VecDeque::new();
-        let (station, is_news, is_over) = (self.clone(), true, false);
-        let events = Events { station, by: by.clone(), run: id, after, watch, ready, is_news, is_over };
+        let (station, by) = (self.clone(), by.clone());
+        let (is_news, is_over, is_parked) = (true, false, false);
+        let events = Events { station, by, run: id, after, watch, ready, is_news, is_over, is_parked };
         Ok(unfold(events, |mut events| async {
             let next = events.next().await?;
             Some((next, events))
@@ -91,12 +97,13 @@ impl Events {
         }
     }
 
-    /// Reads what was appended since; whether there was anything.
+    /// Reads what was appended since; whether there is anything to tell.
     async fn read(&mut self) -> Result<bool> {
         // Its status first: an entry that is appended after this look is of a run that is looked at again.
         let by = self.station.caller_now(&self.by).await?;
         by.may(Action::ReadRuns)?;
-        let is_final = self.station.find_run(&by, self.run).await?.status.is_final();
+        let run = self.station.find_run(&by, self.run).await?;
+        let is_final = run.status.is_final();
         let entries = self.station.store().journal(self.run, self.after, PAGE).await?;
         if let Some(last) = entries.last() {
             self.after = last.seq;
@@ -104,10 +111,24 @@ impl Events {
         let is_news = !entries.is_empty();
         let is_end = entries.last().is_some_and(|last| matches!(last.event, Event::RunEnded { .. }));
         self.is_over = is_final && !is_news;
-        // A short page of a run that goes on is all there is: what comes then is heard.
-        self.is_news = is_final || is_end || u32::try_from(entries.len()).is_ok_and(|n| n == PAGE);
+        // A short page of a run that goes on is all there is: what comes then is heard. Of one that waits it is asked what for.
+        let is_waiting = run.status == Status::Waiting && is_news;
+        let is_page = u32::try_from(entries.len()).is_ok_and(|n| n == PAGE);
+        self.is_news = is_final || is_end || is_waiting || is_page;
         self.ready.extend(entries.into_iter().map(Box::new).map(RunEvent::Entry));
-        Ok(is_news)
+        self.tell_parked(run, is_news).await?;
+        Ok(!self.ready.is_empty())
+    }
+
+    /// Tells that `run` is parked, once all is told that happened before.
+    async fn tell_parked(&mut self, run: Run, is_news: bool) -> Result<()> {
+        if is_news || run.status != Status::Waiting {
+            self.is_parked = false;
+        } else if !self.is_parked && is_parked(&self.station.store().family(self.run).await?) {
+            self.is_parked = true;
+            self.ready.push_back(RunEvent::Parked(Box::new(run)));
+        }
+        Ok(())
     }
 
     /// Waits until it is worth to look again, or a model said something.

@@ -69,6 +69,15 @@ pub(crate) struct Told {
     n_queued_looks: u32,
 }
 
+/// Whether somebody, or something else outside, must act before a run and its sub-agents go on.
+pub(crate) fn is_parked(family: &[Relative]) -> bool {
+    family.iter().all(|it| match it.status {
+        Status::Queued | Status::Running => false,
+        Status::Waiting => !it.comes_back,
+        Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => true,
+    })
+}
+
 impl Station {
     /// Tells what happens in run `id` and its sub-agents, from their first entries on, until it is over or nobody goes
     /// on with it. Watchers of this Station see it.
@@ -184,10 +193,7 @@ impl Station {
         if family[0].status.is_final() {
             return Ok(Some(Followed::Ended));
         }
-        let of = |status: Status| family.iter().filter(move |it| it.status == status);
-        let n_queued = of(Status::Queued).count();
-        let n_coming = of(Status::Waiting).filter(|it| it.comes_back).count();
-        if n_queued + of(Status::Running).count() + n_coming == 0 {
+        if is_parked(family) {
             return Ok(Some(Followed::Parked));
         }
         if told.checked.is_some_and(|at| at.elapsed() < CHECK_EVERY) {
@@ -195,7 +201,7 @@ impl Station {
         }
         told.checked = Some(Instant::now());
         let mut lost = None;
-        for relative in of(Status::Running) {
+        for relative in family.iter().filter(|it| it.status == Status::Running) {
             let run = self.store().run(relative.id).await?;
             match run.filter(|run| self.is_interrupted(run)) {
                 Some(run) => lost = run.lease.map(|lease| lease.owner.worker).or(lost),

@@ -9,8 +9,8 @@ use crate::prepare::{RunRequest, first_model};
 use crate::signals::Signals;
 use crate::spend::Raise;
 use crate::worker::{Held, Worked};
-use crate::{Clock, Station, carry, own_server, spend, worker};
-use station_core::budget::{Account, Amounts, Caps};
+use crate::{Clock, Station, carry, own_server, worker};
+use station_core::budget::{Amounts, Caps};
 use station_core::file::variables::{NAME_HINT, can_be_given};
 use station_core::run::{Entry, Status};
 use station_core::{Action, Agent, Caller, EffectId, EnvironmentName, Error, Result, RunId, Secret, Trace};
@@ -93,15 +93,6 @@ pub struct RunDetails {
     pub unsettled: Vec<EffectId>,
     /// What it and they have spent of their own limits.
     pub budgets: BTreeMap<RunId, RunBudget>,
-}
-
-impl RunDetails {
-    /// The account whose limit keeps the run, where one does.
-    #[must_use]
-    pub fn kept_by(&self) -> Option<Account> {
-        let is_kept = self.run.status == Status::Waiting;
-        spend::reached(&self.journal).filter(|_| is_kept).map(|(account, _)| account)
-    }
 }
 
 /// What a run belongs to that `by` starts: a trace of its own where whoever asked brought none.

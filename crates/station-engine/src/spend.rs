@@ -14,7 +14,7 @@ use station_core::budget::{
     self, Account, Amounts, Ancestor, CROWDED_FOR_MS, Caps, Claim, Limit, Measure, Measured, OUTPUT_TOKENS,
     Room,
 };
-use station_core::run::{Effect, Entry, Event, Machine, Status, Todo, WaitKind, WaitsOn};
+use station_core::run::{Effect, Entry, Event, Machine, Status, Todo, WaitKind, WaitsOn, limit_reached};
 use station_core::{Answer, Micros, ModelRef, Result, RunId, Usage};
 use station_store::{Charge, Refusal, Run, Wait};
 use std::collections::HashMap;
@@ -77,7 +77,7 @@ impl Spending {
             since: station.since_boot(),
             estimate: Usage::default(),
             is_first: true,
-            is_told: reached(journal).is_some(),
+            is_told: limit_reached(journal).is_some(),
         }
     }
 
@@ -348,15 +348,6 @@ impl Refused {
             Self::NoRoom(refusal) => refusal.charge.spend.time_ms,
             Self::Unpriced(_) => 0,
         }
-    }
-}
-
-/// The limit for which a run waits, by its journal: where nothing was sent since it was told.
-pub(crate) fn reached(journal: &[Entry]) -> Option<(Account, &str)> {
-    let last = journal.iter().rev().find(|entry| !matches!(entry.event, Event::Adopted { .. }))?;
-    match &last.event {
-        Event::BudgetReached { account, sentence, .. } => Some((*account, sentence)),
-        _ => None,
     }
 }
 

@@ -17,7 +17,7 @@ use station_core::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of Station's own secrets: `--var` and `variables.yml` may define these, the process environment may not.
-pub const OWN: [&str; 7] = [
+pub const OWN: [&str; 8] = [
     "STATION_ENCRYPTION_KEY",
     "STATION_ENCRYPTION_KEY_NEXT",
     "STN_ENCRYPTION_KEY",
@@ -25,6 +25,7 @@ pub const OWN: [&str; 7] = [
     "DATABASE_URL",
     "STN_AI_API_KEY",
     "STN_ADMIN_KEY",
+    "STN_SERVER_KEY",
 ];
 
 /// The place of a value that the environment's file sets.

@@ -1,15 +1,17 @@
 //! Drives a run in front of a person: events while it runs, Ctrl-C, and how it ended.
 
+use crate::at::At;
 use crate::error::{Code, Failure, Result};
-use crate::follow::{Tell, follow_on};
-use crate::narrate::{Detail, Narrator, duration, plural, tokens, wait};
+use crate::follow::{Source, Tell, follow_on};
+use crate::narrate::{Detail, Line, Narrator, duration, plural, tokens, wait};
 use crate::out::Tone;
+use crate::remote::only_option;
 use crate::session::Session;
 use crate::waits;
 use station_core::budget::Amounts;
-use station_core::run::{Event, Outcome, Status, WaitKind};
+use station_core::run::{Entry, Event, Outcome, Status, WaitKind};
 use station_core::{Error, Kind, RunId};
-use station_engine::{From, Run, Station};
+use station_engine::{Clock, From, Station};
 use station_server::wire;
 use std::collections::HashMap;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,6 +39,17 @@ pub(crate) struct Where {
 }
 
 impl Where {
+    /// Refuses to drive a run here that is a server's.
+    ///
+    /// # Errors
+    /// `Invalid`.
+    pub(crate) fn check_there(self) -> Result<()> {
+        match self.local {
+            true => Err(only_option("--local", "a server drives its runs itself").into()),
+            false => Ok(()),
+        }
+    }
+
     /// The names of workers that a run can be handed to; none where it is to be driven here.
     ///
     /// # Errors
@@ -102,10 +115,10 @@ pub(crate) async fn attend(
     }
     let doing = format!("run {id} is working");
     let told = told(session, station, id, drive).await?;
-    let followed = follow_on(session.out, station, tell, &doing, told, work);
+    let followed = follow_on(session.out, Source::Station(station.watch()), tell, &doing, told, work);
     let (run, stopped) = heeding_signals(session, &stop, followed).await?;
-    let run = run.map_err(|error| with_way_on(error, id, drive))?;
-    let code = report(session, station, &run).await?;
+    run.map_err(|error| with_way_on(error, id, drive))?;
+    let code = report(session, At::Here(station), id).await?;
     Ok(if stopped == Stopped::Yes && code == Code::RunFailed { Code::Interrupted } else { code })
 }
 
@@ -138,15 +151,25 @@ pub(crate) async fn told(
     if matches!(drive, Drive::New | Drive::Handed(From::Beginning)) {
         return Ok(HashMap::new());
     }
+    let details = station.show_run(&session.by, id).await?;
+    // Only its memory is wanted here, and how a fork begins.
+    Ok(narrators(id, &details.journal, |line| {
+        if drive == Drive::Fork {
+            session.out.note(line.tone, &line.text);
+        }
+    }))
+}
+
+/// What is known of run `id` after `entries`; how it began is `told`.
+pub(crate) fn narrators(id: RunId, entries: &[Entry], told: impl Fn(&Line)) -> HashMap<RunId, Narrator> {
     let mut narrator = Narrator::new(id, Detail::Brief);
-    for entry in &station.show_run(&session.by, id).await?.journal {
-        // Only its memory is wanted here, and how a fork begins.
+    for entry in entries {
         let lines = narrator.entry(entry);
-        if drive == Drive::Fork && matches!(entry.event, Event::RunStarted(_)) {
-            lines.iter().for_each(|line| session.out.note(line.tone, &line.text));
+        if matches!(entry.event, Event::RunStarted(_)) {
+            lines.iter().for_each(&told);
         }
     }
-    Ok(HashMap::from([(id, narrator)]))
+    HashMap::from([(id, narrator)])
 }
 
 /// Does `work`; the first Ctrl-C cancels `stop`, the second ends at once.
@@ -176,19 +199,30 @@ pub(crate) async fn heeding_signals<T>(
     }
 }
 
-/// Prints how a run ended.
-pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) -> Result {
-    let out = session.out;
-    let code = code(run.status);
-    let failure = failure(session, station, run).await?;
+/// Waits for a Ctrl-C; or why none can be heard.
+pub(crate) async fn interrupted() -> Option<Error> {
+    match signal(SignalKind::interrupt()) {
+        Ok(mut interrupts) => {
+            interrupts.recv().await;
+            None
+        }
+        Err(cause) => Some(Error::internal("listening for Ctrl-C", cause)),
+    }
+}
+
+/// Prints how a run ended, or what it waits for.
+pub(crate) async fn report(session: &Session<'_>, at: At<'_>, id: RunId) -> Result {
+    let details = at.show_run(&session.by, id).await?;
+    let (out, run) = (session.out, &details.run);
+    let status = run.recorded();
+    let code = code(status);
+    let failure = failure(&details);
     if out.is_json() {
-        let budgets = station.run_budgets(&[run.id]).await?;
-        let told = wire::Run::new(run, station.is_interrupted(run)).with_budget(budgets.get(&run.id));
-        out.json(&wire::RunReport { run: told, error: failure })?;
+        out.json(&wire::RunReport { run: details.run, error: failure })?;
         return Ok(code);
     }
     let summary = summary(run);
-    match run.status {
+    match status {
         Status::Completed => {
             out.note(Tone::Good, &summary);
             out.answer(run.answer.as_deref().unwrap_or_default())?;
@@ -198,15 +232,15 @@ pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) 
             failure.into_iter().for_each(|error| out.error(&wire::Error { error }, &[]));
         }
         Status::Queued | Status::Running | Status::Waiting => {
-            let on = wait(run, station.config().clock.now()).unwrap_or_else(|| "a person".to_owned());
-            out.note(Tone::Bad, &format!("run {} waits for {on}", run.id));
-            for hint in waits::of_tree(session, station, run).await? {
+            let on = wait(run, Clock::System.now()).unwrap_or_else(|| "a person".to_owned());
+            out.note(Tone::Bad, &format!("run {id} waits for {on}"));
+            for hint in waits::of_tree(session, at, &details).await? {
                 out.hint(&hint);
             }
-            if !run.waits_on_kind().is_some_and(WaitKind::is_limit) {
+            let kind = run.waiting_kind.as_deref().and_then(WaitKind::from_word);
+            if !kind.is_some_and(WaitKind::is_limit) {
                 out.hint(&format!(
-                    "go on with `stn runs resume {}`; a running `stn serve` does so by itself",
-                    run.id
+                    "go on with `stn runs resume {id}`; a running `stn serve` does so by itself"
                 ));
             }
         }
@@ -214,34 +248,28 @@ pub(crate) async fn report(session: &Session<'_>, station: &Station, run: &Run) 
     Ok(code)
 }
 
-/// What there is to say of a run that ended otherwise than with an answer.
-async fn failure(session: &Session<'_>, station: &Station, run: &Run) -> Result<Option<wire::ErrorBody>> {
-    if code(run.status) != Code::RunFailed {
-        return Ok(None);
+/// What there is to say of a run that ended otherwise than with an answer, and what it said to try.
+fn failure(details: &wire::RunDetails) -> Option<wire::ErrorBody> {
+    let run = &details.run;
+    if code(run.recorded()) != Code::RunFailed {
+        return None;
     }
     let why = run.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-    let message = format!("run {} {}{why}", run.id, word(run.status));
-    let mut hints = failure_hints(session, station, run.id).await?;
-    hints.push(format!("see what happened with `stn runs inspect {}`", run.id));
-    Ok(Some(wire::ErrorBody { kind: "run", message, hints, retry_after_s: None, request_id: None }))
-}
-
-/// What a run that failed said to try.
-async fn failure_hints(session: &Session<'_>, station: &Station, id: RunId) -> Result<Vec<String>> {
-    let details = station.show_run(&session.by, id).await?;
-    Ok(match details.journal.last().map(|entry| &entry.event) {
-        Some(Event::RunEnded { outcome: Outcome::Failed { hints, .. } }) => hints.clone(),
+    let message = format!("run {} {}{why}", run.id, word(run.recorded()));
+    let mut hints = match details.journal.last().and_then(wire::Entry::read).map(|entry| entry.event) {
+        Some(Event::RunEnded { outcome: Outcome::Failed { hints, .. } }) => hints,
         _ => Vec::new(),
-    })
+    };
+    hints.push(format!("see what happened with `stn runs inspect {}`", run.id));
+    Some(wire::ErrorBody { kind: "run".into(), message, hints, retry_after_s: None, request_id: None })
 }
 
 /// `run 3 completed in 1.2 s: 2 steps, 1 tool call, 210 tokens in, 14 out`.
-pub(crate) fn summary(run: &Run) -> String {
-    let span = run.ended_at.zip(run.started_at).map(|(ended, started)| ended.ms_since(started));
-    let span = span.map(|ms| format!(" in {}", duration(ms))).unwrap_or_default();
+pub(crate) fn summary(run: &wire::Run) -> String {
+    let span = run.duration_ms.map(|ms| format!(" in {}", duration(ms))).unwrap_or_default();
     let mut facts = vec![plural(run.steps, "step"), plural(run.tool_calls, "tool call")];
     facts.extend(tokens(&run.usage));
-    format!("run {} {}{span} ({})", run.id, word(run.status), facts.join(", "))
+    format!("run {} {}{span} ({})", run.id, word(run.recorded()), facts.join(", "))
 }
 
 fn word(status: Status) -> &'static str {

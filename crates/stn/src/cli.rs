@@ -1,17 +1,19 @@
 //! What can be typed, and the way from there to a command.
 
 use crate::cmd::{
-    agent, approvals, audit, budget, completions, config, demo, doctor, env, init, key, man, mcp, model,
-    runs, serve, settings, stdio, sync, test, user, variables,
+    agent, approvals, audit, budget, completions, config, demo, doctor, env, init, key, login, logout, man,
+    mcp, model, runs, serve, settings, stdio, sync, test, user, variables,
 };
+use crate::config::Environment;
 use crate::error::{self, Code, Result};
 use crate::log::Faults;
 use crate::out::{self, Form, Out};
 use crate::reference;
+use crate::remote::{OnlyHere, Target};
 use crate::session::Session;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use station_core::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -46,6 +48,13 @@ struct Global {
     /// Use this config.yaml, or the one in this folder, instead of STATION_CONFIG_DIR or ~/.config/station
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
+    /// Ask the Station of this server, e.g. https://station.example.com, in place of that of this machine; STN_SERVER
+    /// says the same, and `stn login` keeps a key for it
+    #[arg(long = "server", id = "server_asked", global = true, value_name = "URL")]
+    server: Option<String>,
+    /// Speak to a server on another machine without TLS: whoever is in between reads what is sent, and the key
+    #[arg(long, global = true)]
+    plain_http: bool,
     /// Print JSON, in the shape of the API
     #[arg(long, global = true)]
     json: bool,
@@ -102,6 +111,8 @@ enum Command {
     Config(config::Command),
     #[command(subcommand)]
     Settings(settings::Command),
+    Login(login::Args),
+    Logout(logout::Args),
     Completions(completions::Args),
     Man(man::Args),
     /// Print a reference as Markdown
@@ -125,11 +136,12 @@ pub(crate) fn run() -> Code {
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
     let out = Out::new(if cli.global.json { Form::Json } else { Form::People }, cli.global.quiet);
-    cli.command.run(&out, cli.global.config.as_deref()).unwrap_or_else(|failure| error::tell(&out, &failure))
+    cli.command.run(&out, &cli.global).unwrap_or_else(|failure| error::tell(&out, &failure))
 }
 
 impl Command {
-    fn run(self, out: &Out, config: Option<&Path>) -> Result {
+    fn run(self, out: &Out, global: &Global) -> Result {
+        let config = global.config.as_deref();
         if let Self::Reference { of } = self {
             out.answer(&of.text(Cli::command()))?;
             return Ok(Code::Done);
@@ -139,6 +151,19 @@ impl Command {
         }
         if let Self::Man(args) = self {
             return args.run(out);
+        }
+        let server = match &self {
+            // It speaks for whoever started it.
+            Self::Stdio(args) if args.handed => None,
+            _ => Target::chosen(global.server.as_deref(), global.plain_http, &Environment::read())?,
+        };
+        if global.plain_http && server.is_none() && !matches!(self, Self::Login(_)) {
+            return Err(Error::invalid("`--plain-http` says how a server is spoken to, and none is named")
+                .with_hint("name it with `--server`")
+                .into());
+        }
+        if let (Some(target), Some(only)) = (&server, self.only_here()) {
+            return Err(only.refusal(&typed(), target).into());
         }
         if let Self::Doctor(args) = self {
             return in_runtime(Box::pin(args.run(out, config)));
@@ -153,16 +178,63 @@ impl Command {
                 .with_hint("name a config.yaml or its folder; `stn --config PATH init` makes one there")
                 .into());
         }
-        let session = match &self {
+        let mut session = match &self {
             Self::Stdio(args) if args.handed => Session::handed(out)?,
             Self::Stdio(_) => Session::new(out, config, Faults::Logged)?,
             Self::Serve(_) => Session::counted(out, config)?,
             _ => Session::new(out, config, Faults::Untold)?,
         };
+        session.server = server;
+        session.plain_http = global.plain_http;
         match self {
             Self::Config(command) => command.run(&session),
             Self::Settings(command) => command.run(&session),
             other => in_runtime(Box::pin(other.go(&session))),
+        }
+    }
+
+    /// Why it is carried out on this machine alone; `None` where a server does it as well.
+    fn only_here(&self) -> Option<OnlyHere> {
+        let only = |why, instead| Some(OnlyHere::new(why, instead));
+        match self {
+            Self::Init(_) => only("sets up a Station on this machine", "run it where that Station is"),
+            Self::Doctor(_) => only("looks at this machine", "run it where that Station is"),
+            Self::Demo(_) => only("makes a home on this machine", "leave `--server` out"),
+            Self::Test(_) => only(
+                "replays cases of this machine, without a Station",
+                "`stn runs record RUN --output FILE` brings a case here, and `stn test` needs no server",
+            ),
+            Self::Serve(_) => only("is a server itself", "start it where it is to be"),
+            Self::Stdio(_) => only(
+                "serves the Station of this machine to the program that starts it",
+                "name the server's own `/mcp` to a client of MCP",
+            ),
+            Self::Key(_) => only(
+                "is about the key of a database, which never leaves its machine",
+                "run it where that Station is",
+            ),
+            Self::Config(_) => only(
+                "shows what config.yaml and the environment mean on this machine",
+                "run it where that Station is",
+            ),
+            Self::Agent(command) => command.only_here(),
+            Self::Runs(command) => command.only_here(),
+            Self::Budget(command) => command.only_here(),
+            Self::Mcp(command) => command.only_here(),
+            Self::Sync(_)
+            | Self::Audit(_)
+            | Self::Env(_)
+            | Self::Variables(_)
+            | Self::User(_)
+            | Self::Approvals(_)
+            | Self::Login(_)
+            | Self::Logout(_)
+            | Self::Man(_)
+            | Self::Completions(_)
+            | Self::Reference { .. } => None,
+            Self::Model(_) | Self::Settings(_) => {
+                only("cannot be asked of a server yet", "docs/api.md tells what its API does")
+            }
         }
     }
 
@@ -185,11 +257,25 @@ impl Command {
             Self::Mcp(command) => command.run(session).await,
             Self::Model(command) => command.run(session).await,
             Self::Key(command) => command.run(session).await,
+            Self::Login(args) => args.run(session).await,
+            Self::Logout(args) => args.run(session).await,
             Self::Config(command) => command.run(session),
             Self::Settings(command) => command.run(session),
             Self::Doctor(_) | Self::Completions(_) | Self::Man(_) | Self::Reference { .. } => Ok(Code::Done),
         }
     }
+}
+
+/// The command that was typed, as `stn agent run`.
+fn typed() -> String {
+    let matches = Cli::command().get_matches();
+    let mut words = vec!["stn"];
+    let mut below = matches.subcommand();
+    while let Some((word, matches)) = below {
+        words.push(word);
+        below = matches.subcommand();
+    }
+    words.join(" ")
 }
 
 /// Does `work` on one thread: a command waits for models and tools far more than it computes, and starts sooner so.

@@ -97,20 +97,9 @@ mod tests {
         let text = include_str!("../../../docs/errors.md");
         let headings: Vec<&str> =
             text.lines().filter_map(|line| line.strip_prefix("## ")).filter(|it| !it.contains(' ')).collect();
-        let kinds = [
-            Kind::Invalid,
-            Kind::NotFound,
-            Kind::Conflict,
-            Kind::Unauthenticated,
-            Kind::Forbidden,
-            Kind::Busy,
-            Kind::Timeout,
-            Kind::Upstream,
-            Kind::Internal,
-        ];
-        let words: Vec<&str> = kinds.into_iter().map(Kind::as_str).chain(["usage", "run"]).collect();
+        let words: Vec<&str> = Kind::ALL.into_iter().map(Kind::as_str).chain(["usage", "run"]).collect();
         assert_eq!(headings, words);
-        for kind in kinds {
+        for kind in Kind::ALL {
             let code = super::code(kind) as u8;
             let under = text.split(&format!("## {}\n\n", kind.as_str())).nth(1).unwrap_or_default();
             assert!(under.starts_with(&format!("Exit code {code}.")), "{}", kind.as_str());

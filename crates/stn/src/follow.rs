@@ -8,6 +8,7 @@ use station_core::run::Event;
 use station_engine::{Live, Seen, Station, Watch};
 use std::collections::HashMap;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// What takes longer than this shows that it is alive.
 const SPIN_AFTER: Duration = Duration::from_secs(1);
@@ -22,6 +23,31 @@ pub(crate) enum Tell {
     /// Events of runs; what servers answered is in the report that follows. Only where that is long in coming, and there
     /// is no spinner, each is told as it answers.
     Runs,
+}
+
+/// Where it is heard what happens.
+pub(crate) enum Source {
+    Station(Watch),
+    /// From a server; none is missed.
+    Server(mpsc::Receiver<Live>),
+}
+
+impl Source {
+    /// The next event, or how many were missed; `None` where none comes any more.
+    async fn next(&mut self) -> Option<Result<Live, u64>> {
+        match self {
+            Self::Station(watch) => watch.next().await,
+            Self::Server(told) => told.recv().await.map(Ok),
+        }
+    }
+
+    /// The next event if one is there already.
+    fn try_next(&mut self) -> Option<Live> {
+        match self {
+            Self::Station(watch) => watch.try_next(),
+            Self::Server(told) => told.try_recv().ok(),
+        }
+    }
 }
 
 /// Does `work` and shows on a terminal that it is under way, where that takes long; `doing` names it. For work without a Station.
@@ -48,34 +74,27 @@ pub(crate) async fn follow<T>(
     doing: &str,
     work: impl Future<Output = T>,
 ) -> T {
-    follow_on(out, station, tell, doing, HashMap::new(), work).await
+    follow_on(out, Source::Station(station.watch()), tell, doing, HashMap::new(), work).await
 }
 
-/// As [`follow`], for runs of which something was told before.
+/// As [`follow`], from wherever it is heard, for runs of which something was told before.
 pub(crate) async fn follow_on<T>(
     out: &Out,
-    station: &Station,
+    source: Source,
     tell: Tell,
     doing: &str,
     runs: HashMap<RunId, Narrator>,
     work: impl Future<Output = T>,
 ) -> T {
-    let mut follower = Follower {
-        out,
-        tell,
-        doing,
-        watch: station.watch(),
-        runs,
-        speaking: None,
-        patience: Patience::new(out),
-    };
+    let mut follower =
+        Follower { out, tell, doing, source, runs, speaking: None, patience: Patience::new(out) };
     let patience = tokio::time::sleep(SPIN_AFTER);
     tokio::pin!(work, patience);
     let mut spinning = !out.can_spin();
     let done = loop {
         tokio::select! {
             biased;
-            seen = follower.watch.next() => {
+            seen = follower.source.next() => {
                 match seen {
                     Some(Ok(live)) => follower.tell(&live),
                     Some(Err(missed)) => out.warning(&format!("{} not shown: they came too fast", plural(missed, "event"))),
@@ -92,7 +111,7 @@ pub(crate) async fn follow_on<T>(
             }
         }
     };
-    while let Some(live) = follower.watch.try_next() {
+    while let Some(live) = follower.source.try_next() {
         follower.tell(&live);
     }
     out.rest();
@@ -103,7 +122,7 @@ struct Follower<'a> {
     out: &'a Out,
     tell: Tell,
     doing: &'a str,
-    watch: Watch,
+    source: Source,
     runs: HashMap<RunId, Narrator>,
     /// The run whose text was shown last.
     speaking: Option<RunId>,

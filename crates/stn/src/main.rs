@@ -7,8 +7,10 @@
 //! - `cli` is what can be typed; `cmd/<noun>/<verb>.rs` carries one sentence of it out.
 //! - `config` turns flags, environment and config.yaml into settings, once; `session` opens a Station with them.
 //! - `out` is the only printing; `error` the only place that chooses exit codes.
+//! - `at` is where a command does what it says: here, or with `remote`, the Station of a server.
 //! - `attend` drives a run in front of a person; `follow` and `narrate` tell it, now and in `runs inspect`.
 
+mod at;
 mod attend;
 mod cli;
 mod cmd;
@@ -24,6 +26,7 @@ mod out;
 mod problems;
 mod question;
 mod reference;
+mod remote;
 mod session;
 mod table;
 mod waits;

@@ -167,7 +167,7 @@ impl Out {
         }
         if self.is_in_log() {
             let wire::ErrorBody { kind, message, hints, .. } = &told.error;
-            tracing::error!(target: TOLD, kind, ?hints, "{message}");
+            tracing::error!(target: TOLD, kind = &**kind, ?hints, "{message}");
             return;
         }
         let mut text = format!("{ERROR}error:{ERROR:#} {}\n", shown(&told.error.message));
@@ -265,7 +265,7 @@ pub(crate) fn usage(error: &clap::Error, form: Form) -> Result<()> {
             let plain = error.render().to_string();
             let message = plain.trim_start_matches("error: ").trim_end().to_owned();
             let body = wire::ErrorBody {
-                kind: "usage",
+                kind: "usage".into(),
                 message,
                 hints: Vec::new(),
                 retry_after_s: None,

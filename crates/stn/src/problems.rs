@@ -5,6 +5,7 @@
 use crate::masked;
 use crate::out::{Out, Tone};
 use station_core::file::{Position, Problem, Severity};
+use station_server::wire;
 use std::path::Path;
 
 /// Longest line that is shown; a longer one is data, not text that somebody typed.
@@ -12,6 +13,26 @@ const LINE_CHARS_MAX: usize = 160;
 
 /// Tells one problem of a file below `root`, on stderr.
 pub(crate) fn tell(out: &Out, root: &Path, problem: &Problem) {
+    tell_with(out, problem, |at| excerpt(&root.join(&problem.path), at));
+}
+
+/// Tells one problem of a file of a server, on stderr: its lines are not here.
+pub(crate) fn tell_afar(out: &Out, problem: &wire::Problem) {
+    let problem = Problem {
+        severity: match &*problem.severity {
+            "error" => Severity::Error,
+            "warning" => Severity::Warning,
+            _ => Severity::Note,
+        },
+        path: problem.path.clone(),
+        at: problem.at.map(|at| Position { line: at.line, column: at.column }),
+        sentence: problem.message.clone(),
+        hint: problem.hint.clone(),
+    };
+    tell_with(out, &problem, |_| None);
+}
+
+fn tell_with(out: &Out, problem: &Problem, excerpt: impl Fn(Position) -> Option<[String; 2]>) {
     if out.is_json() {
         return;
     }
@@ -21,7 +42,7 @@ pub(crate) fn tell(out: &Out, root: &Path, problem: &Problem) {
         Severity::Note => out.note(Tone::Quiet, &format!("note: {problem}")),
     }
     if problem.severity != Severity::Note {
-        let lines = problem.at.and_then(|at| excerpt(&root.join(&problem.path), at));
+        let lines = problem.at.and_then(excerpt);
         for line in lines.into_iter().flatten() {
             out.note(Tone::Quiet, &line);
         }

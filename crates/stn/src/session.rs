@@ -1,11 +1,13 @@
 //! One command's session: its settings, its two streams, and the Station it opens.
 
+use crate::at::At;
 use crate::config::{Environment, Settings};
 use crate::error::{Failure, Result};
 use crate::log::{self, Faults, Log};
 use crate::otlp::{self, Collector};
 use crate::out::{Out, Tone};
 use crate::problems;
+use crate::remote::{Server, Target};
 use station_core::file::Severity;
 use station_core::file::config::LogFormat;
 use station_core::{Caller, Error, RunToken, Scope};
@@ -30,6 +32,10 @@ pub(crate) struct Session<'a> {
     /// Where that is sent to, until somebody starts it.
     pub(crate) collector: Mutex<Option<Collector>>,
     pub(crate) by: Caller,
+    /// The server that is meant in place of the Station of this machine.
+    pub(crate) server: Option<Target>,
+    /// Whether a server elsewhere may be spoken to without TLS.
+    pub(crate) plain_http: bool,
     /// The run that this process works for, and for whom.
     pub(crate) token: Option<RunToken>,
     /// Names of the environment that server files may ask for.
@@ -64,6 +70,8 @@ impl<'a> Session<'a> {
             metrics: None,
             collector: Mutex::default(),
             by,
+            server: None,
+            plain_http: false,
             token: None,
             passthrough: Passthrough::All,
         }
@@ -125,6 +133,32 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Does `work` with the Station of this machine, or with that of the server that was named.
+    ///
+    /// # Errors
+    /// As [`Session::with`]; where the server may not be asked so; those of `work`.
+    pub(crate) async fn at<T>(&self, work: impl AsyncFnOnce(At<'_>) -> Result<T>) -> Result<T> {
+        match &self.server {
+            None => self.with(async |station| work(At::Here(station)).await).await,
+            Some(target) => self.there(target, async |server| work(At::There(server)).await).await,
+        }
+    }
+
+    /// Does `work` with the Station of the server that was named.
+    ///
+    /// # Errors
+    /// As [`Session::at`].
+    pub(crate) async fn there<T>(
+        &self,
+        target: &Target,
+        work: impl AsyncFnOnce(&Server) -> Result<T>,
+    ) -> Result<T> {
+        install_tls();
+        let server = Server::open(target, &self.settings.environment)?;
+        // Boxed, as below.
+        Box::pin(work(&server)).await
+    }
+
     /// Does `work` with an open Station, and closes it however that ends.
     ///
     /// # Errors
@@ -174,6 +208,12 @@ impl<'a> Session<'a> {
     }
 
     async fn open(&self, fresh: Fresh) -> Result<Station> {
+        // Each command that does so says why before.
+        if let Some(target) = &self.server {
+            let sentence =
+                format!("this is done with the Station of this machine alone, and not at {}", target.address);
+            return Err(Error::invalid(sentence).with_hint("leave `--server` out").into());
+        }
         install_tls();
         let (location, _) = self.settings.location()?;
         make_folder(&self.settings.folder)?;

@@ -1,10 +1,12 @@
 //! What a person can do about a run that waits for one.
 
+use crate::at::At;
 use crate::error::Result;
 use crate::session::Session;
+use station_core::RunId;
 use station_core::budget::{Account, Scope};
-use station_core::run::{Status, WaitKind};
-use station_engine::{Run, RunDetails, Station};
+use station_core::run::{Status, WaitKind, limit_reached};
+use station_server::wire;
 
 /// Runs of one tree that are looked at: more of them wait for the same person, who sees the rest when these are decided.
 const LOOKED_AT_MAX: usize = 20;
@@ -13,24 +15,32 @@ const LOOKED_AT_MAX: usize = 20;
 ///
 /// # Errors
 /// The engine's.
-pub(crate) async fn of_tree(session: &Session<'_>, station: &Station, run: &Run) -> Result<Vec<String>> {
-    let mut open = vec![run.id];
-    let mut hints = Vec::new();
-    let mut looked_at = 0;
+pub(crate) async fn of_tree(
+    session: &Session<'_>,
+    at: At<'_>,
+    run: &wire::RunDetails,
+) -> Result<Vec<String>> {
+    let mut hints = of_run(run);
+    let mut open = waiting_children(run);
+    let mut looked_at = 1;
     while let Some(id) = open.pop()
         && looked_at < LOOKED_AT_MAX
     {
         looked_at += 1;
-        let details = station.show_run(&session.by, id).await?;
+        let details = at.show_run(&session.by, id).await?;
         hints.extend(of_run(&details));
-        let waiting = details.children.iter().filter(|child| child.status == Status::Waiting);
-        open.extend(waiting.map(|child| child.id));
+        open.extend(waiting_children(&details));
     }
     Ok(hints)
 }
 
+fn waiting_children(run: &wire::RunDetails) -> Vec<RunId> {
+    let waiting = run.children.iter().filter(|child| child.recorded() == Status::Waiting);
+    waiting.map(|child| RunId(child.id)).collect()
+}
+
 /// Hints for what one run waits for.
-pub(crate) fn of_run(details: &RunDetails) -> Vec<String> {
+pub(crate) fn of_run(details: &wire::RunDetails) -> Vec<String> {
     let asked = details.approvals.iter().filter(|it| it.status == "pending").map(|approval| {
         format!(
             "`{}` waits for you: `stn approvals show {1}`, then `stn approvals approve {1}` or `deny {1}`",
@@ -45,15 +55,18 @@ pub(crate) fn of_run(details: &RunDetails) -> Vec<String> {
 }
 
 /// Hint for the limit, or the price, that keeps a run.
-fn of_limit(details: &RunDetails) -> Option<String> {
-    let (run, account, on) = (details.run.id, details.kept_by()?, details.run.waiting_on.as_deref()?);
-    if details.run.waits_on_kind() == Some(WaitKind::Price) {
-        let root = details.run.parent.unwrap_or(run);
+fn of_limit(details: &wire::RunDetails) -> Option<String> {
+    let (run, on) = (&details.run, details.run.waiting_on.as_deref()?);
+    let entries = details.entries();
+    let (account, _) = limit_reached(&entries).filter(|_| run.recorded() == Status::Waiting)?;
+    let id = run.id;
+    if run.waiting_kind.as_deref() == Some(WaitKind::Price.as_str()) {
+        let root = run.parent_id.unwrap_or(id);
         return Some(format!("write the price into config.yaml, then `stn runs resume {root}`"));
     }
     match account {
         Account { scope: Scope::Run(limited), day: None } => {
-            let who = if limited == run { String::new() } else { format!("run {run} waits for {on}; ") };
+            let who = if limited.0 == id { String::new() } else { format!("run {id} waits for {on}; ") };
             Some(format!("{who}give it more with `stn runs resume {limited} --add tokens=…`"))
         }
         _ => Some(

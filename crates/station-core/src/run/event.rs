@@ -33,6 +33,16 @@ pub struct DriverProcess {
     pub pid_start: u64,
 }
 
+/// The limit for which a run waits, by its journal: where nothing was sent since it was told.
+#[must_use]
+pub fn limit_reached(journal: &[Entry]) -> Option<(Account, &str)> {
+    let last = journal.iter().rev().find(|entry| !matches!(entry.event, Event::Adopted { .. }))?;
+    match &last.event {
+        Event::BudgetReached { account, sentence, .. } => Some((*account, sentence)),
+        _ => None,
+    }
+}
+
 /// What happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

@@ -29,7 +29,7 @@ mod wait;
 
 pub use compaction::{Compaction, CompactionReason, Cut, window};
 pub use effect::{AskFailure, Effect, UnknownPolicy, Why};
-pub use event::{DriverProcess, Entry, Event};
+pub use event::{DriverProcess, Entry, Event, limit_reached};
 pub use inputs::{
     Context, Effort, GrantedTool, Inputs, ModelChoice, OwnTool, Prepared, Settings, StepLimit, Target,
 };

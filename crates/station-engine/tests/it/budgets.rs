@@ -4,7 +4,7 @@ use crate::home::{Home, Open, outline};
 use expect_test::expect;
 use serde_json::json;
 use station_core::budget::{Amounts, Caps, Limits, Measure, Period, Price, Prices, Scope};
-use station_core::run::{Event, Status};
+use station_core::run::{Event, Status, limit_reached};
 use station_core::{Answer, Caller, Message, RunId, Stop, Usage};
 use station_engine::{BudgetRef, Clock, Config, NewRun, RunDetails, Seen, Serve};
 use station_llm::Script;
@@ -371,7 +371,7 @@ async fn a_sub_agent_at_a_limit_of_its_own_file_goes_on_when_somebody_adds_to_it
     let details = open.run("boss", "look around").await;
     assert_eq!(details.run.status, Status::Waiting);
     let helper = open.show(details.children[0].id).await;
-    let account = helper.kept_by().expect("a limit keeps it");
+    let (account, _) = limit_reached(&helper.journal).expect("a limit keeps it");
     assert_eq!((account.scope, account.day), (Scope::Run(helper.run.id), None));
     let ended = resume(&open, helper.run.id, Amounts { tokens: 100, ..Amounts::default() }).await;
     assert_eq!(ended.run.answer.as_deref(), Some("done"), "{}", outline(&ended));

@@ -6,6 +6,7 @@ use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter, edit_of, found, new_agent};
 use crate::wire;
 use futures::FutureExt as _;
+use station_core::file::edit::{AgentEdit, Unset};
 use station_core::{Action, AgentName, Caller, Error, Result};
 use station_engine::{AgentDetails, AgentRef};
 
@@ -19,12 +20,15 @@ pub(super) const AGENT: Parameter = Parameter::required(
 /// An agent with all that is told of it, in an example.
 macro_rules! details_example {
     () => {
-        r#"{"agent": {"id": 7, "name": "triage", "description": "Finds out why", "environment": "default",
+        details_example!("}")
+    };
+    ($end:literal) => {
+        concat!(r#"{"agent": {"id": 7, "name": "triage", "description": "Finds out why", "environment": "default",
             "environment_id": 1, "model": null, "tags": [], "origin": "file", "enabled": true,
             "created_at": "2026-11-26T09:30:00Z", "updated_at": "2026-11-26T09:30:00Z"}, "models": [], "max_steps": 8,
             "timeout_ms": null, "tools": [{"written": "read_text_file", "server": "files", "tool": "read_text_file"}],
             "agents": [], "input_schema": null, "output_schema": null, "schedule": null, "prompt": "You find out why.",
-            "path": null}"#
+            "path": null"#, $end)
     };
 }
 
@@ -105,9 +109,12 @@ pub(super) const ROWS: &[Operation] = &[
             Parameter::optional("output_schema", Kind::Object, "JSON Schema that its answer must fit.")
         ],
         status: 201,
-        output: |generator| generator.subschema_for::<wire::AgentDetails>(),
+        output: |generator| generator.subschema_for::<wire::CreatedAgent>(),
         sends: r#"{"name": "triage2", "description": "Finds out why", "prompt": "You find out why.", "tools": ["read"]}"#,
-        answers: details_example!(),
+        answers: concat!(
+            details_example!(", "),
+            r#""reasons": [{"tool": "read_text_file", "offered": true, "reason": "named"}]}"#
+        ),
         call: |desk, by, arguments| create_agent(desk, by, arguments).boxed(),
     },
     Operation {
@@ -120,7 +127,17 @@ pub(super) const ROWS: &[Operation] = &[
         parameters: fields![
             AGENT,
             Parameter::optional("name", Kind::Text, "Another name: the agent keeps its id."),
-            Parameter::optional("description", Kind::Text, "What it is for, in one line.")
+            Parameter::optional("description", Kind::Text, "What it is for, in one line."),
+            Parameter::optional("add_tools", Kind::Texts, "Tools to grant besides."),
+            Parameter::optional("remove_tools", Kind::Texts, "Grants to take away, as they are written."),
+            Parameter::optional("add_agents", Kind::Texts, "Agents that it may call besides."),
+            Parameter::optional("remove_agents", Kind::Texts, "Agents that it may call no more."),
+            Parameter::optional("tags", Kind::Texts, "Exactly its tags."),
+            Parameter::optional(
+                "unset",
+                Kind::Texts,
+                "Fields to take out: model, max_steps, tools, agents, tags, schedule."
+            )
         ],
         status: 200,
         output: |generator| generator.subschema_for::<wire::AgentDetails>(),
@@ -175,15 +192,17 @@ async fn create_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<
         // The choice is only as good as what is known of the servers.
         desk.station.refresh_catalog(&environment).await?;
     }
-    let made = desk.station.create_agent(by, new).await?.0;
-    enabled(desk, by, &arguments, made).await
+    let (made, reasons) = desk.station.create_agent(by, new).await?;
+    let details = wire::AgentDetails::from(&enabled(desk, by, &arguments, made).await?);
+    let reasons = reasons.iter().map(wire::ReasonedTool::from).collect();
+    Ok(Reply::of(&wire::CreatedAgent { details, reasons }))
 }
 
 async fn update_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let named = named(desk, by, &arguments).await?;
     let mut details = found(desk, by, &named).await?;
     let agent = AgentRef::Id(details.agent.id);
-    let edit = edit_of(&arguments, "tools");
+    let edit = edit(&arguments)?;
     let name = arguments.text("name").map(AgentName::parse).transpose()?;
     if edit.is_empty() && name.is_none() && arguments.truth("enabled").is_none() {
         return Err(Error::invalid("nothing is named that is to change"));
@@ -194,18 +213,39 @@ async fn update_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<
     if let Some(name) = name.filter(|name| *name != details.agent.name) {
         details = desk.station.rename_agent(by, &agent, &name).await?.agent;
     }
-    enabled(desk, by, &arguments, details).await
+    let details = enabled(desk, by, &arguments, details).await?;
+    Ok(Reply::of(&wire::AgentDetails::from(&details)))
 }
 
-/// An agent as it is told, once it is enabled or not as the arguments say.
-async fn enabled(desk: &Desk, by: &Caller, arguments: &Arguments, agent: AgentDetails) -> Result<Reply> {
-    let agent = match arguments.truth("enabled") {
-        Some(enabled) if enabled != agent.agent.enabled => {
-            desk.station.enable_agent(by, &AgentRef::Id(agent.agent.id), enabled).await?
-        }
-        _ => agent,
+/// What the arguments change of an agent.
+fn edit(arguments: &Arguments) -> Result<AgentEdit> {
+    let texts = |name: &str| arguments.texts(name).unwrap_or_default();
+    let mut edit = edit_of(arguments, "tools");
+    (edit.tools.add, edit.tools.remove) = (texts("add_tools"), texts("remove_tools"));
+    (edit.agents.add, edit.agents.remove) = (texts("add_agents"), texts("remove_agents"));
+    edit.tags.be = arguments.texts("tags");
+    let unset = |word: &String| {
+        Unset::from_word(word).map_err(|words| {
+            Error::invalid(format!("`{word}` in `unset` is no field that can be taken out: {words}"))
+        })
     };
-    Ok(Reply::of(&wire::AgentDetails::from(&agent)))
+    edit.unset = texts("unset").iter().map(unset).collect::<Result<_>>()?;
+    Ok(edit)
+}
+
+/// An agent, once it is enabled or not as the arguments say.
+async fn enabled(
+    desk: &Desk,
+    by: &Caller,
+    arguments: &Arguments,
+    agent: AgentDetails,
+) -> Result<AgentDetails> {
+    match arguments.truth("enabled") {
+        Some(enabled) if enabled != agent.agent.enabled => {
+            desk.station.enable_agent(by, &AgentRef::Id(agent.agent.id), enabled).await
+        }
+        _ => Ok(agent),
+    }
 }
 
 async fn delete_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {

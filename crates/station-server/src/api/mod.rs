@@ -15,6 +15,7 @@ mod older;
 mod openapi;
 mod operation;
 mod page;
+mod request;
 mod runs;
 mod servers;
 mod settings;
@@ -26,9 +27,13 @@ mod variables;
 use axum::http::Method;
 pub use openapi::document;
 pub(crate) use operation::{Events, Needs, Operation, Reply, read};
+pub use request::{Request, request};
 
 /// What the addresses of all operations begin with.
 pub(crate) const BASE: &str = "/api/v1";
+
+/// What is said where there is nothing, for a client as well: of an operation that its server does not have.
+pub const NOTHING_THERE: &str = "there is nothing at this address";
 
 /// Every operation, in the order of the document.
 pub(crate) fn operations() -> impl Iterator<Item = &'static Operation> {

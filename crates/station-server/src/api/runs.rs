@@ -7,11 +7,13 @@ use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter, caps, new_run, queue, resume, variables};
 use crate::wire;
 use futures::FutureExt as _;
-use schemars::{JsonSchema, json_schema};
+use schemars::json_schema;
 use station_core::budget::{Amounts, Measure};
+use station_core::file::config::duration_ms;
 use station_core::run::Status;
-use station_core::{Action, Caller, Error, Result, RunId};
-use station_engine::{AgentRef, Driver, Fork, RunFilter};
+use station_core::{Action, Caller, Error, Micros, Result, RunId};
+use station_engine::{AgentRef, Driver, Fork, NewRun, RunFilter};
+use std::time::Duration;
 
 /// The parameter that names one.
 const RUN: Parameter = Parameter::required("run", Kind::Ref, "A run, by its id.");
@@ -24,14 +26,9 @@ pub(super) const TASK: Parameter =
 pub(super) const VARIABLES: Parameter =
     Parameter::optional("variables", Kind::Object, "Values of variables that the agent's prompt names.");
 
-/// A run that was put in the queue.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it says what the shape is")]
-struct Started {
-    run: wire::Run,
-    /// Who takes it up.
-    message: String,
-}
+/// How long a run may take.
+const TIMEOUT: Parameter =
+    Parameter::optional("timeout", Kind::Text, "Longest time, e.g. 30s or 10m, instead of the agent's.");
 
 /// A run in an example.
 macro_rules! example {
@@ -71,9 +68,10 @@ pub(super) const ROWS: &[Operation] = &[
                 Kind::Object,
                 "Most that it may spend, with its sub-agents: tokens, usd, calls, time.",
             ),
+            TIMEOUT,
         ],
         status: 202,
-        output: |generator| generator.subschema_for::<Started>(),
+        output: |generator| generator.subschema_for::<wire::StartedRun>(),
         sends: r#"{"task": "why is it slow", "budget": {"usd": 0.5, "time": "10m"}}"#,
         answers: concat!(r#"{"run": "#, example!(), r#", "message": "queued: worker a takes it up"}"#),
         call: |desk, by, arguments| start_run(desk, by, arguments).boxed(),
@@ -98,6 +96,8 @@ pub(super) const ROWS: &[Operation] = &[
                 "Only runs that are queued, running, waiting, completed, failed, cancelled or timed_out.",
             ),
             Parameter::optional("open", Kind::Truth(false), "true: only runs that have not ended."),
+            Parameter::optional("since", Kind::Text, "Only runs queued at this time (RFC 3339) or later."),
+            Parameter::optional("until", Kind::Text, "Only runs queued before this time."),
             LIMIT_GIVEN,
             CURSOR,
         ],
@@ -134,8 +134,8 @@ pub(super) const ROWS: &[Operation] = &[
         summary: "Follow a run",
         says: "What happens in a run as server-sent events, from the first entry of its journal on, until it has ended. An \
             `entry` is one of the journal, and its place there is the event's id: `Last-Event-ID`, or `after`, goes on \
-            behind it. A `text` is a piece of what a model says, without an id. `end` is the last event, with the run; a stream that closes without \
-            it broke off.",
+            behind it. A `text` is a piece of what a model says, without an id. `parked` has the run where it goes on only when somebody has \
+            acted. `end` is the last event, with the run; a stream that closes without it broke off.",
         parameters: &[
             RUN,
             Parameter::optional(
@@ -211,6 +211,7 @@ pub(super) const ROWS: &[Operation] = &[
                 Kind::Whole(1, 25),
                 "Most model turns, those of the history included.",
             ),
+            TIMEOUT,
             VARIABLES,
         ],
         status: 202,
@@ -268,10 +269,10 @@ async fn fork_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Repl
         prompt: text("prompt").map(|prompt| (prompt, "`prompt`".to_owned())),
         task: text("task"),
         max_steps: arguments.whole("max_steps"),
+        timeout: timeout(&arguments)?,
         variables: arguments.object("variables").map(variables).unwrap_or_default(),
         driver: Driver::Worker,
         once: arguments.once.clone(),
-        ..Fork::default()
     };
     let fork = desk.station.fork_run(by, run, fork).await?;
     Ok(Reply::of(&wire::Run::new(&fork, false)))
@@ -301,8 +302,9 @@ async fn retry_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Rep
 
 async fn start_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let agent = agents::named(desk, by, &arguments).await?;
-    let (run, message) = queue(desk, by, &agent, new_run(&arguments)?).await?;
-    Ok(Reply::Body(serde_json::json!({ "run": wire::Run::new(&run, false), "message": message })))
+    let new = NewRun { timeout: timeout(&arguments)?, ..new_run(&arguments)? };
+    let (run, message) = queue(desk, by, &agent, new).await?;
+    Ok(Reply::of(&wire::StartedRun { run: wire::Run::new(&run, false), message }))
 }
 
 async fn list_runs(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
@@ -332,6 +334,8 @@ async fn list_runs(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Rep
         status,
         open: arguments.truth("open").unwrap_or_default(),
         before,
+        since: time(&arguments, "since")?,
+        until: time(&arguments, "until")?,
         ..RunFilter::default()
     };
     let limit = page::limit(&arguments);
@@ -371,6 +375,26 @@ async fn cancel_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Re
     desk.station.cancel_run(by, run).await?;
     desk.station.end_cancelled(by, run).await?;
     shown(desk, by, run).await
+}
+
+/// How long the run may take that is asked for, where that is said.
+fn timeout(arguments: &Arguments) -> Result<Option<Duration>> {
+    let Some(text) = arguments.text("timeout") else { return Ok(None) };
+    let ms = duration_ms(text).filter(|ms| *ms > 0).ok_or_else(|| {
+        Error::invalid(format!("`timeout` is `{text}`, and no time"))
+            .with_hint("write a time like 30s, 10m or 1h30m")
+    })?;
+    Ok(Some(Duration::from_millis(ms)))
+}
+
+/// The point in time that the argument `name` says.
+fn time(arguments: &Arguments, name: &str) -> Result<Option<Micros>> {
+    let Some(text) = arguments.text(name) else { return Ok(None) };
+    let at = Micros::parse(text).ok_or_else(|| {
+        Error::invalid(format!("`{name}` is `{text}`, and no time"))
+            .with_hint("write a day like 2026-11-26, or a time like 2026-11-26T09:30:00Z")
+    })?;
+    Ok(Some(at))
 }
 
 /// The run that `text` names.

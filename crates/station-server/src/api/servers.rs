@@ -56,7 +56,8 @@ pub(super) const ROWS: &[Operation] = &[
         path: "/servers",
         needs: Needs::Right(Action::ReadServers),
         summary: "List servers",
-        says: "Servers by environment and name, of one environment or of all, each with how it was when it was asked last.",
+        says: "Servers by environment and name, of one environment or of all, each with how it was when it was asked last, and how its \
+            program is kept.",
         parameters: &[environments::OPTIONAL, LIMIT_GIVEN, CURSOR],
         status: 200,
         output: |generator| page::shape::<wire::Server>("servers", generator),
@@ -137,7 +138,7 @@ pub(super) const ROWS: &[Operation] = &[
         path: "/tools",
         needs: Needs::Right(Action::ReadServers),
         summary: "List tools",
-        says: "Tools of an environment (`default` if left out) by server and name, or of one of its servers, or those that a search finds.",
+        says: "Tools of an environment (`default` if left out) by server and name, or of one of its servers, or those that a search finds, best first.",
         parameters: &[
             environments::OPTIONAL,
             Parameter::optional("server", Kind::Ref, "Only those of this server, by id or name."),
@@ -210,8 +211,10 @@ async fn list_servers(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<
         desk.apply(by, environment).await?;
     }
     let all = desk.station.list_servers(by, environment.as_ref()).await?;
+    let kept = desk.station.confinements(by, &all).await?;
     let key = |it: &ServerDetails| format!("{}/{}", it.environment.name, it.server.name);
-    Ok(Reply::Body(page::of("servers", all, &arguments, key, |it| wire::Server::from(it))))
+    let told = |it: &ServerDetails| wire::Server::from(it).kept(kept.get(&it.server.id));
+    Ok(Reply::Body(page::of("servers", all, &arguments, key, told)))
 }
 
 async fn show_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
@@ -249,6 +252,9 @@ async fn list_tools(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Re
     desk.apply(by, &environment).await?;
     let server = arguments.text("server").map(|server| ServerRef::parse(server, environment.clone()));
     let all = desk.station.list_tools(by, &environment, server.as_ref(), arguments.text("search")).await?;
+    if arguments.text("search").is_some() {
+        return Ok(Reply::Body(page::in_order("tools", all, &arguments, |it| wire::Tool::from(it))));
+    }
     let key = |it: &Tool| format!("{}/{}/{}", it.server_name, it.name, it.id);
     Ok(Reply::Body(page::of("tools", all, &arguments, key, |it| wire::Tool::from(it))))
 }

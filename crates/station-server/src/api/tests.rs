@@ -1,7 +1,7 @@
 //! The table of operations and the document that is made of it.
 
 use super::operation::read;
-use super::{document, operations};
+use super::{document, operations, request};
 use serde_json::{Value, json};
 use station_core::schema;
 use std::collections::BTreeSet;
@@ -49,4 +49,33 @@ fn what_an_operation_does_not_take_is_refused_and_not_passed_over() {
         json!({ "agent": "triage", "tasc": "look" }),
         "`task` is missing: What the agent is to do, in words; `tasc` is no argument; did you mean `task`?",
     );
+}
+
+#[test]
+fn what_is_asked_for_by_name_is_sent_where_the_operation_reads_it() {
+    let check = |id: &str, given: Value, expected: &str| {
+        let sent = request(id, given.as_object().unwrap().clone());
+        let told = sent.map(|it| {
+            let query: Vec<String> = it.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let body = it.body.map(|body| body.to_string()).unwrap_or_default();
+            format!("{} {} {} {body}", it.method, it.path.join("/"), query.join("&")).trim_end().to_owned()
+        });
+        assert_eq!(told.unwrap_or_else(|error| error.to_string()), expected);
+    };
+    check(
+        "list_runs",
+        json!({ "agent": "a b", "open": true, "limit": 5, "cursor": null }),
+        "GET api/v1/runs agent=a b&limit=5&open=true",
+    );
+    check(
+        "start_run",
+        json!({ "agent": "a/b", "task": "look" }),
+        r#"POST api/v1/agents/a/b/runs  {"task":"look"}"#,
+    );
+    check("retry_run", json!({ "run": 7 }), "POST api/v1/runs/7/retry  {}");
+    check("delete_agent", json!({ "agent": 7, "environment": "x" }), "DELETE api/v1/agents/7 environment=x");
+    check("show_run", json!({ "run": "" }), "`run` is empty");
+    check("show_agent", json!({ "agent": ".." }), "there is no agent `..`");
+    check("fly", json!({}), "something went wrong while asking for `fly`");
+    check("show_run", json!({ "run": 1, "x": 2 }), "something went wrong while asking for `show_run`");
 }

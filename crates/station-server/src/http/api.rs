@@ -239,6 +239,7 @@ fn streamed(site: &Site, by: &Caller, run: RunId, events: api::Events) -> Respon
     let events = events.map(move |told| match told {
         Ok(RunEvent::Entry(entry)) => event("entry", &wire::Entry::from(&*entry)).id(entry.seq.to_string()),
         Ok(RunEvent::Text(text)) => event("text", &text),
+        Ok(RunEvent::Parked(run)) => event("parked", &wire::Run::new(&run, false)),
         Err(error) => {
             broke.store(true, Ordering::Relaxed);
             event("error", &wire::Error::from(&error))

@@ -4,6 +4,7 @@
 //! JSON-RPC in answers of MCP, and those of the older addresses (`execute`). What the protocol's library refuses by itself, because it
 //! cannot be read as HTTP at all, has a status alone.
 
+use crate::api::NOTHING_THERE;
 use crate::wire;
 use axum::Json;
 use axum::extract::Request;
@@ -111,7 +112,7 @@ pub(super) fn refused(headers: &HeaderMap, status: StatusCode, error: &Error) ->
 
 /// There is nothing at an address.
 pub(super) fn nothing(headers: &HeaderMap, what_there_is: &str) -> Response {
-    let error = Error::not_found("there is nothing at this address").with_hint(what_there_is);
+    let error = Error::not_found(NOTHING_THERE).with_hint(what_there_is);
     refused(headers, StatusCode::NOT_FOUND, &error)
 }
 

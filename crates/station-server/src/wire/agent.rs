@@ -1,12 +1,13 @@
 //! Agents.
 
+use super::Word;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use station_core::Environment;
 
 /// An agent as a list shows it.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Agent {
     /// Its row.
     pub id: i64,
@@ -23,7 +24,7 @@ pub struct Agent {
     /// Tags, in file order.
     pub tags: Vec<String>,
     /// `file` or `store`.
-    pub origin: &'static str,
+    pub origin: Word,
     /// Whether it may be run.
     pub enabled: bool,
     /// When its row was made.
@@ -33,7 +34,7 @@ pub struct Agent {
 }
 
 /// An agent with what its definition says.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct AgentDetails {
     /// The agent.
     pub agent: Agent,
@@ -60,7 +61,7 @@ pub struct AgentDetails {
 }
 
 /// A grant: as written, and what it means now.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Grant {
     /// As written.
     pub written: String,
@@ -71,7 +72,7 @@ pub struct Grant {
 }
 
 /// When an agent is to run by itself.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Schedule {
     /// Five or six fields.
     pub cron: String,
@@ -79,8 +80,18 @@ pub struct Schedule {
     pub enabled: bool,
 }
 
+/// An agent that was made.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct CreatedAgent {
+    /// The agent.
+    #[serde(flatten)]
+    pub details: AgentDetails,
+    /// Its tools, and why it has each.
+    pub reasons: Vec<ReasonedTool>,
+}
+
 /// A tool chosen for a new agent, and why.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ReasonedTool {
     /// The grant as written.
     pub tool: String,
@@ -102,7 +113,7 @@ impl Agent {
             environment_id: agent.environment.0,
             model: agent.model.clone(),
             tags: agent.tags.clone(),
-            origin: agent.origin.as_str(),
+            origin: agent.origin.as_str().into(),
             enabled: agent.enabled,
             created_at: agent.created_at.to_string(),
             updated_at: agent.updated_at.to_string(),
@@ -154,7 +165,7 @@ impl From<&station_engine::ReasonedTool> for ReasonedTool {
 }
 
 /// What an imported agent names that is not there.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Missing {
     /// Grants that no tool stands behind.
     pub tools: Vec<String>,

@@ -1,12 +1,12 @@
 //! Approvals, standing ones, and the audit.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use station_engine::Asker;
 
 /// A call that waits, or waited, for a person.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Approval {
     /// Its row.
     pub id: i64,
@@ -79,7 +79,7 @@ impl From<&station_engine::Approval> for Approval {
 }
 
 /// A yes to every call of one tool by one agent.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct StandingApproval {
     /// Its row.
     pub id: i64,
@@ -121,7 +121,7 @@ impl From<&station_engine::StandingApproval> for StandingApproval {
 }
 
 /// One row of the audit.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct AuditEntry {
     /// Its place: 1, 2, 3, …
     pub seq: i64,

@@ -1,20 +1,21 @@
 //! Budgets: limits, and what was spent of them. Money is in millionths of a USD.
 
+use super::Word;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use station_core::budget::{Amounts, Caps, Limit, Measure, Standing};
 
 /// A limit that holds.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Budget {
     /// `installation`, `environment`, `agent` or `run`.
-    pub scope: &'static str,
+    pub scope: Word,
     /// Its row; 0 for the installation.
     pub scope_id: i64,
     /// What it is called; empty for the installation and for a run.
     pub name: String,
     /// `run`: each run by itself; `day`: a day in UTC.
-    pub period: &'static str,
+    pub period: Word,
     /// How much, and what was spent of it today or by the one run; `null` where each run has an account of its own.
     #[serde(flatten)]
     pub amounts: Spent,
@@ -27,7 +28,7 @@ pub struct Budget {
 }
 
 /// Limits and what was spent of them, measure by measure.
-#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Spent {
     /// Tokens read and written.
     pub tokens: Measured,
@@ -40,7 +41,7 @@ pub struct Spent {
 }
 
 /// One measure.
-#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Measured {
     /// At most so much.
     pub limit: Option<i64>,
@@ -51,7 +52,7 @@ pub struct Measured {
 }
 
 /// The price of a model, in millionths of its currency per million tokens.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Price {
     /// The model's name, or a pattern of names.
     pub model: String,
@@ -74,6 +75,17 @@ pub struct Price {
 }
 
 impl Spent {
+    /// What there is of `measure`.
+    #[must_use]
+    pub fn of(&self, measure: Measure) -> &Measured {
+        match measure {
+            Measure::Tokens => &self.tokens,
+            Measure::Usd => &self.micro_usd,
+            Measure::Calls => &self.calls,
+            Measure::Time => &self.time_ms,
+        }
+    }
+
     fn new(caps: &Caps, standing: Option<&Standing>) -> Self {
         let of = |measure| {
             let added = standing.map_or(0, |it| it.added.get(measure));
@@ -104,10 +116,10 @@ impl Budget {
     #[must_use]
     pub fn of(limit: &Limit) -> Self {
         Self {
-            scope: limit.scope.as_str(),
+            scope: limit.scope.as_str().into(),
             scope_id: limit.scope.id(),
             name: limit.name.clone(),
-            period: limit.period.as_str(),
+            period: limit.period.as_str().into(),
             amounts: Spent::new(&limit.caps, None),
             source: limit.source.clone(),
             set_by: None,

@@ -1,14 +1,15 @@
 //! What was deleted.
 
+use super::Word;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use station_engine::Defined;
 
 /// What a deletion took, and what it left.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Deletion {
     /// `agent`, `environment` or `server`.
-    pub noun: &'static str,
+    pub noun: Word,
     /// Its row, which stays as removed.
     pub id: i64,
     /// Its name.
@@ -24,7 +25,7 @@ pub struct Deletion {
 impl From<&station_engine::AgentDeletion> for Deletion {
     fn from(gone: &station_engine::AgentDeletion) -> Self {
         Self {
-            noun: "agent",
+            noun: "agent".into(),
             id: gone.agent.id.0,
             name: gone.agent.name.to_string(),
             environment: gone.environment.name.to_string(),
@@ -37,7 +38,7 @@ impl From<&station_engine::AgentDeletion> for Deletion {
 impl From<&station_engine::EnvironmentDetails> for Deletion {
     fn from(gone: &station_engine::EnvironmentDetails) -> Self {
         Self {
-            noun: "environment",
+            noun: "environment".into(),
             id: gone.environment.id.0,
             name: gone.environment.name.to_string(),
             environment: gone.environment.name.to_string(),
@@ -50,7 +51,7 @@ impl From<&station_engine::EnvironmentDetails> for Deletion {
 impl From<&station_engine::ServerDeletion> for Deletion {
     fn from(gone: &station_engine::ServerDeletion) -> Self {
         Self {
-            noun: "server",
+            noun: "server".into(),
             id: gone.server.id.0,
             name: gone.server.name.clone(),
             environment: gone.environment.name.to_string(),

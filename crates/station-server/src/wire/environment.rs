@@ -1,10 +1,11 @@
 //! Environments.
 
+use super::Word;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// An environment.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Environment {
     /// Its row.
     pub id: i64,
@@ -13,7 +14,7 @@ pub struct Environment {
     /// One line; may be empty.
     pub description: String,
     /// `file` or `store`.
-    pub origin: &'static str,
+    pub origin: Word,
     /// When its row was made.
     pub created_at: String,
 }
@@ -24,14 +25,14 @@ impl From<&station_core::Environment> for Environment {
             id: environment.id.0,
             name: environment.name.to_string(),
             description: environment.description.clone(),
-            origin: environment.origin.as_str(),
+            origin: environment.origin.as_str().into(),
             created_at: environment.created_at.to_string(),
         }
     }
 }
 
 /// An environment with what is in it.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct EnvironmentDetails {
     /// The environment.
     pub environment: Environment,
@@ -64,12 +65,12 @@ impl From<&station_engine::EnvironmentDetails> for EnvironmentDetails {
 }
 
 /// A variable of an environment: never its value.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct EnvironmentVariable {
     /// Its name.
     pub name: String,
     /// Where its value comes from at this terminal; `null` where nothing sets it.
-    pub from: Option<&'static str>,
+    pub from: Option<Word>,
     /// Whether variables.yml, or the store, sets it.
     pub stored: bool,
     /// Servers that ask for it.
@@ -79,6 +80,6 @@ pub struct EnvironmentVariable {
 impl From<&station_engine::Variable> for EnvironmentVariable {
     fn from(variable: &station_engine::Variable) -> Self {
         let station_engine::Variable { name, from, stored, asked_by } = variable.clone();
-        Self { name, from, stored, asked_by }
+        Self { name, from: from.map(Word::from), stored, asked_by }
     }
 }

@@ -1,12 +1,13 @@
 //! What is different from the pinned tools of an environment.
 
+use super::Word;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use station_core::BlobHash;
 use station_core::lock::{Difference, FieldChange, What};
 
 /// The lock of an environment's tools.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ToolLock {
     /// The environment's name.
     pub environment: String,
@@ -27,14 +28,14 @@ pub struct ToolLock {
 }
 
 /// A tool that is not as it is pinned.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ToolDifference {
     /// Its server.
     pub server: String,
     /// Its name there.
     pub tool: String,
     /// `new`, `renamed`, `changed` or `gone`.
-    pub what: &'static str,
+    pub what: Word,
     /// A pinned tool, as `server__tool`, for which a person would take a new one.
     pub looks_like: Option<String>,
     /// The pinned name of a renamed one.
@@ -44,10 +45,10 @@ pub struct ToolDifference {
 }
 
 /// A part of a definition, before and after.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ChangedField {
     /// `description`, `input_schema`, `output_schema` or `annotations`.
-    pub field: &'static str,
+    pub field: Word,
     /// As it is pinned; JSON but for the description.
     pub before: String,
     /// As it is offered.
@@ -82,14 +83,14 @@ impl From<&Difference> for ToolDifference {
             What::Gone => ("gone", None, None, &[]),
         };
         let field = |it: &FieldChange| ChangedField {
-            field: it.field,
+            field: it.field.into(),
             before: it.before.clone(),
             after: it.after.clone(),
         };
         Self {
             server: it.server.clone(),
             tool: it.tool.clone(),
-            what,
+            what: what.into(),
             looks_like,
             renamed_from,
             fields: fields.iter().map(field).collect(),

@@ -1,10 +1,10 @@
 //! Logins at remote servers.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A login at a server. No token has a field here.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Login {
     /// Whom its token is from.
     pub issuer: String,
@@ -62,7 +62,7 @@ impl From<&station_engine::LoggedIn> for LoggedIn {
 }
 
 /// A login that was ended.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct LoggedOut {
     /// The server.
     pub server: String,

@@ -5,6 +5,9 @@
 //! milliseconds in fields that end in `_ms`; what is not known is `null`, never left out; a list is
 //! `{"<nouns>": […], "count": n}`. Fields are added, never renamed. **Invariant:** no secret's value has a field here.
 //!
+//! What a server answers is read into the same shapes (`stn --server`), so what an older one does not say yet is an `Option`, and what a
+//! newer one says besides is passed over.
+//!
 //! To add a noun: a file with its structs and their constructors from engine types, and a line here.
 
 mod agent;
@@ -28,7 +31,7 @@ mod sync;
 mod tool;
 mod user;
 
-pub use agent::{Agent, AgentDetails, Grant, Missing, ReasonedTool, Schedule};
+pub use agent::{Agent, AgentDetails, CreatedAgent, Grant, Missing, ReasonedTool, Schedule};
 pub use approval::{Approval, AuditEntry, StandingApproval};
 pub use budget::{Budget, Measured, Price, Spent};
 pub use case::{CaseLine, TriedCase};
@@ -42,9 +45,12 @@ pub use login::{LoggedIn, LoggedOut, Login};
 pub use look::{FilledPrompt, ReadResource};
 pub use model::{Model, ModelKey, ModelSupports, Provider, TestedModel};
 pub use older::{Executed, OlderError, OlderRun};
-pub use run::{ForkedFrom, Run, RunDetails, RunReport, Usage};
+pub use run::{ForkedFrom, INTERRUPTED, Run, RunDetails, RunReport, StartedRun, Usage};
 pub use server::{Server, ServerFile, ServerSandbox, ServerState, ServerVariable, ServerView};
 pub use setting::FileSetting;
 pub use sync::{Change, Discovered, Discovery, Place, Problem, SyncReport, Variable};
 pub use tool::{CalledTool, Tool};
 pub use user::{ApiKey, Caller, NewApiKey, User};
+
+/// A word that is one of a few: ours, or as a server said it.
+pub type Word = std::borrow::Cow<'static, str>;

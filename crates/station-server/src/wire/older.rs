@@ -1,6 +1,6 @@
 //! The shapes that scripts made for older Stations send and get, kept as they are.
 
-use super::Usage;
+use super::{Usage, Word};
 use schemars::JsonSchema;
 use serde::Serialize;
 use station_core::Error;
@@ -54,7 +54,7 @@ pub struct OlderRun {
     /// Model turns taken.
     pub steps_taken: u32,
     /// `queued`, `running`, `waiting`, `completed`, `failed`, `cancelled` or `timed_out`.
-    pub status: &'static str,
+    pub status: Word,
     /// Why it has no answer.
     pub error: Option<String>,
     /// The model that answered last.

@@ -1,12 +1,15 @@
 //! Runs.
 
-use super::{Approval, Entry, ErrorBody, Spent};
+use super::{Approval, Entry, ErrorBody, Spent, Word};
 use schemars::JsonSchema;
-use serde::Serialize;
-use station_core::run::WaitKind;
+use serde::{Deserialize, Serialize};
+use station_core::run;
+
+/// The status of a run that is recorded as running while nobody drives it any more.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// A run.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Run {
     /// Its row.
     pub id: i64,
@@ -22,12 +25,12 @@ pub struct Run {
     pub task: String,
     /// `queued`, `running`, `waiting`, `completed`, `failed`, `cancelled`, `timed_out`; `interrupted` where it is
     /// recorded as running and nobody drives it any more.
-    pub status: &'static str,
+    pub status: Word,
     /// What it waits for: a free worker, a model, a tool, a sub-agent, a rate limit, a person, …
     pub waiting_on: Option<String>,
     /// What sort of thing that is: `worker`, `model`, `tool`, `agent`, `rate`, `approval`, `outcome` (of a call, which a
     /// person is to say), `fault` (a person, because it cannot be driven on), `budget`, `price` or `newer_station`.
-    pub waiting_kind: Option<&'static str>,
+    pub waiting_kind: Option<Word>,
     /// Since when.
     pub waiting_since: Option<String>,
     /// The model that answered last.
@@ -62,7 +65,7 @@ pub struct Run {
 }
 
 /// Where a fork began.
-#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ForkedFrom {
     /// The other run; it may be gone.
     pub run_id: i64,
@@ -71,7 +74,7 @@ pub struct ForkedFrom {
 }
 
 /// Tokens.
-#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Usage {
     /// Read, cached ones included.
     pub input: u64,
@@ -83,8 +86,17 @@ pub struct Usage {
     pub reasoning: u64,
 }
 
+/// A run that was put in the queue.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct StartedRun {
+    /// The run.
+    pub run: Run,
+    /// Who takes it up.
+    pub message: String,
+}
+
 /// A run that a command waited for.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct RunReport {
     /// The run.
     pub run: Run,
@@ -94,7 +106,7 @@ pub struct RunReport {
 }
 
 /// A run with its journal and the runs of its sub-agents.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct RunDetails {
     /// The run.
     pub run: Run,
@@ -120,9 +132,9 @@ impl Run {
             environment: run.environment_name.clone(),
             environment_id: run.environment.0,
             task: run.task.clone(),
-            status: if interrupted { "interrupted" } else { run.status.as_str() },
+            status: if interrupted { INTERRUPTED } else { run.status.as_str() }.into(),
             waiting_on: run.waits_on().map(|(on, _)| on.to_owned()),
-            waiting_kind: run.waits_on_kind().map(WaitKind::as_str),
+            waiting_kind: run.waits_on_kind().map(|kind| kind.as_str().into()),
             waiting_since: run.waits_on().map(|(_, since)| since.to_string()),
             model: run.model.clone(),
             answer: run.answer.clone(),
@@ -143,6 +155,18 @@ impl Run {
 }
 
 impl Run {
+    /// Whether nobody drives it any more, although it is recorded as running.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.status == INTERRUPTED
+    }
+
+    /// Its status as it is recorded. One that this version does not know is that of a run which goes on.
+    #[must_use]
+    pub fn recorded(&self) -> run::Status {
+        run::Status::from_word(&self.status).unwrap_or(run::Status::Running)
+    }
+
     /// With what it has spent of its limits.
     #[must_use]
     pub fn with_budget(self, budget: Option<&station_engine::RunBudget>) -> Self {
@@ -157,6 +181,12 @@ impl From<station_core::Usage> for Usage {
 }
 
 impl RunDetails {
+    /// Its journal, without entries that this version does not know.
+    #[must_use]
+    pub fn entries(&self) -> Vec<run::Entry> {
+        self.journal.iter().filter_map(Entry::read).collect()
+    }
+
     /// `details`; whether a child is interrupted is told by `is_interrupted`.
     #[must_use]
     pub fn new(

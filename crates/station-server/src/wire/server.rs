@@ -1,12 +1,13 @@
 //! MCP servers.
 
+use super::Word;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use station_core::sandbox::{Confinement, Sandbox};
 use station_engine::ServerDetails;
 
 /// A server, without its definition: that may hold secrets.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Server {
     /// Its row.
     pub id: i64,
@@ -19,13 +20,13 @@ pub struct Server {
     /// The name of the file that defines it, without `.json`.
     pub config: String,
     /// `stdio` or `http`.
-    pub transport: &'static str,
+    pub transport: Word,
     /// What is known of it.
     pub state: ServerState,
     /// Why it could not be asked, or not be called, last time.
     pub problem: Option<String>,
     /// The protocol era it spoke last: `legacy` or `modern`.
-    pub era: Option<&'static str>,
+    pub era: Option<Word>,
     /// When its tools were last listed.
     pub discovered_at: Option<String>,
     /// When it could not be asked, where that is newer.
@@ -35,17 +36,25 @@ pub struct Server {
     /// Number of its tools.
     pub tools_count: usize,
     /// How its program is kept, where that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<ServerSandbox>,
     /// Who is logged in at it; `null` where nobody is.
     pub login: Option<super::Login>,
 }
 
+impl Server {
+    /// With how its program is kept, where that is known.
+    #[must_use]
+    pub fn kept(self, kept: Option<&(Sandbox, Confinement)>) -> Self {
+        Self { sandbox: kept.map(|(sandbox, kept)| ServerSandbox::new(sandbox, kept)), ..self }
+    }
+}
+
 /// How a server's program is kept on this machine.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ServerSandbox {
     /// `confined`, `partly_confined` or `unconfined`.
-    pub state: &'static str,
+    pub state: Word,
     /// The same in words, with what is stricter, and why something is not kept.
     pub says: String,
 }
@@ -54,12 +63,12 @@ impl ServerSandbox {
     /// `kept` of what `sandbox` asks for.
     #[must_use]
     pub fn new(sandbox: &Sandbox, kept: &Confinement) -> Self {
-        Self { state: kept.as_str(), says: kept.words(sandbox) }
+        Self { state: kept.as_str().into(), says: kept.words(sandbox) }
     }
 }
 
 /// What is known of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerState {
     /// Its tools were listed.
@@ -96,10 +105,10 @@ impl From<&ServerDetails> for Server {
             environment: details.environment.name.to_string(),
             environment_id: details.environment.id.0,
             config: server.config.clone(),
-            transport: server.transport.as_str(),
+            transport: server.transport.as_str().into(),
             state,
             problem: server.problem.clone(),
-            era: server.era.map(station_core::Era::as_str),
+            era: server.era.map(|era| era.as_str().into()),
             discovered_at: server.discovered_at.map(|at| at.to_string()),
             problem_at: server.problem_at.map(|at| at.to_string()),
             down_since: server.down_since.map(|at| at.to_string()),
@@ -111,14 +120,14 @@ impl From<&ServerDetails> for Server {
 }
 
 /// A server with all that can be told of it without a secret.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ServerView {
     /// The server.
     pub server: Server,
     /// Its file, relative to the workspace.
     pub path: String,
     /// `environment` or `run`: who shares a process of it.
-    pub isolation: &'static str,
+    pub isolation: Word,
     /// Longest time of one call; `null` where the configured one holds.
     pub timeout_ms: Option<u64>,
     /// Calls at a time; `null` where the default holds.
@@ -126,7 +135,7 @@ pub struct ServerView {
     /// Agents that may use it, as patterns; `null` for all.
     pub allow_agents: Option<Vec<String>>,
     /// Roles that may use it, with those above them; `null` for all.
-    pub allow_roles: Option<Vec<&'static str>>,
+    pub allow_roles: Option<Vec<Word>>,
     /// Variables that it asks for.
     pub variables: Vec<ServerVariable>,
     /// Its tools.
@@ -149,7 +158,7 @@ pub struct ServerFile {
     /// Its path, relative to the workspace.
     pub path: String,
     /// `file` or `store`.
-    pub origin: &'static str,
+    pub origin: Word,
     /// Names of the servers that it defines.
     pub servers: Vec<String>,
 }
@@ -169,14 +178,14 @@ impl ServerFile {
             environment: environment.map(|it| it.name.to_string()).unwrap_or_default(),
             environment_id: file.environment.0,
             path: file.path.clone(),
-            origin: file.origin.as_str(),
+            origin: file.origin.as_str().into(),
             servers: servers.to_vec(),
         }
     }
 }
 
 /// A variable that a server asks for.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ServerVariable {
     /// Its name.
     pub name: String,
@@ -195,14 +204,15 @@ impl From<&station_engine::ServerView> for ServerView {
             isolation: match settings.isolation {
                 station_core::Isolation::Environment => "environment",
                 station_core::Isolation::Run => "run",
-            },
+            }
+            .into(),
             timeout_ms: settings.timeout_s.map(|s| s.saturating_mul(1_000)),
             concurrency: settings.concurrency,
             allow_agents: settings.allow_agents.clone(),
             allow_roles: settings
                 .allow_roles
                 .as_ref()
-                .map(|roles| roles.iter().map(|role| role.as_str()).collect()),
+                .map(|roles| roles.iter().map(|role| role.as_str().into()).collect()),
             variables: view.variables.iter().map(variable).collect(),
             tools: view.details.tools.iter().map(super::Tool::from).collect(),
             granted_to: view.granted_to.clone(),

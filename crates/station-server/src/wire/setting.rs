@@ -1,10 +1,11 @@
 //! Settings: keys of config.yaml.
 
+use super::Word;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A setting as config.yaml has it.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct FileSetting {
     /// From the root of the file on, with dots.
     pub name: String,
@@ -15,11 +16,11 @@ pub struct FileSetting {
     /// Whether its value is told to nobody.
     pub is_secret: bool,
     /// What holds where nothing says otherwise; empty where nothing does.
-    pub default: &'static str,
+    pub default: Word,
     /// What it takes.
     pub takes: String,
     /// What it is for.
-    pub about: &'static str,
+    pub about: Word,
 }
 
 impl From<&station_engine::FileSetting> for FileSetting {
@@ -29,9 +30,9 @@ impl From<&station_engine::FileSetting> for FileSetting {
             value: setting.value.clone(),
             is_set: setting.is_set,
             is_secret: setting.is_secret(),
-            default: setting.key.default,
+            default: setting.key.default.into(),
             takes: setting.key.shape.shown(),
-            about: setting.key.about,
+            about: setting.key.about.into(),
         }
     }
 }

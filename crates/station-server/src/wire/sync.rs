@@ -1,13 +1,14 @@
 //! What a sync did, or would do.
 
+use super::Word;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use station_core::file::Severity;
 use station_core::lock;
 use station_core::sync::Change as Planned;
 
 /// One environment's sync.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct SyncReport {
     /// The environment's name.
     pub environment: String,
@@ -26,12 +27,12 @@ pub struct SyncReport {
 }
 
 /// One change. A value is never part of it.
-#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 pub struct Change {
     /// `create`, `update`, `rename` or `remove`.
-    pub action: &'static str,
+    pub action: Word,
     /// `environment`, `rules`, `variable`, `server_file` or `agent`.
-    pub noun: &'static str,
+    pub noun: Word,
     /// Its name.
     pub name: String,
     /// The name it had, where it is renamed.
@@ -43,10 +44,10 @@ pub struct Change {
 }
 
 /// Something to say about a file.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Problem {
     /// `note`, `warning` or `error`; an error refuses the file.
-    pub severity: &'static str,
+    pub severity: Word,
     /// The file, relative to the workspace.
     pub path: String,
     /// Where in it.
@@ -58,7 +59,7 @@ pub struct Problem {
 }
 
 /// A place in a text; both count from 1.
-#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Place {
     /// Line.
     pub line: usize,
@@ -67,16 +68,16 @@ pub struct Place {
 }
 
 /// A variable that a server asks for.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Variable {
     /// Its name.
     pub name: String,
     /// Where its value comes from; `null` where nothing has it. Never the value.
-    pub from: Option<&'static str>,
+    pub from: Option<Word>,
 }
 
 /// What came of connecting to servers.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Discovery {
     /// One row per server that was asked.
     pub servers: Vec<Discovered>,
@@ -85,12 +86,12 @@ pub struct Discovery {
 }
 
 /// What one server answered.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Discovered {
     /// Its name.
     pub server: String,
     /// `ok` or `failed`.
-    pub status: &'static str,
+    pub status: Word,
     /// Number of its tools.
     pub tools_count: Option<usize>,
     /// Why it could not be asked.
@@ -101,8 +102,10 @@ pub struct Discovered {
 
 impl From<&station_engine::SyncReport> for SyncReport {
     fn from(report: &station_engine::SyncReport) -> Self {
-        let variable =
-            |(name, from): &(String, Option<&'static str>)| Variable { name: name.clone(), from: *from };
+        let variable = |(name, from): &(String, Option<&'static str>)| Variable {
+            name: name.clone(),
+            from: from.map(Word::from),
+        };
         Self {
             environment: report.environment.to_string(),
             applied: report.applied,
@@ -150,7 +153,14 @@ impl Change {
             Planned::RemoveConfig { servers, .. } => (Vec::new(), servers.clone()),
             _ => (Vec::new(), Vec::new()),
         };
-        Self { action, noun, name: name.to_owned(), renamed_from, servers, dropped_servers }
+        Self {
+            action: action.into(),
+            noun: noun.into(),
+            name: name.to_owned(),
+            renamed_from,
+            servers,
+            dropped_servers,
+        }
     }
 }
 
@@ -161,7 +171,8 @@ impl From<&station_core::file::Problem> for Problem {
                 Severity::Note => "note",
                 Severity::Warning => "warning",
                 Severity::Error => "error",
-            },
+            }
+            .into(),
             path: problem.path.clone(),
             at: problem.at.map(|at| Place { line: at.line, column: at.column }),
             message: problem.sentence.clone(),
@@ -174,7 +185,7 @@ impl From<&station_engine::Discovery> for Discovery {
     fn from(discovery: &station_engine::Discovery) -> Self {
         let servers = discovery.servers.iter().map(|found| Discovered {
             server: found.server.clone(),
-            status: if found.result.is_ok() { "ok" } else { "failed" },
+            status: if found.result.is_ok() { "ok" } else { "failed" }.into(),
             tools_count: found.result.as_ref().ok().copied(),
             error: found.result.as_ref().err().cloned(),
             duration_ms: found.ms,

@@ -1,11 +1,11 @@
 //! Tools of the catalog.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A tool that a server offers.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Tool {
     /// Its row.
     pub id: i64,
@@ -53,7 +53,7 @@ impl From<&station_core::Tool> for Tool {
 }
 
 /// What a tool answered to a person.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct CalledTool {
     /// The id that the call carried; the audit names it too.
     pub effect_id: String,

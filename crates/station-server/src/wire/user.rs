@@ -1,17 +1,18 @@
 //! Users and API keys.
 
+use super::Word;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A user.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct User {
     /// Its row.
     pub id: i64,
     /// Its name.
     pub name: String,
     /// `admin`, `user` or `viewer`.
-    pub role: &'static str,
+    pub role: Word,
     /// Names of the environments assigned to it; of an administrator none, who sees all.
     pub environments: Vec<String>,
     /// Whether it can sign in with a password.
@@ -25,7 +26,7 @@ impl From<&station_engine::User> for User {
         Self {
             id: user.id.0,
             name: user.name.clone(),
-            role: user.role.as_str(),
+            role: user.role.as_str().into(),
             environments: user.environments.values().cloned().collect(),
             has_password: user.has_password,
             created_at: user.created_at.to_string(),
@@ -34,16 +35,16 @@ impl From<&station_engine::User> for User {
 }
 
 /// Whoever asks.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Caller {
     /// The user's row; that of the local administrator is 1.
     pub user_id: i64,
     /// The name.
     pub name: String,
     /// `admin`, `user` or `viewer`.
-    pub role: &'static str,
+    pub role: Word,
     /// How much of what that role may: `read`, `run`, `edit`, `approve`, `admin`.
-    pub scopes: Vec<&'static str>,
+    pub scopes: Vec<Word>,
 }
 
 impl From<&station_core::Caller> for Caller {
@@ -51,14 +52,14 @@ impl From<&station_core::Caller> for Caller {
         Self {
             user_id: by.user.0,
             name: by.name.clone(),
-            role: by.role.as_str(),
-            scopes: by.scopes.iter().map(|scope| scope.as_str()).collect(),
+            role: by.role.as_str().into(),
+            scopes: by.scopes.iter().map(|scope| scope.as_str().into()).collect(),
         }
     }
 }
 
 /// An API key. What it says is told nowhere but where it is made.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ApiKey {
     /// Its row.
     pub id: i64,
@@ -67,7 +68,7 @@ pub struct ApiKey {
     /// What it is for.
     pub name: String,
     /// How much of what its user may: `read`, `run`, `edit`, `approve`, `admin`.
-    pub scopes: Vec<&'static str>,
+    pub scopes: Vec<Word>,
     /// When it was made.
     pub created_at: String,
     /// When it ends; `null` for never.
@@ -82,7 +83,7 @@ impl From<&station_engine::ApiKey> for ApiKey {
             id: key.id,
             user: key.user_name.clone(),
             name: key.name.clone(),
-            scopes: key.scopes.iter().map(|scope| scope.as_str()).collect(),
+            scopes: key.scopes.iter().map(|scope| scope.as_str().into()).collect(),
             created_at: key.created_at.to_string(),
             expires_at: key.expires_at.map(|at| at.to_string()),
             last_used_at: key.last_used_at.map(|at| at.to_string()),
@@ -91,7 +92,7 @@ impl From<&station_engine::ApiKey> for ApiKey {
 }
 
 /// An API key that was just made.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct NewApiKey {
     /// Its row.
     pub api_key: ApiKey,

@@ -20,6 +20,8 @@ pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod init;
 pub(crate) mod key;
+pub(crate) mod login;
+pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod mcp;
 pub(crate) mod model;

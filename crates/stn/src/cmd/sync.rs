@@ -1,15 +1,18 @@
 //! `stn sync`
 
+use crate::at::At;
+use crate::cmd::mcp::answered;
 use crate::error::{Code, Result};
-use crate::follow::{Tell, follow};
+use crate::follow::{Tell, alive, follow};
 use crate::named::environment_ref;
-use crate::narrate::{duration, plural};
+use crate::narrate::plural;
 use crate::out::Tone;
 use crate::problems;
+use crate::remote::Server;
 use crate::session::Session;
-use station_core::file::Severity;
-use station_core::{EnvironmentName, Error, Kind};
-use station_engine::{Discovery, EnvironmentRef, Station, SyncOptions, SyncReport};
+use serde_json::json;
+use station_core::{EnvironmentName, Error, Kind, Origin};
+use station_engine::{EnvironmentRef, Station, SyncOptions};
 use station_server::wire;
 
 /// Apply the files of an environment: agents, servers, variables
@@ -31,6 +34,9 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        if let Some(target) = &session.server {
+            return session.there(target, async |server| self.sync_there(session, server).await).await;
+        }
         let options = SyncOptions { dry_run: self.dry_run, discover: !self.no_discover };
         let work = async |station: &Station| self.sync(session, station, options).await;
         if self.dry_run { session.with_unchanged(work).await } else { session.with_bare(work).await }
@@ -53,13 +59,20 @@ impl Args {
                 follow(session.out, station, Tell::Runs, &doing, station.sync(&session.by, name, options))
                     .await;
             let report = report.map_err(|error| known(error, session, name))?;
+            let told = wire::SyncReport::from(&report);
             if !session.out.is_json() {
-                print(session, &report)?;
+                print(session, &told, || {
+                    let root = session.settings.root();
+                    report
+                        .plan
+                        .problems
+                        .iter()
+                        .for_each(|problem| problems::tell(session.out, &root, problem));
+                })?;
             }
-            reports.push(report);
+            reports.push(told);
         }
         if session.out.is_json() {
-            let reports: Vec<wire::SyncReport> = reports.iter().map(wire::SyncReport::from).collect();
             session.out.json(&wire::list("environments", &reports))?;
         }
         let lost = if self.env.is_none() { station.lost_environments().await? } else { Vec::new() };
@@ -78,6 +91,37 @@ impl Args {
     }
 }
 
+impl Args {
+    /// The files of a server lie there, and are applied there.
+    async fn sync_there(&self, session: &Session<'_>, server: &Server) -> Result {
+        let names = match &self.env {
+            Some(of) => vec![of.to_string()],
+            None => {
+                let all = At::There(server).list_environments(&session.by).await?;
+                let of_files = all.into_iter().filter(|it| it.origin == Origin::File.as_str());
+                of_files.map(|it| it.name).collect()
+            }
+        };
+        let mut reports: Vec<wire::SyncReport> = Vec::new();
+        for name in names {
+            let given =
+                json!({ "environment": name, "dry_run": self.dry_run, "discover": !self.no_discover });
+            let doing = format!("{} syncs `{name}`", server.address);
+            let report = alive(session.out, &doing, server.ask::<wire::SyncReport>("sync", given)).await?;
+            if !session.out.is_json() {
+                print(session, &report, || {
+                    report.problems.iter().for_each(|problem| problems::tell_afar(session.out, problem));
+                })?;
+            }
+            reports.push(report);
+        }
+        if session.out.is_json() {
+            session.out.json(&wire::list("environments", &reports))?;
+        }
+        Ok(if reports.iter().all(is_whole) { Code::Done } else { Code::Partial })
+    }
+}
+
 /// A mistyped environment is told apart from a lost folder.
 fn known(error: Error, session: &Session<'_>, name: &EnvironmentName) -> Error {
     let Ok(names) = session.settings.workspace().environment_names() else { return error };
@@ -88,32 +132,30 @@ fn known(error: Error, session: &Session<'_>, name: &EnvironmentName) -> Error {
     error.with_hint(format!("there are folders for {}", names.join(", ")))
 }
 
-fn is_whole(report: &SyncReport) -> bool {
-    report.plan.problems.iter().all(|problem| problem.severity != Severity::Error)
-        && report.discovery.servers.iter().all(|found| found.result.is_ok())
+fn is_whole(report: &wire::SyncReport) -> bool {
+    report.problems.iter().all(|problem| problem.severity != "error")
+        && report.discovery.servers.iter().all(|found| found.error.is_none())
 }
 
 /// Prints the report of one environment: the plan on stdout, what there is to say about it on stderr.
-fn print(session: &Session<'_>, report: &SyncReport) -> Result<()> {
+fn print(session: &Session<'_>, report: &wire::SyncReport, tell_problems: impl FnOnce()) -> Result<()> {
     let out = session.out;
     let mut lines: Vec<(Tone, String)> = vec![(Tone::Plain, head(report))];
-    let changes =
-        report.plan.changes.iter().map(|change| wire::Change::new(change, report.environment.as_str()));
-    lines.extend(changes.map(|change| line(&change)));
+    lines.extend(report.changes.iter().map(line));
     lines.extend(report.variables.iter().map(variable));
     out.lines(&lines)?;
-    for problem in &report.plan.problems {
-        problems::tell(out, &session.settings.root(), problem);
-    }
-    out.lines(&discovered(&report.discovery))?;
+    tell_problems();
+    let found = report.discovery.servers.iter();
+    let found: Vec<_> = found.map(|found| answered(found, &format!("  server {}", found.server))).collect();
+    out.lines(&found)?;
     for warning in &report.discovery.warnings {
         out.warning(warning);
     }
     Ok(())
 }
 
-fn head(report: &SyncReport) -> String {
-    let (n, same) = (report.plan.changes.len() as u64, report.plan.unchanged as u64);
+fn head(report: &wire::SyncReport) -> String {
+    let (n, same) = (report.changes.len() as u64, report.unchanged as u64);
     let name = &report.environment;
     match (n, report.applied) {
         (0, _) => {
@@ -128,7 +170,7 @@ fn head(report: &SyncReport) -> String {
 }
 
 fn line(change: &wire::Change) -> (Tone, String) {
-    let sign = match change.action {
+    let sign = match &*change.action {
         "create" => '+',
         "remove" => '-',
         _ => '~',
@@ -147,22 +189,12 @@ fn line(change: &wire::Change) -> (Tone, String) {
     (if change.action == "remove" { Tone::Bad } else { Tone::Plain }, text)
 }
 
-fn variable((name, from): &(String, Option<&'static str>)) -> (Tone, String) {
-    match from {
+fn variable(variable: &wire::Variable) -> (Tone, String) {
+    let name = &variable.name;
+    match &variable.from {
         Some(place) => (Tone::Plain, format!("    {name} from {place}")),
         None => {
             (Tone::Plain, format!("    {name} has no value here; its file's default holds, if it has one"))
         }
     }
-}
-
-fn discovered(discovery: &Discovery) -> Vec<(Tone, String)> {
-    let rows = discovery.servers.iter().map(|found| match &found.result {
-        Ok(tools) => (
-            Tone::Good,
-            format!("  server {}: {} in {}", found.server, plural(tools, "tool"), duration(found.ms)),
-        ),
-        Err(why) => (Tone::Bad, format!("  server {}: failed: {}", found.server, crate::out::shown(why))),
-    });
-    rows.collect()
 }

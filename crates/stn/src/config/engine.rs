@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::load::{absolute, at_home};
+use crate::remote::Logins;
 use station_core::file::config::Files;
 use station_core::sandbox::Private;
 use station_core::{Error, Result, Secret};
@@ -106,6 +107,8 @@ impl Settings {
             environments: Some(self.root().join("environments")),
         };
         private.sealed.extend(self.config.tls.key.as_ref().map(|path| self.path(path)));
+        // Keys of other Stations are nobody's here but the user's.
+        private.sealed.extend(Logins::of(&self.environment).ok().map(Logins::into_folder));
         if let Location::Sqlite(database) = location {
             // SQLite's own files beside it (sqlite.org/tempfiles.html).
             for ending in ["", "-wal", "-shm", "-journal"] {

@@ -1,6 +1,8 @@
 //! Sizes, durations and numbers as people read them.
 
-use station_core::{Micros, Usage, plural};
+use station_core::plural;
+use station_server::wire;
+use std::fmt;
 
 /// `4 ms`, `1.2 s`, `2 min 3 s`.
 pub(crate) fn duration(ms: u64) -> String {
@@ -22,7 +24,7 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// `210 tokens in (100 cached), 14 out`; `None` where a provider counts none.
-pub(crate) fn tokens(usage: &Usage) -> Option<String> {
+pub(crate) fn tokens(usage: &wire::Usage) -> Option<String> {
     if usage.input == 0 && usage.output == 0 {
         return None;
     }
@@ -30,8 +32,8 @@ pub(crate) fn tokens(usage: &Usage) -> Option<String> {
     Some(format!("{} tokens in{cached}, {} out", usage.input, usage.output))
 }
 
-/// `2026-11-23 17:32:24` (UTC).
-pub(crate) fn moment(at: Micros) -> String {
+/// `2026-11-23 17:32:24` (UTC), of a time as it is told everywhere.
+pub(crate) fn moment(at: impl fmt::Display) -> String {
     at.to_string().split('.').next().unwrap_or_default().replace('T', " ")
 }
 
@@ -64,6 +66,7 @@ pub(crate) fn cut_lines(text: &str, lines: usize, chars: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use station_core::Micros;
 
     #[test]
     fn numbers_are_told_as_people_read_them() {

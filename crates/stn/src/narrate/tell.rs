@@ -282,7 +282,7 @@ impl Narrator {
             n => plural(n, "call"),
         };
         let mut facts = vec![answer.model.clone(), duration(ms)];
-        facts.extend(tokens(&answer.usage));
+        facts.extend(tokens(&answer.usage.into()));
         let head = plain(format!("turn {}: {what} ({})", self.turn, facts.join(", ")));
         let text = answer.text.trim();
         // The answer itself is printed when the run has ended.

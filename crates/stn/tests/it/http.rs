@@ -73,7 +73,9 @@ impl Served {
         });
         Self {
             process,
-            port: *ports.first().expect("it says where it listens"),
+            port: *ports
+                .first()
+                .unwrap_or_else(|| panic!("it does not say where it listens: {:?}", told.lock())),
             ports,
             path: "/mcp".to_owned(),
             told,

@@ -108,6 +108,26 @@ fn ask(served: &Served, client: &Arc<ClientConfig>, request: &str) -> Result<Ans
 const HEALTH: &str = "GET /health HTTP/1.0\r\nhost: localhost\r\n\r\n";
 
 #[test]
+fn the_command_line_checks_whose_certificate_it_is() {
+    let scene = Scene::new("");
+    let served = Served::start(&scene.home);
+    let address = format!("https://localhost:{}", served.port);
+    let list = |authority: &str| {
+        let mut command = scene.home.command(&["agent", "list", "--json", "--server", &address]);
+        let child = command.env("SSL_CERT_FILE", scene.home.config(authority));
+        let child = child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn();
+        let said = scene.home.said(child.unwrap());
+        (said.code, said.stdout.replace(&address, "URL"))
+    };
+    let (code, told) = list("ca.pem");
+    assert!(code == Some(0) && told.contains("agents"), "{told}");
+    scene.home.write("other.pem", &Authority::new("another").pem);
+    let (code, told) = list("other.pem");
+    assert!(code == Some(1) && told.contains("certificate") && told.contains("SSL_CERT_FILE"), "{told}");
+    served.stop();
+}
+
+#[test]
 fn it_serves_over_tls_and_tells_browsers_to_stay_with_it() {
     let scene = Scene::new("");
     let served = Served::start(&scene.home);

@@ -71,6 +71,18 @@ impl Unset {
         ("schedule", Self::Schedule),
     ];
 
+    /// Reads its name, with `-` as well; the error lists all of them.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn from_word(word: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == word.replace('-', "_"));
+        found.map(|(_, field)| *field).ok_or_else(|| {
+            let words: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
+            format!("it is one of {}", words.join(", "))
+        })
+    }
+
     fn key(self) -> &'static str {
         match self {
             Self::Model => "model",

@@ -7,12 +7,12 @@ use super::world::{Dice, Shared};
 use crate::drive::Left;
 use crate::lease::{Before, LEASE, Lease, millis};
 use crate::signals::Signals;
-use crate::spend::{self, Raise};
+use crate::spend::Raise;
 use crate::{Station, Watch, worker};
 use futures::future::BoxFuture;
 use futures::task::noop_waker;
 use station_core::budget::{Account, Amounts, Caps, Limit, Period, Scope};
-use station_core::run::{Status, WaitKind};
+use station_core::run::{Status, WaitKind, limit_reached};
 use station_core::{Caller, Concurrency, Fence, Kind, Result, RunId};
 use station_store::{Claim, NewRun, Owner, Run, RunFilter, Say, SetLimit, Settlement, Wake, Wanted};
 use std::collections::BTreeMap;
@@ -427,7 +427,7 @@ impl Schedule {
             let journal = store.journal(run.id, 0, 10_000).await.expect("it reads");
             if kind == WaitKind::Budget {
                 // Nobody adds to what is only reserved: that frees itself.
-                if let Some((account, sentence)) = spend::reached(&journal)
+                if let Some((account, sentence)) = limit_reached(&journal)
                     && sentence.contains("has spent")
                     && self.dice.roll(3) == 0
                 {

@@ -1,11 +1,13 @@
 //! `stn agent create`
 
 use super::plan::{Planned, plan};
+use crate::at::{At, named};
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
 use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::question::Yes;
+use crate::remote::Server;
 use crate::session::Session;
 use serde_json::json;
 use station_core::{AgentName, EnvironmentName};
@@ -65,11 +67,36 @@ impl Args {
         let name = AgentName::parse(&self.name)?;
         let (ranked, yes) = (self.ranked, self.yes);
         session
-            .with(async |station| {
+            .at(async |at| {
+                let station = match at {
+                    At::Here(station) => station,
+                    At::There(server) => return self.create_there(session, server).await,
+                };
                 let environment = session.environment(station, self.env.as_ref()).await?;
                 create(session, station, self.new_agent(name, environment), ranked, yes).await
             })
             .await
+    }
+
+    async fn create_there(self, session: &Session<'_>, server: &Server) -> Result {
+        let ranked = self.tools.is_empty();
+        if ranked && !self.ranked {
+            session.out.note(Tone::Plain, "Tools are chosen by ranking: a plan is not made over HTTP.");
+        }
+        let given = json!({
+            "name": self.name,
+            "description": self.description,
+            "environment": named(self.env.as_ref()),
+            "prompt": self.prompt,
+            "domain": self.domain,
+            "model": self.model,
+            "max_steps": self.max_steps,
+            "tools": (!ranked).then_some(self.tools),
+            "agents": (!self.agents.is_empty()).then_some(self.agents),
+            "schedule": self.schedule,
+        });
+        let wire::CreatedAgent { details, reasons } = server.ask("create_agent", given).await?;
+        tell(session, &details, &reasons, ranked)
     }
 
     fn new_agent(self, name: AgentName, environment: EnvironmentName) -> NewAgent {
@@ -127,7 +154,8 @@ async fn create(session: &Session<'_>, station: &Station, new: NewAgent, ranked:
         ));
         session.out.hint(&hint.unwrap_or_else(|| "`stn agent list` shows them".to_owned()));
     }
-    tell(session, &details, &reasons, chosen)
+    let reasons: Vec<wire::ReasonedTool> = reasons.iter().map(wire::ReasonedTool::from).collect();
+    tell(session, &wire::AgentDetails::from(&details), &reasons, chosen)
 }
 
 /// Asks the architect; why it does not plan is told.
@@ -176,13 +204,15 @@ async fn know(session: &Session<'_>, station: &Station, new: &NewAgent) -> Resul
     Ok(())
 }
 
-fn tell(session: &Session<'_>, details: &AgentDetails, reasons: &[ReasonedTool], ranked: bool) -> Result {
-    let environment = &details.environment.name;
+fn tell(
+    session: &Session<'_>,
+    details: &wire::AgentDetails,
+    reasons: &[wire::ReasonedTool],
+    ranked: bool,
+) -> Result {
+    let environment = &details.agent.environment;
     if session.out.is_json() {
-        let tools: Vec<wire::ReasonedTool> = reasons.iter().map(wire::ReasonedTool::from).collect();
-        let agent = wire::Agent::new(&details.agent, details.environment.name.as_str());
-        let path = details.path.as_ref().map(|path| path.display().to_string());
-        session.out.json(&json!({ "agent": agent, "path": path, "tools": tools }))?;
+        session.out.json(&json!({ "agent": details.agent, "path": details.path, "tools": reasons }))?;
         return Ok(Code::Done);
     }
     session.out.lines(&lines(details, reasons, ranked))?;
@@ -200,13 +230,12 @@ fn tell(session: &Session<'_>, details: &AgentDetails, reasons: &[ReasonedTool],
     Ok(Code::Done)
 }
 
-fn lines(details: &AgentDetails, reasons: &[ReasonedTool], ranked: bool) -> Vec<(Tone, String)> {
+fn lines(details: &wire::AgentDetails, reasons: &[wire::ReasonedTool], ranked: bool) -> Vec<(Tone, String)> {
     let agent = &details.agent;
-    let head =
-        format!("Created agent {} `{}` in environment `{}`.", agent.id, agent.name, details.environment.name);
+    let head = format!("Created agent {} `{}` in environment `{}`.", agent.id, agent.name, agent.environment);
     let mut lines = vec![(Tone::Good, head)];
     match &details.path {
-        Some(path) => lines.push((Tone::Plain, format!("  file   {}", path.display()))),
+        Some(path) => lines.push((Tone::Plain, format!("  file   {path}"))),
         None => {
             lines.push((Tone::Plain, "  file   none: files are read-only, it lives in the store".to_owned()));
         }

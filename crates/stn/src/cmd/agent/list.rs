@@ -18,11 +18,9 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let environment = session.environment_typed(station, self.env.as_ref()).await?;
-                let agents = station.list_agents(&session.by, environment.as_ref()).await?;
-                let environments = station.list_environments_with_agents(&session.by).await?;
-                show(session, &wire::Agent::all(&agents, &environments))
+            .at(async |at| {
+                let agents = at.list_agents(session, self.env.as_ref()).await?;
+                show(session, &agents)
             })
             .await
     }

@@ -4,7 +4,7 @@
 
 use crate::attend::{Drive, heeding_signals, told};
 use crate::error::{Failure, Result};
-use crate::follow::{Tell, follow, follow_on};
+use crate::follow::{Source, Tell, follow, follow_on};
 use crate::out::Tone;
 use crate::question::{Yes, confirm};
 use crate::session::Session;
@@ -77,7 +77,14 @@ pub(super) async fn plan(
     let stop = CancellationToken::new();
     let work = station.carry_out_plan(&session.by, &plan, stop.clone());
     let told = told(session, station, plan.run, Drive::Resume(Amounts::default())).await?;
-    let followed = follow_on(session.out, station, Tell::Events, "the plan is carried out", told, work);
+    let followed = follow_on(
+        session.out,
+        Source::Station(station.watch()),
+        Tell::Events,
+        "the plan is carried out",
+        told,
+        work,
+    );
     let (done, _) = heeding_signals(session, &stop, followed).await?;
     match done? {
         Ok(agent) => Ok(Planned::Done(agent, Box::new(plan))),

@@ -1,10 +1,12 @@
 //! `stn agent run`
 
+use crate::at::{At, named};
 use crate::attend::{Drive, Where, attend, tell_handed};
-use crate::cmd::budget::{amount, caps};
+use crate::cmd::budget::{amount, caps, given_amounts};
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
 use crate::named::environment_ref;
+use crate::remote::{self, Server, only_option};
 use crate::session::Session;
 use serde_json::json;
 use station_core::budget::Measure;
@@ -66,6 +68,17 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        session
+            .at(async |at| match at {
+                At::Here(station) => self.run_here(session, station).await,
+                At::There(server) => self.run_there(session, server).await,
+            })
+            .await
+    }
+
+    async fn run_here(self, session: &Session<'_>, station: &Station) -> Result {
+        let tell = if self.tail { Tell::Text } else { Tell::Events };
+        let (agent, environment) = session.agent(station, &self.agent, self.env.as_ref()).await?;
         let new = NewRun {
             task: self.task,
             model: self.model,
@@ -76,23 +89,52 @@ impl Args {
             priority: self.priority,
             ..NewRun::default()
         };
-        let tell = if self.tail { Tell::Text } else { Tell::Events };
-        session
-            .with(async |station| {
-                let (agent, environment) = session.agent(station, &self.agent, self.env.as_ref()).await?;
-                if !self.no_sync {
-                    bring_up_to_date(session, station, &agent, &environment, &new.variables).await?;
-                }
-                let workers = self.place.workers(station).await?;
-                if self.detach || !workers.is_empty() {
-                    let new = NewRun { driver: Driver::Worker, ..new };
-                    let run = station.start_run(&session.by, &agent, new).await?;
-                    return handed(session, station, &run, &workers, Handed::of(self.detach, tell)).await;
-                }
-                run_agent(session, station, &agent, new, tell).await
-            })
-            .await
+        if !self.no_sync {
+            bring_up_to_date(session, station, &agent, &environment, &new.variables).await?;
+        }
+        let workers = self.place.workers(station).await?;
+        if self.detach || !workers.is_empty() {
+            let new = NewRun { driver: Driver::Worker, ..new };
+            let run = station.start_run(&session.by, &agent, new).await?;
+            return handed(session, station, &run, &workers, Handed::of(self.detach, tell)).await;
+        }
+        run_agent(session, station, &agent, new, tell).await
     }
+
+    async fn run_there(self, session: &Session<'_>, server: &Server) -> Result {
+        self.place.check_there()?;
+        if self.no_sync {
+            return Err(only_option("--no-sync", "a server applies files that have changed by itself").into());
+        }
+        if self.priority != 0 {
+            return Err(only_option("--priority", "at a server, runs take their turn").into());
+        }
+        let limits = caps(&self.limits);
+        let given = json!({
+            "agent": self.agent,
+            "environment": named(self.env.as_ref()),
+            "task": self.task,
+            "variables": given_variables(&self.variables),
+            "model": self.model,
+            "max_steps": self.max_steps,
+            "timeout": self.timeout.map(given_time),
+            "budget": given_amounts(|measure| limits.get(measure)),
+        });
+        let tell = if self.tail { Tell::Text } else { Tell::Events };
+        let started: wire::StartedRun = server.ask("start_run", given).await?;
+        remote::handed(session, server, &started.run, Handed::of(self.detach, tell)).await
+    }
+}
+
+/// Values of variables as a server is told of them.
+pub(crate) fn given_variables(variables: &[(String, Secret)]) -> Option<BTreeMap<&str, &str>> {
+    let all = variables.iter().map(|(name, value)| (name.as_str(), value.expose()));
+    (!variables.is_empty()).then(|| all.collect())
+}
+
+/// A time as a server is told of it.
+pub(crate) fn given_time(time: Duration) -> String {
+    format!("{}ms", time.as_millis())
 }
 
 /// Starts a run and attends to it until it has ended.

@@ -1,10 +1,12 @@
 //! `stn agent show`
 
+use crate::at::{At, named};
 use crate::error::{Code, Failure, Result};
 use crate::named::environment_ref;
 use crate::out::{Tone, shown};
 use crate::problems;
 use crate::session::Session;
+use serde_json::json;
 use station_core::file::{Problem, Severity};
 use station_core::sync::Change;
 use station_core::{EnvironmentName, Error, Kind};
@@ -38,29 +40,15 @@ impl FileState {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let (agent, environment) = session.agent(station, &self.agent, self.env.as_ref()).await?;
-                let found = station.show_agent(&session.by, &agent).await;
-                let name = match &found {
-                    Ok(details) => details.agent.name.to_string(),
-                    Err(_) => self.agent.clone(),
+            .at(async |at| {
+                let details = match at {
+                    At::Here(station) => self.look(session, station).await?,
+                    // Whoever serves applies files that have changed by itself.
+                    At::There(server) => {
+                        let given = json!({ "agent": self.agent, "environment": named(self.env.as_ref()) });
+                        server.ask("show_agent", given).await?
+                    }
                 };
-                let file = file_state(session, station, &environment, &name).await?;
-                for problem in &file.problems {
-                    problems::tell(session.out, &session.settings.root(), problem);
-                }
-                let details = found.map_err(|error| refused(error, &file, &name, &environment))?;
-                if file.is_broken() {
-                    session.out.hint(&format!(
-                        "this is what is stored: mend the file, then `stn sync {environment}`"
-                    ));
-                }
-                if file.changed {
-                    session
-                        .out
-                        .hint(&format!("its file has changed since: `stn sync {environment}` applies it"));
-                }
-                let details = wire::AgentDetails::from(&details);
                 if session.out.is_json() {
                     session.out.json(&details)?;
                 } else {
@@ -69,6 +57,30 @@ impl Args {
                 Ok(Code::Done)
             })
             .await
+    }
+
+    /// The agent as it is stored, once it is told what its file says besides.
+    async fn look(&self, session: &Session<'_>, station: &Station) -> Result<wire::AgentDetails> {
+        let (agent, environment) = session.agent(station, &self.agent, self.env.as_ref()).await?;
+        let found = station.show_agent(&session.by, &agent).await;
+        let name = match &found {
+            Ok(details) => details.agent.name.to_string(),
+            Err(_) => self.agent.clone(),
+        };
+        let file = file_state(session, station, &environment, &name).await?;
+        for problem in &file.problems {
+            problems::tell(session.out, &session.settings.root(), problem);
+        }
+        let details = found.map_err(|error| refused(error, &file, &name, &environment))?;
+        if file.is_broken() {
+            session
+                .out
+                .hint(&format!("this is what is stored: mend the file, then `stn sync {environment}`"));
+        }
+        if file.changed {
+            session.out.hint(&format!("its file has changed since: `stn sync {environment}` applies it"));
+        }
+        Ok(wire::AgentDetails::from(&details))
     }
 }
 

@@ -1,13 +1,14 @@
 //! `stn agent update`
 
 use super::plan::{Planned, plan};
+use crate::at::{At, named};
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::problems;
 use crate::question::Yes;
 use crate::session::Session;
-use serde_json::json;
+use serde_json::{Value, json};
 use station_core::file::Problem;
 use station_core::file::edit::{AgentEdit, Names, Unset};
 use station_core::{AgentName, Error};
@@ -71,7 +72,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CRON")]
     schedule: Option<String>,
     /// Take this field out: model, max_steps, tools, agents, tags or schedule; may be given several times
-    #[arg(long, value_name = "FIELD", value_parser = unset)]
+    #[arg(long, value_name = "FIELD", value_parser = Unset::from_word)]
     unset: Vec<Unset>,
     #[command(flatten)]
     yes: Yes,
@@ -90,7 +91,14 @@ impl Args {
                     .into());
             }
             return session
-                .with(async |station| {
+                .at(async |at| {
+                    let At::Here(station) = at else {
+                        let sentence =
+                            "a change in words is planned by a Station with its own hands, and not over HTTP";
+                        return Err(Error::invalid(sentence)
+                            .with_hint("change it by options: `stn agent update --help`")
+                            .into());
+                    };
                     let (agent, environment) = session.agent(station, &agent, env.as_ref()).await?;
                     let problems = station.apply_changed_files(&environment).await?;
                     session.tell_errors(&problems);
@@ -104,7 +112,16 @@ impl Args {
                 .into());
         }
         session
-            .with(async |station| {
+            .at(async |at| {
+                let station = match at {
+                    At::Here(station) => station,
+                    At::There(server) => {
+                        let given = given(&agent, env.as_ref(), &edit, name.as_ref());
+                        let wire::AgentDetails { agent, path, .. } =
+                            server.ask("update_agent", given).await?;
+                        return tell(session, &agent, path.as_deref());
+                    }
+                };
                 let (agent, _) = session.agent(station, &agent, env.as_ref()).await?;
                 let mut now = station.show_agent(&session.by, &agent).await?;
                 // By its number from here on: its name is about to be another.
@@ -117,7 +134,7 @@ impl Args {
                 if let Some(name) = &name {
                     now = rename(session, station, &agent, name).await?;
                 }
-                tell(session, &now)
+                tell_here(session, &now)
             })
             .await
     }
@@ -136,6 +153,31 @@ impl Args {
             unset: self.unset,
         }
     }
+}
+
+/// The change as a server is told of it.
+fn given(agent: &str, env: Option<&EnvironmentRef>, edit: &AgentEdit, name: Option<&AgentName>) -> Value {
+    let some = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
+    let unset =
+        Unset::ALL.iter().filter(|(_, field)| edit.unset.contains(field)).map(|(word, _)| (*word).to_owned());
+    json!({
+        "agent": agent,
+        "environment": named(env),
+        "name": name.map(AgentName::as_str),
+        "description": edit.description,
+        "prompt": edit.prompt,
+        "model": edit.model,
+        "max_steps": edit.max_steps,
+        "tools": edit.tools.be,
+        "add_tools": some(&edit.tools.add),
+        "remove_tools": some(&edit.tools.remove),
+        "agents": edit.agents.be,
+        "add_agents": some(&edit.agents.add),
+        "remove_agents": some(&edit.agents.remove),
+        "tags": edit.tags.be,
+        "schedule": edit.schedule,
+        "unset": some(&unset.collect::<Vec<_>>()),
+    })
 }
 
 /// Gives the agent another name, and says who calls it by the old one.
@@ -176,7 +218,7 @@ async fn in_words(
     })?;
     match plan(session, station, &Planning::Change { agent, words }, &model, yes).await? {
         Planned::Done(agent, _) => {
-            tell(session, &station.show_agent(&session.by, &AgentRef::Id(agent)).await?)
+            tell_here(session, &station.show_agent(&session.by, &AgentRef::Id(agent)).await?)
         }
         Planned::Waits => Ok(Code::Waiting),
         Planned::None(why) => Err(Error::invalid(format!("there is no plan: {why}"))
@@ -185,23 +227,18 @@ async fn in_words(
     }
 }
 
-fn tell(session: &Session<'_>, details: &AgentDetails) -> Result {
+fn tell_here(session: &Session<'_>, details: &AgentDetails) -> Result {
+    let path = details.path.as_ref().map(|path| path.display().to_string());
+    tell(session, &wire::Agent::new(&details.agent, details.environment.name.as_str()), path.as_deref())
+}
+
+fn tell(session: &Session<'_>, agent: &wire::Agent, path: Option<&str>) -> Result {
     if session.out.is_json() {
-        let agent = wire::Agent::new(&details.agent, details.environment.name.as_str());
-        let path = details.path.as_ref().map(|path| path.display().to_string());
         session.out.json(&json!({ "agent": agent, "path": path }))?;
     } else {
-        let (id, name) = (details.agent.id, &details.agent.name);
-        let text = format!("Changed agent {id} `{name}` of environment `{}`.", details.environment.name);
+        let wire::Agent { id, name, environment, .. } = agent;
+        let text = format!("Changed agent {id} `{name}` of environment `{environment}`.");
         session.out.lines(&[(Tone::Good, text)])?;
     }
     Ok(Code::Done)
-}
-
-fn unset(word: &str) -> Result<Unset, String> {
-    let found = Unset::ALL.iter().find(|(name, _)| *name == word.replace('-', "_"));
-    found.map(|(_, field)| *field).ok_or_else(|| {
-        let words: Vec<&str> = Unset::ALL.iter().map(|(name, _)| *name).collect();
-        format!("it is one of {}", words.join(", "))
-    })
 }

@@ -1,9 +1,12 @@
 //! `stn approvals approve`
 
 use super::decided;
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::session::Session;
+use serde_json::json;
 use station_engine::Yes;
+use station_server::wire;
 
 /// Let a waiting call be sent
 ///
@@ -21,11 +24,18 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let how = if self.always { Yes::Always } else { Yes::Once };
-                let approval = station.approve(&session.by, self.id, how).await?;
+            .at(async |at| {
+                let approval = match at {
+                    At::Here(station) => {
+                        let how = if self.always { Yes::Always } else { Yes::Once };
+                        wire::Approval::from(&station.approve(&session.by, self.id, how).await?)
+                    }
+                    At::There(server) => {
+                        server.ask("approve", json!({ "approval": self.id, "always": self.always })).await?
+                    }
+                };
                 let what = if self.always { "was approved, for always" } else { "was approved" };
-                decided(session, station, &approval, what).await?;
+                decided(session, at, &approval, what).await?;
                 Ok(Code::Done)
             })
             .await

@@ -1,8 +1,11 @@
 //! `stn approvals deny`
 
 use super::decided;
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::session::Session;
+use serde_json::json;
+use station_server::wire;
 
 /// Do not let a waiting call be sent
 ///
@@ -19,9 +22,16 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let approval = station.deny(&session.by, self.id, self.reason).await?;
-                decided(session, station, &approval, "was denied").await?;
+            .at(async |at| {
+                let approval = match at {
+                    At::Here(station) => {
+                        wire::Approval::from(&station.deny(&session.by, self.id, self.reason).await?)
+                    }
+                    At::There(server) => {
+                        server.ask("deny", json!({ "approval": self.id, "reason": self.reason })).await?
+                    }
+                };
+                decided(session, at, &approval, "was denied").await?;
                 Ok(Code::Done)
             })
             .await

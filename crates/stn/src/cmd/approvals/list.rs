@@ -1,9 +1,12 @@
 //! `stn approvals list`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::narrate::{cut, moment};
+use crate::remote::Server;
 use crate::session::Session;
-use station_engine::{Approval, Asker, StandingApproval, Which};
+use serde_json::json;
+use station_engine::Which;
 use station_server::wire;
 
 /// List calls that wait for a person, oldest first
@@ -22,34 +25,53 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        if self.always {
-            return standing(session).await;
-        }
         session
-            .with(async |station| {
-                let which = if self.all { Which::All } else { Which::Pending };
-                let approvals = station.list_approvals(&session.by, which, self.limit).await?;
-                if session.out.is_json() {
-                    let approvals: Vec<wire::Approval> = approvals.iter().map(wire::Approval::from).collect();
-                    session.out.json(&wire::list("approvals", &approvals))?;
-                    return Ok(Code::Done);
-                }
-                if approvals.is_empty() && !self.all {
-                    session.out.hint("no call waits for a person; `--all` shows what was decided");
-                }
-                let header =
-                    ["ID", "RUN", "AGENT", "ENVIRONMENT", "TOOL", "STATUS", "ASKED (UTC)", "ARGUMENTS"];
-                session.out.table(header, approvals.iter().map(row).collect())?;
-                Ok(Code::Done)
+            .at(async |at| match self.always {
+                true => standing(session, at).await,
+                false => self.list(session, at).await,
             })
             .await
     }
+
+    async fn list(&self, session: &Session<'_>, at: At<'_>) -> Result {
+        let approvals: Vec<wire::Approval> = match at {
+            At::Here(station) => {
+                let which = if self.all { Which::All } else { Which::Pending };
+                let approvals = station.list_approvals(&session.by, which, self.limit).await?;
+                approvals.iter().map(wire::Approval::from).collect()
+            }
+            At::There(server) => self.ask(server).await?,
+        };
+        if session.out.is_json() {
+            session.out.json(&wire::list("approvals", &approvals))?;
+            return Ok(Code::Done);
+        }
+        if approvals.is_empty() && !self.all {
+            session.out.hint("no call waits for a person; `--all` shows what was decided");
+        }
+        let header = ["ID", "RUN", "AGENT", "ENVIRONMENT", "TOOL", "STATUS", "ASKED (UTC)", "ARGUMENTS"];
+        session.out.table(header, approvals.iter().map(row).collect())?;
+        Ok(Code::Done)
+    }
+
+    async fn ask(&self, server: &Server) -> Result<Vec<wire::Approval>> {
+        // A server tells both by id; here, decided ones are told newest first.
+        let most = if self.all { usize::MAX } else { usize::try_from(self.limit).unwrap_or(usize::MAX) };
+        let given = json!({ "all": self.all });
+        let mut approvals: Vec<wire::Approval> =
+            server.list("list_approvals", "approvals", given, most).await?;
+        if self.all {
+            approvals.reverse();
+            approvals.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
+        }
+        Ok(approvals)
+    }
 }
 
-fn row(approval: &Approval) -> [String; 8] {
-    let (run, agent) = match &approval.asker {
-        Asker::Run { run, agent } => (run.to_string(), agent.clone()),
-        Asker::Caller(name) => ("-".to_owned(), format!("a client of {name}")),
+fn row(approval: &wire::Approval) -> [String; 8] {
+    let (run, agent) = match approval.run_id {
+        Some(run) => (run.to_string(), approval.agent.clone().unwrap_or_default()),
+        None => ("-".to_owned(), format!("a client of {}", approval.caller.as_deref().unwrap_or_default())),
     };
     [
         approval.id.to_string(),
@@ -58,38 +80,40 @@ fn row(approval: &Approval) -> [String; 8] {
         approval.environment.clone(),
         format!("{}/{}", approval.server, approval.tool),
         approval.status.clone(),
-        moment(approval.asked_at),
-        cut(&approval.arguments, 60),
+        moment(&approval.asked_at),
+        cut(&approval.arguments.to_string(), 60),
     ]
 }
 
-async fn standing(session: &Session<'_>) -> Result {
-    session
-        .with(async |station| {
+async fn standing(session: &Session<'_>, at: At<'_>) -> Result {
+    let standing: Vec<wire::StandingApproval> = match at {
+        At::Here(station) => {
             let standing = station.list_standing_approvals(&session.by).await?;
-            if session.out.is_json() {
-                let standing: Vec<wire::StandingApproval> =
-                    standing.iter().map(wire::StandingApproval::from).collect();
-                session.out.json(&wire::list("standing_approvals", &standing))?;
-                return Ok(Code::Done);
-            }
-            if standing.is_empty() {
-                session.out.hint("nothing was approved for always");
-            }
-            let row = |it: &StandingApproval| {
-                [
-                    it.id.to_string(),
-                    it.agent.clone(),
-                    it.environment.clone(),
-                    format!("{}/{}", it.server, it.tool),
-                    it.made_by.clone(),
-                    moment(it.made_at),
-                    it.uses.to_string(),
-                ]
-            };
-            let header = ["ID", "AGENT", "ENVIRONMENT", "TOOL", "BY", "SINCE (UTC)", "USED"];
-            session.out.table(header, standing.iter().map(row).collect())?;
-            Ok(Code::Done)
-        })
-        .await
+            standing.iter().map(wire::StandingApproval::from).collect()
+        }
+        At::There(server) => {
+            server.list("list_standing_approvals", "standing_approvals", json!({}), usize::MAX).await?
+        }
+    };
+    if session.out.is_json() {
+        session.out.json(&wire::list("standing_approvals", &standing))?;
+        return Ok(Code::Done);
+    }
+    if standing.is_empty() {
+        session.out.hint("nothing was approved for always");
+    }
+    let row = |it: &wire::StandingApproval| {
+        [
+            it.id.to_string(),
+            it.agent.clone(),
+            it.environment.clone(),
+            format!("{}/{}", it.server, it.tool),
+            it.made_by.clone(),
+            moment(&it.made_at),
+            it.uses.to_string(),
+        ]
+    };
+    let header = ["ID", "AGENT", "ENVIRONMENT", "TOOL", "BY", "SINCE (UTC)", "USED"];
+    session.out.table(header, standing.iter().map(row).collect())?;
+    Ok(Code::Done)
 }

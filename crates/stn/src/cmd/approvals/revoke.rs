@@ -1,9 +1,10 @@
 //! `stn approvals revoke`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Take back what was approved for always
 ///
@@ -17,8 +18,14 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                station.revoke_standing_approval(&session.by, self.id).await?;
+            .at(async |at| {
+                match at {
+                    At::Here(station) => station.revoke_standing_approval(&session.by, self.id).await?,
+                    At::There(server) => {
+                        let given = json!({ "standing_approval": self.id });
+                        server.ask::<Value>("revoke_standing_approval", given).await?;
+                    }
+                }
                 if session.out.is_json() {
                     session.out.json(&json!({ "revoked": self.id }))?;
                 } else {

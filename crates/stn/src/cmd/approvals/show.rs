@@ -1,11 +1,12 @@
 //! `stn approvals show`
 
+use super::asker;
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::narrate::moment;
 use crate::out::{Tone, shown};
 use crate::session::Session;
 use serde_json::json;
-use station_engine::Approval;
 use station_server::wire;
 
 /// Show what a waiting call would do, and which rule makes it wait
@@ -18,15 +19,20 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let approval = station.show_approval(&session.by, self.id).await?;
+            .at(async |at| {
+                let approval = match at {
+                    At::Here(station) => {
+                        wire::Approval::from(&station.show_approval(&session.by, self.id).await?)
+                    }
+                    At::There(server) => server.ask("show_approval", json!({ "approval": self.id })).await?,
+                };
                 if session.out.is_json() {
-                    session.out.json(&json!({ "approval": wire::Approval::from(&approval) }))?;
+                    session.out.json(&json!({ "approval": approval }))?;
                     return Ok(Code::Done);
                 }
                 session.out.lines(&lines(&approval))?;
                 if approval.status == "pending" {
-                    let sends = match approval.run() {
+                    let sends = match approval.run_id {
                         Some(_) => "sends it",
                         None => "lets its client send it",
                     };
@@ -41,19 +47,15 @@ impl Args {
     }
 }
 
-fn lines(approval: &Approval) -> Vec<(Tone, String)> {
-    let mut lines = vec![(
-        Tone::Plain,
-        format!(
-            "Approval {} for {} in `{}`: {}",
-            approval.id, approval.asker, approval.environment, approval.status
-        ),
-    )];
+fn lines(approval: &wire::Approval) -> Vec<(Tone, String)> {
+    let wire::Approval { id, environment, status, .. } = approval;
+    let head = format!("Approval {id} for {} in `{environment}`: {status}", asker(approval));
+    let mut lines = vec![(Tone::Plain, head)];
     let mut row = |name: &str, value: String| lines.push((Tone::Plain, format!("  {name:<9} {value}")));
     row("tool", format!("{}/{}", approval.server, approval.tool));
-    row("rule", approval.basis.rule.to_string());
-    row("asked", format!("{} UTC", moment(approval.asked_at)));
-    if let Some(at) = approval.expires_at.filter(|_| approval.status == "pending") {
+    row("rule", approval.rule.clone());
+    row("asked", format!("{} UTC", moment(&approval.asked_at)));
+    if let Some(at) = approval.expires_at.as_ref().filter(|_| status == "pending") {
         row("until", format!("{} UTC", moment(at)));
     }
     if let Some(by) = &approval.decided_by {
@@ -62,13 +64,12 @@ fn lines(approval: &Approval) -> Vec<(Tone, String)> {
     if let Some(reason) = approval.reason.as_deref().filter(|reason| !reason.is_empty()) {
         row("reason", shown(reason));
     }
-    if let Some(at) = approval.used_at {
+    if let Some(at) = &approval.used_at {
         row("sent", format!("{} UTC", moment(at)));
     }
-    row("effect", approval.effect.to_string());
+    row("effect", approval.effect_id.clone());
     row("arguments", String::new());
-    let arguments: serde_json::Value = serde_json::from_str(&approval.arguments).unwrap_or_default();
-    let pretty = serde_json::to_string_pretty(&arguments).unwrap_or_else(|_| approval.arguments.clone());
+    let pretty = serde_json::to_string_pretty(&approval.arguments).unwrap_or_default();
     lines.extend(pretty.lines().map(|line| (Tone::Plain, format!("    {}", shown(line)))));
     lines
 }

@@ -1,7 +1,10 @@
 //! `stn audit export`
 
+use crate::at::At;
 use crate::error::{Code, Result};
+use crate::remote::Server;
 use crate::session::Session;
+use serde_json::json;
 use station_core::Error;
 use station_server::wire;
 
@@ -22,21 +25,51 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
+            .at(async |at| {
+                let station = match at {
+                    At::Here(station) => station,
+                    At::There(server) => return self.export_there(session, server).await,
+                };
                 let mut after = self.after;
                 loop {
                     let rows = station.export_audit(&session.by, after, PAGE).await?;
                     let Some(last) = rows.last() else { return Ok(Code::Done) };
                     after = last.seq;
-                    let mut lines = String::new();
-                    for row in &rows {
-                        lines += &serde_json::to_string(&wire::AuditEntry::from(row))
-                            .map_err(|cause| Error::internal("writing a row of the audit", cause))?;
-                        lines.push('\n');
-                    }
-                    session.out.verbatim(&lines)?;
+                    let rows: Vec<wire::AuditEntry> = rows.iter().map(wire::AuditEntry::from).collect();
+                    print(session, &rows)?;
                 }
             })
             .await
     }
+
+    /// A server lists newest first: all that is wanted is there before the first row is printed.
+    async fn export_there(&self, session: &Session<'_>, server: &Server) -> Result {
+        let mut wanted: Vec<wire::AuditEntry> = Vec::new();
+        let mut before: Option<i64> = None;
+        loop {
+            let given = json!({ "cursor": before.map(|seq| seq.to_string()) });
+            let page: Vec<wire::AuditEntry> = server
+                .list("list_audit", "audit", given, usize::try_from(PAGE).unwrap_or(usize::MAX))
+                .await?;
+            before = page.last().map(|row| row.seq);
+            let is_last = page.last().is_none_or(|row| row.seq <= self.after + 1);
+            wanted.extend(page.into_iter().filter(|row| row.seq > self.after));
+            if is_last {
+                break;
+            }
+        }
+        wanted.reverse();
+        print(session, &wanted)?;
+        Ok(Code::Done)
+    }
+}
+
+fn print(session: &Session<'_>, rows: &[wire::AuditEntry]) -> Result<()> {
+    let mut lines = String::new();
+    for row in rows {
+        lines += &serde_json::to_string(row)
+            .map_err(|cause| Error::internal("writing a row of the audit", cause))?;
+        lines.push('\n');
+    }
+    session.out.verbatim(&lines)
 }

@@ -1,9 +1,10 @@
 //! `stn audit list`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::narrate::{cut, moment};
 use crate::session::Session;
-use station_engine::AuditEntry;
+use serde_json::json;
 use station_server::wire;
 
 /// List decisions, newest first
@@ -20,15 +21,30 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let audit = station.list_audit(&session.by, self.before, self.limit).await?;
+            .at(async |at| {
+                let audit: Vec<wire::AuditEntry> = match at {
+                    At::Here(station) => {
+                        let audit = station.list_audit(&session.by, self.before, self.limit).await?;
+                        audit.iter().map(wire::AuditEntry::from).collect()
+                    }
+                    At::There(server) => {
+                        let given = json!({ "cursor": self.before.map(|seq| seq.to_string()) });
+                        server
+                            .list(
+                                "list_audit",
+                                "audit",
+                                given,
+                                usize::try_from(self.limit).unwrap_or(usize::MAX),
+                            )
+                            .await?
+                    }
+                };
                 if session.out.is_json() {
-                    let audit: Vec<wire::AuditEntry> = audit.iter().map(wire::AuditEntry::from).collect();
                     session.out.json(&wire::list("audit", &audit))?;
                     return Ok(Code::Done);
                 }
-                let row = |it: &AuditEntry| {
-                    let (at, detail) = (moment(it.at), cut(&it.detail, 80));
+                let row = |it: &wire::AuditEntry| {
+                    let (at, detail) = (moment(&it.at), cut(&it.detail.to_string(), 80));
                     [it.seq.to_string(), at, it.actor.clone(), it.action.clone(), it.subject.clone(), detail]
                 };
                 let header = ["SEQ", "AT (UTC)", "ACTOR", "ACTION", "SUBJECT", "DETAIL"];

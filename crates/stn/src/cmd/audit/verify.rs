@@ -1,8 +1,10 @@
 //! `stn audit verify`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use station_core::Error;
 use station_engine::AuditFault;
@@ -15,14 +17,34 @@ use station_engine::AuditFault;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
+/// An audit that is whole.
+#[derive(Debug, Deserialize, Serialize)]
+struct Checked {
+    whole: bool,
+    head: Head,
+}
+
+/// Its newest row.
+#[derive(Debug, Deserialize, Serialize)]
+struct Head {
+    seq: i64,
+    hash: String,
+}
+
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let head = station.check_audit(&session.by).await?.map_err(|fault| broken(&fault))?;
+            .at(async |at| {
+                let checked = match at {
+                    At::Here(station) => {
+                        let head = station.check_audit(&session.by).await?.map_err(|fault| broken(&fault))?;
+                        Checked { whole: true, head: Head { seq: head.seq, hash: head.hash } }
+                    }
+                    At::There(server) => server.ask("check_audit", json!({})).await?,
+                };
+                let head = &checked.head;
                 if session.out.is_json() {
-                    let told = json!({ "seq": head.seq, "hash": head.hash });
-                    session.out.json(&json!({ "whole": true, "head": told }))?;
+                    session.out.json(&checked)?;
                 } else {
                     session.out.note(Tone::Good, "The audit is whole.");
                     if head.seq > 0 {

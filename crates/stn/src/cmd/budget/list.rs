@@ -1,10 +1,11 @@
 //! `stn budget list`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::narrate::moment;
 use crate::session::Session;
+use serde_json::json;
 use station_core::budget::{Measure, Scope};
-use station_engine::Budget;
 use station_server::wire;
 
 /// List the limits that hold, and what was spent of them
@@ -14,11 +15,17 @@ pub(crate) struct Args {}
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let budgets = station.list_budgets(&session.by).await?;
+            .at(async |at| {
+                let budgets: Vec<wire::Budget> = match at {
+                    At::Here(station) => {
+                        station.list_budgets(&session.by).await?.iter().map(wire::Budget::from).collect()
+                    }
+                    At::There(server) => {
+                        server.list("list_budgets", "budgets", json!({}), usize::MAX).await?
+                    }
+                };
                 if session.out.is_json() {
-                    let rows: Vec<wire::Budget> = budgets.iter().map(wire::Budget::from).collect();
-                    session.out.json(&wire::list("budgets", &rows))?;
+                    session.out.json(&wire::list("budgets", &budgets))?;
                     return Ok(Code::Done);
                 }
                 if budgets.is_empty() {
@@ -33,28 +40,28 @@ impl Args {
 }
 
 /// A row for each measure that is limited.
-fn rows(budget: &Budget) -> Vec<[String; 6]> {
-    let limit = &budget.limit;
-    let scope = match limit.scope {
-        Scope::Installation => "all".to_owned(),
-        Scope::Environment(_) => format!("env:{}", limit.name),
-        Scope::Agent(id) => format!("agent:{} ({id})", limit.name),
-        Scope::Run(run) => format!("run:{run}"),
+fn rows(budget: &wire::Budget) -> Vec<[String; 6]> {
+    let (name, id) = (&budget.name, budget.scope_id);
+    let scope = match Scope::from_parts(&budget.scope, id) {
+        Some(Scope::Installation) => "all".to_owned(),
+        Some(Scope::Environment(_)) => format!("env:{name}"),
+        Some(Scope::Agent(_)) => format!("agent:{name} ({id})"),
+        Some(Scope::Run(_)) => format!("run:{id}"),
+        None => format!("{}:{name} ({id})", budget.scope),
     };
-    let written = match &budget.set {
-        Some((by, at)) => format!("by hand, {by}, {} UTC", moment(*at)),
-        None => limit.source.clone(),
+    let written = match budget.set_by.as_ref().zip(budget.set_at.as_ref()) {
+        Some((by, at)) => format!("by hand, {by}, {} UTC", moment(at)),
+        None => budget.source.clone(),
     };
     let of_measure = |measure: Measure| {
-        let standing = budget.standing;
-        let cap = limit.caps.get(measure)?.saturating_add(standing.map_or(0, |it| it.added.get(measure)));
+        let measured = budget.amounts.of(measure);
         let shown = |amount: Option<i64>| amount.map(|amount| measure.show(amount)).unwrap_or_default();
         Some([
             scope.clone(),
-            limit.period.as_str().to_owned(),
-            measure.show(cap),
-            shown(standing.map(|it| it.spent.get(measure))),
-            shown(standing.map(|it| it.reserved.get(measure)).filter(|amount| *amount != 0)),
+            budget.period.to_string(),
+            measure.show(measured.limit?),
+            shown(measured.spent),
+            shown(measured.reserved.filter(|amount| *amount != 0)),
             written.clone(),
         ])
     };

@@ -1,10 +1,13 @@
 //! How scopes, periods and amounts are typed.
 
+use crate::at::named;
 use crate::error::Result;
 use crate::named::environment_ref;
 use crate::session::Session;
+use serde_json::{Value, json};
 use station_core::budget::{Amounts, Caps, Measure, Period};
 use station_engine::{AgentRef, BudgetRef, EnvironmentRef, Station};
+use std::collections::BTreeMap;
 
 /// For whom a budget is, as typed.
 #[derive(Clone, Debug)]
@@ -32,6 +35,29 @@ impl Scope {
             Self::Agent(text) => BudgetRef::Agent(session.agent(station, text, environment).await?.0),
             Self::Run(run) => BudgetRef::Run(*run),
         })
+    }
+}
+
+impl Scope {
+    /// What is meant, as a server is told of it.
+    pub(super) fn given(&self, environment: Option<&EnvironmentRef>) -> Value {
+        match self {
+            Self::All => json!({}),
+            Self::Environment(of) => json!({ "environment": of.to_string() }),
+            Self::Agent(text) => json!({ "agent": text, "environment": named(environment) }),
+            Self::Run(run) => json!({ "run": run.to_string() }),
+        }
+    }
+
+    /// For whom it is, in words, where a server alone knows more.
+    pub(super) fn shown_as_typed(&self) -> String {
+        match self {
+            Self::All => "all runs".to_owned(),
+            Self::Environment(of) => format!("environment `{of}`"),
+            Self::Agent(text) if text.parse::<i64>().is_ok() => format!("agent {text}"),
+            Self::Agent(text) => format!("agent `{text}`"),
+            Self::Run(run) => format!("run {run}"),
+        }
     }
 }
 
@@ -87,4 +113,32 @@ pub(crate) fn sum(typed: &[(Measure, i64)]) -> Amounts {
         one.set(*measure, *amount);
         sum.plus(one)
     })
+}
+
+/// Amounts as a server is told of them; nothing where there is none.
+pub(crate) fn given_amounts(get: impl Fn(Measure) -> Option<i64>) -> Option<BTreeMap<&'static str, String>> {
+    let told = |measure: Measure, amount: i64| match measure {
+        Measure::Tokens | Measure::Calls => amount.to_string(),
+        Measure::Usd => format!("{}.{:06}", amount / 1_000_000, amount % 1_000_000),
+        Measure::Time => format!("{amount}ms"),
+    };
+    let all =
+        Measure::ALL.into_iter().filter_map(|measure| Some((measure.as_str(), told(measure, get(measure)?))));
+    Some(all.collect()).filter(|all: &BTreeMap<_, _>| !all.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_is_told_is_what_was_typed() {
+        for text in ["tokens=50000", "usd=1.50", "usd=0.000001", "calls=20", "time=10m", "time=1h30m"] {
+            let (measure, amount) = super::amount(text).unwrap();
+            let given = given_amounts(|it| (it == measure).then_some(amount)).unwrap();
+            assert_eq!(given.len(), 1);
+            assert_eq!(measure.parse(&given[measure.as_str()]), Some(amount), "{text}: {given:?}");
+        }
+        assert_eq!(given_amounts(|_| None), None);
+    }
 }

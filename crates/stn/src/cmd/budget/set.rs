@@ -1,6 +1,7 @@
 //! `stn budget set`
 
-use super::scope::{Scope, amount, caps, period, scope, shown};
+use super::scope::{Scope, amount, caps, given_amounts, period, scope, shown};
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
@@ -33,18 +34,30 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let of = self.scope.meant(session, station, self.env.as_ref()).await?;
-                let limit = station.set_budget(&session.by, &of, self.per, caps(&self.limits)).await?;
+            .at(async |at| {
+                let caps = caps(&self.limits);
+                let (budget, of) = match at {
+                    At::Here(station) => {
+                        let of = self.scope.meant(session, station, self.env.as_ref()).await?;
+                        let limit = station.set_budget(&session.by, &of, self.per, caps).await?;
+                        (wire::Budget::of(&limit), shown(&of))
+                    }
+                    At::There(server) => {
+                        let mut given = self.scope.given(self.env.as_ref());
+                        given["period"] = self.per.as_str().into();
+                        given["limits"] = json!(given_amounts(|measure| caps.get(measure)));
+                        (server.ask("set_budget", given).await?, self.scope.shown_as_typed())
+                    }
+                };
                 if session.out.is_json() {
-                    session.out.json(&json!({ "budget": wire::Budget::of(&limit) }))?;
+                    session.out.json(&json!({ "budget": budget }))?;
                     return Ok(Code::Done);
                 }
                 let per = match self.per {
                     Period::Run => "per run",
                     Period::Day => "per day",
                 };
-                let text = format!("Limited {} to {} {per}.", shown(&of), limit.caps.shown());
+                let text = format!("Limited {of} to {} {per}.", caps.shown());
                 session.out.note(Tone::Good, &text);
                 Ok(Code::Done)
             })

@@ -1,10 +1,12 @@
 //! `stn budget unset`
 
 use super::scope::{Scope, period, scope, shown};
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::session::Session;
+use serde_json::Value;
 use station_core::budget::Period;
 use station_engine::EnvironmentRef;
 
@@ -25,10 +27,21 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let of = self.scope.meant(session, station, self.env.as_ref()).await?;
-                station.unset_budget(&session.by, &of, self.per).await?;
-                let text = format!("Took away what was set by hand for {}.", shown(&of));
+            .at(async |at| {
+                let of = match at {
+                    At::Here(station) => {
+                        let of = self.scope.meant(session, station, self.env.as_ref()).await?;
+                        station.unset_budget(&session.by, &of, self.per).await?;
+                        shown(&of)
+                    }
+                    At::There(server) => {
+                        let mut given = self.scope.given(self.env.as_ref());
+                        given["period"] = self.per.map(Period::as_str).into();
+                        server.ask::<Value>("unset_budget", given).await?;
+                        self.scope.shown_as_typed()
+                    }
+                };
+                let text = format!("Took away what was set by hand for {of}.");
                 session.out.note(Tone::Good, &text);
                 Ok(Code::Done)
             })

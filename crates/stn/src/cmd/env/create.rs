@@ -1,5 +1,6 @@
 //! `stn env create`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::named::new_environment;
 use crate::out::Tone;
@@ -22,11 +23,9 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let new = station.create_environment(&session.by, &self.name, &self.description).await?;
-                let folder = new.folder.as_ref().map(|folder| folder.display().to_string());
+            .at(async |at| {
+                let (environment, folder) = self.create(session, at).await?;
                 if session.out.is_json() {
-                    let environment = wire::Environment::from(&new.environment);
                     session.out.json(&json!({ "environment": environment, "folder": folder }))?;
                     return Ok(Code::Done);
                 }
@@ -43,5 +42,22 @@ impl Args {
                 Ok(Code::Done)
             })
             .await
+    }
+
+    async fn create(&self, session: &Session<'_>, at: At<'_>) -> Result<(wire::Environment, Option<String>)> {
+        match at {
+            At::Here(station) => {
+                let new = station.create_environment(&session.by, &self.name, &self.description).await?;
+                let folder = new.folder.as_ref().map(|folder| folder.display().to_string());
+                Ok((wire::Environment::from(&new.environment), folder))
+            }
+            At::There(server) => {
+                let given = json!({ "name": self.name.as_str(), "description": self.description });
+                let made: wire::Environment = server.ask("create_environment", given).await?;
+                let given = json!({ "environment": made.id });
+                let details: wire::EnvironmentDetails = server.ask("show_environment", given).await?;
+                Ok((made, details.folder))
+            }
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! `stn env get`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
+use serde_json::json;
 use station_core::plural;
-use station_engine::{EnvironmentDetails, EnvironmentRef};
+use station_engine::EnvironmentRef;
 use station_server::wire;
 
 /// Show one environment and what is in it
@@ -18,10 +20,17 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let of = EnvironmentRef::parse(&self.environment)?;
         session
-            .with(async |station| {
-                let details = station.show_environment(&session.by, &of).await?;
+            .at(async |at| {
+                let details = match at {
+                    At::Here(station) => {
+                        wire::EnvironmentDetails::from(&station.show_environment(&session.by, &of).await?)
+                    }
+                    At::There(server) => {
+                        server.ask("show_environment", json!({ "environment": of.to_string() })).await?
+                    }
+                };
                 if session.out.is_json() {
-                    session.out.json(&wire::EnvironmentDetails::from(&details))?;
+                    session.out.json(&details)?;
                 } else {
                     session.out.lines(&lines(&details))?;
                 }
@@ -32,7 +41,7 @@ impl Args {
 }
 
 /// What there is to say about an environment; also after it was changed.
-pub(super) fn lines(details: &EnvironmentDetails) -> Vec<(Tone, String)> {
+pub(super) fn lines(details: &wire::EnvironmentDetails) -> Vec<(Tone, String)> {
     let environment = &details.environment;
     let mut lines = vec![(Tone::Plain, format!("Environment {} `{}`", environment.id, environment.name))];
     let mut row = |name: &str, value: String| {
@@ -41,11 +50,11 @@ pub(super) fn lines(details: &EnvironmentDetails) -> Vec<(Tone, String)> {
         }
     };
     row("description", environment.description.clone());
-    row("origin", environment.origin.as_str().to_owned());
-    row("folder", details.folder.as_ref().map(|it| it.display().to_string()).unwrap_or_default());
+    row("origin", environment.origin.to_string());
+    row("folder", details.folder.clone().unwrap_or_default());
     row("agents", details.agents.join(", "));
     row("servers", details.servers.join(", "));
     row("variables", details.variables.join(", "));
-    row("runs", plural(details.runs, "run"));
+    row("runs", plural(details.runs_count, "run"));
     lines
 }

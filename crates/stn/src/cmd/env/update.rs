@@ -1,8 +1,10 @@
 //! `stn env update`
 
 use super::get::lines;
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::session::Session;
+use serde_json::json;
 use station_engine::EnvironmentRef;
 use station_server::wire;
 
@@ -23,10 +25,19 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let of = EnvironmentRef::parse(&self.environment)?;
         session
-            .with(async |station| {
-                let details = station.update_environment(&session.by, &of, &self.description).await?;
+            .at(async |at| {
+                let details = match at {
+                    At::Here(station) => {
+                        let details = station.update_environment(&session.by, &of, &self.description).await?;
+                        wire::EnvironmentDetails::from(&details)
+                    }
+                    At::There(server) => {
+                        let given = json!({ "environment": of.to_string(), "description": self.description });
+                        server.ask("update_environment", given).await?
+                    }
+                };
                 if session.out.is_json() {
-                    session.out.json(&wire::EnvironmentDetails::from(&details))?;
+                    session.out.json(&details)?;
                 } else {
                     session.out.lines(&lines(&details))?;
                 }

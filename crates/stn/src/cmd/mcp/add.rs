@@ -2,14 +2,16 @@
 
 use super::call::pair;
 use super::sync::told;
+use crate::at::{At, named_or_default};
 use crate::error::{Code, Result};
-use crate::follow::{Tell, follow};
+use crate::follow::{Tell, alive, follow};
 use crate::named::environment_ref;
-use crate::out::Tone;
+use crate::out::{Tone, shown};
 use crate::problems;
+use crate::remote::{Server, only_option};
 use crate::session::Session;
 use serde_json::{Map, Value, json};
-use station_core::{EnvironmentName, is_plain};
+use station_core::{is_plain, plural};
 use station_engine::{EnvironmentRef, NewServer, ServerRef, Station};
 use station_server::wire;
 
@@ -55,7 +57,11 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
+            .at(async |at| {
+                let station = match at {
+                    At::Here(station) => station,
+                    At::There(server) => return self.add_there(session, server).await,
+                };
                 let file = self.file.as_deref();
                 let new = NewServer {
                     name: self.name.clone(),
@@ -68,6 +74,30 @@ impl Args {
             .await
     }
 
+    async fn add_there(&self, session: &Session<'_>, at: &Server) -> Result {
+        if self.no_discover {
+            return Err(only_option("--no-discover", "a server asks what was added for its tools").into());
+        }
+        let environment = named_or_default(self.env.as_ref());
+        let given = json!({ "name": self.name, "definition": self.entry(), "environment": environment, "file": self.file });
+        let doing = format!("asking server `{}` for its tools", self.name);
+        let view = alive(session.out, &doing, at.ask::<wire::ServerView>("add_server", given)).await?;
+        self.warn_of_secrets(session, &view.path, &view.server.environment);
+        let problem = view.server.problem.as_deref();
+        if session.out.is_json() {
+            session.out.json(&view)?;
+        } else {
+            let listed = match problem {
+                None => (Tone::Good, format!("{}: {}", self.name, plural(view.tools.len(), "tool"))),
+                Some(why) => (Tone::Bad, format!("{}: failed: {}", self.name, shown(why))),
+            };
+            let text = added(view.server.id, &self.name, &view.server.environment);
+            let place = format!("  file   {}", view.path);
+            session.out.lines(&[(Tone::Good, text), (Tone::Plain, place), listed])?;
+        }
+        Ok(if problem.is_none() { Code::Done } else { Code::Partial })
+    }
+
     async fn add(&self, session: &Session<'_>, station: &Station, new: NewServer) -> Result {
         let environment = new.environment.clone();
         let added = station.add_server(&session.by, new).await?;
@@ -75,12 +105,11 @@ impl Args {
             problems::tell(session.out, &session.settings.root(), problem);
         }
         if let Some(path) = &added.path {
-            self.warn_of_secrets(session, path, &environment);
+            self.warn_of_secrets(session, path, environment.as_str());
         }
         let server = ServerRef::Id(added.server.id);
         if !session.out.is_json() {
-            let text =
-                format!("Added server {} `{}` to environment `{environment}`.", added.server.id, self.name);
+            let text = self::added(added.server.id.0, &self.name, environment.as_str());
             let place = match &added.path {
                 Some(path) => format!("  file   {path}"),
                 None => "  file   none: it lives in the store, because files are read-only".to_owned(),
@@ -105,11 +134,11 @@ impl Args {
             let view = station.show_server(&session.by, &server).await?;
             session.out.json(&wire::ServerView::from(&view))?;
         }
-        told(session, &discovery)
+        told(session, &wire::Discovery::from(&discovery))
     }
 
     /// Says which values stand in the file as they are although they may be secrets.
-    fn warn_of_secrets(&self, session: &Session<'_>, path: &str, environment: &EnvironmentName) {
+    fn warn_of_secrets(&self, session: &Session<'_>, path: &str, environment: &str) {
         let entry = self.entry();
         let maps = ["env", "headers"].iter().filter_map(|key| entry[*key].as_object());
         for (name, value) in maps.flatten() {
@@ -149,6 +178,10 @@ impl Args {
         }
         entry.into()
     }
+}
+
+fn added(id: i64, name: &str, environment: &str) -> String {
+    format!("Added server {id} `{name}` to environment `{environment}`.")
 }
 
 fn entry(text: &str) -> Result<Map<String, Value>, String> {

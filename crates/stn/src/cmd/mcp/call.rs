@@ -2,14 +2,15 @@
 
 use super::way::Way;
 use crate::error::{Code, Result};
-use crate::follow::{Tell, follow};
+use crate::follow::{Tell, alive, follow};
 use crate::out::Tone;
 use crate::question::{Yes, confirm};
+use crate::remote::{Server, only_option};
 use crate::session::Session;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use station_core::tool::argument;
 use station_core::{Error, Secret};
-use station_engine::{CalledTool, Consent, ServerRef, Station, ToolCallEnd};
+use station_engine::{Consent, ServerRef, Station, ToolCallEnd};
 use station_server::wire;
 use std::collections::BTreeMap;
 
@@ -47,6 +48,14 @@ struct Wanted {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let wanted = self.wanted()?;
+        if let Some(target) = &session.server {
+            if self.way.is_by_address() {
+                return Err(only_option("--url", "that address is reached from here").into());
+            }
+            return session
+                .there(target, async |server| self.call_there(session, server, &wanted).await)
+                .await;
+        }
         let calls = async |station: &Station, server| {
             Box::pin(self.carry_out(session, station, &server, &wanted)).await
         };
@@ -67,6 +76,35 @@ impl Args {
             (false, None, _) => return Err(Error::invalid("no tool is named").into()),
         };
         Ok(Wanted { tool: tool.clone(), arguments: arguments.unwrap_or_default() })
+    }
+
+    /// Where a rule asks for a person, a server has the call wait for an approval.
+    async fn call_there(&self, session: &Session<'_>, server: &Server, wanted: &Wanted) -> Result {
+        self.way.given.check_there()?;
+        if self.yes.yes {
+            return Err(only_option(
+                "--yes",
+                "a call that a rule asks about waits for `stn approvals approve`",
+            )
+            .into());
+        }
+        let environment = self.way.named();
+        let mut arguments = wanted.arguments.clone();
+        if !self.args.is_empty() {
+            let given = json!({ "server": self.server, "environment": environment });
+            let view: wire::ServerView = server.ask("show_server", given).await?;
+            let tool = view.tools.iter().find(|tool| tool.name == wanted.tool);
+            // Without its schema everything is text; the server says that there is no such tool.
+            let schema = tool.map(|tool| tool.input_schema.clone()).unwrap_or_default();
+            for (name, text) in &self.args {
+                arguments.insert(name.clone(), argument(&schema, name, text)?);
+            }
+        }
+        let given = json!({
+            "server": self.server, "tool": wanted.tool, "arguments": arguments, "environment": environment,
+        });
+        let doing = format!("calling `{}`", wanted.tool);
+        told(session, &alive(session.out, &doing, server.ask("call_tool", given)).await?)
     }
 
     async fn carry_out(
@@ -90,7 +128,7 @@ impl Args {
             end = pass(session, station, (server, tool), arguments, (Consent::Given, &given)).await?;
         }
         match end {
-            ToolCallEnd::Called(called) => told(session, &called),
+            ToolCallEnd::Called(called) => told(session, &wire::CalledTool::from(&called)),
             ToolCallEnd::Asks(_) => Err(Error::conflict("the rules changed while you were asked").into()),
         }
     }
@@ -126,9 +164,9 @@ async fn pass(
     Ok(follow(session.out, station, Tell::Runs, &doing, call).await?)
 }
 
-fn told(session: &Session<'_>, called: &CalledTool) -> Result {
+fn told(session: &Session<'_>, called: &wire::CalledTool) -> Result {
     if session.out.is_json() {
-        session.out.json(&wire::CalledTool::from(called))?;
+        session.out.json(called)?;
     } else if called.is_error {
         session.out.note(Tone::Bad, &called.text);
     } else {

@@ -3,6 +3,7 @@
 use crate::cmd::agent::variable;
 use crate::error::Result;
 use crate::follow::{Tell, follow};
+use crate::remote::only_option;
 use crate::session::Session;
 use station_core::{EnvironmentName, Secret};
 use station_engine::{ServerRef, Station};
@@ -17,6 +18,17 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// Refuses values that would have to be sent to a server.
+    ///
+    /// # Errors
+    /// `Invalid`.
+    pub(super) fn check_there(&self) -> Result<()> {
+        match self.variables.is_empty() {
+            true => Ok(()),
+            false => Err(only_option("--var", "a server has its own, see `stn variables set`").into()),
+        }
+    }
+
     /// The values by name; of one that is given twice, the last.
     pub(super) fn values(&self) -> BTreeMap<String, Secret> {
         self.variables.iter().cloned().collect()

@@ -17,10 +17,10 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let environment = session.environment_typed(station, self.env.as_ref()).await?;
-                let servers = station.list_servers(&session.by, environment.as_ref()).await?;
-                let servers: Vec<wire::Server> = servers.iter().map(wire::Server::from).collect();
+            .at(async |at| {
+                let servers = at.list_servers(session, self.env.as_ref()).await?;
+                // `stn mcp status` tells how they are kept.
+                let servers: Vec<wire::Server> = servers.into_iter().map(|server| server.kept(None)).collect();
                 if session.out.is_json() {
                     session.out.json(&wire::list("servers", &servers))?;
                     return Ok(Code::Done);
@@ -34,7 +34,7 @@ impl Args {
                         server.environment.clone(),
                         server.name.clone(),
                         server.tools_count.to_string(),
-                        server.transport.to_owned(),
+                        server.transport.to_string(),
                         format!("{}.json", server.config),
                         state(&server),
                     ]

@@ -1,9 +1,11 @@
 //! `stn mcp logout`
 
+use crate::at::{At, named};
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::session::Session;
+use serde_json::json;
 use station_engine::EnvironmentRef;
 use station_server::wire;
 
@@ -22,14 +24,22 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let (server, _) = session.server(station, &self.server, self.env.as_ref()).await?;
-                let done = station.logout_server(&session.by, &server).await?;
+            .at(async |at| {
+                let done = match at {
+                    At::Here(station) => {
+                        let (server, _) = session.server(station, &self.server, self.env.as_ref()).await?;
+                        wire::LoggedOut::from(&station.logout_server(&session.by, &server).await?)
+                    }
+                    At::There(server) => {
+                        let given = json!({ "server": self.server, "environment": named(self.env.as_ref()) });
+                        server.ask("logout_server", given).await?
+                    }
+                };
                 if session.out.is_json() {
-                    session.out.json(&wire::LoggedOut::from(&done))?;
+                    session.out.json(&done)?;
                     return Ok(Code::Done);
                 }
-                session.out.note(Tone::Good, &format!("Logged out at `{}`.", done.server.server.name));
+                session.out.note(Tone::Good, &format!("Logged out at `{}`.", done.server));
                 if let Some(warning) = &done.warning {
                     session.out.warning(warning);
                 }

@@ -20,7 +20,10 @@ mod sync;
 mod tools;
 mod way;
 
+pub(crate) use sync::answered;
+
 use crate::error::Result;
+use crate::remote::OnlyHere;
 use crate::session::Session;
 
 /// Add MCP servers, look at what they offer, ask them anew, log in, pin and call their tools; add Station to MCP clients
@@ -44,6 +47,39 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Why it is carried out on this machine alone; `None` where a server does it as well.
+    pub(crate) fn only_here(&self) -> Option<OnlyHere> {
+        match self {
+            Self::Login(_) => Some(OnlyHere::new(
+                "takes a browser that can reach that Station",
+                "run it where that Station is",
+            )),
+            Self::Lock(_) => {
+                Some(OnlyHere::new("cannot be asked of a server yet", "docs/api.md tells what its API does"))
+            }
+            Self::Read(_) | Self::Prompt(_) => {
+                Some(OnlyHere::unknown("its environment is an MCP server at `/mcp/env/NAME`"))
+            }
+            Self::Import(_) => Some(OnlyHere::new(
+                "reads what other programs of this machine know",
+                "`stn mcp add` adds a server there",
+            )),
+            Self::Config(_) => Some(OnlyHere::new(
+                "names the Station of this machine to other programs",
+                "name the server's own `/mcp` to them",
+            )),
+            Self::List(_)
+            | Self::Add(_)
+            | Self::Show(_)
+            | Self::Tools(_)
+            | Self::Status(_)
+            | Self::Sync(_)
+            | Self::Call(_)
+            | Self::Logout(_)
+            | Self::Delete(_) => None,
+        }
+    }
+
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         match self {
             Self::List(args) => args.run(session).await,

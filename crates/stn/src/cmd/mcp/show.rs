@@ -1,9 +1,11 @@
 //! `stn mcp show`
 
+use crate::at::{At, named};
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::{Tone, shown};
 use crate::session::Session;
+use serde_json::json;
 use station_engine::EnvironmentRef;
 use station_server::wire;
 
@@ -22,9 +24,17 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let (server, _) = session.server(station, &self.server, self.env.as_ref()).await?;
-                let view = wire::ServerView::from(&station.show_server(&session.by, &server).await?);
+            .at(async |at| {
+                let view = match at {
+                    At::Here(station) => {
+                        let (server, _) = session.server(station, &self.server, self.env.as_ref()).await?;
+                        wire::ServerView::from(&station.show_server(&session.by, &server).await?)
+                    }
+                    At::There(server) => {
+                        let given = json!({ "server": self.server, "environment": named(self.env.as_ref()) });
+                        server.ask("show_server", given).await?
+                    }
+                };
                 if session.out.is_json() {
                     session.out.json(&view)?;
                 } else {
@@ -46,11 +56,11 @@ fn lines(view: &wire::ServerView) -> Vec<(Tone, String)> {
         }
     };
     row("file", view.path.clone());
-    row("transport", server.transport.to_owned());
+    row("transport", server.transport.to_string());
     row("state", server.state.as_str().replace('_', " "));
     row("problem", shown(server.problem.as_deref().unwrap_or_default()));
     row("listed", server.discovered_at.clone().unwrap_or_default());
-    row("isolation", view.isolation.to_owned());
+    row("isolation", view.isolation.to_string());
     row("time limit", view.timeout_ms.map(|ms| format!("{} s", ms / 1_000)).unwrap_or_default());
     row("at a time", view.concurrency.map(|n| n.to_string()).unwrap_or_default());
     let agents = view.allow_agents.as_ref().map(|agents| agents.join(", "));

@@ -1,11 +1,12 @@
 //! `stn mcp status`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::session::Session;
-use station_engine::EnvironmentRef;
-use station_server::wire::{self, ServerSandbox, ServerState};
+use station_engine::{EnvironmentRef, Station};
+use station_server::wire::{self, ServerState};
 
 /// Show how each server was when it was asked last, why it failed, and what its program is kept from
 #[derive(Debug, clap::Args)]
@@ -18,16 +19,11 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let environment = session.environment_typed(station, self.env.as_ref()).await?;
-                let servers = station.list_servers(&session.by, environment.as_ref()).await?;
-                let kept = station.confinements(&session.by, &servers).await?;
-                let wired = servers.iter().map(|details| {
-                    let kept = kept.get(&details.server.id);
-                    let sandbox = kept.map(|(sandbox, kept)| ServerSandbox::new(sandbox, kept));
-                    wire::Server { sandbox, ..wire::Server::from(details) }
-                });
-                let servers: Vec<wire::Server> = wired.collect();
+            .at(async |at| {
+                let servers = match at {
+                    At::Here(station) => self.list(session, station).await?,
+                    At::There(_) => at.list_servers(session, self.env.as_ref()).await?,
+                };
                 if session.out.is_json() {
                     session.out.json(&wire::list("servers", &servers))?;
                     return Ok(Code::Done);
@@ -41,6 +37,15 @@ impl Args {
             })
             .await
     }
+
+    async fn list(&self, session: &Session<'_>, station: &Station) -> Result<Vec<wire::Server>> {
+        let environment = session.environment_typed(station, self.env.as_ref()).await?;
+        let servers = station.list_servers(&session.by, environment.as_ref()).await?;
+        let kept = station.confinements(&session.by, &servers).await?;
+        let told =
+            servers.iter().map(|details| wire::Server::from(details).kept(kept.get(&details.server.id)));
+        Ok(told.collect())
+    }
 }
 
 fn line(server: &wire::Server) -> (Tone, String) {
@@ -52,7 +57,7 @@ fn line(server: &wire::Server) -> (Tone, String) {
         .map(|at| format!(", asked {at}"))
         .unwrap_or_default();
     let sandbox = server.sandbox.as_ref().map(|sandbox| format!(", {}", sandbox.says)).unwrap_or_default();
-    let era = server.era.map(|era| format!(", {era} protocol")).unwrap_or_default();
+    let era = server.era.as_ref().map(|era| format!(", {era} protocol")).unwrap_or_default();
     let login = login(server);
     match server.state {
         ServerState::Ok => {

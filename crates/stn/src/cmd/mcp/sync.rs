@@ -1,13 +1,16 @@
 //! `stn mcp sync`
 
+use crate::at::{At, named_or_default};
 use crate::error::{Code, Result};
-use crate::follow::{Tell, follow};
+use crate::follow::{Tell, alive, follow};
 use crate::named::environment_ref;
 use crate::narrate::duration;
 use crate::out::Tone;
+use crate::remote::Server;
 use crate::session::Session;
+use serde_json::json;
 use station_core::plural;
-use station_engine::{Discovery, EnvironmentRef};
+use station_engine::EnvironmentRef;
 use station_server::wire;
 
 /// Connect to servers and list their tools anew
@@ -26,7 +29,11 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
+            .at(async |at| {
+                let station = match at {
+                    At::Here(station) => station,
+                    At::There(server) => return self.sync_there(session, server).await,
+                };
                 let (server, environment) =
                     session.server_or_all(station, self.server.as_deref(), self.env.as_ref()).await?;
                 let problems = station.apply_changed_files(&environment).await?;
@@ -39,33 +46,65 @@ impl Args {
                     }
                 };
                 let discovery = follow(session.out, station, Tell::Runs, &doing, asked).await?;
-                if session.out.is_json() {
-                    session.out.json(&wire::Discovery::from(&discovery))?;
-                } else if discovery.servers.is_empty() {
-                    session.out.hint(&format!(
-                        "environment `{environment}` has no servers: add one with `stn mcp add`"
-                    ));
-                }
-                told(session, &discovery)
+                self.report(session, environment.as_str(), &wire::Discovery::from(&discovery))
             })
             .await
+    }
+
+    async fn sync_there(&self, session: &Session<'_>, at: &Server) -> Result {
+        let environment = named_or_default(self.env.as_ref());
+        let servers = match &self.server {
+            Some(server) => vec![server.clone()],
+            None => {
+                let given = json!({ "environment": environment });
+                let all: Vec<wire::Server> = at.list("list_servers", "servers", given, usize::MAX).await?;
+                all.into_iter().map(|server| server.name).collect()
+            }
+        };
+        let mut discovery = wire::Discovery { servers: Vec::new(), warnings: Vec::new() };
+        for server in servers {
+            let given = json!({ "server": server, "environment": environment });
+            let doing = format!("{} asks server `{server}` for its tools", at.address);
+            let asked = at.ask::<wire::Discovery>("discover_server", given);
+            let found = alive(session.out, &doing, asked).await?;
+            discovery.servers.extend(found.servers);
+            discovery.warnings.extend(found.warnings);
+        }
+        self.report(session, &environment, &discovery)
+    }
+
+    fn report(&self, session: &Session<'_>, environment: &str, discovery: &wire::Discovery) -> Result {
+        if session.out.is_json() {
+            session.out.json(discovery)?;
+        } else if discovery.servers.is_empty() {
+            session
+                .out
+                .hint(&format!("environment `{environment}` has no servers: add one with `stn mcp add`"));
+        }
+        told(session, discovery)
     }
 }
 
 /// Prints what each server answered; exit code 4 where one did not.
-pub(super) fn told(session: &Session<'_>, discovery: &Discovery) -> Result {
+pub(super) fn told(session: &Session<'_>, discovery: &wire::Discovery) -> Result {
     if !session.out.is_json() {
-        let rows = discovery.servers.iter().map(|found| match &found.result {
-            Ok(tools) => {
-                (Tone::Good, format!("{}: {} in {}", found.server, plural(tools, "tool"), duration(found.ms)))
-            }
-            Err(why) => (Tone::Bad, format!("{}: failed: {}", found.server, crate::out::shown(why))),
-        });
+        let rows = discovery.servers.iter().map(|found| answered(found, &found.server));
         session.out.lines(&rows.collect::<Vec<_>>())?;
         for warning in &discovery.warnings {
             session.out.warning(warning);
         }
     }
-    let whole = discovery.servers.iter().all(|found| found.result.is_ok());
+    let whole = discovery.servers.iter().all(|found| found.error.is_none());
     Ok(if whole { Code::Done } else { Code::Partial })
+}
+
+/// What a server answered, which is called `name` here.
+pub(crate) fn answered(found: &wire::Discovered, name: &str) -> (Tone, String) {
+    match &found.error {
+        None => {
+            let tools = plural(found.tools_count.unwrap_or_default(), "tool");
+            (Tone::Good, format!("{name}: {tools} in {}", duration(found.duration_ms)))
+        }
+        Some(why) => (Tone::Bad, format!("{name}: failed: {}", crate::out::shown(why))),
+    }
 }

@@ -1,12 +1,14 @@
 //! `stn mcp tools`
 
 use super::given::Given;
+use crate::at::{At, named_or_default};
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::narrate::cut;
+use crate::remote::Server;
 use crate::session::Session;
-use station_core::Tool;
-use station_engine::EnvironmentRef;
+use serde_json::json;
+use station_engine::{EnvironmentRef, Station};
 use station_server::wire;
 
 /// List the tools of an environment's servers
@@ -27,14 +29,12 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let (server, environment) =
-                    session.server_or_all(station, self.server.as_deref(), self.env.as_ref()).await?;
-                self.given.bring(session, station, &environment, server.as_ref()).await?;
-                let search = self.search.as_deref();
-                let tools = station.list_tools(&session.by, &environment, server.as_ref(), search).await?;
+            .at(async |at| {
+                let (environment, tools) = match at {
+                    At::Here(station) => self.list(session, station).await?,
+                    At::There(server) => self.list_there(server).await?,
+                };
                 if session.out.is_json() {
-                    let tools: Vec<wire::Tool> = tools.iter().map(wire::Tool::from).collect();
                     session.out.json(&wire::list("tools", &tools))?;
                     return Ok(Code::Done);
                 }
@@ -50,16 +50,36 @@ impl Args {
             })
             .await
     }
+
+    async fn list(&self, session: &Session<'_>, station: &Station) -> Result<(String, Vec<wire::Tool>)> {
+        let (server, environment) =
+            session.server_or_all(station, self.server.as_deref(), self.env.as_ref()).await?;
+        self.given.bring(session, station, &environment, server.as_ref()).await?;
+        let search = self.search.as_deref();
+        let tools = station.list_tools(&session.by, &environment, server.as_ref(), search).await?;
+        Ok((environment.to_string(), tools.iter().map(wire::Tool::from).collect()))
+    }
+
+    async fn list_there(&self, server: &Server) -> Result<(String, Vec<wire::Tool>)> {
+        self.given.check_there()?;
+        let environment = named_or_default(self.env.as_ref());
+        let given = json!({ "environment": environment, "server": self.server, "search": self.search });
+        let mut tools: Vec<wire::Tool> = server.list("list_tools", "tools", given, usize::MAX).await?;
+        if self.search.is_none() {
+            // As their servers list them, and not by name.
+            tools.sort_by(|one, other| (&one.server, one.id).cmp(&(&other.server, other.id)));
+        }
+        Ok((environment, tools))
+    }
 }
 
-fn row(tool: &Tool) -> [String; 4] {
-    [tool.server_name.clone(), tool.name.clone(), effect(tool).to_owned(), cut(&tool.description, 70)]
+fn row(tool: &wire::Tool) -> [String; 4] {
+    [tool.server.clone(), tool.name.clone(), effect(tool).to_owned(), cut(&tool.description, 70)]
 }
 
 /// What the server says of the tool's effects.
-fn effect(tool: &Tool) -> &'static str {
-    let said = &tool.annotations;
-    match (said.read_only, said.destructive, said.idempotent) {
+fn effect(tool: &wire::Tool) -> &'static str {
+    match (tool.read_only, tool.destructive, tool.idempotent) {
         (Some(true), _, _) => "reads",
         (_, Some(true), _) => "may destroy",
         (_, _, Some(true)) => "repeatable",

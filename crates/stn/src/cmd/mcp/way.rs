@@ -2,6 +2,7 @@
 
 use super::at::At;
 use super::given::Given;
+use crate::at::named;
 use crate::error::Result;
 use crate::named::environment_ref;
 use crate::session::Session;
@@ -25,14 +26,19 @@ impl Way {
         self.at.url.is_some()
     }
 
-    /// Does `work` with the server: that at the address, or else that of the name `named`.
+    /// The environment of the server, as another Station is told of it.
+    pub(super) fn named(&self) -> Option<String> {
+        named(self.env.as_ref())
+    }
+
+    /// Does `work` with the server: that at the address, or else that of the name `name`.
     ///
     /// # Errors
     /// `NotFound`; `Upstream` where a server at an address cannot be asked; those of `work`.
     pub(super) async fn with<T>(
         &self,
         session: &Session<'_>,
-        named: &str,
+        name: &str,
         work: impl AsyncFnOnce(&Station, ServerRef) -> Result<T>,
     ) -> Result<T> {
         if let Some(url) = &self.at.url {
@@ -40,7 +46,7 @@ impl Way {
         }
         session
             .with(async |station| {
-                let (server, environment) = session.server(station, named, self.env.as_ref()).await?;
+                let (server, environment) = session.server(station, name, self.env.as_ref()).await?;
                 self.given.bring(session, station, &environment, Some(&server)).await?;
                 // Boxed: too deep for the compiler otherwise.
                 Box::pin(work(station, server)).await

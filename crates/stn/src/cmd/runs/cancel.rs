@@ -1,5 +1,6 @@
 //! `stn runs cancel`
 
+use crate::at::At;
 use crate::attend::summary;
 use crate::error::{Code, Result};
 use crate::out::Tone;
@@ -21,14 +22,23 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                station.cancel_run(&session.by, self.run).await?;
-                let run = station.end_cancelled(&session.by, self.run).await?;
+            .at(async |at| {
+                let run = match at {
+                    At::Here(station) => {
+                        station.cancel_run(&session.by, self.run).await?;
+                        let run = station.end_cancelled(&session.by, self.run).await?;
+                        wire::Run::new(&run, station.is_interrupted(&run))
+                    }
+                    At::There(server) => {
+                        // Without what it spent, as here.
+                        let details: wire::RunDetails =
+                            server.ask("cancel_run", json!({ "run": self.run.0 })).await?;
+                        wire::Run { budget: None, ..details.run }
+                    }
+                };
                 if session.out.is_json() {
-                    session
-                        .out
-                        .json(&json!({ "run": wire::Run::new(&run, station.is_interrupted(&run)) }))?;
-                } else if run.status.is_final() {
+                    session.out.json(&json!({ "run": run }))?;
+                } else if run.recorded().is_final() {
                     session.out.note(Tone::Plain, &summary(&run));
                 } else {
                     let told =

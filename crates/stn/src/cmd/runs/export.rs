@@ -5,8 +5,8 @@ use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
 use station_core::{Error, RunId, plural};
-use station_engine::{RunFilter, Station};
 use station_server::wire;
+use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -35,30 +35,21 @@ const PAGE: u32 = 100;
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
+            .at(async |at| {
                 let mut file = self.output.as_ref().map(create).transpose()?;
                 let mut n_runs = 0;
-                let mut filter = self.which.filter(session, station).await?;
+                let meant = self.which.meant(session, at).await?;
+                let mut before = None;
                 let mut ids = self.runs.clone();
                 loop {
                     if self.runs.is_empty() {
-                        ids = next_page(session, station, &mut filter, self.limit - n_runs).await?;
+                        let limit = PAGE.min(self.limit - n_runs);
+                        let page = self.which.page(session, at, &meant, before, limit).await?;
+                        ids = page.iter().map(|run| RunId(run.id)).collect();
+                        before = ids.last().copied();
                     }
                     for id in &ids {
-                        let details = station.show_run(&session.by, *id).await?;
-                        if self.which.is_interrupted() && !details.interrupted {
-                            continue;
-                        }
-                        let body = wire::RunDetails::new(&details, |run| station.is_interrupted(run));
-                        let line = serde_json::to_string(&body)
-                            .map_err(|cause| Error::internal("writing a run", cause))?;
-                        match &mut file {
-                            None => session.out.verbatim(&(line + "\n"))?,
-                            Some(file) => writeln!(file, "{line}").map_err(|cause| {
-                                let sentence = format!("the file cannot be written: {}", cause.kind());
-                                Error::invalid(sentence).with_cause(cause)
-                            })?,
-                        }
+                        write(session, &mut file, &at.show_run(&session.by, *id).await?)?;
                         n_runs += 1;
                     }
                     if ids.is_empty() || !self.runs.is_empty() || n_runs >= self.limit {
@@ -75,19 +66,19 @@ impl Args {
     }
 }
 
-async fn next_page(
-    session: &Session<'_>,
-    station: &Station,
-    filter: &mut RunFilter,
-    left: u32,
-) -> Result<Vec<RunId>> {
-    let runs = station.list_runs(&session.by, filter, left.min(PAGE)).await?;
-    filter.before = runs.last().map(|run| run.id).or(filter.before);
-    Ok(runs.into_iter().map(|run| run.id).collect())
+fn write(session: &Session<'_>, file: &mut Option<File>, run: &wire::RunDetails) -> Result<()> {
+    let line = serde_json::to_string(run).map_err(|cause| Error::internal("writing a run", cause))?;
+    match file {
+        None => session.out.verbatim(&(line + "\n")),
+        Some(file) => writeln!(file, "{line}").map_err(|cause| {
+            let sentence = format!("the file cannot be written: {}", cause.kind());
+            Error::invalid(sentence).with_cause(cause).into()
+        }),
+    }
 }
 
-fn create(path: &PathBuf) -> Result<std::fs::File> {
-    std::fs::File::create_new(path).map_err(|cause| {
+fn create(path: &PathBuf) -> Result<File> {
+    File::create_new(path).map_err(|cause| {
         let sentence = format!("{} cannot be made: {}", path.display(), cause.kind());
         Error::invalid(sentence).with_cause(cause).with_hint("name a file that does not exist yet").into()
     })

@@ -1,13 +1,14 @@
 //! `stn runs follow`
 
-use crate::attend::report;
+use crate::at::At;
+use crate::attend::{interrupted, report};
 use crate::error::{Failure, Result};
 use crate::follow::{Tell, follow};
 use crate::out::Tone;
+use crate::remote;
 use crate::session::Session;
-use station_core::{Error, RunId};
+use station_core::RunId;
 use station_engine::Followed;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Follow a run, whoever drives it, from its first entry to its end
 ///
@@ -28,15 +29,17 @@ impl Args {
         let id = self.run;
         let tell = if self.tail { Tell::Text } else { Tell::Events };
         session
-            .with(async |station| {
-                let internal = |cause| Error::internal("listening for Ctrl-C", cause);
-                let mut interrupts = signal(SignalKind::interrupt()).map_err(internal)?;
+            .at(async |at| {
+                let station = match at {
+                    At::Here(station) => station,
+                    At::There(server) => return remote::follow(session, server, id, tell).await,
+                };
                 let doing = format!("run {id} is followed");
                 let following =
                     follow(session.out, station, tell, &doing, station.follow_run(&session.by, id));
                 let followed = tokio::select! {
                     followed = following => followed?,
-                    _ = interrupts.recv() => return Err(Failure::Interrupted),
+                    cause = interrupted() => return Err(cause.map_or(Failure::Interrupted, Failure::from)),
                 };
                 match followed {
                     Followed::Ended | Followed::Parked => {}
@@ -45,8 +48,7 @@ impl Args {
                     }
                     Followed::Unclaimed => session.out.note(Tone::Bad, "No worker is there."),
                 }
-                let details = station.show_run(&session.by, id).await?;
-                report(session, station, &details.run).await
+                report(session, at, id).await
             })
             .await
     }

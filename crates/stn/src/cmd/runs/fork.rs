@@ -1,12 +1,16 @@
 //! `stn runs fork`
 
+use crate::at::At;
 use crate::attend::{Drive, Where, attend};
-use crate::cmd::agent::{Handed, handed, timeout, variable};
+use crate::cmd::agent::{Handed, given_time, given_variables, handed, timeout, variable};
 use crate::error::Result;
 use crate::follow::Tell;
+use crate::remote::{self, Server};
 use crate::session::Session;
+use serde_json::json;
 use station_core::{Error, RunId, Secret};
-use station_engine::{Driver, Fork};
+use station_engine::{Driver, Fork, Station};
+use station_server::wire;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,29 +61,65 @@ struct Place {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let prompt = self.prompt.as_deref().map(read).transpose()?;
+        session
+            .at(async |at| match at {
+                At::Here(station) => self.fork_here(session, station, prompt).await,
+                At::There(server) => self.fork_there(session, server, prompt).await,
+            })
+            .await
+    }
+
+    async fn fork_here(
+        self,
+        session: &Session<'_>,
+        station: &Station,
+        prompt: Option<(String, String)>,
+    ) -> Result {
+        let tell = self.tell();
         let fork = Fork {
             step: self.place.step,
             model: self.model,
-            prompt: self.prompt.as_deref().map(read).transpose()?,
+            prompt,
             task: self.task,
             max_steps: self.max_steps,
             timeout: self.timeout,
             variables: self.variables.into_iter().collect(),
             ..Fork::default()
         };
-        let tell = if self.tail { Tell::Text } else { Tell::Events };
-        session
-            .with(async |station| {
-                let workers = self.driven.workers(station).await?;
-                if self.detach || !workers.is_empty() {
-                    let fork = Fork { driver: Driver::Worker, ..fork };
-                    let run = station.fork_run(&session.by, self.place.run, fork).await?;
-                    return handed(session, station, &run, &workers, Handed::of(self.detach, tell)).await;
-                }
-                let run = station.fork_run(&session.by, self.place.run, fork).await?;
-                attend(session, station, run.id, Drive::Fork, tell).await
-            })
-            .await
+        let workers = self.driven.workers(station).await?;
+        if self.detach || !workers.is_empty() {
+            let fork = Fork { driver: Driver::Worker, ..fork };
+            let run = station.fork_run(&session.by, self.place.run, fork).await?;
+            return handed(session, station, &run, &workers, Handed::of(self.detach, tell)).await;
+        }
+        let run = station.fork_run(&session.by, self.place.run, fork).await?;
+        attend(session, station, run.id, Drive::Fork, tell).await
+    }
+
+    async fn fork_there(
+        self,
+        session: &Session<'_>,
+        server: &Server,
+        prompt: Option<(String, String)>,
+    ) -> Result {
+        self.driven.check_there()?;
+        let given = json!({
+            "run": self.place.run.0,
+            "step": self.place.step,
+            "task": self.task,
+            "model": self.model,
+            "prompt": prompt.map(|(text, _)| text),
+            "max_steps": self.max_steps,
+            "timeout": self.timeout.map(given_time),
+            "variables": given_variables(&self.variables),
+        });
+        let run: wire::Run = server.ask("fork_run", given).await?;
+        remote::handed(session, server, &run, Handed::of(self.detach, self.tell())).await
+    }
+
+    fn tell(&self) -> Tell {
+        if self.tail { Tell::Text } else { Tell::Events }
     }
 }
 

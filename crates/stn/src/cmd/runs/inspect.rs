@@ -9,7 +9,7 @@ use crate::waits;
 use station_core::budget::Measure;
 use station_core::run::{Event, Status};
 use station_core::{Micros, RunId};
-use station_engine::{Run, RunBudget, RunDetails};
+use station_engine::Clock;
 use station_server::wire;
 
 /// Lines of the task, and of an answer, that are shown without `--full`.
@@ -30,15 +30,14 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let details = station.show_run(&session.by, self.run).await?;
+            .at(async |at| {
+                let details = at.show_run(&session.by, self.run).await?;
                 if session.out.is_json() {
-                    session.out.json(&wire::RunDetails::new(&details, |run| station.is_interrupted(run)))?;
+                    session.out.json(&details)?;
                     return Ok(Code::Done);
                 }
                 let detail = if self.full { Detail::Full } else { Detail::Some };
-                let now = station.config().clock.now();
-                session.out.lines(&lines(&details, detail, now))?;
+                session.out.lines(&lines(&details, detail, Clock::System.now()))?;
                 for hint in hints(&details) {
                     session.out.hint(&hint);
                 }
@@ -48,46 +47,45 @@ impl Args {
     }
 }
 
-fn lines(details: &RunDetails, detail: Detail, now: Micros) -> Vec<(Tone, String)> {
+fn lines(details: &wire::RunDetails, detail: Detail, now: Micros) -> Vec<(Tone, String)> {
     let run = &details.run;
-    let mut lines = header(run, details.interrupted, detail, now);
+    let mut lines = header(run, detail, now);
     lines.push((Tone::Plain, String::new()));
-    let mut narrator = Narrator::new(run.id, detail);
-    let start = details.journal.first().map_or(run.created_at, |entry| entry.at);
+    let mut narrator = Narrator::new(RunId(run.id), detail);
+    let journal = details.entries();
+    let start = journal.first().map(|entry| entry.at);
     // How it ended stands below the timeline.
-    for entry in details.journal.iter().filter(|entry| !matches!(entry.event, Event::RunEnded { .. })) {
-        let offset = duration(entry.at.ms_since(start));
+    for entry in journal.iter().filter(|entry| !matches!(entry.event, Event::RunEnded { .. })) {
+        let offset = duration(start.map_or(0, |start| entry.at.ms_since(start)));
         for (at, line) in narrator.entry(entry).into_iter().enumerate() {
             lines.push(timed(if at == 0 { &offset } else { "" }, &line));
         }
     }
     for what in narrator.still_out() {
-        let end = if details.interrupted { "was out when Station went away" } else { "is out" };
+        let end = if run.is_interrupted() { "was out when Station went away" } else { "is out" };
         lines.push((Tone::Bad, format!("{:>10}  {what} {end}", "")));
     }
     lines.push((Tone::Plain, String::new()));
-    lines.extend(ending(run, details.interrupted, detail));
-    lines.extend(details.budgets.get(&run.id).into_iter().flat_map(spent));
+    lines.extend(ending(run, detail));
+    lines.extend(run.budget.iter().flat_map(spent));
     lines.extend(
         details
             .children
             .iter()
-            .map(|child| (Tone::Plain, format!("  sub-agent `{}`: {}", child.agent_name, summary(child)))),
+            .map(|child| (Tone::Plain, format!("  sub-agent `{}`: {}", child.agent, summary(child)))),
     );
     lines
 }
 
-fn header(run: &Run, interrupted: bool, detail: Detail, now: Micros) -> Vec<(Tone, String)> {
-    let status = if interrupted { "interrupted" } else { run.status.as_str() };
-    let tone = match run.status {
+fn header(run: &wire::Run, detail: Detail, now: Micros) -> Vec<(Tone, String)> {
+    let status = &run.status;
+    let tone = match run.recorded() {
         Status::Completed => Tone::Good,
-        Status::Queued | Status::Running | Status::Waiting if !interrupted => Tone::Plain,
+        Status::Queued | Status::Running | Status::Waiting if !run.is_interrupted() => Tone::Plain,
         _ => Tone::Bad,
     };
-    let mut lines = vec![(
-        tone,
-        format!("Run {} of `{}` in `{}`: {status}", run.id, run.agent_name, run.environment_name),
-    )];
+    let mut lines =
+        vec![(tone, format!("Run {} of `{}` in `{}`: {status}", run.id, run.agent, run.environment))];
     let mut row = |name: &str, value: String| {
         if !value.is_empty() {
             lines.push((Tone::Plain, format!("  {name:<8} {value}")));
@@ -96,20 +94,20 @@ fn header(run: &Run, interrupted: bool, detail: Detail, now: Micros) -> Vec<(Ton
     let task = if detail == Detail::Full { shown(&run.task) } else { cut(&run.task, 200) };
     row("task", task.replace('\n', "\n           "));
     row("model", run.model.clone().unwrap_or_default());
-    row("created", format!("{} UTC", moment(run.created_at)));
+    row("created", format!("{} UTC", moment(&run.created_at)));
     row(
         "fork of",
-        run.forked_from.map(|from| format!("run {}, step {}", from.run, from.step)).unwrap_or_default(),
+        run.forked_from.map(|from| format!("run {}, step {}", from.run_id, from.step)).unwrap_or_default(),
     );
-    row("parent", run.parent.map(|parent| format!("run {parent}")).unwrap_or_default());
-    row("waits on", wait(run, now).filter(|_| !interrupted).unwrap_or_default());
+    row("parent", run.parent_id.map(|parent| format!("run {parent}")).unwrap_or_default());
+    row("waits on", wait(run, now).filter(|_| !run.is_interrupted()).unwrap_or_default());
     lines
 }
 
-fn ending(run: &Run, interrupted: bool, detail: Detail) -> Vec<(Tone, String)> {
+fn ending(run: &wire::Run, detail: Detail) -> Vec<(Tone, String)> {
     let mut lines = Vec::new();
-    let tone = if run.status == Status::Completed { Tone::Good } else { Tone::Bad };
-    let text = if interrupted { format!("run {} was interrupted", run.id) } else { summary(run) };
+    let tone = if run.recorded() == Status::Completed { Tone::Good } else { Tone::Bad };
+    let text = if run.is_interrupted() { format!("run {} was interrupted", run.id) } else { summary(run) };
     lines.push((tone, text));
     if let Some(error) = &run.error {
         lines.push((Tone::Bad, format!("  {}", shown(error))));
@@ -122,14 +120,14 @@ fn ending(run: &Run, interrupted: bool, detail: Detail) -> Vec<(Tone, String)> {
 }
 
 /// What a run has spent of its own limits, measure by measure.
-fn spent(budget: &RunBudget) -> Vec<(Tone, String)> {
+fn spent(budget: &wire::Spent) -> Vec<(Tone, String)> {
     let of_measure = |measure: Measure| {
-        let standing = &budget.standing;
-        let cap = budget.caps.get(measure)?.saturating_add(standing.added.get(measure));
-        let reserved = standing.reserved.get(measure);
+        let measured = budget.of(measure);
+        let cap = measured.limit?;
+        let reserved = measured.reserved.unwrap_or(0);
         let reserved =
             if reserved == 0 { String::new() } else { format!(", {} reserved", measure.show(reserved)) };
-        let spent = measure.show(standing.spent.get(measure));
+        let spent = measure.show(measured.spent.unwrap_or(0));
         Some((Tone::Plain, format!("  budget: {spent} of {}{reserved}", measure.show(cap))))
     };
     Measure::ALL.into_iter().filter_map(of_measure).collect()
@@ -140,15 +138,16 @@ fn timed(offset: &str, line: &Line) -> (Tone, String) {
     (line.tone, text.trim_end().to_owned())
 }
 
-fn hints(details: &RunDetails) -> Vec<String> {
+fn hints(details: &wire::RunDetails) -> Vec<String> {
     let run = &details.run;
     let mut hints = Vec::new();
     hints.extend(waits::of_run(details));
     if !hints.is_empty() {
         return hints;
     }
-    if details.interrupted || matches!(run.status, Status::Queued | Status::Waiting) {
-        let root = run.parent.filter(|_| !run.status.is_final()).unwrap_or(run.id);
+    let status = run.recorded();
+    if run.is_interrupted() || matches!(status, Status::Queued | Status::Waiting) {
+        let root = run.parent_id.filter(|_| !status.is_final()).unwrap_or(run.id);
         hints.push(format!("drive it on with `stn runs resume {root}`"));
     }
     if let Some(child) = details.children.first() {

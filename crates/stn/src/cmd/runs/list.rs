@@ -5,7 +5,7 @@ use crate::error::{Code, Result};
 use crate::narrate::{cut, duration, moment, wait};
 use crate::session::Session;
 use station_core::{Micros, RunId};
-use station_engine::{Run, RunFilter};
+use station_engine::Clock;
 use station_server::wire;
 
 /// List runs, newest first
@@ -26,38 +26,24 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let filter = self.which.filter(session, station).await?;
-                let filter = RunFilter { before: self.before, ..filter };
-                let interrupted = |run: &Run| station.is_interrupted(run);
-                let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-                let runs = if self.which.is_interrupted() {
-                    let mut runs = station.list_runs(&session.by, &filter, RUNNING_MAX).await?;
-                    runs.retain(&interrupted);
-                    runs.truncate(limit);
-                    runs
-                } else {
-                    station.list_runs(&session.by, &filter, self.limit).await?
-                };
-                let next = runs.last().map(|run| run.id).filter(|_| runs.len() == limit);
+            .at(async |at| {
+                let meant = self.which.meant(session, at).await?;
+                let runs = self.which.page(session, at, &meant, self.before, self.limit).await?;
+                let is_full = u32::try_from(runs.len()).is_ok_and(|n| n == self.limit);
+                let next = runs.last().map(|run| run.id).filter(|_| is_full);
                 if session.out.is_json() {
-                    let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
-                    let budgets = station.run_budgets(&ids).await?;
-                    let told =
-                        |run: &Run| wire::Run::new(run, interrupted(run)).with_budget(budgets.get(&run.id));
-                    let runs: Vec<wire::Run> = runs.iter().map(told).collect();
                     let mut body = wire::list("runs", &runs);
-                    body["next"] = next.map(|id| id.0).into();
+                    body["next"] = next.into();
                     session.out.json(&body)?;
                     return Ok(Code::Done);
                 }
                 if runs.is_empty() {
                     session.out.hint("there are no such runs; start one with `stn agent run AGENT \"task\"`");
                 }
-                let rows = runs.iter().map(|run| row(run, interrupted(run), station.config().clock.now()));
+                let now = Clock::System.now();
                 let header =
                     ["ID", "AGENT", "ENVIRONMENT", "STATUS", "STARTED (UTC)", "TOOK", "WAITS ON", "TASK"];
-                session.out.table(header, rows.collect())?;
+                session.out.table(header, runs.iter().map(|run| row(run, now)).collect())?;
                 if let Some(next) = next {
                     session.out.hint(&format!("older ones: `--before {next}`"));
                 }
@@ -67,25 +53,21 @@ impl Args {
     }
 }
 
-fn row(run: &Run, interrupted: bool, now: Micros) -> [String; 8] {
-    let span = run.ended_at.zip(run.started_at).map(|(ended, started)| duration(ended.ms_since(started)));
-    let agent = match (run.parent, run.forked_from) {
-        (Some(parent), _) => format!("{} (for run {parent})", run.agent_name),
-        (None, Some(from)) => format!("{} (fork of {}@{})", run.agent_name, from.run, from.step),
-        (None, None) => run.agent_name.clone(),
+fn row(run: &wire::Run, now: Micros) -> [String; 8] {
+    let agent = match (run.parent_id, run.forked_from) {
+        (Some(parent), _) => format!("{} (for run {parent})", run.agent),
+        (None, Some(from)) => format!("{} (fork of {}@{})", run.agent, from.run_id, from.step),
+        (None, None) => run.agent.clone(),
     };
     [
         run.id.to_string(),
         agent,
-        run.environment_name.clone(),
-        if interrupted { "interrupted".to_owned() } else { run.status.as_str().to_owned() },
-        moment(run.started_at.unwrap_or(run.created_at)),
-        span.unwrap_or_default(),
+        run.environment.clone(),
+        run.status.to_string(),
+        moment(run.started_at.as_ref().unwrap_or(&run.created_at)),
+        run.duration_ms.map(duration).unwrap_or_default(),
         // Nobody waits any more where nobody drives.
-        wait(run, now).filter(|_| !interrupted).unwrap_or_default(),
+        wait(run, now).filter(|_| !run.is_interrupted()).unwrap_or_default(),
         cut(&run.task, 50),
     ]
 }
-
-/// Runs that are recorded as running, looked through for those whose process is gone.
-const RUNNING_MAX: u32 = 1_000;

@@ -1,8 +1,10 @@
 //! `stn runs record`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
+use serde_json::json;
 use station_core::{Error, RunId};
 use std::path::{Path, PathBuf};
 
@@ -23,8 +25,11 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let case = station.record_run(&session.by, self.run).await?;
+            .at(async |at| {
+                let case = match at {
+                    At::Here(station) => station.record_run(&session.by, self.run).await?,
+                    At::There(server) => server.ask("record_run", json!({ "run": self.run.0 })).await?,
+                };
                 let Some(path) = &self.output else {
                     session.out.json(&case)?;
                     return Ok(Code::Done);

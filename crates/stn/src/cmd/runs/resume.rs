@@ -1,13 +1,17 @@
 //! `stn runs resume`
 
+use crate::at::At;
 use crate::attend::{Drive, Where, attend, tell_handed};
-use crate::cmd::budget::{amount, sum};
+use crate::cmd::budget::{amount, given_amounts, sum};
 use crate::error::Result;
 use crate::follow::Tell;
+use crate::remote;
 use crate::session::Session;
+use serde_json::json;
 use station_core::RunId;
 use station_core::budget::Measure;
 use station_engine::From;
+use station_server::wire;
 
 /// Drive an interrupted or waiting run on
 ///
@@ -35,7 +39,18 @@ impl Args {
         let tell = if self.tail { Tell::Text } else { Tell::Events };
         let (id, added) = (self.run, sum(&self.added));
         session
-            .with(async |station| {
+            .at(async |at| {
+                let station = match at {
+                    At::Here(station) => station,
+                    At::There(server) => {
+                        self.place.check_there()?;
+                        let add =
+                            given_amounts(|measure| Some(added.get(measure)).filter(|amount| *amount != 0));
+                        let run: wire::Run =
+                            server.ask("resume_run", json!({ "run": id.0, "add": add })).await?;
+                        return remote::attend(session, server, &run, From::Now, tell).await;
+                    }
+                };
                 let workers = self.place.workers(station).await?;
                 if added.is_zero() && !workers.is_empty() && station.is_for_workers(&session.by, id).await? {
                     tell_handed(session, station, id, &workers, tell);

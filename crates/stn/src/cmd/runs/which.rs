@@ -1,12 +1,15 @@
 //! Which runs a command is about.
 
+use crate::at::{At, named};
 use crate::error::Result;
 use crate::named::environment_ref;
 use crate::session::Session;
+use serde_json::{Value, json};
 use station_core::file::config::duration_ms;
 use station_core::run::Status;
-use station_core::{Agent, AgentId, Error, Micros, near};
-use station_engine::{AgentRef, EnvironmentRef, RunFilter, Station};
+use station_core::{AgentId, Error, Micros, RunId, near};
+use station_engine::{AgentRef, Clock, EnvironmentRef, Run, RunFilter, Station};
+use station_server::wire;
 
 /// What the runs have in common.
 #[derive(Debug, clap::Args)]
@@ -55,56 +58,121 @@ enum Wanted {
     Interrupted,
 }
 
-impl Which {
-    /// Whether only runs are meant whose process is gone, which no filter of the store can tell.
-    pub(super) fn is_interrupted(&self) -> bool {
-        self.status == Some(Wanted::Interrupted)
-    }
+/// What is meant at the moment.
+#[derive(Debug)]
+pub(super) struct Meant {
+    agent: Option<AgentId>,
+    since: Option<Micros>,
+    until: Option<Micros>,
+}
 
-    /// The filter that this means at the moment.
+/// Runs that are recorded as running, looked through for those whose process is gone.
+const RUNNING_MAX: u32 = 1_000;
+
+impl Which {
+    /// What this means at the moment.
     ///
     /// # Errors
     /// `NotFound` for an agent or environment that does not exist; `Conflict` where a name is of several environments.
-    pub(super) async fn filter(&self, session: &Session<'_>, station: &Station) -> Result<RunFilter> {
+    pub(super) async fn meant(&self, session: &Session<'_>, at: At<'_>) -> Result<Meant> {
+        let agent = match &self.agent {
+            None => None,
+            Some(text) => Some(self.agent(session, at, text).await?),
+        };
+        let now = Clock::System.now();
+        let time = |when: &Option<When>| when.as_ref().map(|when| when.meant(now));
+        Ok(Meant { agent, since: time(&self.since), until: time(&self.until) })
+    }
+
+    /// The newest `limit` of these runs that are older than `before`.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such environment; the Station's.
+    pub(super) async fn page(
+        &self,
+        session: &Session<'_>,
+        at: At<'_>,
+        meant: &Meant,
+        before: Option<RunId>,
+        limit: u32,
+    ) -> Result<Vec<wire::Run>> {
+        // Whose process is gone no filter of the store can tell.
+        let is_interrupted = self.status == Some(Wanted::Interrupted);
+        let most = if is_interrupted { RUNNING_MAX } else { limit };
+        let mut runs = match at {
+            At::Here(station) => self.page_here(session, station, meant, before, most).await?,
+            At::There(server) => {
+                let given = self.given(meant, before);
+                server.list("list_runs", "runs", given, usize::try_from(most).unwrap_or(usize::MAX)).await?
+            }
+        };
+        if is_interrupted {
+            runs.retain(wire::Run::is_interrupted);
+            runs.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        Ok(runs)
+    }
+
+    async fn page_here(
+        &self,
+        session: &Session<'_>,
+        station: &Station,
+        meant: &Meant,
+        before: Option<RunId>,
+        limit: u32,
+    ) -> Result<Vec<wire::Run>> {
         let environment = match &self.env {
             None => None,
             Some(of) => Some(station.environment(&session.by, of).await?.id),
         };
-        let agent = match &self.agent {
-            None => None,
-            Some(text) => Some(self.agent(session, station, text).await?),
-        };
-        let now = station.config().clock.now();
-        Ok(RunFilter {
-            agent,
+        let filter = RunFilter {
+            agent: meant.agent,
             environment,
-            status: self.status.map(|wanted| match wanted {
-                Wanted::Recorded(status) => status,
-                Wanted::Interrupted => Status::Running,
-            }),
+            status: self.recorded(),
             open: self.waiting,
-            before: None,
-            since: self.since.as_ref().map(|when| when.meant(now)),
-            until: self.until.as_ref().map(|when| when.meant(now)),
+            before,
+            since: meant.since,
+            until: meant.until,
             seen_by: None,
+        };
+        let runs = station.list_runs(&session.by, &filter, limit).await?;
+        let budgets = station.run_budgets(&runs.iter().map(|run| run.id).collect::<Vec<_>>()).await?;
+        let told =
+            |run: &Run| wire::Run::new(run, station.is_interrupted(run)).with_budget(budgets.get(&run.id));
+        Ok(runs.iter().map(told).collect())
+    }
+
+    fn given(&self, meant: &Meant, before: Option<RunId>) -> Value {
+        json!({
+            "agent": meant.agent.map(|id| id.0),
+            "environment": named(self.env.as_ref()),
+            "status": self.recorded().map(Status::as_str),
+            "open": self.waiting.then_some(true),
+            "cursor": before.map(|id| id.to_string()),
+            "since": meant.since.map(|at| at.to_string()),
+            "until": meant.until.map(|at| at.to_string()),
         })
     }
 
-    async fn agent(&self, session: &Session<'_>, station: &Station, text: &str) -> Result<AgentId> {
-        let environment = session.environment_typed(station, self.env.as_ref()).await?;
-        let name = match AgentRef::parse(text, environment.clone()) {
+    /// The status that is looked for in the store.
+    fn recorded(&self) -> Option<Status> {
+        self.status.map(|wanted| match wanted {
+            Wanted::Recorded(status) => status,
+            Wanted::Interrupted => Status::Running,
+        })
+    }
+
+    async fn agent(&self, session: &Session<'_>, at: At<'_>, text: &str) -> Result<AgentId> {
+        let name = match AgentRef::parse(text, None) {
             AgentRef::Id(id) => return Ok(id),
             AgentRef::Name { name, .. } => name,
         };
-        let agents = station.list_agents(&session.by, environment.as_ref()).await?;
-        let found: Vec<&Agent> = agents.iter().filter(|agent| agent.name.as_str() == name).collect();
+        let agents = at.list_agents(session, self.env.as_ref()).await?;
+        let found: Vec<&wire::Agent> = agents.iter().filter(|agent| agent.name == name).collect();
         match found.as_slice() {
-            [agent] => Ok(agent.id),
+            [agent] => Ok(AgentId(agent.id)),
             [_, _, ..] => {
-                let environments = station.list_environments(&session.by).await?;
-                let home = |agent: &Agent| environments.iter().find(|it| it.id == agent.environment);
-                let candidates =
-                    found.iter().filter_map(|agent| Some(format!("{} in `{}`", agent.id, home(agent)?.name)));
+                let candidates = found.iter().map(|agent| format!("{} in `{}`", agent.id, agent.environment));
                 let candidates = candidates.collect::<Vec<_>>().join(", ");
                 Err(Error::conflict(format!("several environments have an agent `{name}`: {candidates}"))
                     .with_hint("say which with `--env`, or give its number")

@@ -1,13 +1,16 @@
 //! `stn user create`
 
-use super::{password, places, shown};
+use super::{given, password, places};
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
+use crate::remote::Server;
 use crate::session::Session;
 use serde_json::json;
 use station_core::{Role, Scope, Secret};
-use station_engine::{EnvironmentRef, KeyWish, NewUser, UserRef};
+use station_engine::{EnvironmentRef, KeyWish, NewUser, Station, UserRef};
+use station_server::wire;
 use std::collections::BTreeSet;
 
 /// Make a user
@@ -37,27 +40,14 @@ impl Args {
         let role = if self.admin { Role::Admin } else { self.role };
         let password = password(session, self.password, &self.name).await?;
         session
-            .with(async |station| {
-                let new = NewUser {
-                    name: self.name.clone(),
-                    role,
-                    environments: self.environments.clone(),
-                    password: password.clone(),
-                };
-                let user = station.create_user(&session.by, new).await?;
-                let key = if password.is_some() {
-                    None
-                } else {
-                    let wish = KeyWish {
-                        name: "first".to_owned(),
-                        scopes: BTreeSet::<Scope>::new(),
-                        valid_for: None,
-                    };
-                    Some(station.create_api_key(&session.by, &UserRef::Id(user.id), wish).await?.1)
+            .at(async |at| {
+                let (user, key) = match at {
+                    At::Here(station) => self.create(session, station, role, password).await?,
+                    At::There(server) => self.create_there(server, role, password).await?,
                 };
                 let key = key.as_ref().map(Secret::expose);
                 if session.out.is_json() {
-                    session.out.json(&json!({ "user": shown(&user), "secret": key }))?;
+                    session.out.json(&json!({ "user": user, "secret": key }))?;
                     return Ok(Code::Done);
                 }
                 let text = format!(
@@ -80,4 +70,51 @@ impl Args {
             })
             .await
     }
+
+    async fn create(
+        &self,
+        session: &Session<'_>,
+        station: &Station,
+        role: Role,
+        password: Option<Secret>,
+    ) -> Result<(wire::User, Option<Secret>)> {
+        let has_password = password.is_some();
+        let (name, environments) = (self.name.clone(), self.environments.clone());
+        let user = station.create_user(&session.by, NewUser { name, role, environments, password }).await?;
+        let told = wire::User::from(&user);
+        if has_password {
+            return Ok((told, None));
+        }
+        let wish = KeyWish { name: KEY.to_owned(), scopes: BTreeSet::<Scope>::new(), valid_for: None };
+        let (_, key) = station.create_api_key(&session.by, &UserRef::Id(user.id), wish).await?;
+        Ok((told, Some(key)))
+    }
+
+    async fn create_there(
+        &self,
+        server: &Server,
+        role: Role,
+        password: Option<Secret>,
+    ) -> Result<(wire::User, Option<Secret>)> {
+        let user: wire::User = server
+            .ask(
+                "create_user",
+                json!({
+                    "name": self.name,
+                    "role": role.as_str(),
+                    "environments": given(&self.environments),
+                    "password": password.as_ref().map(Secret::expose),
+                }),
+            )
+            .await?;
+        if password.is_some() {
+            return Ok((user, None));
+        }
+        let wish = json!({ "user": user.id.to_string(), "name": KEY });
+        let made: wire::NewApiKey = server.ask("create_api_key", wish).await?;
+        Ok((user, Some(Secret::new(made.secret))))
+    }
 }
+
+/// What the key is called that a user gets with its name.
+const KEY: &str = "first";

@@ -1,9 +1,11 @@
 //! `stn user list`
 
-use super::{places, shown};
+use super::places;
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::narrate::moment;
 use crate::session::Session;
+use serde_json::json;
 use station_server::wire;
 
 /// List users
@@ -13,11 +15,15 @@ pub(crate) struct Args {}
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let users = station.list_users(&session.by).await?;
+            .at(async |at| {
+                let users: Vec<wire::User> = match at {
+                    At::Here(station) => {
+                        station.list_users(&session.by).await?.iter().map(wire::User::from).collect()
+                    }
+                    At::There(server) => server.list("list_users", "users", json!({}), usize::MAX).await?,
+                };
                 if session.out.is_json() {
-                    let rows: Vec<wire::User> = users.iter().map(shown).collect();
-                    session.out.json(&wire::list("users", &rows))?;
+                    session.out.json(&wire::list("users", &users))?;
                     return Ok(Code::Done);
                 }
                 if users.is_empty() {
@@ -30,7 +36,7 @@ impl Args {
                         user.role.to_string(),
                         places(user),
                         if user.has_password { "yes" } else { "no" }.to_owned(),
-                        format!("{} UTC", moment(user.created_at)),
+                        format!("{} UTC", moment(&user.created_at)),
                     ]
                 });
                 session.out.table(["ID", "NAME", "ROLE", "ENVIRONMENTS", "PASSWORD", "MADE"], rows.collect())?;

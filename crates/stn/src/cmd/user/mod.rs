@@ -9,8 +9,8 @@ mod update;
 use crate::error::Result;
 use crate::question::given_secret;
 use crate::session::Session;
-use station_core::Secret;
-use station_engine::User;
+use station_core::{Role, Secret};
+use station_engine::EnvironmentRef;
 use station_server::wire;
 
 /// Say who may use this Station from elsewhere, and for what
@@ -41,12 +41,11 @@ impl Command {
 }
 
 /// Where a user is let, in words.
-fn places(user: &User) -> String {
-    if user.role == station_core::Role::Admin {
+fn places(user: &wire::User) -> String {
+    if user.role == Role::Admin.as_str() {
         return "all".to_owned();
     }
-    let names: Vec<&str> = user.environments.values().map(String::as_str).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if user.environments.is_empty() { "none".to_owned() } else { user.environments.join(", ") }
 }
 
 /// The password that a user is to have, where one is wanted.
@@ -57,6 +56,7 @@ async fn password(session: &Session<'_>, wanted: bool, user: &str) -> Result<Opt
     given_secret(session, &format!("Password of {user}"), "give it on standard input").await.map(Some)
 }
 
-fn shown(user: &User) -> wire::User {
-    wire::User::from(user)
+/// Environments as a server is told of them.
+fn given(environments: &[EnvironmentRef]) -> Vec<String> {
+    environments.iter().map(ToString::to_string).collect()
 }

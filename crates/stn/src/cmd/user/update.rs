@@ -1,13 +1,15 @@
 //! `stn user update`
 
-use super::{password, places, shown};
+use super::{given, password, places};
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::session::Session;
 use serde_json::json;
-use station_core::Role;
+use station_core::{Role, Secret};
 use station_engine::{EnvironmentRef, UserEdit, UserRef};
+use station_server::wire;
 
 /// Change a user; what is not named stays
 ///
@@ -35,16 +37,28 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let password = password(session, self.password, &self.user).await?;
         let names_some = self.no_env || !self.environments.is_empty();
-        let edit = UserEdit {
-            role: self.role,
-            environments: names_some.then(|| self.environments.clone()),
-            password,
-        };
+        let environments = names_some.then(|| self.environments.clone());
         session
-            .with(async |station| {
-                let user = station.update_user(&session.by, &UserRef::parse(&self.user), edit).await?;
+            .at(async |at| {
+                let user = match at {
+                    At::Here(station) => {
+                        let edit = UserEdit { role: self.role, environments, password };
+                        let user =
+                            station.update_user(&session.by, &UserRef::parse(&self.user), edit).await?;
+                        wire::User::from(&user)
+                    }
+                    At::There(server) => {
+                        let given = json!({
+                            "user": self.user,
+                            "role": self.role.map(Role::as_str),
+                            "environments": environments.as_deref().map(given),
+                            "password": password.as_ref().map(Secret::expose),
+                        });
+                        server.ask("update_user", given).await?
+                    }
+                };
                 if session.out.is_json() {
-                    session.out.json(&json!({ "user": shown(&user) }))?;
+                    session.out.json(&json!({ "user": user }))?;
                 } else {
                     let text = format!(
                         "User `{}` is {} now, for environments: {}.",

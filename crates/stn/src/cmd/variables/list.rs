@@ -1,8 +1,10 @@
 //! `stn variables list`
 
+use crate::at::{At, named_or_default};
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::session::Session;
+use serde_json::json;
 use station_engine::{EnvironmentRef, NOT_APPLIED};
 use station_server::wire;
 
@@ -19,21 +21,18 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let environment = session.environment(station, self.env.as_ref()).await?;
-                let variables = station.list_variables(&session.by, &environment).await?;
+            .at(async |at| {
+                let (environment, variables) = self.ask(session, at).await?;
                 if session.out.is_json() {
-                    let rows: Vec<wire::EnvironmentVariable> =
-                        variables.iter().map(wire::EnvironmentVariable::from).collect();
-                    session.out.json(&wire::list("variables", &rows))?;
+                    session.out.json(&wire::list("variables", &variables))?;
                     return Ok(Code::Done);
                 }
                 let rows = variables.iter().map(|it| {
-                    let from = it.from.unwrap_or("not set");
+                    let from = it.from.as_deref().unwrap_or("not set");
                     [it.name.clone(), from.to_owned(), it.asked_by.join(", ")]
                 });
                 session.out.table(["VARIABLE", "FROM", "ASKED FOR BY"], rows.collect())?;
-                if variables.iter().any(|it| it.from == Some(NOT_APPLIED)) {
+                if variables.iter().any(|it| it.from.as_deref() == Some(NOT_APPLIED)) {
                     session.out.hint(&format!("apply variables.yml with `stn sync {environment}`"));
                 }
                 if let Some(unset) = variables.iter().find(|it| it.from.is_none()) {
@@ -45,5 +44,26 @@ impl Args {
                 Ok(Code::Done)
             })
             .await
+    }
+
+    async fn ask(
+        &self,
+        session: &Session<'_>,
+        at: At<'_>,
+    ) -> Result<(String, Vec<wire::EnvironmentVariable>)> {
+        match at {
+            At::Here(station) => {
+                let environment = session.environment(station, self.env.as_ref()).await?;
+                let variables = station.list_variables(&session.by, &environment).await?;
+                let variables = variables.iter().map(wire::EnvironmentVariable::from).collect();
+                Ok((environment.to_string(), variables))
+            }
+            At::There(server) => {
+                let environment = named_or_default(self.env.as_ref());
+                let given = json!({ "environment": environment });
+                let variables = server.list("list_variables", "variables", given, usize::MAX).await?;
+                Ok((environment, variables))
+            }
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! `stn variables set`
 
-use crate::error::{Code, Result};
+use super::{Changed, told};
+use crate::at::{At, named_or_default};
+use crate::error::Result;
 use crate::named::environment_ref;
-use crate::out::Tone;
 use crate::question::given_secret;
 use crate::session::Session;
 use serde_json::json;
@@ -38,18 +39,22 @@ impl Args {
             ),
         };
         session
-            .with(async |station| {
-                let environment = session.environment(station, self.env.as_ref()).await?;
-                station.set_variable(&session.by, &environment, &name, &value).await?;
-                if session.out.is_json() {
-                    session.out.json(&json!({ "variable": {
-                        "name": name, "environment": environment.as_str(), "stored": true,
-                    } }))?;
-                } else {
-                    let text = format!("Set `{name}` in environment `{environment}`.");
-                    session.out.note(Tone::Good, &text);
-                }
-                Ok(Code::Done)
+            .at(async |at| {
+                let changed = match at {
+                    At::Here(station) => {
+                        let environment = session.environment(station, self.env.as_ref()).await?;
+                        station.set_variable(&session.by, &environment, &name, &value).await?;
+                        Changed { name, environment: environment.to_string(), stored: true }
+                    }
+                    At::There(server) => {
+                        let environment = named_or_default(self.env.as_ref());
+                        let given =
+                            json!({ "environment": environment, "name": name, "value": value.expose() });
+                        server.ask("set_variable", given).await?
+                    }
+                };
+                let text = format!("Set `{}` in environment `{}`.", changed.name, changed.environment);
+                told(session, &changed, &text)
             })
             .await
     }

@@ -1,8 +1,9 @@
 //! `stn variables unset`
 
-use crate::error::{Code, Result};
+use super::{Changed, told};
+use crate::at::{At, named_or_default};
+use crate::error::Result;
 use crate::named::environment_ref;
-use crate::out::Tone;
 use crate::session::Session;
 use serde_json::json;
 use station_engine::EnvironmentRef;
@@ -20,18 +21,21 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let environment = session.environment(station, self.env.as_ref()).await?;
-                station.unset_variable(&session.by, &environment, &self.variable).await?;
-                if session.out.is_json() {
-                    session.out.json(&json!({ "variable": {
-                        "name": self.variable, "environment": environment.as_str(), "stored": false,
-                    } }))?;
-                } else {
-                    let text = format!("Took `{}` out of environment `{environment}`.", self.variable);
-                    session.out.note(Tone::Good, &text);
-                }
-                Ok(Code::Done)
+            .at(async |at| {
+                let changed = match at {
+                    At::Here(station) => {
+                        let environment = session.environment(station, self.env.as_ref()).await?;
+                        station.unset_variable(&session.by, &environment, &self.variable).await?;
+                        Changed { name: self.variable, environment: environment.to_string(), stored: false }
+                    }
+                    At::There(server) => {
+                        let environment = named_or_default(self.env.as_ref());
+                        let given = json!({ "environment": environment, "name": self.variable });
+                        server.ask("unset_variable", given).await?
+                    }
+                };
+                let text = format!("Took `{}` out of environment `{}`.", changed.name, changed.environment);
+                told(session, &changed, &text)
             })
             .await
     }

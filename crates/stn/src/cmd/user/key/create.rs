@@ -1,11 +1,12 @@
 //! `stn user key create`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
 use serde_json::json;
 use station_core::Scope;
-use station_engine::{KeyWish, UserRef};
+use station_engine::{KeyWish, Station, UserRef};
 use station_server::wire;
 use std::time::Duration;
 
@@ -28,26 +29,34 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let wish = KeyWish {
-                    name: self.name.clone(),
-                    scopes: self.scopes.iter().copied().collect(),
-                    valid_for: self.days.map(|days| Duration::from_secs(u64::from(days) * 24 * 3600)),
+            .at(async |at| {
+                let made = match at {
+                    At::Here(station) => self.create(session, station).await?,
+                    At::There(server) => {
+                        let scopes: Vec<&str> = self.scopes.iter().map(|scope| scope.as_str()).collect();
+                        let given = json!({ "user": self.user, "name": self.name, "scopes": scopes, "days": self.days });
+                        server.ask("create_api_key", given).await?
+                    }
                 };
-                let user = UserRef::parse(&self.user);
-                let (key, secret) = station.create_api_key(&session.by, &user, wish).await?;
                 if session.out.is_json() {
-                    let secret = secret.expose().to_owned();
-                    session
-                        .out
-                        .json(&json!(wire::NewApiKey { api_key: wire::ApiKey::from(&key), secret }))?;
+                    session.out.json(&made)?;
                     return Ok(Code::Done);
                 }
-                let text = format!("Made API key {} of `{}`, told this once:", key.id, key.user_name);
+                let text = format!("Made API key {} of `{}`, told this once:", made.api_key.id, made.api_key.user);
                 session.out.note(Tone::Good, &text);
-                session.out.answer(secret.expose())?;
+                session.out.answer(&made.secret)?;
                 Ok(Code::Done)
             })
             .await
+    }
+
+    async fn create(&self, session: &Session<'_>, station: &Station) -> Result<wire::NewApiKey> {
+        let wish = KeyWish {
+            name: self.name.clone(),
+            scopes: self.scopes.iter().copied().collect(),
+            valid_for: self.days.map(|days| Duration::from_secs(u64::from(days) * 24 * 3600)),
+        };
+        let (key, secret) = station.create_api_key(&session.by, &UserRef::parse(&self.user), wish).await?;
+        Ok(wire::NewApiKey { api_key: wire::ApiKey::from(&key), secret: secret.expose().to_owned() })
     }
 }

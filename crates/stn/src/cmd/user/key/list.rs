@@ -1,10 +1,12 @@
 //! `stn user key list`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::narrate::moment;
 use crate::session::Session;
-use station_core::{Micros, Scope};
-use station_engine::{ApiKey, UserRef};
+use serde_json::json;
+use station_core::Scope;
+use station_engine::UserRef;
 use station_server::wire;
 
 /// List API keys that hold or have run out; what they say is kept nowhere
@@ -17,12 +19,21 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let user = self.user.as_deref().map(UserRef::parse);
-                let keys = station.list_api_keys(&session.by, user.as_ref()).await?;
+            .at(async |at| {
+                let keys: Vec<wire::ApiKey> = match at {
+                    At::Here(station) => {
+                        let user = self.user.as_deref().map(UserRef::parse);
+                        let keys = station.list_api_keys(&session.by, user.as_ref()).await?;
+                        keys.iter().map(wire::ApiKey::from).collect()
+                    }
+                    At::There(server) => {
+                        server
+                            .list("list_api_keys", "api_keys", json!({ "user": self.user }), usize::MAX)
+                            .await?
+                    }
+                };
                 if session.out.is_json() {
-                    let rows: Vec<wire::ApiKey> = keys.iter().map(wire::ApiKey::from).collect();
-                    session.out.json(&wire::list("api_keys", &rows))?;
+                    session.out.json(&wire::list("api_keys", &keys))?;
                     return Ok(Code::Done);
                 }
                 let header = ["ID", "USER", "NAME", "SCOPES", "ENDS", "LAST USED"];
@@ -33,15 +44,16 @@ impl Args {
     }
 }
 
-fn row(key: &ApiKey) -> [String; 6] {
-    let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
-    let at = |at: Option<Micros>| at.map_or_else(|| "never".to_owned(), |at| format!("{} UTC", moment(at)));
+fn row(key: &wire::ApiKey) -> [String; 6] {
+    let at = |at: &Option<String>| {
+        at.as_ref().map_or_else(|| "never".to_owned(), |at| format!("{} UTC", moment(at)))
+    };
     [
         key.id.to_string(),
-        key.user_name.clone(),
+        key.user.clone(),
         key.name.clone(),
-        if key.scopes == Scope::all() { "all".to_owned() } else { scopes.join(", ") },
-        at(key.expires_at),
-        at(key.last_used_at),
+        if key.scopes.len() == Scope::all().len() { "all".to_owned() } else { key.scopes.join(", ") },
+        at(&key.expires_at),
+        at(&key.last_used_at),
     ]
 }

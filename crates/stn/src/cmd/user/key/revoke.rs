@@ -1,9 +1,10 @@
 //! `stn user key revoke`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Revoke an API key: it is good for nothing from then on
 #[derive(Debug, clap::Args)]
@@ -15,8 +16,13 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                station.revoke_api_key(&session.by, self.id).await?;
+            .at(async |at| {
+                match at {
+                    At::Here(station) => station.revoke_api_key(&session.by, self.id).await?,
+                    At::There(server) => {
+                        server.ask::<Value>("revoke_api_key", json!({ "key": self.id.to_string() })).await?;
+                    }
+                }
                 if session.out.is_json() {
                     session.out.json(&json!({ "revoked": self.id }))?;
                 } else {

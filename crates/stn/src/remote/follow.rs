@@ -1,0 +1,188 @@
+//! A run of a server in front of a person: followed as one that a worker of this machine drives.
+
+use super::Server;
+use super::events::{Events, Told};
+use crate::at::At;
+use crate::attend::{Stopped, heeding_signals, interrupted, narrators, report};
+use crate::cmd::agent::Handed;
+use crate::error::{Code, Failure, Result};
+use crate::follow::{Source, Tell, follow_on};
+use crate::narrate::Narrator;
+use crate::out::Tone;
+use crate::session::Session;
+use serde_json::{Value, json};
+use station_core::{Error, Kind, RunId};
+use station_engine::{From, Live, Seen};
+use station_server::wire;
+use std::collections::HashMap;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Events that wait to be told: whoever tells them is quick.
+const UNTOLD_MAX: usize = 256;
+
+/// Sees a run to its end, tells it, prints its answer, and chooses the exit code. Ctrl-C cancels the run.
+///
+/// # Errors
+/// The server's; `Interrupted` at the second Ctrl-C.
+pub(crate) async fn attend(
+    session: &Session<'_>,
+    server: &Server,
+    run: &wire::Run,
+    from: From,
+    tell: Tell,
+) -> Result {
+    let (id, at) = (RunId(run.id), At::There(server));
+    let begun = Begun::at(session, at, id, from).await?;
+    let stop = CancellationToken::new();
+    let work = listen(server, run, begun.after, Some(&stop));
+    let followed = told(session, run, "working", begun, tell, work);
+    let (done, stopped) = heeding_signals(session, &stop, followed).await?;
+    done.map_err(|error| with_way_on(error, server, id))?;
+    let code = report(session, at, id).await?;
+    Ok(if stopped == Stopped::Yes && code == Code::RunFailed { Code::Interrupted } else { code })
+}
+
+/// Follows a run from its first entry to its end. Ctrl-C ends the following, and not the run.
+///
+/// # Errors
+/// The server's; `Interrupted` at a Ctrl-C.
+pub(crate) async fn follow(session: &Session<'_>, server: &Server, id: RunId, tell: Tell) -> Result {
+    let at = At::There(server);
+    let run = at.show_run(&session.by, id).await?.run;
+    let begun = Begun { after: 0, told: HashMap::new() };
+    let work = listen(server, &run, 0, None);
+    let following = told(session, &run, "followed", begun, tell, work);
+    tokio::select! {
+        done = following => done?,
+        cause = interrupted() => return Err(cause.map_or(Failure::Interrupted, Failure::from)),
+    }
+    report(session, at, id).await
+}
+
+/// Tells a run that was put in the queue of a server: follows it, or says its id.
+///
+/// # Errors
+/// The server's.
+pub(crate) async fn handed(
+    session: &Session<'_>,
+    server: &Server,
+    run: &wire::Run,
+    handed: Handed,
+) -> Result {
+    let (id, address) = (run.id, &server.address);
+    if let Handed::Followed(tell) = handed {
+        session.out.note(Tone::Quiet, &format!("Handed run {id} to {address}."));
+        return attend(session, server, run, From::Beginning, tell).await;
+    }
+    if session.out.is_json() {
+        session.out.json(&json!({ "run": run }))?;
+        return Ok(Code::Done);
+    }
+    session.out.answer(&id.to_string())?;
+    session.out.hint(&format!("follow it with `stn runs follow {id} --server {address}`"));
+    Ok(Code::Done)
+}
+
+/// From where a run is told.
+struct Begun {
+    after: i64,
+    /// What is known of it already.
+    told: HashMap<RunId, Narrator>,
+}
+
+impl Begun {
+    async fn at(session: &Session<'_>, at: At<'_>, id: RunId, from: From) -> Result<Self> {
+        if from == From::Beginning {
+            return Ok(Self { after: 0, told: HashMap::new() });
+        }
+        let details = at.show_run(&session.by, id).await?;
+        let after = details.journal.last().map_or(0, |entry| entry.seq);
+        Ok(Self { after, told: narrators(id, &details.entries(), |_| {}) })
+    }
+}
+
+/// What is heard, on its way to whoever tells it, and the work of hearing it.
+struct Heard<W> {
+    live: mpsc::Receiver<Live>,
+    work: W,
+}
+
+/// Tells what is heard of `run` while it is heard.
+async fn told<W: Future<Output = Result<(), Error>>>(
+    session: &Session<'_>,
+    run: &wire::Run,
+    doing: &str,
+    begun: Begun,
+    tell: Tell,
+    heard: Heard<W>,
+) -> Result<(), Error> {
+    let doing = format!("run {} is {doing}", run.id);
+    let source = Source::Server(heard.live);
+    follow_on(session.out, source, tell, &doing, begun.told, heard.work).await
+}
+
+/// Listens to `run` until it is over or parked. Where `stop` is cancelled, the run is.
+fn listen(
+    server: &Server,
+    run: &wire::Run,
+    after: i64,
+    stop: Option<&CancellationToken>,
+) -> Heard<impl Future<Output = Result<(), Error>>> {
+    let (outlet, live) = mpsc::channel(UNTOLD_MAX);
+    let work = async move {
+        let id = RunId(run.id);
+        let mut events = Events::of(server, id, after)?;
+        let mut asked_to_end = stop.is_none();
+        loop {
+            let stopped = async {
+                match stop {
+                    Some(stop) => stop.cancelled().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let told = tokio::select! {
+                told = events.next() => told?,
+                () = stopped, if !asked_to_end => {
+                    asked_to_end = true;
+                    cancel(server, id).await?;
+                    continue;
+                }
+            };
+            let seen = match told {
+                Told::End | Told::Parked => return Ok(()),
+                Told::Text(text) => Seen::Text(text),
+                Told::Away(words) => Seen::Hands(words),
+                Told::Entry(entry) => match entry.read() {
+                    Some(entry) => Seen::Journal(Box::new(entry)),
+                    None => {
+                        Seen::Hands("something happened that this version of `stn` does not know".to_owned())
+                    }
+                },
+            };
+            let live = Live { run: id, depth: 0, agent: run.agent.clone(), seen };
+            // Nobody hears it only where nobody waits for this any more.
+            drop(outlet.send(live).await);
+        }
+    };
+    Heard { live, work }
+}
+
+/// Asks for the end of a run; one that has ended meanwhile is as good.
+async fn cancel(server: &Server, id: RunId) -> Result<(), Error> {
+    match server.ask::<Value>("cancel_run", json!({ "run": id.0 })).await {
+        Err(error) if error.kind() != Kind::Conflict => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A run is driven on, whoever follows it.
+fn with_way_on(error: Error, server: &Server, id: RunId) -> Error {
+    match error.kind() {
+        Kind::Upstream | Kind::Timeout | Kind::Busy => error.with_hint(format!(
+            "it is driven on there: see it with `stn runs follow {id} --server {}`",
+            server.address
+        )),
+        _ => error,
+    }
+}
