@@ -1,207 +1,77 @@
-//! Writes a call's arguments from the task, by the tool's schema.
+//! Makes a value that a schema accepts: tries what the task gives, the likeliest first.
 
-use super::named::Named;
-use super::scene::{Scene, stems};
+use super::scene::{Fact, stems};
 use serde_json::{Map, Value, json};
 use station_core::rank::{stem, words};
+use station_core::schema::check;
 
-/// How deep objects inside arguments are filled; deeper ones are not made up.
-const DEPTH_MAX: usize = 3;
-
-/// Names of parameters by what belongs into them, as stems of their parts.
-const PATHS: &[&str] = &["path", "fil", "filenam", "dir", "directory", "folder", "root"];
-const URLS: &[&str] = &["url", "uri", "link", "href"];
-const TASKS: &[&str] = &["task", "prompt", "question", "request", "instruction", "goal"];
-const PATTERNS: &[&str] = &["pattern", "glob", "mask"];
-const QUERIES: &[&str] = &["query", "q", "search", "keyword", "term", "text", "messag", "input", "content"];
-
-/// Words beside a number that tell which parameter it is for.
-const BESIDE: &[(&str, &[&str])] = &[
-    ("tail", &["last", "final"]),
-    ("head", &["first", "initial"]),
-    ("limit", &["top", "first", "most"]),
-    ("count", &["top", "first"]),
+/// What facts are, and stems of parameters that take them beside those of the same name. What is `any` fits all.
+const TAKEN_BY: [(&str, &str); 7] = [
+    ("path", "fil filenam dir directory folder root"),
+    ("url", "uri link href"),
+    ("pattern", "glob mask"),
+    ("text", "query q search keyword term messag input content pattern"),
+    ("task", "prompt question request instruction goal"),
+    ("last", "tail"),
+    ("first", "head limit count"),
 ];
 
-/// What arguments are made from.
-pub(super) struct Source<'a> {
-    task: &'a str,
-    named: &'a Named,
-    /// Paths to use, resolved.
-    paths: &'a [String],
-}
-
-impl<'a> Source<'a> {
-    /// From the task of `scene`, with these paths in place of those it names.
-    pub(super) fn new(scene: &'a Scene<'_>, paths: &'a [String]) -> Self {
-        Self { task: scene.task, named: &scene.named, paths }
-    }
-
-    /// With these in place of what the task names.
-    pub(super) fn with_named(self, named: &'a Named) -> Self {
-        Self { named, ..self }
-    }
-}
-
-/// The arguments `schema` wants; nothing where a required one cannot be known.
-pub(super) fn arguments(schema: &Value, source: &Source<'_>) -> Option<Value> {
-    object(schema, source, 0).map(Value::Object)
-}
-
-/// Whether `property` of a schema is a path.
-pub(super) fn is_path(name: &str) -> bool {
-    words(name).iter().any(|word| PATHS.contains(&stem(word).as_str()))
-}
-
-fn object(schema: &Value, source: &Source<'_>, depth: usize) -> Option<Map<String, Value>> {
+/// An object for `schema`: what it requires, and what else the task gives. None where something required cannot be
+/// known. Facts that it requires are used up: two numbers are for two parameters.
+pub(super) fn object(schema: &Value, task: &str, facts: &mut Vec<Fact>) -> Option<Value> {
     let mut filled = Map::new();
-    let properties = schema["properties"].as_object();
-    let required: Vec<&str> =
-        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    for name in &required {
-        let property = properties.and_then(|properties| properties.get(*name)).unwrap_or(&Value::Null);
-        let value = told(name, property, source).or_else(|| made(name, property, source, depth))?;
-        filled.insert((*name).to_owned(), value);
-    }
-    for (name, property) in properties.into_iter().flatten() {
-        if !required.contains(&name.as_str())
-            && let Some(value) = told(name, property, source)
-        {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let is_required = schema["required"].as_array().is_some_and(|it| it.contains(&json!(name)));
+        if is_required || facts.iter().any(|fact| fact.is == "any") {
+            let value = value(name, property, task, facts)?;
+            let used = value.as_array().map_or(std::slice::from_ref(&value), Vec::as_slice);
+            facts.retain(|fact| fact.is == "any" || !meant(fact).any(|value| used.contains(&value)));
             filled.insert(name.clone(), value);
+        } else {
+            let mut told = told(name, property, task, facts);
+            told.retain(|value| check(property, value).is_empty());
+            filled.extend(told.into_iter().take(1).map(|value| (name.clone(), value)));
         }
     }
-    Some(filled)
+    Some(Value::Object(filled))
 }
 
-/// A value that the task itself gives for `name`.
-fn told(name: &str, property: &Value, source: &Source<'_>) -> Option<Value> {
-    let said = stems(source.task);
-    if let Some(options) = property["enum"].as_array() {
-        let is_said = |option: &&Value| {
-            option.as_str().is_some_and(|option| {
-                let parts = stems(option);
-                !parts.is_empty() && parts.is_subset(&said)
-            })
-        };
-        return options.iter().find(is_said).cloned();
-    }
-    match kind(property) {
-        "integer" => number(name, source, false).map(whole),
-        "number" => number(name, source, false).map(numeral),
-        "boolean" => {
-            let parts = stems(name);
-            (!parts.is_empty() && parts.is_subset(&said)).then(|| json!(true))
-        }
-        "string" => beside(name, source.task).map(Value::String),
-        _ => None,
-    }
+/// A value for `name` that `schema` accepts: what the task gives by that name, what the schema says, a list or an
+/// object of such, then what else the task names.
+pub(super) fn value(name: &str, schema: &Value, task: &str, facts: &mut Vec<Fact>) -> Option<Value> {
+    let mut values = told(name, schema, task, facts);
+    values.extend(["const", "default"].iter().filter_map(|word| schema.get(*word).cloned()));
+    let mut items = told(name, &schema["items"], task, facts);
+    items.retain(|item| check(&schema["items"], item).is_empty());
+    values.extend((!items.is_empty()).then_some(Value::Array(items)));
+    values.extend(schema["properties"].is_object().then(|| object(schema, task, facts)).flatten());
+    let is_open = |fact: &&Fact| fact.is == "any" || fact.is == "text" || fact.text.parse::<f64>().is_ok();
+    values.extend(facts.iter().filter(is_open).filter_map(|fact| meant(fact).next()));
+    values.extend(schema["enum"].as_array().into_iter().flatten().cloned());
+    values.extend((schema["type"] == "boolean").then_some(json!(false)));
+    values.into_iter().find(|value| check(schema, value).is_empty())
 }
 
-/// A value for a required `name` that the task does not give by that name.
-fn made(name: &str, property: &Value, source: &Source<'_>, depth: usize) -> Option<Value> {
-    if let Some(value) = property.get("const").or_else(|| property.get("default")) {
-        return Some(value.clone());
-    }
-    if let Some(options) = property["enum"].as_array() {
-        return options.first().cloned();
-    }
-    match kind(property) {
-        "integer" => number(name, source, true).map(whole),
-        "number" => number(name, source, true).map(numeral),
-        "boolean" => Some(json!(false)),
-        "array" => {
-            let items: Vec<Value> = match kind(&property["items"]) {
-                "integer" | "number" => {
-                    source.named.numbers.iter().map(|(number, _)| numeral(*number)).collect()
-                }
-                _ if is_path(name) => source.paths.iter().map(|path| json!(path)).collect(),
-                _ => source.named.quoted.iter().map(|quoted| json!(quoted)).collect(),
-            };
-            (!items.is_empty()).then_some(Value::Array(items))
-        }
-        "object" if depth < DEPTH_MAX => object(property, source, depth + 1).map(Value::Object),
-        "string" => text(name, source).map(Value::String),
-        _ => None,
-    }
+/// What the task gives for `name`: what it names for it, an option that it says, or that it says the name itself.
+fn told(name: &str, schema: &Value, task: &str, facts: &[Fact]) -> Vec<Value> {
+    let said = stems(task);
+    let is_said = |text: &str| !stems(text).is_empty() && stems(text).is_subset(&said);
+    let named = facts.iter().filter(|fact| takes(name, &fact.is)).flat_map(meant);
+    let options = schema["enum"].as_array().into_iter().flatten().cloned();
+    let yes = (schema["type"] == "boolean" && is_said(name)).then_some(json!(true));
+    named.chain(options.filter(|option| option.as_str().is_some_and(is_said))).chain(yes).collect()
 }
 
-fn text(name: &str, source: &Source<'_>) -> Option<String> {
+/// What `fact` may mean: JSON, else just text.
+fn meant(fact: &Fact) -> impl Iterator<Item = Value> {
+    serde_json::from_str(&fact.text).into_iter().chain([json!(fact.text)])
+}
+
+/// Whether a parameter of this name takes a fact that is this.
+pub(super) fn takes(name: &str, is: &str) -> bool {
     let parts: Vec<String> = words(name).iter().map(|word| stem(word)).collect();
-    let is = |kinds: &[&str]| parts.iter().any(|part| kinds.contains(&part.as_str()));
-    let (named, quoted) = (source.named, source.named.quoted.first().cloned());
-    if is(TASKS) {
-        return Some(source.task.to_owned());
-    }
-    if is(URLS) {
-        return named.urls.first().cloned();
-    }
-    if is(PATHS) {
-        return source.paths.first().cloned();
-    }
-    if is(PATTERNS) {
-        let file = named.paths.first().and_then(|path| path.rsplit('/').next()).map(str::to_owned);
-        return named.patterns.first().cloned().or(quoted).or(file);
-    }
-    if is(QUERIES) {
-        return quoted.or_else(|| Some(source.task.to_owned()));
-    }
-    quoted.or_else(|| proper_name(source.task))
-}
-
-/// "city: Berlin", "city=Berlin".
-fn beside(name: &str, task: &str) -> Option<String> {
-    let at = task.match_indices(name).find(|(at, _)| {
-        let before = task[..*at].chars().next_back();
-        before.is_none_or(|c| !c.is_alphanumeric() && c != '_')
-    })?;
-    let rest = &task[at.0 + name.len()..];
-    let value = rest.strip_prefix('=').or_else(|| rest.strip_prefix(':'))?.trim_start();
-    let quoted = value.strip_prefix('"').and_then(|value| value.split_once('"')).map(|(inside, _)| inside);
-    let word = quoted.or_else(|| value.split_whitespace().next())?;
-    let word = word.trim_end_matches([',', ';', '.']);
-    (!word.is_empty()).then(|| word.to_owned())
-}
-
-/// The first run of capitalised words that does not begin the sentence: "weather in New York".
-fn proper_name(task: &str) -> Option<String> {
-    let words: Vec<&str> = task.split_whitespace().collect();
-    let is_name = |word: &&&str| word.chars().next().is_some_and(char::is_uppercase);
-    let start = words.iter().skip(1).position(|word| is_name(&word))? + 1;
-    let run: Vec<&str> = words[start..].iter().take_while(is_name).copied().collect();
-    Some(run.join(" ").trim_end_matches(|c: char| !c.is_alphanumeric()).to_owned())
-}
-
-/// The number that stands beside the parameter's name or a word for it; `any` takes the first one.
-fn number(name: &str, source: &Source<'_>, any: bool) -> Option<f64> {
-    let parts = stems(name);
-    let fits = |word: &String| {
-        parts.contains(&stem(word))
-            || BESIDE.iter().any(|(part, beside)| parts.contains(*part) && beside.contains(&word.as_str()))
-    };
-    let numbers = &source.named.numbers;
-    let fitting = numbers.iter().find(|(_, around)| around.iter().any(fits));
-    fitting.or_else(|| numbers.first().filter(|_| any)).map(|(number, _)| *number)
-}
-
-/// A number as people write it: 20, not 20.0.
-fn numeral(number: f64) -> Value {
-    if number.fract() == 0.0 { whole(number) } else { json!(number) }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a task's number that is no i64 becomes the nearest one")]
-fn whole(number: f64) -> Value {
-    json!(number as i64)
-}
-
-/// The type of a schema; of several, the first that is not null.
-pub(super) fn kind(schema: &Value) -> &str {
-    match &schema["type"] {
-        Value::String(kind) => kind,
-        Value::Array(kinds) => {
-            kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("")
-        }
-        _ if schema["properties"].is_object() => "object",
-        _ if schema["items"].is_object() => "array",
-        _ => "string",
-    }
+    words(is).iter().any(|word| {
+        let others = TAKEN_BY.iter().find(|(known, _)| known == word).map_or("", |(_, others)| others);
+        parts.iter().any(|part| *part == stem(word) || others.split(' ').any(|other| other == part))
+    })
 }

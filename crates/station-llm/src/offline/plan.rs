@@ -1,193 +1,118 @@
-//! What to call next. An empty plan means: answer.
+//! What to call next. No calls mean: answer.
 
-use super::fill::{self, Source};
-use super::scene::{Scene, stems};
-use super::{files, named};
+use super::fill::object;
+use super::scene::{Fact, Scene, lists, path, stems};
 use serde_json::{Value, json};
 use station_core::rank::{self, Document};
 use station_core::run::{GrantedTool, Target};
-use std::collections::BTreeSet;
 
-/// Most turns in which something is called: roots, list, list below, read, read otherwise, and one to spare.
-const TURNS_MAX: usize = 6;
-/// Most calls of one turn; the report would not be read beyond them.
-pub(super) const CALLS_MAX: usize = 4;
-/// Part of the best score that a second sub-agent needs to be asked as well.
-const SCORE_PART: f64 = 0.2;
-/// Words that mean every sub-agent.
-const EVERYONE: &[&str] = &["agent", "both", "everyon", "team"];
-
-/// A call to make.
-#[derive(Debug)]
-pub(super) struct Call<'a> {
-    pub(super) tool: &'a str,
-    pub(super) arguments: Value,
-}
+/// Most turns in which something is called: for roots, in them, two folders deeper, and to read.
+const TURNS_MAX: usize = 5;
+/// Most calls of one turn; nobody would read the results of more.
+const CALLS_MAX: usize = 4;
 
 /// The calls of the next turn.
-pub(super) fn next<'a>(scene: &Scene<'a>) -> Vec<Call<'a>> {
-    if scene.turns >= TURNS_MAX {
-        return Vec::new();
+pub(super) fn next<'a>(scene: &Scene<'a>) -> Vec<(&'a GrantedTool, Value)> {
+    let is_agent = |tool: &GrantedTool| matches!(tool.target, Target::Agent { .. });
+    let (agents, tools): (Vec<_>, Vec<_>) = scene.tools.iter().partition(|tool| is_agent(tool));
+    if scene.turns >= TURNS_MAX || scene.findings.iter().any(|finding| is_agent(finding.tool)) {
+        Vec::new()
+    } else if tools.is_empty() || !ranked(&agents, scene.task).is_empty() {
+        delegate(scene.task, agents)
+    } else {
+        act(scene, &tools)
     }
-    let mut calls = match delegate(scene) {
-        Some(calls) => calls,
-        None => files::next(scene).unwrap_or_else(|| other(scene)),
+}
+
+/// The agents that fit the task, each with the clauses that it fits best of all; all agents where none fits.
+fn delegate<'a>(task: &str, mut agents: Vec<&'a GrantedTool>) -> Vec<(&'a GrantedTool, Value)> {
+    let fitting = ranked(&agents, task);
+    agents.retain(|agent| fitting.is_empty() || fitting.contains(agent));
+    let ends = ["; ", ". ", "? ", ", then ", ", and ", " and then ", " and "];
+    let marked = ends.iter().fold(task.to_owned(), |task, end| task.replace(end, "\0"));
+    let best = |clause: &str| ranked(&agents, clause).first().copied();
+    let part = |agent: &GrantedTool| {
+        let own: Vec<&str> = marked.split('\0').filter(|clause| best(clause) == Some(agent)).collect();
+        if own.is_empty() || agents.len() == 1 { task.to_owned() } else { own.join(", ") }
     };
-    calls.retain(|call| !was_made(scene, call));
-    calls.truncate(CALLS_MAX);
-    calls
+    agents.iter().map(|agent| (*agent, json!({"task": part(agent)}))).collect()
 }
 
-/// The tools of `scene` that share words with `query`, best first.
-pub(super) fn ranked<'a>(tools: &[&'a GrantedTool], query: &str) -> Vec<(&'a GrantedTool, f64)> {
-    let documents: Vec<Document<'_>> = tools
-        .iter()
-        .map(|tool| Document {
-            name: &tool.spec.name,
-            description: &tool.spec.description,
-            parameters: tool.spec.input_schema["properties"]
-                .as_object()
-                .map(|properties| properties.keys().cloned().collect())
-                .unwrap_or_default(),
-        })
-        .collect();
-    rank::rank(query, &documents).into_iter().map(|ranked| (tools[ranked.index], ranked.score)).collect()
+/// Calls of the best tool that can be filled. Where it lacks something, tools that list are called first: those that
+/// need nothing, as they tell roots, then others in the folders that are known. What was called has answered.
+fn act<'a>(scene: &Scene<'_>, tools: &[&'a GrantedTool]) -> Vec<(&'a GrantedTool, Value)> {
+    let mut looks: Vec<_> = tools.iter().copied().filter(|tool| lists(tool) && !changes(tool)).collect();
+    looks.sort_by_key(|tool| needs(tool));
+    let goals = goals(scene, tools).into_iter();
+    let open = goals.take_while(|goal| scene.findings.iter().all(|finding| finding.tool != *goal));
+    let steps = open.flat_map(|goal| std::iter::once(goal).chain(looks.iter().copied()));
+    steps.map(|tool| calls(scene, tool)).find(|calls| !calls.is_empty()).unwrap_or_default()
 }
 
-fn was_made(scene: &Scene<'_>, call: &Call<'_>) -> bool {
-    let same = |finding: &super::scene::Finding<'_>| {
-        finding.name == call.tool && finding.arguments == call.arguments
-    };
-    scene.findings.iter().any(same)
+/// The tools that the task may mean, best first; a task that says nothing of any means what the instructions say.
+fn goals<'a>(scene: &Scene<'_>, tools: &[&'a GrantedTool]) -> Vec<&'a GrantedTool> {
+    // What one does with what the task names first, in the words of tools.
+    let hint = scene.named.first().map_or("", |fact| match fact.is.as_str() {
+        "url" => "fetch",
+        "pattern" => "search files",
+        "path" if fact.text.ends_with('/') => "list directory",
+        "path" => "read text file",
+        _ => "",
+    });
+    let mut goals = ranked(tools, &format!("{} {hint}", scene.said));
+    if goals.is_empty() {
+        goals = ranked(tools, &scene.instructions);
+    }
+    // A tool that may change something is called only if the task says its verb: one matching noun is no order.
+    let verb = |tool: &GrantedTool| rank::words(&tool.spec.name).first().map(|word| rank::stem(word));
+    goals.retain(|tool| !changes(tool) || verb(tool).is_some_and(|verb| stems(scene.task).contains(&verb)));
+    goals
 }
 
-/// Sub-agents that fit, each with its part of the task. Nothing where there are none, or none fits and there is
-/// something else to call; no calls where they have answered.
-fn delegate<'a>(scene: &Scene<'a>) -> Option<Vec<Call<'a>>> {
-    if scene.findings.iter().any(|finding| finding.agent.is_some()) {
-        return Some(Vec::new());
-    }
-    let (agents, others): (Vec<_>, Vec<_>) =
-        scene.tools.iter().partition(|tool| matches!(tool.target, Target::Agent { .. }));
-    let fitting = ranked(&agents, &scene.query);
-    let best = fitting.first().map_or(0.0, |(_, score)| *score);
-    let everyone = EVERYONE.iter().any(|word| scene.stems.contains(*word));
-    let fits = |tool: &GrantedTool| {
-        fitting.iter().any(|(fit, score)| fit.spec.name == tool.spec.name && *score >= best * SCORE_PART)
-    };
-    let all = everyone || (fitting.is_empty() && others.is_empty());
-    let chosen: Vec<&GrantedTool> = agents.iter().copied().filter(|tool| all || fits(tool)).collect();
-    if chosen.is_empty() {
-        return None;
-    }
-    let parts = divided(scene, &chosen);
-    Some(
-        chosen
-            .into_iter()
-            .zip(parts)
-            .map(|(tool, task)| Call { tool: &tool.spec.name, arguments: json!({"task": task}) })
-            .collect(),
-    )
+/// The calls of `tool` that can be filled and were not made.
+fn calls<'a>(scene: &Scene<'_>, tool: &'a GrantedTool) -> Vec<(&'a GrantedTool, Value)> {
+    let mut facts = paths(scene, tool);
+    facts.extend(scene.named.iter().filter(|fact| fact.is != "path").cloned());
+    let was_made = |call: &Value| scene.findings.iter().any(|it| it.tool == tool && it.arguments == *call);
+    let calls = std::iter::from_fn(|| object(&tool.spec.input_schema, scene.task, &mut facts));
+    let mut calls: Vec<Value> = calls.take(CALLS_MAX).collect();
+    calls.dedup();
+    calls.into_iter().filter(|call| !was_made(call)).map(|call| (tool, call)).collect()
 }
 
-/// The task for each of `agents`: the clauses that fit it best of all, or the whole task where no clause does. A
-/// clause that names no path gets the task's paths, which may stand in another.
-fn divided(scene: &Scene<'_>, agents: &[&GrantedTool]) -> Vec<String> {
-    let clauses = clauses(scene.task);
-    let mut parts: Vec<Vec<&str>> = vec![Vec::new(); agents.len()];
-    if agents.len() > 1 && clauses.len() > 1 {
-        for clause in &clauses {
-            let best = ranked(agents, clause).first().map(|(tool, _)| tool.spec.name.as_str());
-            if let Some(at) = agents.iter().position(|agent| Some(agent.spec.name.as_str()) == best) {
-                parts[at].push(clause);
-            }
-        }
+/// The paths for `tool` that nothing was asked about yet: those that the task names, where one can tell where they are
+/// or cannot look; else those that results list, of these rather the ones with words of the task.
+fn paths(scene: &Scene<'_>, tool: &GrantedTool) -> Vec<Fact> {
+    let was_asked = |asked: &str| scene.findings.iter().any(|finding| path(finding) == Some(asked));
+    let fits = |it: &&Fact| it.is == "path" && it.text.ends_with('/') == lists(tool) && !was_asked(&it.text);
+    let mut named: Vec<Fact> = scene.named.iter().filter(fits).cloned().collect();
+    let mut seen: Vec<Fact> = scene.seen.iter().filter(fits).cloned().collect();
+    let guess = scene.seen.is_empty() && !scene.tools.iter().any(|tool| lists(tool) && needs(tool) == 0);
+    if !named.is_empty() || changes(tool) {
+        seen.retain(|seen| named.iter().any(|named| seen.text.ends_with(&format!("/{}", named.text))));
+        named.retain(|named| named.text.starts_with(['/', '~']) || guess);
+        return [named, seen].concat();
     }
-    parts
-        .into_iter()
-        .map(|part| {
-            if part.is_empty() {
-                return scene.task.to_owned();
-            }
-            let part = part.join("; ");
-            if scene.named.paths.is_empty() || !named::read(&part).paths.is_empty() {
-                return part;
-            }
-            format!("{part} ({})", scene.named.paths.join(", "))
-        })
-        .collect()
+    if guess && lists(tool) {
+        seen.push(Fact { is: "path".to_owned(), text: "./".to_owned() });
+    }
+    let fits = |it: &Fact| !stems(&it.text).is_disjoint(&stems(&scene.said));
+    let (fitting, others): (Vec<_>, Vec<_>) = seen.into_iter().partition(fits);
+    if fitting.is_empty() { others } else { fitting }
 }
 
-/// "List the files, and then say which errors app.log has" is two.
-fn clauses(task: &str) -> Vec<&str> {
-    let mut clauses = vec![task];
-    for between in ["\n", "; ", ". ", "? ", ", then ", " and then ", ", and ", " and "] {
-        clauses = clauses.into_iter().flat_map(|clause| clause.split(between)).collect();
-    }
-    // A clause of one word is an enumeration ("errors and warnings"), so the cut was wrong.
-    if clauses.iter().any(|clause| stems(clause).len() < 2) {
-        clauses = task.split(['\n', ';', '?']).flat_map(|clause| clause.split(". ")).collect();
-    }
-    let trimmed = clauses.into_iter().map(|clause| clause.trim().trim_end_matches(['.', ',', ';']));
-    trimmed.filter(|clause| !clause.is_empty()).collect()
+fn needs(tool: &GrantedTool) -> usize {
+    tool.spec.input_schema["required"].as_array().map_or(0, Vec::len)
 }
 
-/// The best tool whose arguments the task gives; after a failure the next one, once. Several paths or quotations for
-/// one argument are several calls.
-fn other<'a>(scene: &Scene<'a>) -> Vec<Call<'a>> {
-    let tried: BTreeSet<&str> = scene.findings.iter().map(|finding| finding.name).collect();
-    if scene.findings.iter().any(|finding| !finding.is_error) || tried.len() > 1 {
-        return Vec::new();
-    }
-    let mut candidates: Vec<&GrantedTool> =
-        ranked(&scene.tools, &scene.query).into_iter().map(|(tool, _)| tool).collect();
-    if candidates.is_empty() && scene.tools.len() == 1 {
-        candidates.clone_from(&scene.tools);
-    }
-    candidates.retain(|tool| !tried.contains(tool.spec.name.as_str()) && is_meant(scene, tool));
-    candidates
-        .into_iter()
-        .map(|tool| calls_of(scene, tool))
-        .find(|calls| !calls.is_empty())
-        .unwrap_or_default()
+fn changes(tool: &GrantedTool) -> bool {
+    matches!(tool.target, Target::Tool { read_only: false, .. })
 }
 
-/// A tool that may change something is called only if the task says its verb: one matching noun is no order.
-fn is_meant(scene: &Scene<'_>, tool: &GrantedTool) -> bool {
-    match &tool.target {
-        Target::Agent { .. } | Target::Own { .. } | Target::Tool { read_only: true, .. } => true,
-        Target::Tool { read_only: false, .. } => {
-            let verb = rank::words(&tool.spec.name).into_iter().next().unwrap_or_default();
-            stems(scene.task).contains(&rank::stem(&verb))
-        }
-    }
-}
-
-fn calls_of<'a>(scene: &Scene<'_>, tool: &'a GrantedTool) -> Vec<Call<'a>> {
-    let named = &scene.named;
-    let several = named.paths.len().max(named.quoted.len()).max(named.urls.len()).max(1);
-    let mut calls: Vec<Call<'a>> = Vec::new();
-    for at in 0..several.min(CALLS_MAX) {
-        let mut turned = named.clone();
-        for list in [&mut turned.paths, &mut turned.quoted, &mut turned.urls] {
-            let by = at.min(list.len().saturating_sub(1));
-            list.rotate_left(by);
-        }
-        let source = Source::new(scene, &turned.paths).with_named(&turned);
-        let Some(arguments) = fill::arguments(&tool.spec.input_schema, &source) else { break };
-        if !calls.iter().any(|call| same_values(&call.arguments, &arguments)) {
-            calls.push(Call { tool: &tool.spec.name, arguments });
-        }
-    }
-    calls
-}
-
-/// Whether two calls say the same: a list of all paths is one call, however it is turned.
-fn same_values(a: &Value, b: &Value) -> bool {
-    let sorted = |value: &Value| {
-        let mut parts: Vec<char> = value.to_string().chars().collect();
-        parts.sort_unstable();
-        parts
-    };
-    a == b || (a.as_object().is_some_and(|a| a.values().any(Value::is_array)) && sorted(a) == sorted(b))
+/// Those of `tools` that share words with `query`, best first.
+fn ranked<'a>(tools: &[&'a GrantedTool], query: &str) -> Vec<&'a GrantedTool> {
+    let specs = tools.iter().map(|tool| (&tool.spec.name, &tool.spec.description));
+    let documents = specs.map(|(name, description)| Document { name, description, parameters: Vec::new() });
+    let documents: Vec<Document<'_>> = documents.collect();
+    rank::rank(query, &documents).into_iter().map(|ranked| tools[ranked.index]).collect()
 }

@@ -100,7 +100,7 @@ fn the_demo_works_in_an_environment_that_was_there_before() {
     home.stn(&["init", "--yes"]).done();
     home.stn(&["variables", "set", "TOKEN=sk-of-somebody"]).done();
     let said = home.stn(&["demo", "--env", "default"]);
-    assert!(said.done().stdout.contains("has 3 files and 0 folders"), "{}", said.shown());
+    assert!(said.done().stdout.contains("[FILE] notes.md"), "{}", said.shown());
     let variables = home.read("environments/default/variables.yml");
     assert!(variables.starts_with("# Variables of `default`"), "{variables}");
     assert!(

@@ -11,42 +11,46 @@ fn the_log_reader_of_the_demo() {
         &tools,
         expect![[r#"
             list_allowed_directories {}
-            list_directory {"path":"/data"}
-            list_directory {"path":"/data/logs"}
+            list_directory {"path":"/data/"}
+            list_directory {"path":"/data/logs/"}
             read_text_file {"path":"/data/logs/app.log"}
             ---
-            `/data/logs/app.log` has 7 lines: 4 errors and 1 warning.
-            - ERROR ×3: payment: timeout after 3012 ms (order 4711) (first in line 2)
-            - ERROR ×1: mail: connection refused (first in line 5)
+            `/data/logs/app.log` says errors in 5 of 7 lines:
+            - 3 lines like line 2: 2026-01-05T10:00:05Z ERROR payment: timeout after 3012 ms (order 4711)
+            - line 5: 2026-01-05T10:02:00Z ERROR mail: connection refused
+            - line 6: 2026-01-05T10:02:01Z INFO retry after error
 
-            Looked in `/data`, `/data/logs`.
+            Looked in: `/data/`, `/data/logs/`.
         "#]],
     );
     check(
         "which errors are in /data/logs/app.log?",
         &tools,
         expect![[r#"
-        read_text_file {"path":"/data/logs/app.log"}
-        ---
-        `/data/logs/app.log` has 7 lines: 4 errors and 1 warning.
-        - ERROR ×3: payment: timeout after 3012 ms (order 4711) (first in line 2)
-        - ERROR ×1: mail: connection refused (first in line 5)
-    "#]],
+            read_text_file {"path":"/data/logs/app.log"}
+            ---
+            `/data/logs/app.log` says errors in 5 of 7 lines:
+            - 3 lines like line 2: 2026-01-05T10:00:05Z ERROR payment: timeout after 3012 ms (order 4711)
+            - line 5: 2026-01-05T10:02:00Z ERROR mail: connection refused
+            - line 6: 2026-01-05T10:02:01Z INFO retry after error
+        "#]],
     );
     check(
         "Show the last 2 lines of logs/app.log",
         &tools,
         expect![[r#"
             list_allowed_directories {}
-            list_directory {"path":"/data"}
-            list_directory {"path":"/data/logs"}
+            list_directory {"path":"/data/"}
+            list_directory {"path":"/data/logs/"}
             read_text_file {"path":"/data/logs/app.log","tail":2}
             ---
             `/data/logs/app.log`:
             2026-01-05T10:02:01Z INFO retry after error
             2026-01-05T10:03:00Z ERROR payment: timeout after 3100 ms (order 4800)
 
-            Looked in `/data`, `/data/logs`.
+            Not found: `logs/app.log`.
+
+            Looked in: `/data/`, `/data/logs/`.
         "#]],
     );
     check(
@@ -54,65 +58,62 @@ fn the_log_reader_of_the_demo() {
         &tools,
         expect![[r#"
             list_allowed_directories {}
-            list_directory {"path":"/data"}
-            list_directory {"path":"/data/logs"}
+            list_directory {"path":"/data/"}
             read_text_file {"path":"/data/notes.md"}
-              | read_text_file {"path":"/data/logs/app.log"}
-              | read_text_file {"path":"/data/logs/access.log"}
+              | read_text_file {"path":"/data/logo.png"}
             ---
-            `/data/notes.md`:
-            # Notes
+            `/data/notes.md` has 6 lines:
+            - line 1: # Notes
+            - line 3: The shop runs on two machines.
+            - line 4: Backups are made at night.
+            - line 5: Deploys happen on Mondays.
+            - line 6: Ask Kim about mail.
+            - line 7: Disk is watched.
 
-            The shop runs on two machines.
-            Backups are made at night.
-            Deploys happen on Mondays.
-            Ask Kim about mail.
-            Disk is watched.
+            `/data/logo.png`:
+            
 
-            `/data/logs/app.log` has 7 lines: 4 errors and 1 warning.
-            - ERROR ×3: payment: timeout after 3012 ms (order 4711) (first in line 2)
-            - ERROR ×1: mail: connection refused (first in line 5)
-            - WARN ×1: cache: 91% full (first in line 3)
-
-            `/data/logs/access.log`:
-            GET / 200
-            GET /cart 500
-            GET /cart 200
-
-            Looked in `/data`, `/data/logs`.
+            Looked in: `/data/`.
         "#]],
     );
     check(
         "How are things?",
         &tools,
         expect![[r#"
-        list_allowed_directories {}
-        list_directory {"path":"/data"}
-        ---
-        `/data` has 2 files and 1 folder:
-        - [DIR] logs
-        - [FILE] notes.md
-        - [FILE] logo.png
-    "#]],
+            list_allowed_directories {}
+            list_directory {"path":"/data/"}
+            read_text_file {"path":"/data/notes.md"}
+              | read_text_file {"path":"/data/logo.png"}
+            ---
+            `/data/notes.md` has 6 lines:
+            - line 1: # Notes
+            - line 3: The shop runs on two machines.
+            - line 4: Backups are made at night.
+            - line 5: Deploys happen on Mondays.
+            - line 6: Ask Kim about mail.
+            - line 7: Disk is watched.
+
+            `/data/logo.png`:
+            
+
+            Looked in: `/data/`.
+        "#]],
     );
     check(
         "errors in missing.log",
         &tools,
         expect![[r#"
             list_allowed_directories {}
-            list_directory {"path":"/data"}
-            list_directory {"path":"/data/logs"}
+            list_directory {"path":"/data/"}
+            list_directory {"path":"/data/logs/"}
             ---
-            `/data` has 2 files and 1 folder:
-            - [DIR] logs
-            - [FILE] notes.md
-            - [FILE] logo.png
-
-            `/data/logs` has 2 files and 0 folders:
-            - [FILE] app.log
-            - [FILE] access.log
+            `/data/logs/`:
+            [FILE] app.log
+            [FILE] access.log
 
             Not found: `missing.log`.
+
+            Looked in: `/data/`.
         "#]],
     );
 }
@@ -123,57 +124,56 @@ fn the_file_lister_of_the_demo() {
         "List the files",
         &pick("list_directory list_allowed_directories"),
         expect![[r#"
-        list_allowed_directories {}
-        list_directory {"path":"/data"}
-        ---
-        `/data` has 2 files and 1 folder:
-        - [DIR] logs
-        - [FILE] notes.md
-        - [FILE] logo.png
-    "#]],
+            list_allowed_directories {}
+            list_directory {"path":"/data/"}
+            ---
+            `/data/`:
+            [DIR] logs
+            [FILE] notes.md
+            [FILE] logo.png
+        "#]],
     );
     check(
         "List all files with their sizes",
         &filesystem(),
         expect![[r#"
-        list_allowed_directories {}
-        list_directory_with_sizes {"path":"/data","sortBy":"size"}
-        ---
-        `/data` has 2 files and 1 folder:
-        - [DIR] logs
-        - [FILE] notes.md 1.00 KB
-        - [FILE] logo.png 1.00 KB
-    "#]],
+            list_allowed_directories {}
+            list_directory_with_sizes {"path":"/data/","sortBy":"size"}
+            ---
+            `/data/`:
+            [DIR] logs
+            [FILE] notes.md                          1.00 KB
+            [FILE] logo.png                          1.00 KB
+        "#]],
     );
     check(
         "what is in /data/logs?",
         &filesystem(),
         expect![[r#"
-        list_directory {"path":"/data/logs"}
-        ---
-        `/data/logs` has 2 files and 0 folders:
-        - [FILE] app.log
-        - [FILE] access.log
-    "#]],
+            list_directory {"path":"/data/logs/"}
+            ---
+            `/data/logs/`:
+            [FILE] app.log
+            [FILE] access.log
+        "#]],
     );
     check(
         "Summarise the notes",
         &filesystem(),
         expect![[r#"
             list_allowed_directories {}
-            list_directory {"path":"/data"}
+            list_directory {"path":"/data/"}
             read_text_file {"path":"/data/notes.md"}
             ---
-            `/data/notes.md`:
-            # Notes
+            `/data/notes.md` has 6 lines:
+            - line 1: # Notes
+            - line 3: The shop runs on two machines.
+            - line 4: Backups are made at night.
+            - line 5: Deploys happen on Mondays.
+            - line 6: Ask Kim about mail.
+            - line 7: Disk is watched.
 
-            The shop runs on two machines.
-            Backups are made at night.
-            Deploys happen on Mondays.
-            Ask Kim about mail.
-            Disk is watched.
-
-            Looked in `/data`.
+            Looked in: `/data/`.
         "#]],
     );
     check(
@@ -183,14 +183,13 @@ fn the_file_lister_of_the_demo() {
             read_text_file {"path":"/data/notes.md"}
               | read_text_file {"path":"/data/logs/access.log"}
             ---
-            `/data/notes.md`:
-            # Notes
-
-            The shop runs on two machines.
-            Backups are made at night.
-            Deploys happen on Mondays.
-            Ask Kim about mail.
-            Disk is watched.
+            `/data/notes.md` has 6 lines:
+            - line 1: # Notes
+            - line 3: The shop runs on two machines.
+            - line 4: Backups are made at night.
+            - line 5: Deploys happen on Mondays.
+            - line 6: Ask Kim about mail.
+            - line 7: Disk is watched.
 
             `/data/logs/access.log`:
             GET / 200
@@ -210,15 +209,15 @@ fn the_coordinator_of_the_demo() {
         "List the files in /data and then count the errors in app.log",
         &agents,
         expect![[r#"
-        __agent_log_reader {"task":"count the errors in app.log"}
-          | __agent_file_lister {"task":"List the files in /data"}
-        ---
-        `log_reader` answers:
-        did: count the errors in app.log
+            __agent_log_reader {"task":"count the errors in app.log"}
+              | __agent_file_lister {"task":"List the files in /data"}
+            ---
+            `log_reader` answers:
+            did: count the errors in app.log
 
-        `file_lister` answers:
-        did: List the files in /data
-    "#]],
+            `file_lister` answers:
+            did: List the files in /data
+        "#]],
     );
     check(
         "Which errors are there?",

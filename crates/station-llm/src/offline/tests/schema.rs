@@ -49,65 +49,61 @@ fn any_tool_by_its_schema() {
         "How is the weather in New York, in fahrenheit?",
         &weather,
         expect![[r#"
-        get_weather {"city":"New York","unit":"fahrenheit"}
-        ---
-        `get_weather` gives:
-        - city: New York
-        - sky: blue
-    "#]],
+
+            ---
+            No tool that rules may call fits this task, or the task does not say what it needs.
+
+            At hand: `get_weather`.
+        "#]],
     );
     check(
         "weather for city: Berlin",
         &weather,
         expect![[r#"
-        get_weather {"city":"Berlin","unit":"celsius"}
-        ---
-        `get_weather` gives:
-        - city: Berlin
-        - sky: blue
-    "#]],
+
+            ---
+            No tool that rules may call fits this task, or the task does not say what it needs.
+
+            At hand: `get_weather`.
+        "#]],
     );
     check(
         "weather please",
         &weather,
         expect![[r#"
 
-        ---
-        None of the tools at hand fits this task, or the task does not name what they need.
-        At hand: `get_weather`.
-    "#]],
+            ---
+            No tool that rules may call fits this task, or the task does not say what it needs.
+
+            At hand: `get_weather`.
+        "#]],
     );
     check(
         "echo twice \"x\"",
         &[broken, echo],
         expect![[r#"
-        echo_twice {"text":"x"}
-        echo {"text":"x"}
-        ---
-        `echo`:
-        x
-
-        `echo_twice` failed: echo_twice is broken
-    "#]],
+            echo_twice {"text":"x"}
+            ---
+            `echo_twice` failed: echo_twice is broken
+        "#]],
     );
     check(
         "overwrite /data/notes.md",
         &pick("write_file"),
         expect![[r#"
 
-        ---
-        None of the tools at hand fits this task, or the task does not name what they need.
-        Not called without a language model, as they may change something: `write_file`.
-    "#]],
+            ---
+            No tool that rules may call fits this task, or the task does not say what it needs.
+        "#]],
     );
     check(
         "sing a song",
         &[],
         expect![[r#"
 
-        ---
-        None of the tools at hand fits this task, or the task does not name what they need.
-    "#]],
+            ---
+            No tool that rules may call fits this task, or the task does not say what it needs.
+        "#]],
     );
 }
 
@@ -120,70 +116,85 @@ fn a_tool_that_changes_something_is_called_only_when_the_task_says_so() {
         &create,
         expect![[r#"
 
-        ---
-        None of the tools at hand fits this task, or the task does not name what they need.
-        At hand: `create_directory`.
-    "#]],
+            ---
+            No tool that rules may call fits this task, or the task does not say what it needs.
+
+            At hand: `create_directory`.
+        "#]],
     );
     check(
         "list the directory /data",
         &create,
         expect![[r#"
 
-        ---
-        None of the tools at hand fits this task, or the task does not name what they need.
-        At hand: `create_directory`.
-    "#]],
+            ---
+            No tool that rules may call fits this task, or the task does not say what it needs.
+
+            At hand: `create_directory`.
+        "#]],
     );
     check(
         "create the directory /data/new",
         &create,
         expect![[r#"
-        create_directory {"path":"/data/new"}
-        ---
-        `/data/new`:
-        made /data/new
-    "#]],
+            create_directory {"path":"/data/new/"}
+            ---
+            `/data/new/`:
+            made /data/new
+        "#]],
     );
 }
 
 #[test]
 fn an_answer_that_fits_a_schema() {
     let schema = json!({"type": "object", "additionalProperties": false,
-        "required": ["summary", "error_count", "severity", "errors", "healthy", "files"],
+        "required": ["summary", "error_count", "line_count", "severity", "owner", "healthy", "files", "errors"],
         "properties": {
             "summary": {"type": "string"},
             "error_count": {"type": "integer", "minimum": 0},
+            "line_count": {"type": "integer"},
             "severity": {"enum": ["low", "medium", "high"]},
+            "owner": {"type": ["string", "null"], "maxLength": 9},
             "healthy": {"type": "boolean"},
             "files": {"type": "array", "items": {"type": "string"}},
-            "errors": {"type": "array", "items": {"$ref": "#/$defs/error"}, "maxItems": 5},
+            "errors": {"type": "array", "items": {"type": "object"}, "maxItems": 5},
+            "more": {"type": "object"},
         },
-        "$defs": {"error": {"type": "object", "required": ["message", "count", "level"],
-            "properties": {"message": {"type": "string"}, "count": {"type": "integer"}, "level": {"type": "string"}}}},
     });
     let (_, text) = run("which errors are in app.log?", &filesystem(), Some(&schema));
     let value: Value = serde_json::from_str(&text).expect("JSON");
     expect![[r#"
         {
-          "summary": "`/data/logs/app.log` has 7 lines: 4 errors and 1 warning.\n- ERROR ×3: payment: timeout after 3012 ms (order 4711) (first in line 2)\n- ERROR ×1: mail: connection refused (first in line 5)\n\nLooked in `/data`, `/data/logs`.\n\n— answered by Station's offline model: rules, not a language model",
-          "error_count": 4,
-          "severity": "high",
+          "summary": "`/data/logs/app.log` says errors in 5 of 7 lines:\n- 3 lines like line 2: 2026-01-05T10:00:05Z ERROR payment: timeout after 3012 ms (order 4711)\n- line 5: 2026-01-05T10:02:00Z ERROR mail: connection refused\n- line 6: 2026-01-05T10:02:01Z INFO retry after error\n\nLooked in: `/data/`, `/data/logs/`.\n\n— answered by Station's offline model: rules, not a language model",
+          "error_count": 5,
+          "line_count": 7,
+          "severity": "low",
+          "owner": null,
           "healthy": false,
           "files": [
-            "/data/logs/app.log"
+            "/data/logs/app.log",
+            "/data/",
+            "/data/logs/"
           ],
-          "errors": [
-            {
-              "message": "payment: timeout after 3012 ms (order 4711)",
-              "count": 3,
-              "level": "ERROR"
-            },
-            {
-              "message": "mail: connection refused",
-              "count": 1,
-              "level": "ERROR"
-            }
-          ]
+          "errors": []
         }"#]].assert_eq(&serde_json::to_string_pretty(&value).unwrap());
+}
+
+#[test]
+fn no_schema_and_no_task_is_too_strange() {
+    let strange = [
+        json!(null),
+        json!(true),
+        json!([]),
+        json!({"type": 7, "required": "x", "properties": []}),
+        json!({"required": ["x"], "properties": {"x": {"$ref": "#/nowhere"}}}),
+        json!({"required": ["x"], "properties": {"x": {"type": "array", "items": 3, "minItems": 1e9}}}),
+        json!({"required": ["x"], "properties": {"x": {"type": "string", "pattern": "("}}}),
+    ];
+    for schema in strange {
+        for task in ["", "list \"", "read /data/\0 5 % ü", "find *.* in \"\" and ; . ? , and "] {
+            let tools = [tool("list_odd_things", "Read or find what is there", schema.clone())];
+            run(task, &tools, Some(&schema));
+        }
+    }
 }
