@@ -94,9 +94,11 @@ pub(crate) async fn drive(
         let resumed_at = signals.resumed_at().max(run.resumed_at);
         let deadline = later_deadline(station, &machine, &entries, resumed_at);
         let alone = match lease.before() {
-            Before::Gone => true,
+            Before::Gone(fence) if worker::last_driver(&entries) == Some(fence) => true,
             // Only what is out depends on it.
-            Before::Unsure => !machine.calls_out().is_empty() && worker::outlived(&entries).await,
+            Before::Gone(_) | Before::Unsure => {
+                !machine.calls_out().is_empty() && worker::outlived(&entries).await
+            }
         };
         journal.add(machine.apply(Event::Adopted { fence, worker, deadline, alone, process }));
         machine

@@ -20,11 +20,12 @@ pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// No effect is sent with less than this left: time for the send itself to leave the process.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// What is known of whoever drove a run before.
+/// What is known of whoever held a run before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Before {
-    /// Its process and all its children are gone: what it sent is at work nowhere any more.
-    Gone,
+    /// The process that held it under this fence is gone, and all its children: what *it* sent is at work nowhere any more. It may
+    /// have died before it sent anything, and who drove before it may be there still.
+    Gone(Fence),
     /// Nobody drove it, it let go by itself, or it may still be there.
     Unsure,
 }

@@ -11,7 +11,7 @@ use crate::signals::Signals;
 use crate::{Clock, Station, at_once};
 use futures::future::{BoxFuture, FutureExt as _};
 use station_core::run::{DriverProcess, Entry, Event, Status, WaitKind, WaitsOn};
-use station_core::{Concurrency, Error, Kind, Result, RunId, Trace};
+use station_core::{Concurrency, Error, Fence, Kind, Result, RunId, Trace};
 use station_mcp::Process;
 use station_store::{Claim, LeaseInfo, Owner, Run, Wakes};
 use std::sync::OnceLock;
@@ -224,7 +224,7 @@ pub(crate) async fn claim(station: &Station, id: RunId, limits: Limits) -> Resul
     let before = match dead {
         Some(lease) => {
             outlive_children(&lease.owner).await?;
-            Before::Gone
+            Before::Gone(lease.fence)
         }
         None => Before::Unsure,
     };
@@ -305,6 +305,14 @@ pub(crate) async fn outlived(journal: &[Entry]) -> bool {
         pid_start: process.pid_start,
     };
     process_of(&owner).is_gone() && outlive_children(&owner).await.is_ok()
+}
+
+/// The fence of who drove a run last: what is out was sent under it. Who claimed the run after that may have died without a word.
+pub(crate) fn last_driver(journal: &[Entry]) -> Option<Fence> {
+    journal.iter().rev().find_map(|entry| match &entry.event {
+        Event::Adopted { fence, .. } => Some(*fence),
+        _ => None,
+    })
 }
 
 /// This process, as a journal names it.

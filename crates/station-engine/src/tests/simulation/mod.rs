@@ -76,6 +76,13 @@ fn a_seed_gives_the_same_schedule_each_time() {
 }
 
 #[test]
+fn a_driver_that_died_before_its_first_word_says_nothing_of_the_one_before_it() {
+    // One sent a call and stood still, one claimed the run and was gone at once, and a third took the call of the first for one
+    // that was at work nowhere any more: it was sent again, and took effect twice.
+    assert!(run(4_521).completed > 0);
+}
+
+#[test]
 fn a_limit_that_is_set_while_workers_take_turns_wakes_each_run_once() {
     // Runs lay down again as fast as they were woken, and whoever set the limit never came to the end.
     assert!(run(35).completed > 0);

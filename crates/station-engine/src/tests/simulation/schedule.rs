@@ -87,8 +87,8 @@ pub(super) struct Schedule {
     scene: Scene,
     world: Shared,
     processes: Vec<Process>,
-    /// Which process drove a run last.
-    drove: BTreeMap<RunId, u32>,
+    /// Which process held a run last, and under which fence.
+    held: BTreeMap<RunId, (u32, Fence)>,
     n_processes: u32,
     /// A process is gone after one of so many polls: often in some schedules, seldom in others.
     crash_every: u64,
@@ -112,7 +112,7 @@ impl Schedule {
             scene,
             world,
             processes: Vec::new(),
-            drove: BTreeMap::new(),
+            held: BTreeMap::new(),
             n_processes: 0,
             crash_every: 2 + seed % 12,
             day_tokens: 0,
@@ -325,7 +325,7 @@ impl Schedule {
         let running = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
         let running = self.scene.store.runs(&running, ADOPTED_MAX).await.expect("the store works");
         for run in running {
-            if self.before(run.id) != Before::Gone {
+            if self.before(run.id) == Before::Unsure {
                 continue;
             }
             let (asked_at, now) = (station.since_boot(), self.scene.now());
@@ -352,7 +352,7 @@ impl Schedule {
     ) {
         let before = self.before(run.id);
         let (number, station) = (self.processes[process].number, self.processes[process].station.clone());
-        self.drove.insert(run.id, number);
+        self.held.insert(run.id, (number, fence));
         let id = run.id;
         let lease = Lease::new(&station, id, fence, asked_at, before);
         let signals = Signals::default().resumed(self.scene.now()).raising(raise);
@@ -360,15 +360,17 @@ impl Schedule {
         self.processes[process].drivers.push(Driver { run: id, future: Box::pin(future) });
     }
 
-    /// Whether who drove the run last is known to be gone.
+    /// Whether who held the run last is known to be gone.
     fn before(&self, run: RunId) -> Before {
-        // Whom a whole worker drove for is not noted here.
-        let gone = !self.whole
-            && self
-                .drove
-                .get(&run)
-                .is_some_and(|number| self.processes.iter().all(|process| process.number != *number));
-        if gone { Before::Gone } else { Before::Unsure }
+        match self.held.get(&run) {
+            // Whom a whole worker drove for is not noted here.
+            Some((number, fence)) if !self.whole && !self.is_there(*number) => Before::Gone(*fence),
+            _ => Before::Unsure,
+        }
+    }
+
+    fn is_there(&self, number: u32) -> bool {
+        self.processes.iter().any(|process| process.number == number)
     }
 
     async fn time_passes(&mut self) {
