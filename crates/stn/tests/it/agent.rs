@@ -16,15 +16,16 @@ fn the_examples_of_the_documentation_work() {
         hint: run it with `stn agent run 1 "your task"`
     "#]]);
     home.stn(&["agent", "run", "1", "task description"]).is(&expect![[r#"
-        None of the tools at hand fits this task, or the task does not name what they need.
+        No tool that rules may call fits this task, or the task does not say what it needs.
+
         At hand: `env`.
 
         — answered by Station's offline model: rules, not a language model
         --- stderr
         Driving run 1 here.
         run 1 of `name` in `default`: model offline, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 2 words)
-          turn 1: answer (offline, [span], 36 tokens in, 32 out)
-        run 1 completed in [span] (1 step, 0 tool calls, 36 tokens in, 32 out)
+          turn 1: answer (offline, [span], 43 tokens in, 32 out)
+        run 1 completed in [span] (1 step, 0 tool calls, 43 tokens in, 32 out)
     "#]]);
 }
 
@@ -74,20 +75,18 @@ fn tools_are_chosen_with_reasons_and_used() {
             {{userInput}}
     "#]]);
     home.stn(&["agent", "run", "reader", "read /notes.md"]).is(&expect![[r#"
-        `read`:
-        contents of everything
-
-        Not found: `/notes.md`.
+        `/notes.md`:
+        contents of /notes.md
 
         — answered by Station's offline model: rules, not a language model
         --- stderr
         Driving run 1 here.
         run 1 of `reader` in `default`: model offline, at most 5 steps (max_steps of the agent)
-          turn 1: 1 call (offline, [span], 38 tokens in, 2 out)
-          -> fake/read
-          <- read: 22 bytes in [span]
-          turn 2: answer (offline, [span], 43 tokens in, 18 out)
-        run 1 completed in [span] (2 steps, 1 tool call, 81 tokens in, 20 out)
+          turn 1: 1 call (offline, [span], 45 tokens in, 2 out)
+          -> fake/read {"path":"/notes.md"}
+          <- read: 21 bytes in [span]
+          turn 2: answer (offline, [span], 77 tokens in, 15 out)
+        run 1 completed in [span] (2 steps, 1 tool call, 122 tokens in, 17 out)
     "#]]);
     home.stn(&["agent", "create", "reader", "again"]).is(&expect![[r#"
         --- stderr
@@ -246,7 +245,7 @@ fn an_agent_with_a_broken_file_says_so() {
         hint: this is what is stored: mend the file, then `stn sync default`
     "#]]);
     home.stn(&["agent", "run", "good", "still runs as it was"]).is(&expect![[r#"
-        None of the tools at hand fits this task, or the task does not name what they need.
+        No tool that rules may call fits this task, or the task does not say what it needs.
 
         — answered by Station's offline model: rules, not a language model
         --- stderr
@@ -258,8 +257,8 @@ fn an_agent_with_a_broken_file_says_so() {
             |            ^
         Driving run 1 here.
         run 1 of `good` in `default`: model offline, at most 3 steps (computed: 0 tools, 0 sub-agents, a task of 5 words)
-          turn 1: answer (offline, [span], 8 tokens in, 29 out)
-        run 1 completed in [span] (1 step, 0 tool calls, 8 tokens in, 29 out)
+          turn 1: answer (offline, [span], 16 tokens in, 29 out)
+        run 1 completed in [span] (1 step, 0 tool calls, 16 tokens in, 29 out)
     "#]]);
 }
 

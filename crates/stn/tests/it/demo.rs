@@ -8,17 +8,17 @@ fn the_demo_works_twice() {
     let home = Home::with_npx("");
     home.stn(&["demo"]).is_side_by_side(&expect![[r#"
         `file_lister` answers:
-        `$HOME/.config/station/environments/demo/samples` has 3 files and 0 folders:
-        - [FILE] app.log
-        - [FILE] deploy.log
-        - [FILE] notes.md
+        `$HOME/.config/station/environments/demo/samples/`:
+        [FILE] app.log
+        [FILE] deploy.log
+        [FILE] notes.md
 
         `log_reader` answers:
-        `$HOME/.config/station/environments/demo/samples/app.log` has 9 lines: 4 errors and 2 warnings.
-        - ERROR ×3: checkout timeout after 30s upstream=payments (first in line 2)
-        - ERROR ×1: database connection refused host=db-2 (first in line 7)
+        `$HOME/.config/station/environments/demo/samples/app.log` says errors in 4 of 9 lines:
+        - 3 lines like line 2: [time]Z ERROR checkout timeout after 30s upstream=payments
+        - line 7: [time]Z ERROR database connection refused host=db-2
 
-        Looked in `$HOME/.config/station/environments/demo/samples`.
+        Looked in: `$HOME/.config/station/environments/demo/samples/`.
 
         — answered by Station's offline model: rules, not a language model
         --- stderr
@@ -31,34 +31,34 @@ fn the_demo_works_twice() {
         Now `coordinator` is asked: Let file_lister list the files, and log_reader find the errors in app.log
         Driving run 1 here.
         run 1 of `coordinator` in `demo`: model offline, at most 8 steps (max_steps of the agent)
-          turn 1: 2 calls (offline, [span], 30 tokens in, 14 out)
-          -> agent file_lister: Let file_lister list the files (app.log)
+          turn 1: 2 calls (offline, [span], 38 tokens in, 13 out)
+          -> agent file_lister: Let file_lister list the files
           -> agent log_reader: log_reader find the errors in app.log
             [file_lister] run 2 of `file_lister` in `demo`: model offline, at most 6 steps (max_steps of the agent)
-            [file_lister] turn 1: 1 call (offline, [span], 14 tokens in, 2 out)
+            [file_lister] turn 1: 1 call (offline, [span], 21 tokens in, 2 out)
             [file_lister] -> filesystem/list_allowed_directories
             [file_lister] <- list_allowed_directories: [size] in [span]
-            [file_lister] turn 2: 1 call (offline, [span], 19 tokens in, 2 out)
-            [file_lister] -> filesystem/list_directory {"path":"$HOME/.config/station/environments/demo/samples"}
+            [file_lister] turn 2: 1 call (offline, [span], 52 tokens in, 2 out)
+            [file_lister] -> filesystem/list_directory {"path":"$HOME/.config/station/environments/demo/samples/"}
             [file_lister] <- list_directory: [size] in [span]
-            [file_lister] turn 3: answer (offline, [span], 27 tokens in, 27 out)
+            [file_lister] turn 3: answer (offline, [span], 85 tokens in, 18 out)
             [file_lister] run 2 completed
             [log_reader] run 3 of `log_reader` in `demo`: model offline, at most 6 steps (max_steps of the agent)
-            [log_reader] turn 1: 1 call (offline, [span], 24 tokens in, 2 out)
+            [log_reader] turn 1: 1 call (offline, [span], 32 tokens in, 2 out)
             [log_reader] -> filesystem/list_allowed_directories
             [log_reader] <- list_allowed_directories: [size] in [span]
-            [log_reader] turn 2: 1 call (offline, [span], 29 tokens in, 2 out)
-            [log_reader] -> filesystem/list_directory {"path":"$HOME/.config/station/environments/demo/samples"}
+            [log_reader] turn 2: 1 call (offline, [span], 63 tokens in, 2 out)
+            [log_reader] -> filesystem/list_directory {"path":"$HOME/.config/station/environments/demo/samples/"}
             [log_reader] <- list_directory: [size] in [span]
-            [log_reader] turn 3: 1 call (offline, [span], 37 tokens in, 2 out)
+            [log_reader] turn 3: 1 call (offline, [span], 96 tokens in, 2 out)
             [log_reader] -> filesystem/read_text_file {"path":"$HOME/.config/station/environments/demo/samples/app.log"}
             [log_reader] <- read_text_file: [size] in [span]
-            [log_reader] turn 4: answer (offline, [span], 96 tokens in, 46 out)
+            [log_reader] turn 4: answer (offline, [span], 174 tokens in, 44 out)
             [log_reader] run 3 completed
           <- agent file_lister (run 2) completed in [span]
           <- agent log_reader (run 3) completed in [span]
-          turn 2: answer (offline, [span], 117 tokens in, 66 out)
-        run 1 completed in [span] (2 steps, 2 tool calls, 147 tokens in, 80 out)
+          turn 2: answer (offline, [span], 151 tokens in, 55 out)
+        run 1 completed in [span] (2 steps, 2 tool calls, 189 tokens in, 68 out)
 
         What to type next:
           stn runs inspect 1

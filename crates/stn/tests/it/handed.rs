@@ -319,7 +319,8 @@ fn values_go_along_with_a_run_and_with_its_retry() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    let answer = told(run(&["agent", "run", "keyed", "env TOKEN", "--var", "REGION=here-1234", "--no-sync"]));
+    let answer =
+        told(run(&["agent", "run", "keyed", "env \"TOKEN\"", "--var", "REGION=here-1234", "--no-sync"]));
     assert!(answer.contains("hunter-2-hunter"), "{answer}");
     let id = last_run(&home);
     let again = home.stn(&["runs", "retry", &id, "--local"]);

@@ -42,15 +42,15 @@ fn a_tool_that_changes_after_it_was_pinned_is_held_back() {
         --- exit 1
     "#]]);
     home.stn(&["agent", "run", "worker", "echo \"two\""]).is(&expect![[r#"
-        None of the tools at hand fits this task, or the task does not name what they need.
+        No tool that rules may call fits this task, or the task does not say what it needs.
 
         — answered by Station's offline model: rules, not a language model
         --- stderr
         Driving run 2 here.
         run 2 of `worker` in `default`: model offline, at most 3 steps (computed: 0 tools, 0 sub-agents, a task of 2 words)
           warning: `fake__echo` is not as `mcp.lock` pins it, and held back: see `stn mcp lock`
-          turn 1: answer (offline, [span], 5 tokens in, 29 out)
-        run 2 completed in [span] (1 step, 0 tool calls, 5 tokens in, 29 out)
+          turn 1: answer (offline, [span], 13 tokens in, 29 out)
+        run 2 completed in [span] (1 step, 0 tool calls, 13 tokens in, 29 out)
     "#]]);
     home.stn(&["mcp", "call", "fake", "echo", "--arg", "text=three"]).is(&expect![[r#"
         --- stderr
@@ -70,11 +70,11 @@ fn a_tool_that_changes_after_it_was_pinned_is_held_back() {
         Driving run 3 here.
         run 3 of `worker` in `default`: model offline, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 2 words)
           warning: `fake__echo` is not as `mcp.lock` pins it: see `stn mcp lock`
-          turn 1: 1 call (offline, [span], 5 tokens in, 2 out)
+          turn 1: 1 call (offline, [span], 13 tokens in, 2 out)
           -> fake/echo {"text":"four"}
           <- echo: 4 bytes in [span]
-          turn 2: answer (offline, [span], 8 tokens in, 13 out)
-        run 3 completed in [span] (2 steps, 1 tool call, 13 tokens in, 15 out)
+          turn 2: answer (offline, [span], 43 tokens in, 13 out)
+        run 3 completed in [span] (2 steps, 1 tool call, 56 tokens in, 15 out)
     "#]]);
     home.write("environments/default/environment.yml", "lock: hold\n");
 

@@ -150,7 +150,7 @@ fn a_client_that_can_be_asked_is_asked_for_the_yes_that_a_run_waits_for() {
     let asked = ask(&call)["result"].clone();
     assert_eq!(asked["resultType"], "input_required", "{asked}");
     let question = &asked["inputRequests"]["approval-1"]["params"];
-    expect!["Agent `asker` of environment `default` wants to call `read` of server `fake` with {}. `read` in `station.approve` of the agent asks for a person's yes."].assert_eq(question["message"].as_str().unwrap());
+    expect![[r#"Agent `asker` of environment `default` wants to call `read` of server `fake` with {"path":"notes.txt"}. `read` in `station.approve` of the agent asks for a person's yes."#]].assert_eq(question["message"].as_str().unwrap());
     let with = |call: &Value, state: &Value, content: Value| {
         let mut back = call.clone();
         back["requestState"] = state.clone();

@@ -191,7 +191,7 @@ fn a_name_that_old_files_use_can_be_mapped() {
     // The schemas of that server's tools name no arguments, so rules have nothing to fill in, and say so.
     let task = format!("what is in {}/samples/app.log", home.path().display());
     home.stn(&["agent", "run", "Cost Spike Investigator", &task, "--quiet"]).is(&expect![[r#"
-        {"finding":"None of the tools at hand fits this task, or the task does not name what they need.\nAt hand: `read_text_file`, `list_directory`.\n\n— answered by Station's offline model: rules, not a language model"}
+        {"finding":"No tool that rules may call fits this task, or the task does not say what it needs.\n\nAt hand: `read_text_file`, `list_directory`.\n\n— answered by Station's offline model: rules, not a language model"}
     "#]]);
     // One without a model is the configured provider's, as before.
     home.agent("default", "plain", "");

@@ -26,16 +26,14 @@ fn a_run_is_listed_and_told_step_by_step() {
 
         [span]  taken up by [worker]
         [span]  run 1 of `reader` in `default`: model offline, at most 4 steps (computed: 1 tool, 0 sub-agents, a task of 2 words)
-        [span]  turn 1: 1 call (offline, [span], 5 tokens in, 2 out)
-        [span]  -> fake/read
-        [span]  <- read: 22 bytes in [span]: contents of everything
-        [span]  turn 2: answer (offline, [span], 10 tokens in, 18 out)
+        [span]  turn 1: 1 call (offline, [span], 13 tokens in, 2 out)
+        [span]  -> fake/read {"path":"/notes.md"}
+        [span]  <- read: 21 bytes in [span]: contents of /notes.md
+        [span]  turn 2: answer (offline, [span], 45 tokens in, 15 out)
 
-        run 1 completed in [span] (2 steps, 1 tool call, 15 tokens in, 20 out)
-          `read`:
-          contents of everything
-
-          Not found: `/notes.md`.
+        run 1 completed in [span] (2 steps, 1 tool call, 58 tokens in, 17 out)
+          `/notes.md`:
+          contents of /notes.md
 
           — answered by Station's offline model: rules, not a language model
     "#]]);

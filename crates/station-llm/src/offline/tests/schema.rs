@@ -176,7 +176,8 @@ fn an_answer_that_fits_a_schema() {
             "/data/",
             "/data/logs/"
           ],
-          "errors": []
+          "errors": [],
+          "more": {}
         }"#]].assert_eq(&serde_json::to_string_pretty(&value).unwrap());
 }
 
