@@ -48,7 +48,7 @@ struct Global {
     /// Use this config.yaml, or the one in this folder, instead of STATION_CONFIG_DIR or ~/.config/station
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
-    /// Ask the Station of this server, e.g. https://station.example.com, in place of that of this machine; STN_SERVER
+    /// Ask the Station of this server, e.g. `https://station.example.com`, in place of that of this machine; STN_SERVER
     /// says the same, and `stn login` keeps a key for it
     #[arg(long = "server", id = "server_asked", global = true, value_name = "URL")]
     server: Option<String>,

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// a file that its owner alone may read, `~/.config/stn/logins`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The server's address, e.g. https://station.example.com; the one of `--server` or STN_SERVER if left out
+    /// The server's address, e.g. `https://station.example.com`; the one of `--server` or STN_SERVER if left out
     url: Option<String>,
     /// Read the key from this file
     #[arg(long, value_name = "FILE", conflicts_with = "user")]
