@@ -4,8 +4,9 @@
 //! It takes minutes, so `.ci/run` does not call it. The archive is the same for the same commit and toolchain: names are sorted,
 //! times are the commit's, owners are nobody's.
 
+use crate::programs::{answer, did, host};
 use crate::sbom;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,15 +33,15 @@ pub(crate) fn run() -> Result<bool> {
         .exec()
         .context("cargo tells what the workspace is")?;
     let target = metadata.target_directory.as_std_path();
-    did(cargo(root)
+    did(Command::new(env!("CARGO"))
+        .current_dir(root)
         .args(["build", "--locked", "--profile", "dist", "--package", "stn", "--bin", "stn"])
         .args(["--features", FEATURE]))?;
     let program = target.join("dist/stn");
 
     let version = answer(Command::new(&program).arg("--version"))?;
     let version = version.split_whitespace().nth(1).context("`stn --version` names a version")?;
-    let host = answer(Command::new("rustc").arg("-vV"))?;
-    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names its host")?;
+    let host = host()?;
     let (out, name) = (target.join("packages"), format!("stn-{version}-{host}"));
     let folder = out.join(&name);
     if out.exists() {
@@ -56,7 +57,7 @@ pub(crate) fn run() -> Result<bool> {
         fs::write(folder.join("completions").join(file), text)?;
     }
     did(Command::new(&program).args(["--quiet", "man"]).arg(folder.join("man/man1")))?;
-    let bill = serde_json::to_string_pretty(&sbom::of(root, &metadata, FEATURE, host)?)?;
+    let bill = serde_json::to_string_pretty(&sbom::of(root, &metadata, FEATURE, &host)?)?;
     fs::write(folder.join("stn.cdx.json"), bill + "\n")?;
     let archive = pack(root, &out, &name)?;
     fs::copy(folder.join("stn.cdx.json"), out.join(format!("{name}.cdx.json")))?;
@@ -102,26 +103,6 @@ fn needed(program: &Path) -> Result<Vec<String>> {
     let told = answer(Command::new("readelf").args(["--dynamic", "--wide"]).arg(program))?;
     let libraries = told.lines().filter(|line| line.contains("(NEEDED)"));
     Ok(libraries.filter_map(|line| Some(line.split_once('[')?.1.trim_end_matches(']').to_owned())).collect())
-}
-
-fn cargo(root: &Path) -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root);
-    cargo
-}
-
-fn did(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("{command:?} cannot be run"))?;
-    ensure!(status.success(), "{command:?} ended with {status}");
-    Ok(())
-}
-
-/// What a command prints.
-pub(crate) fn answer(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("{command:?} cannot be run"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?} ended with {}: {}", output.status, said.trim());
-    String::from_utf8(output.stdout).with_context(|| format!("{command:?} prints text"))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "some megabytes")]

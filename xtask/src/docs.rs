@@ -4,8 +4,9 @@
 //! The texts come from the program itself (`stn __reference`, made from the doc comments that `--help` shows and from the
 //! table that the reader uses), so this needs no library of stn's. `cargo xtask docs` writes it, `cargo xtask docs --check` compares.
 
-use anyhow::{Context as _, Result, ensure};
-use std::path::{Path, PathBuf};
+use crate::programs;
+use anyhow::{Context as _, Result};
+use std::path::Path;
 use std::process::Command;
 
 /// The generated files, relative to the root, and what `stn __reference` calls them.
@@ -25,7 +26,7 @@ pub(crate) enum Mode {
 /// Generates the references. False if one differs and was only to be compared.
 pub(crate) fn run(mode: Mode) -> Result<bool> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let program = built(root)?;
+    let program = programs::build(&programs::target()?)?.join("stn");
     let mut same = true;
     for (file, of) in FILES {
         same &= one((root, &program), (file, of), mode)?;
@@ -33,21 +34,9 @@ pub(crate) fn run(mode: Mode) -> Result<bool> {
     Ok(same)
 }
 
-/// `stn` as `scripts/test` builds it: alone it would be built with other features of its libraries, and so all of them again.
-fn built(root: &str) -> Result<PathBuf> {
-    let metadata = cargo_metadata::MetadataCommand::new().current_dir(root).no_deps().exec()?;
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--workspace", "--exclude", "station-benches", "--bins"])
-        .current_dir(root)
-        .status()
-        .context("cannot build `stn`")?;
-    ensure!(status.success(), "`stn` could not be built");
-    Ok(metadata.target_directory.join("debug/stn").into())
-}
-
 fn one((root, program): (&str, &Path), (file, of): (&str, &str), mode: Mode) -> Result<bool> {
     let path = format!("{root}/{file}");
-    let text = generated(program, of)?;
+    let text = programs::answer(Command::new(program).args(["__reference", of]))?;
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     if written == text {
         println!("docs: {file} is up to date");
@@ -62,10 +51,4 @@ fn one((root, program): (&str, &Path), (file, of): (&str, &str), mode: Mode) -> 
     std::fs::write(&path, text).with_context(|| format!("writing {file}"))?;
     println!("docs: wrote {file}");
     Ok(true)
-}
-
-fn generated(program: &Path, of: &str) -> Result<String> {
-    let output = Command::new(program).args(["__reference", of]).output().context("cannot run `stn`")?;
-    ensure!(output.status.success(), "stn __reference: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(String::from_utf8(output.stdout)?)
 }

@@ -3,6 +3,7 @@
 //! `cargo fuzz` wants a nightly compiler for its sanitizer. What finds panics in safe Rust is the coverage alone, and the
 //! pass that counts it is in the stable one. Not part of CI: how much is tried depends on the time it is given.
 
+use crate::programs::host;
 use anyhow::{Context as _, Result, bail};
 use std::fs;
 use std::process::Command;
@@ -45,11 +46,4 @@ pub(crate) fn run(options: &[&str]) -> Result<bool> {
     command.args(["-artifact_prefix=fuzz/", "-print_final_stats=1"]);
     command.env("RUSTFLAGS", COVERAGE);
     Ok(command.status().context("cargo cannot be started")?.success())
-}
-
-fn host() -> Result<String> {
-    let output = Command::new("rustc").arg("-vV").output().context("rustc cannot be started")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc does not say what it runs on")?.to_owned())
 }

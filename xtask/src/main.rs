@@ -13,6 +13,7 @@ mod dist;
 mod docs;
 mod fuzz;
 mod judge;
+mod programs;
 mod sbom;
 mod simulate;
 mod tidy;

@@ -4,7 +4,7 @@
 //! Which crates those are is what cargo's resolver says for the program alone, with the features it is built with: tests, build
 //! scripts and macros leave nothing in it. The one build script whose product is linked, OpenSSL's, is named besides.
 
-use crate::dist::answer;
+use crate::programs::answer;
 use anyhow::{Context as _, Result};
 use cargo_metadata::{DependencyKind, Metadata, Package, PackageId};
 use serde_json::{Value, json};

@@ -4,9 +4,10 @@
 //! run against `/mcp`, all that a revision requires through `/mcp/env/…`, where the server that the suite describes stands
 //! behind the gateway. There is no list of expected failures. With `--quick`, which is part of CI, the gateway is left out.
 
-use super::house::{House, build, target};
+use super::house::House;
 use super::served::Served;
 use super::suite::Suite;
+use crate::programs::{build, target};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use std::process::Stdio;

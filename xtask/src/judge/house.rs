@@ -1,5 +1,6 @@
 //! A home for a judge: the real `stn` in a temporary folder of its own.
 
+use crate::programs::{build, target};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -35,23 +36,6 @@ const SETTINGS: [&str; 7] = [
 pub(crate) struct House {
     folder: TempDir,
     stn: PathBuf,
-}
-
-/// The folder of builds.
-pub(super) fn target() -> Result<PathBuf> {
-    let metadata =
-        cargo_metadata::MetadataCommand::new().no_deps().exec().context("cargo cannot be asked")?;
-    Ok(metadata.target_directory.into_std_path_buf())
-}
-
-/// Builds what is judged, and what stands beside it: the folder of the programs, below `target`.
-pub(super) fn build(target: &Path) -> Result<PathBuf> {
-    let built = Command::new("cargo")
-        // As `scripts/test` builds them: of fewer packages they would be other ones, and built anew.
-        .args(["build", "--locked", "--workspace", "--bins"])
-        .status();
-    ensure!(built.context("cargo cannot be started")?.success(), "what is to be judged cannot be built");
-    Ok(target.join("debug"))
 }
 
 impl House {

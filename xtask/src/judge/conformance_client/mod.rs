@@ -6,8 +6,8 @@
 
 mod scenario;
 
-use super::house::{build, target};
 use super::suite::Suite;
+use crate::programs::{build, target};
 use anyhow::{Context as _, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
