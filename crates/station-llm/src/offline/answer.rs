@@ -44,8 +44,8 @@ pub(super) fn fitting(scene: &Scene<'_>, schema: &Value) -> String {
     value("", schema, &text, &mut all).unwrap_or_default().to_string()
 }
 
-/// One result, its lines cut where nobody would read on: whole if it is short, else the lines that say words of the task, if any do; lines that differ in
-/// numbers alone are told once.
+/// One result, its lines cut where nobody would read on: whole if it is short, else the lines that say words of the task,
+/// if any do; lines that differ in numbers alone are told once.
 fn told(scene: &Scene<'_>, finding: &Finding<'_>) -> String {
     if let Target::Agent { name, .. } = &finding.tool.target {
         return format!("`{name}` answers:\n{}", finding.text.replace(SIGNATURE, "").trim_end());

@@ -30,9 +30,11 @@ fn delegate<'a>(task: &str, mut agents: Vec<&'a GrantedTool>) -> Vec<(&'a Grante
     agents.retain(|agent| fitting.is_empty() || fitting.contains(agent));
     let ends = ["; ", ". ", "? ", ", then ", ", and ", " and then ", " and "];
     let marked = ends.iter().fold(task.to_owned(), |task, end| task.replace(end, "\0"));
-    let best = |clause: &str| ranked(&agents, clause).first().copied();
+    let best = |clause| (clause, ranked(&agents, clause).first().copied());
+    let clauses: Vec<(&str, Option<&GrantedTool>)> = marked.split('\0').map(best).collect();
     let part = |agent: &GrantedTool| {
-        let own: Vec<&str> = marked.split('\0').filter(|clause| best(clause) == Some(agent)).collect();
+        let own = clauses.iter().filter(|(_, best)| *best == Some(agent));
+        let own: Vec<&str> = own.map(|(clause, _)| *clause).collect();
         if own.is_empty() || agents.len() == 1 { task.to_owned() } else { own.join(", ") }
     };
     agents.iter().map(|agent| (*agent, json!({"task": part(agent)}))).collect()
@@ -65,7 +67,8 @@ fn goals<'a>(scene: &Scene<'_>, tools: &[&'a GrantedTool]) -> Vec<&'a GrantedToo
     }
     // A tool that may change something is called only if the task says its verb: one matching noun is no order.
     let verb = |tool: &GrantedTool| rank::words(&tool.spec.name).first().map(|word| rank::stem(word));
-    goals.retain(|tool| !changes(tool) || verb(tool).is_some_and(|verb| stems(scene.task).contains(&verb)));
+    let said = stems(scene.task);
+    goals.retain(|tool| !changes(tool) || verb(tool).is_some_and(|verb| said.contains(&verb)));
     goals
 }
 
@@ -96,8 +99,9 @@ fn paths(scene: &Scene<'_>, tool: &GrantedTool) -> Vec<Fact> {
     if guess && lists(tool) {
         seen.push(Fact { is: "path".to_owned(), text: "./".to_owned() });
     }
-    let fits = |it: &Fact| !stems(&it.text).is_disjoint(&stems(&scene.said));
-    let (fitting, others): (Vec<_>, Vec<_>) = seen.into_iter().partition(fits);
+    let said = stems(&scene.said);
+    let (fitting, others): (Vec<Fact>, Vec<_>) =
+        seen.into_iter().partition(|it| !stems(&it.text).is_disjoint(&said));
     if fitting.is_empty() { others } else { fitting }
 }
 

@@ -53,52 +53,31 @@ fn the_log_reader_of_the_demo() {
             Looked in: `/data/`, `/data/logs/`.
         "#]],
     );
-    check(
-        "What went wrong?",
-        &tools,
-        expect![[r#"
-            list_allowed_directories {}
-            list_directory {"path":"/data/"}
-            read_text_file {"path":"/data/notes.md"}
-              | read_text_file {"path":"/data/logo.png"}
-            ---
-            `/data/notes.md` has 6 lines:
-            - line 1: # Notes
-            - line 3: The shop runs on two machines.
-            - line 4: Backups are made at night.
-            - line 5: Deploys happen on Mondays.
-            - line 6: Ask Kim about mail.
-            - line 7: Disk is watched.
+    for task in ["What went wrong?", "How are things?"] {
+        check(
+            task,
+            &tools,
+            expect![[r#"
+                list_allowed_directories {}
+                list_directory {"path":"/data/"}
+                read_text_file {"path":"/data/notes.md"}
+                  | read_text_file {"path":"/data/logo.png"}
+                ---
+                `/data/notes.md` has 6 lines:
+                - line 1: # Notes
+                - line 3: The shop runs on two machines.
+                - line 4: Backups are made at night.
+                - line 5: Deploys happen on Mondays.
+                - line 6: Ask Kim about mail.
+                - line 7: Disk is watched.
 
-            `/data/logo.png`:
-            
+                `/data/logo.png`:
+                
 
-            Looked in: `/data/`.
-        "#]],
-    );
-    check(
-        "How are things?",
-        &tools,
-        expect![[r#"
-            list_allowed_directories {}
-            list_directory {"path":"/data/"}
-            read_text_file {"path":"/data/notes.md"}
-              | read_text_file {"path":"/data/logo.png"}
-            ---
-            `/data/notes.md` has 6 lines:
-            - line 1: # Notes
-            - line 3: The shop runs on two machines.
-            - line 4: Backups are made at night.
-            - line 5: Deploys happen on Mondays.
-            - line 6: Ask Kim about mail.
-            - line 7: Disk is watched.
-
-            `/data/logo.png`:
-            
-
-            Looked in: `/data/`.
-        "#]],
-    );
+                Looked in: `/data/`.
+            "#]],
+        );
+    }
     check(
         "errors in missing.log",
         &tools,
