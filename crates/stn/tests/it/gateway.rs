@@ -14,6 +14,7 @@ fn call(client: &mut Client, tool: &str, arguments: &Value) -> Value {
     loop {
         let message = client.next();
         if message["id"] == "call" {
+            assert!(message["result"].is_object(), "{message}");
             return message["result"].clone();
         }
     }
