@@ -3,6 +3,7 @@
 use super::answer::{Answer, unread};
 use super::server::{Lost, Server, asked, lost};
 use reqwest::Response;
+use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
 use station_core::sse::Reader;
 use station_core::{Error, Kind, Result, RunId};
@@ -44,7 +45,7 @@ pub(super) struct Events<'a> {
     /// The place of the last entry that was told.
     after: i64,
     open: Option<(Response, Reader)>,
-    ready: VecDeque<Told>,
+    ready: VecDeque<Result<Told>>,
     away: Option<Away>,
 }
 
@@ -71,7 +72,7 @@ impl<'a> Events<'a> {
     pub(super) async fn next(&mut self) -> Result<Told> {
         loop {
             if let Some(told) = self.ready.pop_front() {
-                return Ok(told);
+                return told;
             }
             let Some((response, reader)) = &mut self.open else {
                 self.connect().await?;
@@ -80,8 +81,9 @@ impl<'a> Events<'a> {
             let cut = match tokio::time::timeout(SILENT_MAX, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => {
                     let events = reader.push(&chunk).map_err(|_| too_long(self.server))?;
+                    self.heard();
                     for event in events {
-                        let told = self.told(&event.name, &event.data)?;
+                        let told = self.told(&event.name, &event.data).transpose();
                         self.ready.extend(told);
                     }
                     continue;
@@ -128,31 +130,32 @@ impl<'a> Events<'a> {
             away.wait = (away.wait * 2).min(AGAIN_AFTER_MAX);
         }
         let last = Some(self.after).filter(|after| *after > 0);
-        let opened = match self.server.open_stream(&self.request, last).await {
-            Ok(response) if response.status().is_success() => Ok(response),
-            Ok(response) => Err(Answer::of(response).await.map_err(|error| lost(&error))),
-            Err(lost) => Err(Err(lost)),
+        let response = match within(self.server.open_stream(&self.request, last)).await {
+            Ok(response) => response,
+            Err(lost) => return self.miss(lost),
         };
-        match opened {
-            Ok(response) => {
-                self.open = Some((response, Reader::new(EVENT_BYTES_MAX)));
-                if self.away.take().is_some() {
-                    self.ready.push_back(Told::Away(format!("{} is heard again", self.server.address)));
-                }
-                Ok(())
+        if is_stream(&response) {
+            self.open = Some((response, Reader::new(EVENT_BYTES_MAX)));
+            return Ok(());
+        }
+        let answer = match within(async { Answer::of(response).await.map_err(|error| lost(&error)) }).await {
+            Ok(answer) => answer,
+            Err(lost) => return self.miss(lost),
+        };
+        match answer.read::<wire::Run>(&self.server.address, "follow_run").err() {
+            // It is only beginning, or has too much to do.
+            Some(error) if error.kind() == Kind::Busy && self.away.is_some() => {
+                self.miss(Lost::Cut(error.to_string()))
             }
-            Err(Err(lost)) => self.miss(lost),
-            Err(Ok(answer)) => {
-                let refused = answer.read::<wire::Run>(&self.server.address, "follow_run").err();
-                match refused {
-                    // It is only beginning, or has too much to do.
-                    Some(error) if error.kind() == Kind::Busy && self.away.is_some() => {
-                        self.miss(Lost::Cut(error.to_string()))
-                    }
-                    Some(error) => Err(self.server.with_way_in(error)),
-                    None => self.miss(Lost::Cut("it answered without a stream".to_owned())),
-                }
-            }
+            Some(error) => Err(self.server.with_way_in(error)),
+            None => self.miss(Lost::Cut("it answered without a stream".to_owned())),
+        }
+    }
+
+    /// The server is heard: not before it says something, as one that only opens streams is as good as away.
+    fn heard(&mut self) {
+        if self.away.take().is_some() {
+            self.ready.push_back(Ok(Told::Away(format!("{} is heard again", self.server.address))));
         }
     }
 
@@ -164,8 +167,8 @@ impl<'a> Events<'a> {
                 return Err(self.server.failed(&self.request, Some(lost), true));
             }
             self.away = Some(Away { since: Instant::now(), wait: AGAIN_AFTER });
-            self.ready
-                .push_back(Told::Away(format!("{} is not heard; listening again", self.server.address)));
+            let told = format!("{} is not heard; listening again", self.server.address);
+            self.ready.push_back(Ok(Told::Away(told)));
             return Ok(());
         };
         if away.since.elapsed() >= AWAY_MAX {
@@ -175,7 +178,72 @@ impl<'a> Events<'a> {
     }
 }
 
+/// What comes of `work` where the server says anything in time.
+async fn within<T>(work: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
+    tokio::time::timeout(SILENT_MAX, work).await.unwrap_or(Err(Lost::TimedOut))
+}
+
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    response.status().is_success() && kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
+}
+
 fn too_long(server: &Server) -> Error {
     let most = EVENT_BYTES_MAX / (1024 * 1024);
     Error::upstream(format!("{} told an event longer than {most} MiB", server.address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+    use crate::remote::Target;
+    use crate::session::install_tls;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    /// What is told by a server that answers once, with `answer`.
+    async fn told(answer: &'static str) -> Vec<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // The request is one segment.
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        install_tls();
+        let target = Target::chosen(Some(&address), false, &Environment::of(&[])).unwrap().unwrap();
+        let server = Server::with(&target, None).unwrap();
+        let mut events = Events::of(&server, RunId(1), 0).unwrap();
+        let mut all = Vec::new();
+        loop {
+            all.push(match events.next().await {
+                Ok(Told::Entry(entry)) => format!("entry {}", entry.seq),
+                Ok(Told::End) => "end".to_owned(),
+                Ok(_) => "something else".to_owned(),
+                Err(error) => error.to_string().replace(&address, "URL"),
+            });
+            if all.last().is_some_and(|told| !told.starts_with("entry")) {
+                answering.join().unwrap();
+                return all;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_came_with_an_error_is_told_before_it() {
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+            event: entry\ndata: {\"seq\": 1, \"at\": \"2026-11-26T09:30:00Z\", \"event\": {\"event\": \"adopted\"}}\n\n\
+            event: error\ndata: {\"error\": {\"kind\": \"unauthenticated\", \"message\": \"it is over\", \"hints\": []}}\n\n";
+        assert_eq!(told(answer).await, ["entry 1", "it is over"]);
+    }
+
+    #[tokio::test]
+    async fn a_page_is_no_stream() {
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>";
+        let expected =
+            "what URL answered to `follow_run` cannot be read: it is no Station, or of another version";
+        assert_eq!(told(answer).await, [expected]);
+    }
 }

@@ -12,7 +12,7 @@ use crate::out::Tone;
 use crate::session::Session;
 use serde_json::{Value, json};
 use station_core::{Error, Kind, RunId};
-use station_engine::{From, Live, Seen};
+use station_engine::{Live, Seen};
 use station_server::wire;
 use std::collections::HashMap;
 use tokio::sync::mpsc;
@@ -29,11 +29,10 @@ pub(crate) async fn attend(
     session: &Session<'_>,
     server: &Server,
     run: &wire::Run,
-    from: From,
+    begun: Begun,
     tell: Tell,
 ) -> Result {
     let (id, at) = (RunId(run.id), At::There(server));
-    let begun = Begun::at(session, at, id, from).await?;
     let stop = CancellationToken::new();
     let work = listen(server, run, begun.after, Some(&stop));
     let followed = told(session, run, "working", begun, tell, work);
@@ -50,9 +49,8 @@ pub(crate) async fn attend(
 pub(crate) async fn follow(session: &Session<'_>, server: &Server, id: RunId, tell: Tell) -> Result {
     let at = At::There(server);
     let run = at.show_run(&session.by, id).await?.run;
-    let begun = Begun { after: 0, told: HashMap::new() };
     let work = listen(server, &run, 0, None);
-    let following = told(session, &run, "followed", begun, tell, work);
+    let following = told(session, &run, "followed", Begun::default(), tell, work);
     tokio::select! {
         done = following => done?,
         cause = interrupted() => return Err(cause.map_or(Failure::Interrupted, Failure::from)),
@@ -73,7 +71,7 @@ pub(crate) async fn handed(
     let (id, address) = (run.id, &server.address);
     if let Handed::Followed(tell) = handed {
         session.out.note(Tone::Quiet, &format!("Handed run {id} to {address}."));
-        return attend(session, server, run, From::Beginning, tell).await;
+        return attend(session, server, run, Begun::default(), tell).await;
     }
     if session.out.is_json() {
         session.out.json(&json!({ "run": run }))?;
@@ -84,19 +82,21 @@ pub(crate) async fn handed(
     Ok(Code::Done)
 }
 
-/// From where a run is told.
-struct Begun {
+/// From where a run is told: its first entry, unless more is known of it.
+#[derive(Default)]
+pub(crate) struct Begun {
     after: i64,
     /// What is known of it already.
     told: HashMap<RunId, Narrator>,
 }
 
 impl Begun {
-    async fn at(session: &Session<'_>, at: At<'_>, id: RunId, from: From) -> Result<Self> {
-        if from == From::Beginning {
-            return Ok(Self { after: 0, told: HashMap::new() });
-        }
-        let details = at.show_run(&session.by, id).await?;
+    /// From now on. What is asked of the run afterwards is told.
+    ///
+    /// # Errors
+    /// `NotFound`; the server's.
+    pub(crate) async fn now(session: &Session<'_>, server: &Server, id: RunId) -> Result<Self> {
+        let details = At::There(server).show_run(&session.by, id).await?;
         let after = details.journal.last().map_or(0, |entry| entry.seq);
         Ok(Self { after, told: narrators(id, &details.entries(), |_| {}) })
     }

@@ -46,9 +46,10 @@ impl Args {
                         self.place.check_there()?;
                         let add =
                             given_amounts(|measure| Some(added.get(measure)).filter(|amount| *amount != 0));
+                        let begun = remote::Begun::now(session, server, id).await?;
                         let run: wire::Run =
                             server.ask("resume_run", json!({ "run": id.0, "add": add })).await?;
-                        return remote::attend(session, server, &run, From::Now, tell).await;
+                        return remote::attend(session, server, &run, begun, tell).await;
                     }
                 };
                 let workers = self.place.workers(station).await?;
