@@ -6,8 +6,9 @@ use station_core::oauth::{TokenKind, TokenRules};
 use station_core::{Error, Result};
 use station_mcp::oauth::{IssuerKeys, Tokens};
 use station_server::http::Oauth;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use url::{Host, Url};
 
 /// `oauth.user_claim` where nobody says another: no issuer gives it to two, and none lets people choose it.
 const USER_CLAIM: &str = "sub";
@@ -37,7 +38,7 @@ impl Settings {
         }
         let allow_private = written.allow_private.unwrap_or(false);
         for address in [Some(issuer), written.jwks_url.as_ref()].into_iter().flatten() {
-            if address.starts_with("http://") && !allow_private && !is_of_this_machine(address) {
+            if !allow_private && is_in_the_clear(address) {
                 let sentence =
                     format!("`{address}` is asked for the keys of access tokens, and is not encrypted");
                 return Err(Error::invalid(sentence).with_hint(
@@ -58,12 +59,17 @@ impl Settings {
     }
 }
 
-/// Whether an address of plain HTTP leads to nobody else.
-fn is_of_this_machine(address: &str) -> bool {
-    let authority = address.trim_start_matches("http://").split('/').next().unwrap_or_default();
-    ["localhost", "127.0.0.1", "[::1]"]
-        .iter()
-        .any(|own| authority.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')))
+/// Whether somebody in between could read what an address is asked.
+fn is_in_the_clear(address: &str) -> bool {
+    // What is none was refused where config.yaml was read.
+    let Ok(url) = Url::parse(address) else { return true };
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip == Ipv4Addr::LOCALHOST,
+        Some(Host::Ipv6(ip)) => ip == Ipv6Addr::LOCALHOST,
+        None => false,
+    };
+    url.scheme() == "http" && !is_here
 }
 
 /// A key that means nothing without an issuer.
@@ -147,6 +153,9 @@ mod tests {
         for far in ["http://as.example", "http://localhost.evil.example", "http://127.0.0.10"] {
             check(&format!("oauth: {{issuer: '{far}'}}"), "127.0.0.1", Err(&clear(far)));
             check(&format!("oauth: {{issuer: '{far}', allow_private: true}}"), "127.0.0.1", Ok(true));
+        }
+        for far in ["HTTP://as.example", "http:as.example", " http://as.example"] {
+            check(&format!("oauth: {{issuer: '{far}'}}"), "127.0.0.1", Err(&clear(far.trim())));
         }
         let jwks = "oauth: {issuer: https://as.example, jwks_url: 'http://as.example/jwks'}";
         check(jwks, "127.0.0.1", Err(&clear("http://as.example/jwks")));
