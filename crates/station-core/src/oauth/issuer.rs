@@ -43,17 +43,26 @@ pub fn issuer_documents(issuer: &Url) -> Vec<Url> {
     found
 }
 
+/// Refuses a document that is not `issuer`'s own: its name is identical, or it is somebody else's (RFC 8414, section 3.3).
+///
+/// # Errors
+/// Why it is not believed, as the rest of a sentence that begins with the issuer's name.
+pub(super) fn check_is_of(document: &Value, issuer: &str) -> Result<(), String> {
+    let named = document["issuer"].as_str();
+    if named == Some(issuer) {
+        return Ok(());
+    }
+    let named = short(named.unwrap_or_default());
+    Err(format!("is described by a document of `{named}`, which is not believed"))
+}
+
 impl IssuerDocument {
     /// Reads the document that was found for `issuer`.
     ///
     /// # Errors
     /// Why it is not believed, as the rest of a sentence that begins with the issuer's name.
     pub fn read(document: &Value, issuer: &str) -> Result<Self, String> {
-        // RFC 8414, section 3.3: identical, or it is somebody else's.
-        if document["issuer"].as_str() != Some(issuer) {
-            let named = short(document["issuer"].as_str().unwrap_or_default());
-            return Err(format!("is described by a document of `{named}`, which is not believed"));
-        }
+        check_is_of(document, issuer)?;
         // Without it a stolen code could be used; a server that offers it says so.
         if !texts(&document["code_challenge_methods_supported"]).iter().any(|method| method == "S256") {
             return Err("does not offer PKCE with S256, without which Station logs in nowhere".to_owned());

@@ -1,6 +1,6 @@
 //! Keys that an issuer publishes (RFC 7517), as far as a token of ours can be signed by one.
 
-use super::resource::short;
+use super::issuer::check_is_of;
 use super::token::{Algorithm, TokenHead};
 use serde_json::Value;
 use url::Url;
@@ -49,11 +49,7 @@ pub enum Numbers {
 /// # Errors
 /// Why its document is not believed, as the rest of a sentence that begins with the issuer's name.
 pub fn jwks_url(document: &Value, issuer: &str) -> Result<Url, String> {
-    // RFC 8414, section 3.3: identical, or it is somebody else's.
-    if document["issuer"].as_str() != Some(issuer) {
-        let named = short(document["issuer"].as_str().unwrap_or_default());
-        return Err(format!("is described by a document of `{named}`, which is not believed"));
-    }
+    check_is_of(document, issuer)?;
     let place = document["jwks_uri"].as_str().and_then(|text| Url::parse(text).ok());
     place.ok_or_else(|| "does not say where its keys are: `jwks_uri`".to_owned())
 }

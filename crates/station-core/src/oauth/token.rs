@@ -67,7 +67,7 @@ pub struct AccessToken {
     pub user: String,
     /// How much of what the user may.
     pub scopes: BTreeSet<Scope>,
-    /// When it ends.
+    /// Until when it is believed: its end, and what clocks may differ by.
     pub expires_at: Micros,
 }
 
@@ -97,7 +97,7 @@ impl TokenRules {
         Ok(TokenHead { algorithm, kid: text("kid").map(str::to_owned) })
     }
 
-    /// Reads what a token claims, once its signature holds: for a request to which these `audiences` are right.
+    /// Reads what a token claims, which is nothing before its signature holds: for a request to which these `audiences` are right.
     ///
     /// # Errors
     /// As [`TokenRules::head`].
@@ -112,7 +112,8 @@ impl TokenRules {
         }
         let now_s = now.0.div_euclid(1_000_000);
         let expires_s = seconds(&claims["exp"]).ok_or("does not say when it ends (`exp`)")?;
-        if expires_s.saturating_add(LEEWAY_S) <= now_s {
+        let ends_s = expires_s.saturating_add(LEEWAY_S);
+        if ends_s <= now_s {
             return Err("has expired".to_owned());
         }
         if !claims["nbf"].is_null() {
@@ -128,7 +129,7 @@ impl TokenRules {
         Ok(AccessToken {
             user: self.user(claims)?,
             scopes: self.scopes(claims),
-            expires_at: Micros(expires_s.saturating_mul(1_000_000)),
+            expires_at: Micros(ends_s.saturating_mul(1_000_000)),
         })
     }
 

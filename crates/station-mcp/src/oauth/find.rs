@@ -1,6 +1,7 @@
 //! Who gives out a server's tokens, and what that one says of itself.
 
 use super::Web;
+use serde_json::Value;
 use station_core::oauth::{
     Challenge, IssuerDocument, ResourceDocument, issuer_documents, resource_documents,
 };
@@ -25,14 +26,22 @@ pub async fn find(web: &Web, name: &str, challenge: &Challenge) -> Result<Found,
     let at = Url::parse(issuer).map_err(|_| {
         format!("server `{name}` names an issuer of its tokens that is no address: `{issuer}`")
     })?;
-    for place in issuer_documents(&at) {
+    let document = issuer_document(web, &at).await?.ok_or_else(|| {
+        format!("issuer `{issuer}` of the tokens of server `{name}` publishes no metadata (RFC 8414)")
+    })?;
+    let read = IssuerDocument::read(&document, issuer);
+    let issuer = read.map_err(|words| format!("issuer `{issuer}` {words}"))?;
+    Ok(Found { resource, issuer })
+}
+
+/// What the issuer at `at` says of itself; `None` where it says nothing.
+pub(super) async fn issuer_document(web: &Web, at: &Url) -> Result<Option<Value>, String> {
+    for place in issuer_documents(at) {
         if let Some(document) = web.get(&place).await? {
-            let read = IssuerDocument::read(&document, issuer);
-            let issuer = read.map_err(|words| format!("issuer `{issuer}` {words}"))?;
-            return Ok(Found { resource, issuer });
+            return Ok(Some(document));
         }
     }
-    Err(format!("issuer `{issuer}` of the tokens of server `{name}` publishes no metadata (RFC 8414)"))
+    Ok(None)
 }
 
 async fn resource(web: &Web, name: &str, challenge: &Challenge) -> Result<ResourceDocument, String> {

@@ -5,12 +5,14 @@
 //! goes on being believed for a day.
 
 use super::Web;
+use super::find::issuer_document;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
-use station_core::oauth::{KeySet, SigningKey, TokenHead, issuer_documents, jwks_url};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use station_core::oauth::{KeySet, SigningKey, TokenHead, jwks_url};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 /// How long keys are taken for all there are: one that was withdrawn is good for no longer.
@@ -43,7 +45,7 @@ pub struct IssuerKeys {
 #[derive(Default)]
 struct Kept {
     /// The last keys, and when they were asked for.
-    keys: Option<(Arc<KeySet>, Instant)>,
+    keys: Option<(KeySet, Instant)>,
     /// The last look.
     look: Option<Look>,
 }
@@ -80,11 +82,12 @@ impl IssuerKeys {
     /// The key that a token with this head is signed by.
     pub(super) async fn find(&self, head: &TokenHead) -> Result<SigningKey, NoKey> {
         let (known, is_fresh) = self.known(head);
-        if let Some(key) = known.clone().filter(|_| is_fresh) {
-            return Ok(key);
-        }
+        let patience = match known {
+            Some(key) if is_fresh => return Ok(key),
+            Some(_) => PATIENCE_WITH_KEY,
+            None => PATIENCE,
+        };
         let (look, begun_at) = self.look();
-        let patience = if known.is_some() { PATIENCE_WITH_KEY } else { PATIENCE };
         let looked = match tokio::time::timeout(patience, look).await {
             Ok(Ok(keys)) => {
                 self.keep(keys, begun_at);
@@ -125,14 +128,17 @@ impl IssuerKeys {
                 tracing::warn!(why, "the keys of the issuer of access tokens cannot be read");
             }
         };
-        kept.look.insert(((self.look)().inspect(told).boxed().shared(), Instant::now())).clone()
+        // tracked: aborted with whoever waits for it, and the keys. It goes on where nobody waits any more: its own time runs on.
+        let looking = AbortOnDropHandle::new(tokio::spawn((self.look)().inspect(told)));
+        let looked = looking.map(|ended| ended.unwrap_or_else(|_| Err("nobody looks any more".to_owned())));
+        kept.look.insert((looked.boxed().shared(), Instant::now())).clone()
     }
 
     /// Keeps what a look has found, unless a later one found something.
     fn keep(&self, keys: KeySet, begun_at: Instant) {
         let mut kept = self.kept();
         if kept.keys.as_ref().is_none_or(|(_, read_at)| *read_at < begun_at) {
-            kept.keys = Some((Arc::new(keys), begun_at));
+            kept.keys = Some((keys, begun_at));
         }
     }
 }
@@ -145,14 +151,11 @@ impl std::fmt::Debug for IssuerKeys {
 
 /// What the issuer publishes now.
 async fn published(issuer: &str, at: &Url, place: Option<Url>, allow_private: bool) -> Looked {
-    let (web, place) = match place {
-        // Named by the operator, like the issuer itself.
-        Some(place) => (Web::of_issuer(&place, allow_private), place),
-        None => {
-            let web = Web::of_issuer(at, allow_private);
-            let place = found(&web, issuer).await?;
-            (web, place)
-        }
+    // The place of the keys is named by the operator, like the issuer itself.
+    let web = Web::of_issuer(place.as_ref().unwrap_or(at), allow_private);
+    let place = match place {
+        Some(place) => place,
+        None => found(&web, issuer).await?,
     };
     let document = web.get(&place).await?;
     document.map(|document| KeySet::read(&document)).ok_or_else(|| format!("there are no keys at `{place}`"))
@@ -160,12 +163,9 @@ async fn published(issuer: &str, at: &Url, place: Option<Url>, allow_private: bo
 
 /// Where the issuer's metadata says that its keys are.
 async fn found(web: &Web, issuer: &str) -> Result<Url, String> {
-    for place in issuer_documents(&web.server) {
-        if let Some(document) = web.get(&place).await? {
-            return jwks_url(&document, issuer).map_err(|words| format!("issuer `{issuer}` {words}"));
-        }
-    }
-    Err(format!("issuer `{issuer}` publishes no metadata (RFC 8414)"))
+    let document = issuer_document(web, &web.server).await?;
+    let document = document.ok_or_else(|| format!("issuer `{issuer}` publishes no metadata (RFC 8414)"))?;
+    jwks_url(&document, issuer).map_err(|words| format!("issuer `{issuer}` {words}"))
 }
 
 #[cfg(test)]
@@ -173,6 +173,7 @@ mod tests {
     use super::*;
     use serde_json::json;
     use station_core::oauth::Algorithm;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// An issuer whose keys are called as `names` says, or that is away; a look at it takes `takes`.

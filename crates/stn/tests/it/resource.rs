@@ -330,13 +330,16 @@ fn new_keys_are_found_and_an_issuer_that_is_away_locks_nobody_out() {
     assert_eq!(scene.tools("/mcp", &after).status, 200);
     assert_eq!(scene.tools("/mcp", &before).status, 401);
     assert_eq!(scene.oidc.looks(), 1);
+    let fresh = Served::start(&scene.home);
+    let for_fresh = json!({ "aud": format!("http://127.0.0.1:{}/mcp", fresh.port) });
+    let for_fresh = scene.token(&json!({}), &for_fresh);
     scene.oidc.end();
     assert_eq!(scene.tools("/mcp", &after).status, 200);
     assert_eq!(scene.tools("/mcp", &kept).status, 401, "its key was withdrawn before");
 
     // One that was never reached is told apart from a token that is wrong.
-    let fresh = Served::start(&scene.home);
-    let answer = fresh.send_as(&after, "/mcp", "POST", r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let answer = fresh.send_as(&for_fresh, "/mcp", "POST", list);
     assert_eq!(answer.status, 503, "{}", answer.body);
     assert!(
         answer.head.contains("retry-after: 30") && !answer.head.contains("www-authenticate"),
@@ -346,6 +349,8 @@ fn new_keys_are_found_and_an_issuer_that_is_away_locks_nobody_out() {
     let log = fresh.told().join("\n");
     assert!(!answer.body.contains(scene.oidc.name()), "{}", answer.body);
     assert!(log.contains("cannot be read"), "{log}");
+    // What says of itself that it is not for here costs no look.
+    assert_eq!(fresh.send_as(&after, "/mcp", "POST", list).status, 401);
 }
 
 #[test]

@@ -107,6 +107,15 @@ fn claims_are_for_us_now_and_of_the_one_issuer() {
 }
 
 #[test]
+fn a_token_that_lets_somebody_in_is_not_over_at_once() {
+    let ours = ["https://s.example".to_owned()];
+    let claims =
+        json!({ "iss": "https://as.example", "aud": "https://s.example", "sub": "ann", "exp": NOW_S - 29 });
+    let token = rules().claims(&claims, &ours, NOW).unwrap();
+    assert_eq!(token.expires_at, Micros((NOW_S + 1) * 1_000_000));
+}
+
+#[test]
 fn an_audience_that_the_operator_names_is_ours_too() {
     let rules = TokenRules { audience: Some("api://station".to_owned()), ..rules() };
     let claims =
