@@ -8,10 +8,11 @@ use crate::{Key, Station};
 use serde_json::json;
 use station_core::oauth::AccessToken;
 use station_core::{
-    Action, Caller, EnvironmentId, EnvironmentName, Error, Kind, KnownBy, Result, Role, RunToken, Scope,
-    Secret, UserId,
+    Action, Caller, EnvironmentId, EnvironmentName, Error, Kind, KnownBy, Micros, Result, Role, RunToken,
+    Scope, Secret, UserId,
 };
 use station_store::{ApiKey, Deed};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long a browser stays signed in.
@@ -37,11 +38,7 @@ impl Station {
     /// # Errors
     /// `Unauthenticated` where there is no such user, or not any more; `Forbidden` where the token is good for nothing here.
     pub async fn know_token(&self, token: &AccessToken) -> Result<Caller> {
-        let named = match token.user.chars().count() {
-            0..=NAME_CHARS_MAX => self.store().user_named(&token.user).await?,
-            _ => None,
-        };
-        let caller = match named {
+        let caller = match self.store().user_named(&token.user).await? {
             Some((user, _)) => self.caller_of(user).await?,
             None => None,
         };
@@ -49,8 +46,7 @@ impl Station {
             Error::new(Kind::Unauthenticated, "the access token is good, and names no user of this Station")
                 .with_hint("an administrator makes one by the name that the token has: `stn user create`")
         })?;
-        let until = Some(token.expires_at);
-        let caller = Caller { known_by: KnownBy::Token, until, ..caller.within(&token.scopes) };
+        let caller = by_token(caller, &token.scopes, Some(token.expires_at));
         // With none of our scopes it is for something else of the issuer's.
         caller.may(Action::ReadEnvironments).map(|()| caller)
     }
@@ -162,9 +158,7 @@ impl Station {
                 Ok(by_key(caller, &key.ok_or_else(over)?))
             }
             KnownBy::Token if by.until.is_some_and(|until| until <= self.now()) => Err(over()),
-            KnownBy::Token => {
-                Ok(Caller { known_by: by.known_by, until: by.until, ..caller.within(&by.scopes) })
-            }
+            KnownBy::Token => Ok(by_token(caller, &by.scopes, by.until)),
         }
     }
 
@@ -203,4 +197,9 @@ impl Station {
 /// `caller`, known by an API key.
 fn by_key(caller: Caller, key: &ApiKey) -> Caller {
     Caller { known_by: KnownBy::Key(key.id), until: key.expires_at, ..caller.within(&key.scopes) }
+}
+
+/// `caller`, known by an access token.
+fn by_token(caller: Caller, scopes: &BTreeSet<Scope>, until: Option<Micros>) -> Caller {
+    Caller { known_by: KnownBy::Token, until, ..caller.within(scopes) }
 }

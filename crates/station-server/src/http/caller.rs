@@ -14,7 +14,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use station_core::{BlobHash, Caller, Error, Kind, Result, Secret};
+use station_core::{BlobHash, Caller, Error, Kind, Result, Scope, Secret};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The cookie of a browser that signed in. Its prefix says that it came over TLS or from this machine, from this host, for all of it.
@@ -149,8 +150,13 @@ pub(super) async fn admit(
     let known = known(&site, &peer, request.headers(), request.method(), &path).await;
     let refusal = match known {
         Ok(caller) => {
-            request.extensions_mut().insert(caller.clone().in_trace(Some(place.own)));
-            return challenged(&site, &path, Some(&caller), next.run(request).await);
+            // Kept where somebody may be asked for a better token.
+            let scopes = match site.resource {
+                Some(_) => caller.scopes.clone(),
+                None => BTreeSet::new(),
+            };
+            request.extensions_mut().insert(caller.in_trace(Some(place.own)));
+            return challenged(&site, &path, &scopes, next.run(request).await);
         }
         Err(refusal) => refusal,
     };
@@ -162,14 +168,14 @@ pub(super) async fn admit(
         let challenge = challenge.unwrap_or(header::HeaderValue::from_static("Bearer"));
         refused.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
-    challenged(&site, &path, None, refused)
+    challenged(&site, &path, &BTreeSet::new(), refused)
 }
 
-/// `answer`, asking for another token where this one lacks a scope for what was asked.
-fn challenged(site: &Site, path: &str, by: Option<&Caller>, mut answer: Response) -> Response {
+/// `answer`, asking for another token where this one, of these scopes, lacks one for what was asked.
+fn challenged(site: &Site, path: &str, scopes: &BTreeSet<Scope>, mut answer: Response) -> Response {
     let lacks = answer.extensions().get::<failure::Lacks>().copied();
     if let (Some(failure::Lacks(scope)), Some(resource)) = (lacks, &site.resource) {
-        let challenge = resource.challenge(path, Why::Lacks(by, scope));
+        let challenge = resource.challenge(path, Why::Lacks(scopes, scope));
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     answer
@@ -238,8 +244,7 @@ async fn known(
         // By its name is told from where.
         (Verdict::Anybody, _) => Ok(Caller::nobody().named(peer.address().ip().to_string())),
         (Verdict::Refused(status, sentence), _) => {
-            let error = why.filter(|_| is_wrong);
-            refused(status, error.unwrap_or_else(|| Error::new(failure::kind(status), sentence)))
+            refused(status, why.unwrap_or_else(|| Error::new(failure::kind(status), sentence)))
         }
         (Verdict::Known, None) => {
             refused(StatusCode::UNAUTHORIZED, Error::new(Kind::Unauthenticated, "nobody is known by that"))
@@ -263,7 +268,7 @@ impl Seen {
         match caller {
             Ok(caller) => Ok(Self { shown, caller: Some(caller), why: None }),
             Err(error) if error.kind() == Kind::Unauthenticated => {
-                Ok(Self { shown: Shown::Wrong, caller: None, why: Some(error) })
+                Ok(Self { shown: Shown::Wrong, caller: None, why: None })
             }
             Err(error) => Err(error),
         }
@@ -289,9 +294,14 @@ async fn seen(site: &Site, headers: &HeaderMap, path: &str) -> Result<Seen> {
                     Ok(token) => site.station.know_token(&token).await,
                     Err(error) => Err(error),
                 };
-                Seen::of(Shown::Key, known)
+                match known {
+                    Err(why) if why.kind() == Kind::Unauthenticated => {
+                        Ok(Seen { shown: Shown::Wrong, caller: None, why: Some(why) })
+                    }
+                    known => Seen::of(Shown::Key, known),
+                }
             }
-            _ => Ok(Seen { why: None, ..Seen::of(Shown::Key, site.station.know_key(&given).await)? }),
+            _ => Seen::of(Shown::Key, site.station.know_key(&given).await),
         };
     }
     match cookie(headers) {

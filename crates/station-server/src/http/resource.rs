@@ -12,8 +12,9 @@ use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use station_core::oauth::AccessToken;
-use station_core::{Caller, EnvironmentName, Micros, Result, Scope, Secret};
+use station_core::{EnvironmentName, Micros, Result, Scope, Secret};
 use station_mcp::oauth::Tokens;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Where it is told (RFC 9728, section 3.1).
@@ -46,7 +47,7 @@ pub(super) enum Why<'a> {
     /// The one that was shown is not believed.
     Wrong(&'a str),
     /// It is good for too little: whose it is, where it is good for anything here, and what it lacks.
-    Lacks(Option<&'a Caller>, Scope),
+    Lacks(&'a BTreeSet<Scope>, Scope),
 }
 
 impl Resource {
@@ -76,10 +77,9 @@ impl Resource {
                     "Bearer error=\"invalid_token\", error_description=\"{words}\", {metadata}, scope=\"{first}\""
                 )
             }
-            Why::Lacks(by, scope) => {
+            Why::Lacks(has, scope) => {
                 // Whoever logs in for more must not lose what there was.
-                let has = by.into_iter().flat_map(|by| by.scopes.iter().copied());
-                let scopes = self.listed(has.chain([scope]));
+                let scopes = self.listed(has.iter().copied().chain([scope]));
                 format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\", {metadata}")
             }
         };
@@ -100,9 +100,11 @@ impl Resource {
 
     /// Addresses that a token may be for, that is shown to `path`: its own, and those above it.
     fn audiences(&self, path: &str) -> Vec<String> {
-        let mut places = vec!["", "/mcp", resource_of(path)];
-        places.retain(|place| resource_of(path).starts_with(place));
-        places.dedup();
+        let places = match resource_of(path) {
+            "" => vec![""],
+            "/mcp" => vec!["", "/mcp"],
+            own => vec!["", "/mcp", own],
+        };
         places.into_iter().map(|place| format!("{}{place}", self.url)).collect()
     }
 
