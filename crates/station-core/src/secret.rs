@@ -53,7 +53,10 @@ impl Redaction {
             .filter(|part| part.chars().count() >= REDACTED_CHARS_MIN)
             .collect();
         // Also as JSON has them, and a text of JSON within JSON.
-        let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+        let escaped = |text: &str| {
+            let json = serde_json::Value::from(text).to_string();
+            json[1..json.len() - 1].to_owned()
+        };
         let forms = parts.into_iter().flat_map(|part| {
             let once = escaped(part);
             let twice = escaped(&once);
@@ -127,6 +130,9 @@ mod tests {
         check(&[key], &format!("<{key}>"), "<[secret]\n>");
         check(&[" sk-very-secret\n"], "sk-very-secret", "[secret]");
         check(&["", "        "], "a        b", "a        b");
+        // In JSON, and in JSON within JSON.
+        check(&["a\tb \"cdefgh\""], r#"{"x": "a\tb \"cdefgh\""}"#, r#"{"x": "[secret]"}"#);
+        check(&["a\tbcdefgh"], r#"{"x": "{\"y\": \"a\\tbcdefgh\"}"}"#, r#"{"x": "{\"y\": \"[secret]\"}"}"#);
     }
 
     #[test]
