@@ -4,6 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// What cargo says of the benches to a bench. Handed on, it has the crate `ring` and all that is above it built anew: its build
+/// script asks to be run again where one of them is another.
+const OWN: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// The terminal program.
 #[must_use]
 pub fn stn() -> PathBuf {
@@ -35,7 +47,11 @@ fn built(package: &str, program: &str) -> PathBuf {
     let folder = ours.parent().expect("a program lies in a folder");
     let target = folder.parent().expect("a profile's folder lies in the target folder");
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let status = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    for name in OWN {
+        cargo.env_remove(name);
+    }
+    let status = cargo
         .args(["build", "--quiet", "--profile", profile, "--package", package, "--bin", program])
         .arg("--manifest-path")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))

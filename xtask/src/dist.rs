@@ -4,7 +4,7 @@
 //! It takes minutes, so `.ci/run` does not call it. The archive is the same for the same commit and toolchain: names are sorted,
 //! times are the commit's, owners are nobody's.
 
-use crate::programs::{answer, did, host};
+use crate::programs::{answer, cargo, did, host};
 use crate::sbom;
 use anyhow::{Context as _, Result};
 use std::fs;
@@ -33,7 +33,7 @@ pub(crate) fn run() -> Result<bool> {
         .exec()
         .context("cargo tells what the workspace is")?;
     let target = metadata.target_directory.as_std_path();
-    did(Command::new(env!("CARGO"))
+    did(cargo()
         .current_dir(root)
         .args(["build", "--locked", "--profile", "dist", "--package", "stn", "--bin", "stn"])
         .args(["--features", FEATURE]))?;

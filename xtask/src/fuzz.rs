@@ -3,10 +3,9 @@
 //! `cargo fuzz` wants a nightly compiler for its sanitizer. What finds panics in safe Rust is the coverage alone, and the
 //! pass that counts it is in the stable one. Not part of CI: how much is tried depends on the time it is given.
 
-use crate::programs::host;
+use crate::programs::{cargo, host};
 use anyhow::{Context as _, Result, bail};
 use std::fs;
-use std::process::Command;
 
 /// What is tried where nobody says more.
 const SECONDS: u64 = 60;
@@ -38,7 +37,7 @@ pub(crate) fn run(options: &[&str]) -> Result<bool> {
     };
     let corpus = format!("fuzz/corpus/{target}");
     fs::create_dir_all(&corpus).with_context(|| format!("{corpus} cannot be made"))?;
-    let mut command = Command::new("cargo");
+    let mut command = cargo();
     command.args(["run", "--release", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--bin", target]);
     // With a target of its own, the flags do not reach build scripts and macros, which have no use for them.
     command.args(["--target", host()?.as_str(), "--", corpus.as_str(), "fuzz/seeds"]);

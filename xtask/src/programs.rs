@@ -19,6 +19,27 @@ pub(crate) fn answer(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("{command:?} prints text"))
 }
 
+/// What cargo says of `xtask` to xtask. Handed on, it has the crate `ring` and all that is above it built anew, by us and by
+/// whoever calls cargo after us: its build script asks to be run again where one of them is another.
+const OWN: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
+/// cargo, as whoever started us would call it.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    for name in OWN {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
 /// What this machine builds for where nobody says otherwise.
 pub(crate) fn host() -> Result<String> {
     let text = answer(Command::new("rustc").arg("-vV"))?;
@@ -37,6 +58,6 @@ pub(crate) fn target() -> Result<PathBuf> {
 /// libraries, and all of those would be built anew. The folder that they are in, below `target`.
 pub(crate) fn build(target: &Path) -> Result<PathBuf> {
     let what = ["--workspace", "--exclude", "station-benches", "--bins"];
-    did(Command::new("cargo").args(["build", "--locked"]).args(what))?;
+    did(cargo().args(["build", "--locked"]).args(what))?;
     Ok(target.join("debug"))
 }

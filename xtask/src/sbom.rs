@@ -4,13 +4,12 @@
 //! Which crates those are is what cargo's resolver says for the program alone, with the features it is built with: tests, build
 //! scripts and macros leave nothing in it. The one build script whose product is linked, OpenSSL's, is named besides.
 
-use crate::programs::answer;
+use crate::programs::{answer, cargo};
 use anyhow::{Context as _, Result};
 use cargo_metadata::{DependencyKind, Metadata, Package, PackageId};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 
 /// A dependency of a build script, but what it builds is linked.
 const LINKED: &str = "openssl-src";
@@ -22,10 +21,10 @@ const LINKED: &str = "openssl-src";
 pub(crate) fn of(root: &Path, metadata: &Metadata, feature: &str, target: &str) -> Result<Value> {
     let linked = linked(root, feature, target)?;
     let is_in = |package: &Package| linked.contains(&named(package)) || package.name.as_str() == LINKED;
-    let parts: BTreeMap<&PackageId, &Package> =
-        metadata.packages.iter().filter(|&package| is_in(package)).map(|it| (&it.id, it)).collect();
     let (own, parts): (Vec<&Package>, Vec<&Package>) =
-        sorted(parts.values().copied()).into_iter().partition(|package| package.name.as_str() == "stn");
+        sorted(metadata.packages.iter().filter(|&package| is_in(package)))
+            .into_iter()
+            .partition(|package| package.name.as_str() == "stn");
     let own = own.first().context("`stn` is a package of the workspace")?;
     let checksums = checksums(root)?;
     let resolve = metadata.resolve.as_ref().context("cargo tells who needs whom")?;
@@ -58,7 +57,7 @@ pub(crate) fn of(root: &Path, metadata: &Metadata, feature: &str, target: &str) 
 /// Names and versions of what is linked into the program.
 fn linked(root: &Path, feature: &str, target: &str) -> Result<BTreeSet<(String, String)>> {
     let tree = answer(
-        Command::new(env!("CARGO"))
+        cargo()
             .current_dir(root)
             .args(["tree", "--locked", "--package", "stn", "--features", feature, "--target", target])
             .args(["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]),

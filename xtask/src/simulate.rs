@@ -1,7 +1,7 @@
 //! `cargo xtask simulate`: the engine's simulation, with as many crashes as one likes, or one seed again.
 
+use crate::programs::cargo;
 use anyhow::{Context as _, Result, bail};
-use std::process::Command;
 
 /// What is tried where nobody says more: what CI runs.
 const CRASHES: u64 = 10_000;
@@ -11,7 +11,7 @@ const CRASHES: u64 = 10_000;
 /// # Errors
 /// Options that are none, and a cargo that cannot be started.
 pub(crate) fn run(options: &[&str]) -> Result<bool> {
-    let mut command = Command::new("cargo");
+    let mut command = cargo();
     command.args([
         "test",
         "--release",
