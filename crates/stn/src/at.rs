@@ -45,9 +45,7 @@ impl At<'_> {
                 let environments = station.list_environments(by).await?;
                 Ok(environments.iter().map(wire::Environment::from).collect())
             }
-            Self::There(server) => {
-                Ok(server.list("list_environments", "environments", json!({}), usize::MAX).await?)
-            }
+            Self::There(server) => Ok(server.all("list_environments", json!({})).await?),
         }
     }
 
@@ -68,7 +66,7 @@ impl At<'_> {
             }
             Self::There(server) => {
                 let given = json!({ "environment": named(typed) });
-                Ok(server.list("list_servers", "servers", given, usize::MAX).await?)
+                Ok(server.all("list_servers", given).await?)
             }
         }
     }
@@ -91,7 +89,7 @@ impl At<'_> {
             }
             Self::There(server) => {
                 let given = json!({ "environment": named(typed) });
-                Ok(server.list("list_agents", "agents", given, usize::MAX).await?)
+                Ok(server.all("list_agents", given).await?)
             }
         }
     }

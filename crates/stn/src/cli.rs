@@ -152,10 +152,11 @@ impl Command {
         if let Self::Man(args) = self {
             return args.run(out);
         }
+        let environment = Environment::read();
         let server = match &self {
             // It speaks for whoever started it.
             Self::Stdio(args) if args.handed => None,
-            _ => Target::chosen(global.server.as_deref(), global.plain_http, &Environment::read())?,
+            _ => Target::chosen(global.server.as_deref(), global.plain_http, &environment)?,
         };
         if global.plain_http && server.is_none() && !matches!(self, Self::Login(_)) {
             return Err(Error::invalid("`--plain-http` says how a server is spoken to, and none is named")
@@ -166,10 +167,10 @@ impl Command {
             return Err(only.refusal(&typed(), target).into());
         }
         if let Self::Doctor(args) = self {
-            return in_runtime(Box::pin(args.run(out, config)));
+            return in_runtime(Box::pin(args.run(out, config, environment)));
         }
         if let Self::Config(config::Command::Edit(args)) = self {
-            return in_runtime(Box::pin(args.run(out, config)));
+            return in_runtime(Box::pin(args.run(out, config, environment)));
         }
         let makes_home = matches!(self, Self::Init(_) | Self::Demo(_));
         if let Some(path) = config.filter(|path| !makes_home && !path.exists()) {
@@ -180,9 +181,9 @@ impl Command {
         }
         let mut session = match &self {
             Self::Stdio(args) if args.handed => Session::handed(out)?,
-            Self::Stdio(_) => Session::new(out, config, Faults::Logged)?,
-            Self::Serve(_) => Session::counted(out, config)?,
-            _ => Session::new(out, config, Faults::Untold)?,
+            Self::Stdio(_) => Session::new(out, config, environment, Faults::Logged)?,
+            Self::Serve(_) => Session::counted(out, config, environment)?,
+            _ => Session::new(out, config, environment, Faults::Untold)?,
         };
         session.server = server;
         session.plain_http = global.plain_http;

@@ -54,8 +54,13 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Where settings cannot be found or understood.
-    pub(crate) fn new(out: &'a Out, config: Option<&Path>, faults: Faults) -> Result<Self> {
-        let settings = Settings::load(config, Environment::read())?;
+    pub(crate) fn new(
+        out: &'a Out,
+        config: Option<&Path>,
+        environment: Environment,
+        faults: Faults,
+    ) -> Result<Self> {
+        let settings = Settings::load(config, environment)?;
         let log = Log::set_up(&settings, faults, None)?;
         let by = Caller::local().named(os_user());
         Ok(Self { log, ..Self::bare(out, settings, by) })
@@ -82,8 +87,8 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// As [`Session::new`].
-    pub(crate) fn counted(out: &'a Out, config: Option<&Path>) -> Result<Self> {
-        let settings = Settings::load(config, Environment::read())?;
+    pub(crate) fn counted(out: &'a Out, config: Option<&Path>, environment: Environment) -> Result<Self> {
+        let settings = Settings::load(config, environment)?;
         let metrics = Metrics::new()?;
         let (collector, spans) = otlp::collector(&settings)?.unzip();
         let log = Log::set_up(&settings, Faults::Logged, Some((&metrics, spans)))?;

@@ -1,5 +1,6 @@
 //! `stn login`
 
+use crate::config::host;
 use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::question::given_secret;
@@ -94,8 +95,7 @@ impl Args {
     async fn make(&self, session: &Session<'_>, server: Server, user: &str) -> Result<(Secret, Option<i64>)> {
         let password = given_secret(session, "Password", "pipe it in").await?;
         let server = server.signed_in(user, &password).await?;
-        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-        let name = format!("stn on {}", host.as_deref().unwrap_or("a machine without a name"));
+        let name = format!("stn on {}", host().as_deref().unwrap_or("a machine without a name"));
         let made =
             server.ask("create_api_key", json!({ "user": user, "name": name, "days": self.days })).await;
         // Nobody is to stay signed in for a key.

@@ -205,9 +205,14 @@ fn without_scheme(written: &str) -> &str {
         .unwrap_or(written)
 }
 
+/// The name of this machine, where it has one.
+pub(crate) fn host() -> Option<String> {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok())
+}
+
 /// Host and process, for people who look at a run.
 fn worker() -> String {
-    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let host = host();
     format!("{}:{}", host.as_deref().unwrap_or("localhost"), std::process::id())
 }
 

@@ -1,7 +1,9 @@
 //! The process environment: read here and nowhere else, once.
 
+use super::FolderFrom;
 use station_core::{Secret, names_a_secret};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// The process environment as it was when the command began. A variable that is empty counts as not set; one that is
 /// not UTF-8 is passed over, because nothing of ours can be written that way.
@@ -31,6 +33,15 @@ impl Environment {
     /// The value of `name`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.expose().trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Where the settings of a user's programs are, and which variable says so (XDG Base Directory Specification).
+    pub(crate) fn config_home(&self) -> Option<(PathBuf, FolderFrom)> {
+        let named = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        match named {
+            Some(path) => Some((path, FolderFrom::XdgConfigHome)),
+            None => Some((Path::new(self.get("HOME")?).join(".config"), FolderFrom::Home)),
+        }
     }
 
     /// The value of the first of `names` that is set, and which that is.

@@ -105,12 +105,8 @@ fn place(flag: Option<&Path>, environment: &Environment) -> Result<(PathBuf, Pat
         }
     } else if let Some(folder) = environment.get("STATION_CONFIG_DIR") {
         within(absolute(&at_home(folder, environment))?, FolderFrom::StationConfigDir)
-    } else if let Some(base) =
-        environment.get("XDG_CONFIG_HOME").map(Path::new).filter(|path| path.is_absolute())
-    {
-        within(base.join("station"), FolderFrom::XdgConfigHome)
-    } else if let Some(home) = environment.get("HOME") {
-        within(Path::new(home).join(".config/station"), FolderFrom::Home)
+    } else if let Some((base, from)) = environment.config_home() {
+        within(base.join("station"), from)
     } else {
         return Err(Error::invalid("there is no home folder to keep settings in")
             .with_hint("set HOME or STATION_CONFIG_DIR, or name a folder with --config"));

@@ -14,6 +14,7 @@ mod ports;
 mod show;
 mod tls;
 
+pub(crate) use engine::host;
 pub(crate) use environment::Environment;
 pub(crate) use load::{FolderFrom, Settings};
 pub(crate) use ports::Ports;

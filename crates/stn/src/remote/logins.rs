@@ -7,7 +7,7 @@ use crate::config::Environment;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use station_core::{Error, Result, Secret};
-use station_engine::{Readers, Replace, write_file};
+use station_engine::settings;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -60,9 +60,7 @@ impl Logins {
     /// # Errors
     /// `Invalid` where there is no home folder.
     pub(crate) fn of(environment: &Environment) -> Result<Self> {
-        let base = environment.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = base.or_else(|| Some(Path::new(environment.get("HOME")?).join(".config")));
-        let base = base.ok_or_else(|| {
+        let (base, _) = environment.config_home().ok_or_else(|| {
             Error::invalid("there is no home folder to keep keys of servers in")
                 .with_hint("set HOME, or give the key in STN_SERVER_KEY")
         })?;
@@ -116,10 +114,7 @@ impl Logins {
         })?;
         let text =
             serde_json::to_string_pretty(login).map_err(|cause| Error::internal("writing a login", cause))?;
-        write_file(&path, &(text + "\n"), Readers::Owner, Replace::Allowed).map_err(|cause| {
-            Error::invalid(format!("{} cannot be written: {}", path.display(), cause.kind()))
-                .with_cause(cause)
-        })?;
+        settings::write(&path, &(text + "\n"))?;
         Ok(path)
     }
 

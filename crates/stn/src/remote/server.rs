@@ -160,12 +160,13 @@ impl Server {
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
         operation: &str,
-        nouns: &str,
         mut given: Value,
-        most: usize,
+        most: u32,
     ) -> Result<Vec<T>> {
+        let nouns = operation.strip_prefix("list_").unwrap_or(operation);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         let mut items: Vec<T> = Vec::new();
-        loop {
+        while items.len() < most {
             given["limit"] = (most - items.len()).min(PAGE).into();
             let mut page: Map<String, Value> = self.ask(operation, given.clone()).await?;
             let read = serde_json::from_value::<Vec<T>>(page.remove(nouns).unwrap_or_default());
@@ -173,11 +174,18 @@ impl Server {
             // A page of nothing is the last, whatever it says.
             let next = page.remove("next").filter(|next| next.is_string() && !read.is_empty());
             items.extend(read);
-            match next {
-                Some(next) if items.len() < most => given["cursor"] = next,
-                _ => return Ok(items),
-            }
+            let Some(next) = next else { break };
+            given["cursor"] = next;
         }
+        Ok(items)
+    }
+
+    /// All items of a list.
+    ///
+    /// # Errors
+    /// As [`Server::ask`].
+    pub(crate) async fn all<T: DeserializeOwned>(&self, operation: &str, given: Value) -> Result<Vec<T>> {
+        self.list(operation, given, u32::MAX).await
     }
 
     /// The answer to a request, also where the connection broke before it was there, and asking again is safe.

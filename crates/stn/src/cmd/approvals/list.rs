@@ -56,10 +56,9 @@ impl Args {
 
     async fn ask(&self, server: &Server) -> Result<Vec<wire::Approval>> {
         // A server tells both by id; here, decided ones are told newest first.
-        let most = if self.all { usize::MAX } else { usize::try_from(self.limit).unwrap_or(usize::MAX) };
+        let most = if self.all { u32::MAX } else { self.limit };
         let given = json!({ "all": self.all });
-        let mut approvals: Vec<wire::Approval> =
-            server.list("list_approvals", "approvals", given, most).await?;
+        let mut approvals: Vec<wire::Approval> = server.list("list_approvals", given, most).await?;
         if self.all {
             approvals.reverse();
             approvals.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
@@ -91,9 +90,7 @@ async fn standing(session: &Session<'_>, at: At<'_>) -> Result {
             let standing = station.list_standing_approvals(&session.by).await?;
             standing.iter().map(wire::StandingApproval::from).collect()
         }
-        At::There(server) => {
-            server.list("list_standing_approvals", "standing_approvals", json!({}), usize::MAX).await?
-        }
+        At::There(server) => server.all("list_standing_approvals", json!({})).await?,
     };
     if session.out.is_json() {
         session.out.json(&wire::list("standing_approvals", &standing))?;

@@ -48,9 +48,7 @@ impl Args {
         let mut before: Option<i64> = None;
         loop {
             let given = json!({ "cursor": before.map(|seq| seq.to_string()) });
-            let page: Vec<wire::AuditEntry> = server
-                .list("list_audit", "audit", given, usize::try_from(PAGE).unwrap_or(usize::MAX))
-                .await?;
+            let page: Vec<wire::AuditEntry> = server.list("list_audit", given, PAGE).await?;
             before = page.last().map(|row| row.seq);
             let is_last = page.last().is_none_or(|row| row.seq <= self.after + 1);
             wanted.extend(page.into_iter().filter(|row| row.seq > self.after));

@@ -29,14 +29,7 @@ impl Args {
                     }
                     At::There(server) => {
                         let given = json!({ "cursor": self.before.map(|seq| seq.to_string()) });
-                        server
-                            .list(
-                                "list_audit",
-                                "audit",
-                                given,
-                                usize::try_from(self.limit).unwrap_or(usize::MAX),
-                            )
-                            .await?
+                        server.list("list_audit", given, self.limit).await?
                     }
                 };
                 if session.out.is_json() {

@@ -20,9 +20,7 @@ impl Args {
                     At::Here(station) => {
                         station.list_budgets(&session.by).await?.iter().map(wire::Budget::from).collect()
                     }
-                    At::There(server) => {
-                        server.list("list_budgets", "budgets", json!({}), usize::MAX).await?
-                    }
+                    At::There(server) => server.all("list_budgets", json!({})).await?,
                 };
                 if session.out.is_json() {
                     session.out.json(&wire::list("budgets", &budgets))?;

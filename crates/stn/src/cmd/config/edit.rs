@@ -10,8 +10,8 @@ use serde_json::json;
 use station_core::file::config::keys::{Key, Written};
 use station_core::file::{Problem, Severity, config};
 use station_core::{Caller, Error};
-use station_engine::settings::{replace, text};
-use station_engine::{OWN_SECRETS, Readers, Replace, write_file};
+use station_engine::OWN_SECRETS;
+use station_engine::settings::{self, replace, text};
 use station_mcp::edit;
 use std::io::{IsTerminal as _, stderr, stdin};
 use std::path::{Path, PathBuf};
@@ -27,8 +27,8 @@ pub(crate) struct Args {}
 
 impl Args {
     /// Before there is a session: what is to be edited may be what keeps it from being there.
-    pub(crate) async fn run(self, out: &Out, flag: Option<&Path>) -> Result {
-        let settings = Settings::at(flag, Environment::read())?;
+    pub(crate) async fn run(self, out: &Out, flag: Option<&Path>, environment: Environment) -> Result {
+        let settings = Settings::at(flag, environment)?;
         let session = Session::bare(out, settings, Caller::local());
         let editor = editor(&session.settings)?;
         make_folder(&session.settings.folder)?;
@@ -89,10 +89,7 @@ struct Copy {
 impl Copy {
     fn of(file: &Path, text: &str) -> Result<Self> {
         let path = file.with_file_name(format!(".edited-{}.yaml", std::process::id()));
-        write_file(&path, text, Readers::Owner, Replace::Allowed).map_err(|cause| {
-            Error::invalid(format!("{} cannot be written: {}", path.display(), cause.kind()))
-                .with_cause(cause)
-        })?;
+        settings::write(&path, text)?;
         Ok(Self { path, is_kept: false })
     }
 

@@ -27,8 +27,8 @@ use std::path::Path;
 pub(crate) struct Args {}
 
 impl Args {
-    pub(crate) async fn run(&self, out: &Out, config: Option<&Path>) -> Result {
-        let (settings, mut checks) = setup::settings(config, Environment::read());
+    pub(crate) async fn run(&self, out: &Out, config: Option<&Path>, environment: Environment) -> Result {
+        let (settings, mut checks) = setup::settings(config, environment);
         if let Some(settings) = &settings {
             checks.push(setup::key(settings));
             // A database that does not answer, or a folder on a network, takes its time.

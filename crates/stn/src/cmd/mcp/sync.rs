@@ -57,7 +57,7 @@ impl Args {
             Some(server) => vec![server.clone()],
             None => {
                 let given = json!({ "environment": environment });
-                let all: Vec<wire::Server> = at.list("list_servers", "servers", given, usize::MAX).await?;
+                let all: Vec<wire::Server> = at.all("list_servers", given).await?;
                 all.into_iter().map(|server| server.name).collect()
             }
         };

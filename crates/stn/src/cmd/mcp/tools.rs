@@ -64,7 +64,7 @@ impl Args {
         self.given.check_there()?;
         let environment = named_or_default(self.env.as_ref());
         let given = json!({ "environment": environment, "server": self.server, "search": self.search });
-        let mut tools: Vec<wire::Tool> = server.list("list_tools", "tools", given, usize::MAX).await?;
+        let mut tools: Vec<wire::Tool> = server.all("list_tools", given).await?;
         if self.search.is_none() {
             // As their servers list them, and not by name.
             tools.sort_by(|one, other| (&one.server, one.id).cmp(&(&other.server, other.id)));

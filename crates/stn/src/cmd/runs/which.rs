@@ -103,7 +103,7 @@ impl Which {
             At::Here(station) => self.page_here(session, station, meant, before, most).await?,
             At::There(server) => {
                 let given = self.given(meant, before);
-                server.list("list_runs", "runs", given, usize::try_from(most).unwrap_or(usize::MAX)).await?
+                server.list("list_runs", given, most).await?
             }
         };
         if is_interrupted {

@@ -59,8 +59,7 @@ impl Args {
             At::There(server) => {
                 let given = json!({ "user": self.user });
                 let user = server.ask("show_user", given.clone()).await?;
-                let keys: Vec<wire::ApiKey> =
-                    server.list("list_api_keys", "api_keys", given, usize::MAX).await?;
+                let keys: Vec<wire::ApiKey> = server.all("list_api_keys", given).await?;
                 Ok((user, keys.len()))
             }
         }

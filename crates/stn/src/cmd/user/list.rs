@@ -20,7 +20,7 @@ impl Args {
                     At::Here(station) => {
                         station.list_users(&session.by).await?.iter().map(wire::User::from).collect()
                     }
-                    At::There(server) => server.list("list_users", "users", json!({}), usize::MAX).await?,
+                    At::There(server) => server.all("list_users", json!({})).await?,
                 };
                 if session.out.is_json() {
                     session.out.json(&wire::list("users", &users))?;

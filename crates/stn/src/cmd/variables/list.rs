@@ -61,7 +61,7 @@ impl Args {
             At::There(server) => {
                 let environment = named_or_default(self.env.as_ref());
                 let given = json!({ "environment": environment });
-                let variables = server.list("list_variables", "variables", given, usize::MAX).await?;
+                let variables = server.all("list_variables", given).await?;
                 Ok((environment, variables))
             }
         }

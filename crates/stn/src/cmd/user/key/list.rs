@@ -26,11 +26,7 @@ impl Args {
                         let keys = station.list_api_keys(&session.by, user.as_ref()).await?;
                         keys.iter().map(wire::ApiKey::from).collect()
                     }
-                    At::There(server) => {
-                        server
-                            .list("list_api_keys", "api_keys", json!({ "user": self.user }), usize::MAX)
-                            .await?
-                    }
+                    At::There(server) => server.all("list_api_keys", json!({ "user": self.user })).await?,
                 };
                 if session.out.is_json() {
                     session.out.json(&wire::list("api_keys", &keys))?;
