@@ -133,7 +133,7 @@ pub use station_store::{
 };
 pub use sync::{SyncOptions, SyncReport};
 pub use tool_calls::{CalledTool, PassedCall, ToolCallEnd};
-pub use users::{KeyWish, NewUser, UserEdit, UserRef};
+pub use users::{KEY_PREFIX, KeyWish, NewUser, UserEdit, UserRef};
 pub use variables::{NOT_APPLIED, OWN as OWN_SECRETS, Variable};
 pub use workspace::Workspace;
 pub use write_file::{Readers, Replace, write_file};

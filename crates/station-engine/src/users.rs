@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(crate) const NAME_CHARS_MAX: usize = 64;
 
 /// What every key begins with: tools that look for lost secrets know it by that.
-pub(crate) const KEY_PREFIX: &str = "stn_";
+pub const KEY_PREFIX: &str = "stn_";
 
 /// A user as named by a person.
 #[derive(Clone, Debug, PartialEq, Eq)]

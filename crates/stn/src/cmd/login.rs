@@ -8,6 +8,7 @@ use crate::remote::{Address, Login, Logins, Server, Target};
 use crate::session::{Session, install_tls};
 use serde_json::json;
 use station_core::{Error, Secret};
+use station_engine::KEY_PREFIX;
 use station_server::wire;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -83,10 +84,14 @@ impl Args {
             }
         };
         let text = key.expose().trim();
-        if !text.starts_with("stn_") {
-            return Err(Error::invalid("what was given is no API key: that begins with `stn_`")
-                .with_hint("`stn user key create` makes one where the server is; `--user NAME` takes a password instead")
-                .into());
+        if !text.starts_with(KEY_PREFIX) {
+            return Err(Error::invalid(format!(
+                "what was given is no API key: that begins with `{KEY_PREFIX}`"
+            ))
+            .with_hint(
+                "`stn user key create` makes one where the server is; `--user NAME` takes a password instead",
+            )
+            .into());
         }
         Ok(Secret::new(text))
     }
