@@ -8,6 +8,7 @@ use crate::out::Tone;
 use crate::remote::only_option;
 use crate::session::Session;
 use crate::waits;
+use serde_json::json;
 use station_core::budget::Amounts;
 use station_core::run::{Entry, Event, Outcome, Status, WaitKind};
 use station_core::{Error, Kind, RunId};
@@ -118,8 +119,7 @@ pub(crate) async fn attend(
     let followed = follow_on(session.out, Source::Station(station.watch()), tell, &doing, told, work);
     let (run, stopped) = heeding_signals(session, &stop, followed).await?;
     run.map_err(|error| with_way_on(error, id, drive))?;
-    let code = report(session, At::Here(station), id).await?;
-    Ok(if stopped == Stopped::Yes && code == Code::RunFailed { Code::Interrupted } else { code })
+    report_stopped(session, At::Here(station), id, stopped).await
 }
 
 /// A run whose driving failed is kept as far as it came: the error says how to go on with it.
@@ -199,15 +199,37 @@ pub(crate) async fn heeding_signals<T>(
     }
 }
 
-/// Waits for a Ctrl-C; or why none can be heard.
-pub(crate) async fn interrupted() -> Option<Error> {
-    match signal(SignalKind::interrupt()) {
-        Ok(mut interrupts) => {
-            interrupts.recv().await;
-            None
-        }
-        Err(cause) => Some(Error::internal("listening for Ctrl-C", cause)),
+/// Does `work`, which a Ctrl-C ends at once.
+///
+/// # Errors
+/// `Interrupted` at a Ctrl-C; `Internal` where none can be heard.
+pub(crate) async fn until_interrupted<T>(work: impl Future<Output = T>) -> Result<T> {
+    let cannot = |cause| Error::internal("listening for Ctrl-C", cause);
+    let mut interrupts = signal(SignalKind::interrupt()).map_err(cannot)?;
+    tokio::select! {
+        done = work => Ok(done),
+        _ = interrupts.recv() => Err(Failure::Interrupted),
     }
+}
+
+/// Says the id of run `run`, which is left in a queue, and by `hint` how it goes on.
+///
+/// # Errors
+/// Where it cannot be printed.
+pub(crate) fn tell_left(session: &Session<'_>, run: &wire::Run, hint: &str) -> Result {
+    if session.out.is_json() {
+        session.out.json(&json!({ "run": run }))?;
+        return Ok(Code::Done);
+    }
+    session.out.answer(&run.id.to_string())?;
+    session.out.hint(hint);
+    Ok(Code::Done)
+}
+
+/// As [`report`]; a run that failed because somebody asked for its end was interrupted.
+pub(crate) async fn report_stopped(session: &Session<'_>, at: At<'_>, id: RunId, stopped: Stopped) -> Result {
+    let code = report(session, at, id).await?;
+    Ok(if stopped == Stopped::Yes && code == Code::RunFailed { Code::Interrupted } else { code })
 }
 
 /// Prints how a run ended, or what it waits for.

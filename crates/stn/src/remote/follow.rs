@@ -3,9 +3,9 @@
 use super::Server;
 use super::events::{Events, Told};
 use crate::at::At;
-use crate::attend::{Stopped, heeding_signals, interrupted, narrators, report};
+use crate::attend::{heeding_signals, narrators, report, report_stopped, tell_left, until_interrupted};
 use crate::cmd::agent::Handed;
-use crate::error::{Code, Failure, Result};
+use crate::error::Result;
 use crate::follow::{Source, Tell, follow_on};
 use crate::narrate::Narrator;
 use crate::out::Tone;
@@ -38,8 +38,7 @@ pub(crate) async fn attend(
     let followed = told(session, run, "working", begun, tell, work);
     let (done, stopped) = heeding_signals(session, &stop, followed).await?;
     done.map_err(|error| with_way_on(error, server, id))?;
-    let code = report(session, at, id).await?;
-    Ok(if stopped == Stopped::Yes && code == Code::RunFailed { Code::Interrupted } else { code })
+    report_stopped(session, at, id, stopped).await
 }
 
 /// Follows a run from its first entry to its end. Ctrl-C ends the following, and not the run.
@@ -51,10 +50,7 @@ pub(crate) async fn follow(session: &Session<'_>, server: &Server, id: RunId, te
     let run = at.show_run(&session.by, id).await?.run;
     let work = listen(server, &run, 0, None);
     let following = told(session, &run, "followed", Begun::default(), tell, work);
-    tokio::select! {
-        done = following => done?,
-        cause = interrupted() => return Err(cause.map_or(Failure::Interrupted, Failure::from)),
-    }
+    until_interrupted(following).await??;
     report(session, at, id).await
 }
 
@@ -73,13 +69,7 @@ pub(crate) async fn handed(
         session.out.note(Tone::Quiet, &format!("Handed run {id} to {address}."));
         return attend(session, server, run, Begun::default(), tell).await;
     }
-    if session.out.is_json() {
-        session.out.json(&json!({ "run": run }))?;
-        return Ok(Code::Done);
-    }
-    session.out.answer(&id.to_string())?;
-    session.out.hint(&format!("follow it with `stn runs follow {id} --server {address}`"));
-    Ok(Code::Done)
+    tell_left(session, run, &format!("follow it with `stn runs follow {id} --server {address}`"))
 }
 
 /// From where a run is told: its first entry, unless more is known of it.

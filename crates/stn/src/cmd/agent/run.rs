@@ -1,9 +1,9 @@
 //! `stn agent run`
 
 use crate::at::{At, named};
-use crate::attend::{Drive, Where, attend, tell_handed};
+use crate::attend::{Drive, Where, attend, tell_handed, tell_left};
 use crate::cmd::budget::{amount, caps, given_amounts};
-use crate::error::{Code, Result};
+use crate::error::Result;
 use crate::follow::{Tell, follow};
 use crate::named::environment_ref;
 use crate::remote::{self, Server, only_option};
@@ -184,17 +184,12 @@ pub(crate) async fn handed(
         return attend(session, station, id, Drive::Handed(From::Beginning), tell).await;
     }
     station.wake_worker().await;
-    if session.out.is_json() {
-        session.out.json(&json!({ "run": wire::Run::new(run, false) }))?;
-        return Ok(Code::Done);
-    }
-    session.out.answer(&id.to_string())?;
     let by = match workers.first() {
         Some(worker) => format!("worker {worker} drives it"),
         None => "`stn serve` drives what is queued".to_owned(),
     };
-    session.out.hint(&format!("follow it with `stn runs follow {id}`; {by}"));
-    Ok(Code::Done)
+    let hint = format!("follow it with `stn runs follow {id}`; {by}");
+    tell_left(session, &wire::Run::new(run, false), &hint)
 }
 
 /// Applies changed files, and lists servers that were never listed where the agent has use for them.

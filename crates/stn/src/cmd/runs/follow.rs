@@ -1,8 +1,8 @@
 //! `stn runs follow`
 
 use crate::at::At;
-use crate::attend::{interrupted, report};
-use crate::error::{Failure, Result};
+use crate::attend::{report, until_interrupted};
+use crate::error::Result;
 use crate::follow::{Tell, follow};
 use crate::out::Tone;
 use crate::remote;
@@ -37,11 +37,7 @@ impl Args {
                 let doing = format!("run {id} is followed");
                 let following =
                     follow(session.out, station, tell, &doing, station.follow_run(&session.by, id));
-                let followed = tokio::select! {
-                    followed = following => followed?,
-                    cause = interrupted() => return Err(cause.map_or(Failure::Interrupted, Failure::from)),
-                };
-                match followed {
+                match until_interrupted(following).await?? {
                     Followed::Ended | Followed::Parked => {}
                     Followed::Interrupted(worker) => {
                         session.out.note(Tone::Bad, &format!("Worker {worker} is gone."));
