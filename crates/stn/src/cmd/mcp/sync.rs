@@ -56,8 +56,8 @@ impl Args {
         let servers = match &self.server {
             Some(server) => vec![server.clone()],
             None => {
-                let given = json!({ "environment": environment });
-                let all: Vec<wire::Server> = at.all("list_servers", given).await?;
+                let of = self.env.clone().unwrap_or_default();
+                let all = At::There(at).list_servers(session, Some(&of)).await?;
                 all.into_iter().map(|server| server.name).collect()
             }
         };
