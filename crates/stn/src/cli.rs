@@ -196,32 +196,21 @@ impl Command {
 
     /// Why it is carried out on this machine alone; `None` where a server does it as well.
     fn only_here(&self) -> Option<OnlyHere> {
-        let only = |why, instead| Some(OnlyHere::new(why, instead));
         match self {
-            Self::Init(_) => only("sets up a Station on this machine", "run it where that Station is"),
-            Self::Doctor(_) => only("looks at this machine", "run it where that Station is"),
-            Self::Demo(_) => only("makes a home on this machine", "leave `--server` out"),
-            Self::Test(_) => only(
-                "replays cases of this machine, without a Station",
-                "`stn runs record RUN --output FILE` brings a case here, and `stn test` needs no server",
-            ),
-            Self::Serve(_) => only("is a server itself", "start it where it is to be"),
-            Self::Stdio(_) => only(
-                "serves the Station of this machine to the program that starts it",
-                "name the server's own `/mcp` to a client of MCP",
-            ),
-            Self::Key(_) => only(
-                "is about the key of a database, which never leaves its machine",
-                "run it where that Station is",
-            ),
-            Self::Config(_) => only(
-                "shows what config.yaml and the environment mean on this machine",
-                "run it where that Station is",
-            ),
+            Self::Init(_) => Some(OnlyHere::INIT),
+            Self::Doctor(_) => Some(OnlyHere::DOCTOR),
+            Self::Demo(_) => Some(OnlyHere::DEMO),
+            Self::Test(_) => Some(OnlyHere::TEST),
+            Self::Serve(_) => Some(OnlyHere::SERVE),
+            Self::Stdio(_) => Some(OnlyHere::STDIO),
+            Self::Key(_) => Some(OnlyHere::KEY),
+            Self::Config(_) => Some(OnlyHere::CONFIG),
+            Self::Mcp(command) => command.only_here(),
             Self::Agent(command) => command.only_here(),
             Self::Runs(command) => command.only_here(),
             Self::Budget(command) => command.only_here(),
-            Self::Mcp(command) => command.only_here(),
+            Self::Model(_) => Some(OnlyHere::MODEL),
+            Self::Settings(_) => Some(OnlyHere::SETTINGS),
             Self::Sync(_)
             | Self::Audit(_)
             | Self::Env(_)
@@ -233,9 +222,6 @@ impl Command {
             | Self::Man(_)
             | Self::Completions(_)
             | Self::Reference { .. } => None,
-            Self::Model(_) | Self::Settings(_) => {
-                only("cannot be asked of a server yet", "docs/api.md tells what its API does")
-            }
         }
     }
 

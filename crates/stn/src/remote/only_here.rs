@@ -1,4 +1,7 @@
 //! Commands that are carried out on this machine alone, and what to use with a server instead.
+//!
+//! Every reason stands here. Which command has which is said where commands are listed (`only_here` of each group), so that a new
+//! one cannot be forgotten.
 
 use super::Target;
 use station_core::Error;
@@ -12,16 +15,64 @@ pub(crate) struct OnlyHere {
     instead: &'static str,
 }
 
-impl OnlyHere {
-    /// Something that needs files, programs or keys of the machine it is typed on.
-    pub(crate) const fn new(why: &'static str, instead: &'static str) -> Self {
-        Self { why, instead }
-    }
+/// For what needs files, programs or keys of the machine that it is typed on.
+const THERE: &str = "run it where that Station is";
 
-    /// What no operation of the API does.
-    pub(crate) const fn unknown(instead: &'static str) -> Self {
-        Self::new("has no operation in the API of a server", instead)
-    }
+/// For what operations of the API do, and no command yet.
+const NOT_YET: &str = "cannot be asked of a server yet";
+const IN_THE_API: &str = "docs/api.md tells what its API does";
+
+/// For what no operation of the API does.
+const NO_OPERATION: &str = "has no operation in the API of a server";
+
+impl OnlyHere {
+    pub(crate) const INIT: Self = Self { why: "sets up a Station on this machine", instead: THERE };
+    pub(crate) const DOCTOR: Self = Self { why: "looks at this machine", instead: THERE };
+    pub(crate) const DEMO: Self =
+        Self { why: "makes a home on this machine", instead: "leave `--server` out" };
+    pub(crate) const TEST: Self = Self {
+        why: "replays cases of this machine, without a Station",
+        instead: "`stn runs record RUN --output FILE` brings a case here, and `stn test` needs no server",
+    };
+    pub(crate) const SERVE: Self = Self { why: "is a server itself", instead: "start it where it is to be" };
+    pub(crate) const STDIO: Self = Self {
+        why: "serves the Station of this machine to the program that starts it",
+        instead: "name the server's own `/mcp` to a client of MCP",
+    };
+    pub(crate) const KEY: Self =
+        Self { why: "is about the key of a database, which never leaves its machine", instead: THERE };
+    pub(crate) const CONFIG: Self =
+        Self { why: "shows what config.yaml and the environment mean on this machine", instead: THERE };
+    pub(crate) const LOGIN: Self =
+        Self { why: "takes a browser that can reach that Station", instead: THERE };
+    pub(crate) const IMPORT_SERVERS: Self = Self {
+        why: "reads what other programs of this machine know",
+        instead: "`stn mcp add` adds a server there",
+    };
+    pub(crate) const CLIENT_CONFIG: Self = Self {
+        why: "names the Station of this machine to other programs",
+        instead: "name the server's own `/mcp` to them",
+    };
+    pub(crate) const PRICES: Self =
+        Self { why: "shows the table of this machine's config.yaml", instead: THERE };
+    pub(crate) const EXPORT: Self = Self {
+        why: NO_OPERATION,
+        instead: "`stn agent show AGENT` shows its prompt; run it where that Station is",
+    };
+    pub(crate) const IMPORT: Self = Self {
+        why: NO_OPERATION,
+        instead: "`stn agent create` makes an agent there; run it where that Station is",
+    };
+    pub(crate) const SETTLE: Self = Self { why: NO_OPERATION, instead: THERE };
+    pub(crate) const PRUNE: Self = Self {
+        why: NO_OPERATION,
+        instead: "a server removes old runs by itself where its config.yaml says `runs: {keep_days: N}`",
+    };
+    pub(crate) const LOOK: Self =
+        Self { why: NO_OPERATION, instead: "its environment is an MCP server at `/mcp/env/NAME`" };
+    pub(crate) const SETTINGS: Self = Self { why: NOT_YET, instead: IN_THE_API };
+    pub(crate) const LOCK: Self = Self { why: NOT_YET, instead: IN_THE_API };
+    pub(crate) const MODEL: Self = Self { why: NO_OPERATION, instead: THERE };
 
     /// Why `command` is refused with `target`.
     pub(crate) fn refusal(self, command: &str, target: &Target) -> Error {

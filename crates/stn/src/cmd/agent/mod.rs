@@ -33,12 +33,8 @@ impl Command {
     /// Why it is carried out on this machine alone; `None` where a server does it as well.
     pub(crate) fn only_here(&self) -> Option<OnlyHere> {
         match self {
-            Self::Export(_) => Some(OnlyHere::unknown(
-                "`stn agent show AGENT` shows its prompt; run it where that Station is",
-            )),
-            Self::Import(_) => Some(OnlyHere::unknown(
-                "`stn agent create` makes an agent there; run it where that Station is",
-            )),
+            Self::Export(_) => Some(OnlyHere::EXPORT),
+            Self::Import(_) => Some(OnlyHere::IMPORT),
             Self::Create(_)
             | Self::List(_)
             | Self::Show(_)

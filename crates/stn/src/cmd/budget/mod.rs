@@ -30,10 +30,7 @@ impl Command {
     /// Why it is carried out on this machine alone; `None` where a server does it as well.
     pub(crate) fn only_here(&self) -> Option<OnlyHere> {
         match self {
-            Self::Prices(_) => Some(OnlyHere::new(
-                "shows the table of this machine's config.yaml",
-                "run it where that Station is",
-            )),
+            Self::Prices(_) => Some(OnlyHere::PRICES),
             Self::List(_) | Self::Set(_) | Self::Unset(_) => None,
         }
     }

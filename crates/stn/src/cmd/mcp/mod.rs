@@ -50,24 +50,11 @@ impl Command {
     /// Why it is carried out on this machine alone; `None` where a server does it as well.
     pub(crate) fn only_here(&self) -> Option<OnlyHere> {
         match self {
-            Self::Login(_) => Some(OnlyHere::new(
-                "takes a browser that can reach that Station",
-                "run it where that Station is",
-            )),
-            Self::Lock(_) => {
-                Some(OnlyHere::new("cannot be asked of a server yet", "docs/api.md tells what its API does"))
-            }
-            Self::Read(_) | Self::Prompt(_) => {
-                Some(OnlyHere::unknown("its environment is an MCP server at `/mcp/env/NAME`"))
-            }
-            Self::Import(_) => Some(OnlyHere::new(
-                "reads what other programs of this machine know",
-                "`stn mcp add` adds a server there",
-            )),
-            Self::Config(_) => Some(OnlyHere::new(
-                "names the Station of this machine to other programs",
-                "name the server's own `/mcp` to them",
-            )),
+            Self::Login(_) => Some(OnlyHere::LOGIN),
+            Self::Lock(_) => Some(OnlyHere::LOCK),
+            Self::Read(_) | Self::Prompt(_) => Some(OnlyHere::LOOK),
+            Self::Import(_) => Some(OnlyHere::IMPORT_SERVERS),
+            Self::Config(_) => Some(OnlyHere::CLIENT_CONFIG),
             Self::List(_)
             | Self::Add(_)
             | Self::Show(_)

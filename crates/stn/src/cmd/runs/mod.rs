@@ -37,10 +37,8 @@ impl Command {
     /// Why it is carried out on this machine alone; `None` where a server does it as well.
     pub(crate) fn only_here(&self) -> Option<OnlyHere> {
         match self {
-            Self::Settle(_) => Some(OnlyHere::unknown("run it where that Station is")),
-            Self::Prune(_) => Some(OnlyHere::unknown(
-                "a server removes old runs by itself where its config.yaml says `runs: {keep_days: N}`",
-            )),
+            Self::Settle(_) => Some(OnlyHere::SETTLE),
+            Self::Prune(_) => Some(OnlyHere::PRUNE),
             Self::List(_)
             | Self::Inspect(_)
             | Self::Follow(_)
