@@ -41,7 +41,7 @@ impl Station {
     /// `NotFound` where there is no such setting; as [`Station::list_settings`].
     pub async fn show_setting(&self, by: &Caller, name: &str) -> Result<FileSetting> {
         by.may(Action::ManageSettings)?;
-        setting(&Written::read(&text(self.settings_file()?)?), name)
+        read(self.settings_file()?, name)
     }
 
     /// Writes what `name` is; `None` takes it out. The rest of the file stays byte for byte.
@@ -60,7 +60,7 @@ impl Station {
         let (subject, detail) = (format!("setting {name}"), json!({}).to_string());
         let deed = Deed { at: self.now(), actor: by.name.clone(), action, subject, detail };
         self.store().note_deeds(vec![deed]).await?;
-        setting(&Written::read(&text(file)?), name)
+        read(file, name)
     }
 
     fn settings_file(&self) -> Result<&Path> {
@@ -82,6 +82,14 @@ impl FileSetting {
     pub fn is_secret(&self) -> bool {
         self.key.is_secret()
     }
+}
+
+/// What a settings file says of the setting `name`.
+///
+/// # Errors
+/// `NotFound` where there is no such setting; as [`text`].
+pub fn read(file: &Path, name: &str) -> Result<FileSetting> {
+    setting(&Written::read(&text(file)?), name)
 }
 
 /// The text of a settings file; empty where there is none.

@@ -187,11 +187,7 @@ impl Command {
         };
         session.server = server;
         session.plain_http = global.plain_http;
-        match self {
-            Self::Config(command) => command.run(&session),
-            Self::Settings(command) => command.run(&session),
-            other => in_runtime(Box::pin(other.go(&session))),
-        }
+        in_runtime(Box::pin(self.go(&session)))
     }
 
     /// Why it is carried out on this machine alone; `None` where a server does it as well.
@@ -210,13 +206,13 @@ impl Command {
             Self::Runs(command) => command.only_here(),
             Self::Budget(command) => command.only_here(),
             Self::Model(_) => Some(OnlyHere::MODEL),
-            Self::Settings(_) => Some(OnlyHere::SETTINGS),
             Self::Sync(_)
             | Self::Audit(_)
             | Self::Env(_)
             | Self::Variables(_)
             | Self::User(_)
             | Self::Approvals(_)
+            | Self::Settings(_)
             | Self::Login(_)
             | Self::Logout(_)
             | Self::Man(_)
@@ -246,8 +242,8 @@ impl Command {
             Self::Key(command) => command.run(session).await,
             Self::Login(args) => args.run(session).await,
             Self::Logout(args) => args.run(session).await,
-            Self::Config(command) => command.run(session),
-            Self::Settings(command) => command.run(session),
+            Self::Settings(command) => command.run(session).await,
+            Self::Config(command) => command.run(session).await,
             Self::Doctor(_) | Self::Completions(_) | Self::Man(_) | Self::Reference { .. } => Ok(Code::Done),
         }
     }

@@ -18,10 +18,6 @@ pub(crate) struct OnlyHere {
 /// For what needs files, programs or keys of the machine that it is typed on.
 const THERE: &str = "run it where that Station is";
 
-/// For what operations of the API do, and no command yet.
-const NOT_YET: &str = "cannot be asked of a server yet";
-const IN_THE_API: &str = "docs/api.md tells what its API does";
-
 /// For what no operation of the API does.
 const NO_OPERATION: &str = "has no operation in the API of a server";
 
@@ -41,8 +37,10 @@ impl OnlyHere {
     };
     pub(crate) const KEY: Self =
         Self { why: "is about the key of a database, which never leaves its machine", instead: THERE };
-    pub(crate) const CONFIG: Self =
-        Self { why: "shows what config.yaml and the environment mean on this machine", instead: THERE };
+    pub(crate) const CONFIG: Self = Self {
+        why: "shows what config.yaml and the environment mean on this machine",
+        instead: "`stn settings` asks a server what its config.yaml says, and changes it",
+    };
     pub(crate) const LOGIN: Self =
         Self { why: "takes a browser that can reach that Station", instead: THERE };
     pub(crate) const IMPORT_SERVERS: Self = Self {
@@ -70,8 +68,8 @@ impl OnlyHere {
     };
     pub(crate) const LOOK: Self =
         Self { why: NO_OPERATION, instead: "its environment is an MCP server at `/mcp/env/NAME`" };
-    pub(crate) const SETTINGS: Self = Self { why: NOT_YET, instead: IN_THE_API };
-    pub(crate) const LOCK: Self = Self { why: NOT_YET, instead: IN_THE_API };
+    pub(crate) const LOCK: Self =
+        Self { why: "cannot be asked of a server yet", instead: "docs/api.md tells what its API does" };
     pub(crate) const MODEL: Self = Self { why: NO_OPERATION, instead: THERE };
 
     /// Why `command` is refused with `target`.

@@ -1,7 +1,10 @@
 //! `stn settings …`, `stn config set`
 
+use crate::at_server::{ask, url};
 use crate::home::Home;
+use crate::http::Served;
 use expect_test::expect;
+use serde_json::json;
 
 #[test]
 fn a_setting_is_read_and_written_and_the_rest_stays() {
@@ -64,4 +67,88 @@ fn a_setting_is_read_and_written_and_the_rest_stays() {
     assert_eq!(home.read("config.yaml"), expected);
     assert_eq!(home.json(&["settings", "list"]), home.json(&["config", "show"]));
     assert!(!home.config("station.key").exists(), "settings make no store");
+}
+
+#[test]
+fn the_settings_of_a_server_are_read_and_changed_where_they_stand() {
+    let home = Home::with_init();
+    let config = format!("{}# ours\nai_api_key: s3cret-canary # b\n", home.read("config.yaml"));
+    home.write("config.yaml", &config);
+    let made =
+        |name: &str, role: &str| home.json(&["user", "create", name, "--role", role])["secret"].clone();
+    let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
+    let (served, elsewhere) = (Served::start(&home), Home::new());
+    let by =
+        |key: &serde_json::Value, args: &[&str]| ask(&elsewhere, &url(&served), key.as_str().unwrap(), args);
+    let asked = |args: &[&str]| by(&root, args);
+    asked(&["settings", "set", "execution.workers", "7"]).is(&expect![[r#"
+        --- stderr
+        Set `execution.workers` in config.yaml of URL
+        hint: a server keeps what it began with: start it again, and this holds
+    "#]]);
+    asked(&["settings", "get", "execution.workers"]).is(&expect![[r#"
+        7
+    "#]]);
+    assert_eq!(home.read("config.yaml"), format!("{config}execution:\n  workers: 7\n"));
+    asked(&["settings", "set", "execution.workers", "--unset"]).is(&expect![[r#"
+        --- stderr
+        Took `execution.workers` out of config.yaml of URL
+        hint: a server keeps what it began with: start it again, and this holds
+    "#]]);
+    asked(&["settings", "get", "execution.workers"]).is(&expect![[r#"
+        50
+    "#]]);
+    asked(&["settings", "get", "ai_api_key"]).is(&expect![[r#"
+        set
+    "#]]);
+    asked(&["settings", "get", "models.fast"]).is(&expect![[r#"
+        --- stderr
+        error: `models.fast` is not set
+        hint: set it with `stn settings set models.fast VALUE`
+        --- exit 1
+    "#]]);
+    asked(&["settings", "get", "execution.wokers"]).is(&expect![[r#"
+        --- stderr
+        error: there is no setting `execution.wokers`
+        hint: did you mean `execution.workers`?
+        --- exit 1
+    "#]]);
+    asked(&["settings", "set", "execution.workers", "many"]).is(&expect![[r#"
+        --- stderr
+        error: `execution.workers` must be a whole number of 1 or more
+        --- exit 1
+    "#]]);
+    asked(&["settings", "set", "ai_api_key", "another-canary"]).is(&expect![[r#"
+        --- stderr
+        Set `ai_api_key` in config.yaml of URL
+        hint: it stands in your shell's history now: give a secret on standard input
+        hint: a server keeps what it began with: start it again, and this holds
+    "#]]);
+    by(&ann, &["settings", "list"]).is(&expect![[r#"
+        --- stderr
+        error: `ann` may not change settings: its role is `viewer`
+        hint: ask somebody whose role is at least `admin`
+        --- exit 1
+    "#]]);
+    asked(&["config", "show"]).is(&expect![[r#"
+        --- stderr
+        error: `stn config show` shows what config.yaml and the environment mean on this machine, so URL cannot do it
+        hint: `stn settings` asks a server what its config.yaml says, and changes it
+        hint: STN_SERVER names a server: without it, the Station of this machine is meant
+        --- exit 1
+    "#]]);
+    let listed = asked(&["settings", "list", "--json"]).done().stdout.clone();
+    assert!(!listed.contains("canary"), "{listed}");
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let row =
+        |name: &str| listed["settings"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+    assert_eq!(*row("ai_api_key"), json!({ "name": "ai_api_key", "value": "set", "from": "config.yaml" }));
+    assert_eq!(*row("discovery.ttl"), json!({ "name": "discovery.ttl", "value": "24h", "from": "default" }));
+    assert_eq!(
+        (&listed["count"], &listed["unknown"]),
+        (&json!(listed["settings"].as_array().unwrap().len()), &json!(null))
+    );
+    assert!(home.read("config.yaml").contains("ai_api_key: another-canary # b"));
+    assert!(!elsewhere.config("config.yaml").exists(), "it was written here");
+    served.stop();
 }

@@ -16,10 +16,10 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) fn run(self, session: &Session<'_>) -> Result {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         match self {
             Self::Show(args) => args.run(session),
-            Self::Set(args) => args.run(session),
+            Self::Set(args) => args.run(session).await,
             // Done before there was a session.
             Self::Edit(_) => Ok(Code::Done),
         }

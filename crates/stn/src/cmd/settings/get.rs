@@ -1,16 +1,18 @@
 //! `stn settings get`
 
+use super::of_file;
 use crate::config::{Setting, settings};
 use crate::error::{Code, Result};
 use crate::session::Session;
 use serde_json::json;
 use station_core::Error;
-use station_core::file::config::keys::{self, Written};
-use station_engine::settings::text;
+use station_engine::settings::read;
+use station_server::wire;
 
 /// Print the value of one setting
 ///
-/// Prints what holds, wherever it comes from; a secret is told as "set". Exits 1 where nothing sets it.
+/// Prints what holds, wherever it comes from; a secret is told as "set". Exits 1 where nothing sets it. Of a server (`--server`), what
+/// its config.yaml says is printed, else what holds by default.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its name, as `stn settings list` shows it
@@ -18,13 +20,18 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, session: &Session<'_>) -> Result {
-        let rows = settings(&session.settings);
-        let is_meant = |row: &&Setting| row.name == self.name || row.name == shown_as(&self.name);
-        let Setting { value: Some(value), from, .. } = (match rows.iter().find(is_meant) {
-            Some(row) => row.clone(),
-            None => self.written(session)?,
-        }) else {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        let setting = match &session.server {
+            None => self.find(session)?,
+            Some(target) => {
+                let given = json!({ "setting": self.name });
+                session
+                    .there(target, async |server| Ok(server.ask("show_setting", given).await?))
+                    .await
+                    .map(|it: wire::FileSetting| of_file(&it))?
+            }
+        };
+        let Setting { value: Some(value), from, .. } = setting else {
             return Err(not_set(&self.name).into());
         };
         if session.out.is_json() {
@@ -35,15 +42,17 @@ impl Args {
         Ok(Code::Done)
     }
 
-    /// A setting that has no line of its own in the list: as config.yaml says it, else as it is by default.
-    fn written(&self, session: &Session<'_>) -> Result<Setting> {
-        let (key, below) = keys::find(&self.name)?;
-        let (value, from) = match Written::read(&text(&session.settings.file)?).value(&self.name)? {
-            Some(value) => (Some(value), "config.yaml"),
-            None => (Some(key.default.replace('`', "")), "default"),
-        };
-        let value = value.filter(|value| !value.is_empty() && (below.is_none() || from != "default"));
-        Ok(Setting { name: self.name.clone(), from: value.is_some().then(|| from.to_owned()), value })
+    /// A setting as it holds here. One that has no line of its own in the list is as config.yaml says it.
+    fn find(&self, session: &Session<'_>) -> Result<Setting> {
+        let rows = settings(&session.settings);
+        let is_meant = |row: &&Setting| row.name == self.name || row.name == shown_as(&self.name);
+        match rows.iter().find(is_meant) {
+            Some(row) => Ok(row.clone()),
+            None => {
+                let written = read(&session.settings.file, &self.name)?;
+                Ok(of_file(&wire::FileSetting::from(&written)))
+            }
+        }
     }
 }
 

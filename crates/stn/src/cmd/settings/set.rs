@@ -2,11 +2,13 @@
 
 use crate::error::{Code, Result};
 use crate::out::Tone;
+use crate::remote::Server;
 use crate::session::{Session, make_folder};
 use serde_json::json;
 use station_core::Error;
 use station_core::file::config::keys::{self, Shape};
 use station_engine::settings::change;
+use station_server::wire;
 use std::io::Read as _;
 
 /// Set a key of config.yaml
@@ -30,32 +32,60 @@ pub(crate) struct Args {
 const VALUE_BYTES_MAX: u64 = 64 * 1024;
 
 impl Args {
-    pub(crate) fn run(self, session: &Session<'_>) -> Result {
+    pub(crate) async fn run(self, session: &Session<'_>) -> Result {
+        match &session.server {
+            None => self.set_here(session),
+            Some(target) => session.there(target, async |server| self.set_there(session, server).await).await,
+        }
+    }
+
+    fn set_here(&self, session: &Session<'_>) -> Result {
         let settings = &session.settings;
         let (key, _) = keys::find(&self.name)?;
         make_folder(&settings.folder)?;
-        if self.unset {
-            change(&settings.file, |text| keys::unset(text, &self.name))?;
-        } else {
-            let value = match &self.value {
-                Some(value) => value.clone(),
-                None => typed(&self.name)?,
-            };
-            change(&settings.file, |text| keys::set(text, &self.name, &value))?;
+        match self.value()? {
+            Some(value) => change(&settings.file, |text| keys::set(text, &self.name, &value))?,
+            None => change(&settings.file, |text| keys::unset(text, &self.name))?,
         }
-        let file = settings.file.display();
+        let file = settings.file.display().to_string();
+        self.told(session, &file, Some(&file), key.shape == Shape::Secret)
+    }
+
+    async fn set_there(&self, session: &Session<'_>, server: &Server) -> Result {
+        let (name, value) = (&self.name, self.value()?);
+        let setting: wire::FileSetting = match value {
+            Some(value) => server.ask("set_setting", json!({ "setting": name, "value": value })).await?,
+            None => server.ask("unset_setting", json!({ "setting": name })).await?,
+        };
+        let code =
+            self.told(session, &format!("config.yaml of {}", server.address), None, setting.is_secret)?;
+        session.out.hint("a server keeps what it began with: start it again, and this holds");
+        Ok(code)
+    }
+
+    /// What it is to be; `None` where it is to be taken out.
+    fn value(&self) -> Result<Option<String>> {
+        Ok(match &self.value {
+            _ if self.unset => None,
+            Some(value) => Some(value.clone()),
+            None => Some(typed(&self.name)?),
+        })
+    }
+
+    /// Says what was done in the file at `place`, whose path is known where it is of this machine.
+    fn told(&self, session: &Session<'_>, place: &str, path: Option<&str>, is_secret: bool) -> Result {
         if session.out.is_json() {
-            session.out.json(
-                &json!({ "setting": { "name": self.name, "set": !self.unset, "path": settings.file } }),
-            )?;
+            session
+                .out
+                .json(&json!({ "setting": { "name": self.name, "set": !self.unset, "path": path } }))?;
             return Ok(Code::Done);
         }
         let text = match self.unset {
-            true => format!("Took `{}` out of {file}", self.name),
-            false => format!("Set `{}` in {file}", self.name),
+            true => format!("Took `{}` out of {place}", self.name),
+            false => format!("Set `{}` in {place}", self.name),
         };
         session.out.note(Tone::Good, &text);
-        if key.shape == Shape::Secret && self.value.is_some() {
+        if is_secret && self.value.is_some() {
             session.out.hint("it stands in your shell's history now: give a secret on standard input");
         }
         Ok(Code::Done)
