@@ -51,22 +51,20 @@ pub struct FieldChange {
     pub after: String,
 }
 
-impl FieldChange {
-    /// The lines that are different, and one around them: `- ` as pinned, `+ ` as offered, two blanks for both.
-    #[must_use]
-    pub fn diff(&self) -> Vec<String> {
-        let diff = TextDiff::from_lines(&self.before, &self.after);
-        let line = |change: Change<&str>| {
-            let sign = match change.tag() {
-                ChangeTag::Delete => '-',
-                ChangeTag::Insert => '+',
-                ChangeTag::Equal => ' ',
-            };
-            format!("{sign} {}", change.value().trim_end_matches(['\r', '\n']))
+/// The lines that are different, and one around them: `- ` as it is pinned, `+ ` as it is offered, two blanks for both.
+#[must_use]
+pub fn diff(before: &str, after: &str) -> Vec<String> {
+    let diff = TextDiff::from_lines(before, after);
+    let line = |change: Change<&str>| {
+        let sign = match change.tag() {
+            ChangeTag::Delete => '-',
+            ChangeTag::Insert => '+',
+            ChangeTag::Equal => ' ',
         };
-        let groups = diff.grouped_ops(1);
-        groups.iter().flatten().flat_map(|op| diff.iter_changes(op)).map(line).collect()
-    }
+        format!("{sign} {}", change.value().trim_end_matches(['\r', '\n']))
+    };
+    let groups = diff.grouped_ops(1);
+    groups.iter().flatten().flat_map(|op| diff.iter_changes(op)).map(line).collect()
 }
 
 impl Lock {

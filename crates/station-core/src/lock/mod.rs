@@ -12,7 +12,7 @@ mod compare;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Difference, FieldChange, What};
+pub use compare::{Difference, FieldChange, What, diff};
 
 use crate::file::{Position, Problem, Severity};
 use crate::{Tool, tool};

@@ -118,12 +118,9 @@ fn a_file_that_is_not_as_it_was_written_is_refused() {
 
 #[test]
 fn a_change_is_told_by_its_lines() {
-    let change = |before: &str, after: &str| {
-        FieldChange { field: "description", before: before.to_owned(), after: after.to_owned() }.diff()
-    };
-    assert_eq!(change("a\nb\nc\nd\ne\n", "a\nb\nx\nd\ne\n"), ["  b", "- c", "+ x", "  d"]);
-    assert_eq!(change("", "new"), ["+ new"]);
-    assert_eq!(change("Reads", "Sends"), ["- Reads", "+ Sends"]);
+    assert_eq!(diff("a\nb\nc\nd\ne\n", "a\nb\nx\nd\ne\n"), ["  b", "- c", "+ x", "  d"]);
+    assert_eq!(diff("", "new"), ["+ new"]);
+    assert_eq!(diff("Reads", "Sends"), ["- Reads", "+ Sends"]);
 }
 
 #[test]

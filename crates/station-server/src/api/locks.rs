@@ -7,7 +7,8 @@ use crate::wire;
 use futures::FutureExt as _;
 use station_core::{Action, Caller, Error, Result};
 
-const SERVER: Parameter = Parameter::optional("server", Kind::Text, "Only of this server, by its name.");
+const SERVERS: Parameter =
+    Parameter::optional("servers", Kind::Texts, "Only of these servers, by their names; all if left out.");
 
 /// A lock in an example.
 macro_rules! example {
@@ -29,8 +30,9 @@ pub(super) const ROWS: &[Operation] = &[
         path: "/environments/{environment}/lock",
         needs: Needs::Right(Action::ReadServers),
         summary: "Show what differs from the lock",
-        says: "Tools that servers offer otherwise than they are pinned: they are neither listed nor called until that is accepted.",
-        parameters: &[ENVIRONMENT, SERVER],
+        says: "Tools that servers offer otherwise than they are pinned: they are neither listed nor called until that is accepted. No server \
+            is asked: those of `unlisted` are known as they were last, which `discover_server` changes.",
+        parameters: &[ENVIRONMENT, SERVERS],
         status: 200,
         output: |generator| generator.subschema_for::<wire::ToolLock>(),
         sends: "",
@@ -46,7 +48,7 @@ pub(super) const ROWS: &[Operation] = &[
         says: "Accepts tools as they are offered now, where that is what `plan_lock` has shown: else 409, and it is to be looked at again.",
         parameters: &[
             ENVIRONMENT,
-            SERVER,
+            SERVERS,
             Parameter::required("shown", Kind::Text, "`shown` of what `plan_lock` answered."),
         ],
         status: 200,
@@ -58,11 +60,12 @@ pub(super) const ROWS: &[Operation] = &[
 ];
 
 fn servers(arguments: &Arguments) -> Vec<String> {
-    arguments.text("server").map(str::to_owned).into_iter().collect()
+    arguments.texts("servers").unwrap_or_default()
 }
 
 async fn plan_lock(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let environment = named(desk, by, &arguments).await?;
+    desk.apply(by, &environment).await?;
     let lock = desk.station.plan_lock(by, &environment, &servers(&arguments)).await?;
     Ok(Reply::of(&wire::ToolLock::new(&lock, false)))
 }

@@ -1,6 +1,6 @@
 //! What an operation of the API is made of.
 
-use crate::tools::{Arguments, Desk, Parameter};
+use crate::tools::{Arguments, Desk, Kind, Parameter};
 use axum::http::Method;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -139,6 +139,11 @@ impl Operation {
     /// What it takes that it is not done twice.
     pub(crate) fn again(&self) -> Again {
         if HARMLESS.contains(&self.id) { Again::Harmless } else { Again::Unsure }
+    }
+
+    /// Whether `name` is a list, each of whose texts stands in a query by itself.
+    pub(crate) fn is_list(&self, name: &str) -> bool {
+        self.parameters.iter().any(|it| it.name == name && it.kind == Kind::Texts)
     }
 
     /// Where `parameter` of this operation stands.

@@ -37,7 +37,10 @@ pub fn request(operation: &str, given: Map<String, Value>) -> Result<Request> {
         let parameter = parameter.ok_or_else(|| unknown(format!("it takes no `{name}`")))?;
         match row.place(parameter) {
             Place::Path => drop(named.insert(name, value)),
-            Place::Query => query.push((name, text(&value))),
+            Place::Query => match &value {
+                Value::Array(items) => query.extend(items.iter().map(|item| (name.clone(), text(item)))),
+                value => query.push((name, text(value))),
+            },
             Place::Body => drop(body.insert(name, value)),
         }
     }

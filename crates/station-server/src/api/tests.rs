@@ -75,6 +75,11 @@ fn what_is_asked_for_by_name_is_sent_where_the_operation_reads_it() {
         json!({ "agent": "a/b", "task": "look" }),
         r#"POST api/v1/agents/a/b/runs  {"task":"look"}"#,
     );
+    check(
+        "plan_lock",
+        json!({ "environment": "x", "servers": ["a", "b"] }),
+        "GET api/v1/environments/x/lock servers=a&servers=b",
+    );
     check("retry_run", json!({ "run": 7 }), "POST api/v1/runs/7/retry  {}");
     check("delete_agent", json!({ "agent": 7, "environment": "x" }), "DELETE api/v1/agents/7 environment=x");
     check("show_run", json!({ "run": "" }), "`run` is empty");

@@ -141,7 +141,12 @@ async fn given(site: &Site, operation: &Operation, request: Request) -> Result<M
     match operation.verb.has_body() {
         false => {
             for (name, value) in query {
-                add(&mut given, name, value.into())?;
+                if operation.is_list(&name) {
+                    let list = given.entry(name).or_insert_with(|| json!([]));
+                    list.as_array_mut().into_iter().for_each(|list| list.push(value.as_str().into()));
+                } else {
+                    add(&mut given, name, value.into())?;
+                }
             }
             // How a browser goes on where it was cut off (HTML, server-sent events).
             if operation.id == "follow_run"

@@ -68,8 +68,6 @@ impl OnlyHere {
     };
     pub(crate) const LOOK: Self =
         Self { why: NO_OPERATION, instead: "its environment is an MCP server at `/mcp/env/NAME`" };
-    pub(crate) const LOCK: Self =
-        Self { why: "cannot be asked of a server yet", instead: "docs/api.md tells what its API does" };
     pub(crate) const MODEL: Self = Self { why: NO_OPERATION, instead: THERE };
 
     /// Why `command` is refused with `target`.

@@ -116,9 +116,9 @@ fn environments_variables_and_servers_are_kept_at_a_server() {
     "#]]);
     admin(&["mcp", "lock"]).is(&expect![[r#"
         --- stderr
-        error: `stn mcp lock` cannot be asked of a server yet, so URL cannot do it
-        hint: docs/api.md tells what its API does
-        hint: STN_SERVER names a server: without it, the Station of this machine is meant
+          + fake: 15 tools
+        error: nobody can be asked: pin 15 tools in environments/default/mcp.lock?
+        hint: say yes with `--yes`
         --- exit 1
     "#]]);
 }

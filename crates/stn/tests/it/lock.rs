@@ -1,7 +1,10 @@
 //! `stn mcp lock`: a tool that changed after somebody looked at it.
 
+use crate::at_server::{ask, url};
 use crate::home::Home;
+use crate::http::Served;
 use expect_test::expect;
+use serde_json::{Value, json};
 
 #[test]
 fn a_tool_that_changes_after_it_was_pinned_is_held_back() {
@@ -159,8 +162,67 @@ fn an_environment_of_the_store_alone_has_its_lock_there() {
         --- exit 1
     "#]]);
     let lock = home.json(&["mcp", "lock", "--env", "stored", "--yes"]);
-    assert_eq!((&lock["path"], &lock["written"]), (&serde_json::Value::Null, &serde_json::json!(true)));
+    assert_eq!((&lock["path"], &lock["written"]), (&Value::Null, &json!(true)));
     home.stn(&echo).done();
     assert!(home.json(&["audit", "list"]).to_string().contains("lock_tools"));
     assert!(!home.config("environments/stored").exists());
+}
+
+#[test]
+fn tools_are_pinned_at_a_server_as_here() {
+    let home = Home::with_init();
+    let says = home.path().join("says");
+    home.server("default", "fake", &["--echo-says", says.to_str().unwrap()]);
+    home.stn(&["sync", "--quiet"]).done();
+    let made = |name: &str, role: &str| {
+        home.json(&["user", "create", name, "--role", role, "--env", "default"])["secret"].clone()
+    };
+    let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
+    let (served, elsewhere) = (Served::start(&home), Home::new());
+    let by = |key: &Value, args: &[&str]| ask(&elsewhere, &url(&served), key.as_str().unwrap(), args);
+    let asked = |args: &[&str]| by(&root, args);
+    let alike = |args: &[&str]| {
+        let (here, there) = (home.stn(args).shown(), asked(args).shown());
+        assert_eq!(there, here, "{args:?}");
+    };
+    alike(&["mcp", "lock", "--check"]);
+    alike(&["mcp", "lock"]);
+    by(&ann, &["mcp", "lock", "--yes"]).is(&expect![[r#"
+        --- stderr
+          + fake: 15 tools
+        error: `ann` may not make, change or delete servers: its role is `viewer`
+        hint: ask somebody whose role is at least `admin`
+        --- exit 1
+    "#]]);
+    asked(&["mcp", "lock", "--yes"]).is(&expect![[r#"
+        Pinned 15 tools in environments/default/mcp.lock.
+        --- stderr
+          + fake: 15 tools
+    "#]]);
+    // What was never listed is asked first; who may not have it asked sees what is known.
+    home.server("default", "late", &["--log", "/dev/null"]);
+    by(&ann, &["mcp", "lock", "late", "--check"]).is(&expect![[r#"
+        Every tool is as environments/default/mcp.lock pins it.
+        --- stderr
+        warning: server `late` could not be asked: its tools are taken as known last
+    "#]]);
+    asked(&["mcp", "lock", "fake", "late", "--yes", "--json"]).done();
+    std::fs::write(&says, "The fake tool `echo`, and more.").unwrap();
+    asked(&["mcp", "sync", "fake", "--quiet"]).done();
+    alike(&["mcp", "lock", "--check"]);
+    alike(&["mcp", "lock", "--check", "--json"]);
+    alike(&["mcp", "lock", "fake", "late", "--check"]);
+    alike(&["mcp", "lock", "late", "--check"]);
+    alike(&["mcp", "lock", "nobody", "--check"]);
+    asked(&["mcp", "lock", "fake", "--yes"]).is(&expect![[r#"
+        Pinned 30 tools in environments/default/mcp.lock.
+        --- stderr
+          ~ fake__echo: changed
+              description
+                - The fake tool `echo`.
+                + The fake tool `echo`, and more.
+    "#]]);
+    alike(&["mcp", "lock", "--check"]);
+    assert!(home.json(&["audit", "list"]).to_string().contains("lock_tools"));
+    served.stop();
 }

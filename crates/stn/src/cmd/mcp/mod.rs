@@ -51,7 +51,6 @@ impl Command {
     pub(crate) fn only_here(&self) -> Option<OnlyHere> {
         match self {
             Self::Login(_) => Some(OnlyHere::LOGIN),
-            Self::Lock(_) => Some(OnlyHere::LOCK),
             Self::Read(_) | Self::Prompt(_) => Some(OnlyHere::LOOK),
             Self::Import(_) => Some(OnlyHere::IMPORT_SERVERS),
             Self::Config(_) => Some(OnlyHere::CLIENT_CONFIG),
@@ -61,6 +60,7 @@ impl Command {
             | Self::Tools(_)
             | Self::Status(_)
             | Self::Sync(_)
+            | Self::Lock(_)
             | Self::Call(_)
             | Self::Logout(_)
             | Self::Delete(_) => None,
