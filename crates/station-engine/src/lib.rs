@@ -107,7 +107,7 @@ pub use lacking::LackingVariable;
 pub use local::Sockets;
 pub use lock::ToolLock;
 pub use logins::{LoggedIn, LoggedOut, LoginStep, PendingLogin};
-pub use looks::{FilledPrompt, ReadResource};
+pub use looks::{FilledPrompt, ReadResource, told_message};
 pub use metrics::Metrics;
 pub use models::{Answered, Known, KnownModel, ModelList, ModelTest};
 pub use offers::ServerOffer;

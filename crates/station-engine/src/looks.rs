@@ -30,8 +30,6 @@ pub struct FilledPrompt {
     pub description: Option<String>,
     /// Its messages as the server gave them.
     pub messages: Vec<Value>,
-    /// Who says what in each of them; what is no text is named.
-    pub told: Vec<(String, String)>,
 }
 
 impl Station {
@@ -73,8 +71,7 @@ impl Station {
             return Err(no_answer(&found, "prompts/get"));
         };
         let description = result["description"].as_str().map(str::to_owned);
-        let told = messages.iter().map(told).collect();
-        Ok(FilledPrompt { description, messages, told })
+        Ok(FilledPrompt { description, messages })
     }
 
     async fn looked_at(
@@ -117,8 +114,9 @@ fn no_answer(found: &ServerDetails, method: &str) -> Error {
     Error::upstream(format!("what server `{server}` answered is no result of `{method}`"))
 }
 
-/// A message of a prompt: who says it, and what, read as the content of a tool's result is.
-fn told(message: &Value) -> (String, String) {
+/// A message of a prompt: who says it, and what, read as the content of a tool's result is; what is no text is named.
+#[must_use]
+pub fn told_message(message: &Value) -> (String, String) {
     let role = message["role"].as_str().unwrap_or("user").to_owned();
     let result = Passed::Answered(json!({ "content": [message["content"]] }));
     let text = match result.read(MESSAGE_BYTES_MAX, &Redaction::default()) {

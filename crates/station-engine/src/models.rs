@@ -2,7 +2,7 @@
 
 use crate::Station;
 use futures::StreamExt as _;
-use station_core::budget::Price;
+use station_core::budget::{Price, Prices};
 use station_core::run::Settings;
 use station_core::{Action, Caller, Message, ModelRef, Result, Usage};
 use station_llm::{AskError, KeyState, NamedBy, Offer, Repeat, Request, Supports};
@@ -80,6 +80,15 @@ impl Station {
             model: named.model.map(|model| self.known(model)),
         });
         Ok(ModelList { providers: self.models().offers(), models: models.collect() })
+    }
+
+    /// What models cost, by the table `prices` of config.yaml.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn list_prices(&self, by: &Caller) -> Result<&Prices> {
+        by.may(Action::ReadModels)?;
+        Ok(&self.config().prices)
     }
 
     /// Asks each model of `names` once, without a second attempt; without names one model of each provider that is set up.

@@ -1,9 +1,10 @@
 //! Old runs: what would go, and its removal.
 
 use crate::Station;
+use serde_json::json;
 use station_core::budget::day_of;
-use station_core::{Action, Caller, Micros, Result};
-use station_store::{Prunable, PruneCursor, Pruned};
+use station_core::{Action, Caller, Error, Micros, Result};
+use station_store::{Deed, Prunable, PruneCursor, Pruned};
 use tokio_util::sync::CancellationToken;
 
 /// Milliseconds of a day.
@@ -13,20 +14,33 @@ impl Station {
     /// What [`Station::prune_runs`] would remove.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn prunable_runs(&self, by: &Caller, keep_days: u32) -> Result<Prunable> {
+    /// `Invalid` where nothing says how long runs are kept; the store's.
+    pub async fn prunable_runs(&self, by: &Caller, keep_days: Option<u32>) -> Result<Prunable> {
         by.may(Action::ManageSettings)?;
-        self.store().prunable(self.kept_since(keep_days)).await
+        self.store().prunable(self.kept_since(self.keep_days(keep_days)?)).await
     }
 
-    /// Removes runs that ended more than `keep_days` days ago, whole trees and in small transactions, and bodies that no
-    /// run needs any more.
+    /// Removes runs that ended more than `keep_days` days ago (`runs.keep_days` where nothing is said), whole trees and in small
+    /// transactions, and bodies that no run needs any more.
     ///
     /// # Errors
-    /// The store's; what was removed until then stays removed.
-    pub async fn prune_runs(&self, by: &Caller, keep_days: u32) -> Result<Pruned> {
+    /// As [`Station::prunable_runs`]; what was removed until then stays removed.
+    pub async fn prune_runs(&self, by: &Caller, keep_days: Option<u32>) -> Result<Pruned> {
         by.may(Action::ManageSettings)?;
-        self.prune(keep_days, &CancellationToken::new()).await
+        let keep_days = self.keep_days(keep_days)?;
+        let pruned = self.prune(keep_days, &CancellationToken::new()).await?;
+        let detail = json!({ "keep_days": keep_days, "runs": pruned.runs }).to_string();
+        let (actor, subject) = (by.name.clone(), "runs".to_owned());
+        let deed = Deed { at: self.now(), actor, action: "prune_runs", subject, detail };
+        self.store().note_deeds(vec![deed]).await?;
+        Ok(pruned)
+    }
+
+    fn keep_days(&self, said: Option<u32>) -> Result<u32> {
+        said.or(self.config().keep_days).ok_or_else(|| {
+            Error::invalid("nothing says how long runs are kept")
+                .with_hint("give `--keep-days`, or set it in config.yaml: `runs: {keep_days: 90}`")
+        })
     }
 
     /// As [`Station::prune_runs`]; cancelling `stop` ends it between two transactions.

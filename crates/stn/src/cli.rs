@@ -202,11 +202,11 @@ impl Command {
             Self::Key(_) => Some(OnlyHere::KEY),
             Self::Config(_) => Some(OnlyHere::CONFIG),
             Self::Mcp(command) => command.only_here(),
-            Self::Agent(command) => command.only_here(),
-            Self::Runs(command) => command.only_here(),
-            Self::Budget(command) => command.only_here(),
-            Self::Model(_) => Some(OnlyHere::MODEL),
-            Self::Sync(_)
+            Self::Agent(_)
+            | Self::Runs(_)
+            | Self::Budget(_)
+            | Self::Model(_)
+            | Self::Sync(_)
             | Self::Audit(_)
             | Self::Env(_)
             | Self::Variables(_)

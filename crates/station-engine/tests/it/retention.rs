@@ -41,15 +41,15 @@ async fn a_worker_removes_what_ended_long_ago() {
     open.station.cancel_run(&by, queued).await.expect("it has not ended");
     clock.fetch_add(29 * DAY, Ordering::SeqCst);
     let recent = open.run("boss", "lately").await.run.id;
-    assert_eq!(open.station.prunable_runs(&by, 30).await.expect("the store works").runs, 0);
+    assert_eq!(open.station.prunable_runs(&by, Some(30)).await.expect("the store works").runs, 0);
     clock.fetch_add(2 * DAY, Ordering::SeqCst);
-    assert_eq!(open.station.prunable_runs(&by, 30).await.expect("the store works").runs, 2);
+    assert_eq!(open.station.prunable_runs(&by, Some(30)).await.expect("the store works").runs, 2);
 
     let serve = Serve { workers: 1, drain_for: Duration::from_secs(1) };
     let stop = CancellationToken::new();
     let (served, ()) = tokio::join!(open.station.serve(&serve, stop.clone()), async {
         // The queued one ends as cancelled, just now; the old one goes with its sub-agent's.
-        while open.station.prunable_runs(&by, 30).await.expect("the store works").runs > 0 {
+        while open.station.prunable_runs(&by, Some(30)).await.expect("the store works").runs > 0 {
             tokio::task::yield_now().await;
         }
         stop.cancel();

@@ -8,7 +8,8 @@ use crate::wire;
 use futures::FutureExt as _;
 use station_core::file::edit::{AgentEdit, Unset};
 use station_core::{Action, AgentName, Caller, Error, Result};
-use station_engine::{AgentDetails, AgentRef};
+use station_engine::{AgentDetails, AgentImport, AgentRef, OnConflict};
+use std::path::PathBuf;
 
 /// The parameter that names one.
 pub(super) const AGENT: Parameter = Parameter::required(
@@ -17,15 +18,22 @@ pub(super) const AGENT: Parameter = Parameter::required(
     "An agent: its id, or its name in `environment`, or in `default` where that is left out.",
 );
 
+/// An agent in an example.
+macro_rules! example {
+    () => {
+        r#"{"id": 7, "name": "triage", "description": "Finds out why", "environment": "default", "environment_id": 1,
+            "model": null, "tags": [], "origin": "file", "enabled": true,
+            "created_at": "2026-11-26T09:30:00Z", "updated_at": "2026-11-26T09:30:00Z"}"#
+    };
+}
+
 /// An agent with all that is told of it, in an example.
 macro_rules! details_example {
     () => {
         details_example!("}")
     };
     ($end:literal) => {
-        concat!(r#"{"agent": {"id": 7, "name": "triage", "description": "Finds out why", "environment": "default",
-            "environment_id": 1, "model": null, "tags": [], "origin": "file", "enabled": true,
-            "created_at": "2026-11-26T09:30:00Z", "updated_at": "2026-11-26T09:30:00Z"}, "models": [], "max_steps": 8,
+        concat!(r#"{"agent": "#, example!(), r#", "models": [], "max_steps": 8,
             "timeout_ms": null, "tools": [{"written": "read_text_file", "server": "files", "tool": "read_text_file"}],
             "agents": [], "input_schema": null, "output_schema": null, "schedule": null, "prompt": "You find out why.",
             "path": null"#, $end)
@@ -70,9 +78,7 @@ pub(super) const ROWS: &[Operation] = &[
         status: 200,
         output: |generator| page::shape::<wire::Agent>("agents", generator),
         sends: "",
-        answers: r#"{"agents": [{"id": 7, "name": "triage", "description": "Finds out why", "environment": "default",
-            "environment_id": 1, "model": null, "tags": [], "origin": "file", "enabled": true,
-            "created_at": "2026-11-26T09:30:00Z", "updated_at": "2026-11-26T09:30:00Z"}], "count": 1, "next": null}"#,
+        answers: concat!(r#"{"agents": ["#, example!(), r#"], "count": 1, "next": null}"#),
         call: |desk, by, arguments| list_agents(desk, by, arguments).boxed(),
     },
     Operation {
@@ -88,6 +94,82 @@ pub(super) const ROWS: &[Operation] = &[
         sends: "",
         answers: details_example!(),
         call: |desk, by, arguments| show_agent(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "read_agent",
+        verb: Verb::Get,
+        path: "/agents/{agent}/definition",
+        needs: Needs::Right(Action::ReadAgents),
+        summary: "Read an agent's definition",
+        says: "The text of an agent's file, byte for byte; `import_agent` takes it in elsewhere.",
+        parameters: &[AGENT, environments::OPTIONAL],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::AgentDefinition>(),
+        sends: "",
+        answers: concat!(
+            r#"{"agent": "#,
+            example!(),
+            r#", "source": "---\nmetadata:\n  description: Finds out why\n---\nYou find out why.\n",
+                "path": "environments/default/agents/triage.prompt"}"#
+        ),
+        call: |desk, by, arguments| read_agent(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "export_agent",
+        verb: Verb::Post,
+        path: "/agents/{agent}/export",
+        needs: Needs::Right(Action::EditAgents),
+        summary: "Make an agent a file",
+        says: "Writes an agent that lives in the store alone as a file of the workspace, which is what counts from then on. One that has a file \
+            stays as it is. Refused with 409 where files are read-only, or a file of its name is there.",
+        parameters: &[AGENT, environments::OPTIONAL],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::ExportedAgent>(),
+        sends: "{}",
+        answers: concat!(
+            r#"{"agent": "#,
+            example!(),
+            r#", "path": "environments/default/agents/triage.prompt", "made": true}"#
+        ),
+        call: |desk, by, arguments| export_agent(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "import_agent",
+        verb: Verb::Post,
+        path: "/environments/{environment}/agents/import",
+        needs: Needs::Right(Action::EditAgents),
+        summary: "Take in an agent",
+        says: "Takes in an agent by its definition, which is kept byte for byte. What it names and this environment does not have is told in \
+            `missing`. Refused with 409 where an agent of its name is there with another definition, unless that is to be replaced.",
+        parameters: &[
+            environments::ENVIRONMENT,
+            Parameter::required(
+                "definition",
+                Kind::Text,
+                "The text of a `.prompt` file, or the JSON of an older export.",
+            ),
+            Parameter::optional(
+                "file",
+                Kind::Text,
+                "The name of the file that it is of: `triage.prompt` names the agent.",
+            ),
+            Parameter::optional("rename", Kind::Text, "Its name here, instead of its own."),
+            Parameter::optional(
+                "replace",
+                Kind::Truth(false),
+                "Whether it takes the place of an agent of its name, whose id and runs stay.",
+            ),
+        ],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::ImportedAgent>(),
+        sends: r#"{"definition": "---\nmetadata:\n  name: triage3\n---\nYou find out why.\n"}"#,
+        answers: concat!(
+            r#"{"agent": "#,
+            example!(),
+            r#", "path": "environments/default/agents/triage.prompt",
+                "missing": {"tools": ["read"], "servers": [], "agents": [], "variables": []}, "problems": []}"#
+        ),
+        call: |desk, by, arguments| import_agent(desk, by, arguments).boxed(),
     },
     Operation {
         id: "create_agent",
@@ -182,6 +264,30 @@ async fn show_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Re
     let id = found(desk, by, &agent).await?.agent.id;
     let details = desk.station.show_agent(by, &AgentRef::Id(id)).await?;
     Ok(Reply::of(&wire::AgentDetails::from(&details)))
+}
+
+async fn read_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let read = desk.station.read_agent(by, &named(desk, by, &arguments).await?).await?;
+    Ok(Reply::of(&wire::AgentDefinition::from(&read)))
+}
+
+async fn export_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let exported = desk.station.export_agent(by, &named(desk, by, &arguments).await?).await?;
+    Ok(Reply::of(&wire::ExportedAgent::from(&exported)))
+}
+
+async fn import_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let import = AgentImport {
+        text: arguments.must("definition").to_owned(),
+        path: arguments.text("file").map(PathBuf::from),
+        environment: environments::named(desk, by, &arguments).await?,
+        rename: arguments.text("rename").map(AgentName::parse).transpose()?,
+        on_conflict: match arguments.truth("replace") {
+            Some(true) => OnConflict::Replace,
+            Some(false) | None => OnConflict::Refuse,
+        },
+    };
+    Ok(Reply::of(&wire::ImportedAgent::from(&desk.station.import_agent(by, import).await?)))
 }
 
 async fn create_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {

@@ -11,11 +11,13 @@ mod audit;
 mod budgets;
 mod environments;
 mod locks;
+mod models;
 mod older;
 mod openapi;
 mod operation;
 mod page;
 mod request;
+mod retention;
 mod runs;
 mod servers;
 mod settings;
@@ -43,7 +45,9 @@ pub(crate) fn operations() -> impl Iterator<Item = &'static Operation> {
         agents::ROWS,
         servers::ROWS,
         locks::ROWS,
+        models::ROWS,
         runs::ROWS,
+        retention::ROWS,
         approvals::ROWS,
         budgets::ROWS,
         users::ROWS,

@@ -127,8 +127,20 @@ pub(crate) enum Place {
 
 /// Operations that may be done again where nobody knows whether they were done: what they start is bound to the key of its request,
 /// or they do the same to the same thing.
-const HARMLESS: [&str; 7] =
-    ["start_run", "queue_agent", "execute_agent", "retry_run", "fork_run", "sync", "discover_server"];
+const HARMLESS: [&str; 12] = [
+    "start_run",
+    "queue_agent",
+    "execute_agent",
+    "retry_run",
+    "fork_run",
+    "sync",
+    "discover_server",
+    "read_resource",
+    "get_prompt",
+    "test_models",
+    "export_agent",
+    "prune_runs",
+];
 
 impl Operation {
     /// Whether it heeds the key that a sender gives its request: whatever starts or makes something, by somebody who is known.

@@ -12,7 +12,7 @@ use station_core::budget::{Amounts, Measure};
 use station_core::file::config::duration_ms;
 use station_core::run::Status;
 use station_core::{Action, Caller, Error, Micros, Result, RunId};
-use station_engine::{AgentRef, Driver, Fork, NewRun, RunFilter};
+use station_engine::{AgentRef, Driver, Fork, NewRun, RunFilter, Settled};
 use std::time::Duration;
 
 /// The parameter that names one.
@@ -243,6 +243,27 @@ pub(super) const ROWS: &[Operation] = &[
         call: |desk, by, arguments| resume_run(desk, by, arguments).boxed(),
     },
     Operation {
+        id: "settle_effect",
+        verb: Verb::Post,
+        path: "/runs/{run}/effects/{effect}/settle",
+        needs: Needs::Right(Action::Approve),
+        summary: "Settle a call",
+        says: "Says what became of a call whose outcome nobody knows and for which its run waits (`unsettled` of `show_run`). `done`: it took \
+            effect, and the model is told so. `not_done`: it did not, and is sent again under the id that it had. Refused with 409 where no call \
+            waits so.",
+        parameters: &[
+            RUN,
+            Parameter::required("effect", Kind::Text, "The call's id, or the end of it."),
+            Parameter::required("outcome", Kind::Text, "`done` or `not_done`."),
+            Parameter::optional("note", Kind::Text, "What the model is told besides."),
+        ],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::Run>(),
+        sends: r#"{"outcome": "done", "note": "I looked"}"#,
+        answers: example!(),
+        call: |desk, by, arguments| settle_effect(desk, by, arguments).boxed(),
+    },
+    Operation {
         id: "record_run",
         verb: Verb::Get,
         path: "/runs/{run}/record",
@@ -287,6 +308,20 @@ async fn resume_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Re
     });
     let run = resume(desk, by, run, added).await?;
     Ok(Reply::of(&wire::Run::new(&run, false)))
+}
+
+async fn settle_effect(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let run = run_of(arguments.must("run"))?;
+    let settled = match arguments.must("outcome") {
+        "done" => Settled::Done,
+        "not_done" => Settled::NotDone,
+        other => {
+            return Err(Error::invalid(format!("`outcome` is `{other}`, and must be `done` or `not_done`")));
+        }
+    };
+    let note = arguments.text("note").unwrap_or_default().to_owned();
+    let run = desk.station.settle_effect(by, run, arguments.must("effect"), settled, note).await?;
+    Ok(Reply::of(&wire::Run::new(&run, desk.station.is_interrupted(&run))))
 }
 
 async fn record_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {

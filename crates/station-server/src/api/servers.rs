@@ -175,6 +175,43 @@ pub(super) const ROWS: &[Operation] = &[
         call: |desk, by, arguments| call_tool(desk, by, arguments).boxed(),
     },
     Operation {
+        id: "read_resource",
+        verb: Verb::Post,
+        path: "/servers/{server}/resources/read",
+        needs: Needs::Right(Action::CallTools),
+        summary: "Read a resource",
+        says: "Reads a resource of a server, as the protocol's `resources/read` does: texts, and other data in base64.",
+        parameters: &[
+            SERVER,
+            Parameter::required("uri", Kind::Text, "The resource's address at its server."),
+            environments::OPTIONAL,
+        ],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::ReadResource>(),
+        sends: r#"{"uri": "file:///srv/notes.txt"}"#,
+        answers: r#"{"contents": [{"uri": "file:///srv/notes.txt", "mimeType": "text/plain", "text": "three notes"}]}"#,
+        call: |desk, by, arguments| read_resource(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "get_prompt",
+        verb: Verb::Post,
+        path: "/servers/{server}/prompts/{prompt}/get",
+        needs: Needs::Right(Action::CallTools),
+        summary: "Fill in a prompt",
+        says: "Has a server fill in one of its prompts, as the protocol's `prompts/get` does.",
+        parameters: &[
+            SERVER,
+            Parameter::required("prompt", Kind::Text, "The prompt's name at its server."),
+            Parameter::optional("arguments", Kind::Object, "What it is filled in with: texts by name."),
+            environments::OPTIONAL,
+        ],
+        status: 200,
+        output: |generator| generator.subschema_for::<wire::FilledPrompt>(),
+        sends: r#"{"arguments": {"language": "Rust"}}"#,
+        answers: r#"{"description": "Reviews code", "messages": [{"role": "user", "content": {"type": "text", "text": "Review this Rust."}}]}"#,
+        call: |desk, by, arguments| get_prompt(desk, by, arguments).boxed(),
+    },
+    Operation {
         id: "logout_server",
         verb: Verb::Delete,
         path: "/servers/{server}/login",
@@ -190,6 +227,20 @@ pub(super) const ROWS: &[Operation] = &[
         call: |desk, by, arguments| logout_server(desk, by, arguments).boxed(),
     },
 ];
+
+async fn read_resource(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let server = named(desk, by, &arguments).await?;
+    let read = desk.station.read_resource(by, &server, arguments.must("uri"), BTreeMap::new()).await?;
+    Ok(Reply::of(&wire::ReadResource::from(read)))
+}
+
+async fn get_prompt(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let server = named(desk, by, &arguments).await?;
+    let given = arguments.object("arguments").cloned().unwrap_or_default();
+    let prompt = (arguments.must("prompt"), given);
+    let filled = desk.station.get_prompt(by, &server, prompt, BTreeMap::new()).await?;
+    Ok(Reply::of(&wire::FilledPrompt::from(filled)))
+}
 
 async fn logout_server(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let out = desk.station.logout_server(by, &named(desk, by, &arguments).await?).await?;

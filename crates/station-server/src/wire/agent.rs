@@ -1,6 +1,6 @@
 //! Agents.
 
-use super::Word;
+use super::{Problem, Word};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -161,6 +161,71 @@ impl From<&station_engine::AgentDetails> for AgentDetails {
 impl From<&station_engine::ReasonedTool> for ReasonedTool {
     fn from(chosen: &station_engine::ReasonedTool) -> Self {
         Self { tool: chosen.tool.clone(), offered: chosen.offered, reason: chosen.reason.clone() }
+    }
+}
+
+/// An agent's definition.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct AgentDefinition {
+    /// The agent.
+    pub agent: Agent,
+    /// The text of its file, byte for byte.
+    pub source: String,
+    /// Its file, relative to the workspace; `null` where it lives in the store alone.
+    pub path: Option<String>,
+}
+
+/// An agent that is a file.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct ExportedAgent {
+    /// The agent.
+    pub agent: Agent,
+    /// Its file, relative to the workspace.
+    pub path: Option<String>,
+    /// Whether that was made now.
+    pub made: bool,
+}
+
+impl From<&station_engine::Exported> for AgentDefinition {
+    fn from(exported: &station_engine::Exported) -> Self {
+        let station_engine::Exported { agent, environment, source, file, .. } = exported;
+        Self {
+            agent: Agent::new(agent, environment.name.as_str()),
+            source: source.clone(),
+            path: file.clone(),
+        }
+    }
+}
+
+impl From<&station_engine::Exported> for ExportedAgent {
+    fn from(exported: &station_engine::Exported) -> Self {
+        let station_engine::Exported { agent, environment, file, made, .. } = exported;
+        Self { agent: Agent::new(agent, environment.name.as_str()), path: file.clone(), made: *made }
+    }
+}
+
+/// An agent that was taken in.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct ImportedAgent {
+    /// The agent.
+    pub agent: Agent,
+    /// Its file.
+    pub path: Option<String>,
+    /// What it names that is not there.
+    pub missing: Missing,
+    /// Notes and warnings about its definition.
+    pub problems: Vec<Problem>,
+}
+
+impl From<&station_engine::Imported> for ImportedAgent {
+    fn from(imported: &station_engine::Imported) -> Self {
+        let details = &imported.agent;
+        Self {
+            agent: Agent::new(&details.agent, details.environment.name.as_str()),
+            path: details.path.as_ref().map(|path| path.display().to_string()),
+            missing: Missing::from(&imported.missing),
+            problems: imported.problems.iter().map(Problem::from).collect(),
+        }
     }
 }
 

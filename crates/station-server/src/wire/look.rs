@@ -1,17 +1,18 @@
 //! What a look at a server gave: a resource that was read, a prompt that was filled in.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A resource that was read.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ReadResource {
     /// Its contents as the protocol has them: `uri`, `mimeType`, and `text` or `blob` (base64).
     pub contents: Vec<Value>,
 }
 
 /// A prompt with its arguments filled in.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct FilledPrompt {
     /// What the server says of it.
     pub description: Option<String>,

@@ -24,6 +24,7 @@ mod login;
 mod look;
 mod model;
 mod older;
+mod retention;
 mod run;
 mod server;
 mod setting;
@@ -31,7 +32,10 @@ mod sync;
 mod tool;
 mod user;
 
-pub use agent::{Agent, AgentDetails, CreatedAgent, Grant, Missing, ReasonedTool, Schedule};
+pub use agent::{
+    Agent, AgentDefinition, AgentDetails, CreatedAgent, ExportedAgent, Grant, ImportedAgent, Missing,
+    ReasonedTool, Schedule,
+};
 pub use approval::{Approval, AuditEntry, StandingApproval};
 pub use budget::{Budget, Measured, Price, Spent};
 pub use case::{CaseLine, TriedCase};
@@ -43,8 +47,9 @@ pub use list::list;
 pub use lock::{ChangedField, ToolDifference, ToolLock};
 pub use login::{LoggedIn, LoggedOut, Login};
 pub use look::{FilledPrompt, ReadResource};
-pub use model::{Model, ModelKey, ModelSupports, Provider, TestedModel};
+pub use model::{Model, ModelKey, ModelList, ModelSupports, Provider, TestedModel, TestedModels};
 pub use older::{Executed, OlderError, OlderRun};
+pub use retention::{PrunableRuns, PrunedRuns};
 pub use run::{ForkedFrom, INTERRUPTED, Run, RunDetails, RunReport, StartedRun, Usage};
 pub use server::{Server, ServerFile, ServerSandbox, ServerState, ServerVariable, ServerView};
 pub use setting::FileSetting;

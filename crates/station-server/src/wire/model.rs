@@ -1,17 +1,38 @@
 //! Models: providers with the state of their keys, names with what they mean, and tests of whether they answer.
 
-use super::{Error, ErrorBody, Price};
-use serde::Serialize;
+use super::{Error, ErrorBody, Price, Word};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use station_core::run::AskFailure;
 use station_engine::{Caching, Held, KeyState, Known, KnownModel, ModelTest, NamedBy, Offer, Supports};
 
+/// What there is to ask.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct ModelList {
+    /// The configured model, and the names that config.yaml maps.
+    pub models: Vec<Model>,
+    /// How many there are.
+    pub count: usize,
+    /// Every provider, the configured one first.
+    pub providers: Vec<Provider>,
+}
+
+/// What came of asking models.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct TestedModels {
+    /// Each, in the order in which they were named.
+    pub models: Vec<TestedModel>,
+    /// How many there are.
+    pub count: usize,
+}
+
 /// A provider that can be asked, or could.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Provider {
     /// Its word: `anthropic`.
     pub provider: String,
     /// The dialect it is spoken to in.
-    pub dialect: &'static str,
+    pub dialect: Word,
     /// Where it is; empty for what is in this process.
     pub address: String,
     /// Whether it is the configured one.
@@ -21,21 +42,21 @@ pub struct Provider {
 }
 
 /// How a provider's key stands; its value has no field.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ModelKey {
     /// `set`, `missing` or `not_needed`.
-    pub state: &'static str,
+    pub state: Word,
     /// The variable it is in, or those it is looked for in.
     pub variables: Vec<String>,
 }
 
 /// A name, and the model that it means.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Model {
     /// As it is written.
     pub name: String,
     /// `configured` or `map`.
-    pub named_by: &'static str,
+    pub named_by: Word,
     /// The model; `null` where the name means none.
     pub model: Option<String>,
     /// How the key of its provider stands.
@@ -49,24 +70,24 @@ pub struct Model {
 }
 
 /// What a model takes.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ModelSupports {
     /// Calls of tools.
     pub tools: bool,
     /// `always`, `without_tools`, `in_words` or `never`.
-    pub schema: &'static str,
+    pub schema: Word,
     /// Images in results of tools.
     pub images: bool,
     /// Thoughts that are kept and given back to it.
     pub thinking: bool,
     /// `automatic`, `marked` or `none`.
-    pub caching: &'static str,
+    pub caching: Word,
     /// Tokens that it reads at most.
     pub window: Option<u64>,
 }
 
 /// What came of asking a model once.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct TestedModel {
     /// As it was named.
     pub name: String,
@@ -83,7 +104,7 @@ pub struct TestedModel {
     /// Tokens written.
     pub output_tokens: Option<u64>,
     /// The sort of failure, e.g. `bad_key`.
-    pub failure: Option<&'static str>,
+    pub failure: Option<Word>,
     /// Why it did not answer.
     pub message: Option<String>,
     /// What to try.
@@ -92,11 +113,27 @@ pub struct TestedModel {
     pub supports: Option<ModelSupports>,
 }
 
+impl From<&station_engine::ModelList> for ModelList {
+    fn from(list: &station_engine::ModelList) -> Self {
+        Self {
+            models: list.models.iter().map(Model::from).collect(),
+            count: list.models.len(),
+            providers: list.providers.iter().map(Provider::from).collect(),
+        }
+    }
+}
+
+impl From<&[ModelTest]> for TestedModels {
+    fn from(tests: &[ModelTest]) -> Self {
+        Self { models: tests.iter().map(TestedModel::from).collect(), count: tests.len() }
+    }
+}
+
 impl From<&Offer> for Provider {
     fn from(offer: &Offer) -> Self {
         Self {
             provider: offer.provider.clone(),
-            dialect: offer.dialect,
+            dialect: offer.dialect.into(),
             address: offer.address.clone(),
             configured: offer.configured,
             key: ModelKey::from(&offer.key),
@@ -111,7 +148,7 @@ impl From<&KeyState> for ModelKey {
             KeyState::Missing(variables) => ("missing", variables.clone()),
             KeyState::NotNeeded => ("not_needed", Vec::new()),
         };
-        Self { state, variables }
+        Self { state: state.into(), variables }
     }
 }
 
@@ -124,14 +161,16 @@ impl From<&Supports> for ModelSupports {
                 Held::WithoutTools => "without_tools",
                 Held::InWords => "in_words",
                 Held::Never => "never",
-            },
+            }
+            .into(),
             images: supports.images,
             thinking: supports.thinking,
             caching: match supports.caching {
                 Caching::Automatic => "automatic",
                 Caching::Marked => "marked",
                 Caching::None => "none",
-            },
+            }
+            .into(),
             window: supports.window,
         }
     }
@@ -145,7 +184,8 @@ impl From<&KnownModel> for Model {
             named_by: match known.by {
                 NamedBy::Configured => "configured",
                 NamedBy::Map => "map",
-            },
+            }
+            .into(),
             model: model.map(|it| it.model.to_string()),
             key: model.map(|it| ModelKey::from(&it.key)),
             supports: model.map(|it| ModelSupports::from(&it.supports)),
@@ -191,7 +231,7 @@ impl From<&ModelTest> for TestedModel {
             answered_by: answered.map(|it| it.by.clone()),
             input_tokens: answered.map(|it| it.usage.input),
             output_tokens: answered.map(|it| it.usage.output),
-            failure: failed.map(|it| word(it.failure)),
+            failure: failed.map(|it| word(it.failure).into()),
             message,
             hint: hint.or_else(|| unknown.and_then(|it| it.hints().first().cloned())),
             supports: known.map(|it| ModelSupports::from(&it.supports)),

@@ -18,9 +18,6 @@ pub(crate) struct OnlyHere {
 /// For what needs files, programs or keys of the machine that it is typed on.
 const THERE: &str = "run it where that Station is";
 
-/// For what no operation of the API does.
-const NO_OPERATION: &str = "has no operation in the API of a server";
-
 impl OnlyHere {
     pub(crate) const INIT: Self = Self { why: "sets up a Station on this machine", instead: THERE };
     pub(crate) const DOCTOR: Self = Self { why: "looks at this machine", instead: THERE };
@@ -51,24 +48,6 @@ impl OnlyHere {
         why: "names the Station of this machine to other programs",
         instead: "name the server's own `/mcp` to them",
     };
-    pub(crate) const PRICES: Self =
-        Self { why: "shows the table of this machine's config.yaml", instead: THERE };
-    pub(crate) const EXPORT: Self = Self {
-        why: NO_OPERATION,
-        instead: "`stn agent show AGENT` shows its prompt; run it where that Station is",
-    };
-    pub(crate) const IMPORT: Self = Self {
-        why: NO_OPERATION,
-        instead: "`stn agent create` makes an agent there; run it where that Station is",
-    };
-    pub(crate) const SETTLE: Self = Self { why: NO_OPERATION, instead: THERE };
-    pub(crate) const PRUNE: Self = Self {
-        why: NO_OPERATION,
-        instead: "a server removes old runs by itself where its config.yaml says `runs: {keep_days: N}`",
-    };
-    pub(crate) const LOOK: Self =
-        Self { why: NO_OPERATION, instead: "its environment is an MCP server at `/mcp/env/NAME`" };
-    pub(crate) const MODEL: Self = Self { why: NO_OPERATION, instead: THERE };
 
     /// Why `command` is refused with `target`.
     pub(crate) fn refusal(self, command: &str, target: &Target) -> Error {

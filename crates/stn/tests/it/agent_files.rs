@@ -1,6 +1,8 @@
 //! `stn agent update|delete|export|import`: what they do to files.
 
+use crate::at_server::{ask, url};
 use crate::home::Home;
+use crate::http::Served;
 use expect_test::expect;
 
 const FILE: &str = "environments/default/agents/triage.prompt";
@@ -303,4 +305,75 @@ fn an_agent_that_is_renamed_keeps_its_number_and_its_runs() {
         hint: choose another name
         --- exit 1
     "#]]);
+}
+
+#[test]
+fn an_agent_goes_out_of_a_server_and_into_one() {
+    let home = home();
+    let made = |name: &str, role: &str| {
+        let args = ["user", "create", name, "--role", role, "--env", "default"];
+        home.json(&args)["secret"].as_str().unwrap().to_owned()
+    };
+    let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
+    let (served, elsewhere) = (Served::start(&home), Home::new());
+    let by = |key: &str, args: &[&str]| {
+        let mut said = ask(&elsewhere, &url(&served), key, args);
+        said.stdout = said.stdout.replace(&home.path().display().to_string(), "$THERE");
+        said
+    };
+    by(&ann, &["agent", "export", "triage", "--to", "."]).is(&expect![[r#"
+        Wrote agent `triage` to ./triage.prompt
+    "#]]);
+    let path = elsewhere.path().join("triage.prompt");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), TEXT);
+    by(&ann, &["agent", "export", "triage", "--to", "triage.prompt"]).is(&expect![[r#"
+        --- stderr
+        error: the file triage.prompt exists already
+        hint: `--force` writes over it
+        --- exit 1
+    "#]]);
+    by(&ann, &["agent", "import", "triage.prompt", "--rename", "second"]).is(&expect![[r#"
+        --- stderr
+        error: `ann` may not make, change or delete agents: its role is `viewer`
+        hint: ask somebody whose role is at least `user`
+        --- exit 1
+    "#]]);
+    by(&root, &["agent", "import", "triage.prompt", "--rename", "second"]).is(&expect![[r#"
+        Imported agent 2 `second` into environment `default`.
+          file  $THERE/.config/station/environments/default/agents/second.prompt
+        --- stderr
+        note: environments/default/agents/second.prompt:7:1: `harness` is kept, but has no effect here
+    "#]]);
+    // The same again is no conflict, another one is.
+    by(&root, &["agent", "import", "triage.prompt"]).done();
+    std::fs::write(&path, TEXT.replace("You are triage", "You are better").replace("__echo", "__nothing"))
+        .unwrap();
+    by(&root, &["agent", "import", "triage.prompt"]).is(&expect![[r#"
+        --- stderr
+        error: agent `triage` exists already in environment `default`
+        hint: replace it with --yes, or name the new one with --rename
+        --- exit 1
+    "#]]);
+    by(&root, &["agent", "import", "triage.prompt", "--yes"]).is(&expect![[r#"
+        Imported agent 1 `triage` into environment `default`.
+          file  $THERE/.config/station/environments/default/agents/triage.prompt
+        --- stderr
+        note: environments/default/agents/triage.prompt:7:1: `harness` is kept, but has no effect here
+        warning: environments/default/agents/triage.prompt: nothing offers the tool `__nothing`: agent `triage` works without it
+        hint: `stn mcp tools` shows what there is
+    "#]]);
+    assert!(home.read(FILE).contains("You are better"));
+    std::fs::write(&path, "---\nmodel: [\n---\nx\n").unwrap();
+    by(&root, &["agent", "import", "triage.prompt", "--yes"]).is(&expect![[r#"
+        --- stderr
+        error: triage.prompt:2:8: this is not YAML: unclosed bracket '['
+        --- exit 1
+    "#]]);
+    by(&root, &["agent", "import", "triage.prompt", "--env", "nowhere"]).is(&expect![[r#"
+        --- stderr
+        error: environment `nowhere` does not exist
+        hint: there are `default`; make one with `stn env create nowhere`
+        --- exit 1
+    "#]]);
+    served.stop();
 }

@@ -1,6 +1,8 @@
 //! Calls that wait for a person, and calls of which only a person knows what became of them.
 
+use crate::at_server::{ask, url};
 use crate::home::Home;
+use crate::http::Served;
 use crate::watch::{effects, log, until};
 use serde_json::{Value, json};
 use station_testkit::fake_server;
@@ -232,6 +234,38 @@ fn a_person_settles_what_nobody_else_can_know() {
         assert_eq!(scene.posted(), posted, "{outcome}");
         scene.home.stn(&["runs", "settle", "1", end, outcome]).exits(1);
     }
+}
+
+#[test]
+fn a_person_settles_at_a_server_what_nobody_else_can_know() {
+    let scene = Scene::new(&json!({}), posts_and_hangs("before")).agent("station: {unknown: park}\n");
+    scene.killed_while_posting();
+    std::fs::write(scene.file("gate"), "").unwrap();
+    let made = |name: &str, role: &str| {
+        let args = ["user", "create", name, "--role", role, "--env", "default"];
+        scene.home.json(&args)["secret"].as_str().unwrap().to_owned()
+    };
+    let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
+    let served = Served::start(&scene.home);
+    let by = |key: &str, args: &[&str]| ask(&scene.home, &url(&served), key, args);
+    until("it waits for a person", || scene.inspect("1")["unsettled"][0].is_string());
+    let effect = scene.inspect("1")["unsettled"][0].as_str().unwrap().to_owned();
+    let end = &effect[effect.len() - 8..];
+    let said = by(&ann, &["runs", "settle", "1", end, "done"]);
+    assert!(said.exits(1).stderr.contains("may not decide"), "{}", said.shown());
+    let said = by(&root, &["runs", "settle", "1", "nothing", "done"]);
+    assert!(said.exits(1).stderr.contains(&effect), "{}", said.shown());
+    let said = by(&root, &["runs", "settle", "1", end, "done", "--note", "I looked"]);
+    assert_eq!(
+        said.done().stderr,
+        "The call of run 1 was settled.\nhint: it goes on there: follow it with `stn runs follow 1 --server URL`\n"
+    );
+    let said = by(&root, &["runs", "follow", "1"]);
+    assert!(said.done().stdout.contains("so says a person"), "{}", said.shown());
+    assert_eq!(scene.posted(), 0);
+    by(&root, &["runs", "settle", "1", end, "done"]).exits(1);
+    assert!(scene.home.json(&["audit", "list"]).to_string().contains("settle_effect"));
+    served.stop();
 }
 
 #[test]

@@ -23,8 +23,10 @@ fn what_a_server_cannot_do_is_refused_with_what_to_use() {
         &["key", "status"],
         &["test"],
         &["config", "show"],
-        &["runs", "prune", "--yes", "--keep-days", "1"],
-        &["agent", "import", "x.prompt"],
+        &["demo"],
+        &["mcp", "login", "x"],
+        &["mcp", "import", "x.json"],
+        &["mcp", "config", "cursor"],
     ] {
         let said = ask(&home, "http://127.0.0.1:1", "", args);
         assert!(

@@ -140,7 +140,7 @@ fn money_is_counted_by_the_table_of_prices() {
     );
     home.stn(&["budget", "prices"]).is(&expect![[r#"
         MODEL  INPUT  OUTPUT  CACHED  CACHE WRITE  REASONING  CURRENCY  DATE  SOURCE
-        openai/stand-*  10.00  40.00  2.50  USD  2026-11-01  https://models.example.com/prices
+        openai/stand-*  10.00  40.00  2.50  10.00  40.00  USD  2026-11-01  https://models.example.com/prices
     "#]]);
     home.stn(&["agent", "run", "worker", "say hello", "--limit", "usd=0.01", "--quiet"]).done();
     let inspected = home.stn(&["runs", "inspect", "3"]).shown();

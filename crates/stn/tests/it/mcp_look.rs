@@ -1,5 +1,6 @@
 //! `stn mcp read` and `stn mcp prompt`: what a server offers beside tools, at a terminal; and `--var`, values for one command.
 
+use crate::at_server::{ask, url};
 use crate::gateway_whole;
 use crate::home::Home;
 use crate::http::Served;
@@ -82,6 +83,51 @@ fn what_stands_in_no_file_is_read_and_filled_in_at_its_address() {
         --- exit 1
     "#]]);
     assert!(!elsewhere.config("station.db").exists(), "a store was made");
+    served.stop();
+}
+
+#[test]
+fn a_server_reads_and_fills_in_as_here() {
+    let home = gateway_whole::home("both");
+    let made = |name: &str, role: &str| {
+        let args = ["user", "create", name, "--role", role, "--env", "default"];
+        home.json(&args)["secret"].as_str().unwrap().to_owned()
+    };
+    let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
+    let (served, elsewhere) = (Served::start(&home), Home::new());
+    let by = |key: &str, args: &[&str]| ask(&elsewhere, &url(&served), key, args);
+    for words in [
+        &["read", "fixture", "test://template/7/data"] as &[&str],
+        &["read", "fixture", "test://static-binary"],
+        &["read", "fixture", "test://static-binary", "--json"],
+        &["read", "fixture", "test://static-txt"],
+        &["read", "fixtrue", "test://static-text"],
+        &["prompt", "fixture", "test_prompt_with_arguments", "arg1=a b", "arg2="],
+        &["prompt", "fixture", "test_prompt_with_image"],
+        &["prompt", "fixture", "test_prompt_with_image", "--json"],
+        &["prompt", "fixture", "test_simple_promt"],
+    ] {
+        let args = [&["mcp"], words].concat();
+        assert_eq!(by(&root, &args).shown(), home.stn(&args).shown(), "{args:?}");
+    }
+    by(&ann, &["mcp", "read", "fixture", "test://static-text"]).is(&expect![[r#"
+        --- stderr
+        error: `ann` may not call tools: its role is `viewer`
+        hint: ask somebody whose role is at least `user`
+        --- exit 1
+    "#]]);
+    by(&root, &["mcp", "read", "fixture", "test://static-text", "--var", "A=b"]).is(&expect![[r#"
+        --- stderr
+        error: `--var` is for the Station of this machine: a server has its own, see `stn variables set`
+        hint: leave `--var` out with `--server`
+        --- exit 1
+    "#]]);
+    by(&root, &["mcp", "prompt", "--url", "http://127.0.0.1:1/mcp", "x"]).is(&expect![[r#"
+        --- stderr
+        error: `--url` is for the Station of this machine: that address is reached from here
+        hint: leave `--url` out with `--server`
+        --- exit 1
+    "#]]);
     served.stop();
 }
 

@@ -1,6 +1,8 @@
 //! `stn model …`, and runs that ask models of several providers.
 
+use crate::at_server::{ask, url};
 use crate::home::Home;
+use crate::http::Served;
 use expect_test::expect;
 use serde_json::{Value, json};
 use station_testkit::aimock::Aimock;
@@ -78,6 +80,40 @@ fn each_provider_that_is_set_up_is_asked_once() {
         rows,
         [("anthropic/claude-sonnet-4-5", true), ("ollama/qwen3", true), ("gemini/gemini-2.5-pro", false)]
     );
+}
+
+#[test]
+fn a_server_lists_and_tests_its_models_as_here() {
+    let aimock =
+        Aimock::start(&json!([{"match": {"userMessage": "ready"}, "response": {"content": "ready"}}]));
+    let home = home(aimock.url(), aimock.url());
+    let made =
+        |name: &str, role: &str| home.json(&["user", "create", name, "--role", role])["secret"].clone();
+    let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
+    let (served, elsewhere) = (Served::start(&home), Home::new());
+    let by = |key: &Value, args: &[&str]| ask(&elsewhere, &url(&served), key.as_str().unwrap(), args);
+    for args in [
+        &["model", "list"] as &[&str],
+        &["model", "list", "--json"],
+        &["model", "test"],
+        &["model", "test", "gpt-4o-mini"],
+        &["model", "test", "nobody/knows"],
+        &["budget", "prices"],
+        &["budget", "prices", "--json"],
+    ] {
+        assert_eq!(by(&root, args).shown(), home.stn(args).shown(), "{args:?}");
+    }
+    by(&ann, &["model", "list"]).done();
+    by(&ann, &["model", "test"]).is(&expect![[r#"
+        --- stderr
+        error: `ann` may not run agents: its role is `viewer`
+        hint: ask somebody whose role is at least `user`
+        --- exit 1
+    "#]]);
+    let tested = by(&root, &["model", "test", "--json"]);
+    let tested: Value = serde_json::from_str(&tested.stdout).unwrap();
+    assert_eq!((&tested["count"], &tested["models"][0]["ok"]), (&json!(3), &json!(true)), "{tested}");
+    served.stop();
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `stn runs …`, and how runs end.
 
+use crate::at_server::{ask, url};
 use crate::home::Home;
+use crate::http::Served;
 use crate::watch::until;
 use expect_test::expect;
 use nix::sys::signal::{Signal, kill};
@@ -268,6 +270,55 @@ fn old_runs_are_removed_when_somebody_says_so() {
         --- stderr
         Removed 1 run, and 3 stored bodies with them.
     "#]]);
+}
+
+#[test]
+fn old_runs_are_removed_at_a_server() {
+    let home = Home::with_fake();
+    home.agent("default", "reader", "model: offline\ntools: [read]\n");
+    home.stn(&["agent", "run", "reader", "read notes.txt", "--quiet"]).done();
+    let made =
+        |name: &str, role: &str| home.json(&["user", "create", name, "--role", role])["secret"].clone();
+    let (root, ann) = (made("root", "admin"), made("ann", "user"));
+    let (served, elsewhere) = (Served::start(&home), Home::new());
+    let by =
+        |key: &serde_json::Value, args: &[&str]| ask(&elsewhere, &url(&served), key.as_str().unwrap(), args);
+    by(&ann, &["runs", "prune", "--keep-days", "0", "--yes"]).is(&expect![[r#"
+        --- stderr
+        error: `ann` may not change settings: its role is `user`
+        hint: ask somebody whose role is at least `admin`
+        --- exit 1
+    "#]]);
+    by(&root, &["runs", "prune", "--yes"]).is(&expect![[r#"
+        --- stderr
+        error: nothing says how long runs are kept
+        hint: give `--keep-days`, or set it in config.yaml: `runs: {keep_days: 90}`
+        --- exit 1
+    "#]]);
+    by(&root, &["runs", "prune", "--keep-days", "0"]).is(&expect![[r#"
+        --- stderr
+        1 run, the oldest from [time] UTC will be removed, and cannot be brought back. Remove? [y/N] 
+        error: nothing was removed: nobody said yes
+        hint: `--yes` says it beforehand
+        --- exit 1
+    "#]]);
+    by(&root, &["runs", "prune", "--keep-days", "7", "--yes"]).is(&expect![[r#"
+        --- stderr
+        0 runs would be removed.
+    "#]]);
+    assert_eq!(home.json(&["runs", "list"])["count"], 1);
+    by(&root, &["runs", "prune", "--keep-days", "0", "--yes"]).is(&expect![[r#"
+        --- stderr
+        Removed 1 run, and 3 stored bodies with them.
+    "#]]);
+    assert_eq!(home.json(&["runs", "list"])["count"], 0);
+    let audit = home.json(&["audit", "list"]);
+    assert_eq!(
+        (&audit["audit"][0]["action"], &audit["audit"][0]["actor"]),
+        (&"prune_runs".into(), &"root".into())
+    );
+    assert_eq!(audit["audit"][0]["detail"], serde_json::json!({ "keep_days": 0, "runs": 1 }));
+    served.stop();
 }
 
 #[test]

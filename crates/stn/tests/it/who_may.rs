@@ -136,6 +136,7 @@ impl Operation<'_> {
         about.entry("name").or_insert_with(|| "SAY".to_owned());
         about.insert("standing_approval", "99".to_owned());
         about.insert("setting", "execution.workers".to_owned());
+        about.extend([("effect", "0a0b".to_owned()), ("prompt", "review".to_owned())]);
         for (name, value) in &about {
             path = path.replace(&format!("{{{name}}}"), value);
         }
@@ -201,15 +202,22 @@ fn every_operation_is_for_those_who_may_and_what_is_foreign_does_not_exist() {
                         let is_spare = spare.is_some();
                         let mut own = world.own.clone();
                         own.extend(spare);
-                        // A stream ends with its run, and this one waits for a person.
-                        if operation.id() != "follow_run" {
-                            check(&own, &[200, 201, 202, 400, 401, 409]);
+                        // Who passes hears from a server that has neither resources nor prompts that it refuses.
+                        let passed: &[u16] = match operation.id() {
+                            "read_resource" | "get_prompt" => &[502],
+                            _ => &[200, 201, 202, 400, 409],
+                        };
+                        match operation.id() {
+                            // A stream ends with its run, and this one waits for a person.
+                            "follow_run" => {}
+                            // It knows no password.
+                            "create_session" => check(&own, &[401]),
+                            _ => check(&own, passed),
                         }
                         if !(is_spare && role == "admin") && operation.is_in_one(&world.own) {
-                            let may = [200, 201, 202, 400, 409];
                             match role {
                                 "admin" if operation.id() == "follow_run" => {}
-                                "admin" => check(&world.foreign, &may),
+                                "admin" => check(&world.foreign, passed),
                                 _ => check(&world.foreign, &[404]),
                             }
                         }

@@ -1,12 +1,14 @@
 //! `stn agent export`
 
+use crate::at::{At, named};
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::session::Session;
-use serde_json::json;
-use station_core::Error;
-use station_engine::{EnvironmentRef, Exported};
+use serde_json::{Value, json};
+use station_core::{AgentName, Error};
+use station_engine::EnvironmentRef;
+use station_server::wire;
 use std::path::{Path, PathBuf};
 
 /// Write an agent's definition to a file
@@ -31,29 +33,60 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let (agent, _) = session.agent(station, &self.agent, self.env.as_ref()).await?;
-                let Some(to) = &self.to else {
-                    let exported = station.export_agent(&session.by, &agent).await?;
-                    return told(session, &exported);
-                };
-                let exported = station.read_agent(&session.by, &agent).await?;
-                if to.as_os_str() == "-" {
-                    session.out.verbatim(&exported.source)?;
-                    return Ok(Code::Done);
-                }
-                let file = format!("{}.prompt", exported.agent.name);
-                let path = if to.is_dir() { to.join(file) } else { to.clone() };
-                self.write(&path, &exported.source)?;
-                if session.out.is_json() {
-                    session.out.json(&answer(&exported, &path.display().to_string()))?;
-                } else {
-                    let text = format!("Wrote agent `{}` to {}", exported.agent.name, path.display());
-                    session.out.lines(&[(Tone::Good, text)])?;
-                }
-                Ok(Code::Done)
+            .at(async |at| match &self.to {
+                None => told(session, &self.exported(session, at).await?),
+                Some(to) => self.write_to(session, to, &self.read(session, at).await?),
             })
             .await
+    }
+
+    /// The agent, once it is a file of the workspace.
+    async fn exported(&self, session: &Session<'_>, at: At<'_>) -> Result<wire::ExportedAgent> {
+        match at {
+            At::Here(station) => {
+                let (agent, _) = session.agent(station, &self.agent, self.env.as_ref()).await?;
+                Ok(wire::ExportedAgent::from(&station.export_agent(&session.by, &agent).await?))
+            }
+            At::There(server) => Ok(server.ask("export_agent", self.named()).await?),
+        }
+    }
+
+    /// The agent's definition.
+    async fn read(&self, session: &Session<'_>, at: At<'_>) -> Result<wire::AgentDefinition> {
+        match at {
+            At::Here(station) => {
+                let (agent, _) = session.agent(station, &self.agent, self.env.as_ref()).await?;
+                Ok(wire::AgentDefinition::from(&station.read_agent(&session.by, &agent).await?))
+            }
+            At::There(server) => Ok(server.ask("read_agent", self.named()).await?),
+        }
+    }
+
+    /// The agent, as a server is told of it.
+    fn named(&self) -> Value {
+        json!({ "agent": self.agent, "environment": named(self.env.as_ref()) })
+    }
+
+    /// Writes a definition where it was asked for on this machine.
+    fn write_to(&self, session: &Session<'_>, to: &Path, read: &wire::AgentDefinition) -> Result {
+        if to.as_os_str() == "-" {
+            session.out.verbatim(&read.source)?;
+            return Ok(Code::Done);
+        }
+        let name = &read.agent.name;
+        let path = match to.is_dir() {
+            // What a server says may not lead out of the folder.
+            true => to.join(format!("{}.prompt", AgentName::parse(name)?)),
+            false => to.to_owned(),
+        };
+        self.write(&path, &read.source)?;
+        let path = path.display().to_string();
+        if session.out.is_json() {
+            session.out.json(&json!({ "agent": read.agent, "path": path, "made": true }))?;
+        } else {
+            session.out.lines(&[(Tone::Good, format!("Wrote agent `{name}` to {path}"))])?;
+        }
+        Ok(Code::Done)
     }
 
     fn write(&self, path: &Path, text: &str) -> Result<()> {
@@ -75,20 +108,12 @@ impl Args {
     }
 }
 
-fn answer(exported: &Exported, path: &str) -> serde_json::Value {
-    json!({
-        "agent": { "id": exported.agent.id.0, "name": exported.agent.name.as_str(),
-            "environment": exported.environment.name.as_str(), "origin": exported.agent.origin.as_str() },
-        "path": path,
-    })
-}
-
-fn told(session: &Session<'_>, exported: &Exported) -> Result {
-    let path = exported.file.clone().unwrap_or_default();
+fn told(session: &Session<'_>, exported: &wire::ExportedAgent) -> Result {
     if session.out.is_json() {
-        session.out.json(&answer(exported, &path))?;
+        session.out.json(exported)?;
         return Ok(Code::Done);
     }
+    let path = exported.path.as_deref().unwrap_or_default();
     let text = match exported.made {
         true => format!("Agent `{}` is a file now: {path}", exported.agent.name),
         false => format!("Agent `{}` is a file already: {path}", exported.agent.name),

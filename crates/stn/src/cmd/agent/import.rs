@@ -1,14 +1,16 @@
 //! `stn agent import`
 
+use crate::at::{At, named_or_default};
 use crate::error::{Code, Failure, Result};
 use crate::named::environment_ref;
 use crate::out::{Out, Tone};
 use crate::problems;
 use crate::question::{Yes, confirm};
+use crate::remote::Server;
 use crate::session::Session;
 use serde_json::json;
 use station_core::{AgentName, Error, Kind};
-use station_engine::{AgentImport, EnvironmentRef, Imported, Missing, OnConflict, Station};
+use station_engine::{AgentImport, EnvironmentRef, OnConflict, Station};
 use station_server::wire;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -38,40 +40,73 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let text = read(&self.file)?;
         let rename = self.rename.as_deref().map(AgentName::parse).transpose()?;
+        let on_conflict = if self.yes.yes { OnConflict::Replace } else { OnConflict::Refuse };
         session
-            .with(async |station| {
-                let import = AgentImport {
-                    text,
-                    path: Some(self.file.clone()).filter(|file| file.as_os_str() != "-"),
-                    environment: session.environment(station, self.env.as_ref()).await?,
-                    rename,
-                    on_conflict: if self.yes.yes { OnConflict::Replace } else { OnConflict::Refuse },
+            .at(async |at| {
+                let import = async |on_conflict| match at {
+                    At::Here(station) => {
+                        let (text, rename) = (text.clone(), rename.clone());
+                        self.import_here(session, station, (text, rename), on_conflict).await
+                    }
+                    At::There(server) => self.import_there(session, server, &text, on_conflict).await,
                 };
-                let imported = self.import(session, station, import).await?;
+                let imported = match import(on_conflict).await {
+                    Err(Failure::Station(error))
+                        if error.kind() == Kind::Conflict
+                            && on_conflict == OnConflict::Refuse
+                            && std::io::stdin().is_terminal() =>
+                    {
+                        confirm(session, &[format!("{error}.")], "replace it?", self.yes).await?;
+                        import(OnConflict::Replace).await?
+                    }
+                    done => done?,
+                };
                 told(session, &imported)
             })
             .await
     }
 
-    /// Imports, and asks where an agent of that name is there.
-    async fn import(
+    async fn import_here(
         &self,
         session: &Session<'_>,
         station: &Station,
-        import: AgentImport,
-    ) -> Result<Imported> {
-        match station.import_agent(&session.by, import.clone()).await {
-            Err(error)
-                if error.kind() == Kind::Conflict
-                    && import.on_conflict == OnConflict::Refuse
-                    && std::io::stdin().is_terminal() =>
-            {
-                confirm(session, &[format!("{error}.")], "replace it?", self.yes).await?;
-                let import = AgentImport { on_conflict: OnConflict::Replace, ..import };
-                Ok(station.import_agent(&session.by, import).await?)
-            }
-            done => Ok(done?),
+        (text, rename): (String, Option<AgentName>),
+        on_conflict: OnConflict,
+    ) -> Result<wire::ImportedAgent> {
+        let import = AgentImport {
+            text,
+            path: Some(self.file.clone()).filter(|file| file.as_os_str() != "-"),
+            environment: session.environment(station, self.env.as_ref()).await?,
+            rename,
+            on_conflict,
+        };
+        let imported = station.import_agent(&session.by, import).await?;
+        for problem in &imported.problems {
+            problems::tell(session.out, &session.settings.root(), problem);
         }
+        Ok(wire::ImportedAgent::from(&imported))
+    }
+
+    async fn import_there(
+        &self,
+        session: &Session<'_>,
+        server: &Server,
+        text: &str,
+        on_conflict: OnConflict,
+    ) -> Result<wire::ImportedAgent> {
+        let file = self.file.file_name().filter(|name| *name != "-");
+        let given = json!({
+            "environment": named_or_default(self.env.as_ref()),
+            "definition": text,
+            "file": file.map(|name| name.to_string_lossy()),
+            "rename": self.rename,
+            "replace": on_conflict == OnConflict::Replace,
+        });
+        let imported: wire::ImportedAgent = server.ask("import_agent", given).await?;
+        for problem in &imported.problems {
+            problems::tell_afar(session.out, problem);
+        }
+        Ok(imported)
     }
 }
 
@@ -96,31 +131,23 @@ fn read(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| refused(format!("{shown} is not UTF-8")))
 }
 
-fn told(session: &Session<'_>, imported: &Imported) -> Result {
-    let agent = &imported.agent;
-    for problem in &imported.problems {
-        problems::tell(session.out, &session.settings.root(), problem);
-    }
+fn told(session: &Session<'_>, imported: &wire::ImportedAgent) -> Result {
     if session.out.is_json() {
-        let row = wire::Agent::new(&agent.agent, agent.environment.name.as_str());
-        let path = agent.path.as_ref().map(|path| path.display().to_string());
-        session.out.json(
-            &json!({ "agent": row, "path": path, "missing": wire::Missing::from(&imported.missing) }),
-        )?;
+        session.out.json(imported)?;
         return Ok(Code::Done);
     }
-    let (id, name, environment) = (agent.agent.id, &agent.agent.name, &agent.environment.name);
+    let wire::Agent { id, name, environment, .. } = &imported.agent;
     let mut lines =
         vec![(Tone::Good, format!("Imported agent {id} `{name}` into environment `{environment}`."))];
-    if let Some(path) = &agent.path {
-        lines.push((Tone::Plain, format!("  file   {}", path.display())));
+    if let Some(path) = &imported.path {
+        lines.push((Tone::Plain, format!("  file   {path}")));
     }
     session.out.lines(&lines)?;
     tell_missing(session.out, &imported.missing);
     Ok(Code::Done)
 }
 
-fn tell_missing(out: &Out, missing: &Missing) {
+fn tell_missing(out: &Out, missing: &wire::Missing) {
     // Missing tools and agents are among the warnings about the file.
     for (noun, names, hint) in [
         ("server", &missing.servers, "add it with `stn mcp add`"),

@@ -13,7 +13,6 @@ mod update;
 pub(crate) use run::{Handed, given_time, given_variables, handed, run_agent, timeout, variable};
 
 use crate::error::Result;
-use crate::remote::OnlyHere;
 use crate::session::Session;
 
 /// Make agents, look at them, run them
@@ -30,20 +29,6 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Why it is carried out on this machine alone; `None` where a server does it as well.
-    pub(crate) fn only_here(&self) -> Option<OnlyHere> {
-        match self {
-            Self::Export(_) => Some(OnlyHere::EXPORT),
-            Self::Import(_) => Some(OnlyHere::IMPORT),
-            Self::Create(_)
-            | Self::List(_)
-            | Self::Show(_)
-            | Self::Update(_)
-            | Self::Delete(_)
-            | Self::Run(_) => None,
-        }
-    }
-
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         match self {
             Self::Create(args) => args.run(session).await,

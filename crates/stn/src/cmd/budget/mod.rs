@@ -9,7 +9,6 @@ mod unset;
 pub(crate) use scope::{amount, caps, given_amounts, sum};
 
 use crate::error::Result;
-use crate::remote::OnlyHere;
 use crate::session::Session;
 
 /// Limit what runs may spend: tokens, money, tool calls and time
@@ -27,20 +26,12 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Why it is carried out on this machine alone; `None` where a server does it as well.
-    pub(crate) fn only_here(&self) -> Option<OnlyHere> {
-        match self {
-            Self::Prices(_) => Some(OnlyHere::PRICES),
-            Self::List(_) | Self::Set(_) | Self::Unset(_) => None,
-        }
-    }
-
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         match self {
             Self::List(args) => args.run(session).await,
             Self::Set(args) => args.run(session).await,
             Self::Unset(args) => args.run(session).await,
-            Self::Prices(args) => args.run(session),
+            Self::Prices(args) => args.run(session).await,
         }
     }
 }

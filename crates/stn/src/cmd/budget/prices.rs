@@ -2,6 +2,7 @@
 
 use crate::error::{Code, Result};
 use crate::session::Session;
+use serde_json::json;
 use station_core::budget::Price;
 use station_server::wire;
 
@@ -13,34 +14,40 @@ use station_server::wire;
 pub(crate) struct Args {}
 
 impl Args {
-    pub(crate) fn run(&self, session: &Session<'_>) -> Result {
-        let prices = &session.settings.config.prices;
+    pub(crate) async fn run(&self, session: &Session<'_>) -> Result {
+        let rows: Vec<wire::Price> = match &session.server {
+            None => {
+                let rows = &session.settings.config.prices.rows;
+                rows.iter().map(|(model, price)| wire::Price::new(model, price)).collect()
+            }
+            Some(target) => {
+                session.there(target, async |server| Ok(server.all("list_prices", json!({})).await?)).await?
+            }
+        };
         if session.out.is_json() {
-            let rows: Vec<wire::Price> =
-                prices.rows.iter().map(|(model, price)| wire::Price::new(model, price)).collect();
             session.out.json(&wire::list("prices", &rows))?;
             return Ok(Code::Done);
         }
-        if prices.rows.is_empty() {
+        if rows.is_empty() {
             session.out.hint(
                 "config.yaml has no prices; e.g. `prices: {openai/gpt-4o-mini: {input: 0.15, output: 0.60, date: 2026-11-01, source: …}}`",
             );
         }
         let header =
             ["MODEL", "INPUT", "OUTPUT", "CACHED", "CACHE WRITE", "REASONING", "CURRENCY", "DATE", "SOURCE"];
-        session.out.table(header, prices.rows.iter().map(row).collect())?;
+        session.out.table(header, rows.iter().map(row).collect())?;
         Ok(Code::Done)
     }
 }
 
-fn row((model, price): (&String, &Price)) -> [String; 9] {
+fn row(price: &wire::Price) -> [String; 9] {
     [
-        model.clone(),
+        price.model.clone(),
         Price::shown(price.input),
         Price::shown(price.output),
-        price.cached.map(Price::shown).unwrap_or_default(),
-        price.cache_write.map(Price::shown).unwrap_or_default(),
-        price.reasoning.map(Price::shown).unwrap_or_default(),
+        Price::shown(price.cached),
+        Price::shown(price.cache_write),
+        Price::shown(price.reasoning),
         price.currency.clone(),
         price.date.clone().unwrap_or_default(),
         price.source.clone().unwrap_or_default(),

@@ -49,9 +49,7 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let wanted = self.wanted()?;
         if let Some(target) = &session.server {
-            if self.way.is_by_address() {
-                return Err(only_option("--url", "that address is reached from here").into());
-            }
+            self.way.check_there()?;
             return session
                 .there(target, async |server| self.call_there(session, server, &wanted).await)
                 .await;
@@ -80,7 +78,6 @@ impl Args {
 
     /// Where a rule asks for a person, a server has the call wait for an approval.
     async fn call_there(&self, session: &Session<'_>, server: &Server, wanted: &Wanted) -> Result {
-        self.way.given.check_there()?;
         if self.yes.yes {
             return Err(only_option(
                 "--yes",

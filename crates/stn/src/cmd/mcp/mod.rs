@@ -51,7 +51,6 @@ impl Command {
     pub(crate) fn only_here(&self) -> Option<OnlyHere> {
         match self {
             Self::Login(_) => Some(OnlyHere::LOGIN),
-            Self::Read(_) | Self::Prompt(_) => Some(OnlyHere::LOOK),
             Self::Import(_) => Some(OnlyHere::IMPORT_SERVERS),
             Self::Config(_) => Some(OnlyHere::CLIENT_CONFIG),
             Self::List(_)
@@ -62,6 +61,8 @@ impl Command {
             | Self::Sync(_)
             | Self::Lock(_)
             | Self::Call(_)
+            | Self::Read(_)
+            | Self::Prompt(_)
             | Self::Logout(_)
             | Self::Delete(_) => None,
         }

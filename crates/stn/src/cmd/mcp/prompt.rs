@@ -3,11 +3,12 @@
 use super::call::pair;
 use super::way::Way;
 use crate::error::{Code, Result};
-use crate::follow::{Tell, follow};
+use crate::follow::{Tell, alive, follow};
+use crate::remote::Server;
 use crate::session::Session;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use station_core::Error;
-use station_engine::{ServerRef, Station};
+use station_engine::{ServerRef, Station, told_message};
 use station_server::wire;
 
 /// Have a server fill in one of its prompts, and print it
@@ -33,6 +34,12 @@ struct Wanted {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let wanted = self.wanted()?;
+        if let Some(target) = &session.server {
+            self.way.check_there()?;
+            return session
+                .there(target, async |server| self.fill_there(session, server, &wanted).await)
+                .await;
+        }
         let fills =
             async |station: &Station, server| Box::pin(self.fill(session, station, &server, &wanted)).await;
         self.way.with(session, &self.server, fills).await
@@ -64,13 +71,28 @@ impl Args {
         let filled = station.get_prompt(&session.by, server, prompt, self.way.given.values());
         let doing = format!("filling in `{}`", wanted.name);
         let filled = follow(session.out, station, Tell::Runs, &doing, filled).await?;
-        if session.out.is_json() {
-            session.out.json(&wire::FilledPrompt::from(filled))?;
-            return Ok(Code::Done);
-        }
-        for (role, text) in &filled.told {
-            session.out.answer(&format!("{role}: {text}"))?;
-        }
-        Ok(Code::Done)
+        told(session, &wire::FilledPrompt::from(filled))
     }
+
+    async fn fill_there(&self, session: &Session<'_>, server: &Server, wanted: &Wanted) -> Result {
+        let given = json!({
+            "server": self.server,
+            "prompt": wanted.name,
+            "arguments": wanted.arguments,
+            "environment": self.way.named(),
+        });
+        let doing = format!("filling in `{}`", wanted.name);
+        told(session, &alive(session.out, &doing, server.ask("get_prompt", given)).await?)
+    }
+}
+
+fn told(session: &Session<'_>, filled: &wire::FilledPrompt) -> Result {
+    if session.out.is_json() {
+        session.out.json(filled)?;
+        return Ok(Code::Done);
+    }
+    for (role, text) in filled.messages.iter().map(told_message) {
+        session.out.answer(&format!("{role}: {text}"))?;
+    }
+    Ok(Code::Done)
 }

@@ -2,11 +2,13 @@
 
 use super::way::Way;
 use crate::error::{Code, Result};
-use crate::follow::{Tell, follow};
+use crate::follow::{Tell, alive, follow};
 use crate::out::Tone;
+use crate::remote::Server;
 use crate::session::Session;
+use serde_json::json;
 use station_core::Error;
-use station_engine::{ReadResource, ServerRef, Station};
+use station_engine::{ServerRef, Station};
 use station_server::wire;
 
 /// Read a resource of a server, without an agent
@@ -26,6 +28,10 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let uri = self.uri()?;
+        if let Some(target) = &session.server {
+            self.way.check_there()?;
+            return session.there(target, async |server| self.read_there(session, server, uri).await).await;
+        }
         let reads =
             async |station: &Station, server| Box::pin(self.read(session, station, &server, uri)).await;
         self.way.with(session, &self.server, reads).await
@@ -45,13 +51,20 @@ impl Args {
     async fn read(&self, session: &Session<'_>, station: &Station, server: &ServerRef, uri: &str) -> Result {
         let read = station.read_resource(&session.by, server, uri, self.way.given.values());
         let doing = format!("reading `{uri}`");
-        told(session, uri, follow(session.out, station, Tell::Runs, &doing, read).await?)
+        let read = follow(session.out, station, Tell::Runs, &doing, read).await?;
+        told(session, uri, &wire::ReadResource::from(read))
+    }
+
+    async fn read_there(&self, session: &Session<'_>, server: &Server, uri: &str) -> Result {
+        let given = json!({ "server": self.server, "uri": uri, "environment": self.way.named() });
+        let doing = format!("reading `{uri}`");
+        told(session, uri, &alive(session.out, &doing, server.ask("read_resource", given)).await?)
     }
 }
 
-fn told(session: &Session<'_>, uri: &str, read: ReadResource) -> Result {
+fn told(session: &Session<'_>, uri: &str, read: &wire::ReadResource) -> Result {
     if session.out.is_json() {
-        session.out.json(&wire::ReadResource::from(read))?;
+        session.out.json(read)?;
         return Ok(Code::Done);
     }
     for content in &read.contents {

@@ -5,6 +5,7 @@ use super::given::Given;
 use crate::at::named;
 use crate::error::Result;
 use crate::named::environment_ref;
+use crate::remote::only_option;
 use crate::session::Session;
 use station_engine::{EnvironmentRef, ServerRef, Station};
 
@@ -24,6 +25,17 @@ impl Way {
     /// Whether the server stands in no file, so that none is named.
     pub(super) fn is_by_address(&self) -> bool {
         self.at.url.is_some()
+    }
+
+    /// Refuses what would have to be sent to another Station.
+    ///
+    /// # Errors
+    /// `Invalid`.
+    pub(super) fn check_there(&self) -> Result<()> {
+        match self.is_by_address() {
+            true => Err(only_option("--url", "that address is reached from here").into()),
+            false => self.given.check_there(),
+        }
     }
 
     /// The environment of the server, as another Station is told of it.

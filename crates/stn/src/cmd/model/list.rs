@@ -1,6 +1,7 @@
 //! `stn model list`
 
 use super::{key, supports};
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::session::Session;
 use serde_json::json;
@@ -18,24 +19,24 @@ pub(crate) struct Args {}
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let list = station.list_models(&session.by)?;
-                let providers: Vec<Provider> = list.providers.iter().map(Provider::from).collect();
-                let models: Vec<Model> = list.models.iter().map(Model::from).collect();
-                tell(session, &providers, &models)
+            .at(async |at| {
+                let list = match at {
+                    At::Here(station) => wire::ModelList::from(&station.list_models(&session.by)?),
+                    At::There(server) => server.ask("list_models", json!({})).await?,
+                };
+                tell(session, &list)
             })
             .await
     }
 }
 
-fn tell(session: &Session<'_>, providers: &[Provider], models: &[Model]) -> Result {
+fn tell(session: &Session<'_>, list: &wire::ModelList) -> Result {
     let out = session.out;
     if out.is_json() {
-        let mut document = wire::list("models", models);
-        document["providers"] = json!(providers);
-        out.json(&document)?;
+        out.json(list)?;
         return Ok(Code::Done);
     }
+    let wire::ModelList { models, providers, .. } = list;
     let header = ["PROVIDER", "SPEAKS", "KEY", "ADDRESS"];
     out.table(header, providers.iter().map(provider_row).collect())?;
     if models.is_empty() {
@@ -56,7 +57,7 @@ fn provider_row(provider: &Provider) -> [String; 4] {
     let mark = if provider.configured { " (configured)" } else { "" };
     [
         format!("{}{mark}", provider.provider),
-        provider.dialect.to_owned(),
+        provider.dialect.to_string(),
         key(&provider.key),
         provider.address.clone(),
     ]
@@ -65,7 +66,8 @@ fn provider_row(provider: &Provider) -> [String; 4] {
 fn model_row(model: &Model) -> [String; 6] {
     let mark = if model.named_by == "configured" { " (configured)" } else { "" };
     let problem = model.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
-    let window = model.supports.map(|it| it.window.map_or_else(|| "all".to_owned(), |it| it.to_string()));
+    let window =
+        model.supports.as_ref().map(|it| it.window.map_or_else(|| "all".to_owned(), |it| it.to_string()));
     let price = model.price.as_ref().map(|price| {
         let shown = budget::Price::shown;
         format!("{} in, {} out {}", shown(price.input), shown(price.output), price.currency)

@@ -29,7 +29,7 @@ impl Command {
 /// How a key stands, in a cell.
 fn key(key: &ModelKey) -> String {
     let variables = key.variables.join(" or ");
-    match key.state {
+    match &*key.state {
         "set" => format!("{variables} is set"),
         "missing" => format!("missing: {variables}"),
         _ => "needs none".to_owned(),
@@ -38,13 +38,13 @@ fn key(key: &ModelKey) -> String {
 
 /// What a model takes, in a cell: only what it does, and what limits it.
 fn supports(supports: &ModelSupports) -> String {
-    let schema = match supports.schema {
+    let schema = match &*supports.schema {
         "always" => Some("schema"),
         "without_tools" => Some("schema (without tools)"),
         "in_words" => Some("schema (in words)"),
         _ => None,
     };
-    let caching = match supports.caching {
+    let caching = match &*supports.caching {
         "automatic" => Some("caching"),
         "marked" => Some("caching (marked)"),
         _ => None,

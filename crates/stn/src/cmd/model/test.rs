@@ -1,9 +1,11 @@
 //! `stn model test`
 
 use super::supports;
+use crate::at::At;
 use crate::error::{Code, Result};
-use crate::follow::{Tell, follow};
+use crate::follow::{Tell, alive, follow};
 use crate::session::Session;
+use serde_json::json;
 use station_server::wire::{self, TestedModel};
 use std::time::Duration;
 
@@ -25,21 +27,29 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
-            .with(async |station| {
-                let within = Duration::from_secs(self.timeout_s);
-                let asked = station.test_models(&session.by, &self.names, within);
-                let tests = follow(session.out, station, Tell::Runs, "asking models", asked).await?;
-                let tests: Vec<TestedModel> = tests.iter().map(TestedModel::from).collect();
+            .at(async |at| {
+                let tests = match at {
+                    At::Here(station) => {
+                        let within = Duration::from_secs(self.timeout_s);
+                        let asked = station.test_models(&session.by, &self.names, within);
+                        let tests = follow(session.out, station, Tell::Runs, "asking models", asked).await?;
+                        wire::TestedModels::from(&tests[..])
+                    }
+                    At::There(server) => {
+                        let given = json!({ "names": self.names, "timeout_s": self.timeout_s });
+                        alive(session.out, "asking models", server.ask("test_models", given)).await?
+                    }
+                };
                 tell(session, &tests)
             })
             .await
     }
 }
 
-fn tell(session: &Session<'_>, tests: &[TestedModel]) -> Result {
-    let out = session.out;
+fn tell(session: &Session<'_>, tested: &wire::TestedModels) -> Result {
+    let (out, tests) = (session.out, &tested.models);
     if out.is_json() {
-        out.json(&wire::list("models", tests))?;
+        out.json(tested)?;
     } else {
         let header = ["MODEL", "ANSWER", "TOOK", "SUPPORTS"];
         out.table(header, tests.iter().map(row).collect())?;

@@ -14,7 +14,6 @@ mod settle;
 mod which;
 
 use crate::error::Result;
-use crate::remote::OnlyHere;
 use crate::session::Session;
 
 /// Look at runs, follow and stop them, go on with interrupted ones, try ended ones again, and remove old ones
@@ -34,23 +33,6 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Why it is carried out on this machine alone; `None` where a server does it as well.
-    pub(crate) fn only_here(&self) -> Option<OnlyHere> {
-        match self {
-            Self::Settle(_) => Some(OnlyHere::SETTLE),
-            Self::Prune(_) => Some(OnlyHere::PRUNE),
-            Self::List(_)
-            | Self::Inspect(_)
-            | Self::Follow(_)
-            | Self::Resume(_)
-            | Self::Retry(_)
-            | Self::Cancel(_)
-            | Self::Fork(_)
-            | Self::Record(_)
-            | Self::Export(_) => None,
-        }
-    }
-
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         match self {
             Self::List(args) => args.run(session).await,

@@ -1,5 +1,6 @@
 //! `stn runs prune`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::narrate::{moment, plural};
 use crate::out::Tone;
@@ -7,7 +8,7 @@ use crate::question::question;
 use crate::session::Session;
 use serde_json::json;
 use station_core::Error;
-use station_engine::Prunable;
+use station_server::wire;
 
 /// Remove runs that ended long ago, with their journals
 ///
@@ -28,19 +29,16 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
-        let keep_days = self.keep_days.or(session.settings.config.runs.keep_days).ok_or_else(|| {
-            Error::invalid("nothing says how long runs are kept")
-                .with_hint("give `--keep-days`, or set it in config.yaml: `runs: {keep_days: 90}`")
-        })?;
         session
-            .with(async |station| {
+            .at(async |at| {
                 let out = session.out;
-                let Prunable { runs, oldest } = station.prunable_runs(&session.by, keep_days).await?;
-                let oldest = oldest.map(|at| format!(", the oldest from {} UTC", moment(at)));
-                let what = format!("{}{}", plural(runs, "run"), oldest.unwrap_or_default());
-                if self.dry_run || runs == 0 {
+                let prunable = self.prunable(session, at).await?;
+                let wire::PrunableRuns { runs, oldest } = &prunable;
+                let oldest = oldest.as_ref().map(|at| format!(", the oldest from {} UTC", moment(at)));
+                let what = format!("{}{}", plural(*runs, "run"), oldest.unwrap_or_default());
+                if self.dry_run || *runs == 0 {
                     if out.is_json() {
-                        out.json(&json!({ "prunable": { "runs": runs }, "pruned": null }))?;
+                        out.json(&json!({ "prunable": prunable, "pruned": null }))?;
                     } else {
                         out.note(Tone::Plain, &format!("{what} would be removed."));
                     }
@@ -51,17 +49,38 @@ impl Args {
                         .with_hint("`--yes` says it beforehand")
                         .into());
                 }
-                let pruned = station.prune_runs(&session.by, keep_days).await?;
+                let pruned = self.prune(session, at).await?;
                 if out.is_json() {
-                    let gone = json!({ "runs": pruned.runs, "bodies": pruned.blobs });
-                    out.json(&json!({ "prunable": { "runs": runs }, "pruned": gone }))?;
+                    out.json(&json!({ "prunable": prunable, "pruned": pruned }))?;
                 } else {
-                    let (runs, bodies) = (plural(pruned.runs, "run"), pruned.blobs);
+                    let (runs, bodies) = (plural(pruned.runs, "run"), pruned.bodies);
                     out.note(Tone::Good, &format!("Removed {runs}, and {bodies} stored bodies with them."));
                 }
                 Ok(Code::Done)
             })
             .await
+    }
+
+    async fn prunable(&self, session: &Session<'_>, at: At<'_>) -> Result<wire::PrunableRuns> {
+        match at {
+            At::Here(station) => {
+                let prunable = station.prunable_runs(&session.by, self.keep_days).await?;
+                Ok(wire::PrunableRuns::from(&prunable))
+            }
+            At::There(server) => {
+                Ok(server.ask("prunable_runs", json!({ "keep_days": self.keep_days })).await?)
+            }
+        }
+    }
+
+    async fn prune(&self, session: &Session<'_>, at: At<'_>) -> Result<wire::PrunedRuns> {
+        match at {
+            At::Here(station) => {
+                let pruned = station.prune_runs(&session.by, self.keep_days).await?;
+                Ok(wire::PrunedRuns::from(&pruned))
+            }
+            At::There(server) => Ok(server.ask("prune_runs", json!({ "keep_days": self.keep_days })).await?),
+        }
     }
 }
 

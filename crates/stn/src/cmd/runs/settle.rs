@@ -1,5 +1,6 @@
 //! `stn runs settle`
 
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
@@ -41,19 +42,44 @@ impl Args {
             Outcome::NotDone => Settled::NotDone,
         };
         session
-            .with(async |station| {
-                let run =
-                    station.settle_effect(&session.by, self.run, &self.effect, settled, self.note).await?;
+            .at(async |at| {
+                let run = match at {
+                    At::Here(station) => {
+                        let settled =
+                            station.settle_effect(&session.by, self.run, &self.effect, settled, self.note);
+                        let run = settled.await?;
+                        wire::Run::new(&run, station.is_interrupted(&run))
+                    }
+                    At::There(server) => {
+                        let outcome = match settled {
+                            Settled::Done => "done",
+                            Settled::NotDone => "not_done",
+                        };
+                        let given = json!({
+                            "run": self.run.0, "effect": self.effect, "outcome": outcome, "note": self.note,
+                        });
+                        server.ask("settle_effect", given).await?
+                    }
+                };
                 if session.out.is_json() {
-                    let run = wire::Run::new(&run, station.is_interrupted(&run));
                     session.out.json(&json!({ "run": run }))?;
-                } else {
-                    session.out.note(Tone::Plain, &format!("The call of run {} was settled.", self.run));
-                    session.out.hint(&format!(
-                        "a running `stn serve` goes on with it; without one: `stn runs resume {}`",
-                        run.parent.unwrap_or(run.id)
-                    ));
+                    return Ok(Code::Done);
                 }
+                session.out.note(Tone::Plain, &format!("The call of run {} was settled.", self.run));
+                let waits = run.parent_id.unwrap_or(run.id);
+                session.out.hint(&match at {
+                    At::Here(_) => {
+                        format!(
+                            "a running `stn serve` goes on with it; without one: `stn runs resume {waits}`"
+                        )
+                    }
+                    At::There(server) => {
+                        let address = &server.address;
+                        format!(
+                            "it goes on there: follow it with `stn runs follow {waits} --server {address}`"
+                        )
+                    }
+                });
                 Ok(Code::Done)
             })
             .await
