@@ -3,9 +3,8 @@
 //! A wrong password and an unknown user take the same time, because the password of nobody is tried as well. Trying costs 19 MiB
 //! for some tens of milliseconds, so no more than a few are tried at once.
 
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version, password_hash};
 use station_core::{Error, Result, Secret};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +15,9 @@ use tokio::sync::Semaphore;
 const CHARS_MIN: usize = 15;
 /// Longest: it is hashed whole, so nobody may send a book.
 const BYTES_MAX: usize = 1_024;
+/// Blocks of memory (1 KiB each) that are asked for at least, whatever is used of them. The C library keeps what is as large as 32 MiB for
+/// whoever asks next, in each thread that had some; what is larger goes back to the system at once.
+const BLOCKS_MIN: usize = 33 * 1024;
 /// Tried at once.
 const AT_ONCE: usize = 2;
 /// Tried or waiting for it; one more is turned away.
@@ -68,7 +70,7 @@ impl Passwords {
         }
         let password = password.clone();
         self.work(move || {
-            let hashed = Argon2::default().hash_password(password.expose().as_bytes());
+            let hashed = hashed(password.expose().as_bytes());
             let hashed = hashed.map_err(|cause| Error::internal("hashing a password", cause))?;
             Ok(Secret::new(hashed.to_string()))
         })
@@ -100,7 +102,7 @@ impl Passwords {
                 let hash = PasswordHash::new(hash.expose())
                     .map_err(|cause| Error::internal("reading the hash of a password", cause))?;
                 let given = password.expose().as_bytes();
-                Ok(given.len() <= BYTES_MAX && Argon2::default().verify_password(given, &hash).is_ok())
+                Ok(given.len() <= BYTES_MAX && is_of(given, &hash).unwrap_or(false))
             })
             .await?;
         let is_right = known && fits;
@@ -144,9 +146,53 @@ impl Passwords {
     }
 }
 
+/// The hash of `password`, with a salt of its own.
+fn hashed(password: &[u8]) -> password_hash::Result<PasswordHash> {
+    let (argon2, salt) = (Argon2::default(), Salt::generate());
+    let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+    fill(&argon2, password, &salt, &mut out)?;
+    Ok(PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::default().into()),
+        params: ParamsString::try_from(argon2.params())?,
+        salt: Some(salt),
+        hash: Some(Output::new(&out)?),
+    })
+}
+
+/// Whether `hash` is one of `password`; compared in the same time whatever differs.
+fn is_of(password: &[u8], hash: &PasswordHash) -> password_hash::Result<bool> {
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return Ok(false) };
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+    let version = hash.version.map(Version::try_from).transpose()?.unwrap_or_default();
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(hash)?);
+    let mut out = vec![0; expected.len()];
+    fill(&argon2, password, salt, &mut out)?;
+    Ok(Output::new(&out)? == *expected)
+}
+
+fn fill(argon2: &Argon2<'_>, password: &[u8], salt: &[u8], out: &mut [u8]) -> argon2::Result<()> {
+    let blocks = argon2.params().block_count();
+    let mut memory = Vec::with_capacity(blocks.max(BLOCKS_MIN));
+    memory.resize(blocks, Block::default());
+    argon2.hash_password_into_with_memory(password, salt, out, &mut memory)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+
+    #[test]
+    fn a_hash_is_the_one_that_the_library_makes() {
+        let password = b"correct horse battery";
+        let theirs = Argon2::default().hash_password(password).unwrap();
+        assert_eq!(is_of(password, &theirs), Ok(true));
+        assert_eq!(is_of(b"correct horse batterz", &theirs), Ok(false));
+        let ours = hashed(password).unwrap();
+        assert!(Argon2::default().verify_password(password, &ours).is_ok());
+        assert_eq!(ours.params, theirs.params);
+    }
 
     #[tokio::test]
     async fn a_password_is_known_by_its_hash_alone() {
