@@ -2,6 +2,7 @@
 //! is measured with it is who answers, and it is the same for everybody who is compared.
 
 use serde_json::{Value, json};
+use std::io;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -52,6 +53,16 @@ pub fn api(method: &str, path: &str, body: Option<&Value>) -> Vec<u8> {
     .into_bytes()
 }
 
+/// `request`, by whoever has `key`.
+///
+/// # Panics
+/// Where it is none.
+#[must_use]
+pub fn by(key: &str, request: &[u8]) -> Vec<u8> {
+    let line = request.iter().position(|byte| *byte == b'\n').expect("a request has a first line") + 1;
+    [&request[..line], format!("authorization: Bearer {key}\r\n").as_bytes(), &request[line..]].concat()
+}
+
 /// What stands in the result of a call.
 pub const RESULT: &str = "\"content\":";
 
@@ -72,16 +83,26 @@ impl Client {
         Self { stream: BufReader::with_capacity(64 * 1024, stream), body: Vec::new() }
     }
 
-    /// Sends a request and reads the answer; its body.
+    /// As [`Client::ask`].
     ///
     /// # Panics
     /// Where it is not answered with one whole message.
     pub async fn send(&mut self, request: &[u8]) -> &[u8] {
-        self.stream.write_all(request).await.expect("the server reads");
+        self.ask(request).await.expect("the server answers")
+    }
+
+    /// Sends a request and reads the answer; its body.
+    ///
+    /// # Errors
+    /// Where it is not answered with one whole message, or with a refusal.
+    pub async fn ask(&mut self, request: &[u8]) -> io::Result<&[u8]> {
+        self.stream.write_all(request).await?;
         let (mut length, mut line, mut status) = (None, String::new(), String::new());
         loop {
             line.clear();
-            self.stream.read_line(&mut line).await.expect("the server answers");
+            if self.stream.read_line(&mut line).await? == 0 {
+                return Err(io::Error::other("it closed the connection"));
+            }
             if status.is_empty() {
                 line.clone_into(&mut status);
             }
@@ -94,23 +115,36 @@ impl Client {
                 None => {}
             }
         }
-        assert!(status.contains(" 20"), "{status}");
-        self.body.resize(length.expect("one message, of a length"), 0);
-        self.stream.read_exact(&mut self.body).await.expect("the server answers");
-        &self.body
+        let length = length.ok_or_else(|| io::Error::other(format!("{status}: no length")))?;
+        self.body.resize(length, 0);
+        self.stream.read_exact(&mut self.body).await?;
+        if status.contains(" 20") {
+            return Ok(&self.body);
+        }
+        Err(io::Error::other(format!("{}: {}", status.trim_end(), String::from_utf8_lossy(&self.body))))
     }
 
-    /// Sends `request`, if there is one, and reads a stream until `what` was heard; what came with it is forgotten.
+    /// As [`Client::follow`].
     ///
     /// # Panics
     /// Where the stream ends before.
     pub async fn hear(&mut self, request: &[u8], what: &str) {
-        self.stream.write_all(request).await.expect("the server reads");
+        self.follow(request, what).await.expect("it is heard");
+    }
+
+    /// Sends `request`, if there is one, and reads a stream until `what` was heard; what came with it is forgotten.
+    ///
+    /// # Errors
+    /// Where the stream ends before.
+    pub async fn follow(&mut self, request: &[u8], what: &str) -> io::Result<()> {
+        self.stream.write_all(request).await?;
         self.body.clear();
         while !self.body.windows(what.len()).any(|it| it == what.as_bytes()) {
-            let n = self.stream.read_buf(&mut self.body).await.expect("the server answers");
-            assert!(n > 0, "the stream ended without `{what}`");
+            if self.stream.read_buf(&mut self.body).await? == 0 {
+                return Err(io::Error::other(format!("the stream ended without `{what}`")));
+            }
         }
+        Ok(())
     }
 }
 

@@ -69,6 +69,19 @@ pub fn was_scale() -> bool {
     true
 }
 
+/// What a process holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held {
+    /// Memory that is resident and no file's: heap and stacks.
+    pub private_mb: f64,
+    /// Open file descriptors.
+    pub files: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Processes below it.
+    pub processes: usize,
+}
+
 /// A `stn serve` that is at work.
 pub struct Serving {
     child: std::process::Child,
@@ -132,6 +145,23 @@ impl Serving {
         let mut all = Vec::new();
         below(self.child.id(), &mut all);
         all.len()
+    }
+
+    /// What it holds now.
+    ///
+    /// # Panics
+    /// Where /proc does not show it.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let id = self.child.id().to_string();
+        let entries =
+            |what: &str| std::fs::read_dir(format!("/proc/{id}/{what}")).expect("/proc shows it").count();
+        Held {
+            private_mb: status_mb(&id, "RssAnon"),
+            files: entries("fd"),
+            threads: entries("task"),
+            processes: self.descendants(),
+        }
     }
 
     /// Its resident memory in MB.

@@ -16,10 +16,19 @@ const OWN: [&str; 7] = [
     "CARGO_PKG_VERSION_PRE",
 ];
 
+static STN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Measures the terminal program at `path`, and not the one of this build.
+///
+/// # Panics
+/// Where one was measured already.
+pub fn take_stn(path: PathBuf) {
+    STN.set(path).expect("it is chosen before anything is measured");
+}
+
 /// The terminal program.
 #[must_use]
 pub fn stn() -> PathBuf {
-    static STN: OnceLock<PathBuf> = OnceLock::new();
     STN.get_or_init(|| built("stn", "stn")).clone()
 }
 

@@ -13,6 +13,11 @@ impl Samples {
         self.0.push(sample);
     }
 
+    /// Those of `other` as well.
+    pub fn join(&mut self, other: &Self) {
+        self.0.extend_from_slice(&other.0);
+    }
+
     /// How many there are.
     #[must_use]
     pub fn n(&self) -> usize {

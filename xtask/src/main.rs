@@ -1,7 +1,7 @@
 //! `cargo xtask`: the checks that a reviewer would otherwise repeat.
 //!
 //! `docs` generates what is committed, `dist` what is published. `simulate` tries crashes by the thousand, `fuzz` any bytes as files, `judge` programs of
-//! others. `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
+//! others, `soak` half an hour of load. `tidy` reads the repository and refuses what the house does not want. It is a program of its own, and not a
 //! test of some crate, because it looks at all of them and depends on none.
 #![expect(
     clippy::print_stdout,
@@ -16,6 +16,7 @@ mod judge;
 mod programs;
 mod sbom;
 mod simulate;
+mod soak;
 mod tidy;
 
 use std::process::ExitCode;
@@ -29,10 +30,11 @@ fn main() -> ExitCode {
         ["simulate", options @ ..] => simulate::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["judge", options @ ..] => judge::run(options),
+        ["soak", options @ ..] => soak::run(options),
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {
             eprintln!(
-                "usage: cargo xtask tidy | docs [--check] | dist | simulate [--crashes N] [--seed N] [--from N] | fuzz [files|frames] [--seconds N] | judge servers [NAME…] | judge clients | judge conformance | judge conformance-client [--scenario NAME]"
+                "usage: cargo xtask tidy | docs [--check] | dist | simulate [--crashes N] [--seed N] [--from N] | fuzz [files|frames] [--seconds N] | judge servers [NAME…] | judge clients | judge conformance | judge conformance-client [--scenario NAME] | soak [--minutes N] [--program PATH]"
             );
             return ExitCode::from(2);
         }
