@@ -90,7 +90,7 @@ async fn open(path: &std::path::Path) -> Store {
         existed: false,
     };
     let changes = [Change::CreateEnvironment, Change::PutAgent(Box::new(agent))];
-    store.apply(&EnvironmentName::default(), "bench", &changes, NOW).await.expect("the plan fits");
+    store.apply(&EnvironmentName::default(), "bench", &changes, "ada", NOW).await.expect("the plan fits");
     store
 }
 

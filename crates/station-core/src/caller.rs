@@ -26,6 +26,31 @@ pub struct Caller {
     pub acting: Option<RunToken>,
     /// What the request belongs to, where whoever brought it says so.
     pub trace: Option<Trace>,
+    /// Where it asks from: the host of its terminal, or the address at the other end of its connection. Empty where nobody asks.
+    pub from: String,
+}
+
+/// Who did something, as the audit tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The caller's name.
+    pub name: String,
+    /// Where it asked from, and by which key; `None` where nobody asked.
+    pub from: Option<String>,
+}
+
+impl From<&str> for Actor {
+    /// Somebody of whom no more is known than the name.
+    fn from(name: &str) -> Self {
+        Self::from(name.to_owned())
+    }
+}
+
+impl From<String> for Actor {
+    /// Somebody of whom no more is known than the name.
+    fn from(name: String) -> Self {
+        Self { name, from: None }
+    }
 }
 
 /// What somebody is known by.
@@ -111,6 +136,7 @@ impl Caller {
             until: None,
             acting: None,
             trace: None,
+            from: String::new(),
         }
     }
 
@@ -127,6 +153,7 @@ impl Caller {
             until: None,
             acting: None,
             trace: None,
+            from: String::new(),
         }
     }
 
@@ -151,6 +178,24 @@ impl Caller {
     #[must_use]
     pub fn in_trace(self, trace: Option<Trace>) -> Self {
         Self { trace: trace.or(self.trace), ..self }
+    }
+
+    /// The same, asking from there: a host or an address.
+    #[must_use]
+    pub fn at(self, from: impl Into<String>) -> Self {
+        Self { from: from.into(), ..self }
+    }
+
+    /// Who is told in the audit to have done what this caller asks for.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        let from = match self.known_by {
+            _ if self.from.is_empty() => None,
+            KnownBy::Itself => Some(self.from.clone()),
+            KnownBy::Key(id) => Some(format!("{}, API key {id}", self.from)),
+            KnownBy::Token => Some(format!("{}, access token", self.from)),
+        };
+        Actor { name: self.name.clone(), from }
     }
 
     /// The same, by the name that the operating system knows them by.
@@ -288,6 +333,20 @@ mod tests {
         assert_eq!(lacks(&by_token, Action::RunAgents), Some(Scope::Run));
         assert_eq!(lacks(&by_token, Action::Sync), None);
         assert_eq!(lacks(&of(Role::User, &[Scope::Read]), Action::RunAgents), None);
+    }
+
+    #[test]
+    fn what_a_caller_does_is_told_with_the_place_and_the_key() {
+        let check = |by: Caller, expected: Option<&str>| {
+            let actor = by.actor();
+            assert_eq!((actor.name.as_str(), actor.from.as_deref()), ("ann", expected), "{by:?}");
+        };
+        let ann = || Caller::local().named("ann");
+        check(ann(), None);
+        check(ann().at("laptop"), Some("laptop"));
+        let known = |known_by| Caller { known_by, ..ann().at("192.0.2.7") };
+        check(known(KnownBy::Key(4)), Some("192.0.2.7, API key 4"));
+        check(known(KnownBy::Token), Some("192.0.2.7, access token"));
     }
 
     #[test]

@@ -46,7 +46,7 @@ mod trace;
 pub mod verify;
 
 pub use agent::{Agent, AgentName, Origin};
-pub use caller::{Caller, KnownBy, Realm, RunToken};
+pub use caller::{Actor, Caller, KnownBy, Realm, RunToken};
 pub use chat::{Answer, Image, Message, ModelRef, Part, Stop, Thinking, Thought, ToolCall, ToolSpec, Usage};
 pub use concurrency::{Concurrency, ModelMax};
 pub use environment::{Environment, EnvironmentName};

@@ -1,6 +1,7 @@
 //! Approvals: list, show, approve, deny, revoke; and settling what became of a call that nobody knows about.
 
 use crate::{Station, prepare};
+use serde_json::json;
 use station_core::{Action, Caller, EffectId, Error, Kind, Result, RunId};
 use station_store::{Approval, AuditEntry, AuditFault, AuditHead, Run, Say, Settlement, StandingApproval};
 
@@ -74,7 +75,7 @@ impl Station {
     async fn decide(&self, by: &Caller, id: i64, say: Say) -> Result<Approval> {
         by.may(Action::Approve)?;
         self.find_approval(by, id).await?;
-        self.store().decide(id, say, &by.name, self.now()).await?;
+        self.store().decide(id, say, by.actor(), self.now()).await?;
         self.store().approval(id).await
     }
 
@@ -96,7 +97,7 @@ impl Station {
         if by.seen_by().is_some() && self.list_standing_approvals(by).await?.iter().all(|it| it.id != id) {
             return Err(StandingApproval::missing(id));
         }
-        self.store().revoke_standing_approval(id, &by.name, self.now()).await
+        self.store().revoke_standing_approval(id, by.actor(), self.now()).await
     }
 
     /// Says what became of a call for which a run waits. `effect` is its id, or the end of it, as long as that is
@@ -121,7 +122,7 @@ impl Station {
             .filter(|id| !ending.is_empty() && id.to_string().ends_with(&ending))
             .collect();
         let [id] = fits[..] else { return Err(not_one(run, effect, &unsettled, fits.len())) };
-        let settlement = Settlement { effect: id, done: settled == Settled::Done, note, by: by.name.clone() };
+        let settlement = Settlement { effect: id, done: settled == Settled::Done, note, by: by.actor() };
         self.store().settle(run, settlement, self.now()).await?;
         Ok(self.show_run(by, run).await?.run)
     }
@@ -141,13 +142,19 @@ impl Station {
         self.store().audit(before, limit).await
     }
 
-    /// The audit, oldest first: at most `limit` rows after `after`. For a copy elsewhere that goes on where it ended.
+    /// The audit, oldest first: at most `limit` rows after `after`. For a copy elsewhere that goes on where it ended. That these
+    /// rows were taken out is a row of its own.
     ///
     /// # Errors
     /// The store's.
     pub async fn export_audit(&self, by: &Caller, after: i64, limit: u32) -> Result<Vec<AuditEntry>> {
         by.may(Action::ReadAudit)?;
-        self.store().audit_after(after, limit).await
+        let rows = self.store().audit_after(after, limit).await?;
+        if let Some(last) = rows.last() {
+            let detail = json!({ "after": after, "to": last.seq });
+            self.store().note_deed("export_audit", "the audit", detail, by.actor(), self.now()).await?;
+        }
+        Ok(rows)
     }
 
     /// Goes through the audit's whole chain: its newest row where it holds, else what is wrong with it.

@@ -90,7 +90,7 @@ impl Station {
             return Err(Error::invalid("a run has no budget by day").with_hint("leave `--per day` out"));
         }
         let limit = Limit { scope, period, caps, name, source: "set by hand".to_owned() };
-        let set = SetLimit { limit: limit.clone(), by: by.name.clone(), at: self.now() };
+        let set = SetLimit { limit: limit.clone(), by: by.actor(), at: self.now() };
         self.store().set_limit(&set).await?;
         self.by_hand().forget();
         Ok(limit)
@@ -103,7 +103,7 @@ impl Station {
     pub async fn unset_budget(&self, by: &Caller, of: &BudgetRef, period: Option<Period>) -> Result<()> {
         by.may(Action::ManageBudgets)?;
         let (scope, _) = self.scope(by, of).await?;
-        let gone = self.store().unset_limits(scope, period, self.now()).await?;
+        let gone = self.store().unset_limits(scope, period, by.actor(), self.now()).await?;
         self.by_hand().forget();
         if gone == 0 {
             return Err(Error::not_found("no budget was set by hand there")
@@ -142,7 +142,7 @@ impl Station {
         }
         for SetLimit { limit, by: setter, at } in self.store().set_limits().await? {
             if self.is_seen(by, &seen, limit.scope).await? {
-                found.push((limit, Some((setter, at))));
+                found.push((limit, Some((setter.name, at))));
             }
         }
         found.sort_by_key(|(limit, _)| limit.scope);

@@ -6,11 +6,12 @@
 //! this one is made again of what that one left, so two edits at once are two edits.
 
 use crate::Station;
+use crate::sync::nobody;
 use crate::workspace::{FolderRead, Replaced};
 use station_core::file::{Problem, Severity};
 use station_core::lock;
 use station_core::sync::{Change, Plan, Removals, Text};
-use station_core::{EnvironmentName, Error, Result, Secret};
+use station_core::{Caller, EnvironmentName, Error, Result, Secret};
 
 /// What a file of an environment's folder defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,7 @@ impl Station {
     /// refused, or it cannot be written. Then nothing has changed.
     pub(crate) async fn change_file(
         &self,
+        by: &Caller,
         environment: &EnvironmentName,
         thing: Thing<'_>,
         mut edit: impl FnMut(Option<&str>) -> Result<Option<String>, Refusal>,
@@ -107,7 +109,7 @@ impl Station {
                 shown = draft.path;
                 continue;
             }
-            self.apply_changes(environment, &draft.folder, &draft.changes).await?;
+            self.apply_changes(by.actor(), environment, &draft.folder, &draft.changes).await?;
             self.apply_later(environment, thing, &draft).await?;
             return Ok(Changed { path: draft.path, problems: draft.problems });
         }
@@ -162,7 +164,7 @@ impl Station {
             // What is broken now was not broken by us: whoever wrote it is told, and so is the next sync.
             let mut as_it_is = |text: Option<&str>| Ok(text.map(str::to_owned));
             let Ok(draft) = self.draft(environment, thing, &mut as_it_is).await else { return Ok(()) };
-            self.apply_changes(environment, &draft.folder, &draft.changes).await?;
+            self.apply_changes(nobody(), environment, &draft.folder, &draft.changes).await?;
             applied = draft.after;
         }
         Ok(())

@@ -132,7 +132,7 @@ async fn write_group(store: &Store, group: Vec<Deed>, deeds: &mpsc::Receiver<Dee
 #[cfg(test)]
 mod tests {
     use super::*;
-    use station_core::Micros;
+    use station_core::{Actor, Micros};
     use station_store::{Key, LeaseClock, Location, Options};
 
     async fn store(folder: &std::path::Path) -> Store {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn deed(n: usize) -> Deed {
-        let (actor, subject) = ("ada".to_owned(), format!("tool {n}"));
+        let (actor, subject) = (Actor::from("ada"), format!("tool {n}"));
         Deed { at: Micros(1), actor, action: "call_tool", subject, detail: "{}".to_owned() }
     }
 

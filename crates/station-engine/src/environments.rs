@@ -116,9 +116,9 @@ impl Station {
         } else {
             (None, Origin::Store, String::new())
         };
-        self.store().create_environment(name, description, origin, &id, self.now()).await?;
+        self.store().create_environment(name, description, origin, &id, by.actor(), self.now()).await?;
         if folder.is_some() && !description.is_empty() {
-            self.describe_in_file(name, description).await?;
+            self.describe_in_file(by, name, description).await?;
         }
         Ok(NewEnvironment { environment: self.find_environment(by, name).await?, folder })
     }
@@ -187,19 +187,21 @@ impl Station {
         by.may(Action::ManageEnvironments)?;
         let environment = self.show_environment(by, of).await?.environment;
         match environment.origin {
-            Origin::File => self.describe_in_file(&environment.name, description).await?,
+            Origin::File => self.describe_in_file(by, &environment.name, description).await?,
             Origin::Store => {
-                self.store().describe_environment(environment.id, description, self.now()).await?;
+                self.store()
+                    .describe_environment(environment.id, description, by.actor(), self.now())
+                    .await?;
             }
         }
         self.show_environment(by, of).await
     }
 
-    async fn describe_in_file(&self, name: &EnvironmentName, description: &str) -> Result<()> {
+    async fn describe_in_file(&self, by: &Caller, name: &EnvironmentName, description: &str) -> Result<()> {
         let describe = |text: Option<&str>| {
             Ok(Some(set_key(text.unwrap_or_default(), &["description"], &Field::Text(description))?))
         };
-        self.change_file(name, Thing::Rules, describe).await.map(drop)
+        self.change_file(by, name, Thing::Rules, describe).await.map(drop)
     }
 
     /// What deleting an environment would do.
@@ -248,7 +250,7 @@ impl Station {
         if gone.folder.is_some() && gone.environment.origin == Origin::File {
             self.config().workspace.remove_environment(&gone.environment.name)?;
         }
-        self.store().remove_environment(gone.environment.id, &by.name, self.now()).await?;
+        self.store().remove_environment(gone.environment.id, by.actor(), self.now()).await?;
         Ok(gone)
     }
 

@@ -33,7 +33,7 @@ pub(crate) async fn hear(
             let Settlement { effect: id, done, note, by } = settlement;
             if unsettled.contains(&id) {
                 journal.heard(id);
-                journal.add(machine.apply(Event::EffectSettled { id, done, by, note }));
+                journal.add(machine.apply(Event::EffectSettled { id, done, by: by.name, note }));
             }
         }
     }

@@ -53,6 +53,7 @@ mod prepare;
 mod reading;
 mod ready;
 mod record;
+mod refusals;
 mod replay;
 mod results;
 mod retention;

@@ -66,15 +66,13 @@ impl Station {
             return self.lock_stored(by, &offer, shown).await;
         }
         let mut done = None;
-        self.change_file(environment, Thing::Lock, |text| {
+        self.change_file(by, environment, Thing::Lock, |text| {
             let (lock, after) = offer.as_shown(text, shown)?;
             done = Some(lock);
             Ok(Some(after.text()))
         })
         .await?;
-        let done = done.ok_or_else(|| Error::invalid("the lock file was not changed"))?;
-        self.store().note_deeds(vec![self.locked(by, &done)]).await?;
-        Ok(done)
+        done.ok_or_else(|| Error::invalid("the lock file was not changed"))
     }
 
     /// Pins the tools of an environment that has no folder: its lock stands in the store.
@@ -93,7 +91,7 @@ impl Station {
     fn locked(&self, by: &Caller, done: &ToolLock) -> Deed {
         let detail = json!({"differences": done.differences.len(), "pinned": done.pinned}).to_string();
         let subject = format!("environment {}", done.environment.id);
-        Deed { at: self.now(), actor: by.name.clone(), action: "lock_tools", subject, detail }
+        Deed { at: self.now(), actor: by.actor(), action: "lock_tools", subject, detail }
     }
 
     async fn offer<'a>(

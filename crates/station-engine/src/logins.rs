@@ -211,7 +211,7 @@ impl Station {
         let id = details.server.id;
         self.store().put_login(id, &login, now).await?;
         let detail = json!({ "server": details.server.name, "issuer": login.issuer, "scope": login.scope });
-        self.store().note_deed("login_server", &format!("server {id}"), detail, &by.name, now).await?;
+        self.store().note_deed("login_server", &format!("server {id}"), detail, by.actor(), now).await?;
         self.pool().end_server(id).await;
         let listed = self.discover(&details.environment, &|server| server.id == id).await?;
         let listed = listed.servers.into_iter().next();
@@ -235,7 +235,7 @@ impl Station {
         };
         let detail = json!({ "server": name, "issuer": kept.login.issuer });
         self.store()
-            .note_deed("logout_server", &format!("server {id}"), detail, &by.name, self.now())
+            .note_deed("logout_server", &format!("server {id}"), detail, by.actor(), self.now())
             .await?;
         let allow_private = match self.reach_to_log_in(&details).await {
             Ok((reach, _)) => reach.settings.oauth.allow_private,

@@ -2,6 +2,7 @@
 
 use crate::variables::Brought;
 use crate::{RunRef, Station, carry, drive, prepare};
+use serde_json::json;
 use station_core::case::{self, Call, Case, Inputs, Step, Tool, ToolKind};
 use station_core::run::Inputs as RunInputs;
 use station_core::run::{
@@ -19,6 +20,8 @@ impl Station {
     pub async fn record_run(&self, by: &Caller, id: RunRef) -> Result<Case> {
         by.may(Action::ReadRuns)?;
         let run = self.find_run(by, id).await?;
+        let detail = json!({ "agent": run.agent.0 });
+        self.store().note_deed("record_run", &format!("run {id}"), detail, by.actor(), self.now()).await?;
         let journal = drive::read(self, id).await?;
         let inputs = RunInputs::of(&journal).ok_or_else(|| {
             Error::conflict(format!("run {id} has not begun, so there is nothing to record"))

@@ -46,7 +46,7 @@ impl Turn {
     fn deed(&self, by: &Caller, now: Micros) -> Deed {
         let detail = json!({ "from": self.old.id(), "to": self.next.id() }).to_string();
         let subject = format!("key {}", self.next.id());
-        Deed { at: now, actor: by.name.clone(), action: "rotate_key", subject, detail }
+        Deed { at: now, actor: by.actor(), action: "rotate_key", subject, detail }
     }
 }
 

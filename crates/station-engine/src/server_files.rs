@@ -100,10 +100,10 @@ impl Station {
         };
         let (path, problems) = if self.config().workspace.takes_files(&environment.name) || new.file.is_some()
         {
-            let changed = self.change_file(&environment.name, Thing::Config(config), add).await?;
+            let changed = self.change_file(by, &environment.name, Thing::Config(config), add).await?;
             (Some(changed.path), changed.problems)
         } else {
-            (None, self.put_server_in_store(&environment.name, name, &new.entry).await?)
+            (None, self.put_server_in_store(by, &environment.name, name, &new.entry).await?)
         };
         let named = ServerRef::Name { name: name.clone(), environment: environment.name };
         let server = self.find_server(by, &named).await?.server;
@@ -113,6 +113,7 @@ impl Station {
     /// Keeps a server as a file would define it, by the plan of every sync.
     async fn put_server_in_store(
         &self,
+        by: &Caller,
         environment: &EnvironmentName,
         name: &str,
         entry: &Value,
@@ -127,7 +128,7 @@ impl Station {
         }
         let is_it = |change: &Change| matches!(change, Change::PutConfig { name: put, .. } if put == name);
         let changes: Vec<Change> = plan.changes.into_iter().filter(is_it).collect();
-        self.store().apply_without_files(environment, &changes, self.now()).await?;
+        self.store().apply_without_files(environment, &changes, by.actor(), self.now()).await?;
         Ok(problems)
     }
 
@@ -192,17 +193,14 @@ impl Station {
         let gone = self.plan_server_deletion(by, server).await?;
         let name = &gone.server.name;
         if gone.defined == Defined::InStore {
-            self.store().remove_server(gone.server.id, &by.name, self.now()).await?;
+            self.store().remove_server(gone.server.id, by.actor(), self.now()).await?;
             return Ok(gone);
         }
         let take_out = |text: Option<&str>| match (text, &gone.defined) {
             (Some(text), Defined::Among(_)) => Ok(Some(remove_server(text, name)?)),
             _ => Ok(None),
         };
-        self.change_file(&gone.environment.name, Thing::Config(&gone.server.config), take_out).await?;
-        let subject = format!("server {}", gone.server.id);
-        let detail = json!({"name": name, "environment": gone.environment.name.as_str()});
-        self.store().note_deed("delete_server", &subject, detail, &by.name, self.now()).await?;
+        self.change_file(by, &gone.environment.name, Thing::Config(&gone.server.config), take_out).await?;
         Ok(gone)
     }
 

@@ -58,7 +58,7 @@ impl Station {
         // Which, and not what: it may be a secret.
         let action = if value.is_some() { "set_setting" } else { "unset_setting" };
         let (subject, detail) = (format!("setting {name}"), json!({}).to_string());
-        let deed = Deed { at: self.now(), actor: by.name.clone(), action, subject, detail };
+        let deed = Deed { at: self.now(), actor: by.actor(), action, subject, detail };
         self.store().note_deeds(vec![deed]).await?;
         read(file, name)
     }

@@ -5,7 +5,6 @@
 
 use crate::users::{NAME_CHARS_MAX, hash_of, is_over, secret_of};
 use crate::{Key, Station};
-use serde_json::json;
 use station_core::oauth::AccessToken;
 use station_core::{
     Action, Caller, EnvironmentId, EnvironmentName, Error, Kind, KnownBy, Micros, Result, Role, RunToken,
@@ -19,18 +18,19 @@ use std::time::Duration;
 pub const SESSION_VALID_FOR: Duration = Duration::from_secs(12 * 3600);
 
 impl Station {
-    /// Who shows this API key.
+    /// Who shows this API key, at this address.
     ///
     /// # Errors
     /// `Unauthenticated` where it is none, was revoked, or is over.
-    pub async fn know_key(&self, key: &Secret) -> Result<Caller> {
+    pub async fn know_key(&self, key: &Secret, from: &str) -> Result<Caller> {
         let wrong = || Error::new(Kind::Unauthenticated, "the API key is wrong, was revoked, or is over");
         let secret = secret_of(key).ok_or_else(wrong)?;
         let found = self.store().api_key(&hash_of(secret)).await?.filter(|key| !is_over(key, self.now()));
         let found = found.ok_or_else(wrong)?;
         let caller = self.caller_of(found.user).await?.ok_or_else(wrong)?;
-        self.store().use_api_key(&found, self.now()).await?;
-        Ok(by_key(caller, &found))
+        let caller = by_key(caller.at(from), &found);
+        self.store().use_api_key(&found, caller.actor(), from, self.now()).await?;
+        Ok(caller)
     }
 
     /// Who shows this access token, which its issuer has signed and which is for us: the user that it names, made here before.
@@ -51,47 +51,50 @@ impl Station {
         caller.may(Action::ReadEnvironments).map(|()| caller)
     }
 
-    /// Signs a browser in: who it is, and what its cookie is to say. `from` is told in the audit.
+    /// Signs a browser in: who it is, and what its cookie is to say. `by` is nobody yet, at the address that is told in the audit.
     ///
     /// # Errors
     /// `Unauthenticated`, the same for a wrong password and an unknown user; `Busy` where too many were wrong.
     pub async fn create_session(
         &self,
+        by: &Caller,
         name: &str,
         password: &Secret,
-        from: &str,
     ) -> Result<(Caller, Secret)> {
         let name = if name.chars().count() > NAME_CHARS_MAX { "" } else { name };
         let (user, hash) = match self.store().user_named(name).await? {
             Some((user, hash)) => (Some(user), hash),
             None => (None, None),
         };
-        let is_right =
-            self.passwords().is_right(&format!("{from} {name}"), password, hash, self.since_boot()).await?;
+        let is_right = self
+            .passwords()
+            .is_right(&format!("{} {name}", by.from), password, hash, self.since_boot())
+            .await?;
         let caller = match user.filter(|_| is_right) {
             Some(user) => self.caller_of(user).await?,
             None => None,
         };
         let now = self.now();
         let Some(caller) = caller else {
-            let detail = json!({ "from": from });
             // The name that was tried is no more than text of a stranger's; it may be a password typed in the wrong place.
             let subject = user.map_or_else(|| "nobody".to_owned(), |user| format!("user {user}"));
             // In groups: nobody who is unknown holds the audit's turn.
             let deed = Deed {
                 at: now,
-                actor: "nobody".to_owned(),
+                actor: by.actor(),
                 action: "refuse_session",
                 subject,
-                detail: detail.to_string(),
+                detail: "{}".to_owned(),
             };
             self.deeds().note(self.store(), deed).await?;
             return Err(Error::new(Kind::Unauthenticated, "the name or the password is wrong"));
         };
         let cookie = Key::generate()?.to_hex();
         let until = now.plus_ms(crate::lease::millis(SESSION_VALID_FOR));
-        let actor = format!("{} ({from})", caller.name);
-        self.store().create_session(caller.user, hash_of(cookie.expose()), until, &actor, now).await?;
+        let caller = caller.at(by.from.clone());
+        self.store()
+            .create_session(caller.user, hash_of(cookie.expose()), until, caller.actor(), now)
+            .await?;
         Ok((caller, cookie))
     }
 
@@ -119,7 +122,7 @@ impl Station {
     /// `Forbidden`; `NotFound`.
     pub async fn delete_sessions(&self, by: &Caller, user: &crate::UserRef) -> Result<u64> {
         let user = self.show_user(by, user).await?;
-        self.store().delete_sessions(user.id, &by.name, self.now()).await
+        self.store().delete_sessions(user.id, by.actor(), self.now()).await
     }
 
     /// The caller for whom a run acts, with what that user may now: `by`, where it is theirs.
@@ -135,7 +138,7 @@ impl Station {
             let sentence = format!("whoever started run {} may not use Station any more", token.run);
             Error::new(Kind::Unauthenticated, sentence)
         })?;
-        Ok(caller.acting(token).in_trace(by.trace))
+        Ok(caller.acting(token).in_trace(by.trace).at(by.from.clone()))
     }
 
     /// A caller as it is now: its user, its key, or what the user may for whom a run acts, may have been changed since it was found.
@@ -147,10 +150,12 @@ impl Station {
             return Ok(by.clone());
         }
         if let Some(token) = &by.acting {
-            return self.act_for(&Caller::local().in_trace(by.trace), token.clone()).await;
+            return self
+                .act_for(&Caller::local().in_trace(by.trace).at(by.from.clone()), token.clone())
+                .await;
         }
         let over = || Error::new(Kind::Unauthenticated, "whoever asked is not known any more");
-        let caller = self.caller_of(by.user).await?.ok_or_else(over)?.in_trace(by.trace);
+        let caller = self.caller_of(by.user).await?.ok_or_else(over)?.in_trace(by.trace).at(by.from.clone());
         match by.known_by {
             KnownBy::Itself => Ok(caller),
             KnownBy::Key(id) => {
@@ -177,6 +182,7 @@ impl Station {
             until: None,
             acting: None,
             trace: None,
+            from: String::new(),
         }))
     }
 

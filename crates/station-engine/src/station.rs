@@ -10,6 +10,7 @@ use crate::pace::Rates;
 use crate::passwords::Passwords;
 use crate::pool::Pool;
 use crate::reading::Readings;
+use crate::refusals::Refusals;
 use crate::spend::Measures;
 use crate::surface::Surfaces;
 use crate::{Config, Watch, at_once};
@@ -39,6 +40,7 @@ struct Inner {
     freshness: Freshness,
     flights: Flights,
     deeds: Deeds,
+    refusals: Refusals,
     passwords: Passwords,
     driving: Driving,
     by_hand: ByHand,
@@ -91,6 +93,7 @@ impl Station {
             freshness: Freshness::default(),
             flights: Flights::default(),
             deeds: Deeds::default(),
+            refusals: Refusals::default(),
             passwords: Passwords::default(),
             driving,
             by_hand,
@@ -184,6 +187,10 @@ impl Station {
 
     pub(crate) fn deeds(&self) -> &Deeds {
         &self.inner.deeds
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.inner.refusals
     }
 
     pub(crate) fn is_working(&self) -> &AtomicBool {

@@ -10,8 +10,8 @@ use crate::{ServerRef, Station};
 use station_core::file::Problem;
 use station_core::sync::{self, Change, Plan, Removals, changed_servers};
 use station_core::{
-    Action, Agent, Caller, Environment, EnvironmentName, Error, Origin, Result, Secret, Server, ToolId,
-    ToolNames,
+    Action, Actor, Agent, Caller, Environment, EnvironmentName, Error, Origin, Result, Secret, Server,
+    ToolId, ToolNames,
 };
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ impl Station {
         if options.dry_run {
             return Ok(report);
         }
-        let environment = self.apply(name, &folder, &report.plan).await?;
+        let environment = self.apply_changes(by.actor(), name, &folder, &report.plan.changes).await?;
         self.remember(&environment, &report.plan, fingerprint).await?;
         report.applied = true;
         if options.discover {
@@ -203,7 +203,7 @@ impl Station {
         }
         let folder = self.config().workspace.read(name, self.config().workspace.ensure_id()?)?;
         let planned = self.plan(&folder, Removals::Keep).await?;
-        let environment = self.apply(name, &folder, &planned.plan).await?;
+        let environment = self.apply_changes(nobody(), name, &folder, &planned.plan.changes).await?;
         self.remember(&environment, &planned.plan, Some(fingerprint)).await?;
         Ok(Some(planned.plan))
     }
@@ -212,7 +212,7 @@ impl Station {
     pub(crate) async fn apply_unlisted(&self, name: &EnvironmentName) -> Result<Vec<Problem>> {
         let folder = self.config().workspace.read(name, self.known_workspace_id())?;
         let planned = self.plan(&folder, Removals::Keep).await?;
-        self.apply(name, &folder, &planned.plan).await?;
+        self.apply_changes(nobody(), name, &folder, &planned.plan.changes).await?;
         Ok(planned.plan.problems)
     }
 
@@ -247,19 +247,16 @@ impl Station {
         Ok(Planned { plan, changed, variables })
     }
 
-    async fn apply(&self, name: &EnvironmentName, folder: &FolderRead, plan: &Plan) -> Result<Environment> {
-        self.apply_changes(name, folder, &plan.changes).await
-    }
-
-    /// Applies changes of a plan, all of them or none.
+    /// Applies changes of a plan, all of them or none, by `actor`.
     pub(crate) async fn apply_changes(
         &self,
+        actor: Actor,
         name: &EnvironmentName,
         folder: &FolderRead,
         changes: &[Change],
     ) -> Result<Environment> {
         if !changes.is_empty() {
-            self.store().apply(name, &folder.files.workspace_id, changes, self.now()).await?;
+            self.store().apply(name, &folder.files.workspace_id, changes, actor, self.now()).await?;
         }
         self.find_environment(&Caller::local(), name).await
     }
@@ -281,6 +278,11 @@ impl Station {
     fn known_workspace_id(&self) -> String {
         self.config().workspace.known_id()
     }
+}
+
+/// Who applies files that were changed beside Station, before something of them is used: who wrote them is not known.
+pub(crate) fn nobody() -> Actor {
+    Caller::nobody().actor()
 }
 
 pub(crate) struct Planned {

@@ -236,7 +236,7 @@ impl Station {
             Admission::Granted(permit) => permit,
             Admission::Refused(sentence) => {
                 detail["reason"] = sentence.as_str().into();
-                self.store().note_deed("deny_tool_call", &subject, detail, &by.name, self.now()).await?;
+                self.store().note_deed("deny_tool_call", &subject, detail, by.actor(), self.now()).await?;
                 return Err(Error::new(Kind::Forbidden, sentence));
             }
             Admission::Asks(basis) => return Ok(Admitted::Asks(basis)),
@@ -254,12 +254,12 @@ impl Station {
         match told {
             // What somebody said yes to is written before anything else happens, whoever carries it out.
             Told::Queued if permit.terms.approved.is_none() => {
-                let (actor, detail) = (by.name.clone(), detail.to_string());
+                let (actor, detail) = (by.actor(), detail.to_string());
                 let deed = Deed { at: self.now(), actor, action: "call_tool", subject, detail };
                 self.deeds().note(self.store(), deed).await?;
             }
             Told::First | Told::Queued => {
-                self.store().note_deed("call_tool", &subject, detail, &by.name, self.now()).await?;
+                self.store().note_deed("call_tool", &subject, detail, by.actor(), self.now()).await?;
             }
         }
         Ok(Admitted::Granted(permit, effect, yes))

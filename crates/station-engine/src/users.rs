@@ -105,7 +105,7 @@ impl Station {
             role: new.role,
             key_hash: None,
         };
-        let id = self.store().create_user(row, &by.name, self.now()).await?;
+        let id = self.store().create_user(row, by.actor(), self.now()).await?;
         self.find_user(by, &UserRef::Id(id)).await
     }
 
@@ -126,7 +126,7 @@ impl Station {
         };
         let password_hash = self.hashed(edit.password.as_ref()).await?;
         let edit = station_store::UserEdit { role: edit.role, environments, password_hash };
-        self.store().update_user(found.id, edit, &by.name, self.now()).await?;
+        self.store().update_user(found.id, edit, by.actor(), self.now()).await?;
         self.find_user(by, &UserRef::Id(found.id)).await
     }
 
@@ -140,7 +140,7 @@ impl Station {
         let found = self.find_user(by, user).await?;
         // Only who needs no user may leave none.
         let last = if by.user == Caller::LOCAL_USER { Last::MayGo } else { Last::Stays };
-        self.store().remove_user(found.id, last, &by.name, self.now()).await?;
+        self.store().remove_user(found.id, last, by.actor(), self.now()).await?;
         Ok(found)
     }
 
@@ -170,7 +170,7 @@ impl Station {
         let secret = Key::generate()?.to_hex();
         let new =
             NewApiKey { user: owner.id, name: wish.name, hash: hash_of(secret.expose()), scopes, expires_at };
-        let id = self.store().create_api_key(new, &by.name, now).await?;
+        let id = self.store().create_api_key(new, by.actor(), now).await?;
         let made = self.store().api_key_of(id).await?;
         let made = made.ok_or_else(|| Error::not_found(format!("API key {id} was revoked at once")))?;
         Ok((made, Secret::new(format!("{KEY_PREFIX}{id}_{}", secret.expose()))))
@@ -199,7 +199,7 @@ impl Station {
             let key = self.store().api_key_of(id).await?.filter(|key| key.user == by.user);
             key.ok_or_else(|| ApiKey::missing(id))?;
         }
-        self.store().revoke_api_key(id, &by.name, self.now()).await
+        self.store().revoke_api_key(id, by.actor(), self.now()).await
     }
 
     /// The first administrator, `admin`, with an API key that the operator has made: only where there is no user yet. Whether
@@ -224,7 +224,7 @@ impl Station {
             password_hash: None,
             key_hash: Some(hash_of(secret)),
         };
-        match self.store().create_user(new, &by.name, self.now()).await {
+        match self.store().create_user(new, by.actor(), self.now()).await {
             // Another instance was faster.
             Err(error) if error.kind() == Kind::Conflict && self.store().has_users().await? => {
                 return Ok(false);

@@ -246,12 +246,12 @@ impl Station {
         }
         let found = self.find_environment(by, environment).await?;
         if found.origin == Origin::Store {
-            return self.store().put_variable(found.id, name, Some(value), self.now()).await;
+            return self.store().put_variable(found.id, name, Some(value), by.actor(), self.now()).await;
         }
         let set = |text: Option<&str>| {
             Ok(Some(set_key(text.unwrap_or_default(), &[name], &Field::Text(value.expose()))?))
         };
-        self.change_file(environment, Thing::Variables, set).await.map(drop)
+        self.change_file(by, environment, Thing::Variables, set).await.map(drop)
     }
 
     /// Takes a variable out of an environment.
@@ -272,14 +272,14 @@ impl Station {
             if !known.contains_key(name) {
                 return Err(missing());
             }
-            return self.store().put_variable(found.id, name, None, self.now()).await;
+            return self.store().put_variable(found.id, name, None, by.actor(), self.now()).await;
         }
         let unset = |text: Option<&str>| {
             let text = text.ok_or_else(missing)?;
             let edited = unset_key(text, &[name])?;
             if edited == text && !known.contains_key(name) { Err(missing().into()) } else { Ok(Some(edited)) }
         };
-        self.change_file(environment, Thing::Variables, unset).await.map(drop)
+        self.change_file(by, environment, Thing::Variables, unset).await.map(drop)
     }
 
     /// The variables that a server's entry asks for, a default counted as a value.

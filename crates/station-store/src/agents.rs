@@ -2,9 +2,11 @@
 
 use crate::db::{Conn, Row, unreadable};
 use crate::environments::read_origin;
-use crate::{ROWS_MAX, Store, grants};
+use crate::turns::Reach;
+use crate::{Deed, ROWS_MAX, Store, audit, grants};
+use serde_json::json;
 use station_core::sync::AgentRow;
-use station_core::{Agent, AgentId, AgentName, Caller, EnvironmentId, Error, Micros, Origin, Result};
+use station_core::{Actor, Agent, AgentId, AgentName, Caller, EnvironmentId, Error, Micros, Origin, Result};
 use std::collections::BTreeMap;
 
 /// An agent that another one may call.
@@ -84,23 +86,28 @@ impl Store {
         rows.into_iter().map(|mut row| Ok((AgentId(row.int()?), row.text()?))).collect()
     }
 
-    /// Makes or changes one agent; one that was removed returns with its id.
+    /// Makes an agent of the store one of files, of the workspace `workspace_id`.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn put_agent(
+    pub async fn export_agent(
         &self,
         env: EnvironmentId,
         row: &AgentRow,
-        origin: Origin,
         workspace_id: &str,
+        actor: impl Into<Actor>,
         now: Micros,
     ) -> Result<AgentId> {
-        let owner = Ownership { env, origin, workspace_id: workspace_id.to_owned(), now };
-        self.write((owner, row.clone()), |conn, (owner, row)| {
+        let owner = Ownership { env, origin: Origin::File, workspace_id: workspace_id.to_owned(), now };
+        let input = (self.shared_context(), owner, row.clone(), actor.into());
+        self.write_reaching(Reach::Audit(None), input, |conn, (context, owner, row, actor)| {
             Box::pin(async move {
                 let id = put(conn, owner, row).await?;
                 link_sub_agents(conn, owner.env).await?;
+                let (actor, subject) = (actor.clone(), format!("agent {id}"));
+                let detail = json!({ "name": row.name.as_str(), "path": row.path }).to_string();
+                let deed = Deed { at: owner.now, actor, action: "export_agent", subject, detail };
+                audit::append(conn, &context.sealer, &deed).await?;
                 Ok(id)
             })
         })
@@ -111,13 +118,26 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound` where there is no such agent.
-    pub async fn enable_agent(&self, id: AgentId, enabled: bool, now: Micros) -> Result<()> {
+    pub async fn enable_agent(
+        &self,
+        id: AgentId,
+        enabled: bool,
+        actor: impl Into<Actor>,
+        now: Micros,
+    ) -> Result<()> {
         const SQL: &str = "update agents set enabled = $2, updated_at = $3
             where id = $1 and removed_at is null";
-        self.write((id, i64::from(enabled), now), |conn, (id, enabled, now)| {
+        let input = (self.shared_context(), id, enabled, actor.into(), now);
+        self.write_reaching(Reach::Audit(None), input, |conn, (context, id, enabled, actor, now)| {
             Box::pin(async move {
-                let n = conn.exec(SQL, vec![id.0.into(), (*enabled).into(), now.0.into()]).await?;
-                if n == 1 { Ok(()) } else { Err(Error::not_found(format!("agent {id} does not exist"))) }
+                let values = vec![id.0.into(), i64::from(*enabled).into(), now.0.into()];
+                if conn.exec(SQL, values).await? == 0 {
+                    return Err(Error::not_found(format!("agent {id} does not exist")));
+                }
+                let action = if *enabled { "enable_agent" } else { "disable_agent" };
+                let (actor, subject) = (actor.clone(), format!("agent {id}"));
+                let deed = Deed { at: *now, actor, action, subject, detail: "{}".to_owned() };
+                audit::append(conn, &context.sealer, &deed).await
             })
         })
         .await

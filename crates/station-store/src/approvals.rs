@@ -12,7 +12,7 @@ use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
 use station_core::approval::{Basis, Decided, Decision};
-use station_core::{AgentId, EffectId, EnvironmentId, Error, Micros, Result, RunId, ServerId, UserId};
+use station_core::{Actor, AgentId, EffectId, EnvironmentId, Error, Micros, Result, RunId, ServerId, UserId};
 use std::fmt;
 
 /// A question to a person.
@@ -216,7 +216,7 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound`; `Conflict` where it was decided already, or is over, and for a yes for always where no agent calls.
-    pub async fn decide(&self, id: i64, say: Say, actor: &str, now: Micros) -> Result<()> {
+    pub async fn decide(&self, id: i64, say: Say, actor: impl Into<Actor>, now: Micros) -> Result<()> {
         let run = self.approval(id).await?.run();
         if run.is_none() && say == Say::Always {
             let sentence = format!(
@@ -225,7 +225,7 @@ impl Store {
             return Err(Error::conflict(sentence)
                 .with_hint(format!("say yes to this one: `stn approvals approve {id}`")));
         }
-        let input = (self.shared_context(), id, run, say, storable(actor), now);
+        let input = (self.shared_context(), id, run, say, actor.into(), now);
         let decided = self
             .write_reaching(Reach::Audit(run), input, |conn, (context, id, run, say, actor, now)| {
                 Box::pin(decide(conn, &context.sealer, (*id, *run), say, actor, *now))
@@ -283,7 +283,7 @@ async fn decide(
     sealer: &Sealer,
     (id, run): (i64, Option<RunId>),
     say: &Say,
-    actor: &str,
+    actor: &Actor,
     now: Micros,
 ) -> Result<bool> {
     const SQL: &str = "update approvals set status = $2, decided_at = $3, decided_by = $4, reason = $5
@@ -301,7 +301,9 @@ async fn decide(
         Say::Deny { reason } => Some(storable(reason)),
         Say::Once | Say::Always => None,
     };
-    let values = vec![id.into(), say.status().into(), now.0.into(), actor.into(), reason.clone().into()];
+    let name = storable(&actor.name);
+    let values =
+        vec![id.into(), say.status().into(), now.0.into(), name.as_str().into(), reason.clone().into()];
     if conn.exec(SQL, values).await? == 0 {
         return Ok(false);
     }
@@ -309,7 +311,7 @@ async fn decide(
     let mut row = row.ok_or_else(|| unreadable("an approval without its server"))?;
     let (server, tool, basis, effect) = (row.text()?, row.text()?, read_basis(&row.text()?)?, row.text()?);
     if *say == Say::Always {
-        let values = vec![id.into(), basis.definition.as_str().into(), now.0.into(), actor.into()];
+        let values = vec![id.into(), basis.definition.as_str().into(), now.0.into(), name.into()];
         conn.exec(ALWAYS, values).await?;
     }
     if let Some(run) = run {
@@ -321,7 +323,7 @@ async fn decide(
     });
     let subject = format!("approval {id}");
     let deed =
-        Deed { at: now, actor: actor.to_owned(), action: say.action(), subject, detail: detail.to_string() };
+        Deed { at: now, actor: actor.clone(), action: say.action(), subject, detail: detail.to_string() };
     audit::append(conn, sealer, &deed).await?;
     Ok(true)
 }
@@ -341,7 +343,7 @@ async fn expire(
         if let Some(run) = run {
             requeue(conn, run, now).await?;
         }
-        let (actor, subject) = (NOBODY.to_owned(), format!("approval {id}"));
+        let (actor, subject) = (Actor::from(NOBODY), format!("approval {id}"));
         let detail = json!({ "run": run.map(|run| run.0) }).to_string();
         audit::append(conn, sealer, &Deed { at: now, actor, action: "time_out", subject, detail }).await?;
     }

@@ -13,7 +13,7 @@ use crate::seal::Place;
 use crate::sealer::Sealer;
 use crate::{ROWS_MAX, Store};
 use sha2::{Digest as _, Sha256};
-use station_core::{Micros, Result, Secret};
+use station_core::{Actor, Micros, Result, Secret};
 use std::fmt;
 
 /// What is put into the audit.
@@ -21,8 +21,8 @@ use std::fmt;
 pub struct Deed {
     /// When it was done; written it may be a moment later.
     pub at: Micros,
-    /// The caller, and the user of the operating system where there is one.
-    pub actor: String,
+    /// Who, and from where.
+    pub actor: Actor,
     /// A verb of the engine: `approve`, `settle_effect`, …
     pub action: &'static str,
     /// What it was done to: `approval 3`.
@@ -40,6 +40,8 @@ pub struct AuditEntry {
     pub at: Micros,
     /// Who.
     pub actor: String,
+    /// From where; `None` where nobody asked, and of rows of older Stations.
+    pub from: Option<String>,
     /// What was done: a verb.
     pub action: String,
     /// To what.
@@ -48,7 +50,8 @@ pub struct AuditEntry {
     pub detail: String,
     /// Hash of the row before; empty for the first.
     pub previous: String,
-    /// Hash of this row: SHA-256 over all of the above, each part with its length before it.
+    /// Hash of this row: SHA-256 over place, time, actor, action, subject, detail, the hash before, and from where if that is
+    /// told, each part with its length before it.
     pub hash: String,
 }
 
@@ -80,7 +83,7 @@ pub enum AuditFault {
 }
 
 /// Rows in the order of the chain.
-const AFTER: &str = "select seq, at, actor, action, subject, detail, previous, hash from audit
+const AFTER: &str = "select seq, at, actor, action, subject, detail, previous, hash, asked_from from audit
     where seq > $1 order by seq limit $2";
 
 impl fmt::Display for AuditFault {
@@ -106,7 +109,8 @@ impl AuditEntry {
         let (seq, at) = (self.seq.to_string(), self.at.0.to_string());
         let parts = [&seq, &at, &self.actor, &self.action, &self.subject, &self.detail, &self.previous];
         let mut hash = Sha256::new();
-        for part in parts {
+        // Last, so that rows that older Stations wrote have the hash that they had.
+        for part in parts.into_iter().chain(&self.from) {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
             hash.update(part.as_bytes());
         }
@@ -120,7 +124,8 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
-        const SQL: &str = "select seq, at, actor, action, subject, detail, previous, hash from audit
+        const SQL: &str =
+            "select seq, at, actor, action, subject, detail, previous, hash, asked_from from audit
             where cast($1 as bigint) is null or seq < $1 order by seq desc limit $2";
         let rows = self.read().await?.rows(SQL, vec![before.into(), i64::from(limit).into()]).await?;
         rows.into_iter().map(read).collect()
@@ -270,8 +275,9 @@ pub(crate) async fn append(conn: &mut Conn, sealer: &Sealer, deed: &Deed) -> Res
 
 /// As [`append`], several in their order: its end is read and kept once for all of them.
 pub(crate) async fn append_all(conn: &mut Conn, sealer: &Sealer, deeds: &[Deed]) -> Result<()> {
-    const SQL: &str = "insert into audit (seq, at, actor, action, subject, detail, previous, hash)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    const SQL: &str =
+        "insert into audit (seq, at, actor, action, subject, detail, previous, hash, asked_from)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let sealed = sealed_head(conn, sealer).await?;
     let head = open_head(&sealed, sealer);
     let seq = last(conn).await?.0.max(head.as_ref().map_or(0, |head| head.seq));
@@ -280,7 +286,8 @@ pub(crate) async fn append_all(conn: &mut Conn, sealer: &Sealer, deeds: &[Deed])
         let mut entry = AuditEntry {
             seq: end.seq.checked_add(1).ok_or_else(|| unreadable("an audit without end"))?,
             at: deed.at,
-            actor: storable(&deed.actor),
+            actor: storable(&deed.actor.name),
+            from: deed.actor.from.as_deref().map(storable),
             action: deed.action.to_owned(),
             subject: storable(&deed.subject),
             detail: storable(&deed.detail),
@@ -298,6 +305,7 @@ pub(crate) async fn append_all(conn: &mut Conn, sealer: &Sealer, deeds: &[Deed])
             entry.detail.into(),
             entry.previous.into(),
             entry.hash.into(),
+            entry.from.into(),
         ];
         conn.exec(SQL, values).await?;
     }
@@ -315,5 +323,6 @@ fn read(mut row: Row) -> Result<AuditEntry> {
         detail: row.text()?,
         previous: row.text()?,
         hash: row.text()?,
+        from: row.opt_text()?,
     })
 }

@@ -1,11 +1,13 @@
 //! Budgets as people see them: limits set by hand, accounts, and parked runs whose time has come.
 
-use crate::db::{Row, unreadable};
+use crate::db::{Conn, Row, storable, unreadable};
 use crate::ledger::{NO_DAY, free, key};
+use crate::sealer::Sealer;
 use crate::turns::{Reach, joined};
-use crate::{ROWS_MAX, Store};
+use crate::{Deed, ROWS_MAX, Store, audit};
+use serde_json::{Value as Json, json};
 use station_core::budget::{Account, Amounts, Caps, Limit, Period, Scope, Standing};
-use station_core::{Micros, Result, RunId};
+use station_core::{Actor, Micros, Result, RunId};
 
 /// Runs that are freed in one transaction.
 const FREED_MAX: i64 = 200;
@@ -30,7 +32,7 @@ pub struct SetLimit {
     /// The limit.
     pub limit: Limit,
     /// Who set it, for people.
-    pub by: String,
+    pub by: Actor,
     /// When.
     pub at: Micros,
 }
@@ -76,7 +78,8 @@ impl Store {
             on conflict (scope, scope_id, period) do update set tokens = excluded.tokens,
                 micro_usd = excluded.micro_usd, calls = excluded.calls, time_ms = excluded.time_ms,
                 set_by = excluded.set_by, set_at = excluded.set_at";
-        self.write_reaching(Reach::Ledger, set.clone(), |conn, set| {
+        let input = (self.shared_context(), set.clone());
+        self.write_reaching(Reach::Limit, input, |conn, (context, set)| {
             Box::pin(async move {
                 let Limit { scope, period, caps, .. } = &set.limit;
                 let values = vec![
@@ -87,10 +90,15 @@ impl Store {
                     caps.micro_usd.into(),
                     caps.calls.into(),
                     caps.time_ms.into(),
-                    set.by.as_str().into(),
+                    storable(&set.by.name).into(),
                     set.at.0.into(),
                 ];
-                conn.exec(SQL, values).await.map(drop)
+                conn.exec(SQL, values).await?;
+                let detail = json!({
+                    "period": period.as_str(), "tokens": caps.tokens, "micro_usd": caps.micro_usd, "calls": caps.calls,
+                    "time_ms": caps.time_ms,
+                });
+                note(conn, &context.sealer, "set_budget", *scope, detail, (&set.by, set.at)).await
             })
         })
         .await?;
@@ -101,14 +109,27 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn unset_limits(&self, scope: Scope, period: Option<Period>, now: Micros) -> Result<u64> {
+    pub async fn unset_limits(
+        &self,
+        scope: Scope,
+        period: Option<Period>,
+        actor: impl Into<Actor>,
+        now: Micros,
+    ) -> Result<u64> {
         const SQL: &str = "delete from budgets where scope = $1 and scope_id = $2
             and (cast($3 as text) is null or period = $3)";
+        let input = (self.shared_context(), (scope, period), actor.into(), now);
         let gone = self
-            .write_reaching(Reach::Ledger, (scope, period), |conn, (scope, period)| {
+            .write_reaching(Reach::Limit, input, |conn, (context, (scope, period), actor, now)| {
                 Box::pin(async move {
                     let period = period.map(Period::as_str);
-                    conn.exec(SQL, vec![scope.as_str().into(), scope.id().into(), period.into()]).await
+                    let values = vec![scope.as_str().into(), scope.id().into(), period.into()];
+                    let gone = conn.exec(SQL, values).await?;
+                    if gone > 0 {
+                        let detail = json!({ "period": period });
+                        note(conn, &context.sealer, "unset_budget", *scope, detail, (actor, *now)).await?;
+                    }
+                    Ok(gone)
                 })
             })
             .await?;
@@ -201,12 +222,29 @@ impl Store {
     }
 }
 
+/// Puts what was done to the limits of `scope` into the audit.
+async fn note(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    action: &'static str,
+    scope: Scope,
+    detail: Json,
+    (actor, now): (&Actor, Micros),
+) -> Result<()> {
+    let subject = match scope {
+        Scope::Installation => "the installation".to_owned(),
+        _ => format!("{} {}", scope.as_str(), scope.id()),
+    };
+    let (actor, detail) = (actor.clone(), detail.to_string());
+    audit::append(conn, sealer, &Deed { at: now, actor, action, subject, detail }).await
+}
+
 fn read_limit(mut row: Row) -> Result<SetLimit> {
     let (word, id, period) = (row.text()?, row.int()?, row.text()?);
     let scope = Scope::from_parts(&word, id).ok_or_else(|| unreadable("a scope"))?;
     let period = Period::from_word(&period).ok_or_else(|| unreadable("a period"))?;
     let caps = read_caps(&mut row)?;
-    let (by, at, name) = (row.text()?, Micros(row.int()?), row.text()?);
+    let (by, at, name) = (Actor::from(row.text()?), Micros(row.int()?), row.text()?);
     Ok(SetLimit { limit: Limit { scope, period, caps, name, source: BY_HAND.to_owned() }, by, at })
 }
 

@@ -5,7 +5,7 @@ use crate::turns::Reach;
 use crate::users::{end_sessions, note};
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
-use station_core::{Error, Micros, Result, Scope, UserId};
+use station_core::{Actor, Error, Micros, Result, Scope, UserId};
 use std::collections::BTreeSet;
 
 /// How exact `last_used_at` is: a key in use costs one write in so long.
@@ -45,6 +45,8 @@ pub struct ApiKey {
     pub expires_at: Option<Micros>,
     /// When it was used last, to the minute.
     pub last_used_at: Option<Micros>,
+    /// From where that was.
+    pub last_used_from: Option<String>,
 }
 
 impl ApiKey {
@@ -60,7 +62,8 @@ impl ApiKey {
 macro_rules! select_keys {
     ($rest:literal) => {
         concat!(
-            "select k.id, k.user_id, u.name, k.name, k.scopes, k.created_at, k.expires_at, k.last_used_at
+            "select k.id, k.user_id, u.name, k.name, k.scopes, k.created_at, k.expires_at, k.last_used_at,
+                k.last_used_from
             from api_keys k join users u on u.id = k.user_id where k.revoked_at is null and u.removed_at is null ",
             $rest
         )
@@ -72,8 +75,8 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn create_api_key(&self, new: NewApiKey, actor: &str, now: Micros) -> Result<i64> {
-        let input = (self.shared_context(), new, actor.to_owned(), now);
+    pub async fn create_api_key(&self, new: NewApiKey, actor: impl Into<Actor>, now: Micros) -> Result<i64> {
+        let input = (self.shared_context(), new, actor.into(), now);
         self.write_reaching(Reach::Audit(None), input, |conn, (context, new, actor, now)| {
             Box::pin(async move {
                 let id = insert(conn, new, *now).await?;
@@ -118,17 +121,33 @@ impl Store {
         self.read().await?.row(SQL, vec![id.into()]).await?.map(read).transpose()
     }
 
-    /// Notes that a key was used, unless that was noted a moment ago.
+    /// Notes that a key was used by `actor`, unless that was noted a moment ago. That it is used from another place than before is
+    /// in the audit.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn use_api_key(&self, key: &ApiKey, now: Micros) -> Result<()> {
-        const SQL: &str = "update api_keys set last_used_at = $2 where id = $1";
+    pub async fn use_api_key(
+        &self,
+        key: &ApiKey,
+        actor: impl Into<Actor>,
+        from: &str,
+        now: Micros,
+    ) -> Result<()> {
+        const SQL: &str = "update api_keys set last_used_at = $2, last_used_from = $3 where id = $1";
         if key.last_used_at.is_some_and(|at| now.0.saturating_sub(at.0) < USED_EVERY_MICROS) {
             return Ok(());
         }
-        self.write((key.id, now), |conn, (id, now)| {
-            Box::pin(async move { conn.exec(SQL, vec![(*id).into(), now.0.into()]).await.map(drop) })
+        let is_new = key.last_used_from.as_deref() != Some(from);
+        let reach = if is_new { Reach::Audit(None) } else { Reach::Nothing };
+        let input = (self.shared_context(), (key.id, key.user), (actor.into(), from.to_owned(), is_new), now);
+        self.write_reaching(reach, input, |conn, (context, (id, user), (actor, from, is_new), now)| {
+            Box::pin(async move {
+                conn.exec(SQL, vec![(*id).into(), now.0.into(), from.as_str().into()]).await?;
+                if !*is_new {
+                    return Ok(());
+                }
+                note(conn, &context.sealer, "use_api_key", *user, json!({ "key": id }), (actor, *now)).await
+            })
         })
         .await
     }
@@ -137,10 +156,10 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound` where there is none that holds.
-    pub async fn revoke_api_key(&self, id: i64, actor: &str, now: Micros) -> Result<()> {
+    pub async fn revoke_api_key(&self, id: i64, actor: impl Into<Actor>, now: Micros) -> Result<()> {
         const SQL: &str = "update api_keys set revoked_at = $2 where id = $1 and revoked_at is null
             returning user_id, name";
-        let input = (self.shared_context(), id, actor.to_owned(), now);
+        let input = (self.shared_context(), id, actor.into(), now);
         self.write_reaching(Reach::Audit(None), input, |conn, (context, id, actor, now)| {
             Box::pin(async move {
                 let Some(mut row) = conn.row(SQL, vec![(*id).into(), now.0.into()]).await? else {
@@ -163,13 +182,13 @@ impl Store {
         user: UserId,
         hash: String,
         expires_at: Micros,
-        actor: &str,
+        actor: impl Into<Actor>,
         now: Micros,
     ) -> Result<()> {
         const SQL: &str =
             "insert into sessions (hash, user_id, created_at, expires_at) values ($1, $2, $3, $4)";
         const OVER: &str = "delete from sessions where expires_at <= $1";
-        let input = (self.shared_context(), user, hash, expires_at, actor.to_owned(), now);
+        let input = (self.shared_context(), user, hash, expires_at, actor.into(), now);
         self.write_reaching(
             Reach::Audit(None),
             input,
@@ -212,8 +231,8 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn delete_sessions(&self, user: UserId, actor: &str, now: Micros) -> Result<u64> {
-        let input = (self.shared_context(), user, actor.to_owned(), now);
+    pub async fn delete_sessions(&self, user: UserId, actor: impl Into<Actor>, now: Micros) -> Result<u64> {
+        let input = (self.shared_context(), user, actor.into(), now);
         self.write_reaching(Reach::Audit(None), input, |conn, (context, user, actor, now)| {
             Box::pin(async move {
                 let n = end_sessions(conn, *user).await?;
@@ -268,5 +287,6 @@ fn read(mut row: Row) -> Result<ApiKey> {
         created_at: Micros(row.int()?),
         expires_at: row.opt_int()?.map(Micros),
         last_used_at: row.opt_int()?.map(Micros),
+        last_used_from: row.opt_text()?,
     })
 }

@@ -3,9 +3,13 @@
 use crate::db::{Conn, Row, unreadable};
 use crate::seal::Place;
 use crate::sealer::Sealer;
-use crate::{Context, ROWS_MAX, Store};
+use crate::turns::Reach;
+use crate::{Context, Deed, ROWS_MAX, Store, audit};
+use serde_json::{Value as Json, json};
 use station_core::file::rules;
-use station_core::{Environment, EnvironmentId, EnvironmentName, Error, Micros, Origin, Result, Secret};
+use station_core::{
+    Actor, Environment, EnvironmentId, EnvironmentName, Error, Micros, Origin, Result, Secret,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,6 +70,7 @@ impl Store {
         description: &str,
         origin: Origin,
         workspace_id: &str,
+        actor: impl Into<Actor>,
         now: Micros,
     ) -> Result<EnvironmentId> {
         let new = NewEnvironment {
@@ -75,7 +80,16 @@ impl Store {
             workspace_id: workspace_id.to_owned(),
             now,
         };
-        self.write(new, |conn, new| Box::pin(create(conn, new))).await
+        let input = (self.shared_context(), new, actor.into());
+        self.write_reaching(Reach::Audit(None), input, |conn, (context, new, actor)| {
+            Box::pin(async move {
+                let id = create(conn, new).await?;
+                let detail = json!({ "environment": new.name.as_str() });
+                note(conn, &context.sealer, "create_environment", id, detail, (actor, new.now)).await?;
+                Ok(id)
+            })
+        })
+        .await
     }
 
     /// Whether an environment belongs to another workspace than this, or to the store alone.
@@ -125,11 +139,20 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn describe_environment(&self, env: EnvironmentId, text: &str, now: Micros) -> Result<()> {
+    pub async fn describe_environment(
+        &self,
+        env: EnvironmentId,
+        text: &str,
+        actor: impl Into<Actor>,
+        now: Micros,
+    ) -> Result<()> {
         const SQL: &str = "update environments set description = $2, updated_at = $3 where id = $1";
-        self.write((env, text.to_owned(), now), |conn, (env, text, now)| {
+        let input = (self.shared_context(), env, text.to_owned(), actor.into(), now);
+        self.write_reaching(Reach::Audit(None), input, |conn, (context, env, text, actor, now)| {
             Box::pin(async move {
-                conn.exec(SQL, vec![env.0.into(), text.as_str().into(), now.0.into()]).await.map(drop)
+                conn.exec(SQL, vec![env.0.into(), text.as_str().into(), now.0.into()]).await?;
+                let detail = json!({ "description": text });
+                note(conn, &context.sealer, "update_environment", *env, detail, (actor, *now)).await
             })
         })
         .await
@@ -144,15 +167,23 @@ impl Store {
         env: EnvironmentId,
         name: &str,
         value: Option<&Secret>,
+        actor: impl Into<Actor>,
         now: Micros,
     ) -> Result<()> {
-        let input = (self.shared_context(), env, name.to_owned(), value.cloned(), now);
-        self.write(input, |conn, (context, env, name, value, now)| {
+        let input = (self.shared_context(), env, (name.to_owned(), value.cloned()), actor.into(), now);
+        self.write_reaching(Reach::Audit(None), input, |conn, (context, env, (name, value), actor, now)| {
             Box::pin(async move {
-                match value {
-                    Some(value) => set_variable(conn, context, *env, (name.as_str(), value), *now).await,
-                    None => remove_variable(conn, *env, name).await,
-                }
+                let action = match value {
+                    Some(value) => {
+                        set_variable(conn, context, *env, (name.as_str(), value), *now).await?;
+                        "set_variable"
+                    }
+                    None => {
+                        remove_variable(conn, *env, name).await?;
+                        "unset_variable"
+                    }
+                };
+                note(conn, &context.sealer, action, *env, json!({ "name": name }), (actor, *now)).await
             })
         })
         .await
@@ -180,6 +211,19 @@ async fn create(conn: &mut Conn, new: &NewEnvironment) -> Result<EnvironmentId> 
         Error::conflict(format!("environment `{}` exists already", new.name))
             .with_hint("`stn env list` shows all of them")
     })
+}
+
+/// Puts what was done to an environment into the audit.
+async fn note(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    action: &'static str,
+    env: EnvironmentId,
+    detail: Json,
+    (actor, now): (&Actor, Micros),
+) -> Result<()> {
+    let (actor, subject) = (actor.clone(), format!("environment {env}"));
+    audit::append(conn, sealer, &Deed { at: now, actor, action, subject, detail: detail.to_string() }).await
 }
 
 /// `None` where the environment exists; one that was removed is brought back empty of rules.

@@ -13,6 +13,7 @@ mod audit;
 mod budgets;
 mod call_approvals;
 mod cancel;
+mod changes;
 mod claim;
 mod configs;
 mod connect;

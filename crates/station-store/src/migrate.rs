@@ -15,7 +15,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 21] = [
+const MIGRATIONS: [Migration; 22] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -99,6 +99,10 @@ const MIGRATIONS: [Migration; 21] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0021_key_rotation.sql"),
         postgres: include_str!("../migrations/postgres/0021_key_rotation.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0022_asked_from.sql"),
+        postgres: include_str!("../migrations/postgres/0022_asked_from.sql"),
     },
 ];
 

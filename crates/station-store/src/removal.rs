@@ -5,22 +5,22 @@
 //! runs (`prune`).
 
 use crate::audit::{self, Deed};
-use crate::db::{Conn, storable};
+use crate::db::Conn;
 use crate::sealer::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
-use station_core::{AgentId, EnvironmentId, Error, Micros, Result, ServerId, plural};
+use station_core::{Actor, AgentId, EnvironmentId, Error, Micros, Result, ServerId, plural};
 
 impl Store {
     /// Marks an agent as removed, whoever defined it. One that a sync has removed already is only written down.
     ///
     /// # Errors
     /// `Conflict` where it has runs that have not ended.
-    pub async fn remove_agent(&self, id: AgentId, actor: &str, now: Micros) -> Result<()> {
+    pub async fn remove_agent(&self, id: AgentId, actor: impl Into<Actor>, now: Micros) -> Result<()> {
         self.write_reaching(
             Reach::Audit(None),
-            (self.shared_context(), id, storable(actor), now),
+            (self.shared_context(), id, actor.into(), now),
             |conn, (context, id, actor, now)| Box::pin(remove_agent(conn, &context.sealer, *id, actor, *now)),
         )
         .await
@@ -30,10 +30,10 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn remove_server(&self, id: ServerId, actor: &str, now: Micros) -> Result<()> {
+    pub async fn remove_server(&self, id: ServerId, actor: impl Into<Actor>, now: Micros) -> Result<()> {
         self.write_reaching(
             Reach::Audit(None),
-            (self.shared_context(), id, storable(actor), now),
+            (self.shared_context(), id, actor.into(), now),
             |conn, (context, id, actor, now)| {
                 Box::pin(remove_server(conn, &context.sealer, *id, actor, *now))
             },
@@ -45,10 +45,15 @@ impl Store {
     ///
     /// # Errors
     /// `Conflict` where it has runs that have not ended.
-    pub async fn remove_environment(&self, id: EnvironmentId, actor: &str, now: Micros) -> Result<()> {
+    pub async fn remove_environment(
+        &self,
+        id: EnvironmentId,
+        actor: impl Into<Actor>,
+        now: Micros,
+    ) -> Result<()> {
         self.write_reaching(
             Reach::Audit(None),
-            (self.shared_context(), id, storable(actor), now),
+            (self.shared_context(), id, actor.into(), now),
             |conn, (context, id, actor, now)| {
                 Box::pin(remove_environment(conn, &context.sealer, *id, actor, *now))
             },
@@ -77,10 +82,10 @@ impl Store {
         action: &'static str,
         subject: &str,
         detail: serde_json::Value,
-        actor: &str,
+        actor: impl Into<Actor>,
         now: Micros,
     ) -> Result<()> {
-        let (actor, subject) = (actor.to_owned(), subject.to_owned());
+        let (actor, subject) = (actor.into(), subject.to_owned());
         self.note_deeds(vec![Deed { at: now, actor, action, subject, detail: detail.to_string() }]).await
     }
 
@@ -96,7 +101,13 @@ impl Store {
     }
 }
 
-async fn remove_agent(conn: &mut Conn, sealer: &Sealer, id: AgentId, actor: &str, now: Micros) -> Result<()> {
+async fn remove_agent(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    id: AgentId,
+    actor: &Actor,
+    now: Micros,
+) -> Result<()> {
     const OPEN: &str = "select count(*) from agent_runs
         where agent_id = $1 and status in ('queued', 'running', 'waiting')";
     const SQL: &str =
@@ -105,11 +116,15 @@ async fn remove_agent(conn: &mut Conn, sealer: &Sealer, id: AgentId, actor: &str
     const NAME: &str = "select a.name, e.name from agents a join environments e on e.id = a.environment_id
         where a.id = $1";
     refuse_open(conn, OPEN, id.0, &format!("agent {id}")).await?;
-    conn.exec(SQL, vec![id.0.into(), now.0.into()]).await?;
+    let gone = conn.exec(SQL, vec![id.0.into(), now.0.into()]).await?;
     conn.exec(UNLINK, vec![id.0.into()]).await?;
+    // Removing its file was told already.
+    if gone == 0 {
+        return Ok(());
+    }
     let Some(mut row) = conn.row(NAME, vec![id.0.into()]).await? else { return Ok(()) };
     let detail = json!({"name": row.text()?, "environment": row.text()?}).to_string();
-    let (actor, subject) = (actor.to_owned(), format!("agent {id}"));
+    let (actor, subject) = (actor.clone(), format!("agent {id}"));
     audit::append(conn, sealer, &Deed { at: now, actor, action: "delete_agent", subject, detail }).await
 }
 
@@ -117,7 +132,7 @@ async fn remove_server(
     conn: &mut Conn,
     sealer: &Sealer,
     id: ServerId,
-    actor: &str,
+    actor: &Actor,
     now: Micros,
 ) -> Result<()> {
     const SQL: &str = "update mcp_servers set removed_at = $2 where id = $1 and removed_at is null";
@@ -132,7 +147,7 @@ async fn remove_server(
     }
     let Some(mut row) = conn.row(NAME, vec![id.0.into()]).await? else { return Ok(()) };
     let detail = json!({"name": row.text()?, "environment": row.text()?}).to_string();
-    let (actor, subject) = (actor.to_owned(), format!("server {id}"));
+    let (actor, subject) = (actor.clone(), format!("server {id}"));
     audit::append(conn, sealer, &Deed { at: now, actor, action: "delete_server", subject, detail }).await
 }
 
@@ -140,7 +155,7 @@ async fn remove_environment(
     conn: &mut Conn,
     sealer: &Sealer,
     id: EnvironmentId,
-    actor: &str,
+    actor: &Actor,
     now: Micros,
 ) -> Result<()> {
     const OPEN: &str = "select count(*) from agent_runs
@@ -163,7 +178,7 @@ async fn remove_environment(
     conn.exec(VARIABLES, vec![id.0.into()]).await?;
     let Some(mut row) = conn.row(SQL, vec![id.0.into(), now.0.into()]).await? else { return Ok(()) };
     let detail = json!({"name": row.text()?}).to_string();
-    let (actor, subject) = (actor.to_owned(), format!("environment {id}"));
+    let (actor, subject) = (actor.clone(), format!("environment {id}"));
     audit::append(conn, sealer, &Deed { at: now, actor, action: "delete_environment", subject, detail }).await
 }
 

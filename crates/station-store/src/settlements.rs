@@ -8,7 +8,7 @@ use crate::sealer::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
-use station_core::{EffectId, Error, Micros, Result, RunId};
+use station_core::{Actor, EffectId, Error, Micros, Result, RunId};
 
 /// What a person said became of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Settlement {
     /// What the model is told besides.
     pub note: String,
     /// Who said so.
-    pub by: String,
+    pub by: Actor,
 }
 
 impl Store {
@@ -50,7 +50,7 @@ impl Store {
         rows.into_iter()
             .map(|mut row| {
                 let (effect, done) = (effect(&row.text()?)?, row.int()? == 1);
-                Ok(Settlement { effect, done, note: row.text()?, by: row.text()? })
+                Ok(Settlement { effect, done, note: row.text()?, by: row.text()?.into() })
             })
             .collect()
     }
@@ -73,7 +73,7 @@ async fn settle(conn: &mut Conn, sealer: &Sealer, run: RunId, it: &Settlement, n
         i64::from(it.done).into(),
         storable(&it.note).into(),
         now.0.into(),
-        it.by.as_str().into(),
+        storable(&it.by.name).into(),
     ];
     if conn.exec(SQL, values).await? == 0 {
         return Ok(false);

@@ -6,7 +6,7 @@ use crate::sealer::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
-use station_core::{AgentId, Error, Micros, Result, ServerId, UserId};
+use station_core::{Actor, AgentId, Error, Micros, Result, ServerId, UserId};
 
 /// A standing yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,8 +99,13 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound` where there is none of this number that holds.
-    pub async fn revoke_standing_approval(&self, id: i64, actor: &str, now: Micros) -> Result<()> {
-        let input = (self.shared_context(), id, storable(actor), now);
+    pub async fn revoke_standing_approval(
+        &self,
+        id: i64,
+        actor: impl Into<Actor>,
+        now: Micros,
+    ) -> Result<()> {
+        let input = (self.shared_context(), id, actor.into(), now);
         let revoked = self
             .write_reaching(Reach::Audit(None), input, |conn, (context, id, actor, now)| {
                 Box::pin(revoke(conn, &context.sealer, *id, actor, *now))
@@ -110,15 +115,16 @@ impl Store {
     }
 }
 
-async fn revoke(conn: &mut Conn, sealer: &Sealer, id: i64, actor: &str, now: Micros) -> Result<bool> {
+async fn revoke(conn: &mut Conn, sealer: &Sealer, id: i64, actor: &Actor, now: Micros) -> Result<bool> {
     const SQL: &str = "update standing_approvals set revoked_at = $2, revoked_by = $3
         where id = $1 and revoked_at is null returning tool, approval_id";
-    let Some(mut row) = conn.row(SQL, vec![id.into(), now.0.into(), actor.into()]).await? else {
+    let Some(mut row) = conn.row(SQL, vec![id.into(), now.0.into(), storable(&actor.name).into()]).await?
+    else {
         return Ok(false);
     };
     let detail = json!({"tool": row.text()?, "approval": row.int()?}).to_string();
     let subject = format!("standing approval {id}");
-    let deed = Deed { at: now, actor: actor.to_owned(), action: "revoke_approval", subject, detail };
+    let deed = Deed { at: now, actor: actor.clone(), action: "revoke_approval", subject, detail };
     audit::append(conn, sealer, &deed).await?;
     Ok(true)
 }

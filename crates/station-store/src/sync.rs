@@ -2,9 +2,10 @@
 
 use crate::agents::Ownership;
 use crate::db::Conn;
-use crate::{Context, ROWS_MAX, Store, agents, configs, environments, pins};
+use crate::turns::Reach;
+use crate::{Context, ROWS_MAX, Store, agents, audit, changes, configs, environments, pins};
 use station_core::sync::{Change, Stored, StoredAgent};
-use station_core::{AgentId, EnvironmentId, EnvironmentName, Error, Micros, Origin, Result};
+use station_core::{Actor, AgentId, EnvironmentId, EnvironmentName, Error, Micros, Origin, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ impl Store {
         })
     }
 
-    /// Applies a plan, all of it or none.
+    /// Applies a plan, all of it or none, and puts each of its changes into the audit.
     ///
     /// # Errors
     /// `NotFound` where the environment neither exists nor is made by the plan.
@@ -38,12 +39,13 @@ impl Store {
         env: &EnvironmentName,
         workspace_id: &str,
         changes: &[Change],
+        actor: impl Into<Actor>,
         now: Micros,
     ) -> Result<EnvironmentId> {
         let (env, workspace_id, origin) = (env.clone(), workspace_id.to_owned(), Origin::File);
         let (context, changes) = (self.shared_context(), changes.to_vec());
-        let apply = Apply { context, env, origin, workspace_id, changes, now };
-        self.write(apply, |conn, apply| Box::pin(apply_all(conn, apply))).await
+        let apply = Apply { context, env, origin, workspace_id, changes, actor: actor.into(), now };
+        self.write_reaching(Reach::Audit(None), apply, |conn, apply| Box::pin(apply_all(conn, apply))).await
     }
 
     /// As [`Store::apply`], for definitions that stand in no file: no sync of any workspace takes them out.
@@ -54,12 +56,13 @@ impl Store {
         &self,
         env: &EnvironmentName,
         changes: &[Change],
+        actor: impl Into<Actor>,
         now: Micros,
     ) -> Result<EnvironmentId> {
         let (env, workspace_id, origin) = (env.clone(), String::new(), Origin::Store);
         let (context, changes) = (self.shared_context(), changes.to_vec());
-        let apply = Apply { context, env, origin, workspace_id, changes, now };
-        self.write(apply, |conn, apply| Box::pin(apply_all(conn, apply))).await
+        let apply = Apply { context, env, origin, workspace_id, changes, actor: actor.into(), now };
+        self.write_reaching(Reach::Audit(None), apply, |conn, apply| Box::pin(apply_all(conn, apply))).await
     }
 }
 
@@ -70,6 +73,7 @@ struct Apply {
     origin: Origin,
     workspace_id: String,
     changes: Vec<Change>,
+    actor: Actor,
     now: Micros,
 }
 
@@ -106,36 +110,44 @@ async fn apply_all(conn: &mut Conn, apply: &Apply) -> Result<EnvironmentId> {
     }
     let owner =
         Ownership { env, origin: apply.origin, workspace_id: apply.workspace_id.clone(), now: apply.now };
+    let mut deeds = Vec::with_capacity(apply.changes.len());
     for change in &apply.changes {
-        apply_one(conn, &apply.context, &owner, change).await?;
+        let agent = apply_one(conn, &apply.context, &owner, change).await?;
+        let place = (&apply.env, env);
+        deeds.push(changes::told(change, place, agent, (&apply.actor, apply.now)));
     }
     agents::link_sub_agents(conn, env).await?;
+    audit::append_all(conn, &apply.context.sealer, &deeds).await?;
     Ok(env)
 }
 
+/// The agent that is put, where one is.
 async fn apply_one(
     conn: &mut Conn,
     context: &Arc<Context>,
     owner: &Ownership,
     change: &Change,
-) -> Result<()> {
+) -> Result<Option<AgentId>> {
     match change {
-        Change::CreateEnvironment => Ok(()),
-        Change::SetRules { source } => environments::set_rules(conn, owner.env, source, owner.now).await,
-        Change::SetLock { hash, pins } => pins::set(conn, owner.env, hash.as_deref(), pins, owner.now).await,
-        Change::SetVariable { name, value, existed: _ } => {
-            environments::set_variable(conn, context, owner.env, (name, value), owner.now).await
+        Change::CreateEnvironment => {}
+        Change::SetRules { source } => environments::set_rules(conn, owner.env, source, owner.now).await?,
+        Change::SetLock { hash, pins } => {
+            pins::set(conn, owner.env, hash.as_deref(), pins, owner.now).await?;
         }
-        Change::RemoveVariable { name } => environments::remove_variable(conn, owner.env, name).await,
+        Change::SetVariable { name, value, existed: _ } => {
+            environments::set_variable(conn, context, owner.env, (name, value), owner.now).await?;
+        }
+        Change::RemoveVariable { name } => environments::remove_variable(conn, owner.env, name).await?,
         Change::PutConfig { name, path, source, servers, existed: _, dropped } => {
             let config = configs::Config { name, path, source, servers, dropped };
-            configs::put(conn, context, owner, config).await
+            configs::put(conn, context, owner, config).await?;
         }
-        Change::RemoveConfig { name, servers: _ } => configs::remove(conn, owner, name).await,
-        Change::PutAgent(row) => agents::put(conn, owner, row).await.map(drop),
-        Change::RenameAgent { id, row, from: _ } => agents::rename(conn, owner, *id, row).await,
-        Change::RemoveAgent { id, name: _ } => agents::remove(conn, owner, *id).await,
+        Change::RemoveConfig { name, servers: _ } => configs::remove(conn, owner, name).await?,
+        Change::PutAgent(row) => return agents::put(conn, owner, row).await.map(Some),
+        Change::RenameAgent { id, row, from: _ } => agents::rename(conn, owner, *id, row).await?,
+        Change::RemoveAgent { id, name: _ } => agents::remove(conn, owner, *id).await?,
     }
+    Ok(None)
 }
 
 async fn stored_agents(

@@ -48,7 +48,7 @@ async fn started(store: &Store) -> (RunId, Fence) {
         existed: false,
     };
     let changes = [Change::CreateEnvironment, Change::PutAgent(Box::new(row))];
-    let environment = store.apply(&EnvironmentName::default(), "w", &changes, NOW).await.unwrap();
+    let environment = store.apply(&EnvironmentName::default(), "w", &changes, "ada", NOW).await.unwrap();
     let agent = store.agents(None).await.unwrap()[0].id;
     let new = NewRun::new(agent, environment, Caller::LOCAL_USER, "task");
     let run = store.enqueue(&new, None, NOW).await.unwrap();
@@ -271,7 +271,7 @@ async fn an_environment_of_digits_alone_keeps_no_other_from_being_read() {
     let options = options(&folder, &key);
     let store = Store::open(options.clone()).await.unwrap();
     let name = EnvironmentName::parse("old").unwrap();
-    let id = store.create_environment(&name, "", Origin::Store, "", NOW).await.unwrap();
+    let id = store.create_environment(&name, "", Origin::Store, "", "ada", NOW).await.unwrap();
     let mut conn =
         Target::prepare(&options.location, &key).unwrap().connect(Blocking::Elsewhere).await.unwrap();
     conn.script("update environments set name = '2025' where name = 'old'").await.unwrap();

@@ -24,6 +24,8 @@ pub(crate) enum Reach {
     Claim(RunId),
     /// The end of the audit's chain, and the run that is decided about, where there is one.
     Audit(Option<RunId>),
+    /// The end of the audit's chain, and the ledger of budgets: a limit is set by hand.
+    Limit,
     /// The ledger of budgets: what it says must hold until COMMIT.
     Ledger,
     /// Stored bodies that nobody needs any more: nobody may begin to need one until COMMIT.
@@ -50,7 +52,9 @@ impl Reach {
     /// The order within a group.
     pub(crate) fn run(self) -> Option<RunId> {
         match self {
-            Self::Nothing | Self::Queue | Self::Fork { .. } | Self::Ledger | Self::Blobs => None,
+            Self::Nothing | Self::Queue | Self::Fork { .. } | Self::Limit | Self::Ledger | Self::Blobs => {
+                None
+            }
             Self::Audit(run) => run,
             Self::Run(run) | Self::Claim(run) | Self::Append(Appending { run, .. }) => Some(run),
         }
@@ -65,6 +69,7 @@ impl Reach {
             | Self::Run(_)
             | Self::Claim(_)
             | Self::Audit(_)
+            | Self::Limit
             | Self::Ledger
             | Self::Blobs => false,
         }
@@ -72,7 +77,7 @@ impl Reach {
 
     fn is_counting(self) -> bool {
         match self {
-            Self::Ledger => true,
+            Self::Limit | Self::Ledger => true,
             Self::Append(appending) => appending.has_charges,
             Self::Nothing
             | Self::Queue
@@ -118,7 +123,7 @@ pub(crate) async fn take(conn: &mut Conn, group: &[Reach]) -> Result<()> {
     if group.iter().any(|reach| reach.is_queueing()) {
         conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![QUEUE_LOCK.into()]).await?;
     }
-    if group.iter().any(|reach| matches!(reach, Reach::Audit(_))) {
+    if group.iter().any(|reach| matches!(reach, Reach::Audit(_) | Reach::Limit)) {
         conn.rows("select 1 from pg_advisory_xact_lock($1)", vec![AUDIT_LOCK.into()]).await?;
     }
     if group.iter().any(|reach| reach.is_counting()) {

@@ -11,7 +11,7 @@ use crate::sealer::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::{Value as Json, json};
-use station_core::{Caller, EnvironmentId, Error, Micros, Realm, Result, Role, Scope, Secret, UserId};
+use station_core::{Actor, Caller, EnvironmentId, Error, Micros, Realm, Result, Role, Scope, Secret, UserId};
 use std::collections::BTreeMap;
 
 /// A user as a row.
@@ -154,8 +154,8 @@ impl Store {
     ///
     /// # Errors
     /// `Conflict` where there is one of that name, where the first is less, or where the key was used before.
-    pub async fn create_user(&self, new: NewUser, actor: &str, now: Micros) -> Result<UserId> {
-        let input = (self.shared_context(), new, actor.to_owned(), now);
+    pub async fn create_user(&self, new: NewUser, actor: impl Into<Actor>, now: Micros) -> Result<UserId> {
+        let input = (self.shared_context(), new, actor.into(), now);
         self.write_reaching(Reach::Audit(None), input, |conn, (context, new, actor, now)| {
             Box::pin(create(conn, &context.sealer, new, actor, *now))
         })
@@ -166,8 +166,14 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound`; `Conflict` where nobody would be left who may do everything.
-    pub async fn update_user(&self, id: UserId, edit: UserEdit, actor: &str, now: Micros) -> Result<()> {
-        let input = (self.shared_context(), id, edit, actor.to_owned(), now);
+    pub async fn update_user(
+        &self,
+        id: UserId,
+        edit: UserEdit,
+        actor: impl Into<Actor>,
+        now: Micros,
+    ) -> Result<()> {
+        let input = (self.shared_context(), id, edit, actor.into(), now);
         self.write_reaching(Reach::Audit(None), input, |conn, (context, id, edit, actor, now)| {
             Box::pin(update(conn, &context.sealer, *id, edit, actor, *now))
         })
@@ -178,8 +184,14 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::update_user`].
-    pub async fn remove_user(&self, id: UserId, last: Last, actor: &str, now: Micros) -> Result<()> {
-        let input = (self.shared_context(), (id, last), actor.to_owned(), now);
+    pub async fn remove_user(
+        &self,
+        id: UserId,
+        last: Last,
+        actor: impl Into<Actor>,
+        now: Micros,
+    ) -> Result<()> {
+        let input = (self.shared_context(), (id, last), actor.into(), now);
         self.write_reaching(Reach::Audit(None), input, |conn, (context, id, actor, now)| {
             Box::pin(remove(conn, &context.sealer, *id, actor, *now))
         })
@@ -187,7 +199,13 @@ impl Store {
     }
 }
 
-async fn create(conn: &mut Conn, sealer: &Sealer, new: &NewUser, actor: &str, now: Micros) -> Result<UserId> {
+async fn create(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    new: &NewUser,
+    actor: &Actor,
+    now: Micros,
+) -> Result<UserId> {
     const SQL: &str = "insert into users (name, role, password_hash, created_at) values ($1, $2, $3, $4)
         on conflict (name) do nothing returning id";
     const USED: &str = "select id from api_keys where hash = $1";
@@ -223,7 +241,7 @@ async fn update(
     sealer: &Sealer,
     id: UserId,
     edit: &UserEdit,
-    actor: &str,
+    actor: &Actor,
     now: Micros,
 ) -> Result<()> {
     const SQL: &str =
@@ -254,7 +272,7 @@ async fn remove(
     conn: &mut Conn,
     sealer: &Sealer,
     (id, last): (UserId, Last),
-    actor: &str,
+    actor: &Actor,
     now: Micros,
 ) -> Result<()> {
     // Its name is free from then on: who has it next is somebody else, and none of its runs are theirs.
@@ -312,9 +330,9 @@ pub(crate) async fn note(
     action: &'static str,
     user: UserId,
     detail: Json,
-    (actor, now): (&str, Micros),
+    (actor, now): (&Actor, Micros),
 ) -> Result<()> {
-    let (actor, subject) = (actor.to_owned(), format!("user {user}"));
+    let (actor, subject) = (actor.clone(), format!("user {user}"));
     audit::append(conn, sealer, &Deed { at: now, actor, action, subject, detail: detail.to_string() }).await
 }
 

@@ -1,7 +1,7 @@
 //! One command's session: its settings, its two streams, and the Station it opens.
 
 use crate::at::At;
-use crate::config::{Environment, Settings};
+use crate::config::{Environment, Settings, host};
 use crate::error::{Failure, Result};
 use crate::log::{self, Faults, Log};
 use crate::otlp::{self, Collector};
@@ -62,7 +62,7 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         let settings = Settings::load(config, environment)?;
         let log = Log::set_up(&settings, faults, None)?;
-        let by = Caller::local().named(os_user());
+        let by = person();
         Ok(Self { log, ..Self::bare(out, settings, by) })
     }
 
@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
         if log::format(&settings)? == LogFormat::Json {
             out.tell_in_log();
         }
-        let by = Caller::local().named(os_user());
+        let by = person();
         let passthrough = settings.passed_through();
         let (metrics, collector) = (Some(metrics), Mutex::new(collector));
         Ok(Self { log, metrics, collector, passthrough, ..Self::bare(out, settings, by) })
@@ -108,7 +108,7 @@ impl<'a> Session<'a> {
     pub(crate) fn handed(out: &'a Out) -> Result<Self> {
         let (settings, handed, passthrough) = Settings::handed()?;
         let log = Log::set_up(&settings, Faults::Logged, None)?;
-        let mut by = Caller::local().named(os_user());
+        let mut by = person();
         match &handed.token {
             // It is only asked what it offers.
             None => by = by.within(&BTreeSet::from([Scope::Read])),
@@ -295,6 +295,11 @@ pub(crate) async fn close<T>(station: Station, done: Result<T>) -> Result<T> {
         tracing::warn!("the database was not closed");
     }
     done
+}
+
+/// Whoever started us, at this machine.
+fn person() -> Caller {
+    Caller::local().named(os_user()).at(host().unwrap_or_default())
 }
 
 /// The user that the operating system knows us as; its number where that has no name.

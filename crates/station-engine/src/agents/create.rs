@@ -84,7 +84,7 @@ impl Station {
         let source = source(&new, &reasons);
         if self.config().workspace.takes_files(&environment.name) {
             let exists = || Error::conflict(format!("agent `{}` has a file already", new.name));
-            self.change_file(&environment.name, Thing::Agent(new.name.as_str()), |before| match before {
+            self.change_file(by, &environment.name, Thing::Agent(new.name.as_str()), |before| match before {
                 Some(_) => {
                     Err(exists().with_hint(format!("apply it with `stn sync {}`", new.environment)).into())
                 }
@@ -92,7 +92,7 @@ impl Station {
             })
             .await?;
         } else {
-            self.put_in_store(&environment, &new.name, source).await?;
+            self.put_in_store(by, &environment, &new.name, source).await?;
         }
         let named = AgentRef::Name { name: new.name.to_string(), environment: Some(environment.name) };
         Ok((self.show_agent(by, &named).await?, reasons))

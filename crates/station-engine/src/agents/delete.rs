@@ -55,10 +55,12 @@ impl Station {
         by.may(Action::EditAgents)?;
         let gone = self.plan_agent_deletion(by, agent).await?;
         if gone.file.is_some() {
-            self.change_file(&gone.environment.name, Thing::Agent(gone.agent.name.as_str()), |_| Ok(None))
-                .await?;
+            self.change_file(by, &gone.environment.name, Thing::Agent(gone.agent.name.as_str()), |_| {
+                Ok(None)
+            })
+            .await?;
         }
-        self.store().remove_agent(gone.agent.id, &by.name, self.now()).await?;
+        self.store().remove_agent(gone.agent.id, by.actor(), self.now()).await?;
         Ok(gone)
     }
 

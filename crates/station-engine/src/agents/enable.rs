@@ -12,7 +12,7 @@ impl Station {
     pub async fn enable_agent(&self, by: &Caller, agent: &AgentRef, enabled: bool) -> Result<AgentDetails> {
         by.may(Action::EditAgents)?;
         let agent = self.find_agent(by, agent).await?;
-        self.store().enable_agent(agent.id, enabled, self.now()).await?;
+        self.store().enable_agent(agent.id, enabled, by.actor(), self.now()).await?;
         self.show_agent(by, &AgentRef::Id(agent.id)).await
     }
 }

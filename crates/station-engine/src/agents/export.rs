@@ -59,7 +59,7 @@ impl Station {
         )?;
         row.path = Some(path.clone());
         let id = workspace.ensure_id()?;
-        self.store().put_agent(read.environment.id, &row, Origin::File, &id, self.now()).await?;
+        self.store().export_agent(read.environment.id, &row, &id, by.actor(), self.now()).await?;
         let agent = self.find_agent(by, &AgentRef::Id(read.agent.id)).await?;
         Ok(Exported { agent, file: Some(path), made: true, ..read })
     }

@@ -79,10 +79,10 @@ impl Station {
         self.refuse_conflict(&environment, &name, &text, import.on_conflict).await?;
         let problems = if self.config().workspace.takes_files(&environment.name) {
             let thing = Thing::Agent(name.as_str());
-            self.change_file(&environment.name, thing, |_| Ok(Some(text.clone()))).await?.problems
+            self.change_file(by, &environment.name, thing, |_| Ok(Some(text.clone()))).await?.problems
         } else {
             self.refuse_file_row(&environment, &name).await?;
-            self.put_in_store(&environment, &name, text).await?
+            self.put_in_store(by, &environment, &name, text).await?
         };
         let named = AgentRef::Name { name: name.to_string(), environment: Some(environment.name.clone()) };
         let agent = self.show_agent(by, &named).await?;

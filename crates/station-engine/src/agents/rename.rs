@@ -42,8 +42,8 @@ impl Station {
         if agent.name != *name {
             self.refuse_taken(&environment, name).await?;
             problems = match agent.origin {
-                Origin::Store => self.rename_in_store(&environment, &agent, name).await?,
-                Origin::File => self.rename_file(&environment, &agent, name).await?,
+                Origin::Store => self.rename_in_store(by, &environment, &agent, name).await?,
+                Origin::File => self.rename_file(by, &environment, &agent, name).await?,
             };
         }
         let was = agent.name;
@@ -67,6 +67,7 @@ impl Station {
 
     async fn rename_in_store(
         &self,
+        by: &Caller,
         environment: &Environment,
         agent: &Agent,
         name: &AgentName,
@@ -76,12 +77,13 @@ impl Station {
         let (mut row, problems) = self.row_of(environment, &agent.name, source).await?;
         row.name = name.clone();
         let change = renamed(agent, Box::new(row));
-        self.store().apply_without_files(&environment.name, &[change], self.now()).await?;
+        self.store().apply_without_files(&environment.name, &[change], by.actor(), self.now()).await?;
         Ok(problems)
     }
 
     async fn rename_file(
         &self,
+        by: &Caller,
         environment: &Environment,
         agent: &Agent,
         name: &AgentName,
@@ -121,7 +123,7 @@ impl Station {
                 .with_hint("try again: nothing was changed here"));
             }
         }
-        self.apply_changes(&environment.name, &folder, &[renamed(agent, row)]).await?;
+        self.apply_changes(by.actor(), &environment.name, &folder, &[renamed(agent, row)]).await?;
         Ok(problems)
     }
 }

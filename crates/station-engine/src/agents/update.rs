@@ -7,7 +7,7 @@ use crate::change::{Thing, refused};
 use station_core::file::Problem;
 use station_core::file::edit::{AgentEdit, edit_agent};
 use station_core::file::{Severity, prompt};
-use station_core::sync::{AgentRow, Grant};
+use station_core::sync::{AgentRow, Change, Grant};
 use station_core::{Action, AgentName, Caller, Environment, Error, Origin, Result, grant};
 
 /// An agent that was changed.
@@ -32,13 +32,13 @@ impl Station {
             Origin::Store => {
                 let source = self.store().agent_source(agent.id).await?;
                 let source = edit_agent(&source, edit).map_err(|problem| refused(&problem))?;
-                self.put_in_store(&environment, &agent.name, source).await?
+                self.put_in_store(by, &environment, &agent.name, source).await?
             }
             Origin::File => {
                 let gone = || self.elsewhere("agent", agent.name.as_str(), &environment);
                 let thing = Thing::Agent(agent.name.as_str());
                 let change = |text: Option<&str>| Ok(Some(edit_agent(text.ok_or_else(gone)?, edit)?));
-                self.change_file(&environment.name, thing, change).await?.problems
+                self.change_file(by, &environment.name, thing, change).await?.problems
             }
         };
         let agent = self.show_agent(by, &AgentRef::Id(agent.id)).await?;
@@ -51,12 +51,14 @@ impl Station {
     /// `Invalid` where its definition is broken.
     pub(super) async fn put_in_store(
         &self,
+        by: &Caller,
         environment: &Environment,
         name: &AgentName,
         source: String,
     ) -> Result<Vec<Problem>> {
         let (row, problems) = self.row_of(environment, name, source).await?;
-        self.store().put_agent(environment.id, &row, Origin::Store, "", self.now()).await?;
+        let changes = [Change::PutAgent(Box::new(row))];
+        self.store().apply_without_files(&environment.name, &changes, by.actor(), self.now()).await?;
         Ok(problems)
     }
 

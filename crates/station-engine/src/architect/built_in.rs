@@ -3,6 +3,7 @@
 //! It is made of texts as any other is, by the same plan, so its grants, its rules and its runs are nothing special. Its
 //! server is Station itself.
 
+use crate::sync::nobody;
 use crate::workspace::FolderRead;
 use crate::{AgentRef, Station};
 use station_core::sync::{Files, Removals, Text};
@@ -27,7 +28,7 @@ impl Station {
         let name = EnvironmentName::built_in();
         let folder = folder(&name);
         let plan = self.plan(&folder, Removals::Apply).await?.plan;
-        let environment = self.apply_changes(&name, &folder, &plan.changes).await?;
+        let environment = self.apply_changes(nobody(), &name, &folder, &plan.changes).await?;
         if plan.changes.is_empty() {
             self.refresh_catalog(&name).await?;
         } else {

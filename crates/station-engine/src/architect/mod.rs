@@ -197,7 +197,7 @@ impl Station {
             by.may(Action::Approve)?;
         }
         let no = Say::Deny { reason: "the plan was not taken".to_owned() };
-        self.store().decide(plan.approval, no, &by.name, self.now()).await?;
+        self.store().decide(plan.approval, no, by.actor(), self.now()).await?;
         let stop = CancellationToken::new();
         stop.cancel();
         self.end_planning(by, plan.run, stop).await.map(drop)

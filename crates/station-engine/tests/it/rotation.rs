@@ -36,7 +36,7 @@ impl Scene {
         let value = Secret::new("a value");
         let set = Change::SetVariable { name: "TOKEN".to_owned(), value, existed: false };
         let changes = [Change::CreateEnvironment, set];
-        store.apply(&EnvironmentName::default(), "w", &changes, NOW).await.expect("it is stored");
+        store.apply(&EnvironmentName::default(), "w", &changes, "ada", NOW).await.expect("it is stored");
         store.close().await;
         it
     }
@@ -71,7 +71,7 @@ impl Scene {
     }
 
     fn deed(&self) -> Deed {
-        let (actor, subject) = ("ada".to_owned(), format!("key {}", self.next.id()));
+        let (actor, subject) = ("ada".into(), format!("key {}", self.next.id()));
         Deed { at: NOW, actor, action: "rotate_key", subject, detail: "{}".to_owned() }
     }
 
@@ -187,7 +187,7 @@ async fn a_worker_that_does_not_have_the_next_key_holds_a_rotation_up_and_is_nam
     assert_eq!(done.resealed.values, 1);
     let value = Secret::new("sealed by the worker");
     let set = Change::SetVariable { name: "MORE".to_owned(), value, existed: false };
-    worker.apply(&EnvironmentName::default(), "w", &[set], NOW).await.unwrap();
+    worker.apply(&EnvironmentName::default(), "w", &[set], "ada", NOW).await.unwrap();
     worker.close().await;
     assert_eq!(scene.reopen().await, done.id);
 }

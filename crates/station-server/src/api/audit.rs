@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Operation] = &[
         status: 200,
         output: |generator| page::shape::<wire::AuditEntry>("audit", generator),
         sends: "",
-        answers: r#"{"audit": [{"seq": 1, "at": "2026-11-26T09:30:00Z", "actor": "ann", "action": "approve", "subject": "approval 3",
+        answers: r#"{"audit": [{"seq": 1, "at": "2026-11-26T09:30:00Z", "actor": "ann", "from": "192.0.2.7, API key 4", "action": "approve", "subject": "approval 3",
             "detail": {"run": 12}, "previous": "", "hash": "9f"}], "count": 1, "next": null}"#,
         call: |desk, by, arguments| list_audit(desk, by, arguments).boxed(),
     },

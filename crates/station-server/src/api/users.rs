@@ -37,7 +37,7 @@ macro_rules! example {
 macro_rules! key_example {
     () => {
         r#"{"id": 4, "user": "ann", "name": "ci", "scopes": ["read", "run"], "created_at": "2026-11-26T09:30:00Z",
-            "expires_at": "2027-11-26T09:30:00Z", "last_used_at": null}"#
+            "expires_at": "2027-11-26T09:30:00Z", "last_used_at": null, "last_used_from": null}"#
     };
 }
 
@@ -262,8 +262,7 @@ fn environments(arguments: &Arguments) -> Result<Option<Vec<EnvironmentRef>>> {
 
 async fn create_session(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let password = Secret::new(arguments.must("password"));
-    // Nobody yet: by its name the caller says from where.
-    let (caller, cookie) = desk.station.create_session(arguments.must("name"), &password, &by.name).await?;
+    let (caller, cookie) = desk.station.create_session(by, arguments.must("name"), &password).await?;
     Ok(Reply::SignedIn { cookie, caller: Box::new(caller) })
 }
 

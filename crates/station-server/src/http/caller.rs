@@ -147,6 +147,7 @@ pub(super) async fn admit(
     next: Next,
 ) -> Response {
     let path = request.uri().path().to_owned();
+    let from = peer.address().ip().to_string();
     let known = known(&site, &peer, request.headers(), request.method(), &path).await;
     let refusal = match known {
         Ok(caller) => {
@@ -155,12 +156,21 @@ pub(super) async fn admit(
                 Some(_) => caller.scopes.clone(),
                 None => BTreeSet::new(),
             };
-            request.extensions_mut().insert(caller.in_trace(Some(place.own)));
-            return challenged(&site, &path, &scopes, next.run(request).await);
+            let caller = caller.in_trace(Some(place.own)).at(from);
+            let asked = format!("{} {path}", request.method());
+            request.extensions_mut().insert(caller.clone());
+            let answer = next.run(request).await;
+            if answer.status() == StatusCode::FORBIDDEN {
+                note(&site, &caller, &asked, "it lacks the right").await;
+            }
+            return challenged(&site, &path, &scopes, answer);
         }
         Err(refusal) => refusal,
     };
     let Refusal { status, error, is_wrong } = refusal;
+    if is_wrong || status == StatusCode::FORBIDDEN {
+        note(&site, &Caller::nobody().at(from), "a request", error.sentence()).await;
+    }
     let mut refused = failure::refused(request.headers(), status, &error);
     if status == StatusCode::UNAUTHORIZED {
         let why = if is_wrong { Why::Wrong(error.sentence()) } else { Why::Missing };
@@ -169,6 +179,13 @@ pub(super) async fn admit(
         refused.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     challenged(&site, &path, &BTreeSet::new(), refused)
+}
+
+/// Puts a refusal into the audit. Where that cannot be written it stays a refusal.
+async fn note(site: &Site, by: &Caller, what: &str, why: &str) {
+    if let Err(error) = site.station.note_refusal(by, what, why).await {
+        tracing::error!(%error, causes = ?error.causes(), "a refusal is not in the audit");
+    }
 }
 
 /// `answer`, asking for another token where this one, of these scopes, lacks one for what was asked.
@@ -203,7 +220,8 @@ async fn known(
     method: &Method,
     path: &str,
 ) -> Result<Caller, Refusal> {
-    let Seen { shown, caller, why } = seen(site, headers, path).await?;
+    let from = peer.address().ip().to_string();
+    let Seen { shown, caller, why } = seen(site, headers, path, &from).await?;
     // A cookie that is over must not keep anybody from signing in anew.
     let is_open = api::is_open(method, path)
         || resource::is_open(site, method, path)
@@ -241,8 +259,7 @@ async fn known(
     match (judge(knock, site.port), caller) {
         (Verdict::Known, Some(caller)) => Ok(caller),
         (Verdict::Administrator, _) => Ok(site.by.clone()),
-        // By its name is told from where.
-        (Verdict::Anybody, _) => Ok(Caller::nobody().named(peer.address().ip().to_string())),
+        (Verdict::Anybody, _) => Ok(Caller::nobody()),
         (Verdict::Refused(status, sentence), _) => {
             refused(status, why.unwrap_or_else(|| Error::new(failure::kind(status), sentence)))
         }
@@ -275,8 +292,8 @@ impl Seen {
     }
 }
 
-/// What a request to `path` shows.
-async fn seen(site: &Site, headers: &HeaderMap, path: &str) -> Result<Seen> {
+/// What a request to `path` shows, which comes from `from`.
+async fn seen(site: &Site, headers: &HeaderMap, path: &str, from: &str) -> Result<Seen> {
     let without = |shown| Ok(Seen { shown, caller: None, why: None });
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let Some(given) = value.to_str().ok().and_then(bearer) else { return without(Shown::Wrong) };
@@ -301,7 +318,7 @@ async fn seen(site: &Site, headers: &HeaderMap, path: &str) -> Result<Seen> {
                     known => Seen::of(Shown::Key, known),
                 }
             }
-            _ => Seen::of(Shown::Key, site.station.know_key(&given).await),
+            _ => Seen::of(Shown::Key, site.station.know_key(&given, from).await),
         };
     }
     match cookie(headers) {

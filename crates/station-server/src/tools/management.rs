@@ -72,6 +72,17 @@ pub(crate) fn tell_broken(environment: &EnvironmentName, problems: &[Problem]) -
 }
 
 impl Management {
+    /// The answer to a call that is refused. What `asked` has no right to is told in the audit.
+    async fn refuse(&self, asked: &Asked, name: &str, error: &Error) -> Value {
+        if error.kind() == Kind::Forbidden {
+            let what = format!("tool {name} of Station");
+            if let Err(error) = self.desk.station.note_refusal(&asked.by, &what, error.sentence()).await {
+                tracing::error!(%error, causes = ?error.causes(), "a refusal is not in the audit");
+            }
+        }
+        refused(name, error)
+    }
+
     /// The tools of `station`.
     #[must_use]
     pub fn new(station: Station) -> Self {
@@ -141,11 +152,11 @@ impl Host for Management {
             };
             let now = match self.now(asked).await {
                 Ok(now) => now,
-                Err(error) => return Ok(Outcome::Complete(refused(name, &error))),
+                Err(error) => return Ok(Outcome::Complete(self.refuse(asked, name, &error).await)),
             };
             let asked = now.as_ref().unwrap_or(asked);
             if let Err(error) = asked.by.may_call(name, self.desk.station.config().clock.now()) {
-                return Ok(Outcome::Complete(refused(name, &error)));
+                return Ok(Outcome::Complete(self.refuse(asked, name, &error).await));
             }
             let request = questions::request(name, &arguments);
             let resumed = match &asked.input.state {
@@ -171,7 +182,7 @@ impl Host for Management {
                 Ok((Reply::Said(said), _)) => Outcome::Complete(said),
                 Ok((Reply::Asks { requests, state }, _)) => Outcome::NeedsInput { requests, state },
                 Ok((Reply::Task(task), _)) => Outcome::Task(task),
-                Err(error) => Outcome::Complete(refused(name, &error)),
+                Err(error) => Outcome::Complete(self.refuse(asked, name, &error).await),
             })
         }
         .boxed()

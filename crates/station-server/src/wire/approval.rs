@@ -129,6 +129,8 @@ pub struct AuditEntry {
     pub at: String,
     /// Who.
     pub actor: String,
+    /// From where, and by which key; null where nobody asked, and of rows that older Stations wrote.
+    pub from: Option<String>,
     /// What was done.
     pub action: String,
     /// To what.
@@ -147,6 +149,7 @@ impl From<&station_engine::AuditEntry> for AuditEntry {
             seq: it.seq,
             at: it.at.to_string(),
             actor: it.actor.clone(),
+            from: it.from.clone(),
             action: it.action.clone(),
             subject: it.subject.clone(),
             detail: serde_json::from_str(&it.detail).unwrap_or_default(),

@@ -75,6 +75,8 @@ pub struct ApiKey {
     pub expires_at: Option<String>,
     /// When it was used last, to the minute; `null` for never.
     pub last_used_at: Option<String>,
+    /// From where that was; null where it was not used yet.
+    pub last_used_from: Option<String>,
 }
 
 impl From<&station_engine::ApiKey> for ApiKey {
@@ -87,6 +89,7 @@ impl From<&station_engine::ApiKey> for ApiKey {
             created_at: key.created_at.to_string(),
             expires_at: key.expires_at.map(|at| at.to_string()),
             last_used_at: key.last_used_at.map(|at| at.to_string()),
+            last_used_from: key.last_used_from.clone(),
         }
     }
 }

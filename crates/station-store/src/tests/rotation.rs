@@ -20,7 +20,7 @@ const WAL_HEAD: usize = 32;
 const FRAME_HEAD: usize = 24;
 
 fn deed() -> Deed {
-    let (actor, subject) = ("ada".to_owned(), "the key".to_owned());
+    let (actor, subject) = ("ada".into(), "the key".to_owned());
     Deed { at: NOW, actor, action: "rotate_key", subject, detail: "{}".to_owned() }
 }
 
@@ -52,7 +52,7 @@ async fn fill(store: &Store) -> Content {
         existed: false,
     });
     let changes: Vec<Change> = many.chain([file]).collect();
-    let environment = store.apply(&EnvironmentName::default(), "w", &changes, NOW).await.unwrap();
+    let environment = store.apply(&EnvironmentName::default(), "w", &changes, "ada", NOW).await.unwrap();
     let server = store.servers(Some(environment)).await.unwrap()[0].id;
     let client = client();
     store.put_oauth_client(server, "https://issuer", &client, NOW).await.unwrap();

@@ -209,11 +209,14 @@ async fn who_waits_for_room_is_woken_by_a_settlement_by_a_person_or_by_time() {
                     name: String::new(),
                     source: "set by hand".to_owned(),
                 };
-                let set = SetLimit { limit, by: "ann".to_owned(), at: NOW };
+                let set = SetLimit { limit, by: "ann".into(), at: NOW };
                 store.set_limit(&set).await.unwrap();
                 assert_eq!(store.set_limits().await.unwrap(), [set]);
-                assert_eq!(store.unset_limits(Scope::Installation, Some(Period::Run), NOW).await.unwrap(), 0);
-                assert_eq!(store.unset_limits(Scope::Installation, None, NOW).await.unwrap(), 1);
+                assert_eq!(
+                    store.unset_limits(Scope::Installation, Some(Period::Run), "ada", NOW).await.unwrap(),
+                    0
+                );
+                assert_eq!(store.unset_limits(Scope::Installation, None, "ada", NOW).await.unwrap(), 1);
             }
             assert_eq!(status(&store, run).await, Status::Queued, "by time: {by_time}");
         }

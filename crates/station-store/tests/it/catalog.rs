@@ -39,7 +39,7 @@ async fn servers_of(
     servers: &[&str],
 ) -> (EnvironmentId, Vec<ServerId>) {
     let changes = [Change::CreateEnvironment, put_config(config, servers), put_agent(agent_row("triage"))];
-    let env = store.apply(&env_name(env), WORKSPACE, &changes, NOW).await.unwrap();
+    let env = store.apply(&env_name(env), WORKSPACE, &changes, "ada", NOW).await.unwrap();
     let ids = store.servers(Some(env)).await.unwrap().iter().map(|server| server.id).collect();
     (env, ids)
 }
@@ -121,7 +121,7 @@ async fn a_definition_that_changed_is_to_be_discovered_again() {
                 existed: true,
                 dropped: Vec::new(),
             };
-            store.apply(&env_name("dev"), WORKSPACE, &[change], LATER).await.unwrap();
+            store.apply(&env_name("dev"), WORKSPACE, &[change], "ada", LATER).await.unwrap();
             let server = store.server(ids[0]).await.unwrap().unwrap();
             assert_eq!((server.discovered_at.is_some(), server.era.is_some()), (known, known), "{hash}");
             assert_eq!(names(&store, env).await, ["fs__read"], "tools stay until the next discovery");
@@ -240,12 +240,12 @@ async fn an_agent_that_was_switched_off_stays_off_when_its_file_is_applied_anew(
         let (dev, _) = servers_of(&store, "dev", "files", &["zeta"]).await;
         let triage = store.agents_named("triage", Some(dev)).await.unwrap().remove(0);
         assert!(triage.enabled);
-        store.enable_agent(triage.id, false, LATER).await.unwrap();
+        store.enable_agent(triage.id, false, "ada", LATER).await.unwrap();
         servers_of(&store, "dev", "files", &["zeta"]).await;
         assert!(!store.agent(triage.id).await.unwrap().unwrap().enabled);
-        store.enable_agent(triage.id, true, LATER).await.unwrap();
+        store.enable_agent(triage.id, true, "ada", LATER).await.unwrap();
         assert!(store.agent(triage.id).await.unwrap().unwrap().enabled);
-        let nobody = store.enable_agent(station_core::AgentId(999), true, LATER).await.unwrap_err();
+        let nobody = store.enable_agent(station_core::AgentId(999), true, "ada", LATER).await.unwrap_err();
         assert_eq!(nobody.kind(), Kind::NotFound);
     })
     .await;

@@ -9,7 +9,8 @@ async fn an_environment_is_made_once_and_listed_by_name() {
     on_both(async |_, store| {
         let mut ids = Vec::new();
         for name in ["staging", "Prod", "dev", "ünï"] {
-            let made = store.create_environment(&env_name(name), "for tests", Origin::Store, "", NOW).await;
+            let made =
+                store.create_environment(&env_name(name), "for tests", Origin::Store, "", "ada", NOW).await;
             ids.push(made.unwrap());
         }
         let names: Vec<String> =
@@ -22,7 +23,7 @@ async fn an_environment_is_made_once_and_listed_by_name() {
         assert_eq!(store.environment_by_id(dev.id).await.unwrap(), Some(dev));
         assert_eq!(store.environment("DEV").await.unwrap(), None);
 
-        let again = store.create_environment(&env_name("dev"), "", Origin::File, WORKSPACE, NOW).await;
+        let again = store.create_environment(&env_name("dev"), "", Origin::File, WORKSPACE, "ada", NOW).await;
         let error = again.unwrap_err();
         assert_eq!((error.kind(), error.sentence()), (Kind::Conflict, "environment `dev` exists already"));
     })
@@ -39,15 +40,15 @@ async fn rules_and_variables_belong_to_one_environment() {
                 Change::SetVariable { name: "TOKEN".to_owned(), value: Secret::new(value), existed: false },
             ]
         };
-        let dev = store.apply(&env_name("dev"), WORKSPACE, &set("canary-dev"), NOW).await.unwrap();
-        let prod = store.apply(&env_name("prod"), WORKSPACE, &set("canary-prod"), NOW).await.unwrap();
+        let dev = store.apply(&env_name("dev"), WORKSPACE, &set("canary-dev"), "ada", NOW).await.unwrap();
+        let prod = store.apply(&env_name("prod"), WORKSPACE, &set("canary-prod"), "ada", NOW).await.unwrap();
         for (env, value) in [(dev, "canary-dev"), (prod, "canary-prod")] {
             assert_eq!(store.rules(env).await.unwrap(), format!("tools: {value}"));
             let variables = store.variables(env).await.unwrap();
             assert_eq!(variables.into_iter().collect::<Vec<_>>(), [("TOKEN".to_owned(), Secret::new(value))]);
         }
         let remove = [Change::RemoveVariable { name: "TOKEN".to_owned() }];
-        store.apply(&env_name("dev"), WORKSPACE, &remove, Micros(NOW.0 + 1)).await.unwrap();
+        store.apply(&env_name("dev"), WORKSPACE, &remove, "ada", Micros(NOW.0 + 1)).await.unwrap();
         assert!(store.variables(dev).await.unwrap().is_empty());
         assert_eq!(store.variables(prod).await.unwrap().len(), 1);
     })
@@ -57,9 +58,14 @@ async fn rules_and_variables_belong_to_one_environment() {
 #[tokio::test]
 async fn files_that_were_seen_are_remembered_by_environment() {
     on_both(async |_, store| {
-        let dev = store.create_environment(&env_name("dev"), "", Origin::File, WORKSPACE, NOW).await.unwrap();
-        let prod =
-            store.create_environment(&env_name("prod"), "", Origin::File, WORKSPACE, NOW).await.unwrap();
+        let dev = store
+            .create_environment(&env_name("dev"), "", Origin::File, WORKSPACE, "ada", NOW)
+            .await
+            .unwrap();
+        let prod = store
+            .create_environment(&env_name("prod"), "", Origin::File, WORKSPACE, "ada", NOW)
+            .await
+            .unwrap();
         assert_eq!(store.files_seen(dev).await.unwrap(), None);
         store.see_files(dev, "one").await.unwrap();
         store.see_files(dev, "two").await.unwrap();
@@ -74,9 +80,9 @@ async fn environments_with_agents_are_those_that_have_one_now() {
     on_both(async |_, store| {
         let with_agent = [Change::CreateEnvironment, put_agent(agent_row("triage"))];
         for name in ["prod", "dev"] {
-            store.apply(&env_name(name), WORKSPACE, &with_agent, NOW).await.unwrap();
+            store.apply(&env_name(name), WORKSPACE, &with_agent, "ada", NOW).await.unwrap();
         }
-        store.create_environment(&env_name("empty"), "", Origin::Store, "", NOW).await.unwrap();
+        store.create_environment(&env_name("empty"), "", Origin::Store, "", "ada", NOW).await.unwrap();
         let names = async || -> Vec<String> {
             let with_agents = store.environments_with_agents().await.unwrap();
             with_agents.iter().map(|env| env.name.to_string()).collect()

@@ -125,7 +125,7 @@ pub(crate) struct Seed {
 
 pub(crate) async fn seed(store: &Store) -> Seed {
     let changes = [Change::CreateEnvironment, put_agent(agent_row("triage"))];
-    let env = store.apply(&env_name("default"), WORKSPACE, &changes, NOW).await.unwrap();
+    let env = store.apply(&env_name("default"), WORKSPACE, &changes, "ada", NOW).await.unwrap();
     let agent = store.agents_named("triage", Some(env)).await.unwrap()[0].id;
     Seed { env, agent }
 }

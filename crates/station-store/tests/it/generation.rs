@@ -21,7 +21,7 @@ async fn every_change_of_a_definition_is_counted_and_a_run_is_not() {
     on_both(async |_, store| {
         let seed = seed(&store).await;
         let apply = async |change: Change| {
-            store.apply(&env_name("default"), WORKSPACE, &[change], NOW).await.unwrap();
+            store.apply(&env_name("default"), WORKSPACE, &[change], "ada", NOW).await.unwrap();
         };
         let variable = |value: &str| Change::SetVariable {
             name: "TOKEN".to_owned(),

@@ -58,7 +58,7 @@ impl Play {
         let mut seeds = Vec::new();
         for name in ["one", "two"] {
             let changes = [Change::CreateEnvironment, put_agent(agent_row("triage"))];
-            let env = stores[0].apply(&env_name(name), name, &changes, NOW).await.unwrap();
+            let env = stores[0].apply(&env_name(name), name, &changes, "ada", NOW).await.unwrap();
             let agent = stores[0].agents_named("triage", Some(env)).await.unwrap()[0].id;
             seeds.push(Seed { env, agent });
         }

@@ -6,7 +6,7 @@ use station_core::{Micros, Secret, ServerId};
 use station_store::{KeptLogin, Store};
 
 async fn server(store: &Store, seed: &Seed) -> ServerId {
-    store.apply(&env_name("default"), WORKSPACE, &[put_config("far", &["far"])], NOW).await.unwrap();
+    store.apply(&env_name("default"), WORKSPACE, &[put_config("far", &["far"])], "ada", NOW).await.unwrap();
     let servers = store.servers(Some(seed.env)).await.unwrap();
     servers.iter().find(|server| server.name == "far").unwrap().id
 }

@@ -21,7 +21,7 @@ fn at_most(environment_max: Option<u32>, agent_max: Option<u32>) -> Wanted {
 /// Another environment with an agent of its own.
 async fn seed_in(store: &Store, environment: &str, agent: &str) -> Seed {
     let changes = [Change::CreateEnvironment, put_agent(agent_row(agent))];
-    let env = store.apply(&env_name(environment), WORKSPACE, &changes, NOW).await.unwrap();
+    let env = store.apply(&env_name(environment), WORKSPACE, &changes, "ada", NOW).await.unwrap();
     let agent = store.agents_named(agent, Some(env)).await.unwrap()[0].id;
     Seed { env, agent }
 }
@@ -108,7 +108,7 @@ async fn limits_of_environments_and_agents_hold_and_hide_nobody_else() {
     on_both(async |_, store| {
         let one = seed_in(&store, "one", "a").await;
         let changes = [put_agent(agent_row("c"))];
-        store.apply(&env_name("one"), WORKSPACE, &changes, NOW).await.unwrap();
+        store.apply(&env_name("one"), WORKSPACE, &changes, "ada", NOW).await.unwrap();
         let other = Seed { env: one.env, agent: store.agents_named("c", Some(one.env)).await.unwrap()[0].id };
         let two = seed_in(&store, "two", "b").await;
         for n in 0..5 {

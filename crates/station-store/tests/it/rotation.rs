@@ -58,14 +58,14 @@ impl Scene {
 }
 
 fn deed(action: &'static str) -> Deed {
-    let (actor, subject) = ("ada".to_owned(), "the key".to_owned());
+    let (actor, subject) = ("ada".into(), "the key".to_owned());
     Deed { at: NOW, actor, action, subject, detail: "{}".to_owned() }
 }
 
 async fn set(store: &Store, name: &str, value: &str) -> station_core::Result<EnvironmentId> {
     let value = Secret::new(value);
     let changes = [Change::SetVariable { name: name.to_owned(), value, existed: false }];
-    store.apply(&env_name("default"), WORKSPACE, &changes, NOW).await
+    store.apply(&env_name("default"), WORKSPACE, &changes, "ada", NOW).await
 }
 
 #[tokio::test]
@@ -74,7 +74,10 @@ async fn who_has_the_store_open_goes_on_under_the_next_key_once_it_is_handed_out
     let instance = scene.instance().await;
     seed(&instance).await;
     let env = set(&instance, "OLD", "under the old key").await.unwrap();
-    instance.apply(&env_name("default"), WORKSPACE, &[put_config("files", &["fs"])], NOW).await.unwrap();
+    instance
+        .apply(&env_name("default"), WORKSPACE, &[put_config("files", &["fs"])], "ada", NOW)
+        .await
+        .unwrap();
     instance.note_deeds(vec![deed("before")]).await.unwrap();
     let given = instance.seal_text(&["ada"], "given out before").unwrap();
 

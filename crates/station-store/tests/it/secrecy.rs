@@ -31,7 +31,7 @@ async fn fill(store: &Store) {
         put_config("files", &["fs"]),
         Change::SetVariable { name: "TOKEN".to_owned(), value: Secret::new(CANARIES[0]), existed: false },
     ];
-    store.apply(&env_name("default"), WORKSPACE, &changes, NOW).await.unwrap();
+    store.apply(&env_name("default"), WORKSPACE, &changes, "ada", NOW).await.unwrap();
     let variables = [("TOKEN".to_owned(), Secret::new(CANARIES[1]))].into();
     let new = NewRun { variables, ..new_run(&seed, CANARIES[5]) };
     store.enqueue(&new, None, NOW).await.unwrap();
@@ -123,8 +123,8 @@ async fn a_sealed_value_that_was_moved_does_not_open() {
             Change::SetVariable { name: "TOKEN".to_owned(), value, existed: false },
         ]
     };
-    let dev = store.apply(&env_name("dev"), WORKSPACE, &set("of dev"), NOW).await.unwrap();
-    let prod = store.apply(&env_name("prod"), WORKSPACE, &set("of prod"), NOW).await.unwrap();
+    let dev = store.apply(&env_name("dev"), WORKSPACE, &set("of dev"), "ada", NOW).await.unwrap();
+    let prod = store.apply(&env_name("prod"), WORKSPACE, &set("of prod"), "ada", NOW).await.unwrap();
     let Location::Postgres(url) = &home.location else { panic!("a PostgreSQL home") };
     for statement in [
         format!(

@@ -5,7 +5,7 @@ use crate::fixture::{
 };
 use station_core::lock::Pin;
 use station_core::sync::{AgentRow, Change, Stored};
-use station_core::{Kind, Micros, Origin, Secret, Transport};
+use station_core::{Actor, Kind, Micros, Origin, Secret, Transport};
 
 const LATER: Micros = Micros(NOW.0 + 1_000_000);
 
@@ -28,7 +28,7 @@ async fn what_was_applied_is_what_is_stored() {
             put_agent(row.clone()),
             put_agent(agent_row("metrics")),
         ];
-        let env = store.apply(&name, WORKSPACE, &changes, NOW).await.unwrap();
+        let env = store.apply(&name, WORKSPACE, &changes, "ada", NOW).await.unwrap();
 
         let stored = store.stored(&name, WORKSPACE).await.unwrap();
         assert_eq!(stored.environment, Some(env));
@@ -63,14 +63,14 @@ async fn a_removed_name_returns_with_its_id() {
     on_both(async |_, store| {
         let name = env_name("default");
         let first = seed(&store).await;
-        store.apply(&name, WORKSPACE, &[put_config("files", &["fs"])], NOW).await.unwrap();
+        store.apply(&name, WORKSPACE, &[put_config("files", &["fs"])], "ada", NOW).await.unwrap();
         let server = store.servers(Some(first.env)).await.unwrap()[0].id;
 
         let remove = [
             Change::RemoveAgent { id: first.agent, name: "triage".to_owned() },
             Change::RemoveConfig { name: "files".to_owned(), servers: vec!["fs".to_owned()] },
         ];
-        store.apply(&name, WORKSPACE, &remove, LATER).await.unwrap();
+        store.apply(&name, WORKSPACE, &remove, "ada", LATER).await.unwrap();
         assert!(store.agents(None).await.unwrap().is_empty());
         assert!(store.servers(None).await.unwrap().is_empty());
         assert_eq!(store.agent(first.agent).await.unwrap(), None);
@@ -80,7 +80,7 @@ async fn a_removed_name_returns_with_its_id() {
         assert!(left.agents.is_empty() && left.configs.is_empty());
 
         let back = [put_agent(agent_row("triage")), put_config("files", &["fs"])];
-        store.apply(&name, WORKSPACE, &back, LATER).await.unwrap();
+        store.apply(&name, WORKSPACE, &back, "ada", LATER).await.unwrap();
         let agent = &store.agents(None).await.unwrap()[0];
         assert_eq!((agent.id, agent.created_at, agent.updated_at), (first.agent, NOW, LATER));
         assert_eq!(store.servers(None).await.unwrap()[0].id, server);
@@ -99,17 +99,17 @@ async fn a_renamed_agent_keeps_its_row() {
             row: Box::new(agent_row(to)),
         };
         // Of another workspace it is not: nothing of ours is renamed.
-        store.apply(&name, "another", &[rename("stolen")], LATER).await.unwrap();
+        store.apply(&name, "another", &[rename("stolen")], "ada", LATER).await.unwrap();
         assert_eq!(store.agent(first.agent).await.unwrap().unwrap().name.as_str(), "triage");
-        store.apply(&name, WORKSPACE, &[rename("finder")], LATER).await.unwrap();
+        store.apply(&name, WORKSPACE, &[rename("finder")], "ada", LATER).await.unwrap();
         let agent = store.agent(first.agent).await.unwrap().unwrap();
         assert_eq!((agent.name.as_str(), agent.created_at, agent.updated_at), ("finder", NOW, LATER));
         // A name that was an agent's returns with the row that it had, whatever the plan knew.
         let stolen = store.agents_named("stolen", Some(first.env)).await.unwrap()[0].id;
         let remove = Change::RemoveAgent { id: stolen, name: "stolen".to_owned() };
-        store.apply(&name, "another", &[remove], LATER).await.unwrap();
+        store.apply(&name, "another", &[remove], "ada", LATER).await.unwrap();
         assert!(store.stored(&name, WORKSPACE).await.unwrap().removed_agents.contains("stolen"));
-        store.apply(&name, WORKSPACE, &[rename("stolen")], LATER).await.unwrap();
+        store.apply(&name, WORKSPACE, &[rename("stolen")], "ada", LATER).await.unwrap();
         assert_eq!(store.agent(first.agent).await.unwrap(), None);
         assert_eq!(store.agents_named("stolen", Some(first.env)).await.unwrap()[0].id, stolen);
     })
@@ -120,15 +120,19 @@ async fn a_renamed_agent_keeps_its_row() {
 async fn sync_removes_no_row_of_the_store_or_of_another_workspace() {
     on_both(async |_, store| {
         let theirs = seed(&store).await;
-        let made =
-            store.put_agent(theirs.env, &agent_row("made_here"), Origin::Store, "", NOW).await.unwrap();
-        store.apply(&env_name("default"), WORKSPACE, &[put_config("files", &["fs"])], NOW).await.unwrap();
+        let ours = [put_agent(agent_row("made_here"))];
+        store.apply_without_files(&env_name("default"), &ours, "ada", NOW).await.unwrap();
+        let made = store.agents_named("made_here", Some(theirs.env)).await.unwrap()[0].id;
+        store
+            .apply(&env_name("default"), WORKSPACE, &[put_config("files", &["fs"])], "ada", NOW)
+            .await
+            .unwrap();
         let remove = [
             Change::RemoveAgent { id: theirs.agent, name: "triage".to_owned() },
             Change::RemoveAgent { id: made, name: "made_here".to_owned() },
             Change::RemoveConfig { name: "files".to_owned(), servers: vec!["fs".to_owned()] },
         ];
-        store.apply(&env_name("default"), "an-empty-laptop", &remove, LATER).await.unwrap();
+        store.apply(&env_name("default"), "an-empty-laptop", &remove, "ada", LATER).await.unwrap();
         assert_eq!(store.agents(None).await.unwrap().len(), 2);
         assert_eq!(store.servers(None).await.unwrap().len(), 1);
     })
@@ -146,12 +150,12 @@ async fn variables_and_rules_are_changed_by_the_workspace_of_the_environment_alo
     on_both(async |_, store| {
         let ours = env_name("default");
         let made = [Change::CreateEnvironment, set("A", "1"), rules("description: a\n")];
-        store.apply(&ours, WORKSPACE, &made, NOW).await.unwrap();
+        store.apply(&ours, WORKSPACE, &made, "ada", NOW).await.unwrap();
         // What `stn env create` makes is its workspace's, too; what is made in the store is nobody's.
         let created = env_name("created");
-        store.create_environment(&created, "", Origin::File, WORKSPACE, NOW).await.unwrap();
+        store.create_environment(&created, "", Origin::File, WORKSPACE, "ada", NOW).await.unwrap();
         let stored_only = env_name("stored");
-        store.create_environment(&stored_only, "", Origin::Store, "", NOW).await.unwrap();
+        store.create_environment(&stored_only, "", Origin::Store, "", "ada", NOW).await.unwrap();
         for (name, workspace, foreign) in [
             (&ours, WORKSPACE, false),
             (&ours, "another", true),
@@ -168,7 +172,7 @@ async fn variables_and_rules_are_changed_by_the_workspace_of_the_environment_alo
         // Both workspaces planned while the environment was not there: the second one's plan is refused whole.
         for change in [set("A", "2"), Change::RemoveVariable { name: "A".to_owned() }, rules("")] {
             let changes = [Change::CreateEnvironment, put_agent(agent_row("late")), change];
-            let error = store.apply(&ours, "another", &changes, LATER).await.unwrap_err();
+            let error = store.apply(&ours, "another", &changes, "ada", LATER).await.unwrap_err();
             assert_eq!(error.kind(), Kind::Conflict);
             assert_eq!(error.sentence(), "environment `default` belongs to another workspace");
         }
@@ -176,8 +180,8 @@ async fn variables_and_rules_are_changed_by_the_workspace_of_the_environment_alo
         assert_eq!((stored.variables["A"].expose(), stored.rules.as_str()), ("1", "description: a\n"));
         assert!(stored.agents.is_empty());
 
-        store.apply(&created, WORKSPACE, &[set("B", "2")], LATER).await.unwrap();
-        store.apply(&ours, "another", &[put_agent(agent_row("theirs"))], LATER).await.unwrap();
+        store.apply(&created, WORKSPACE, &[set("B", "2")], "ada", LATER).await.unwrap();
+        store.apply(&ours, "another", &[put_agent(agent_row("theirs"))], "ada", LATER).await.unwrap();
     })
     .await;
 }
@@ -190,12 +194,12 @@ async fn a_plan_that_fails_changes_nothing() {
             put_agent(agent_row("first")),
             put_agent(AgentRow { source: "a\0b".to_owned(), ..agent_row("second") }),
         ];
-        let error = store.apply(&env_name("default"), WORKSPACE, &changes, NOW).await.unwrap_err();
+        let error = store.apply(&env_name("default"), WORKSPACE, &changes, "ada", NOW).await.unwrap_err();
         assert_eq!(error.sentence(), "a text with a NUL character (U+0000) cannot be stored");
         assert!(store.environments().await.unwrap().is_empty());
         assert!(store.agents(None).await.unwrap().is_empty());
 
-        let error = store.apply(&env_name("nowhere"), WORKSPACE, &[], NOW).await.unwrap_err();
+        let error = store.apply(&env_name("nowhere"), WORKSPACE, &[], "ada", NOW).await.unwrap_err();
         assert_eq!(error.sentence(), "environment `nowhere` does not exist");
     })
     .await;
@@ -206,7 +210,7 @@ async fn a_changed_server_is_listed_anew_and_one_that_moved_stays() {
     on_both(async |_, store| {
         let name = env_name("default");
         let changes = [Change::CreateEnvironment, put_config("a", &["fs", "git"])];
-        let env = store.apply(&name, WORKSPACE, &changes, NOW).await.unwrap();
+        let env = store.apply(&name, WORKSPACE, &changes, "ada", NOW).await.unwrap();
         let ids: Vec<_> = store.servers(Some(env)).await.unwrap().iter().map(|server| server.id).collect();
 
         // `git` moves to another file, `fs` is dropped, and `new` comes.
@@ -221,7 +225,7 @@ async fn a_changed_server_is_listed_anew_and_one_that_moved_stays() {
                 dropped: vec!["fs".to_owned(), "git".to_owned()],
             },
         ];
-        store.apply(&name, WORKSPACE, &moved, LATER).await.unwrap();
+        store.apply(&name, WORKSPACE, &moved, "ada", LATER).await.unwrap();
         let servers = store.servers(Some(env)).await.unwrap();
         let seen: Vec<_> =
             servers.iter().map(|server| (server.config.as_str(), server.name.as_str())).collect();
@@ -250,7 +254,7 @@ async fn environments_with_equal_names_in_them_never_see_each_other() {
                 put_agent(coordinator),
                 put_agent(agent_row("worker")),
             ];
-            let env = store.apply(&env_name(name), WORKSPACE, &changes, NOW).await.unwrap();
+            let env = store.apply(&env_name(name), WORKSPACE, &changes, "ada", NOW).await.unwrap();
             let agents = store.agents(Some(env)).await.unwrap();
             let subs = store.sub_agents(agents[0].id).await.unwrap();
             assert_eq!(subs[0].agent, Some(agents[1].id), "a coordinator of {name} reaches into another");
@@ -263,7 +267,7 @@ async fn environments_with_equal_names_in_them_never_see_each_other() {
 
         // A worker that goes away in one environment is not replaced by the other's.
         let gone = [Change::RemoveAgent { id: seen[0].1[1].id, name: "worker".to_owned() }];
-        store.apply(&env_name("dev"), WORKSPACE, &gone, LATER).await.unwrap();
+        store.apply(&env_name("dev"), WORKSPACE, &gone, "ada", LATER).await.unwrap();
         assert_eq!(store.sub_agents(seen[0].1[0].id).await.unwrap()[0].agent, None);
         assert_eq!(store.sub_agents(seen[1].1[0].id).await.unwrap()[0].agent, Some(seen[1].1[1].id));
     })
@@ -283,22 +287,82 @@ async fn pins_are_of_one_environment_and_raise_the_number_of_definitions() {
             [Change::CreateEnvironment, Change::SetLock { hash: hash.map(str::to_owned), pins }]
         };
         let two = lock(Some("file"), &[("read", "r1"), ("write", "w1")]);
-        let dev = store.apply(&env_name("dev"), WORKSPACE, &two, NOW).await.unwrap();
-        let prod =
-            store.apply(&env_name("prod"), WORKSPACE, &[Change::CreateEnvironment], NOW).await.unwrap();
+        let dev = store.apply(&env_name("dev"), WORKSPACE, &two, "ada", NOW).await.unwrap();
+        let prod = store
+            .apply(&env_name("prod"), WORKSPACE, &[Change::CreateEnvironment], "ada", NOW)
+            .await
+            .unwrap();
         assert_eq!(store.stored(&env_name("dev"), WORKSPACE).await.unwrap().lock.as_deref(), Some("file"));
         for (env, is_locked, pin) in [(dev, true, Some("r1")), (prod, false, None)] {
             assert_eq!(store.is_locked(env).await.unwrap(), is_locked);
             assert_eq!(store.pins(env, "fs").await.unwrap().get("read").map(String::as_str), pin);
         }
         let before = store.generation().await.unwrap();
-        store.apply(&env_name("dev"), WORKSPACE, &lock(Some("new"), &[("read", "r2")]), NOW).await.unwrap();
+        store
+            .apply(&env_name("dev"), WORKSPACE, &lock(Some("new"), &[("read", "r2")]), "ada", NOW)
+            .await
+            .unwrap();
         assert!(store.generation().await.unwrap() > before, "whoever read rights must read them again");
         let pins = store.pins(dev, "fs").await.unwrap();
         assert_eq!(pins.into_iter().collect::<Vec<_>>(), [("read".to_owned(), "r2".to_owned())]);
         assert!(store.pins(dev, "git").await.unwrap().is_empty());
-        store.apply(&env_name("dev"), WORKSPACE, &lock(None, &[]), NOW).await.unwrap();
+        store.apply(&env_name("dev"), WORKSPACE, &lock(None, &[]), "ada", NOW).await.unwrap();
         assert!(!store.is_locked(dev).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_audit_tells_of_each_change_by_whom_and_from_where_and_of_no_value() {
+    on_both(async |_, store| {
+        let ann = Actor { name: "ann".to_owned(), from: Some("192.0.2.7, API key 4".to_owned()) };
+        let name = env_name("dev");
+        let changed = AgentRow { existed: true, ..agent_row("triage") };
+        let set = Change::SetVariable {
+            name: "TOKEN".to_owned(),
+            value: Secret::new("canary-value"),
+            existed: false,
+        };
+        let made = [
+            Change::CreateEnvironment,
+            Change::SetRules { source: "description: for tests".to_owned() },
+            set,
+            put_config("files", &["fs"]),
+            put_agent(agent_row("triage")),
+        ];
+        store.apply(&name, WORKSPACE, &made, ann.clone(), NOW).await.unwrap();
+        let agent = store.agents(None).await.unwrap()[0].id;
+        let gone = [
+            Change::RemoveVariable { name: "TOKEN".to_owned() },
+            Change::RemoveConfig { name: "files".to_owned(), servers: vec!["fs".to_owned()] },
+            put_agent(changed),
+            Change::RemoveAgent { id: agent, name: "triage".to_owned() },
+        ];
+        store.apply(&name, WORKSPACE, &gone, ann, LATER).await.unwrap();
+        let told = store.audit_after(0, 100).await.unwrap();
+        let rows: Vec<(&str, String)> = told
+            .iter()
+            .map(|row| (row.action.as_str(), row.subject.replace(char::is_numeric, "N")))
+            .collect();
+        let expected = [
+            ("create_environment", "environment N"),
+            ("update_environment", "environment N"),
+            ("set_variable", "environment N"),
+            ("add_server", "server file files"),
+            ("create_agent", "agent N"),
+            ("unset_variable", "environment N"),
+            ("delete_server", "server file files"),
+            ("update_agent", "agent N"),
+            ("delete_agent", "agent N"),
+        ];
+        assert_eq!(rows, expected.map(|(action, subject)| (action, subject.to_owned())));
+        for row in &told {
+            let from = row.from.as_deref();
+            assert_eq!((row.actor.as_str(), from), ("ann", Some("192.0.2.7, API key 4")), "{row:?}");
+            assert!(row.detail.contains("\"environment\":\"dev\""), "{row:?}");
+            assert!(!row.detail.contains("canary-value"), "{row:?}");
+        }
+        assert_eq!(store.check_audit().await.unwrap().unwrap().seq, 9);
     })
     .await;
 }

@@ -82,7 +82,8 @@ async fn a_user_sees_what_is_in_the_environments_assigned_to_it() {
             station_core::sync::Change::CreateEnvironment,
             crate::fixture::put_agent(crate::fixture::agent_row("triage")),
         ];
-        let env = store.apply(&env_name("other"), crate::fixture::WORKSPACE, &changes, NOW).await.unwrap();
+        let env =
+            store.apply(&env_name("other"), crate::fixture::WORKSPACE, &changes, "ada", NOW).await.unwrap();
         let agent = store.agents_named("triage", Some(env)).await.unwrap()[0].id;
         let other = Seed { env, agent };
         for seed in [&ours, &other] {
@@ -128,10 +129,10 @@ async fn a_key_is_found_by_its_hash_until_it_is_revoked_and_a_session_until_it_i
         assert_eq!((found.id, found.user, found.user_name.as_str()), (id, ann, "ann"));
         assert_eq!((found.expires_at, found.last_used_at), (Some(Micros(7)), None));
         assert_eq!(store.api_key("h2").await.unwrap(), None);
-        store.use_api_key(&found, NOW).await.unwrap();
+        store.use_api_key(&found, "root", "192.0.2.7", NOW).await.unwrap();
         let used = store.api_key("h1").await.unwrap().unwrap();
         assert_eq!(used.last_used_at, Some(NOW));
-        store.use_api_key(&used, Micros(NOW.0 + 1)).await.unwrap();
+        store.use_api_key(&used, "root", "192.0.2.7", Micros(NOW.0 + 1)).await.unwrap();
         assert_eq!(store.api_key("h1").await.unwrap().unwrap().last_used_at, Some(NOW), "not for each use");
         assert_eq!(store.api_keys(Some(ann)).await.unwrap().len(), 1);
         assert_eq!(store.api_keys(None).await.unwrap().len(), 2);

@@ -10,18 +10,27 @@ fn decisions_are_kept_with_who_made_them() {
     scene.home.stn(&["agent", "run", "clerk", "post it"]).exits(5);
     scene.home.stn(&["approvals", "deny", "1", "--reason", "no"]).done();
     let audit = scene.home.json(&["audit", "list"]);
-    assert_eq!(audit["count"], 1, "{audit}");
     let entry = &audit["audit"][0];
     assert_eq!((&entry["action"], &entry["subject"]), (&json!("deny"), &json!("approval 1")));
     let user = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
     assert_eq!(entry["actor"], user, "the user of the operating system");
+    let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    assert_eq!(entry["from"], host, "the machine");
     assert_eq!((&entry["detail"]["tool"], &entry["detail"]["reason"]), (&json!("post"), &json!("no")));
+    // What the scene is made of was there before it.
+    let made = |action: &str| audit["audit"].as_array().unwrap().iter().any(|row| row["action"] == action);
+    assert!(made("create_agent") && made("add_server"), "{audit}");
     let whole = scene.home.json(&["audit", "verify"]);
-    assert_eq!((&whole["head"]["seq"], &whole["head"]["hash"]), (&json!(1), &entry["hash"]), "{whole}");
+    assert_eq!((&whole["head"]["seq"], &whole["head"]["hash"]), (&entry["seq"], &entry["hash"]), "{whole}");
     let exported = scene.home.stn(&["audit", "export"]).done().stdout.clone();
     let rows: Vec<Value> = exported.lines().map(|line| line.parse().unwrap()).collect();
-    assert_eq!(rows.iter().collect::<Vec<_>>(), [entry]);
-    assert_eq!(scene.home.stn(&["audit", "export", "--after", "1"]).done().stdout, "");
+    assert_eq!((rows.last(), &json!(rows.len())), (Some(entry), &audit["count"]));
+    // What comes after it is that it was exported.
+    let after = entry["seq"].to_string();
+    let next: Value = scene.home.stn(&["audit", "export", "--after", &after]).done().stdout.parse().unwrap();
+    assert_eq!((&next["action"], &next["detail"]["to"]), (&json!("export_audit"), &entry["seq"]), "{next}");
+    let newest = scene.home.json(&["audit", "list"])["audit"][0].clone();
     let told = scene.home.stn(&["audit", "verify"]).done().stderr.clone();
-    assert!(told.contains(&format!("1 {}", entry["hash"].as_str().unwrap())), "{told}");
+    let noted = format!("{} {}", newest["seq"], newest["hash"].as_str().unwrap());
+    assert!(told.contains(&noted), "{told}");
 }

@@ -186,7 +186,8 @@ async fn fill(store: &Store) -> (EnvironmentId, Vec<AgentId>) {
         agent("parker", "station: {unknown: park}\n", &[]),
         agent("boss", "agents: [teller, parker]\n", &["teller", "parker"]),
     ];
-    let environment = store.apply(&EnvironmentName::default(), "w", &changes, now).await.expect("it applies");
+    let environment =
+        store.apply(&EnvironmentName::default(), "w", &changes, "ada", now).await.expect("it applies");
     let server = store.servers(Some(environment)).await.expect("it reads")[0].id;
     let found = Discovery {
         era: Era::Modern,

@@ -441,7 +441,7 @@ impl Schedule {
             for effect in station.unsettled(&journal).await.expect("it folds") {
                 let Some(done) = self.world.outcome(effect) else { continue };
                 self.rules.settled(effect, done);
-                let settlement = Settlement { effect, done, note: String::new(), by: "ann".to_owned() };
+                let settlement = Settlement { effect, done, note: String::new(), by: "ann".into() };
                 let settled = store.settle(run.id, settlement, now).await;
                 assert!(settled.is_ok() || settled.is_err_and(|error| error.kind() == Kind::Conflict));
             }
@@ -466,7 +466,7 @@ impl Schedule {
             name: String::new(),
             source: "set by hand".to_owned(),
         };
-        let set = SetLimit { limit, by: "ann".to_owned(), at: self.scene.now() };
+        let set = SetLimit { limit, by: "ann".into(), at: self.scene.now() };
         self.scene.store.set_limit(&set).await.expect("the store works");
     }
 

@@ -195,8 +195,10 @@ fn get(server: &Arc<Server>, request: &Request, stream: &TcpStream) -> bool {
 fn open_old(server: &Arc<Server>, stream: &TcpStream) -> bool {
     let address =
         if server.options.strays { "http://elsewhere.invalid/messages" } else { "/messages?session=1" };
-    if begin_events(stream, None) && write(stream, &format!("event: endpoint\ndata: {address}\n\n")) {
+    if begin_events(stream, None) {
+        // Before the address is told: whoever has it may post at once.
         server.web.listening().push(stream.try_clone().expect("a socket can be shared"));
+        write(stream, &format!("event: endpoint\ndata: {address}\n\n"));
     }
     false
 }

@@ -35,8 +35,13 @@ impl Args {
                     let rows = station.export_audit(&session.by, after, PAGE).await?;
                     let Some(last) = rows.last() else { return Ok(Code::Done) };
                     after = last.seq;
+                    // What comes behind a page that is not full tells of this export.
+                    let is_last = u32::try_from(rows.len()).is_ok_and(|n| n < PAGE);
                     let rows: Vec<wire::AuditEntry> = rows.iter().map(wire::AuditEntry::from).collect();
                     print(session, &rows)?;
+                    if is_last {
+                        return Ok(Code::Done);
+                    }
                 }
             })
             .await

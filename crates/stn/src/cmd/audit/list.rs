@@ -38,9 +38,18 @@ impl Args {
                 }
                 let row = |it: &wire::AuditEntry| {
                     let (at, detail) = (moment(&it.at), cut(&it.detail.to_string(), 80));
-                    [it.seq.to_string(), at, it.actor.clone(), it.action.clone(), it.subject.clone(), detail]
+                    let from = it.from.clone().unwrap_or_default();
+                    [
+                        it.seq.to_string(),
+                        at,
+                        it.actor.clone(),
+                        from,
+                        it.action.clone(),
+                        it.subject.clone(),
+                        detail,
+                    ]
                 };
-                let header = ["SEQ", "AT (UTC)", "ACTOR", "ACTION", "SUBJECT", "DETAIL"];
+                let header = ["SEQ", "AT (UTC)", "ACTOR", "FROM", "ACTION", "SUBJECT", "DETAIL"];
                 session.out.table(header, audit.iter().map(row).collect())?;
                 Ok(Code::Done)
             })
