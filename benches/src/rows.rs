@@ -102,7 +102,7 @@ pub async fn environments(store: &Store, n: usize) -> Duration {
         (0..n).map(|n| EnvironmentName::parse(&format!("team-{n:05}")).expect("a name")).collect();
     for some in names.chunks(BATCH) {
         let made =
-            some.iter().map(|name| store.create_environment(name, "", Origin::Store, "bench", "ada", NOW));
+            some.iter().map(|name| store.create_environment(name, "", (Origin::Store, "bench"), "ada", NOW));
         for made in futures::future::join_all(made).await {
             made.expect("the store works");
         }

@@ -116,7 +116,7 @@ impl Station {
         } else {
             (None, Origin::Store, String::new())
         };
-        self.store().create_environment(name, description, origin, &id, by.actor(), self.now()).await?;
+        self.store().create_environment(name, description, (origin, &id), by.actor(), self.now()).await?;
         if folder.is_some() && !description.is_empty() {
             self.describe_in_file(by, name, description).await?;
         }

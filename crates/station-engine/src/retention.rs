@@ -4,7 +4,7 @@ use crate::Station;
 use serde_json::json;
 use station_core::budget::day_of;
 use station_core::{Action, Caller, Error, Micros, Result};
-use station_store::{Deed, Prunable, PruneCursor, Pruned};
+use station_store::{Prunable, PruneCursor, Pruned};
 use tokio_util::sync::CancellationToken;
 
 /// Milliseconds of a day.
@@ -28,12 +28,10 @@ impl Station {
     pub async fn prune_runs(&self, by: &Caller, keep_days: Option<u32>) -> Result<Pruned> {
         by.may(Action::ManageSettings)?;
         let keep_days = self.keep_days(keep_days)?;
-        let pruned = self.prune(keep_days, &CancellationToken::new()).await?;
-        let detail = json!({ "keep_days": keep_days, "runs": pruned.runs }).to_string();
-        let (actor, subject) = (by.name.clone(), "runs".to_owned());
-        let deed = Deed { at: self.now(), actor, action: "prune_runs", subject, detail };
-        self.store().note_deeds(vec![deed]).await?;
-        Ok(pruned)
+        // Before the first is removed: a kill on the way must not leave a gap that nobody answers for.
+        let detail = json!({ "keep_days": keep_days });
+        self.store().note_deed("prune_runs", "runs", detail, by.actor(), self.now()).await?;
+        self.prune(keep_days, &CancellationToken::new()).await
     }
 
     fn keep_days(&self, said: Option<u32>) -> Result<u32> {

@@ -292,7 +292,7 @@ impl Station {
 }
 
 /// Refuses whoever has less than all of its user's rights, or has them for a while: what they change of users would outgrow that.
-fn whole(by: &Caller) -> Result<()> {
+pub(crate) fn whole(by: &Caller) -> Result<()> {
     if by.acting.is_none() && by.until.is_none() && by.scopes == Scope::all() {
         return Ok(());
     }

@@ -7,5 +7,6 @@
 pub mod api;
 pub mod gateway;
 pub mod http;
+mod pages;
 pub mod tools;
 pub mod wire;

@@ -185,8 +185,6 @@ impl Store {
         actor: impl Into<Actor>,
         now: Micros,
     ) -> Result<()> {
-        const SQL: &str =
-            "insert into sessions (hash, user_id, created_at, expires_at) values ($1, $2, $3, $4)";
         const OVER: &str = "delete from sessions where expires_at <= $1";
         let input = (self.shared_context(), user, hash, expires_at, actor.into(), now);
         self.write_reaching(
@@ -195,8 +193,7 @@ impl Store {
             |conn, (context, user, hash, expires_at, actor, now)| {
                 Box::pin(async move {
                     conn.exec(OVER, vec![now.0.into()]).await?;
-                    let values = vec![hash.as_str().into(), user.0.into(), now.0.into(), expires_at.0.into()];
-                    conn.exec(SQL, values).await?;
+                    insert_session(conn, *user, hash, *expires_at, *now).await?;
                     note(conn, &context.sealer, "create_session", *user, json!({}), (actor, *now)).await
                 })
             },
@@ -250,6 +247,18 @@ impl Store {
         })
         .await
     }
+}
+
+/// Keeps a session by the hash of what its cookie says.
+pub(crate) async fn insert_session(
+    conn: &mut Conn,
+    user: UserId,
+    hash: &str,
+    expires_at: Micros,
+    now: Micros,
+) -> Result<()> {
+    const SQL: &str = "insert into sessions (hash, user_id, created_at, expires_at) values ($1, $2, $3, $4)";
+    conn.exec(SQL, vec![hash.into(), user.0.into(), now.0.into(), expires_at.0.into()]).await.map(drop)
 }
 
 /// Keeps a key; its number.

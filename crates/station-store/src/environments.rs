@@ -68,8 +68,7 @@ impl Store {
         &self,
         name: &EnvironmentName,
         description: &str,
-        origin: Origin,
-        workspace_id: &str,
+        (origin, workspace_id): (Origin, &str),
         actor: impl Into<Actor>,
         now: Micros,
     ) -> Result<EnvironmentId> {

@@ -15,7 +15,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 22] = [
+const MIGRATIONS: [Migration; 23] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
         postgres: include_str!("../migrations/postgres/0001_initial.sql"),
@@ -103,6 +103,10 @@ const MIGRATIONS: [Migration; 22] = [
     Migration {
         sqlite: include_str!("../migrations/sqlite/0022_asked_from.sql"),
         postgres: include_str!("../migrations/postgres/0022_asked_from.sql"),
+    },
+    Migration {
+        sqlite: include_str!("../migrations/sqlite/0023_invitations.sql"),
+        postgres: include_str!("../migrations/postgres/0023_invitations.sql"),
     },
 ];
 

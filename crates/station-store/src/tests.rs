@@ -271,7 +271,7 @@ async fn an_environment_of_digits_alone_keeps_no_other_from_being_read() {
     let options = options(&folder, &key);
     let store = Store::open(options.clone()).await.unwrap();
     let name = EnvironmentName::parse("old").unwrap();
-    let id = store.create_environment(&name, "", Origin::Store, "", "ada", NOW).await.unwrap();
+    let id = store.create_environment(&name, "", (Origin::Store, ""), "ada", NOW).await.unwrap();
     let mut conn =
         Target::prepare(&options.location, &key).unwrap().connect(Blocking::Elsewhere).await.unwrap();
     conn.script("update environments set name = '2025' where name = 'old'").await.unwrap();

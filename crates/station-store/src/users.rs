@@ -7,6 +7,7 @@
 use crate::audit::{self, Deed};
 use crate::credentials::{self, NewApiKey};
 use crate::db::{Conn, Row, unreadable};
+use crate::invitations::end_invitation;
 use crate::sealer::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
@@ -259,6 +260,7 @@ async fn update(
         assign(conn, id, environments).await?;
     }
     if edit.password_hash.is_some() {
+        end_invitation(conn, id).await?;
         end_sessions(conn, id).await?;
     }
     let detail = json!({
@@ -285,6 +287,7 @@ async fn remove(
     refuse_last(conn, id, last).await?;
     conn.exec(SQL, vec![id.0.into(), now.0.into(), id.to_string().into()]).await?;
     conn.exec(REVOKE, vec![id.0.into(), now.0.into()]).await?;
+    end_invitation(conn, id).await?;
     end_sessions(conn, id).await?;
     assign(conn, id, &[]).await?;
     note(conn, sealer, "delete_user", id, json!({ "name": name }), (actor, now)).await

@@ -8,7 +8,9 @@ use futures::FutureExt as _;
 use schemars::json_schema;
 use serde_json::json;
 use station_core::{Action, Caller, Result, Secret};
-use station_engine::{ApiKey, EnvironmentRef, KeyWish, NewUser, User, UserEdit, UserRef};
+use station_engine::{
+    ApiKey, EnvironmentRef, INVITATION_VALID_FOR, KeyWish, NewUser, User, UserEdit, UserRef,
+};
 use std::time::Duration;
 
 const USER: Parameter = Parameter::required("user", Kind::Ref, "A user, by id or name.");
@@ -170,6 +172,42 @@ pub(super) const ROWS: &[Operation] = &[
         call: |desk, by, arguments| delete_user(desk, by, arguments).boxed(),
     },
     Operation {
+        id: "invite_user",
+        verb: Verb::Post,
+        path: "/users/{user}/invitation",
+        needs: Needs::Right(Action::ManageUsers),
+        summary: "Invite a user",
+        says: "Makes a link by which a user chooses a password, once: the first one, or another where it was forgotten. It takes the place of \
+            the one before; the password that there is stays good until the link is used.",
+        parameters: &[
+            USER,
+            Parameter::optional("hours", Kind::Whole(1, 720), "Hours that it is good; 24 if left out."),
+        ],
+        status: 201,
+        output: |generator| generator.subschema_for::<wire::Invitation>(),
+        sends: r#"{"hours": 48}"#,
+        answers: r#"{"user": "ann", "path": "/welcome#9f…", "expires_at": "2026-11-28T09:30:00Z"}"#,
+        call: |desk, by, arguments| invite_user(desk, by, arguments).boxed(),
+    },
+    Operation {
+        id: "accept_invitation",
+        verb: Verb::Post,
+        path: "/invitations/accept",
+        needs: Needs::Nothing,
+        summary: "Accept an invitation",
+        says: "Sets the password of the user whom a link is for, and signs the browser in, as `create_session` does. The link is good for \
+            nothing from then on, and so is every session that there was; with a password that is too short (400) it stays good.",
+        parameters: &[
+            Parameter::required("invitation", Kind::Text, "What stands behind the `#` of the link."),
+            Parameter::required("password", Kind::Text, "The password: 15 characters at least."),
+        ],
+        status: 201,
+        output: |generator| generator.subschema_for::<wire::Caller>(),
+        sends: r#"{"invitation": "9f…", "password": "correct horse battery"}"#,
+        answers: r#"{"user_id": 2, "name": "ann", "role": "user", "scopes": ["read", "run", "edit", "approve", "admin"]}"#,
+        call: |desk, by, arguments| accept_invitation(desk, by, arguments).boxed(),
+    },
+    Operation {
         id: "delete_sessions",
         verb: Verb::Delete,
         path: "/users/{user}/sessions",
@@ -263,6 +301,21 @@ fn environments(arguments: &Arguments) -> Result<Option<Vec<EnvironmentRef>>> {
 async fn create_session(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let password = Secret::new(arguments.must("password"));
     let (caller, cookie) = desk.station.create_session(by, arguments.must("name"), &password).await?;
+    Ok(Reply::SignedIn { cookie, caller: Box::new(caller) })
+}
+
+async fn invite_user(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let hours = arguments.whole("hours").and_then(|hours| u64::try_from(hours).ok());
+    let valid_for = hours.map_or(INVITATION_VALID_FOR, |hours| Duration::from_secs(hours * 3600));
+    let made = desk.station.invite_user(by, &named(&arguments), valid_for).await?;
+    let made = wire::Invitation::from(&made);
+    Ok(Reply::Once(serde_json::to_value(made).expect("wire structs serialize")))
+}
+
+async fn accept_invitation(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let secret = |name| Secret::new(arguments.must(name));
+    let (invitation, password) = (secret("invitation"), secret("password"));
+    let (caller, cookie) = desk.station.accept_invitation(by, &invitation, &password).await?;
     Ok(Reply::SignedIn { cookie, caller: Box::new(caller) })
 }
 

@@ -7,8 +7,8 @@
 
 use super::peer::{Owner, Peer};
 use super::resource::{self, Why};
-use super::{Site, cors, failure, metrics};
-use crate::api;
+use super::{Offers, Site, cors, failure, metrics};
+use crate::{api, pages};
 use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -224,6 +224,7 @@ async fn known(
     let Seen { shown, caller, why } = seen(site, headers, path, &from).await?;
     // A cookie that is over must not keep anybody from signing in anew.
     let is_open = api::is_open(method, path)
+        || (site.offers == Offers::Station && pages::is_open(method, path))
         || resource::is_open(site, method, path)
         || metrics::is_open(site, path, headers);
     let is_open = is_open && headers.get(header::AUTHORIZATION).is_none();

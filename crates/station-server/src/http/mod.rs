@@ -31,6 +31,7 @@ pub use resource::Oauth;
 pub use tls::{Tls, TlsFiles};
 
 use crate::gateway::Gateway;
+use crate::pages;
 use crate::tools::{AgentTools, Management};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -193,7 +194,10 @@ fn site(station: &Station, (address, is_tls): (SocketAddr, bool), settings: Sett
 
 fn router(site: &Arc<Site>) -> Router {
     let (router, there_is) = match site.offers {
-        Offers::Station => (api::routes().route(metrics::PATH, get(metrics::get)), api::WHAT_THERE_IS),
+        Offers::Station => {
+            let routes = api::routes().merge(pages::routes());
+            (routes.route(metrics::PATH, get(metrics::get)), api::WHAT_THERE_IS)
+        }
         Offers::Agents => (execute::routes(), execute::WHAT_THERE_IS),
     };
     router

@@ -55,7 +55,7 @@ pub use server::{Server, ServerFile, ServerSandbox, ServerState, ServerVariable,
 pub use setting::FileSetting;
 pub use sync::{Change, Discovered, Discovery, Place, Problem, SyncReport, Variable};
 pub use tool::{CalledTool, Tool};
-pub use user::{ApiKey, Caller, NewApiKey, User};
+pub use user::{ApiKey, Caller, Invitation, NewApiKey, User};
 
 /// A word that is one of a few: ours, or as a server said it.
 pub type Word = std::borrow::Cow<'static, str>;

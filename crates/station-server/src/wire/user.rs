@@ -94,6 +94,27 @@ impl From<&station_engine::ApiKey> for ApiKey {
     }
 }
 
+/// A link by which a user chooses a password, once.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct Invitation {
+    /// Whom it is for.
+    pub user: String,
+    /// Where it leads, below the address of this Station; told this once.
+    pub path: String,
+    /// When it ends.
+    pub expires_at: String,
+}
+
+impl From<&station_engine::Invitation> for Invitation {
+    fn from(it: &station_engine::Invitation) -> Self {
+        Self {
+            user: it.user.name.clone(),
+            path: format!("{}#{}", crate::pages::WELCOME, it.secret.expose()),
+            expires_at: it.expires_at.to_string(),
+        }
+    }
+}
+
 /// An API key that was just made.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct NewApiKey {

@@ -10,7 +10,7 @@ async fn an_environment_is_made_once_and_listed_by_name() {
         let mut ids = Vec::new();
         for name in ["staging", "Prod", "dev", "ünï"] {
             let made =
-                store.create_environment(&env_name(name), "for tests", Origin::Store, "", "ada", NOW).await;
+                store.create_environment(&env_name(name), "for tests", (Origin::Store, ""), "ada", NOW).await;
             ids.push(made.unwrap());
         }
         let names: Vec<String> =
@@ -23,7 +23,8 @@ async fn an_environment_is_made_once_and_listed_by_name() {
         assert_eq!(store.environment_by_id(dev.id).await.unwrap(), Some(dev));
         assert_eq!(store.environment("DEV").await.unwrap(), None);
 
-        let again = store.create_environment(&env_name("dev"), "", Origin::File, WORKSPACE, "ada", NOW).await;
+        let again =
+            store.create_environment(&env_name("dev"), "", (Origin::File, WORKSPACE), "ada", NOW).await;
         let error = again.unwrap_err();
         assert_eq!((error.kind(), error.sentence()), (Kind::Conflict, "environment `dev` exists already"));
     })
@@ -59,11 +60,11 @@ async fn rules_and_variables_belong_to_one_environment() {
 async fn files_that_were_seen_are_remembered_by_environment() {
     on_both(async |_, store| {
         let dev = store
-            .create_environment(&env_name("dev"), "", Origin::File, WORKSPACE, "ada", NOW)
+            .create_environment(&env_name("dev"), "", (Origin::File, WORKSPACE), "ada", NOW)
             .await
             .unwrap();
         let prod = store
-            .create_environment(&env_name("prod"), "", Origin::File, WORKSPACE, "ada", NOW)
+            .create_environment(&env_name("prod"), "", (Origin::File, WORKSPACE), "ada", NOW)
             .await
             .unwrap();
         assert_eq!(store.files_seen(dev).await.unwrap(), None);
@@ -82,7 +83,7 @@ async fn environments_with_agents_are_those_that_have_one_now() {
         for name in ["prod", "dev"] {
             store.apply(&env_name(name), WORKSPACE, &with_agent, "ada", NOW).await.unwrap();
         }
-        store.create_environment(&env_name("empty"), "", Origin::Store, "", "ada", NOW).await.unwrap();
+        store.create_environment(&env_name("empty"), "", (Origin::Store, ""), "ada", NOW).await.unwrap();
         let names = async || -> Vec<String> {
             let with_agents = store.environments_with_agents().await.unwrap();
             with_agents.iter().map(|env| env.name.to_string()).collect()

@@ -26,7 +26,7 @@ async fn two_stores_of_one_place_write_at_once_and_see_each_other() {
         tasks.join_all().await;
 
         let name = crate::fixture::env_name("made-by-two");
-        two.create_environment(&name, "", Origin::Store, "", "ada", NOW).await.unwrap();
+        two.create_environment(&name, "", (Origin::Store, ""), "ada", NOW).await.unwrap();
         assert!(one.environment("made-by-two").await.unwrap().is_some());
         two.close().await;
         assert!(one.environment("made-by-two").await.unwrap().is_some(), "one was closed with two");

@@ -153,9 +153,9 @@ async fn variables_and_rules_are_changed_by_the_workspace_of_the_environment_alo
         store.apply(&ours, WORKSPACE, &made, "ada", NOW).await.unwrap();
         // What `stn env create` makes is its workspace's, too; what is made in the store is nobody's.
         let created = env_name("created");
-        store.create_environment(&created, "", Origin::File, WORKSPACE, "ada", NOW).await.unwrap();
+        store.create_environment(&created, "", (Origin::File, WORKSPACE), "ada", NOW).await.unwrap();
         let stored_only = env_name("stored");
-        store.create_environment(&stored_only, "", Origin::Store, "", "ada", NOW).await.unwrap();
+        store.create_environment(&stored_only, "", (Origin::Store, ""), "ada", NOW).await.unwrap();
         for (name, workspace, foreign) in [
             (&ours, WORKSPACE, false),
             (&ours, "another", true),

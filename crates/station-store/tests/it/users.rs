@@ -2,7 +2,7 @@
 
 use crate::fixture::{NOW, Seed, env_name, new_run, on_both, seed};
 use station_core::{Caller, Kind, Micros, Realm, Role, Scope, Secret, UserId};
-use station_store::{Last, NewApiKey, NewUser, RunFilter, Store, UserEdit};
+use station_store::{Acceptance, Last, NewApiKey, NewUser, RunFilter, Store, UserEdit};
 use std::collections::BTreeSet;
 
 fn new(name: &str, role: Role) -> NewUser {
@@ -158,6 +158,47 @@ async fn a_key_is_found_by_its_hash_until_it_is_revoked_and_a_session_until_it_i
         store.delete_session("s2").await.unwrap();
         assert_eq!(store.delete_sessions(root, "root", NOW).await.unwrap(), 1);
         assert_eq!(store.session("s3", NOW).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_invitation_is_used_once_by_whoever_is_first() {
+    on_both(async |_, store| {
+        let ann = make(&store, "ann", Role::Admin).await;
+        let until = Micros(NOW.0 + 10);
+        let invite = async |hash: &str| {
+            store.create_invitation(ann, hash.to_owned(), until, "root", NOW).await.unwrap()
+        };
+        let accept = async |hash: &str, session: &str, now: Micros| {
+            let accepted = Acceptance {
+                invitation: hash.to_owned(),
+                password: Secret::new("$argon2id$"),
+                session: session.to_owned(),
+                until: Micros(NOW.0 + 99),
+                from: None,
+            };
+            store.accept_invitation(accepted, now).await.unwrap()
+        };
+        invite("i1").await;
+        invite("i2").await;
+        assert_eq!(store.invitation("i1", NOW).await.unwrap(), None, "another took its place");
+        assert_eq!(store.invitation("i2", NOW).await.unwrap(), Some(ann));
+        assert_eq!(store.invitation("i2", until).await.unwrap(), None, "it is over");
+        assert_eq!(accept("i2", "s0", until).await, None);
+        store.create_session(ann, "old".to_owned(), until, "ann", NOW).await.unwrap();
+        let (one, other) = futures::join!(accept("i2", "s1", NOW), accept("i2", "s2", NOW));
+        assert_eq!([one, other].into_iter().flatten().collect::<Vec<_>>(), [ann], "one of them");
+        assert_eq!(store.session("old", NOW).await.unwrap(), None, "who knew the old password is out");
+        assert!(store.user(ann).await.unwrap().unwrap().has_password);
+        // Neither outlives another password, nor its user.
+        invite("i3").await;
+        let edit = UserEdit { password_hash: Some(Secret::new("$argon2id$")), ..UserEdit::default() };
+        store.update_user(ann, edit, "root", NOW).await.unwrap();
+        assert_eq!(store.invitation("i3", NOW).await.unwrap(), None);
+        invite("i4").await;
+        store.remove_user(ann, Last::MayGo, "root", NOW).await.unwrap();
+        assert_eq!(store.invitation("i4", NOW).await.unwrap(), None);
     })
     .await;
 }

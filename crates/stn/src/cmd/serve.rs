@@ -203,7 +203,7 @@ async fn let_in(session: &Session<'_>, station: &Station, host: IpAddr) -> Resul
         return Ok(());
     }
     Err(Error::invalid(format!("HTTP on {host} would be open to others, and there is no user yet"))
-        .with_hint("make the first: `stn user create <name> --admin`, or give its key in STN_ADMIN_KEY_FILE")
+        .with_hint("make the first: `stn user create <name> --admin` (`--invite` prints a link for it), or give its key in STN_ADMIN_KEY_FILE")
         .with_hint("or serve this machine alone: `api_host: 127.0.0.1`")
         .into())
 }

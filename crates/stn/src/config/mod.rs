@@ -17,5 +17,5 @@ mod tls;
 pub(crate) use engine::host;
 pub(crate) use environment::Environment;
 pub(crate) use load::{FolderFrom, Settings};
-pub(crate) use ports::Ports;
+pub(crate) use ports::{API_HOST, Ports};
 pub(crate) use show::{Setting, settings};

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::MetadataExt as _;
 
 /// `api_host` where nobody says another.
-pub(super) const API_HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const API_HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// `api_port` where nobody says another.
 pub(super) const API_PORT: u16 = 8585;

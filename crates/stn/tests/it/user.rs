@@ -1,7 +1,9 @@
 //! Users and API keys at the command line.
 
 use crate::home::Home;
+use crate::http::{Answer, Served};
 use expect_test::expect;
+use serde_json::{Value, json};
 
 #[test]
 fn users_are_made_changed_and_removed() {
@@ -167,4 +169,58 @@ fn a_fresh_container_makes_its_first_administrator_and_serves_others_only_then()
     assert_eq!(known(&[("authorization", &bearer), ("host", "station.example.com")]), 200);
     served.stop();
     assert!(!home.stn(&["audit", "export"]).done().stdout.contains(key.trim()));
+}
+
+#[test]
+fn an_invited_user_chooses_a_password_by_a_link_that_is_good_once() {
+    let home = Home::with_init().set("STN_API_PORT", "0");
+    let made = home.json(&["user", "create", "root", "--admin", "--invite"]);
+    assert!(made["secret"].is_null() && made["user"]["has_password"] == false, "{made}");
+    let link = |made: &Value| made["invitation"]["url"].as_str().unwrap().to_owned();
+    let secret = |link: &str| link.split_once("/welcome#").unwrap().1.to_owned();
+    let first = link(&made);
+    assert!(first.starts_with("http://127.0.0.1:0/welcome#") && secret(&first).len() == 64, "{first}");
+    // Another one takes its place.
+    let second = link(&home.json(&["user", "invite", "root", "--hours", "48"]));
+    home.stn(&["user", "invite", "toor"]).is(&expect![[r#"
+        --- stderr
+        error: user `toor` does not exist
+        hint: did you mean `root`?
+        --- exit 1
+    "#]]);
+
+    let served = Served::start(&home);
+    let page = served.send_to("/welcome", "GET", &[], "");
+    assert!(page.status == 200 && page.body.contains("Choose your password"), "{}", page.head);
+    assert!(
+        page.head.contains("content-security-policy: default-src 'none'; script-src 'self'"),
+        "{}",
+        page.head
+    );
+    for file in ["/welcome.js", "/welcome.css"] {
+        assert_eq!(served.send_to(file, "GET", &[], "").status, 200, "{file}");
+    }
+    let accept = |link: &str, password: &str| {
+        let body = json!({ "invitation": secret(link), "password": password }).to_string();
+        served.send_to("/api/v1/invitations/accept", "POST", &[], &body)
+    };
+    let message = |answer: &Answer| answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    let replaced = accept(&first, "correct horse battery");
+    assert_eq!(replaced.status, 401);
+    expect!["the invitation was used, replaced by another, or is over"].assert_eq(&message(&replaced));
+    let short = accept(&second, "too short");
+    assert_eq!(short.status, 400, "{}", short.body);
+    let accepted = accept(&second, "correct horse battery");
+    assert_eq!((accepted.status, &accepted.json()["name"]), (201, &json!("root")), "{}", accepted.body);
+    assert!(accepted.head.contains("set-cookie: __host-station="), "{}", accepted.head);
+    assert_eq!(accept(&second, "correct horse battery").status, 401);
+    let sign_in = json!({ "name": "root", "password": "correct horse battery" }).to_string();
+    assert_eq!(served.send_to("/api/v1/sessions", "POST", &[], &sign_in).status, 201);
+    served.stop();
+
+    let audit = home.stn(&["audit", "export"]).done().stdout.clone();
+    let rows: Vec<Value> = audit.lines().map(|line| line.parse().unwrap()).collect();
+    let accepted = rows.iter().find(|row| row["action"] == "accept_invitation").unwrap();
+    assert_eq!((&accepted["actor"], &accepted["from"]), (&json!("root"), &json!("127.0.0.1")), "{accepted}");
+    assert!(!audit.contains(&secret(&second)) && !audit.contains("correct horse"));
 }

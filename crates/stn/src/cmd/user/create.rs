@@ -1,5 +1,6 @@
 //! `stn user create`
 
+use super::invite::invite;
 use super::{given, password, places};
 use crate::at::At;
 use crate::error::{Code, Result};
@@ -9,14 +10,14 @@ use crate::remote::Server;
 use crate::session::Session;
 use serde_json::json;
 use station_core::{Role, Scope, Secret};
-use station_engine::{EnvironmentRef, KeyWish, NewUser, Station, UserRef};
+use station_engine::{EnvironmentRef, INVITATION_VALID_FOR, KeyWish, NewUser, Station, UserRef};
 use station_server::wire;
 use std::collections::BTreeSet;
 
 /// Make a user
 ///
-/// Without --password it gets an API key, which is printed this once: `Authorization: Bearer stn_…`. With it, the password is asked
-/// for, or read from standard input.
+/// Without --password and --invite it gets an API key, which is printed this once: `Authorization: Bearer stn_…`. With --password, that is
+/// asked for, or read from standard input; with --invite, a link is printed by which the user chooses one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its name: not digits alone
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Let it sign in with a password, which is read without being shown
     #[arg(long)]
     password: bool,
+    /// Print a link, good once and for a day, by which the user chooses a password
+    #[arg(long, conflicts_with = "password")]
+    invite: bool,
 }
 
 impl Args {
@@ -46,8 +50,12 @@ impl Args {
                     At::There(server) => self.create_there(server, role, password).await?,
                 };
                 let key = key.as_ref().map(Secret::expose);
+                let invited = match self.invite {
+                    true => Some(invite(session, at, &user.id.to_string(), INVITATION_VALID_FOR).await?),
+                    false => None,
+                };
                 if session.out.is_json() {
-                    session.out.json(&json!({ "user": user, "secret": key }))?;
+                    session.out.json(&json!({ "user": user, "secret": key, "invitation": invited }))?;
                     return Ok(Code::Done);
                 }
                 let text = format!(
@@ -66,6 +74,9 @@ impl Args {
                     session.out.note(Tone::Plain, "Its API key, told this once:");
                     session.out.answer(key)?;
                 }
+                if let Some(invited) = invited {
+                    invited.tell(session)?;
+                }
                 Ok(Code::Done)
             })
             .await
@@ -78,7 +89,7 @@ impl Args {
         role: Role,
         password: Option<Secret>,
     ) -> Result<(wire::User, Option<Secret>)> {
-        let has_password = password.is_some();
+        let has_password = password.is_some() || self.invite;
         let (name, environments) = (self.name.clone(), self.environments.clone());
         let user = station.create_user(&session.by, NewUser { name, role, environments, password }).await?;
         let told = wire::User::from(&user);
@@ -107,7 +118,7 @@ impl Args {
                 }),
             )
             .await?;
-        if password.is_some() {
+        if password.is_some() || self.invite {
             return Ok((user, None));
         }
         let wish = json!({ "user": user.id.to_string(), "name": KEY });

@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod invite;
 mod key;
 mod list;
 mod update;
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     Create(create::Args),
     Update(update::Args),
     Delete(delete::Args),
+    Invite(invite::Args),
     #[command(subcommand)]
     Key(key::Command),
 }
@@ -35,6 +37,7 @@ impl Command {
             Self::Create(args) => args.run(session).await,
             Self::Update(args) => args.run(session).await,
             Self::Delete(args) => args.run(session).await,
+            Self::Invite(args) => args.run(session).await,
             Self::Key(command) => command.run(session).await,
         }
     }
