@@ -2,9 +2,11 @@
 //!
 //! A server may want a form filled in (elicitation), a model (sampling) or folders (roots). Nobody sits at a run, so the
 //! server's file says what is answered: `station.answers`. By default nothing is offered, and whatever is asked all the same
-//! is declined. **Invariant:** what is answered fits the schema that was asked with, or it is a no; and no value of a server's
+//! is declined. A model is asked by whoever drives the run ([`crate::sampling`]); where there is none, it is refused here.
+//! **Invariant:** what is answered fits the schema that was asked with, or it is a no; and no value of a server's
 //! file goes anywhere but into a field of its own name.
 
+use crate::sampling::Sampling;
 use crate::schema;
 use serde_json::{Map, Value, json};
 
@@ -15,6 +17,8 @@ pub struct Answers {
     pub forms: Forms,
     /// Folders that the server is told of, as addresses (`file:///…`).
     pub roots: Vec<String>,
+    /// The model that the server is lent, if any.
+    pub sampling: Option<Sampling>,
 }
 
 /// How forms are filled in.
@@ -51,7 +55,8 @@ impl Answers {
             Forms::Decline => Value::Null,
             Forms::Fill(values) => Value::Object(values.clone()),
         };
-        json!([forms, self.roots]).to_string().into_bytes()
+        // Which model it is, and how often, is asked at each call.
+        json!([forms, self.roots, self.sampling.is_some()]).to_string().into_bytes()
     }
 
     /// The answer to a request of a server: its result.
@@ -66,7 +71,13 @@ impl Answers {
                 Ok(json!({ "roots": roots }))
             }
             // The code of the specification's own example for a person who says no.
-            "sampling/createMessage" => Err(Refused { code: -1, message: "no model is offered to servers" }),
+            "sampling/createMessage" => Err(Refused {
+                code: -1,
+                message: match self.sampling {
+                    None => "no model is offered to servers",
+                    Some(_) => "a model is offered only while calls of one run, and of nobody else, are out",
+                },
+            }),
             _ => Err(Refused { code: -32601, message: "this is not answered here" }),
         }
     }
@@ -98,6 +109,7 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sampling::Lent;
 
     #[test]
     fn a_form_is_filled_in_as_the_file_says_or_declined() {
@@ -142,7 +154,9 @@ mod tests {
 
     #[test]
     fn what_nobody_offers_is_not_given() {
-        let answers = Answers { forms: Forms::Fill(Map::new()), roots: vec!["file:///srv".to_owned()] };
+        let sampling = Sampling { model: Lent::Own, tokens_max: 1, requests_max: 1 };
+        let roots = vec!["file:///srv".to_owned()];
+        let answers = Answers { forms: Forms::Fill(Map::new()), roots, sampling: Some(sampling) };
         let visit =
             json!({ "mode": "url", "url": "https://x.example", "message": "?", "elicitationId": "1" });
         assert_eq!(answers.to("elicitation/create", &visit).unwrap(), json!({ "action": "decline" }));
@@ -151,7 +165,10 @@ mod tests {
             json!({ "roots": [{ "uri": "file:///srv" }] })
         );
         assert_eq!(Answers::default().to("roots/list", &Value::Null).unwrap(), json!({ "roots": [] }));
-        assert_eq!(answers.to("sampling/createMessage", &Value::Null).unwrap_err().code, -1);
+        // Here is nobody who could ask a model.
+        for answers in [&answers, &Answers::default()] {
+            assert_eq!(answers.to("sampling/createMessage", &Value::Null).unwrap_err().code, -1);
+        }
         assert_eq!(answers.to("tasks/get", &Value::Null).unwrap_err().code, -32601);
     }
 }

@@ -33,6 +33,7 @@ pub mod rank;
 pub mod rate;
 mod redact;
 pub mod run;
+pub mod sampling;
 pub mod sandbox;
 pub mod schema;
 mod secret;

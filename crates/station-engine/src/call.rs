@@ -17,12 +17,13 @@ use serde_json::{Map, Value, json};
 use station_core::approval::{self, Approved, Basis};
 use station_core::grant::Denied;
 use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
+use station_core::sampling::Sampling;
 use station_core::verify::Look;
 use station_core::{
     AgentId, Caller, EffectId, Error, Micros, Redaction, Result, RunId, Scope, Secret, ServerId, Tool, Trace,
     UserId,
 };
-use station_mcp::{Along, Asks, CallEnd, Passed};
+use station_mcp::{Along, Asks, CallEnd, Hearer, Passed};
 use station_store::Approval;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -68,6 +69,12 @@ impl Permit {
     /// Where it takes its turn.
     pub(crate) fn place(&self) -> (&Reach, Option<RunId>) {
         (&self.reach, self.run)
+    }
+
+    /// Server and tool, where the server may ask for a model while it is at work, and what it is lent.
+    pub(crate) fn lends(&self) -> Option<(&str, &str, &Sampling)> {
+        let sampling = self.reach.settings.answers.sampling.as_ref()?;
+        Some((&self.reach.name, &self.tool, sampling))
     }
 
     /// It has its turn.
@@ -300,7 +307,7 @@ pub(crate) async fn admit_person(
 
 /// Sends a call that a person asked for, and that the audit tells of already. Never sends twice.
 pub(crate) async fn send_for_person(station: &Station, permit: Permit, id: EffectId) -> CallEnd {
-    pass(station, permit, id, &|| Ok(())).await
+    pass(station, (permit, None), id, &|| Ok(())).await
 }
 
 /// What somebody who passes requests on brings to one of them.
@@ -351,11 +358,12 @@ fn within(passed: Passed, bytes_max: u64, redaction: &Redaction) -> Passed {
     }
 }
 
-/// Sends an admitted call whose effect id is committed, and says what became of it. Never sends twice. `may_send` is asked
-/// when the connection is there, right before the request is written.
+/// Sends an admitted call whose effect id is committed, and says what became of it. Never sends twice. `lender` hears the
+/// server ask for a model, where it is lent one; `may_send` is asked when the connection is there, right before the request is
+/// written.
 pub(crate) async fn send(
     station: &Station,
-    permit: Permit,
+    (permit, lender): (Permit, &Hearer),
     id: EffectId,
     may_send: &(dyn Fn() -> Result<()> + Sync),
 ) -> Event {
@@ -363,7 +371,8 @@ pub(crate) async fn send(
     let (run, in_doubt) = (permit.run, permit.in_doubt);
     let (reach, tool) = (permit.reach.clone(), permit.tool.clone());
     let may_send = || may_send().map_err(|error| error.sentence().to_owned());
-    let end = pass(station, permit, id, &may_send).await;
+    let hearer = permit.lends().is_some().then(|| lender.clone());
+    let end = pass(station, (permit, hearer), id, &may_send).await;
     note_standing(station, &reach, run, &end).await;
     let ms = crate::lease::millis(started.elapsed());
     match end {
@@ -410,13 +419,13 @@ async fn note_standing(station: &Station, reach: &Reach, run: Option<RunId>, end
 
 async fn pass(
     station: &Station,
-    permit: Permit,
+    (permit, hearer): (Permit, Option<Hearer>),
     id: EffectId,
     may_send: &(dyn Fn() -> Result<(), String> + Sync),
 ) -> CallEnd {
     let Permit { run, reach, tool, arguments, turn, trace, .. } = permit;
     let wanted = Wanted::call(&tool, arguments, Map::new());
-    let along = Along { trace, ..Along::default() };
+    let along = Along { trace, hearer, ..Along::default() };
     let outgoing = Outgoing { run, wanted, effect: id, turn, may_send, along };
     station.pool().send_call(&reach, outgoing).await
 }

@@ -15,6 +15,7 @@ use crate::pace::Paced;
 use crate::perform::{Performed, Seat, Started, Written, perform};
 use crate::prepare::{self, RunRequest, Start};
 use crate::reading::is_for_a_person;
+use crate::sampling::{self, Lender};
 use crate::signals::Signals;
 use crate::spend::{Begun, Spending};
 use crate::turns::Turns;
@@ -257,6 +258,7 @@ impl Drive<'_> {
     async fn perform(&mut self, started: Vec<Started>) -> Result<()> {
         let prepared = Arc::clone(self.machine.prepared());
         let written = Written::default();
+        let (hearer, asked) = sampling::line();
         let seat = Seat {
             run: self.run.id,
             depth: self.run.depth,
@@ -265,9 +267,11 @@ impl Drive<'_> {
             trace: self.on.trace,
             lease: self.lease,
             written: &written,
+            lender: &hearer,
             patience: if self.machine.has_fallback() { Patience::Short } else { Patience::Long },
         };
         let began = Instant::now();
+        let mut lender = Lender::new(&started, asked);
         let mut out: FuturesUnordered<_> =
             started.into_iter().map(|started| perform(self.station, &seat, started)).collect();
         let deadline = tokio::time::sleep(self.time_left());
@@ -287,15 +291,19 @@ impl Drive<'_> {
                 () = &mut drained => break GivenUp::Drained,
                 event = out.next() => match event {
                     None => return Ok(()),
-                    Some(performed) => self.arrived(performed, out.is_empty()).await?,
+                    Some(performed) => {
+                        self.arrived(performed, out.is_empty()).await?;
+                        self.stop_lending(&mut lender);
+                    }
                 },
+                step = lender.next() => self.lend(&seat, &mut lender, step).await?,
             }
             // What is asked again, or never was sent, is not waited for.
             if is_told && !self.machine.calls_out().iter().any(|id| written.has(*id)) {
                 break GivenUp::Drained;
             }
         };
-        drop(out);
+        drop((out, lender));
         self.give_up(given_up, &written, millis(began.elapsed()));
         Ok(())
     }

@@ -70,6 +70,7 @@ pub(crate) struct Mark {
     seq: i64,
     n_entries: usize,
     last: Option<Entry>,
+    out: Outstanding,
     beside: [usize; 6],
     ledger: Ledger,
 }
@@ -177,6 +178,7 @@ impl Journal {
             seq: self.next_seq,
             n_entries: self.entries.len(),
             last: self.last.clone(),
+            out: self.out.clone(),
             beside: self.beside.lens(),
             ledger: self.beside.ledger.clone(),
         }
@@ -187,6 +189,7 @@ impl Journal {
         self.next_seq = mark.seq;
         self.entries.truncate(mark.n_entries);
         self.last.clone_from(&mark.last);
+        self.out.clone_from(&mark.out);
         self.beside.truncate(mark.beside);
         self.beside.ledger = mark.ledger.clone();
     }

@@ -62,6 +62,7 @@ mod rights;
 mod rotation;
 mod runs;
 mod said;
+mod sampling;
 mod serve;
 mod server_files;
 mod servers;

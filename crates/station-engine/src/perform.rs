@@ -3,9 +3,10 @@
 use crate::call::{self, Permit};
 use crate::lease::{Lease, millis};
 use crate::{Live, Seen, Station, results, waiting};
-use station_core::run::{AskFailure, Event, Reading, Settings, WaitKind, WaitsOn};
-use station_core::{EffectId, Message, ModelRef, RunId, Trace, budget};
-use station_llm::{Delta, Patience, Repeat, Request};
+use station_core::run::{AskFailure, Event, Prepared, Reading, WaitKind, WaitsOn};
+use station_core::{Answer, EffectId, Message, ModelRef, RunId, Trace, budget};
+use station_llm::{AskError, Delta, Patience, Repeat, Request};
+use station_mcp::Hearer;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
@@ -52,11 +53,22 @@ pub(crate) async fn perform(station: &Station, on: &Seat<'_>, started: Started) 
             let repeat = if max_output.is_some() { Repeat::Unbilled } else { Repeat::Any };
             let mut settings = on.prepared.settings.clone();
             settings.max_output_tokens = max_output.or(settings.max_output_tokens);
-            ask(station, on, id, &model, (&messages, &settings, repeat)).await
+            let prepared = on.prepared;
+            let request = Request {
+                messages: &messages,
+                tools: &prepared.tools,
+                settings: &settings,
+                output_schema: prepared.output_schema.as_ref(),
+                repeat,
+                trace: on.trace.map(|trace| trace.at(id.0)),
+            };
+            let tell = |text: String| on.tell(station, Seen::Text(text));
+            let asking = Asking { model: &model, request, prepared, patience: on.patience, tell: &tell };
+            ask(station, on, id, &asking).await.into()
         }
         Started::Call { id, permit } => {
             let may_send = || on.lease.check().map(|()| on.written.note(id));
-            call::send(station, *permit, id, &may_send).await.into()
+            call::send(station, (*permit, on.lender), id, &may_send).await.into()
         }
         Started::Read { id, reading } => results::read(station, id, &reading).await.into(),
     }
@@ -67,12 +79,21 @@ pub(crate) struct Seat<'a> {
     pub(crate) run: RunId,
     pub(crate) depth: u32,
     pub(crate) agent: &'a str,
-    pub(crate) prepared: &'a station_core::run::Prepared,
+    pub(crate) prepared: &'a Prepared,
     pub(crate) trace: Option<Trace>,
     pub(crate) lease: &'a Lease,
     pub(crate) written: &'a Written,
+    /// Hears servers ask for a model.
+    pub(crate) lender: &'a Hearer,
     /// How long one model is waited for before the next of the list is asked.
     pub(crate) patience: Patience,
+}
+
+impl Seat<'_> {
+    /// Tells who watches about something that is not kept.
+    fn tell(&self, station: &Station, seen: Seen) {
+        station.bus().tell(Live { run: self.run, depth: self.depth, agent: self.agent.to_owned(), seen });
+    }
 }
 
 /// Calls that were given to a connection: of these alone the outcome can be unknown. Until then a call waits for a process,
@@ -90,57 +111,65 @@ impl Written {
     }
 }
 
-async fn ask(
-    station: &Station,
-    on: &Seat<'_>,
-    id: EffectId,
-    model: &ModelRef,
-    (messages, settings, repeat): (&[Message], &Settings, Repeat),
-) -> Performed {
-    let prepared = on.prepared;
-    let request = Request {
-        messages,
-        tools: &prepared.tools,
-        settings,
-        output_schema: prepared.output_schema.as_ref(),
-        repeat,
-        trace: on.trace.map(|trace| trace.at(id.0)),
-    };
+/// A request to a model, ready to be sent.
+pub(crate) struct Asking<'a> {
+    pub(crate) model: &'a ModelRef,
+    pub(crate) request: Request<'a>,
+    /// What it is estimated by, beside its messages.
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) patience: Patience,
+    /// Hears the answer while it is written.
+    pub(crate) tell: &'a (dyn Fn(String) + Send + Sync),
+}
+
+/// What became of a request to a model.
+pub(crate) struct Replied {
+    pub(crate) id: EffectId,
+    /// Its repetitions.
+    pub(crate) before: Vec<Event>,
+    pub(crate) answer: Result<Answer, AskError>,
+    pub(crate) ms: u64,
+}
+
+impl From<Replied> for Performed {
+    fn from(Replied { id, before, answer, ms }: Replied) -> Self {
+        let end = match answer {
+            Ok(answer) => Event::Answered { id, answer, ms },
+            Err(AskError { failure, sentence, hint }) => Event::AskFailed { id, failure, sentence, hint, ms },
+        };
+        Self { before, end }
+    }
+}
+
+/// Asks a model.
+pub(crate) async fn ask(station: &Station, on: &Seat<'_>, id: EffectId, asking: &Asking<'_>) -> Replied {
+    let (model, request) = (asking.model, &asking.request);
     let (retries, heard) = watch::channel(None);
     let repeated = Mutex::new(Vec::new());
-    let tell = |delta: Delta| {
-        let seen = match delta {
-            Delta::Text(text) => Seen::Text(text),
-            Delta::Retry { attempt, after, failure, reason } => {
-                retries.send_replace(Some((failure, after)));
-                let (sentence, wait_ms) = (reason.clone(), millis(after));
-                let event = Event::AskRetried { id, attempt, failure, sentence, wait_ms };
-                repeated.lock().expect("no holder of this lock can panic").push(event);
-                Seen::Retry { attempt, after, reason }
-            }
-        };
-        station.bus().tell(Live { run: on.run, depth: on.depth, agent: on.agent.to_owned(), seen });
+    let tell = |delta: Delta| match delta {
+        Delta::Text(text) => (asking.tell)(text),
+        Delta::Retry { attempt, after, failure, reason } => {
+            retries.send_replace(Some((failure, after)));
+            let (sentence, wait_ms) = (reason.clone(), millis(after));
+            let event = Event::AskRetried { id, attempt, failure, sentence, wait_ms };
+            repeated.lock().expect("no holder of this lock can panic").push(event);
+            on.tell(station, Seen::Retry { attempt, after, reason });
+        }
     };
     let turn = || {
         let limits = &station.config().rate_limits;
-        let usage = budget::estimate(messages, prepared);
+        let usage = budget::estimate(request.messages, asking.prepared);
         station.rates().request(limits, model, &usage, station.since_boot())
     };
     let started = Instant::now();
     let answer = tokio::select! {
         biased;
-        answer = station.models().ask_within(model, &request, on.patience, &turn, &tell) => answer,
+        answer = station.models().ask_within(model, request, asking.patience, &turn, &tell) => answer,
         never = note_retries(station, on, model, heard) => match never {},
     };
     let ms = millis(started.elapsed());
-    let end = match answer {
-        Ok(answer) => Event::Answered { id, answer, ms },
-        Err(error) => {
-            Event::AskFailed { id, failure: error.failure, sentence: error.sentence, hint: error.hint, ms }
-        }
-    };
     let before = std::mem::take(&mut *repeated.lock().expect("no holder of this lock can panic"));
-    Performed { before, end }
+    Replied { id, before, answer, ms }
 }
 
 /// A wait shorter than this is over before anybody looks: it is worth no write.

@@ -15,7 +15,7 @@ use station_core::budget::{
     Room,
 };
 use station_core::run::{Effect, Entry, Event, Machine, Status, Todo, WaitKind, WaitsOn, limit_reached};
-use station_core::{Answer, Micros, ModelRef, Result, RunId, Usage};
+use station_core::{Answer, EffectId, Micros, ModelRef, Result, RunId, Usage};
 use station_store::{Charge, Refusal, Run, Wait};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -58,8 +58,8 @@ pub(crate) struct Spending {
     line: Vec<Ancestor>,
     /// Since when driven time was not counted, since boot.
     since: Duration,
-    /// What the request that is out was estimated to take, by its bytes.
-    estimate: Usage,
+    /// The model of the request that is out, and what that was estimated to take, by its bytes.
+    asked: Option<(ModelRef, Usage)>,
     /// Limits set by hand were not read yet by this driver.
     is_first: bool,
     /// The journal says already that the run waits for room, and nothing was sent since.
@@ -75,7 +75,7 @@ impl Spending {
             kept: inputs.map(|inputs| inputs.limits.clone()).unwrap_or_default(),
             line: std::iter::once(own).chain(above).collect(),
             since: station.since_boot(),
-            estimate: Usage::default(),
+            asked: None,
             is_first: true,
             is_told: limit_reached(journal).is_some(),
         }
@@ -102,6 +102,14 @@ pub(crate) enum Begun {
     Nothing,
     /// There is no room for it, and the run was let go of.
     Parked(Left),
+}
+
+/// Why a request for a tool server is not begun.
+pub(crate) enum NoRoom {
+    /// Room is reserved by others; the sentence is for people.
+    Crowded(String),
+    /// There is none.
+    Reached(String),
 }
 
 /// How old the limits set by hand may be that one goes by.
@@ -168,12 +176,53 @@ impl Drive<'_> {
         self.pause(&claims, refused).await.map(Begun::Parked)
     }
 
+    /// Begins a request for a tool server, in one commit with the room that it takes; where there is none, nothing has happened.
+    /// Its call is out, so the run goes on either way.
+    pub(crate) async fn begin_sample(
+        &mut self,
+        id: EffectId,
+        effect: Effect,
+        (model, estimate): (&ModelRef, Usage),
+    ) -> Result<std::result::Result<(), NoRoom>> {
+        let limits = match self.limits(Read::Recent).await {
+            Ok(limits) => limits,
+            Err(error) => return Ok(Err(NoRoom::Crowded(format!("its budgets cannot be read: {error}")))),
+        };
+        let claims = budget::claims(&limits, &self.spending.line, self.run.environment, self.station.now());
+        let (machine, mark, since) = (self.machine.clone(), self.journal.mark(), self.spending.since);
+        self.journal.add(self.machine.apply(Event::EffectStarted { id, effect }));
+        if claims.is_empty() {
+            return self.flush(Standing::Running).await.map(Ok);
+        }
+        let no_room = match self.reserve_for(&claims, id, model, estimate) {
+            Err(sentence) => NoRoom::Reached(sentence),
+            Ok(reserve) => {
+                self.charge_begun(&claims, reserve, mark.seq());
+                let refusal = self.journal.try_flush(&self.machine, Standing::Running, self.lease).await?;
+                let Some(refusal) = refusal else { return Ok(Ok(())) };
+                let sentence = self.room_in_words(&limits, &refusal);
+                match refusal.room {
+                    Room::Reached(_) => NoRoom::Reached(sentence),
+                    Room::Crowded(_) | Room::Free => NoRoom::Crowded(sentence),
+                }
+            }
+        };
+        self.machine = machine;
+        self.journal.retract(&mark);
+        self.spending.since = since;
+        Ok(Err(no_room))
+    }
+
     /// Counts what an answer cost. Of a request without a reservation nothing is counted.
     pub(crate) fn settle(&mut self, event: &Event) {
         let Some(reserved) = self.machine.reservation().cloned() else { return };
         let spent = match event {
-            Event::Answered { id, answer, .. } if *id == reserved.id => self.cost(answer, reserved.expected),
-            Event::AskFailed { id, failure, .. } if *id == reserved.id => {
+            Event::Answered { id, answer, .. } | Event::Sampled { id, answer, .. } if *id == reserved.id => {
+                self.cost(answer, reserved.expected)
+            }
+            Event::AskFailed { id, failure, .. } | Event::SampleFailed { id, failure: Some(failure), .. }
+                if *id == reserved.id =>
+            {
                 budget::charged_for(*failure, reserved.expected)
             }
             _ => return,
@@ -194,11 +243,13 @@ impl Drive<'_> {
 
     /// What `answer` cost; a provider that counts no tokens is believed to have taken what was estimated.
     fn cost(&self, answer: &Answer, reserved: Amounts) -> Amounts {
-        let usage = budget::usage_of(answer, self.spending.estimate);
-        if let Some(model) = self.machine.model() {
-            self.station.measures().note(model, &self.spending.estimate, &usage);
+        let (model, estimate) = self.spending.asked.as_ref().map(|(model, usage)| (model, *usage)).unzip();
+        let estimate = estimate.unwrap_or_default();
+        let usage = budget::usage_of(answer, estimate);
+        if let Some(model) = model {
+            self.station.measures().note(model, &estimate, &usage);
         }
-        let price = self.machine.model().and_then(|model| self.station.config().prices.cost(model, &usage));
+        let price = model.and_then(|model| self.station.config().prices.cost(model, &usage));
         let tokens = i64::try_from(usage.input.saturating_add(usage.output)).unwrap_or(i64::MAX);
         Amounts { tokens, micro_usd: price.unwrap_or(reserved.micro_usd), ..Amounts::default() }
     }
@@ -229,28 +280,46 @@ impl Drive<'_> {
         for it in started {
             let Started::Ask { id, model, messages, max_output } = it else { continue };
             let estimate = budget::estimate(messages, self.machine.prepared());
-            let measured = self.station.measures().of(model);
-            let usage = measured.map_or(estimate, |measured| measured.scaled(&estimate));
-            let prices = &self.station.config().prices;
-            let is_paid = budget::is_limited_in(claims, Measure::Usd);
-            let price = match prices.missing(model).filter(|_| is_paid) {
-                Some(sentence) => return Err(sentence),
-                None => prices.cost(model, &usage).unwrap_or(0),
-            };
-            if is_paid || budget::is_limited_in(claims, Measure::Tokens) {
+            reserve = self.reserve_for(claims, *id, model, estimate)?;
+            let limited = |measure| budget::is_limited_in(claims, measure);
+            if limited(Measure::Usd) || limited(Measure::Tokens) {
                 let written = self.machine.prepared().settings.max_output_tokens;
                 *max_output = Some(written.unwrap_or(OUTPUT_TOKENS));
             }
-            let tokens = i64::try_from(usage.input.saturating_add(usage.output)).unwrap_or(i64::MAX);
-            let expected = Amounts { tokens, micro_usd: price, ..Amounts::default() };
-            reserve = if measured.is_some() { expected } else { budget::held_alone(claims, expected) };
-            self.spending.estimate = estimate;
-            let accounts = claims.iter().map(|claim| claim.account).collect();
-            let expected = (expected != reserve).then_some(expected);
-            let event = Event::BudgetReserved { id: *id, accounts, amounts: reserve, expected };
-            let event = self.machine.apply(event);
-            self.journal.add(event);
         }
+        self.charge_begun(claims, reserve, from_seq);
+        Ok(())
+    }
+
+    /// Adds the reservation of one request to `model` to the append; `Err` where it cannot be said what that costs.
+    fn reserve_for(
+        &mut self,
+        claims: &[Claim],
+        id: EffectId,
+        model: &ModelRef,
+        estimate: Usage,
+    ) -> Result<Amounts, String> {
+        let measured = self.station.measures().of(model);
+        let usage = measured.map_or(estimate, |measured| measured.scaled(&estimate));
+        let prices = &self.station.config().prices;
+        let is_paid = budget::is_limited_in(claims, Measure::Usd);
+        let price = match prices.missing(model).filter(|_| is_paid) {
+            Some(sentence) => return Err(sentence),
+            None => prices.cost(model, &usage).unwrap_or(0),
+        };
+        let tokens = i64::try_from(usage.input.saturating_add(usage.output)).unwrap_or(i64::MAX);
+        let expected = Amounts { tokens, micro_usd: price, ..Amounts::default() };
+        let reserve = if measured.is_some() { expected } else { budget::held_alone(claims, expected) };
+        self.spending.asked = Some((model.clone(), estimate));
+        let accounts = claims.iter().map(|claim| claim.account).collect();
+        let expected = (expected != reserve).then_some(expected);
+        let event = self.machine.apply(Event::BudgetReserved { id, accounts, amounts: reserve, expected });
+        self.journal.add(event);
+        Ok(reserve)
+    }
+
+    /// Adds to the append what is counted with it: `reserve`, the calls that were begun from `from_seq` on, and driven time.
+    fn charge_begun(&mut self, claims: &[Claim], reserve: Amounts, from_seq: i64) {
         let calls = self.journal.count_since(from_seq, |event| match event {
             Event::EffectStarted { effect: Effect::Call { attempt, .. }, .. } => *attempt == 1,
             Event::EffectStarted { effect: Effect::Spawn { .. }, .. } => true,
@@ -261,7 +330,6 @@ impl Drive<'_> {
         self.journal.charge(
             claims.iter().map(|claim| Charge { caps: claim.caps, ..counted(claim.account, reserve, spend) }),
         );
-        Ok(())
     }
 
     /// Lets go of the run because of a limit.
@@ -311,14 +379,12 @@ impl Drive<'_> {
     }
 
     fn wait_for_room(&mut self, limits: &[Limit], refusal: &Refusal, now: Micros) -> (WaitsOn, Left) {
-        let Refusal { charge, standing, room } = refusal;
-        let (Room::Crowded(measure) | Room::Reached(measure)) = *room else {
-            return (WaitsOn::new(WaitKind::Budget, "budget"), Left::Crowded);
-        };
+        let Refusal { charge, room, .. } = refusal;
+        let words = self.room_in_words(limits, refusal);
+        if *room == Room::Free {
+            return (WaitsOn::new(WaitKind::Budget, words), Left::Crowded);
+        }
         let account = charge.account;
-        let line = &self.spending.line;
-        let culprit = budget::culprit(limits, line, self.run.environment, account, measure);
-        let words = budget::sentence(account, culprit, (&charge.caps, standing, *room), &charge.spend);
         let crowded = matches!(room, Room::Crowded(_));
         let wakes_at =
             if crowded { Some(now.plus_ms(CROWDED_FOR_MS)) } else { account.day.map(budget::day_end) };
@@ -331,6 +397,15 @@ impl Drive<'_> {
         }
         let left = if crowded { Left::Crowded } else { Left::Parked };
         (WaitsOn::new(WaitKind::Budget, words), left)
+    }
+
+    /// What people are told of a refusal.
+    fn room_in_words(&self, limits: &[Limit], refusal: &Refusal) -> String {
+        let Refusal { charge, standing, room } = refusal;
+        let (Room::Crowded(measure) | Room::Reached(measure)) = *room else { return "budget".to_owned() };
+        let (account, line) = (charge.account, &self.spending.line);
+        let culprit = budget::culprit(limits, line, self.run.environment, account, measure);
+        budget::sentence(account, culprit, (&charge.caps, standing, *room), &charge.spend)
     }
 }
 

@@ -7,7 +7,7 @@ use station_core::run::{Effect, Entry, Event, WaitKind, WaitsOn};
 use station_core::{EffectId, Micros, ModelRef};
 
 /// What is out, oldest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Outstanding(Vec<(EffectId, WaitsOn, Micros)>);
 
 impl Outstanding {
@@ -17,6 +17,8 @@ impl Outstanding {
             Event::EffectStarted { id, effect } => self.0.push((*id, of(effect), entry.at)),
             Event::Answered { id, .. }
             | Event::AskFailed { id, .. }
+            | Event::Sampled { id, .. }
+            | Event::SampleFailed { id, .. }
             | Event::Returned { id, .. }
             | Event::OutcomeUnknown { id, .. }
             | Event::NotSent { id, .. }
@@ -24,6 +26,7 @@ impl Outstanding {
             Event::Adopted { .. }
             | Event::RunStarted(_)
             | Event::AskRetried { .. }
+            | Event::SampleRefused { .. }
             | Event::ModelSwitched { .. }
             | Event::Compacted(_)
             | Event::Refused { .. }
@@ -55,7 +58,7 @@ impl Outstanding {
 
 fn of(effect: &Effect) -> WaitsOn {
     match effect {
-        Effect::Ask { model, .. } => of_model(model),
+        Effect::Ask { model, .. } | Effect::Sample { model, .. } => of_model(model),
         Effect::Call { server, tool, .. } | Effect::Verify { server, tool, .. } => {
             WaitsOn::new(WaitKind::Tool, format!("tool `{tool}` of `{server}`"))
         }

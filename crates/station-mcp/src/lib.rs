@@ -21,8 +21,8 @@ pub mod serve;
 pub mod shim;
 
 pub use client::{
-    Along, Asks, Bearer, CallEnd, ConnectError, Connection, Hearer, Launch, Passed, Question, Shim, Told,
-    connect,
+    Along, Asks, Bearer, CallEnd, ConnectError, Connection, Hearer, Hears, Launch, Passed, Question, Shim,
+    Told, connect,
 };
 pub use editor::edit;
 pub use process::{Process, is_kept, servers};

@@ -168,6 +168,8 @@ impl Machine {
                 return;
             }
             Effect::Spawn { slot, .. } => (*slot, State::Spawned { id }, true),
+            // The call that it is for stands where it stood: what becomes of that alone matters to the run.
+            Effect::Sample { .. } => return,
         };
         self.calls_sent += u32::from(counts && self.is_driven);
         self.change_slot(slot, |slot| slot.state = state);

@@ -3,12 +3,13 @@
 //! Words of the journal, like the events they stand in: fields are only added, and new ones are optional.
 
 use crate::approval::Approved;
+use crate::sampling::Asked;
 use crate::verify::Look;
 use crate::{AgentId, EffectId, ModelRef, Transport};
 use serde::{Deserialize, Serialize};
 
 /// Something that reaches out of the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Effect {
     /// A request to a model; always asked again after an interruption.
@@ -62,6 +63,19 @@ pub enum Effect {
         name: String,
         /// The task the model gave it.
         task: String,
+    },
+    /// A request to a model for a tool server, which asked while it was at work on a call; never asked again by itself.
+    Sample {
+        /// That call.
+        of: EffectId,
+        /// The server's name, for people.
+        server: String,
+        /// The upstream name of the tool that was called.
+        tool: String,
+        /// The model.
+        model: ModelRef,
+        /// What the server wants answered.
+        asked: Box<Asked>,
     },
 }
 

@@ -112,6 +112,34 @@ pub enum Event {
         /// How long was waited before it.
         wait_ms: u64,
     },
+    /// A model answered what a tool server had asked; it is in no conversation of the run.
+    Sampled {
+        /// The request.
+        id: EffectId,
+        /// What it said.
+        answer: Answer,
+        /// How long it took.
+        ms: u64,
+    },
+    /// What a tool server had asked got no answer.
+    SampleFailed {
+        /// The request.
+        id: EffectId,
+        /// The sort of failure; `None` where its call had ended before, and nobody waited for it any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<AskFailure>,
+        /// The public sentence.
+        sentence: String,
+        /// How long it took.
+        ms: u64,
+    },
+    /// A tool server asked for a model, and none was asked.
+    SampleRefused {
+        /// The call that it was at work on.
+        of: EffectId,
+        /// Why, for people.
+        sentence: String,
+    },
     /// The run goes on with another model of its list.
     ModelSwitched {
         /// Index into the list.

@@ -97,6 +97,9 @@ impl Machine {
             }
             // What became of the request is told by the event behind it.
             Event::AskRetried { .. } => {}
+            Event::Sampled { answer, .. } => self.count(answer),
+            // Their server was told, and what it made of that is in the result of its call.
+            Event::SampleFailed { .. } | Event::SampleRefused { .. } => {}
             Event::ModelSwitched { to, .. } => {
                 self.failed = None;
                 self.choice = *to;
@@ -236,7 +239,7 @@ impl Machine {
         self.calls_sent
     }
 
-    /// Tokens of this run's own answers.
+    /// Tokens of this run's own answers, and of those that were given to its tool servers.
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.usage
@@ -245,14 +248,19 @@ impl Machine {
     fn answered(&mut self, answer: &Answer) {
         self.asking = None;
         self.failed = None;
-        if self.is_driven {
-            self.usage += answer.usage;
-        }
+        self.count(answer);
         let note = self.note();
         self.repaired |= self.repair.take().is_some();
         let depth = self.inputs.as_ref().map_or(0, |inputs| inputs.depth);
         self.turns.push(Turn::new(note, answer.clone(), &self.prepared.tools, depth));
         self.repair = Flaw::of(answer, self.prepared.output_schema.as_ref());
+    }
+
+    /// What a fork has of the run before it was paid for there.
+    fn count(&mut self, answer: &Answer) {
+        if self.is_driven {
+            self.usage += answer.usage;
+        }
     }
 
     fn compacted(&mut self, compaction: &Compaction) {

@@ -96,7 +96,7 @@ impl Written {
             match effect {
                 Effect::Ask { .. } => self.answered(id, choices),
                 Effect::Call { .. } | Effect::Verify { .. } => self.returned(id, choices),
-                Effect::Spawn { .. } => {}
+                Effect::Spawn { .. } | Effect::Sample { .. } => {}
             }
         }
     }

@@ -516,6 +516,57 @@ fn a_stopped_run_ends_after_its_sub_agents() {
 }
 
 #[test]
+fn what_a_server_asks_of_a_model_leaves_the_run_where_its_call_stands() {
+    let mut run = Run::new(8, None);
+    run.answers(answer("", &[("write", json!({}))]));
+    let call = run.start()[0];
+    let asked = crate::sampling::Asked {
+        system: Some("you sort files".to_owned()),
+        messages: vec![Message::User { text: "what is this?".to_owned() }],
+        settings: Settings::default(),
+    };
+    let sample = |n| Event::EffectStarted {
+        id: id(n),
+        effect: Effect::Sample {
+            of: call,
+            server: "s".to_owned(),
+            tool: "write".to_owned(),
+            model: model("one"),
+            asked: Box::new(asked.clone()),
+        },
+    };
+    let (said, usage) = (run.machine.messages(), run.machine.usage());
+    let lost = AskFailure::Unavailable;
+    for event in [
+        sample(90),
+        Event::Sampled { id: id(90), answer: answer("a log", &[]), ms: 1 },
+        sample(91),
+        Event::SampleFailed { id: id(91), failure: Some(lost), sentence: "no".to_owned(), ms: 1 },
+        Event::SampleRefused { of: call, sentence: "no".to_owned() },
+        sample(92),
+        Event::BudgetReserved {
+            id: id(92),
+            accounts: Vec::new(),
+            amounts: crate::budget::Amounts::default(),
+            expected: None,
+        },
+    ] {
+        run.add(event);
+        assert_eq!((run.machine.messages(), run.machine.steps()), (said.clone(), 1));
+        assert_eq!((run.machine.calls_out(), run.machine.calls_sent()), (vec![call], 1));
+    }
+    let mut twice = usage;
+    twice += answer("", &[]).usage;
+    assert_eq!(run.machine.usage(), twice, "of three requests one was answered");
+    // A kill: the call is unknown as any other, the request is not asked again, and its reservation is the next driver's.
+    run.adopt();
+    assert!(run.told(0).contains("unknown"), "{}", run.told(0));
+    assert_eq!(run.machine.reservation().map(|reserved| reserved.id), Some(id(92)));
+    assert!(matches!(run.machine.next(), Next::Do(todos) if matches!(todos[..], [Todo::Ask { .. }])));
+    assert_eq!(run.machine.usage(), twice);
+}
+
+#[test]
 fn an_event_of_a_later_version_is_an_error_not_a_guess() {
     let text = r#"{"seq": 1, "at": 5, "event": {"event": "teleported"}}"#;
     assert!(serde_json::from_str::<Entry>(text).is_err());

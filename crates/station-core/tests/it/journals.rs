@@ -116,6 +116,9 @@ fn word(event: &Event) -> &'static str {
         Event::Answered { .. } => "answered",
         Event::AskFailed { .. } => "ask_failed",
         Event::AskRetried { .. } => "ask_retried",
+        Event::Sampled { .. } => "sampled",
+        Event::SampleFailed { .. } => "sample_failed",
+        Event::SampleRefused { .. } => "sample_refused",
         Event::ModelSwitched { .. } => "model_switched",
         Event::Compacted(_) => "compacted",
         Event::Returned { .. } => "returned",
@@ -139,13 +142,16 @@ fn word(event: &Event) -> &'static str {
 }
 
 /// All of [`word`].
-const WORDS: [&str; 25] = [
+const WORDS: [&str; 28] = [
     "adopted",
     "run_started",
     "effect_started",
     "answered",
     "ask_failed",
     "ask_retried",
+    "sampled",
+    "sample_failed",
+    "sample_refused",
     "model_switched",
     "compacted",
     "returned",

@@ -168,6 +168,7 @@ pub(crate) fn outline(details: &RunDetails) -> String {
                 Effect::Call { server, tool, attempt, .. } => format!("call {server}/{tool} #{attempt}"),
                 Effect::Verify { server, tool, .. } => format!("look {server}/{tool}"),
                 Effect::Spawn { name, task, .. } => format!("spawn {name}: {task}"),
+                Effect::Sample { server, tool, model, .. } => format!("sample {model} for {server}/{tool}"),
             },
             Event::EffectPlanned { server, tool, .. } => format!("planned {server}/{tool}"),
             Event::EffectApproved { by, .. } => format!("approved by {by}"),
@@ -179,6 +180,9 @@ pub(crate) fn outline(details: &RunDetails) -> String {
             }
             Event::AskFailed { failure, .. } => format!("ask failed {failure:?}"),
             Event::AskRetried { attempt, failure, .. } => format!("retry {attempt} after {failure:?}"),
+            Event::Sampled { answer, .. } => format!("sampled {:?}", answer.text),
+            Event::SampleFailed { failure, .. } => format!("sample failed {failure:?}"),
+            Event::SampleRefused { sentence, .. } => format!("refused a model: {sentence}"),
             Event::ModelSwitched { to_model, .. } => format!("switched to {to_model}"),
             Event::Compacted(compaction) => format!("compacted, {:?}", compaction.reason),
             Event::Returned { text, is_error, .. } => {

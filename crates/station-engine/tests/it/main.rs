@@ -13,6 +13,7 @@ mod pool;
 mod retention;
 mod rotation;
 mod runs;
+mod sampling;
 mod serve;
 mod server_keys;
 mod sub_agents;

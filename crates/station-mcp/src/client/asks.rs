@@ -34,7 +34,12 @@ impl Asks {
 
     /// What is answered by the file of a server alone.
     pub(super) fn answered_by(answers: &Answers) -> Self {
-        Self { forms: answers.takes_forms(), roots: !answers.roots.is_empty(), ..Self::default() }
+        Self {
+            forms: answers.takes_forms(),
+            addresses: false,
+            sampling: answers.sampling.is_some(),
+            roots: !answers.roots.is_empty(),
+        }
     }
 
     /// As client capabilities of the protocol.

@@ -1,18 +1,18 @@
 //! What a server may ask of us, and what it may tell us.
 //!
 //! What is asked goes to whoever hears the call that it can only belong to (`pass`), as JSON. Where nobody does, it is answered
-//! as the server's file says; without a word there, requests for sampling are refused, elicitations declined, and the list of
-//! roots is empty. Only what can be answered is declared. A changed list is counted, a changed resource told by its address.
+//! as the server's file says; without a word there, elicitations are declined, and the list of roots is empty. A model is asked by
+//! nobody here: a request for one is refused. Only what can be answered is declared. A changed list is counted, a changed resource told by its address.
 
-use super::messages::ASKED;
+use super::messages::{ASKED, SAMPLING};
 use super::traffic::Traffic;
 use super::{Asks, Launch, follow::updated};
-#[expect(deprecated, reason = "older servers ask for roots, and are answered")]
-use rmcp::model::ListRootsResult;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, CustomRequest, CustomResult, ElicitRequestParams, ElicitResult,
     ErrorCode, ErrorData, Implementation, ProtocolVersion, ResourceUpdatedNotificationParam,
 };
+#[expect(deprecated, reason = "older servers ask for roots and models, and are answered")]
+use rmcp::model::{CreateMessageRequestParams, CreateMessageResult, ListRootsResult};
 use rmcp::service::{NotificationContext, Peer, RequestContext, RoleClient, SubscriptionEnd};
 use rmcp::{ClientHandler, ServiceError, model::SubscriptionFilter};
 use serde::de::DeserializeOwned;
@@ -98,6 +98,18 @@ impl ClientHandler for Handler {
         _: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
         self.answer("elicitation/create", &serde_json::to_value(asked).unwrap_or_default())
+    }
+
+    #[expect(deprecated, reason = "older servers ask for models, and are answered")]
+    async fn create_message(
+        &self,
+        _: CreateMessageRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<CreateMessageResult, ErrorData> {
+        if self.answers.sampling.is_none() {
+            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, SAMPLING, None));
+        }
+        self.answer(SAMPLING, &Value::Null)
     }
 
     #[expect(deprecated, reason = "older servers ask for roots, and are answered")]

@@ -14,8 +14,11 @@ use station_core::json;
 /// before the answer that they are about, and where nobody does they cost nothing but the reading.
 const CHATTER: [&str; 2] = ["notifications/progress", "notifications/message"];
 
+/// A server's request for a model.
+pub(super) const SAMPLING: &str = "sampling/createMessage";
+
 /// What a server asks the client, while it is at work for it.
-const QUESTIONS: [&str; 3] = ["elicitation/create", "sampling/createMessage", "roots/list"];
+const QUESTIONS: [&str; 3] = ["elicitation/create", SAMPLING, "roots/list"];
 
 /// Before the method of a question that goes to whoever hears it: under this name rmcp hands it on unread.
 pub(super) const ASKED: &str = "station/asked:";
@@ -75,7 +78,7 @@ fn message(mut value: Value, traffic: &Traffic) -> Option<ServerJsonRpcMessage> 
         return None;
     }
     if let Some(method) = QUESTIONS.into_iter().find(|it| method == Some(it))
-        && traffic.can_ask()
+        && traffic.can_ask(method)
     {
         value["method"] = format!("{ASKED}{method}").into();
     }

@@ -31,7 +31,7 @@ pub use asks::Asks;
 pub use bearer::Bearer;
 pub use call::CallEnd;
 pub(crate) use messages::read_any;
-pub use pass::{Along, Hearer, Passed, Question, Told};
+pub use pass::{Along, Hearer, Hears, Passed, Question, Told};
 pub(crate) use traffic::EFFECT_KEY;
 
 use handler::{Changes, Handler};

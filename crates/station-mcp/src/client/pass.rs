@@ -6,7 +6,8 @@
 //! can be asked. **Invariant:** what is said about one client's request reaches no other client.
 
 use super::follow::fault;
-use super::rounds::{self, ROUNDS_MAX};
+use super::messages::SAMPLING;
+use super::rounds::{self, Lender, ROUNDS_MAX};
 use super::traffic::EFFECT_KEY;
 use super::{Carrier, Connection};
 use crate::serve::{LEVEL_KEY, Level};
@@ -63,10 +64,35 @@ pub struct Along {
 pub struct Hearer {
     /// Whose request it is: the same for all of one client.
     pub client: Uuid,
-    /// Whether it answers what a server asks.
-    pub takes_questions: bool,
+    /// What of it.
+    pub hears: Hears,
     /// Told in the order in which it is read. What does not fit is dropped, and a question then is not asked.
     pub outlet: mpsc::Sender<Told>,
+}
+
+/// What of what a server says goes to a hearer. Questions that do not are answered as the server's file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hears {
+    /// All but questions.
+    News,
+    /// All.
+    All,
+    /// Requests for a model, and nothing else.
+    Sampling,
+}
+
+impl Hears {
+    pub(super) fn news(self) -> bool {
+        self != Self::Sampling
+    }
+
+    pub(super) fn question(self, method: &str) -> bool {
+        match self {
+            Self::News => false,
+            Self::All => true,
+            Self::Sampling => method == SAMPLING,
+        }
+    }
 }
 
 /// What a server says while it is at work on a request.
@@ -80,9 +106,11 @@ pub enum Told {
     Asks(Question),
 }
 
-/// A question of a server of the older era, which waits for its answer.
+/// A question of a server, which waits for its answer: of one of the older era, or for a model.
 #[derive(Debug)]
 pub struct Question {
+    /// The request that the server is at work on; where it may be of several, the one that was sent first.
+    pub effect: EffectId,
     /// `elicitation/create`, `sampling/createMessage` or `roots/list`.
     pub method: String,
     /// Its parameters.
@@ -160,11 +188,14 @@ impl Connection {
         along: Along,
         timeout: Duration,
     ) -> Passed {
-        if along.hearer.as_ref().is_some_and(|hearer| hearer.takes_questions) {
+        let hears = along.hearer.as_ref().map(|hearer| hearer.hears);
+        if hears == Some(Hears::All) {
             return self.pass_once(method, params, effect, along, timeout).await;
         }
+        let hearer = along.hearer.clone().filter(|_| hears == Some(Hears::Sampling));
+        let lender = hearer.map(|Hearer { outlet, .. }| Lender { effect, outlet });
         let refused = |words: &str| Passed::Refused(fault(words));
-        let deadline = Instant::now() + timeout;
+        let mut deadline = Instant::now() + timeout;
         for round in 0..ROUNDS_MAX {
             // All rounds have the time of one call.
             let left = if round == 0 { timeout } else { deadline.saturating_duration_since(Instant::now()) };
@@ -176,10 +207,13 @@ impl Connection {
                 }
                 end => return end,
             };
-            params = match rounds::next(&params, &asked, &self.inner.answers) {
+            let since = Instant::now();
+            params = match rounds::next(&params, &asked, &self.inner.answers, lender.as_ref()).await {
                 Ok(next) => next,
                 Err(words) => return refused(&format!("the tool {words}")),
             };
+            // A model's time is not the server's.
+            deadline += since.elapsed();
         }
         refused("the tool asks for input again and again; it did not finish")
     }

@@ -8,6 +8,7 @@ use super::follow::fault;
 use super::pass::{Hearer, Question, Told};
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta as _, JsonRpcMessage, ServerJsonRpcMessage};
 use serde_json::{Map, Value};
+use station_core::EffectId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -166,14 +167,14 @@ impl Traffic {
             (self.sole().map(|(_, hearer)| hearer), Told::Log(params))
         };
         // Who does not keep up misses some of it.
-        if let Some(hearer) = hearer {
+        if let Some(hearer) = hearer.filter(|hearer| hearer.hears.news()) {
             drop(hearer.outlet.try_send(told));
         }
     }
 
-    /// Whether a question of the server can only be meant for one client, which hears it.
-    pub(super) fn can_ask(&self) -> bool {
-        self.sole().is_some_and(|(_, hearer)| hearer.takes_questions)
+    /// Whether a question of the server by `method` can only be meant for one client, which hears it.
+    pub(super) fn can_ask(&self, method: &str) -> bool {
+        self.sole().is_some_and(|(_, hearer)| hearer.hears.question(method))
     }
 
     /// Puts a question of the server to the client that it must be meant for.
@@ -182,17 +183,20 @@ impl Traffic {
     /// As an error of the protocol: the client's, or that nobody answers.
     pub(super) async fn ask(&self, method: String, params: Value) -> Result<Value, Value> {
         let nobody = || fault("nobody is there to answer this");
-        let (effect, hearer) = self.sole().ok_or_else(nobody)?;
+        let (of, hearer) = self.sole().ok_or_else(nobody)?;
+        let effect = EffectId(of.parse().map_err(|_| nobody())?);
         let (answer, answered) = oneshot::channel();
-        hearer.outlet.try_send(Told::Asks(Question { method, params, answer })).map_err(|_| nobody())?;
-        let _open = OpenQuestion::note(self, &effect);
+        let question = Question { effect, method, params, answer };
+        hearer.outlet.try_send(Told::Asks(question)).map_err(|_| nobody())?;
+        let _open = OpenQuestion::note(self, &of);
         answered.await.unwrap_or_else(|_| Err(nobody()))
     }
 
-    /// The call that questions are put to, where all that are out are of one client.
+    /// The call that questions are put to, where all that are out are of one client: the one that was begun first, as effects'
+    /// ids are in the order of time.
     fn sole(&self) -> Option<(String, Hearer)> {
         let calls = self.calls();
-        let (effect, sending) = calls.iter().next()?;
+        let (effect, sending) = calls.iter().min_by_key(|(effect, _)| *effect)?;
         let hearer = sending.hearer.clone()?;
         let is_of_it = |it: &Sending| it.hearer.as_ref().is_some_and(|it| it.client == hearer.client);
         calls.values().all(is_of_it).then(|| (effect.clone(), hearer))

@@ -1,11 +1,14 @@
 //! Servers over stdio that answer as no server should: each is survived, and what it did is told in words. Their like
 //! over HTTP are in [`crate::remote`].
 
-use crate::{Scene, call, nothing, text};
+use crate::{PATIENCE, Scene, call, effect, nothing, text};
 use serde_json::{Value, json};
 use station_core::Definition;
 use station_core::answers::{Answers, Forms};
-use station_mcp::CallEnd;
+use station_core::sampling::{Lent, Sampling};
+use station_mcp::{Along, CallEnd, Connection, Hearer, Hears, Passed, Told};
+use tokio::sync::mpsc;
+use uuid::Uuid;
 
 #[tokio::test]
 async fn an_answer_that_is_not_utf_8_is_shown_and_text_before_it_passed_over() {
@@ -168,7 +171,87 @@ async fn a_server_of_the_older_era_is_answered_as_its_file_says() {
     connection.close().await;
 }
 
+/// A model is asked by whoever drives a run: where nobody does, or it may be one of two, the server is told so.
+#[tokio::test]
+async fn a_model_is_asked_for_one_client_or_for_none() {
+    for era in ["legacy", "modern"] {
+        let mut scene = Scene::new(&["--era", era]);
+        scene.launch.answers.sampling = Some(Sampling { model: Lent::Own, tokens_max: 5, requests_max: 1 });
+        let connection = scene.connect().await;
+        let listed = connection.list(PATIENCE).await.unwrap();
+        assert!(listed.tools.iter().any(|tool| tool.name == "sample"), "it is declared: {era}");
+        let CallEnd::Returned { text: told, .. } = call(&connection, "sample", nothing()).await else {
+            panic!("it answers: {era}")
+        };
+        assert!(told.contains("a model is offered only while calls of one run"), "{era}: {told}");
+
+        let file = scene.file("free");
+        let (held, _held) = hearing();
+        let (asked, mut questions) = hearing();
+        let hang = json!({ "file": file });
+        let out = pass(&connection, "hang", hang, &held);
+        let sampled = async {
+            let told = pass(&connection, "sample", nothing(), &asked);
+            tokio::pin!(told);
+            // Of the older era nobody can tell whose question it is while the other's call is out.
+            let told = match era {
+                "legacy" => told.await,
+                _ => answering(told, &mut questions).await,
+            };
+            std::fs::write(&file, "").unwrap();
+            told
+        };
+        let (_, told) = tokio::join!(out, sampled);
+        let expected =
+            if era == "legacy" { "a model is offered only while calls of one run" } else { "says \"so\"" };
+        assert!(told.contains(expected), "{era}: {told}");
+
+        let told = pass(&connection, "sample", nothing(), &asked);
+        tokio::pin!(told);
+        let told = answering(told, &mut questions).await;
+        assert!(told.contains("says \"so\""), "{era}: {told}");
+        // Forms are answered by the file, whoever hears.
+        if era == "legacy" {
+            let told = pass(&connection, "ask", json!({ "method": "elicitation/create" }), &asked).await;
+            assert!(told.contains("decline"), "{told}");
+        }
+        connection.close().await;
+    }
+}
+
+/// One who is asked for a model.
+fn hearing() -> (Hearer, mpsc::Receiver<Told>) {
+    let (outlet, told) = mpsc::channel(8);
+    (Hearer { client: Uuid::now_v7(), hears: Hears::Sampling, outlet }, told)
+}
+
+async fn pass(connection: &Connection, tool: &str, arguments: Value, hearer: &Hearer) -> String {
+    let params = json!({ "name": tool, "arguments": arguments }).as_object().unwrap().clone();
+    let along = Along { hearer: Some(hearer.clone()), ..Along::default() };
+    let passed = connection.pass_request("tools/call", params, effect(), along, PATIENCE).await;
+    let Passed::Answered(answer) = passed else { return format!("{passed:?}") };
+    answer["content"][0]["text"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Answers what is asked until `told` is.
+async fn answering(
+    mut told: std::pin::Pin<&mut impl Future<Output = String>>,
+    questions: &mut mpsc::Receiver<Told>,
+) -> String {
+    loop {
+        tokio::select! {
+            told = &mut told => return told,
+            Some(Told::Asks(question)) = questions.recv() => {
+                assert_eq!(question.params["messages"][0]["role"], "user");
+                let content = json!({ "type": "text", "text": "so" });
+                let answer = json!({ "role": "assistant", "content": content, "model": "m", "stopReason": "endTurn" });
+                question.answer.send(Ok(answer)).unwrap();
+            }
+        }
+    }
+}
+
 fn answers() -> Answers {
     let forms = json!({ "name": "Ada" }).as_object().unwrap().clone();
-    Answers { forms: Forms::Fill(forms), roots: vec!["file:///srv".to_owned()] }
+    Answers { forms: Forms::Fill(forms), roots: vec!["file:///srv".to_owned()], sampling: None }
 }

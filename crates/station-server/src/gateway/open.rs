@@ -11,7 +11,7 @@ use station_core::approval::Basis;
 use station_core::{Era, Result, Secret};
 use station_engine::Carried;
 use station_mcp::serve::{Asked, Fault, Outcome};
-use station_mcp::{Along, Asks, Hearer, Question, Told};
+use station_mcp::{Along, Asks, Hearer, Hears, Question, Told};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -64,8 +64,8 @@ impl Out {
     ) -> Self {
         let (outlet, said) = mpsc::channel(SAID_MAX);
         let asks = Asks::of(&asked.capabilities);
-        let takes_questions = asks != Asks::default();
-        let hearer = Some(Hearer { client: asked.client(), takes_questions, outlet });
+        let hears = if asks == Asks::default() { Hears::News } else { Hears::All };
+        let hearer = Some(Hearer { client: asked.client(), hears, outlet });
         let along = Along { level: asked.log_level(), hearer, trace: asked.by.trace };
         Self { end: send(Carried { asks, along, more, variables }), said }
     }
@@ -91,7 +91,7 @@ impl Out {
             match told {
                 Told::Asks(question) if asked.era == Era::Modern => return Ok(Step::Asks(question, self)),
                 Told::Asks(question) => {
-                    let Question { method, params, answer } = question;
+                    let Question { method, params, answer, .. } = question;
                     tokio::select! {
                         answered = asked.ask(&method, &params) => drop(answer.send(answered)),
                         end = &mut self.end => return Ok(Step::Ended(end)),

@@ -156,7 +156,7 @@ fn steps(journal: &[Entry]) -> (Vec<Value>, Vec<Value>) {
                         (slot, json!({ "server": server, "tool": tool }))
                     }
                     Effect::Spawn { slot, name, task, .. } => (slot, json!({ "agent": name, "task": task })),
-                    Effect::Ask { .. } | Effect::Verify { .. } => continue,
+                    Effect::Ask { .. } | Effect::Verify { .. } | Effect::Sample { .. } => continue,
                 };
                 call["step"] = steps.len().into();
                 call["arguments"] = arguments(asked.get(*slot));

@@ -42,6 +42,7 @@ fn of_event(event: &Event) -> Option<String> {
                 format!("looking with {server}/{tool} what became of a call")
             }
             Effect::Spawn { name, .. } => format!("agent {name} is working"),
+            Effect::Sample { server, tool, model, .. } => format!("asking {model} for {server}/{tool}"),
         }),
         Event::EffectPlanned { server, tool, .. } => {
             Some(format!("{server}/{tool} waits for a person's approval"))

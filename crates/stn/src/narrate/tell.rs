@@ -6,8 +6,7 @@ use station_core::run::fork::ForkedFrom;
 use station_core::run::{
     AskFailure, Compaction, CompactionReason, Effect, Entry, Event, Inputs, Outcome, Status, Whole, Why,
 };
-use station_core::{Answer, EffectId, RunId, ToolCall};
-use station_core::{Image, plural};
+use station_core::{Answer, EffectId, Image, Message, RunId, ToolCall, plural, sampling};
 use std::collections::HashMap;
 
 /// How much of arguments and results is told.
@@ -57,6 +56,8 @@ enum Lost {
     Joined,
     /// It was not sent yet: a person is asked first.
     Waits,
+    /// Whoever wanted it asks anew.
+    Dropped,
 }
 
 impl Out {
@@ -67,6 +68,7 @@ impl Out {
             Lost::SentAgain => "it may be repeated and is sent again",
             Lost::LookedUp => "its outcome is unknown, and is looked up",
             Lost::Unknown => "its outcome is unknown, and it is not sent again by itself",
+            Lost::Dropped => "it is not asked again by itself",
             Lost::Joined | Lost::Waits => return None,
         };
         Some(format!("{} was out: {fate}", self.name))
@@ -107,6 +109,9 @@ impl Narrator {
             Event::AskRetried { attempt, failure, sentence, wait_ms, .. } => {
                 self.retried(*attempt, *failure, sentence, *wait_ms)
             }
+            Event::Sampled { .. } | Event::SampleFailed { .. } | Event::SampleRefused { .. } => {
+                self.lent(&entry.event)
+            }
             Event::ModelSwitched { from_model, to_model, reason, .. } => {
                 vec![bad(format!("switched from {from_model} to {to_model}: {reason}"))]
             }
@@ -122,22 +127,16 @@ impl Narrator {
                 self.unknown(&name, *why, sentence, *ms)
             }
             Event::NotSent { id, sentence, ms } => vec![self.not_sent(*id, sentence, *ms)],
-            Event::EffectPlanned { id, slot, server, tool, basis } => {
-                let text = format!("? {server}/{tool} waits for an approval ({})", basis.rule);
-                self.planned(*id, *slot, tool, text)
-            }
+            Event::EffectPlanned { id, slot, server, tool, basis } => self.planned(
+                *id,
+                *slot,
+                tool,
+                format!("? {server}/{tool} waits for an approval ({})", basis.rule),
+            ),
             Event::EffectApproved { id, by } => {
                 vec![plain(format!("{} was approved by {by}", self.name(*id)))]
             }
-            Event::EffectDenied { id, by, reason } => {
-                let name = self.name(*id);
-                let text = match by {
-                    Some(by) if reason.is_empty() => format!("x {name} was denied by {by}"),
-                    Some(by) => format!("x {name} was denied by {by}: {reason}"),
-                    None => format!("x {name} was not approved in time"),
-                };
-                vec![bad(text)]
-            }
+            Event::EffectDenied { id, by, reason } => vec![self.denied(*id, by.as_deref(), reason)],
             Event::ApprovalVoided { sentence, .. } => vec![bad(sentence.clone())],
             Event::EffectSettled { done, by, note, .. } => {
                 let what = if *done { "took effect" } else { "did not take effect, and is sent again" };
@@ -196,6 +195,15 @@ impl Narrator {
     /// What only who wants to see everything is told.
     fn full(&self, text: String) -> Vec<Line> {
         if self.detail == Detail::Full { vec![quiet(text)] } else { Vec::new() }
+    }
+
+    fn denied(&mut self, id: EffectId, by: Option<&str>, reason: &str) -> Line {
+        let name = self.name(id);
+        bad(match by {
+            Some(by) if reason.is_empty() => format!("x {name} was denied by {by}"),
+            Some(by) => format!("x {name} was denied by {by}: {reason}"),
+            None => format!("x {name} was not approved in time"),
+        })
     }
 
     fn planned(&mut self, id: EffectId, slot: usize, tool: &str, text: String) -> Vec<Line> {
@@ -270,6 +278,35 @@ impl Narrator {
                 self.out.insert(id, Out { name: format!("agent {name}"), if_lost: Lost::Joined });
                 self.with_text(plain(format!("-> agent {name}")), ":", task)
             }
+            Effect::Sample { server, tool, model, asked, .. } => {
+                let name = format!("model {model} for {server}/{tool}");
+                let head = plain(format!("-> {name}"));
+                self.out.insert(id, Out { name, if_lost: Lost::Dropped });
+                let said: Vec<String> = asked.conversation().iter().map(said).collect();
+                self.with_text(head, ":", &said.join("\n"))
+            }
+        }
+    }
+
+    /// What became of a server's request for a model.
+    fn lent(&mut self, event: &Event) -> Vec<Line> {
+        match event {
+            Event::Sampled { id, answer, ms } => {
+                let mut facts = vec![answer.model.clone(), duration(*ms)];
+                facts.extend(tokens(&answer.usage.into()));
+                let head = plain(format!("<- {} ({})", self.name(*id), facts.join(", ")));
+                self.with_text(head, ":", &answer.text)
+            }
+            Event::SampleFailed { id, failure, sentence, ms } => {
+                let word = failure.map(|failure| format!(" ({})", failure_word(failure)));
+                let (name, after) = (self.name(*id), duration(*ms));
+                vec![bad(format!("<- {name} failed after {after}{}: {sentence}", word.unwrap_or_default()))]
+            }
+            Event::SampleRefused { of, sentence } => {
+                let tool = self.out.get(of).map_or("a tool", |out| out.name.as_str());
+                vec![bad(format!("x the server of {tool} asked for a model and got none: {sentence}"))]
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -417,6 +454,16 @@ fn length(text: &str, cut_bytes: u64, whole: Option<&Whole>) -> Length {
         more += &format!(", {} cut off", size(cut_bytes));
     }
     Length { bytes: size(whole.map_or(told, |whole| whole.bytes)), more }
+}
+
+/// A message that a server wants answered; the user's is what most of them are.
+fn said(message: &Message) -> String {
+    let role = match message {
+        Message::System { .. } => "system: ",
+        Message::User { .. } | Message::Tool { .. } => "",
+        Message::Assistant { .. } => "assistant: ",
+    };
+    format!("{role}{}", sampling::words(message))
 }
 
 fn plain(text: String) -> Line {

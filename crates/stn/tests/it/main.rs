@@ -67,6 +67,7 @@ mod rotation;
 mod rpc;
 mod runs;
 mod runs_which;
+mod sampling;
 mod sandbox;
 mod serve;
 mod settings;

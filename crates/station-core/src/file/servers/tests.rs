@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::answers::Forms;
+use crate::sampling::{Lent, Sampling};
 use crate::{Definition, Isolation, Secret, Transport};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -238,11 +239,27 @@ fn an_entry_says_what_its_server_is_answered() {
     let values = serde_json::json!({"a": "1", "b": 2, "c": true, "d": ["x"], "n": 7});
     let values = values.as_object().unwrap().clone();
     check(r#"{"forms": {"a": "1", "b": 2, "c": true, "d": ["x"], "n": {{ .N }}}}"#, Forms::Fill(values), &[]);
+    let sampling = |written: &str| resolve(&text(written), "", "x", &|_| None).unwrap().1.answers.sampling;
+    let lent = |model, tokens_max, requests_max| Some(Sampling { model, tokens_max, requests_max });
+    assert_eq!(sampling("{}"), None);
+    assert_eq!(sampling(r#"{"sampling": "refuse"}"#), None);
+    assert_eq!(sampling(r#"{"sampling": {"model": "run"}}"#), lent(Lent::Own, 1_024, 4));
+    assert_eq!(
+        sampling(r#"{"sampling": {"model": "openai/gpt-4o", "tokens_max": 5, "requests_max": 1}}"#),
+        lent(Lent::Named("openai/gpt-4o".to_owned()), 5, 1)
+    );
     for (written, expected) in [
         (r#"{"forms": "accept"}"#, "must be `decline`, `defaults`, or a map of values by field"),
         (r#"{"forms": {"a": {}}}"#, "must be a text, a number, a truth value or a list of these"),
         (r#"{"roots": ["/srv"]}"#, "must be addresses of folders like `file:///srv/data`"),
-        (r#"{"sampling": "x"}"#, "`x.station.answers.sampling`"),
+        (r#"{"sampling": "x"}"#, "`x.station.answers.sampling` must be `refuse`, or a map with a `model`"),
+        (r#"{"sampling": {}}"#, "`x.station.answers.sampling` names no `model`"),
+        (r#"{"sampling": {"model": []}}"#, "must be `run`, or the name of a model"),
+        (r#"{"sampling": {"model": ""}}"#, "must be `run`, or the name of a model"),
+        (r#"{"sampling": {"model": "run", "tokens_max": 0}}"#, "must be a whole number of 1 or more"),
+        (r#"{"sampling": {"model": "run", "requests_max": "many"}}"#, "must be a whole number of 1 or more"),
+        (r#"{"sampling": {"model": "run", "token_max": 3}}"#, "`x.station.answers.sampling.token_max`"),
+        (r#"{"models": "x"}"#, "`x.station.answers.models`"),
     ] {
         let (_, problems) = read(&text(written), "", &nothing);
         assert!(problems.len() == 1 && problems[0].sentence.contains(expected), "{written} {problems:?}");

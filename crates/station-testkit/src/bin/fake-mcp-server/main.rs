@@ -33,6 +33,7 @@ mod offspring;
 mod options;
 mod protocol;
 mod reach;
+mod sampling;
 mod tools;
 
 use options::Options;

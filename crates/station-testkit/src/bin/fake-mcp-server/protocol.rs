@@ -1,11 +1,11 @@
 //! The protocol, as far as a tool server needs it: both eras, lists, calls, changes.
 
 use crate::options::Options;
-use crate::{append, complain, die, http, tools};
+use crate::{append, complain, die, http, sampling, tools};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{BufRead as _, Write as _};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
@@ -31,6 +31,8 @@ pub(crate) struct Server {
     /// Tools beyond its own.
     more_tools: AtomicUsize,
     initialized: Mutex<bool>,
+    /// Whether the client has said that it has a model.
+    has_model: AtomicBool,
     /// Requests that follow the changes of lists.
     listeners: Mutex<Vec<Value>>,
     /// Requests of ours, by id, that wait for the client's answer.
@@ -45,6 +47,7 @@ pub(crate) fn serve(options: Options) {
         more_tools: AtomicUsize::new(options.tools),
         options,
         initialized: Mutex::new(false),
+        has_model: AtomicBool::new(false),
         listeners: Mutex::default(),
         asked: Mutex::default(),
         next_id: AtomicUsize::new(1),
@@ -113,6 +116,7 @@ impl Server {
 
     fn answer(&self, method: &str, message: &Value) -> Result<Value, Refusal> {
         let unknown = || Refusal(METHOD_NOT_FOUND, format!("method not found: {method}"), Value::Null);
+        self.has_model.fetch_or(sampling::is_offered(message), Ordering::SeqCst);
         match method {
             "server/discover" if self.options.eras.modern() => Ok(self.discovered()),
             "server/discover" if self.options.dies_at_probe => die("fatal: expected initialize", 1),
@@ -197,7 +201,10 @@ impl Server {
                 ("prompts", json!([{ "name": "greet", "arguments": [{ "name": "whom", "required": true }] }]))
             }
         };
-        let entries = entries.as_array().cloned().unwrap_or_default();
+        let mut entries = entries.as_array().cloned().unwrap_or_default();
+        if word == "tools" && self.has_model.load(Ordering::SeqCst) {
+            entries.push(sampling::list());
+        }
         let from: usize = params["cursor"].as_str().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
         let to = (from + PAGE).min(entries.len());
         let mut page = json!({ word: entries[from..to], "ttlMs": 0, "cacheScope": "private" });

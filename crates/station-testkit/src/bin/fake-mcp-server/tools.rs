@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::protocol::{INVALID_PARAMS, Refusal, Server};
-use crate::{append, die, hostile, http, ledger, reach};
+use crate::{append, die, hostile, http, ledger, reach, sampling};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -164,6 +164,7 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
             let method = word("method").unwrap_or("sampling/createMessage");
             Ok(text(&server.ask(method, &hostile::asked_for(method)).to_string()))
         }
+        "sample" => sampling::call(server, message),
         name if name.starts_with("tool_") => Ok(text(name)),
         _ => hostile::call(server, message),
     }
@@ -171,7 +172,7 @@ pub(crate) fn call(server: &Server, message: &Value) -> Result<Value, Refusal> {
 
 /// Waits until the file exists; does not wait where there is none to wait for, nor, where `server` is given, for a
 /// client that has gone.
-fn hang(server: Option<&Server>, file: Option<&str>) {
+pub(crate) fn hang(server: Option<&Server>, file: Option<&str>) {
     while file.is_some_and(|file| !Path::new(file).exists()) {
         if let Some(server) = server
             && http::hung_up()
