@@ -43,7 +43,7 @@ impl Station {
     /// is in the conversation and is never sent again. `of` may be at work, have ended, or be a fork itself.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` where `of` has not begun or its agent cannot run; `Invalid` where it has no such step, or
+    /// `NotFound`; `Conflict` where `of` has not begun, has no such step, or its agent cannot run; `Invalid` where
     /// what is to be different cannot be; `Busy` as [`Station::start_run`].
     pub async fn fork_run(&self, by: &Caller, of: RunRef, fork: Fork) -> Result<Run> {
         by.may(Action::RunAgents)?;
@@ -186,7 +186,7 @@ fn point(of: RunId, step: Option<u32>, points: &[ForkPoint]) -> Result<ForkPoint
     found.copied().ok_or_else(|| {
         let steps: Vec<String> = points.iter().map(|point| point.step.to_string()).collect();
         let asked = step.map(|step| format!(" after step {step}")).unwrap_or_default();
-        Error::invalid(format!(
+        Error::conflict(format!(
             "run {of} cannot be forked{asked}; it can be after steps {}",
             steps.join(", ")
         ))

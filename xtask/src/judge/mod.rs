@@ -4,6 +4,7 @@
 //! non-zero where something did not hold. What only failed for want of a network is said as that. `conformance --quick` needs
 //! nothing that `scripts/setup test` has not installed, and is part of CI.
 
+mod api;
 mod clients;
 mod conformance;
 mod conformance_client;
@@ -22,11 +23,12 @@ pub(crate) fn run(options: &[&str]) -> Result<bool> {
     match options {
         ["servers", names @ ..] => servers::run(names),
         ["clients"] => clients::run(),
+        ["api", options @ ..] => api::run(options),
         ["conformance"] => conformance::run(conformance::Extent::Whole),
         ["conformance", "--quick"] => conformance::run(conformance::Extent::Quick),
         ["conformance-client", options @ ..] => conformance_client::run(options),
         _ => bail!(
-            "there are `judge servers [NAME…]`, `judge clients`, `judge conformance [--quick]` and `judge conformance-client`"
+            "there are `judge servers [NAME…]`, `judge clients`, `judge api [--examples N] [--seed N]`, `judge conformance [--quick]` and `judge conformance-client`"
         ),
     }
 }

@@ -191,9 +191,9 @@ fn source(new: &NewAgent, reasons: &[ReasonedTool]) -> String {
     );
     let cron =
         new.schedule.as_ref().map(|cron| format!("schedule:\n  cron: {}\n", Value::from(cron.as_str())));
-    // JSON is YAML.
-    let schema =
-        |key: &str, schema: &Option<Value>| schema.as_ref().map(|it| format!("{key}:\n  schema: {it}\n"));
+    let schema = |key: &str, schema: &Option<Value>| {
+        schema.as_ref().map(|it| format!("{key}:\n  schema: {}\n", edit::json_as_yaml(it)))
+    };
     let more = [cron, schema("input", &new.input_schema), schema("output", &new.output_schema)];
     // The front matter's strings are quoted, so the first such line is the one that closes it.
     text.replacen("\n---\n", &format!("\n{}---\n", more.into_iter().flatten().collect::<String>()), 1)

@@ -1,6 +1,7 @@
 //! Agents.
 
 use super::environments;
+use super::forms;
 use super::operation::{Needs, Operation, Reply, Verb};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter, edit_of, found, new_agent};
@@ -50,7 +51,7 @@ macro_rules! fields {
             Parameter::optional("max_steps", Kind::Whole(1, 25), "Most model turns of one run."),
             Parameter::optional("tools", Kind::Texts, "Exactly the tools to grant; `server__tool` where a name is not unique."),
             Parameter::optional("agents", Kind::Texts, "Exactly the other agents that it may call."),
-            Parameter::optional("schedule", Kind::Text, "When it runs by itself, as cron of 5 or 6 fields."),
+            Parameter::optional("schedule", Kind::Text, "When it runs by itself, as cron of 5 or 6 fields.").like(forms::cron),
             Parameter::optional("enabled", Kind::Truth(true), "Whether it may be run."),
             environments::OPTIONAL,
         ]
@@ -180,7 +181,8 @@ pub(super) const ROWS: &[Operation] = &[
         says: "Makes an agent, as a file of its environment, or in the store where files are read-only. Where no `tools` are named, those that \
             fit best are chosen.",
         parameters: fields![
-            Parameter::required("name", Kind::Text, "Its name: unique in its environment, not all digits."),
+            Parameter::required("name", Kind::Text, "Its name: unique in its environment, not all digits.")
+                .like(forms::agent),
             Parameter::required("description", Kind::Text, "What it is for, in one line."),
             Parameter::optional(
                 "domain",
@@ -208,7 +210,8 @@ pub(super) const ROWS: &[Operation] = &[
         says: "Changes what is given; the rest of its file stays byte for byte. Runs that are under way keep the definition they began with.",
         parameters: fields![
             AGENT,
-            Parameter::optional("name", Kind::Text, "Another name: the agent keeps its id."),
+            Parameter::optional("name", Kind::Text, "Another name: the agent keeps its id.")
+                .like(forms::agent),
             Parameter::optional("description", Kind::Text, "What it is for, in one line."),
             Parameter::optional("add_tools", Kind::Texts, "Tools to grant besides."),
             Parameter::optional("remove_tools", Kind::Texts, "Grants to take away, as they are written."),
@@ -220,6 +223,7 @@ pub(super) const ROWS: &[Operation] = &[
                 Kind::Texts,
                 "Fields to take out: model, max_steps, tools, agents, tags, schedule."
             )
+            .like(forms::unset)
         ],
         status: 200,
         output: |generator| generator.subschema_for::<wire::AgentDetails>(),

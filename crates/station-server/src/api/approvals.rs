@@ -10,7 +10,7 @@ use serde_json::json;
 use station_core::{Action, Caller, Result};
 use station_engine::{Approval, StandingApproval, Which, Yes};
 
-const APPROVAL: Parameter = Parameter::required("approval", Kind::Ref, "An approval, by its id.");
+const APPROVAL: Parameter = Parameter::required("approval", Kind::Id, "An approval, by its id.");
 
 /// An approval in an example.
 macro_rules! example {
@@ -115,7 +115,7 @@ pub(super) const ROWS: &[Operation] = &[
         needs: Needs::Right(Action::Approve),
         summary: "Take a standing approval back",
         says: "Calls from then on wait for a person again.",
-        parameters: &[Parameter::required("standing_approval", Kind::Ref, "A standing approval, by its id.")],
+        parameters: &[Parameter::required("standing_approval", Kind::Id, "A standing approval, by its id.")],
         status: 200,
         output: |_| json_schema!({ "type": "object", "properties": { "revoked": { "type": "integer" } }, "required": ["revoked"] }),
         sends: "",

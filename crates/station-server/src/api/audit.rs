@@ -1,5 +1,6 @@
 //! The audit: who did what.
 
+use super::forms;
 use super::operation::{Needs, Operation, Reply, Verb, number};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk};
@@ -17,7 +18,7 @@ pub(super) const ROWS: &[Operation] = &[
         needs: Needs::Right(Action::ReadAudit),
         summary: "List the audit",
         says: "Who did what, newest first. Rows are never changed: each names the hash of the one before.",
-        parameters: &[LIMIT_GIVEN, CURSOR],
+        parameters: &[LIMIT_GIVEN, CURSOR.like(forms::row)],
         status: 200,
         output: |generator| page::shape::<wire::AuditEntry>("audit", generator),
         sends: "",

@@ -1,5 +1,6 @@
 //! Budgets: what runs may spend.
 
+use super::forms;
 use super::operation::{Needs, Operation, Reply, Verb, number};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
 use super::{agents, environments};
@@ -18,12 +19,13 @@ const AGENT: Parameter = Parameter::optional(
     Kind::Ref,
     "Of all runs of this agent: its id, or its name in `environment`.",
 );
-const RUN: Parameter = Parameter::optional("run", Kind::Ref, "Of this run and its sub-agents', by its id.");
+const RUN: Parameter = Parameter::optional("run", Kind::Id, "Of this run and its sub-agents', by its id.");
 const PERIOD: Parameter = Parameter::optional(
     "period",
     Kind::Text,
     "`run`: each run with its sub-agents; `day`: all runs of a day (UTC).",
-);
+)
+.like(forms::period);
 
 /// A limit in an example, with what was spent of it where that is given.
 macro_rules! example {
@@ -77,7 +79,8 @@ pub(super) const ROWS: &[Operation] = &[
             AGENT,
             RUN,
             PERIOD,
-            Parameter::required("limits", Kind::Object, "How much: tokens, usd, calls, time."),
+            Parameter::required("limits", Kind::Object, "How much: tokens, usd, calls, time.")
+                .like(forms::limits),
         ],
         status: 200,
         output: |generator| generator.subschema_for::<wire::Budget>(),

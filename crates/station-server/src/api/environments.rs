@@ -1,5 +1,6 @@
 //! Environments.
 
+use super::forms;
 use super::operation::{Needs, Operation, Reply, Verb};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter};
@@ -10,11 +11,11 @@ use station_engine::{EnvironmentRef, SyncOptions};
 
 /// The parameter that names one.
 pub(super) const ENVIRONMENT: Parameter =
-    Parameter::required("environment", Kind::Ref, "An environment, by id or name.");
+    Parameter::required("environment", Kind::Ref, "An environment, by id or name.").like(forms::environment);
 
 /// The same, where it may be left out.
 pub(super) const OPTIONAL: Parameter =
-    Parameter::optional("environment", Kind::Ref, "An environment, by id or name.");
+    Parameter::optional("environment", Kind::Ref, "An environment, by id or name.").like(forms::environment);
 
 /// An environment with what is in it, in an example.
 macro_rules! details_example {
@@ -67,7 +68,8 @@ pub(super) const ROWS: &[Operation] = &[
                 "name",
                 Kind::Text,
                 "Its name: letters, digits, `-`, `_`, `.`, not digits alone.",
-            ),
+            )
+            .like(forms::environment),
             Parameter::optional("description", Kind::Text, "One line."),
         ],
         status: 201,

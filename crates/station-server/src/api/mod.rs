@@ -10,6 +10,8 @@ mod approvals;
 mod audit;
 mod budgets;
 mod environments;
+mod events;
+mod forms;
 mod locks;
 mod models;
 mod older;
@@ -57,6 +59,20 @@ pub(crate) fn operations() -> impl Iterator<Item = &'static Operation> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// Whether an address of an operation is asked by a method that it does not take.
+pub(crate) fn is_for_another_method(method: &Method, path: &str) -> bool {
+    let Some(path) = path.strip_prefix(BASE) else { return false };
+    let mut there = operations().filter(|it| fits(it.path, path)).peekable();
+    there.peek().is_some() && there.all(|it| it.verb.method() != *method)
+}
+
+/// Whether `path` is one of those that `template` stands for.
+fn fits(template: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    let is_like = |part: &str| parts.next().is_some_and(|it| part.starts_with('{') || part == it);
+    template.split('/').all(is_like) && parts.next().is_none()
 }
 
 /// Whether nobody need be known for a request.

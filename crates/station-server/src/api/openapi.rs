@@ -2,12 +2,16 @@
 
 use super::operation::{Needs, Operation, Place, Verb};
 use super::{BASE, operations};
+use crate::tools::Parameter;
 use crate::wire;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 /// Where shapes that several operations share stand.
 const SCHEMAS: &str = "#/components/schemas";
+
+/// What may stand as an `Idempotency-Key` without quotation marks.
+const BARE_KEY: &str = r"^[!#-+\-.-:<-\[\]-~]+$";
 
 /// The document, the same bytes each time.
 ///
@@ -52,11 +56,10 @@ pub fn document() -> Value {
             "parameters": {
                 "IdempotencyKey": {
                     "name": "Idempotency-Key", "in": "header", "required": false,
-                    "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+                    "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": BARE_KEY },
                     "description": "A name of your own for this request, such as a UUID, with or without quotation marks: sent again \
                         with the same key within a day, it is not done again, and is answered as the first time. 409 while that is at work, \
                         or where nobody knows what became of it; 422 where the key came with another request.",
-                    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
                 },
             },
             "headers": {
@@ -123,7 +126,7 @@ fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     described
 }
 
-fn parameter(operation: &Operation, parameter: &crate::tools::Parameter) -> Option<Value> {
+fn parameter(operation: &Operation, parameter: &Parameter) -> Option<Value> {
     let place = match operation.place(parameter) {
         Place::Path => "path",
         Place::Query => "query",
@@ -134,13 +137,14 @@ fn parameter(operation: &Operation, parameter: &crate::tools::Parameter) -> Opti
         "in": place,
         "required": place == "path" || parameter.is_required,
         "description": parameter.says,
-        "schema": parameter.schema(),
+        "schema": parameter.schema_in_full(),
     }))
 }
 
 fn body(operation: &Operation) -> Value {
     let in_body = || operation.parameters.iter().filter(|it| operation.place(it) == Place::Body);
-    let properties: Map<String, Value> = in_body().map(|it| (it.name.to_owned(), it.schema())).collect();
+    let properties: Map<String, Value> =
+        in_body().map(|it| (it.name.to_owned(), in_body_schema(it))).collect();
     let required: Vec<&str> = in_body().filter(|it| it.is_required).map(|it| it.name).collect();
     let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
     if !required.is_empty() {
@@ -151,6 +155,23 @@ fn body(operation: &Operation) -> Value {
         "required": true,
         "content": { "application/json": { "schema": schema, "example": example(operation.sends) } },
     })
+}
+
+/// A parameter as it stands in a body, where `null` says nothing.
+fn in_body_schema(parameter: &Parameter) -> Value {
+    let mut schema = parameter.schema_in_full();
+    if parameter.is_required {
+        return schema;
+    }
+    if let Some(kinds) = schema.get_mut("anyOf").and_then(Value::as_array_mut) {
+        kinds.push(json!({ "type": "null" }));
+        return schema;
+    }
+    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        words.push(Value::Null);
+    }
+    schema["type"] = json!([schema["type"], "null"]);
+    schema
 }
 
 fn example(text: &str) -> Value {

@@ -2,6 +2,8 @@
 
 use super::agents;
 use super::environments;
+use super::events;
+use super::forms;
 use super::operation::{Needs, Operation, Reply, Verb, number};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter, caps, new_run, queue, resume, variables};
@@ -16,7 +18,7 @@ use station_engine::{AgentRef, Driver, Fork, NewRun, RunFilter, Settled};
 use std::time::Duration;
 
 /// The parameter that names one.
-const RUN: Parameter = Parameter::required("run", Kind::Ref, "A run, by its id.");
+const RUN: Parameter = Parameter::required("run", Kind::Id, "A run, by its id.");
 
 /// What a run is told to do, for every operation that starts one.
 pub(super) const TASK: Parameter =
@@ -24,11 +26,13 @@ pub(super) const TASK: Parameter =
 
 /// Values for the variables of a prompt.
 pub(super) const VARIABLES: Parameter =
-    Parameter::optional("variables", Kind::Object, "Values of variables that the agent's prompt names.");
+    Parameter::optional("variables", Kind::Object, "Values of variables that the agent's prompt names.")
+        .like(forms::values);
 
 /// How long a run may take.
 const TIMEOUT: Parameter =
-    Parameter::optional("timeout", Kind::Text, "Longest time, e.g. 30s or 10m, instead of the agent's.");
+    Parameter::optional("timeout", Kind::Text, "Longest time, e.g. 30s or 10m, instead of the agent's.")
+        .like(forms::duration);
 
 /// A run in an example.
 macro_rules! example {
@@ -67,7 +71,8 @@ pub(super) const ROWS: &[Operation] = &[
                 "budget",
                 Kind::Object,
                 "Most that it may spend, with its sub-agents: tokens, usd, calls, time.",
-            ),
+            )
+            .like(forms::amounts),
             TIMEOUT,
         ],
         status: 202,
@@ -94,12 +99,14 @@ pub(super) const ROWS: &[Operation] = &[
                 "status",
                 Kind::Text,
                 "Only runs that are queued, running, waiting, completed, failed, cancelled or timed_out.",
-            ),
+            )
+            .like(forms::status),
             Parameter::optional("open", Kind::Truth(false), "true: only runs that have not ended."),
-            Parameter::optional("since", Kind::Text, "Only runs queued at this time (RFC 3339) or later."),
-            Parameter::optional("until", Kind::Text, "Only runs queued before this time."),
+            Parameter::optional("since", Kind::Text, "Only runs queued at this time (RFC 3339) or later.")
+                .like(forms::time),
+            Parameter::optional("until", Kind::Text, "Only runs queued before this time.").like(forms::time),
             LIMIT_GIVEN,
-            CURSOR,
+            CURSOR.like(forms::row),
         ],
         status: 200,
         output: |generator| page::shape::<wire::Run>("runs", generator),
@@ -145,9 +152,10 @@ pub(super) const ROWS: &[Operation] = &[
             ),
         ],
         status: 200,
-        output: |generator| generator.subschema_for::<wire::Entry>(),
+        output: events::shape,
         sends: "",
-        answers: r#"{"seq": 1, "at": "2026-11-26T09:30:00Z", "event": {"event": "adopted"}}"#,
+        answers: r#"{"event": "entry", "id": "1",
+            "data": "{\"seq\": 1, \"at\": \"2026-11-26T09:30:00Z\", \"event\": {\"event\": \"adopted\"}}"}"#,
         call: |desk, by, arguments| follow_run(desk, by, arguments).boxed(),
     },
     Operation {
@@ -191,7 +199,8 @@ pub(super) const ROWS: &[Operation] = &[
         needs: Needs::Right(Action::RunAgents),
         summary: "Fork a run",
         says: "Puts a run in the queue that begins with the first steps of this one. What this one called is history: the model sees it, \
-            and nothing of it is sent again. From there on it goes its own way, with what is named here, and with rights as they are now.",
+            and nothing of it is sent again. From there on it goes its own way, with what is named here, and with rights as they are now. Refused with 409 where it has \
+            no such step.",
         parameters: &[
             RUN,
             Parameter::optional(
@@ -216,7 +225,7 @@ pub(super) const ROWS: &[Operation] = &[
         ],
         status: 202,
         output: |generator| generator.subschema_for::<wire::Run>(),
-        sends: r#"{"step": 2, "model": "openai/gpt-4o"}"#,
+        sends: r#"{"step": 2, "task": "why is it slow at night"}"#,
         answers: example!(),
         call: |desk, by, arguments| fork_run(desk, by, arguments).boxed(),
     },
@@ -234,7 +243,8 @@ pub(super) const ROWS: &[Operation] = &[
                 "add",
                 Kind::Object,
                 "What it may spend besides: tokens, usd, calls, time. An administrator's right.",
-            ),
+            )
+            .like(forms::amounts),
         ],
         status: 202,
         output: |generator| generator.subschema_for::<wire::Run>(),

@@ -1,7 +1,8 @@
 //! The table of operations and the document that is made of it.
 
 use super::operation::read;
-use super::{document, operations, request};
+use super::{document, is_for_another_method, operations, request};
+use axum::http::Method;
 use serde_json::{Value, json};
 use station_core::schema;
 use std::collections::BTreeSet;
@@ -86,4 +87,18 @@ fn what_is_asked_for_by_name_is_sent_where_the_operation_reads_it() {
     check("show_agent", json!({ "agent": ".." }), "there is no agent `..`");
     check("fly", json!({}), "something went wrong while asking for `fly`");
     check("show_run", json!({ "run": 1, "x": 2 }), "something went wrong while asking for `show_run`");
+}
+
+#[test]
+fn an_address_is_known_by_the_methods_that_it_takes() {
+    let check = |method: Method, path: &str, expected: bool| {
+        assert_eq!(is_for_another_method(&method, path), expected, "{method} {path}");
+    };
+    check(Method::POST, "/api/v1/agents/triage", true);
+    check(Method::PUT, "/api/v1/agents", true);
+    check(Method::PATCH, "/api/v1/agents/triage", false);
+    check(Method::POST, "/api/v1/agents/triage/runs", false);
+    // Of what is not there nothing is said, and what is not ours is told elsewhere.
+    check(Method::POST, "/api/v1/agents/triage/runs/7", false);
+    check(Method::PUT, "/mcp", false);
 }

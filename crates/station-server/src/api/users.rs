@@ -1,5 +1,6 @@
 //! Users, their API keys, and sessions of browsers.
 
+use super::forms;
 use super::operation::{Needs, Operation, Reply, Verb, number};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter};
@@ -19,13 +20,15 @@ const PASSWORD: Parameter = Parameter::optional(
     "password",
     Kind::Text,
     "To sign in with: 15 characters at least. Left out for one that has keys alone.",
-);
+)
+.like(forms::password);
 
 const ENVIRONMENTS: Parameter = Parameter::optional(
     "environments",
     Kind::Texts,
     "Environments that are assigned to it, by id or name; an administrator sees all without.",
-);
+)
+.like(forms::environment_or_id);
 
 /// A user in an example.
 macro_rules! example {
@@ -65,7 +68,7 @@ pub(super) const ROWS: &[Operation] = &[
         needs: Needs::Nothing,
         summary: "Sign in",
         says: "Signs a browser in for twelve hours: the answer sets a cookie that no script of a page can read. A wrong password and an \
-            unknown name are answered alike; after some wrong ones the next must wait (503 with Retry-After).",
+            unknown name are answered alike; after some wrong ones the next must wait (429 with Retry-After).",
         parameters: &[
             Parameter::required("name", Kind::Text, "The user's name."),
             Parameter::required("password", Kind::Text, "The user's password."),
@@ -112,8 +115,8 @@ pub(super) const ROWS: &[Operation] = &[
         summary: "Make a user",
         says: "Makes a user. The first one ends access without credentials.",
         parameters: &[
-            Parameter::required("name", Kind::Text, "Its name: 1 to 64 characters, not digits alone."),
-            Parameter::required("role", Kind::Text, "`admin`, `user` or `viewer`."),
+            Parameter::required("name", Kind::Text, "Its name: 1 to 64 characters, not digits alone.").like(forms::user),
+            Parameter::required("role", Kind::Text, "`admin`, `user` or `viewer`.").like(forms::role),
             ENVIRONMENTS,
             PASSWORD,
         ],
@@ -147,7 +150,7 @@ pub(super) const ROWS: &[Operation] = &[
             environments are an administrator's to change. The last administrator stays one (409).",
         parameters: &[
             USER,
-            Parameter::optional("role", Kind::Text, "`admin`, `user` or `viewer`."),
+            Parameter::optional("role", Kind::Text, "`admin`, `user` or `viewer`.").like(forms::role),
             ENVIRONMENTS,
             PASSWORD,
         ],
@@ -236,12 +239,13 @@ pub(super) const ROWS: &[Operation] = &[
         says: "Makes an API key for a user; `secret` is told this once and kept nowhere. To see is in every key.",
         parameters: &[
             USER,
-            Parameter::required("name", Kind::Text, "What it is for."),
+            Parameter::required("name", Kind::Text, "What it is for.").like(forms::user),
             Parameter::optional(
                 "scopes",
                 Kind::Texts,
                 "How much of what its user may: `read`, `run`, `edit`, `approve`, `admin`; all of it if left out.",
-            ),
+            )
+            .like(forms::scope),
             Parameter::optional("days", Kind::Whole(1, 36_500), "Days that it holds; for ever if left out."),
         ],
         status: 201,
@@ -276,7 +280,7 @@ pub(super) const ROWS: &[Operation] = &[
         needs: Needs::Oneself,
         summary: "Revoke an API key",
         says: "The key is good for nothing from then on.",
-        parameters: &[Parameter::required("key", Kind::Ref, "An API key, by its id.")],
+        parameters: &[Parameter::required("key", Kind::Id, "An API key, by its id.")],
         status: 200,
         output: |_| json_schema!({ "type": "object", "properties": { "revoked": { "type": "integer" } }, "required": ["revoked"] }),
         sends: "",

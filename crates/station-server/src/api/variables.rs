@@ -1,6 +1,7 @@
 //! Variables of an environment: their names. A value is told to nobody.
 
 use super::environments::{ENVIRONMENT, named};
+use super::forms;
 use super::operation::{Needs, Operation, Reply, Verb};
 use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter};
@@ -11,7 +12,7 @@ use serde_json::json;
 use station_core::{Action, Caller, EnvironmentName, Result, Secret};
 use station_engine::Variable;
 
-const NAME: Parameter = Parameter::required("name", Kind::Text, "Its name.");
+const NAME: Parameter = Parameter::required("name", Kind::Text, "Its name.").like(forms::variable);
 
 /// What is told of one that was set or taken out.
 macro_rules! told {

@@ -18,7 +18,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use futures::{future, stream};
 use serde_json::{Map, Value, json};
 use station_core::tool::canonical_json;
-use station_core::{Caller, Error, Result, RunId};
+use station_core::{Caller, Error, Kind, Result, RunId};
 use station_engine::{KeyedRequest, RunEvent, SESSION_VALID_FOR};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,7 +113,13 @@ async fn answered(
         _ => None,
     };
     let desk = site.management.desk();
-    match (operation.call)(&desk, by, arguments).await? {
+    let done =
+        (operation.call)(&desk, by, arguments).await.map_err(|error| match (operation.needs, error.kind()) {
+            // Not the server is at its limit, but whoever guesses.
+            (Needs::Nothing, Kind::Busy) => Refused::As(StatusCode::TOO_MANY_REQUESTS, error),
+            _ => Refused::Error(error),
+        });
+    match done? {
         Reply::Body(body) | Reply::Once(body) => Ok((status, Json(body)).into_response()),
         Reply::Events { run, events } => Ok(followed(streamed(site, by, run, events), place)),
         Reply::SignedIn { cookie, caller } => {

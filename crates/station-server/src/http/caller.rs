@@ -231,7 +231,8 @@ async fn known(
     let shown = if is_open && shown == Shown::Wrong { Shown::Nothing } else { shown };
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let sends = changes && *method != Method::DELETE;
+    // Where an address does not take the method, nothing is done with what is sent: it is told that, whatever its type.
+    let sends = matches!(*method, Method::POST | Method::PATCH) && !api::is_for_another_method(method, path);
     // Beyond this machine nobody is known by a socket, whoever is at its other end.
     let has_users = match shown {
         _ if site.is_public => true,

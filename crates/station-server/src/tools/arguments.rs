@@ -12,6 +12,8 @@ pub(crate) struct Parameter {
     pub(crate) is_required: bool,
     /// For a model: what it means.
     pub(crate) says: &'static str,
+    /// For a program: what is asked of it besides, as JSON Schema; of each item where it is a list.
+    pub(crate) form: Option<fn() -> Value>,
 }
 
 /// What a parameter may be.
@@ -21,6 +23,8 @@ pub(crate) enum Kind {
     Text,
     /// A row's number, as a number or as a text, or a name.
     Ref,
+    /// A row's number, as a number or as a text.
+    Id,
     /// Texts.
     Texts,
     /// True or false, and what holds where nothing is said.
@@ -34,12 +38,17 @@ pub(crate) enum Kind {
 impl Parameter {
     /// One that must be given.
     pub(crate) const fn required(name: &'static str, kind: Kind, says: &'static str) -> Self {
-        Self { name, kind, is_required: true, says }
+        Self { name, kind, is_required: true, says, form: None }
     }
 
     /// One that may be left out.
     pub(crate) const fn optional(name: &'static str, kind: Kind, says: &'static str) -> Self {
-        Self { name, kind, is_required: false, says }
+        Self { name, kind, is_required: false, says, form: None }
+    }
+
+    /// The same, written in this way.
+    pub(crate) const fn like(self, form: fn() -> Value) -> Self {
+        Self { form: Some(form), ..self }
     }
 
     /// Its JSON Schema.
@@ -47,6 +56,7 @@ impl Parameter {
         let mut schema = match self.kind {
             Kind::Text => json!({ "type": "string" }),
             Kind::Ref => json!({ "anyOf": [{ "type": "integer" }, { "type": "string" }] }),
+            Kind::Id => json!({ "type": "integer" }),
             Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
             Kind::Truth(default) => json!({ "type": "boolean", "default": default }),
             Kind::Whole(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
@@ -56,20 +66,39 @@ impl Parameter {
         schema
     }
 
+    /// Its JSON Schema with all that is asked of it, for programs: a model is told in words.
+    pub(crate) fn schema_in_full(&self) -> Value {
+        let mut schema = self.schema();
+        let form = self.form.map_or_else(|| json!({}), |form| form());
+        match self.kind {
+            Kind::Text if self.is_required => put(put(&mut schema, &not_empty()), &form),
+            Kind::Ref => {
+                put(&mut schema["anyOf"][0], &row_number());
+                put(put(&mut schema["anyOf"][1], &not_empty()), &form)
+            }
+            Kind::Id => put(&mut schema, &row_number()),
+            Kind::Texts => put(&mut schema["items"], &form),
+            Kind::Text | Kind::Truth(_) | Kind::Whole(..) | Kind::Object => put(&mut schema, &form),
+        };
+        schema
+    }
+
     /// `value` as this parameter takes it; what it must be where it does not fit.
     fn take(&self, value: &Value) -> Result<Value, String> {
         let fits = match (self.kind, value) {
             (Kind::Text, Value::String(text)) => {
                 (!self.is_required || !text.trim().is_empty()).then(|| value.clone())
             }
-            (Kind::Ref, Value::Number(number)) if number.is_i64() => Some(number.to_string().into()),
-            (Kind::Ref, Value::String(text)) => (!text.trim().is_empty()).then(|| text.trim().into()),
+            (Kind::Ref | Kind::Id, Value::Number(_)) => whole(value).map(|number| number.to_string().into()),
+            (Kind::Ref | Kind::Id, Value::String(text)) => {
+                (!text.trim().is_empty()).then(|| text.trim().into())
+            }
             (Kind::Texts, Value::Array(items)) => items.iter().all(Value::is_string).then(|| value.clone()),
             (Kind::Truth(_), Value::Bool(_)) | (Kind::Object, Value::Object(_)) => Some(value.clone()),
             // Older clients send these as texts.
             (Kind::Truth(_), Value::String(text)) => text.parse::<bool>().ok().map(Value::from),
             (Kind::Whole(least, most), _) => {
-                let number = value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+                let number = whole(value).or_else(|| value.as_str().and_then(|text| text.parse().ok()));
                 number.filter(|number| (least..=most).contains(number)).map(Value::from)
             }
             _ => None,
@@ -79,6 +108,7 @@ impl Parameter {
                 Kind::Text if self.is_required => "a text that is not empty".to_owned(),
                 Kind::Text => "a text".to_owned(),
                 Kind::Ref => "an id (a number) or a name".to_owned(),
+                Kind::Id => "an id (a number)".to_owned(),
                 Kind::Texts => "a list of texts".to_owned(),
                 Kind::Truth(_) => "true or false".to_owned(),
                 Kind::Whole(least, most) => format!("a whole number from {least} to {most}"),
@@ -87,6 +117,33 @@ impl Parameter {
             format!("`{}` must be {must_be}", self.name)
         })
     }
+}
+
+/// The whole number that `value` is; also where it is written as `16.0`, which JSON Schema calls an integer.
+fn whole(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
+        // As digits: a number that an i64 does not have is none.
+        format!("{number:.0}").parse().ok()
+    })
+}
+
+/// A number of a row, as JSON Schema.
+fn row_number() -> Value {
+    json!({ "format": "int64", "minimum": 0, "maximum": i64::MAX })
+}
+
+/// A text with more than blanks in it, as JSON Schema.
+fn not_empty() -> Value {
+    json!({ "minLength": 1, "pattern": r"\S" })
+}
+
+/// Puts what `more` says into `schema`.
+fn put<'a>(schema: &'a mut Value, more: &Value) -> &'a mut Value {
+    for (name, value) in more.as_object().into_iter().flatten() {
+        schema[name] = value.clone();
+    }
+    schema
 }
 
 /// Arguments that fit.
@@ -195,6 +252,8 @@ mod tests {
         // Ids as numbers, as numeric texts, and an agent by its name.
         both(json!({ "agent_id": 7 }), json!({ "agent_id": "7" }));
         both(json!({ "agent_id": " triage " }), json!({ "agent_id": "triage" }));
+        // What JSON Schema calls an integer.
+        both(json!({ "agent_id": 7.0, "max_steps": 3.0 }), json!({ "agent_id": "7", "max_steps": 3 }));
         both(json!({ "max_steps": "3", "async": "true" }), json!({ "max_steps": 3, "async": true }));
         both(json!({ "max_steps": null }), json!({}));
         both(

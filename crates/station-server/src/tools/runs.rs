@@ -156,6 +156,12 @@ pub(crate) fn variables(given: &Map<String, Value>) -> BTreeMap<String, Secret> 
     given.iter().map(|(name, value)| (name.clone(), Secret::new(as_text(value)))).collect()
 }
 
+/// An amount as people write it, whichever way JSON has its number: `2.0` is 2, and `1e-6` has digits.
+fn amount(value: &Value) -> String {
+    let float = value.as_f64().filter(|_| !value.is_i64());
+    float.map_or_else(|| as_text(value), |float| float.to_string())
+}
+
 /// Amounts by measure that were sent as `name`, if any were.
 pub(crate) fn caps(name: &str, given: Option<&Map<String, Value>>) -> Result<Caps> {
     let mut caps = Caps::default();
@@ -167,7 +173,7 @@ pub(crate) fn caps(name: &str, given: Option<&Map<String, Value>>) -> Result<Cap
                 words.join(", ")
             )));
         };
-        let Some(amount) = measure.parse(&as_text(value)) else {
+        let Some(amount) = measure.parse(&amount(value)) else {
             return Err(Error::invalid(format!("`{name}.{word}` must be {}", measure.must_be())));
         };
         caps.set(measure, Some(amount));
@@ -193,6 +199,8 @@ mod tests {
             time_ms: Some(600_000),
         };
         check(json!({ "tokens": 50_000, "usd": 1.5, "calls": "20", "time": "10m" }), Ok(all));
+        let small = Caps { micro_usd: Some(1), time_ms: Some(2_000), ..Caps::default() };
+        check(json!({ "usd": 0.000_001, "time": 2.0 }), Ok(small));
         check(json!({}), Ok(Caps::default()));
         check(json!({ "tokens": 0 }), Err("`budget.tokens` must be a whole number of 1 or more"));
         check(json!({ "money": 1 }), Err("`budget.money` is no limit: there are tokens, usd, calls, time"));

@@ -70,7 +70,7 @@ fn a_run_is_forked_recorded_and_resumed_with_more_to_spend() {
     assert_eq!(done(&fork(&json!({ "step": 1, "task": "read both again" })))["id"], forked["id"]);
     until_status(&served, &forked["id"], "completed");
     let no_step = send(&served, "POST", "/runs/1/fork", &json!({ "step": 9 }));
-    expect!["400: run 1 cannot be forked after step 9; it can be after steps 0, 1, 2"]
+    expect!["409: run 1 cannot be forked after step 9; it can be after steps 0, 1, 2"]
         .assert_eq(&refused(&no_step));
     served.stop();
 }

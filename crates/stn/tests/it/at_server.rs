@@ -117,8 +117,6 @@ const LOOKS: &[&[&str]] = &[
     &["user", "list"],
     &["audit", "list"],
     &["audit", "list", "--before", "3", "--limit", "1"],
-    &["audit", "export"],
-    &["audit", "export", "--after", "2"],
     &["audit", "verify"],
     &["sync", "--dry-run"],
     &["sync", "guarded", "--dry-run"],

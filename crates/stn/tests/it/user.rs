@@ -182,9 +182,9 @@ fn an_invited_user_chooses_a_password_by_a_link_that_is_good_once() {
     assert!(first.starts_with("http://127.0.0.1:0/welcome#") && secret(&first).len() == 64, "{first}");
     // Another one takes its place.
     let second = link(&home.json(&["user", "invite", "root", "--hours", "48"]));
-    home.stn(&["user", "invite", "toor"]).is(&expect![[r#"
+    home.stn(&["user", "invite", "rooot"]).is(&expect![[r#"
         --- stderr
-        error: user `toor` does not exist
+        error: user `rooot` does not exist
         hint: did you mean `root`?
         --- exit 1
     "#]]);

@@ -210,8 +210,8 @@ fn every_operation_is_for_those_who_may_and_what_is_foreign_does_not_exist() {
                         match operation.id() {
                             // A stream ends with its run, and this one waits for a person.
                             "follow_run" => {}
-                            // It knows no password.
-                            "create_session" => check(&own, &[401]),
+                            // It knows no password, and no invitation.
+                            "create_session" | "accept_invitation" => check(&own, &[401]),
                             _ => check(&own, passed),
                         }
                         if !(is_spare && role == "admin") && operation.is_in_one(&world.own) {

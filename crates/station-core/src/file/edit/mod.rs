@@ -24,5 +24,6 @@ pub use body::set_body;
 pub use difference::difference;
 pub use json::{put_server, remove_server};
 pub use new::new_agent;
+pub use quote::json_as_yaml;
 pub use set::{Field, set_field, set_key};
 pub use unset::{unset_field, unset_key};

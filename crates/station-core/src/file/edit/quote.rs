@@ -1,5 +1,7 @@
 //! Texts as YAML scalars on one line.
 
+use serde_json::Value;
+
 /// As a quoted scalar that reads back as exactly this text, wherever a value may stand.
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -11,21 +13,36 @@ pub(super) fn quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            // What a YAML stream may not hold as it is, or what a reader would take for a line break or a mark.
-            '\0'..'\u{20}'
+            c => push(&mut out, c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// JSON as YAML on one line, which it is but for some characters of its texts.
+#[must_use]
+pub fn json_as_yaml(value: &Value) -> String {
+    value.to_string().chars().fold(String::new(), |mut out, c| {
+        push(&mut out, c);
+        out
+    })
+}
+
+/// A character of a text in quotation marks: escaped where a YAML stream may not hold it as it is, or where a reader would take it
+/// for a line break or a mark.
+fn push(out: &mut String, c: char) {
+    let is_fit = !matches!(
+        c,
+        '\0'..'\u{20}'
             | '\u{7f}'..='\u{9f}'
             | '\u{2028}'
             | '\u{2029}'
             | '\u{feff}'
             | '\u{fffe}'
-            | '\u{ffff}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
+            | '\u{ffff}'
+    );
+    if is_fit { out.push(c) } else { out.push_str(&format!("\\u{:04x}", u32::from(c))) }
 }
 
 /// As [`quoted`], but without quotes where nobody could mistake the text: names of models and the like.
@@ -49,5 +66,20 @@ pub(super) fn line_end(text: &str) -> &'static str {
     match text.find('\n') {
         Some(at) if text[..at].ends_with('\r') => "\r\n",
         _ => "\n",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::yaml;
+    use serde_json::json;
+
+    #[test]
+    fn a_schema_with_characters_that_yaml_has_not_reads_back_as_it_was() {
+        for value in [json!({ "\u{84}": "a\u{2028}b\u{7f}", "é": [1, null, "\n\"\\"] }), json!("\u{feff}")] {
+            let root = yaml::parse(&json_as_yaml(&value)).expect("it is YAML").expect("there is something");
+            assert_eq!(root.to_json(), value);
+        }
     }
 }
