@@ -168,7 +168,7 @@ async fn an_invitation_is_used_once_by_whoever_is_first() {
         let ann = make(&store, "ann", Role::Admin).await;
         let until = Micros(NOW.0 + 10);
         let invite = async |hash: &str| {
-            store.create_invitation(ann, hash.to_owned(), until, "root", NOW).await.unwrap()
+            store.create_invitation(ann, hash.to_owned(), until, "root", NOW).await.unwrap();
         };
         let accept = async |hash: &str, session: &str, now: Micros| {
             let accepted = Acceptance {
