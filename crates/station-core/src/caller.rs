@@ -186,6 +186,12 @@ impl Caller {
         Self { from: from.into(), ..self }
     }
 
+    /// The same, asking for what `by` asks for: from there, and for what that belongs to.
+    #[must_use]
+    pub fn asking_as(self, by: &Self) -> Self {
+        self.in_trace(by.trace).at(by.from.clone())
+    }
+
     /// Who is told in the audit to have done what this caller asks for.
     #[must_use]
     pub fn actor(&self) -> Actor {

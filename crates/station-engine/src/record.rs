@@ -20,12 +20,12 @@ impl Station {
     pub async fn record_run(&self, by: &Caller, id: RunRef) -> Result<Case> {
         by.may(Action::ReadRuns)?;
         let run = self.find_run(by, id).await?;
-        let detail = json!({ "agent": run.agent.0 });
-        self.store().note_deed("record_run", &format!("run {id}"), detail, by.actor(), self.now()).await?;
         let journal = drive::read(self, id).await?;
         let inputs = RunInputs::of(&journal).ok_or_else(|| {
             Error::conflict(format!("run {id} has not begun, so there is nothing to record"))
         })?;
+        let detail = json!({ "agent": run.agent.0 });
+        self.store().note_deed("record_run", &format!("run {id}"), detail, by.actor(), self.now()).await?;
         let prepared = prepare::restore(self, inputs).await?;
         let outcome = Outcome::of(&journal).cloned();
         let brought = Brought::with(self, id).await?;

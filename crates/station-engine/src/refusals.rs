@@ -6,7 +6,7 @@
 
 use crate::Station;
 use serde_json::json;
-use station_core::{Caller, Result};
+use station_core::Caller;
 use station_store::Deed;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -52,18 +52,18 @@ impl Refusals {
 }
 
 impl Station {
-    /// Puts into the audit that `by` was refused `what`, and why: a sentence that names no secret.
-    ///
-    /// # Errors
-    /// Where the audit cannot be written.
-    pub async fn note_refusal(&self, by: &Caller, what: &str, why: &str) -> Result<()> {
+    /// Puts into the audit that `by` was refused `what`, and why: a sentence that names no secret. Where that cannot be written, the log
+    /// says so, and the refusal stays one.
+    pub async fn note_refusal(&self, by: &Caller, what: &str, why: &str) {
         let actor = by.actor();
         let from = actor.from.as_deref().unwrap_or_default();
         let refusal = format!("{}\n{from}\n{what}\n{why}", actor.name);
-        let Some(times) = self.refusals().count(refusal, self.since_boot()) else { return Ok(()) };
+        let Some(times) = self.refusals().count(refusal, self.since_boot()) else { return };
         let detail = json!({ "why": why, "times": times }).to_string();
         let deed = Deed { at: self.now(), actor, action: "refuse_request", subject: what.to_owned(), detail };
-        self.deeds().note(self.store(), deed).await
+        if let Err(error) = self.deeds().note(self.store(), deed).await {
+            tracing::error!(%error, causes = ?error.causes(), "a refusal is not in the audit");
+        }
     }
 }
 

@@ -138,7 +138,7 @@ impl Station {
             let sentence = format!("whoever started run {} may not use Station any more", token.run);
             Error::new(Kind::Unauthenticated, sentence)
         })?;
-        Ok(caller.acting(token).in_trace(by.trace).at(by.from.clone()))
+        Ok(caller.acting(token).asking_as(by))
     }
 
     /// A caller as it is now: its user, its key, or what the user may for whom a run acts, may have been changed since it was found.
@@ -150,12 +150,10 @@ impl Station {
             return Ok(by.clone());
         }
         if let Some(token) = &by.acting {
-            return self
-                .act_for(&Caller::local().in_trace(by.trace).at(by.from.clone()), token.clone())
-                .await;
+            return self.act_for(&Caller::local().asking_as(by), token.clone()).await;
         }
         let over = || Error::new(Kind::Unauthenticated, "whoever asked is not known any more");
-        let caller = self.caller_of(by.user).await?.ok_or_else(over)?.in_trace(by.trace).at(by.from.clone());
+        let caller = self.caller_of(by.user).await?.ok_or_else(over)?.asking_as(by);
         match by.known_by {
             KnownBy::Itself => Ok(caller),
             KnownBy::Key(id) => {

@@ -3,7 +3,7 @@
 use crate::db::{Conn, Row, unreadable};
 use crate::environments::read_origin;
 use crate::turns::Reach;
-use crate::{Deed, ROWS_MAX, Store, audit, grants};
+use crate::{ROWS_MAX, Store, audit, grants};
 use serde_json::json;
 use station_core::sync::AgentRow;
 use station_core::{Actor, Agent, AgentId, AgentName, Caller, EnvironmentId, Error, Micros, Origin, Result};
@@ -104,10 +104,9 @@ impl Store {
             Box::pin(async move {
                 let id = put(conn, owner, row).await?;
                 link_sub_agents(conn, owner.env).await?;
-                let (actor, subject) = (actor.clone(), format!("agent {id}"));
-                let detail = json!({ "name": row.name.as_str(), "path": row.path }).to_string();
-                let deed = Deed { at: owner.now, actor, action: "export_agent", subject, detail };
-                audit::append(conn, &context.sealer, &deed).await?;
+                let (by, subject) = ((actor, owner.now), format!("agent {id}"));
+                let detail = json!({ "name": row.name.as_str(), "path": row.path });
+                audit::note(conn, &context.sealer, by, "export_agent", subject, detail).await?;
                 Ok(id)
             })
         })
@@ -135,9 +134,8 @@ impl Store {
                     return Err(Error::not_found(format!("agent {id} does not exist")));
                 }
                 let action = if *enabled { "enable_agent" } else { "disable_agent" };
-                let (actor, subject) = (actor.clone(), format!("agent {id}"));
-                let deed = Deed { at: *now, actor, action, subject, detail: "{}".to_owned() };
-                audit::append(conn, &context.sealer, &deed).await
+                audit::note(conn, &context.sealer, (actor, *now), action, format!("agent {id}"), json!({}))
+                    .await
             })
         })
         .await

@@ -4,7 +4,7 @@
 //! it puts the run back in the queue, and the next driver appends what was decided. **Invariant:** a run does not park
 //! on a decision that is here and not in its journal yet (`heard`), so no decision is slept through.
 
-use crate::audit::{self, Deed};
+use crate::audit;
 use crate::db::{Conn, Row, storable, unreadable};
 use crate::queue::requeue;
 use crate::sealer::Sealer;
@@ -321,10 +321,7 @@ async fn decide(
         "run": run.map(|run| run.0), "effect": effect, "server": server, "tool": tool, "rule": basis.rule.to_string(),
         "arguments_hash": basis.arguments.as_str(), "reason": reason,
     });
-    let subject = format!("approval {id}");
-    let deed =
-        Deed { at: now, actor: actor.clone(), action: say.action(), subject, detail: detail.to_string() };
-    audit::append(conn, sealer, &deed).await?;
+    audit::note(conn, sealer, (actor, now), say.action(), format!("approval {id}"), detail).await?;
     Ok(true)
 }
 
@@ -343,9 +340,9 @@ async fn expire(
         if let Some(run) = run {
             requeue(conn, run, now).await?;
         }
-        let (actor, subject) = (Actor::from(NOBODY), format!("approval {id}"));
-        let detail = json!({ "run": run.map(|run| run.0) }).to_string();
-        audit::append(conn, sealer, &Deed { at: now, actor, action: "time_out", subject, detail }).await?;
+        let by = (&Actor::from(NOBODY), now);
+        let detail = json!({ "run": run.map(|run| run.0) });
+        audit::note(conn, sealer, by, "time_out", format!("approval {id}"), detail).await?;
     }
     Ok(())
 }

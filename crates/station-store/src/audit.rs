@@ -12,6 +12,7 @@ use crate::reseal;
 use crate::seal::Place;
 use crate::sealer::Sealer;
 use crate::{ROWS_MAX, Store};
+use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use station_core::{Actor, Micros, Result, Secret};
 use std::fmt;
@@ -271,6 +272,19 @@ async fn last(conn: &mut Conn) -> Result<(i64, String)> {
 /// decision is not held up by that, and no later one mends it.
 pub(crate) async fn append(conn: &mut Conn, sealer: &Sealer, deed: &Deed) -> Result<()> {
     append_all(conn, sealer, std::slice::from_ref(deed)).await
+}
+
+/// As [`append`], of what was done to `subject` by `actor` just now.
+pub(crate) async fn note(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    (actor, at): (&Actor, Micros),
+    action: &'static str,
+    subject: String,
+    detail: Json,
+) -> Result<()> {
+    let deed = Deed { at, actor: actor.clone(), action, subject, detail: detail.to_string() };
+    append(conn, sealer, &deed).await
 }
 
 /// As [`append`], several in their order: its end is read and kept once for all of them.

@@ -4,7 +4,7 @@ use crate::db::{Conn, Row, storable, unreadable};
 use crate::ledger::{NO_DAY, free, key};
 use crate::sealer::Sealer;
 use crate::turns::{Reach, joined};
-use crate::{Deed, ROWS_MAX, Store, audit};
+use crate::{ROWS_MAX, Store, audit};
 use serde_json::{Value as Json, json};
 use station_core::budget::{Account, Amounts, Caps, Limit, Period, Scope, Standing};
 use station_core::{Actor, Micros, Result, RunId};
@@ -229,14 +229,13 @@ async fn note(
     action: &'static str,
     scope: Scope,
     detail: Json,
-    (actor, now): (&Actor, Micros),
+    by: (&Actor, Micros),
 ) -> Result<()> {
     let subject = match scope {
         Scope::Installation => "the installation".to_owned(),
         _ => format!("{} {}", scope.as_str(), scope.id()),
     };
-    let (actor, detail) = (actor.clone(), detail.to_string());
-    audit::append(conn, sealer, &Deed { at: now, actor, action, subject, detail }).await
+    audit::note(conn, sealer, by, action, subject, detail).await
 }
 
 fn read_limit(mut row: Row) -> Result<SetLimit> {

@@ -4,7 +4,7 @@ use crate::db::{Conn, Row, unreadable};
 use crate::seal::Place;
 use crate::sealer::Sealer;
 use crate::turns::Reach;
-use crate::{Context, Deed, ROWS_MAX, Store, audit};
+use crate::{Context, ROWS_MAX, Store, audit};
 use serde_json::{Value as Json, json};
 use station_core::file::rules;
 use station_core::{
@@ -219,10 +219,9 @@ async fn note(
     action: &'static str,
     env: EnvironmentId,
     detail: Json,
-    (actor, now): (&Actor, Micros),
+    by: (&Actor, Micros),
 ) -> Result<()> {
-    let (actor, subject) = (actor.clone(), format!("environment {env}"));
-    audit::append(conn, sealer, &Deed { at: now, actor, action, subject, detail: detail.to_string() }).await
+    audit::note(conn, sealer, by, action, format!("environment {env}"), detail).await
 }
 
 /// `None` where the environment exists; one that was removed is brought back empty of rules.

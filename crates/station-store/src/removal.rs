@@ -123,9 +123,8 @@ async fn remove_agent(
         return Ok(());
     }
     let Some(mut row) = conn.row(NAME, vec![id.0.into()]).await? else { return Ok(()) };
-    let detail = json!({"name": row.text()?, "environment": row.text()?}).to_string();
-    let (actor, subject) = (actor.clone(), format!("agent {id}"));
-    audit::append(conn, sealer, &Deed { at: now, actor, action: "delete_agent", subject, detail }).await
+    let detail = json!({"name": row.text()?, "environment": row.text()?});
+    audit::note(conn, sealer, (actor, now), "delete_agent", format!("agent {id}"), detail).await
 }
 
 async fn remove_server(
@@ -146,9 +145,8 @@ async fn remove_server(
         conn.exec(sql, vec![id.0.into(), now.0.into()]).await?;
     }
     let Some(mut row) = conn.row(NAME, vec![id.0.into()]).await? else { return Ok(()) };
-    let detail = json!({"name": row.text()?, "environment": row.text()?}).to_string();
-    let (actor, subject) = (actor.clone(), format!("server {id}"));
-    audit::append(conn, sealer, &Deed { at: now, actor, action: "delete_server", subject, detail }).await
+    let detail = json!({"name": row.text()?, "environment": row.text()?});
+    audit::note(conn, sealer, (actor, now), "delete_server", format!("server {id}"), detail).await
 }
 
 async fn remove_environment(
@@ -177,9 +175,8 @@ async fn remove_environment(
     }
     conn.exec(VARIABLES, vec![id.0.into()]).await?;
     let Some(mut row) = conn.row(SQL, vec![id.0.into(), now.0.into()]).await? else { return Ok(()) };
-    let detail = json!({"name": row.text()?}).to_string();
-    let (actor, subject) = (actor.clone(), format!("environment {id}"));
-    audit::append(conn, sealer, &Deed { at: now, actor, action: "delete_environment", subject, detail }).await
+    let detail = json!({"name": row.text()?});
+    audit::note(conn, sealer, (actor, now), "delete_environment", format!("environment {id}"), detail).await
 }
 
 async fn refuse_open(conn: &mut Conn, sql: &'static str, id: i64, what: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! What persons said became of calls whose outcome was unknown; read by the next driver of their run.
 
 use crate::approvals::{effect, lock_run};
-use crate::audit::{self, Deed};
+use crate::audit;
 use crate::db::{Conn, storable};
 use crate::queue::requeue;
 use crate::sealer::Sealer;
@@ -79,9 +79,8 @@ async fn settle(conn: &mut Conn, sealer: &Sealer, run: RunId, it: &Settlement, n
         return Ok(false);
     }
     requeue(conn, run, now).await?;
-    let detail = json!({"run": run.0, "done": it.done, "note": it.note}).to_string();
-    let subject = format!("effect {}", it.effect);
-    let deed = Deed { at: now, actor: it.by.clone(), action: "settle_effect", subject, detail };
-    audit::append(conn, sealer, &deed).await?;
+    let detail = json!({"run": run.0, "done": it.done, "note": it.note});
+    audit::note(conn, sealer, (&it.by, now), "settle_effect", format!("effect {}", it.effect), detail)
+        .await?;
     Ok(true)
 }

@@ -1,6 +1,6 @@
 //! Standing approvals: "always", until somebody takes it back or the tool is not what it was.
 
-use crate::audit::{self, Deed};
+use crate::audit;
 use crate::db::{Conn, storable};
 use crate::sealer::Sealer;
 use crate::turns::Reach;
@@ -122,10 +122,9 @@ async fn revoke(conn: &mut Conn, sealer: &Sealer, id: i64, actor: &Actor, now: M
     else {
         return Ok(false);
     };
-    let detail = json!({"tool": row.text()?, "approval": row.int()?}).to_string();
+    let detail = json!({"tool": row.text()?, "approval": row.int()?});
     let subject = format!("standing approval {id}");
-    let deed = Deed { at: now, actor: actor.clone(), action: "revoke_approval", subject, detail };
-    audit::append(conn, sealer, &deed).await?;
+    audit::note(conn, sealer, (actor, now), "revoke_approval", subject, detail).await?;
     Ok(true)
 }
 

@@ -42,10 +42,7 @@ impl Store {
         actor: impl Into<Actor>,
         now: Micros,
     ) -> Result<EnvironmentId> {
-        let (env, workspace_id, origin) = (env.clone(), workspace_id.to_owned(), Origin::File);
-        let (context, changes) = (self.shared_context(), changes.to_vec());
-        let apply = Apply { context, env, origin, workspace_id, changes, actor: actor.into(), now };
-        self.write_reaching(Reach::Audit(None), apply, |conn, apply| Box::pin(apply_all(conn, apply))).await
+        self.apply_as((Origin::File, workspace_id), env, changes, actor.into(), now).await
     }
 
     /// As [`Store::apply`], for definitions that stand in no file: no sync of any workspace takes them out.
@@ -59,9 +56,19 @@ impl Store {
         actor: impl Into<Actor>,
         now: Micros,
     ) -> Result<EnvironmentId> {
-        let (env, workspace_id, origin) = (env.clone(), String::new(), Origin::Store);
-        let (context, changes) = (self.shared_context(), changes.to_vec());
-        let apply = Apply { context, env, origin, workspace_id, changes, actor: actor.into(), now };
+        self.apply_as((Origin::Store, ""), env, changes, actor.into(), now).await
+    }
+
+    async fn apply_as(
+        &self,
+        (origin, workspace_id): (Origin, &str),
+        env: &EnvironmentName,
+        changes: &[Change],
+        actor: Actor,
+        now: Micros,
+    ) -> Result<EnvironmentId> {
+        let (context, env, workspace_id) = (self.shared_context(), env.clone(), workspace_id.to_owned());
+        let apply = Apply { context, env, origin, workspace_id, changes: changes.to_vec(), actor, now };
         self.write_reaching(Reach::Audit(None), apply, |conn, apply| Box::pin(apply_all(conn, apply))).await
     }
 }

@@ -4,7 +4,7 @@
 //! among them: the first is one, and the last cannot be made less or removed while there are others, so that nobody is locked out
 //! over HTTP.
 
-use crate::audit::{self, Deed};
+use crate::audit;
 use crate::credentials::{self, NewApiKey};
 use crate::db::{Conn, Row, unreadable};
 use crate::invitations::end_invitation;
@@ -333,10 +333,9 @@ pub(crate) async fn note(
     action: &'static str,
     user: UserId,
     detail: Json,
-    (actor, now): (&Actor, Micros),
+    by: (&Actor, Micros),
 ) -> Result<()> {
-    let (actor, subject) = (actor.clone(), format!("user {user}"));
-    audit::append(conn, sealer, &Deed { at: now, actor, action, subject, detail: detail.to_string() }).await
+    audit::note(conn, sealer, by, action, format!("user {user}"), detail).await
 }
 
 fn no_user(id: UserId) -> Error {

@@ -42,7 +42,7 @@ fn routed(operation: &'static Operation) -> MethodRouter<Arc<Site>> {
     let method = MethodFilter::try_from(operation.verb.method()).expect("a method that axum routes");
     on(
         method,
-        move |State(site): State<Arc<Site>>, Extension(by): Extension<Caller>, request: Request| async move {
+        move |State(site): State<Arc<Site>>, Extension(by): Extension<Arc<Caller>>, request: Request| async move {
             let id = failure::request_id(request.headers()).to_owned();
             match answered(&site, &by, operation, request, &id).await {
                 Ok(response) => response,

@@ -148,28 +148,24 @@ pub(super) async fn admit(
 ) -> Response {
     let path = request.uri().path().to_owned();
     let from = peer.address().ip().to_string();
-    let known = known(&site, &peer, request.headers(), request.method(), &path).await;
+    let known = known(&site, (&peer, &from), request.headers(), request.method(), &path).await;
     let refusal = match known {
         Ok(caller) => {
-            // Kept where somebody may be asked for a better token.
-            let scopes = match site.resource {
-                Some(_) => caller.scopes.clone(),
-                None => BTreeSet::new(),
-            };
-            let caller = caller.in_trace(Some(place.own)).at(from);
-            let asked = format!("{} {path}", request.method());
-            request.extensions_mut().insert(caller.clone());
+            let caller = Arc::new(caller.in_trace(Some(place.own)).at(from));
+            let method = request.method().clone();
+            request.extensions_mut().insert(Arc::clone(&caller));
             let answer = next.run(request).await;
             if answer.status() == StatusCode::FORBIDDEN {
-                note(&site, &caller, &asked, "it lacks the right").await;
+                let asked = format!("{method} {path}");
+                site.station.note_refusal(&caller, &asked, "it lacks the right").await;
             }
-            return challenged(&site, &path, &scopes, answer);
+            return challenged(&site, &path, &caller.scopes, answer);
         }
         Err(refusal) => refusal,
     };
     let Refusal { status, error, is_wrong } = refusal;
     if is_wrong || status == StatusCode::FORBIDDEN {
-        note(&site, &Caller::nobody().at(from), "a request", error.sentence()).await;
+        site.station.note_refusal(&Caller::nobody().at(from), "a request", error.sentence()).await;
     }
     let mut refused = failure::refused(request.headers(), status, &error);
     if status == StatusCode::UNAUTHORIZED {
@@ -179,13 +175,6 @@ pub(super) async fn admit(
         refused.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     challenged(&site, &path, &BTreeSet::new(), refused)
-}
-
-/// Puts a refusal into the audit. Where that cannot be written it stays a refusal.
-async fn note(site: &Site, by: &Caller, what: &str, why: &str) {
-    if let Err(error) = site.station.note_refusal(by, what, why).await {
-        tracing::error!(%error, causes = ?error.causes(), "a refusal is not in the audit");
-    }
 }
 
 /// `answer`, asking for another token where this one, of these scopes, lacks one for what was asked.
@@ -215,13 +204,12 @@ impl From<Error> for Refusal {
 /// Who asks, or why they are refused.
 async fn known(
     site: &Site,
-    peer: &Peer,
+    (peer, from): (&Peer, &str),
     headers: &HeaderMap,
     method: &Method,
     path: &str,
 ) -> Result<Caller, Refusal> {
-    let from = peer.address().ip().to_string();
-    let Seen { shown, caller, why } = seen(site, headers, path, &from).await?;
+    let Seen { shown, caller, why } = seen(site, headers, path, from).await?;
     // A cookie that is over must not keep anybody from signing in anew.
     let is_open = api::is_open(method, path)
         || (site.offers == Offers::Station && pages::is_open(method, path))

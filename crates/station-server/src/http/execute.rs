@@ -44,24 +44,24 @@ struct Execute {
 
 async fn execute(
     State(site): State<Arc<Site>>,
-    Extension(by): Extension<Caller>,
+    Extension(by): Extension<Arc<Caller>>,
     request: Request,
 ) -> Response {
-    match executed(&site, by, request).await {
+    match executed(&site, &by, request).await {
         Ok(response) => response,
         Err(Refused::Error(error)) => refused(failure::status(error.kind()), &error),
         Err(Refused::As(status, error)) => refused(status, &error),
     }
 }
 
-async fn executed(site: &Arc<Site>, by: Caller, request: Request) -> Result<Response, Refused> {
+async fn executed(site: &Arc<Site>, by: &Caller, request: Request) -> Result<Response, Refused> {
     let key = once::key(request.headers())?;
     let place = request.extensions().get::<AtWork>().cloned();
     let body = site.bodies.read(request).await?;
     by.may(Action::RunAgents)?;
     let (agent, new) = sent(&body.bytes)?;
     let Some(key) = key else {
-        let executed = started(&site.management.desk(), &by, &agent, new).await?;
+        let executed = started(&site.management.desk(), by, &agent, new).await?;
         return Ok((StatusCode::ACCEPTED, Json(executed)).into_response());
     };
     let body: Value = serde_json::from_slice(&body.bytes).unwrap_or_default();
@@ -74,7 +74,7 @@ async fn executed(site: &Arc<Site>, by: Caller, request: Request) -> Result<Resp
         let executed = started(&desk, &of, &agent, new).await?;
         Ok(Told { status: StatusCode::ACCEPTED, body: json!(executed), keep: Keep::Answer })
     };
-    once::answered(site, &by, keyed, "", |claim| work(claim).boxed()).await
+    once::answered(site, by, keyed, "", |claim| work(claim).boxed()).await
 }
 
 async fn started(desk: &Desk, by: &Caller, agent: &AgentRef, new: NewRun) -> Result<Executed> {
@@ -106,7 +106,7 @@ fn sent(body: &[u8]) -> Result<(AgentRef, NewRun)> {
 
 async fn run(
     State(site): State<Arc<Site>>,
-    Extension(by): Extension<Caller>,
+    Extension(by): Extension<Arc<Caller>>,
     id: Result<Path<i64>, PathRejection>,
 ) -> Response {
     let Ok(Path(id)) = id else {

@@ -244,7 +244,7 @@ fn is_stream(kind: &HeaderValue) -> bool {
 /// Lets a request go on whose caller does not ask too often.
 pub(super) async fn bound_caller(
     State(site): State<Arc<Site>>,
-    Extension(by): Extension<Caller>,
+    Extension(by): Extension<Arc<Caller>>,
     request: Request,
     next: Next,
 ) -> Response {

@@ -25,7 +25,7 @@ type Named = Option<Path<String>>;
 
 pub(super) async fn post(
     State(site): State<Arc<Site>>,
-    Extension(by): Extension<Caller>,
+    Extension(by): Extension<Arc<Caller>>,
     named: Named,
     headers: HeaderMap,
     request: Request,
@@ -45,14 +45,16 @@ pub(super) async fn post(
         _ => None,
     };
     match site.bodies.read(request).await {
-        Ok(body) => response(&headers, endpoint.post(by, &read, &body.bytes).await, place),
+        Ok(body) => {
+            response(&headers, endpoint.post(Arc::unwrap_or_clone(by), &read, &body.bytes).await, place)
+        }
         Err(Unread(status, error)) => failure::refused(&headers, status, &error),
     }
 }
 
 pub(super) async fn get(
     State(site): State<Arc<Site>>,
-    Extension(by): Extension<Caller>,
+    Extension(by): Extension<Arc<Caller>>,
     named: Named,
     method: Method,
     headers: HeaderMap,
@@ -73,7 +75,7 @@ pub(super) async fn get(
 
 pub(super) async fn delete(
     State(site): State<Arc<Site>>,
-    Extension(by): Extension<Caller>,
+    Extension(by): Extension<Arc<Caller>>,
     named: Named,
     headers: HeaderMap,
 ) -> Response {

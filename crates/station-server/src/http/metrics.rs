@@ -40,7 +40,7 @@ pub(super) fn is_open(site: &Site, path: &str, headers: &HeaderMap) -> bool {
 
 pub(super) async fn get(
     State(site): State<Arc<Site>>,
-    Extension(by): Extension<Caller>,
+    Extension(by): Extension<Arc<Caller>>,
     headers: HeaderMap,
 ) -> Response {
     let by = if is_open(&site, PATH, &headers) { &site.by } else { &by };

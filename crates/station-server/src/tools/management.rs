@@ -76,9 +76,7 @@ impl Management {
     async fn refuse(&self, asked: &Asked, name: &str, error: &Error) -> Value {
         if error.kind() == Kind::Forbidden {
             let what = format!("tool {name} of Station");
-            if let Err(error) = self.desk.station.note_refusal(&asked.by, &what, error.sentence()).await {
-                tracing::error!(%error, causes = ?error.causes(), "a refusal is not in the audit");
-            }
+            self.desk.station.note_refusal(&asked.by, &what, error.sentence()).await;
         }
         refused(name, error)
     }

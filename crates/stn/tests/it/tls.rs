@@ -215,7 +215,8 @@ fn a_port_without_tls_leads_to_the_one_with_it() {
     assert!(!answer.head.contains("strict-transport-security"), "{}", answer.head);
     assert_eq!(plain.raw(b"GET /a HTTP/1.0\r\nhost: a@b/\r\n\r\n").status, 400);
     assert_eq!(plain.raw(HEALTH.as_bytes()).status, 200);
-    assert_eq!(plain.raw(b"GET /ready HTTP/1.0\r\nhost: a\r\n\r\n").status, 200);
+    // It listens before its worker has looked for the first time.
+    until("it is ready", || plain.raw(b"GET /ready HTTP/1.0\r\nhost: a\r\n\r\n").status == 200);
 }
 
 #[test]
