@@ -41,6 +41,14 @@ pub struct Refused {
     pub message: &'static str,
 }
 
+impl Refused {
+    /// A no: with the code of the specification's own example for a person who says it.
+    #[must_use]
+    pub const fn no(message: &'static str) -> Self {
+        Self { code: -1, message }
+    }
+}
+
 impl Answers {
     /// Whether forms are offered to be filled in.
     #[must_use]
@@ -70,14 +78,10 @@ impl Answers {
                 let roots: Vec<Value> = self.roots.iter().map(|uri| json!({ "uri": uri })).collect();
                 Ok(json!({ "roots": roots }))
             }
-            // The code of the specification's own example for a person who says no.
-            "sampling/createMessage" => Err(Refused {
-                code: -1,
-                message: match self.sampling {
-                    None => "no model is offered to servers",
-                    Some(_) => "a model is offered only while calls of one run, and of nobody else, are out",
-                },
-            }),
+            "sampling/createMessage" => Err(Refused::no(match self.sampling {
+                None => "no model is offered to servers",
+                Some(_) => "a model is offered only while calls of one run, and of nobody else, are out",
+            })),
             _ => Err(Refused { code: -32601, message: "this is not answered here" }),
         }
     }

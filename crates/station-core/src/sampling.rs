@@ -102,8 +102,8 @@ impl Asked {
     }
 
     fn bytes(&self) -> usize {
-        let said = self.conversation().iter().map(|message| words(message).len()).sum::<usize>();
-        said + self.settings.stop.iter().map(String::len).sum::<usize>()
+        let said = self.system.iter().map(String::len).chain(self.messages.iter().map(|it| words(it).len()));
+        said.sum::<usize>() + self.settings.stop.iter().map(String::len).sum::<usize>()
     }
 }
 
@@ -124,12 +124,12 @@ pub fn words(message: &Message) -> &str {
 /// It is none that can be passed on.
 pub fn result(answer: &Answer) -> Result<Value, Refused> {
     let stop = match answer.stop {
-        Stop::Refused => return Err(refused("the model refused to answer")),
+        Stop::Refused => return Err(Refused::no("the model refused to answer")),
         Stop::End => "endTurn",
         Stop::Length => "maxTokens",
     };
     if !answer.calls.is_empty() {
-        return Err(refused("the model wanted to call tools, and has none"));
+        return Err(Refused::no("the model wanted to call tools, and has none"));
     }
     let content = json!({ "type": "text", "text": answer.text });
     Ok(json!({ "role": "assistant", "content": content, "model": answer.model, "stopReason": stop }))
@@ -180,11 +180,6 @@ fn text(content: &Value) -> Result<String, Refused> {
 
 fn invalid(message: &'static str) -> Refused {
     Refused { code: -32602, message }
-}
-
-/// With the code of the specification's own example for a person who says no.
-fn refused(message: &'static str) -> Refused {
-    Refused { code: -1, message }
 }
 
 #[cfg(test)]

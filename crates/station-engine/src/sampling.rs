@@ -106,9 +106,8 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// With the code of the specification's own example for a person who says no.
     fn new(told: &'static str, sentence: impl Into<String>) -> Self {
-        Self { told: Refused { code: -1, message: told }, sentence: sentence.into() }
+        Self { told: Refused::no(told), sentence: sentence.into() }
     }
 }
 
@@ -192,7 +191,7 @@ impl<'a> Drive<'a> {
                 (Event::Sampled { id, answer: Answer { thinking: None, ..answer }, ms }, told)
             }
             Err(AskError { failure, sentence, .. }) => {
-                let told = Refused { code: -1, message: "the model did not answer" };
+                let told = Refused::no("the model did not answer");
                 (Event::SampleFailed { id, failure: Some(failure), sentence, ms }, Err(told))
             }
         };

@@ -7,7 +7,7 @@
 
 use crate::Station;
 use crate::drive::{Drive, Left};
-use crate::journal::Standing;
+use crate::journal::{Mark, Standing};
 use crate::lease::millis;
 use crate::perform::Started;
 use station_core::budget::{
@@ -143,37 +143,60 @@ impl Drive<'_> {
         // One that was set before a run began holds for all of it.
         let read = if std::mem::take(&mut self.spending.is_first) { Read::Now } else { Read::Recent };
         let claims = self.claims(read).await?;
-        let (machine, mark) = (self.machine.clone(), self.journal.mark());
-        let begun = self.begin(todos).await;
-        let mut started = match begun {
+        let before = self.before();
+        let mut started = match self.begin(todos).await {
             Ok(started) => started,
             Err(error) => {
-                self.machine = machine;
-                self.journal.retract(&mark);
+                self.take_back(before);
                 return Err(error);
             }
         };
         let is_spawn =
             |event: &Event| matches!(event, Event::EffectStarted { effect: Effect::Spawn { .. }, .. });
-        if started.is_empty() && self.journal.count_since(mark.seq(), is_spawn) == 0 {
+        if started.is_empty() && self.journal.count_since(before.mark.seq(), is_spawn) == 0 {
             return Ok(Begun::Nothing);
         }
+        let reserve = |drive: &mut Self| drive.reserve(&claims, &mut started);
+        match self.commit_within(&claims, before, reserve).await? {
+            None => Ok(Begun::Out(started)),
+            Some(refused) => self.pause(&claims, refused).await.map(Begun::Parked),
+        }
+    }
+
+    /// Commits what was begun since `before`, with the room that `reserve` says it takes; where there is none, takes it back.
+    async fn commit_within(
+        &mut self,
+        claims: &[Claim],
+        before: Before,
+        reserve: impl FnOnce(&mut Self) -> Result<Amounts, String>,
+    ) -> Result<Option<Refused>> {
         if claims.is_empty() {
             self.flush(Standing::Running).await?;
-            return Ok(Begun::Out(started));
+            return Ok(None);
         }
-        let refused = match self.reserve(&claims, &mut started, mark.seq()) {
-            Err(sentence) => Some(Refused::Unpriced(sentence)),
-            Ok(()) => {
-                let standing = Standing::Running;
-                let refusal = self.journal.try_flush(&self.machine, standing, self.lease).await?;
-                refusal.map(|refusal| Refused::NoRoom(Box::new(refusal)))
+        let refused = match reserve(self) {
+            Err(sentence) => Refused::Unpriced(sentence),
+            Ok(amounts) => {
+                self.charge_begun(claims, amounts, before.mark.seq());
+                match self.journal.try_flush(&self.machine, Standing::Running, self.lease).await? {
+                    None => return Ok(None),
+                    Some(refusal) => Refused::NoRoom(Box::new(refusal)),
+                }
             }
         };
-        let Some(refused) = refused else { return Ok(Begun::Out(started)) };
-        self.machine = machine;
-        self.journal.retract(&mark);
-        self.pause(&claims, refused).await.map(Begun::Parked)
+        self.take_back(before);
+        Ok(Some(refused))
+    }
+
+    fn before(&self) -> Before {
+        Before { machine: self.machine.clone(), mark: self.journal.mark(), since: self.spending.since }
+    }
+
+    /// Makes everything as it was.
+    fn take_back(&mut self, before: Before) {
+        self.machine = before.machine;
+        self.journal.retract(&before.mark);
+        self.spending.since = before.since;
     }
 
     /// Begins a request for a tool server, in one commit with the room that it takes; where there is none, nothing has happened.
@@ -189,28 +212,20 @@ impl Drive<'_> {
             Err(error) => return Ok(Err(NoRoom::Crowded(format!("its budgets cannot be read: {error}")))),
         };
         let claims = budget::claims(&limits, &self.spending.line, self.run.environment, self.station.now());
-        let (machine, mark, since) = (self.machine.clone(), self.journal.mark(), self.spending.since);
+        let before = self.before();
         self.journal.add(self.machine.apply(Event::EffectStarted { id, effect }));
-        if claims.is_empty() {
-            return self.flush(Standing::Running).await.map(Ok);
-        }
-        let no_room = match self.reserve_for(&claims, id, model, estimate) {
-            Err(sentence) => NoRoom::Reached(sentence),
-            Ok(reserve) => {
-                self.charge_begun(&claims, reserve, mark.seq());
-                let refusal = self.journal.try_flush(&self.machine, Standing::Running, self.lease).await?;
-                let Some(refusal) = refusal else { return Ok(Ok(())) };
+        let reserve = |drive: &mut Self| drive.reserve_for(&claims, id, model, estimate);
+        Ok(match self.commit_within(&claims, before, reserve).await? {
+            None => Ok(()),
+            Some(Refused::Unpriced(sentence)) => Err(NoRoom::Reached(sentence)),
+            Some(Refused::NoRoom(refusal)) => {
                 let sentence = self.room_in_words(&limits, &refusal);
-                match refusal.room {
+                Err(match refusal.room {
                     Room::Reached(_) => NoRoom::Reached(sentence),
                     Room::Crowded(_) | Room::Free => NoRoom::Crowded(sentence),
-                }
+                })
             }
-        };
-        self.machine = machine;
-        self.journal.retract(&mark);
-        self.spending.since = since;
-        Ok(Err(no_room))
+        })
     }
 
     /// Counts what an answer cost. Of a request without a reservation nothing is counted.
@@ -274,8 +289,8 @@ impl Drive<'_> {
         Ok(budget::claims(&limits, line, self.run.environment, now))
     }
 
-    /// Adds to the append what `started` takes; `Err` where it cannot be said what that costs.
-    fn reserve(&mut self, claims: &[Claim], started: &mut [Started], from_seq: i64) -> Result<(), String> {
+    /// Adds the reservation of what `started` asks to the append; `Err` where it cannot be said what that costs.
+    fn reserve(&mut self, claims: &[Claim], started: &mut [Started]) -> Result<Amounts, String> {
         let mut reserve = Amounts::default();
         for it in started {
             let Started::Ask { id, model, messages, max_output } = it else { continue };
@@ -287,8 +302,7 @@ impl Drive<'_> {
                 *max_output = Some(written.unwrap_or(OUTPUT_TOKENS));
             }
         }
-        self.charge_begun(claims, reserve, from_seq);
-        Ok(())
+        Ok(reserve)
     }
 
     /// Adds the reservation of one request to `model` to the append; `Err` where it cannot be said what that costs.
@@ -338,7 +352,7 @@ impl Drive<'_> {
         let now = self.station.now();
         let fresh = budget::claims(&limits, &self.spending.line, self.run.environment, now);
         // Whatever comes of it, the time until here was driven.
-        let time_ms = refused.time_ms() + self.spending.take_time_ms(self.station.since_boot());
+        let time_ms = self.spending.take_time_ms(self.station.since_boot());
         let time = Amounts { time_ms, ..Amounts::default() };
         self.journal.charge(fresh.iter().map(|claim| counted(claim.account, Amounts::default(), time)));
         let (on, left) = match refused {
@@ -409,21 +423,19 @@ impl Drive<'_> {
     }
 }
 
+/// How everything was before something was begun.
+struct Before {
+    machine: Machine,
+    mark: Mark,
+    /// Since when driven time was not counted.
+    since: Duration,
+}
+
 /// Why nothing was started.
 enum Refused {
     NoRoom(Box<Refusal>),
     /// A limit of money holds, and the table has no price.
     Unpriced(String),
-}
-
-impl Refused {
-    /// Driven time that the refused append would have counted.
-    fn time_ms(&self) -> i64 {
-        match self {
-            Self::NoRoom(refusal) => refusal.charge.spend.time_ms,
-            Self::Unpriced(_) => 0,
-        }
-    }
 }
 
 /// A charge that holds whatever the account says.

@@ -50,12 +50,6 @@ async fn resume(open: &Open<'_>, run: RunId, added: Amounts) -> RunDetails {
     open.show(run).await
 }
 
-async fn spent(open: &Open<'_>, run: RunId, measure: Measure) -> (i64, i64) {
-    let budgets = open.station.run_budgets(&[run]).await.expect("the store works");
-    let standing = budgets.get(&run).expect("it has a limit").standing;
-    (standing.spent.get(measure), standing.reserved.get(measure))
-}
-
 /// Serves until every run is as `wanted` says.
 async fn serve_until(open: &Open<'_>, ids: &[RunId], wanted: impl Fn(&RunDetails) -> bool) {
     let stop = CancellationToken::new();
@@ -103,7 +97,7 @@ async fn a_limit_of_tokens_parks_a_run_and_who_adds_lets_it_go_on() {
     assert!(details.run.lease.is_none());
     let waits = "budget: run 1 has spent 30 tokens of 20 tokens (by the file of agent `worker`)";
     assert_eq!(details.run.waiting_on.as_deref(), Some(waits));
-    assert_eq!(spent(&open, details.run.id, Measure::Tokens).await, (2 * ANSWER, 0));
+    assert_eq!(open.spent(details.run.id, Measure::Tokens).await, (2 * ANSWER, 0));
     // Nothing changed, so nothing is sent.
     let again = resume(&open, details.run.id, Amounts::default()).await;
     assert_eq!((again.run.status, again.run.steps), (Status::Waiting, 2));
@@ -151,7 +145,7 @@ async fn a_budget_costs_no_commit() {
     let details = open.run("worker", "ten times").await;
     assert_eq!(details.run.tool_calls, 10);
     assert_eq!(open.station.commits() - before, 24);
-    assert_eq!(spent(&open, details.run.id, Measure::Calls).await.0, 10);
+    assert_eq!(open.spent(details.run.id, Measure::Calls).await.0, 10);
     open.close().await;
 }
 
@@ -171,7 +165,7 @@ async fn calls_beyond_their_limit_are_not_sent() {
     );
     let ended = resume(&open, details.run.id, Amounts { calls: 1, ..Amounts::default() }).await;
     assert_eq!((ended.run.status, home.log("default", "fake").len()), (Status::Completed, 3));
-    assert_eq!(spent(&open, details.run.id, Measure::Calls).await, (3, 0));
+    assert_eq!(open.spent(details.run.id, Measure::Calls).await, (3, 0));
     open.close().await;
 }
 
@@ -207,7 +201,7 @@ async fn money_is_counted_by_the_table_and_a_model_without_a_price_is_not_asked(
     let open = home.open_with(priced(&home), echoing(2)).await;
     let details = open.run("worker", "do it").await;
     // 8 read and 2 from the cache, 5 written: 8 + 1 + 50 micro-USD each time.
-    assert_eq!(spent(&open, details.run.id, Measure::Usd).await, (118, 0));
+    assert_eq!(open.spent(details.run.id, Measure::Usd).await, (118, 0));
     assert_eq!(
         details.run.waiting_on.as_deref(),
         Some("budget: run 2 has spent 0.000118 USD of 0.0001 USD (by the file of agent `worker`)")
@@ -345,12 +339,12 @@ async fn sub_agents_count_against_the_run_that_a_person_started() {
     let parked: Vec<_> = parked.map(|child| child.waiting_on.clone().unwrap_or_default()).collect();
     assert_eq!(parked.len(), 2, "{:?}", details.children);
     assert!(parked[0].starts_with("budget: run 1 has spent 30 tokens of 20 tokens"), "{parked:?}");
-    assert_eq!(spent(&open, details.run.id, Measure::Tokens).await, (2 * ANSWER, 0));
+    assert_eq!(open.spent(details.run.id, Measure::Tokens).await, (2 * ANSWER, 0));
     let added = Amounts { tokens: 1_000, ..Amounts::default() };
     let ended = resume(&open, details.run.id, added).await;
     assert_eq!(ended.run.answer.as_deref(), Some("done"), "{}", outline(&ended));
-    assert_eq!(spent(&open, details.run.id, Measure::Tokens).await, (5 * ANSWER, 0));
-    assert_eq!(spent(&open, details.run.id, Measure::Calls).await, (3, 0));
+    assert_eq!(open.spent(details.run.id, Measure::Tokens).await, (5 * ANSWER, 0));
+    assert_eq!(open.spent(details.run.id, Measure::Calls).await, (3, 0));
     open.close().await;
 }
 
@@ -479,11 +473,11 @@ async fn a_request_whose_answer_was_not_seen_is_charged() {
     let run = open.start("default", "worker", NewRun { task: "x".to_owned(), ..NewRun::default() }).await;
     // The worker is told to stop while the request is out.
     serve_until(&open, &[run.id], |details| outline(details).ends_with("reserved\n")).await;
-    let (lost, reserved) = spent(&open, run.id, Measure::Tokens).await;
+    let (lost, reserved) = open.spent(run.id, Measure::Tokens).await;
     assert!(lost > 4_096 && reserved == 0, "{lost} {reserved}");
     let ended = resume(&open, run.id, Amounts::default()).await;
     assert!(outline(&ended).contains("settled, lost\n"), "{}", outline(&ended));
-    assert_eq!(spent(&open, run.id, Measure::Tokens).await, (lost + ANSWER, 0));
+    assert_eq!(open.spent(run.id, Measure::Tokens).await, (lost + ANSWER, 0));
     open.close().await;
 }
 
@@ -494,10 +488,10 @@ async fn driven_time_is_counted_and_parked_time_is_not() {
     open.sync("default").await;
     let details = open.run("worker", "do it").await;
     assert_eq!(details.run.status, Status::Waiting, "{}", outline(&details));
-    let before = spent(&open, details.run.id, Measure::Time).await.0;
+    let before = open.spent(details.run.id, Measure::Time).await.0;
     assert!(before >= 1, "{before}");
     let added = Amounts { time_ms: 600_000, ..Amounts::default() };
     assert_eq!(resume(&open, details.run.id, added).await.run.status, Status::Completed);
-    assert!(spent(&open, details.run.id, Measure::Time).await.0 < 30_000);
+    assert!(open.spent(details.run.id, Measure::Time).await.0 < 30_000);
     open.close().await;
 }

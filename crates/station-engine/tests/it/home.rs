@@ -2,6 +2,7 @@
 //!
 //! Dropping it proves that nothing is left over: every run has ended or waits, and no child is alive.
 
+use station_core::budget::Measure;
 use station_core::{Caller, EnvironmentName, RunId};
 use station_engine::{
     AgentRef, Config, Key, Location, Models, NewRun, Run, RunDetails, Station, SyncOptions, SyncReport,
@@ -109,6 +110,13 @@ impl Open<'_> {
         let options = SyncOptions { dry_run: false, discover: true };
         let name = EnvironmentName::parse(environment).expect("a name");
         self.station.sync(&Caller::local(), &name, options).await.expect("the environment's folder is there")
+    }
+
+    /// What a run has spent of its budget, and what is reserved.
+    pub(crate) async fn spent(&self, run: RunId, measure: Measure) -> (i64, i64) {
+        let budgets = self.station.run_budgets(&[run]).await.expect("the store works");
+        let standing = budgets.get(&run).expect("it has a limit").standing;
+        (standing.spent.get(measure), standing.reserved.get(measure))
     }
 
     /// Syncs, runs `agent` of `default` to its end, and gives the run with its journal.

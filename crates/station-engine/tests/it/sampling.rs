@@ -192,14 +192,8 @@ async fn a_budget_that_is_used_up_is_a_no_and_is_passed_by_no_more_than_one_rese
     "#]]
     .assert_eq(&log(&details));
     assert_eq!(details.run.status, Status::Waiting);
-    assert_eq!(spent(&open.station, &details, Measure::Tokens).await, (30, 0));
+    assert_eq!(open.spent(details.run.id, Measure::Tokens).await, (30, 0));
     open.close().await;
-}
-
-async fn spent(station: &station_engine::Station, details: &RunDetails, measure: Measure) -> (i64, i64) {
-    let budgets = station.run_budgets(&[details.run.id]).await.expect("the store works");
-    let standing = budgets.get(&details.run.id).expect("it has a limit").standing;
-    (standing.spent.get(measure), standing.reserved.get(measure))
 }
 
 #[tokio::test]
@@ -222,7 +216,7 @@ async fn a_model_is_paid_by_its_own_price() {
     open.sync("default").await;
     let details = open.run("worker", "do it").await;
     assert_eq!(details.run.status, Status::Completed, "{}", outline(&details));
-    assert_eq!(spent(&open.station, &details, Measure::Usd).await, (10 + 100 + 10, 0));
+    assert_eq!(open.spent(details.run.id, Measure::Usd).await, (10 + 100 + 10, 0));
     open.close().await;
 }
 
@@ -243,7 +237,7 @@ async fn who_cancels_a_run_ends_what_its_server_asks_and_what_was_reserved_is_ch
         ended cancelled
     "#]]
     .assert_eq(&log(&details));
-    let (spent, reserved) = spent(&open.station, &details, Measure::Tokens).await;
+    let (spent, reserved) = open.spent(details.run.id, Measure::Tokens).await;
     assert!(spent > 15 && reserved == 0, "{spent} {reserved}");
     open.close().await;
 }
@@ -290,7 +284,7 @@ async fn a_call_that_does_not_wait_for_its_model_is_not_waited_for() {
         ended completed
     "#]]
     .assert_eq(&log(&details));
-    let (_, reserved) = spent(&open.station, &details, Measure::Tokens).await;
+    let (_, reserved) = open.spent(details.run.id, Measure::Tokens).await;
     assert_eq!(reserved, 0, "{}", outline(&details));
     open.close().await;
 }

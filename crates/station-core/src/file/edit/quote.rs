@@ -23,10 +23,9 @@ pub(super) fn quoted(text: &str) -> String {
 /// JSON as YAML on one line, which it is but for some characters of its texts.
 #[must_use]
 pub fn json_as_yaml(value: &Value) -> String {
-    value.to_string().chars().fold(String::new(), |mut out, c| {
-        push(&mut out, c);
-        out
-    })
+    let mut out = String::new();
+    value.to_string().chars().for_each(|c| push(&mut out, c));
+    out
 }
 
 /// A character of a text in quotation marks: escaped where a YAML stream may not hold it as it is, or where a reader would take it
