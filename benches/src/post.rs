@@ -139,7 +139,7 @@ impl Client {
     pub async fn follow(&mut self, request: &[u8], what: &str) -> io::Result<()> {
         self.stream.write_all(request).await?;
         self.body.clear();
-        while !self.body.windows(what.len()).any(|it| it == what.as_bytes()) {
+        while !holds(&self.body, what) {
             if self.stream.read_buf(&mut self.body).await? == 0 {
                 return Err(io::Error::other(format!("the stream ended without `{what}`")));
             }
@@ -195,12 +195,26 @@ async fn warmed(clients: Vec<Client>, request: &[u8], says: &str, each: usize) -
 /// # Panics
 /// Where it does not.
 pub async fn called(client: &mut Client, request: &[u8], says: &str) -> Duration {
+    asked(client, request, says).await.expect("the answer is right")
+}
+
+/// As [`called`].
+///
+/// # Errors
+/// Where it does not, or there is no answer.
+pub async fn asked(client: &mut Client, request: &[u8], says: &str) -> io::Result<Duration> {
     let started = Instant::now();
-    let body = client.send(request).await;
+    let body = client.ask(request).await?;
     let took = started.elapsed();
-    let is_right = body.windows(says.len()).any(|it| it == says.as_bytes());
-    assert!(is_right, "{}", String::from_utf8_lossy(body));
-    took
+    if holds(body, says) {
+        Ok(took)
+    } else {
+        Err(io::Error::other(String::from_utf8_lossy(body).into_owned()))
+    }
+}
+
+fn holds(body: &[u8], text: &str) -> bool {
+    body.windows(text.len()).any(|it| it == text.as_bytes())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "some thousands")]

@@ -82,10 +82,7 @@ fn installed(target: &Path) -> Result<PathBuf> {
 /// A home with something of everything, whose limits are not in the way.
 fn furnished(programs: &Path) -> Result<House> {
     let house = House::of(programs)?;
-    let config = house.path(".config/station/config.yaml");
-    let mut text = std::fs::read_to_string(&config)?;
-    text.push_str("http: {user_per_minute: 0, address_per_minute: 0}\n");
-    std::fs::write(config, text)?;
+    house.configure("http: {user_per_minute: 0, address_per_minute: 0}\n")?;
     let mut token = std::fs::OpenOptions::new();
     let token = token.write(true).create_new(true).mode(0o600).open(house.path(".config/station/api-token"));
     token?.write_all(TOKEN.as_bytes())?;

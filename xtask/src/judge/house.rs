@@ -49,12 +49,16 @@ impl House {
         let house = Self { folder: tempfile::tempdir()?, stn: programs.join("stn") };
         std::fs::create_dir(house.path("work"))?;
         house.stn(&["init", "--yes"])?;
-        let config = house.path(".config/station/config.yaml");
-        let mut text = std::fs::read_to_string(&config)?;
         // A package that was never fetched takes its time.
-        text.push_str(&format!("child_env: [{}]\ndiscovery: {{timeout: 5m}}\n", FETCHING.join(", ")));
-        std::fs::write(config, text)?;
+        house.configure(&format!("child_env: [{}]\ndiscovery: {{timeout: 5m}}\n", FETCHING.join(", ")))?;
         Ok(house)
+    }
+
+    /// Adds lines to its config.yaml.
+    pub(crate) fn configure(&self, more: &str) -> Result<()> {
+        let config = self.path(".config/station/config.yaml");
+        let text = std::fs::read_to_string(&config)? + more;
+        Ok(std::fs::write(config, text)?)
     }
 
     /// A path in the home.

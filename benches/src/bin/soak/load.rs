@@ -140,12 +140,7 @@ async fn asking(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for request in requests.iter().cycle() {
         ticks.tick().await;
-        let started = Instant::now();
-        let came = match client.ask(request).await {
-            Ok(body) if body.windows(says.len()).any(|it| it == says.as_bytes()) => Ok(started.elapsed()),
-            Ok(body) => Err(io::Error::other(String::from_utf8_lossy(body).into_owned())),
-            Err(error) => Err(error),
-        };
+        let came = post::asked(&mut client, request, says).await;
         if came.is_err() {
             client = Client::connect(port).await;
         }
