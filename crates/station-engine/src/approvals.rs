@@ -5,6 +5,26 @@ use serde_json::json;
 use station_core::{Action, Caller, EffectId, Error, Kind, Result, RunId};
 use station_store::{Approval, AuditEntry, AuditFault, AuditHead, Run, Say, Settlement, StandingApproval};
 
+impl Settled {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Done, Self::NotDone];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::NotDone => "not_done",
+        }
+    }
+
+    /// What a word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+}
+
 /// What a person says became of a call whose outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {

@@ -7,7 +7,6 @@ use crate::{FolderLock, Readers, Replace, Station, write_file};
 use serde_json::json;
 use station_core::file::config::keys::{self, KEYS, Key, Written};
 use station_core::{Action, Caller, Error, Result};
-use station_store::Deed;
 use std::io;
 use std::path::Path;
 
@@ -57,9 +56,8 @@ impl Station {
         })?;
         // Which, and not what: it may be a secret.
         let action = if value.is_some() { "set_setting" } else { "unset_setting" };
-        let (subject, detail) = (format!("setting {name}"), json!({}).to_string());
-        let deed = Deed { at: self.now(), actor: by.actor(), action, subject, detail };
-        self.store().note_deeds(vec![deed]).await?;
+        let (subject, detail) = (format!("setting {name}"), json!({}));
+        self.store().note_deed(action, &subject, detail, by.actor(), self.now()).await?;
         read(file, name)
     }
 

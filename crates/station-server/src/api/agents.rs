@@ -102,7 +102,7 @@ pub(super) const ROWS: &[Operation] = &[
         path: "/agents/{agent}/definition",
         needs: Needs::Right(Action::ReadAgents),
         summary: "Read an agent's definition",
-        says: "The text of an agent's file, byte for byte; `import_agent` takes it in elsewhere.",
+        says: "The text of an agent's definition as it is stored, byte for byte; `import_agent` takes it in elsewhere.",
         parameters: &[AGENT, environments::OPTIONAL],
         status: 200,
         output: |generator| generator.subschema_for::<wire::AgentDefinition>(),

@@ -9,6 +9,7 @@ use station_core::budget::Period;
 use station_core::file::edit::Unset;
 use station_core::run::Status;
 use station_core::{Role, Scope};
+use station_engine::Settled;
 
 /// Digits alone, which would be read as an id.
 macro_rules! not_digits_alone {
@@ -55,6 +56,11 @@ pub(super) fn values() -> Value {
 /// A new password; of 1,024 bytes at most.
 pub(super) fn password() -> Value {
     json!({ "minLength": 15, "maxLength": 1024, "format": "password" })
+}
+
+/// What became of a call.
+pub(super) fn outcome() -> Value {
+    json!({ "enum": Settled::ALL.map(Settled::as_str) })
 }
 
 pub(super) fn role() -> Value {

@@ -127,7 +127,7 @@ pub(crate) enum Place {
 
 /// Operations that may be done again where nobody knows whether they were done: what they start is bound to the key of its request,
 /// or they do the same to the same thing.
-const HARMLESS: [&str; 12] = [
+const HARMLESS: [&str; 10] = [
     "start_run",
     "queue_agent",
     "execute_agent",
@@ -135,17 +135,23 @@ const HARMLESS: [&str; 12] = [
     "fork_run",
     "sync",
     "discover_server",
-    "read_resource",
-    "get_prompt",
     "test_models",
     "export_agent",
     "prune_runs",
 ];
 
+/// Operations that change nothing, and are POSTs because they reach out.
+const LOOKS: [&str; 2] = ["read_resource", "get_prompt"];
+
 impl Operation {
+    /// Whether it changes nothing, and may be asked as often as one likes.
+    pub(crate) fn only_looks(&self) -> bool {
+        self.verb == Verb::Get || LOOKS.contains(&self.id)
+    }
+
     /// Whether it heeds the key that a sender gives its request: whatever starts or makes something, by somebody who is known.
     pub(crate) fn heeds_key(&self) -> bool {
-        self.verb == Verb::Post && self.needs != Needs::Nothing
+        self.verb == Verb::Post && self.needs != Needs::Nothing && !self.only_looks()
     }
 
     /// What it takes that it is not done twice.

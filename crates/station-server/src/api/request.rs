@@ -19,6 +19,8 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     /// What stands in the body, where there is one.
     pub body: Option<Value>,
+    /// Whether it changes nothing, and may be sent again as it is.
+    pub only_looks: bool,
     /// Whether it may be sent again under the same `Idempotency-Key`.
     pub heeds_key: bool,
 }
@@ -50,6 +52,7 @@ pub fn request(operation: &str, given: Map<String, Value>) -> Result<Request> {
         path: path(row, &named)?,
         query,
         body: row.verb.has_body().then_some(Value::Object(body)),
+        only_looks: row.only_looks(),
         heeds_key: row.heeds_key(),
     })
 }

@@ -264,7 +264,7 @@ pub(super) const ROWS: &[Operation] = &[
         parameters: &[
             RUN,
             Parameter::required("effect", Kind::Text, "The call's id, or the end of it."),
-            Parameter::required("outcome", Kind::Text, "`done` or `not_done`."),
+            Parameter::required("outcome", Kind::Text, "`done` or `not_done`.").like(forms::outcome),
             Parameter::optional("note", Kind::Text, "What the model is told besides."),
         ],
         status: 200,
@@ -322,13 +322,9 @@ async fn resume_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Re
 
 async fn settle_effect(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let run = run_of(arguments.must("run"))?;
-    let settled = match arguments.must("outcome") {
-        "done" => Settled::Done,
-        "not_done" => Settled::NotDone,
-        other => {
-            return Err(Error::invalid(format!("`outcome` is `{other}`, and must be `done` or `not_done`")));
-        }
-    };
+    let word = arguments.must("outcome");
+    let settled = Settled::from_word(word)
+        .ok_or_else(|| Error::invalid(format!("`outcome` is `{word}`, and must be `done` or `not_done`")))?;
     let note = arguments.text("note").unwrap_or_default().to_owned();
     let run = desk.station.settle_effect(by, run, arguments.must("effect"), settled, note).await?;
     Ok(Reply::of(&wire::Run::new(&run, desk.station.is_interrupted(&run))))

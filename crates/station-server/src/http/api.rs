@@ -114,9 +114,9 @@ async fn answered(
     };
     let desk = site.management.desk();
     let done =
-        (operation.call)(&desk, by, arguments).await.map_err(|error| match (operation.needs, error.kind()) {
+        (operation.call)(&desk, by, arguments).await.map_err(|error| match (operation.id, error.kind()) {
             // Not the server is at its limit, but whoever guesses.
-            (Needs::Nothing, Kind::Busy) => Refused::As(StatusCode::TOO_MANY_REQUESTS, error),
+            ("create_session", Kind::Busy) => Refused::As(StatusCode::TOO_MANY_REQUESTS, error),
             _ => Refused::Error(error),
         });
     match done? {

@@ -219,8 +219,10 @@ async fn known(
     let shown = if is_open && shown == Shown::Wrong { Shown::Nothing } else { shown };
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let kind = text(header::CONTENT_TYPE).unwrap_or_default();
     // Where an address does not take the method, nothing is done with what is sent: it is told that, whatever its type.
-    let sends = matches!(*method, Method::POST | Method::PATCH) && !api::is_for_another_method(method, path);
+    let sends = matches!(*method, Method::POST | Method::PATCH)
+        && (is_json(kind) || !api::is_for_another_method(method, path));
     // Beyond this machine nobody is known by a socket, whoever is at its other end.
     let has_users = match shown {
         _ if site.is_public => true,
@@ -237,7 +239,7 @@ async fn known(
         is_named: origin.is_some_and(|origin| cors::is_named(site, origin)),
         scheme: site.scheme,
         changes,
-        sends: sends.then(|| text(header::CONTENT_TYPE).unwrap_or_default()),
+        sends: sends.then_some(kind),
         shown,
         // Looked up only where it matters.
         owner: if shown == Shown::Nothing && !has_users { peer.owner(site.port).await } else { Owner::Other },

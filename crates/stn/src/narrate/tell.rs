@@ -292,9 +292,7 @@ impl Narrator {
     fn lent(&mut self, event: &Event) -> Vec<Line> {
         match event {
             Event::Sampled { id, answer, ms } => {
-                let mut facts = vec![answer.model.clone(), duration(*ms)];
-                facts.extend(tokens(&answer.usage.into()));
-                let head = plain(format!("<- {} ({})", self.name(*id), facts.join(", ")));
+                let head = plain(format!("<- {} ({})", self.name(*id), facts(answer, *ms)));
                 self.with_text(head, ":", &answer.text)
             }
             Event::SampleFailed { id, failure, sentence, ms } => {
@@ -318,9 +316,7 @@ impl Narrator {
             0 => "answer".to_owned(),
             n => plural(n, "call"),
         };
-        let mut facts = vec![answer.model.clone(), duration(ms)];
-        facts.extend(tokens(&answer.usage.into()));
-        let head = plain(format!("turn {}: {what} ({})", self.turn, facts.join(", ")));
+        let head = plain(format!("turn {}: {what} ({})", self.turn, facts(answer, ms)));
         let text = answer.text.trim();
         // The answer itself is printed when the run has ended.
         if text.is_empty() || answer.calls.is_empty() { vec![head] } else { self.with_text(head, ":", text) }
@@ -442,6 +438,13 @@ impl Length {
         }
         self
     }
+}
+
+/// Who answered, after how long, and what it took.
+fn facts(answer: &Answer, ms: u64) -> String {
+    let mut facts = vec![answer.model.clone(), duration(ms)];
+    facts.extend(tokens(&answer.usage.into()));
+    facts.join(", ")
 }
 
 fn length(text: &str, cut_bytes: u64, whole: Option<&Whole>) -> Length {

@@ -4,7 +4,7 @@ use super::answer::{self, Answer};
 use super::{Address, Logins};
 use crate::config::Environment;
 use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, ORIGIN, SET_COOKIE};
-use reqwest::{Client, Method, RequestBuilder, Response, redirect, retry};
+use reqwest::{Client, RequestBuilder, Response, redirect, retry};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use station_core::{Error, Kind, Result, Secret};
@@ -191,7 +191,7 @@ impl Server {
     /// The answer to a request, also where the connection broke before it was there, and asking again is safe.
     async fn answer(&self, request: &Request) -> Result<Answer> {
         let key = request.heeds_key.then(|| uuid::Uuid::now_v7().to_string());
-        let may_repeat = key.is_some() || request.method == Method::GET;
+        let may_repeat = key.is_some() || request.only_looks;
         let (mut wait, mut lost_at) = (AGAIN_AFTER, None);
         loop {
             let lost = match self.once(request, key.as_deref()).await {
@@ -255,7 +255,7 @@ impl Server {
         match error.sentence().contains("certificate") {
             true => error.with_hint("its certificate must be signed by one of the system's; SSL_CERT_FILE names a file with others (PEM)"),
             false if !was_sent => error.with_hint("is it running there (`stn serve`), and is the address right?"),
-            false if request.method == Method::GET => error.with_hint("try it again"),
+            false if request.only_looks => error.with_hint("try it again"),
             false => error.with_hint(format!("nobody here knows whether `{}` was done: look before you try it again", request.operation)),
         }
     }

@@ -310,10 +310,7 @@ fn an_agent_that_is_renamed_keeps_its_number_and_its_runs() {
 #[test]
 fn an_agent_goes_out_of_a_server_and_into_one() {
     let home = home();
-    let made = |name: &str, role: &str| {
-        let args = ["user", "create", name, "--role", role, "--env", "default"];
-        home.json(&args)["secret"].as_str().unwrap().to_owned()
-    };
+    let made = |name: &str, role: &str| home.key_of(name, &["--role", role, "--env", "default"]);
     let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
     let (served, elsewhere) = (Served::start(&home), Home::new());
     let by = |key: &str, args: &[&str]| {

@@ -241,10 +241,7 @@ fn a_person_settles_at_a_server_what_nobody_else_can_know() {
     let scene = Scene::new(&json!({}), posts_and_hangs("before")).agent("station: {unknown: park}\n");
     scene.killed_while_posting();
     std::fs::write(scene.file("gate"), "").unwrap();
-    let made = |name: &str, role: &str| {
-        let args = ["user", "create", name, "--role", role, "--env", "default"];
-        scene.home.json(&args)["secret"].as_str().unwrap().to_owned()
-    };
+    let made = |name: &str, role: &str| scene.home.key_of(name, &["--role", role, "--env", "default"]);
     let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
     let served = Served::start(&scene.home);
     let by = |key: &str, args: &[&str]| ask(&scene.home, &url(&served), key, args);

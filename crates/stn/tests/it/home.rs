@@ -171,6 +171,12 @@ impl Home {
         }
     }
 
+    /// A key of a new user, who is made with these options.
+    pub(crate) fn key_of(&self, name: &str, options: &[&str]) -> String {
+        let made = self.json(&[&["user", "create", name], options].concat());
+        made["secret"].as_str().unwrap().to_owned()
+    }
+
     /// Runs `stn` with `--json` and reads what it printed.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         let args: Vec<&str> = ["--json"].into_iter().chain(args.iter().copied()).collect();

@@ -174,12 +174,10 @@ fn tools_are_pinned_at_a_server_as_here() {
     let says = home.path().join("says");
     home.server("default", "fake", &["--echo-says", says.to_str().unwrap()]);
     home.stn(&["sync", "--quiet"]).done();
-    let made = |name: &str, role: &str| {
-        home.json(&["user", "create", name, "--role", role, "--env", "default"])["secret"].clone()
-    };
+    let made = |name: &str, role: &str| home.key_of(name, &["--role", role, "--env", "default"]);
     let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
     let (served, elsewhere) = (Served::start(&home), Home::new());
-    let by = |key: &Value, args: &[&str]| ask(&elsewhere, &url(&served), key.as_str().unwrap(), args);
+    let by = |key: &str, args: &[&str]| ask(&elsewhere, &url(&served), key, args);
     let asked = |args: &[&str]| by(&root, args);
     let alike = |args: &[&str]| {
         let (here, there) = (home.stn(args).shown(), asked(args).shown());

@@ -89,10 +89,7 @@ fn what_stands_in_no_file_is_read_and_filled_in_at_its_address() {
 #[test]
 fn a_server_reads_and_fills_in_as_here() {
     let home = gateway_whole::home("both");
-    let made = |name: &str, role: &str| {
-        let args = ["user", "create", name, "--role", role, "--env", "default"];
-        home.json(&args)["secret"].as_str().unwrap().to_owned()
-    };
+    let made = |name: &str, role: &str| home.key_of(name, &["--role", role, "--env", "default"]);
     let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
     let (served, elsewhere) = (Served::start(&home), Home::new());
     let by = |key: &str, args: &[&str]| ask(&elsewhere, &url(&served), key, args);

@@ -87,11 +87,10 @@ fn a_server_lists_and_tests_its_models_as_here() {
     let aimock =
         Aimock::start(&json!([{"match": {"userMessage": "ready"}, "response": {"content": "ready"}}]));
     let home = home(aimock.url(), aimock.url());
-    let made =
-        |name: &str, role: &str| home.json(&["user", "create", name, "--role", role])["secret"].clone();
+    let made = |name: &str, role: &str| home.key_of(name, &["--role", role]);
     let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
     let (served, elsewhere) = (Served::start(&home), Home::new());
-    let by = |key: &Value, args: &[&str]| ask(&elsewhere, &url(&served), key.as_str().unwrap(), args);
+    let by = |key: &str, args: &[&str]| ask(&elsewhere, &url(&served), key, args);
     for args in [
         &["model", "list"] as &[&str],
         &["model", "list", "--json"],

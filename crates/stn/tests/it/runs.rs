@@ -277,12 +277,10 @@ fn old_runs_are_removed_at_a_server() {
     let home = Home::with_fake();
     home.agent("default", "reader", "model: offline\ntools: [read]\n");
     home.stn(&["agent", "run", "reader", "read notes.txt", "--quiet"]).done();
-    let made =
-        |name: &str, role: &str| home.json(&["user", "create", name, "--role", role])["secret"].clone();
+    let made = |name: &str, role: &str| home.key_of(name, &["--role", role]);
     let (root, ann) = (made("root", "admin"), made("ann", "user"));
     let (served, elsewhere) = (Served::start(&home), Home::new());
-    let by =
-        |key: &serde_json::Value, args: &[&str]| ask(&elsewhere, &url(&served), key.as_str().unwrap(), args);
+    let by = |key: &str, args: &[&str]| ask(&elsewhere, &url(&served), key, args);
     by(&ann, &["runs", "prune", "--keep-days", "0", "--yes"]).is(&expect![[r#"
         --- stderr
         error: `ann` may not change settings: its role is `user`

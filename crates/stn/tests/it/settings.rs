@@ -74,12 +74,10 @@ fn the_settings_of_a_server_are_read_and_changed_where_they_stand() {
     let home = Home::with_init();
     let config = format!("{}# ours\nai_api_key: s3cret-canary # b\n", home.read("config.yaml"));
     home.write("config.yaml", &config);
-    let made =
-        |name: &str, role: &str| home.json(&["user", "create", name, "--role", role])["secret"].clone();
+    let made = |name: &str, role: &str| home.key_of(name, &["--role", role]);
     let (root, ann) = (made("root", "admin"), made("ann", "viewer"));
     let (served, elsewhere) = (Served::start(&home), Home::new());
-    let by =
-        |key: &serde_json::Value, args: &[&str]| ask(&elsewhere, &url(&served), key.as_str().unwrap(), args);
+    let by = |key: &str, args: &[&str]| ask(&elsewhere, &url(&served), key, args);
     let asked = |args: &[&str]| by(&root, args);
     asked(&["settings", "set", "execution.workers", "7"]).is(&expect![[r#"
         --- stderr

@@ -35,7 +35,7 @@ impl Args {
         session
             .at(async |at| match &self.to {
                 None => told(session, &self.exported(session, at).await?),
-                Some(to) => self.write_to(session, to, &self.read(session, at).await?),
+                Some(to) => self.write_to(session, to, self.read(session, at).await?),
             })
             .await
     }
@@ -68,7 +68,7 @@ impl Args {
     }
 
     /// Writes a definition where it was asked for on this machine.
-    fn write_to(&self, session: &Session<'_>, to: &Path, read: &wire::AgentDefinition) -> Result {
+    fn write_to(&self, session: &Session<'_>, to: &Path, read: wire::AgentDefinition) -> Result {
         if to.as_os_str() == "-" {
             session.out.verbatim(&read.source)?;
             return Ok(Code::Done);
@@ -82,7 +82,8 @@ impl Args {
         self.write(&path, &read.source)?;
         let path = path.display().to_string();
         if session.out.is_json() {
-            session.out.json(&json!({ "agent": read.agent, "path": path, "made": true }))?;
+            let made = wire::ExportedAgent { agent: read.agent, path: Some(path), made: true };
+            session.out.json(&made)?;
         } else {
             session.out.lines(&[(Tone::Good, format!("Wrote agent `{name}` to {path}"))])?;
         }

@@ -1,8 +1,9 @@
 //! `stn mcp lock`
 
+use super::sync::discover_there;
 use crate::at::{At, named_or_default};
 use crate::error::{Code, Result};
-use crate::follow::{Tell, alive, follow};
+use crate::follow::{Tell, follow};
 use crate::named::environment_ref;
 use crate::out::{Tone, shown};
 use crate::question::{Yes, confirm};
@@ -58,14 +59,12 @@ impl Args {
     }
 
     async fn lock_there(&self, session: &Session<'_>, server: &Server) -> Result {
-        let given = json!({ "environment": named_or_default(self.env.as_ref()), "servers": self.servers });
+        let environment = named_or_default(self.env.as_ref());
+        let given = json!({ "environment": environment, "servers": self.servers });
         let mut plan: wire::ToolLock = server.ask("plan_lock", given.clone()).await?;
         if !plan.unlisted.is_empty() {
             for name in &plan.unlisted {
-                let given = json!({ "server": name, "environment": given["environment"] });
-                let doing = format!("{} asks server `{name}` for its tools", server.address);
-                let asked = server.ask::<wire::Discovery>("discover_server", given);
-                match alive(session.out, &doing, asked).await {
+                match discover_there(session, server, name, &environment).await {
                     // Who may not have it asked may look at what is known of it all the same.
                     Err(error) if error.kind() != Kind::Forbidden => return Err(error.into()),
                     _ => {}

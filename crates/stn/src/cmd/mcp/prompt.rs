@@ -34,15 +34,10 @@ struct Wanted {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let wanted = self.wanted()?;
-        if let Some(target) = &session.server {
-            self.way.check_there()?;
-            return session
-                .there(target, async |server| self.fill_there(session, server, &wanted).await)
-                .await;
-        }
-        let fills =
+        let here =
             async |station: &Station, server| Box::pin(self.fill(session, station, &server, &wanted)).await;
-        self.way.with(session, &self.server, fills).await
+        let there = async |server: &Server| self.fill_there(session, server, &wanted).await;
+        self.way.at(session, &self.server, here, there).await
     }
 
     /// What was typed; with `--url` each word stands one place further to the front.

@@ -28,13 +28,10 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         let uri = self.uri()?;
-        if let Some(target) = &session.server {
-            self.way.check_there()?;
-            return session.there(target, async |server| self.read_there(session, server, uri).await).await;
-        }
-        let reads =
+        let here =
             async |station: &Station, server| Box::pin(self.read(session, station, &server, uri)).await;
-        self.way.with(session, &self.server, reads).await
+        let there = async |server: &Server| self.read_there(session, server, uri).await;
+        self.way.at(session, &self.server, here, there).await
     }
 
     /// What was typed; with `--url` it stands in the place of the server.

@@ -1,6 +1,6 @@
 //! `stn mcp sync`
 
-use crate::at::{At, named_or_default};
+use crate::at::At;
 use crate::error::{Code, Result};
 use crate::follow::{Tell, alive, follow};
 use crate::named::environment_ref;
@@ -52,21 +52,18 @@ impl Args {
     }
 
     async fn sync_there(&self, session: &Session<'_>, at: &Server) -> Result {
-        let environment = named_or_default(self.env.as_ref());
+        let of = self.env.clone().unwrap_or_default();
+        let environment = of.to_string();
         let servers = match &self.server {
             Some(server) => vec![server.clone()],
             None => {
-                let of = self.env.clone().unwrap_or_default();
                 let all = At::There(at).list_servers(session, Some(&of)).await?;
                 all.into_iter().map(|server| server.name).collect()
             }
         };
         let mut discovery = wire::Discovery { servers: Vec::new(), warnings: Vec::new() };
         for server in servers {
-            let given = json!({ "server": server, "environment": environment });
-            let doing = format!("{} asks server `{server}` for its tools", at.address);
-            let asked = at.ask::<wire::Discovery>("discover_server", given);
-            let found = alive(session.out, &doing, asked).await?;
+            let found = discover_there(session, at, &server, &environment).await?;
             discovery.servers.extend(found.servers);
             discovery.warnings.extend(found.warnings);
         }
@@ -107,4 +104,16 @@ pub(crate) fn answered(found: &wire::Discovered, name: &str) -> (Tone, String) {
         }
         Some(why) => (Tone::Bad, format!("{name}: failed: {}", crate::out::shown(why))),
     }
+}
+
+/// Has another Station ask server `name` for its tools.
+pub(super) async fn discover_there(
+    session: &Session<'_>,
+    at: &Server,
+    name: &str,
+    environment: &str,
+) -> station_core::Result<wire::Discovery> {
+    let given = json!({ "server": name, "environment": environment });
+    let doing = format!("{} asks server `{name}` for its tools", at.address);
+    alive(session.out, &doing, at.ask("discover_server", given)).await
 }

@@ -5,7 +5,7 @@ use super::given::Given;
 use crate::at::named;
 use crate::error::Result;
 use crate::named::environment_ref;
-use crate::remote::only_option;
+use crate::remote::{Server, only_option};
 use crate::session::Session;
 use station_engine::{EnvironmentRef, ServerRef, Station};
 
@@ -31,7 +31,7 @@ impl Way {
     ///
     /// # Errors
     /// `Invalid`.
-    pub(super) fn check_there(&self) -> Result<()> {
+    fn check_there(&self) -> Result<()> {
         match self.is_by_address() {
             true => Err(only_option("--url", "that address is reached from here").into()),
             false => self.given.check_there(),
@@ -43,11 +43,28 @@ impl Way {
         named(self.env.as_ref())
     }
 
-    /// Does `work` with the server: that at the address, or else that of the name `name`.
+    /// Does `here` with the server, that at the address or else that of the name `name`, or `there` at another Station.
     ///
     /// # Errors
-    /// `NotFound`; `Upstream` where a server at an address cannot be asked; those of `work`.
-    pub(super) async fn with<T>(
+    /// `NotFound`; `Upstream` where a server at an address cannot be asked; `Invalid` where what would have to be sent to another Station
+    /// stays here; those of `here` and `there`.
+    pub(super) async fn at<T>(
+        &self,
+        session: &Session<'_>,
+        name: &str,
+        here: impl AsyncFnOnce(&Station, ServerRef) -> Result<T>,
+        there: impl AsyncFnOnce(&Server) -> Result<T>,
+    ) -> Result<T> {
+        match &session.server {
+            None => self.with(session, name, here).await,
+            Some(target) => {
+                self.check_there()?;
+                session.there(target, there).await
+            }
+        }
+    }
+
+    async fn with<T>(
         &self,
         session: &Session<'_>,
         name: &str,

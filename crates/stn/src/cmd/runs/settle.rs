@@ -51,12 +51,8 @@ impl Args {
                         wire::Run::new(&run, station.is_interrupted(&run))
                     }
                     At::There(server) => {
-                        let outcome = match settled {
-                            Settled::Done => "done",
-                            Settled::NotDone => "not_done",
-                        };
                         let given = json!({
-                            "run": self.run.0, "effect": self.effect, "outcome": outcome, "note": self.note,
+                            "run": self.run.0, "effect": self.effect, "outcome": settled.as_str(), "note": self.note,
                         });
                         server.ask("settle_effect", given).await?
                     }

@@ -6,7 +6,7 @@ use crate::remote::Server;
 use crate::session::{Session, make_folder};
 use serde_json::json;
 use station_core::Error;
-use station_core::file::config::keys::{self, Shape};
+use station_core::file::config::keys;
 use station_engine::settings::change;
 use station_server::wire;
 use std::io::Read as _;
@@ -48,7 +48,7 @@ impl Args {
             None => change(&settings.file, |text| keys::unset(text, &self.name))?,
         }
         let file = settings.file.display().to_string();
-        self.told(session, &file, Some(&file), key.shape == Shape::Secret)
+        self.told(session, &file, Some(&file), key.is_secret())
     }
 
     async fn set_there(&self, session: &Session<'_>, server: &Server) -> Result {
