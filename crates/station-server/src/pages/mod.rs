@@ -13,8 +13,8 @@ pub(crate) const WELCOME: &str = "/welcome";
 
 /// What a browser may run, load and ask for a page of ours (Content Security Policy, level 3).
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'",
 );
 
 /// Path, type and bytes of each file.

@@ -18,7 +18,7 @@ async function ask(path, body) {
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
   const { message = `HTTP ${response.status}`, hints = [] } = answer.error ?? {};
-  throw new Error([message, ...hints].join(". "));
+  throw new Error([message, ...hints].map((it) => it.charAt(0).toUpperCase() + it.slice(1)).join(". ") + ".");
 }
 
 function tell(place, problem) {
