@@ -1,5 +1,6 @@
 //! What lies at a path before anybody opens it as a database.
 
+use crate::sqlite;
 use rusqlite::OpenFlags;
 use station_core::{Error, Result};
 use std::io::Read as _;
@@ -64,6 +65,7 @@ fn has_tables(path: &Path) -> rusqlite::Result<bool> {
     let shown: String =
         path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    sqlite::set_up();
     let conn = rusqlite::Connection::open_with_flags(format!("file:{shown}?immutable=1"), flags)?;
     for table in GO_TABLES {
         if conn.query_row(SQL, [table], |row| row.get::<_, i64>(0))? == 0 {

@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, OpenFlags, Statement};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -61,7 +62,17 @@ pub(crate) fn rekey(conn: &Connection, key: &Key) -> Result<(), Error> {
     conn.execute_batch(&Zeroizing::new(format!("pragma rekey = {};", *raw_key(key))))
 }
 
+/// Sets SQLCipher up, before the first connection of the process.
+///
+/// Left to itself the first connection does that, but SQLite takes others from the moment before: they are told that their key is none.
+pub(crate) fn set_up() {
+    static DONE: Once = Once::new();
+    // Whatever is wrong with it is told by the connection that follows.
+    DONE.call_once(|| drop(Connection::open_in_memory()));
+}
+
 pub(crate) fn open(options: &Options) -> Result<Connection, Error> {
+    set_up();
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(&options.path, flags)?;
     conn.busy_timeout(options.busy_timeout)?;
