@@ -7,7 +7,7 @@
 
 use super::follow::fault;
 use super::messages::SAMPLING;
-use super::rounds::{self, Lender, ROUNDS_MAX};
+use super::rounds::{self, ROUNDS_MAX};
 use super::traffic::EFFECT_KEY;
 use super::{Carrier, Connection};
 use crate::serve::{LEVEL_KEY, Level};
@@ -68,6 +68,21 @@ pub struct Hearer {
     pub hears: Hears,
     /// Told in the order in which it is read. What does not fit is dropped, and a question then is not asked.
     pub outlet: mpsc::Sender<Told>,
+}
+
+impl Hearer {
+    /// Puts a question about the request of `effect`, and waits until it is answered.
+    ///
+    /// # Errors
+    /// What the server may be told of why it is not, as the rest of a sentence.
+    pub(super) async fn ask(&self, effect: EffectId, method: &str, params: Value) -> Result<Value, String> {
+        let nobody = "nobody is there to answer this";
+        let (answer, answered) = oneshot::channel();
+        let question = Question { effect, method: method.to_owned(), params, answer };
+        self.outlet.send(Told::Asks(question)).await.map_err(|_| nobody.to_owned())?;
+        let answer = answered.await.map_err(|_| nobody.to_owned())?;
+        answer.map_err(|error| error["message"].as_str().unwrap_or(nobody).to_owned())
+    }
 }
 
 /// What of what a server says goes to a hearer. Questions that do not are answered as the server's file says.
@@ -188,12 +203,11 @@ impl Connection {
         along: Along,
         timeout: Duration,
     ) -> Passed {
-        let hears = along.hearer.as_ref().map(|hearer| hearer.hears);
-        if hears == Some(Hears::All) {
+        let hearer = along.hearer.clone();
+        let hearer = hearer.as_ref().map(|hearer| (effect, hearer));
+        if hearer.is_some_and(|(_, hearer)| hearer.hears == Hears::All) {
             return self.pass_once(method, params, effect, along, timeout).await;
         }
-        let hearer = along.hearer.clone().filter(|_| hears == Some(Hears::Sampling));
-        let lender = hearer.map(|Hearer { outlet, .. }| Lender { effect, outlet });
         let refused = |words: &str| Passed::Refused(fault(words));
         let mut deadline = Instant::now() + timeout;
         for round in 0..ROUNDS_MAX {
@@ -208,7 +222,7 @@ impl Connection {
                 end => return end,
             };
             let since = Instant::now();
-            params = match rounds::next(&params, &asked, &self.inner.answers, lender.as_ref()).await {
+            params = match rounds::next(&params, &asked, &self.inner.answers, hearer).await {
                 Ok(next) => next,
                 Err(words) => return refused(&format!("the tool {words}")),
             };

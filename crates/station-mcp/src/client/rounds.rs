@@ -3,36 +3,16 @@
 //! In the modern era a server asks by its result (`input_required`), and the same call comes again with the answers and with
 //! what the server wants back untouched (`requestState`). **Invariant:** what one call was given is sent with no other.
 
-use super::messages::SAMPLING;
-use super::pass::{Question, Told};
+use super::pass::Hearer;
 use serde_json::{Map, Value};
 use station_core::EffectId;
 use station_core::answers::Answers;
-use tokio::sync::{mpsc, oneshot};
 
 /// Rounds of one call: a server that asks for more is turning in circles.
 pub(super) const ROUNDS_MAX: usize = 8;
 
-/// Who answers a call's requests for a model.
-pub(super) struct Lender {
-    pub(super) effect: EffectId,
-    pub(super) outlet: mpsc::Sender<Told>,
-}
-
-impl Lender {
-    /// Puts one request, and waits for the answer.
-    async fn ask(&self, params: Value) -> Result<Value, String> {
-        let nobody = "nobody is there to answer this";
-        let (answer, answered) = oneshot::channel();
-        let question = Question { effect: self.effect, method: SAMPLING.to_owned(), params, answer };
-        self.outlet.send(Told::Asks(question)).await.map_err(|_| nobody.to_owned())?;
-        let answer = answered.await.map_err(|_| nobody.to_owned())?;
-        answer.map_err(|error| error["message"].as_str().unwrap_or(nobody).to_owned())
-    }
-}
-
-/// The parameters of the call once more, with answers to what `asked`, a result, asks. A model is asked by `lender`, where
-/// there is one.
+/// The parameters of the call once more, with answers to what `asked`, a result, asks: those of `hearer` to the questions that
+/// go to it, those of the server's file to the others.
 ///
 /// # Errors
 /// That something was asked that is not answered here, as the rest of a sentence about the tool.
@@ -40,13 +20,14 @@ pub(super) async fn next(
     params: &Map<String, Value>,
     asked: &Value,
     answers: &Answers,
-    lender: Option<&Lender>,
+    hearer: Option<(EffectId, &Hearer)>,
 ) -> Result<Map<String, Value>, String> {
     let mut given = Map::new();
     for (key, request) in asked["inputRequests"].as_object().into_iter().flatten() {
         let method = request["method"].as_str().unwrap_or_default();
-        let answer = match lender.filter(|_| method == SAMPLING) {
-            Some(lender) => lender.ask(request["params"].clone()).await,
+        let asked = hearer.filter(|(_, hearer)| hearer.hears.question(method));
+        let answer = match asked {
+            Some((effect, hearer)) => hearer.ask(effect, method, request["params"].clone()).await,
             None => answers.to(method, &request["params"]).map_err(|refused| refused.message.to_owned()),
         };
         given.insert(key.clone(), answer.map_err(|why| unanswered(method, &why))?);
