@@ -27,6 +27,22 @@ pub(super) const ROWS: &[Operation] = &[
         call: |desk, by, arguments| list_audit(desk, by, arguments).boxed(),
     },
     Operation {
+        id: "export_audit",
+        verb: Verb::Get,
+        path: "/audit/export",
+        needs: Needs::Right(Action::ReadAudit),
+        summary: "Export the audit",
+        says: "Oldest first, for a copy elsewhere that goes on where it ended: `cursor` is the `seq` of the last row that the copy has. That \
+            rows were taken out is a row of its own.",
+        parameters: &[LIMIT_GIVEN, CURSOR.like(forms::row)],
+        status: 200,
+        output: |generator| page::shape::<wire::AuditEntry>("audit", generator),
+        sends: "",
+        answers: r#"{"audit": [{"seq": 1, "at": "2026-11-26T09:30:00Z", "actor": "ann", "from": "192.0.2.7, API key 4", "action": "approve", "subject": "approval 3",
+            "detail": {"run": 12}, "previous": "", "hash": "9f"}], "count": 1, "next": null}"#,
+        call: |desk, by, arguments| export_audit(desk, by, arguments).boxed(),
+    },
+    Operation {
         id: "check_audit",
         verb: Verb::Get,
         path: "/audit/check",
@@ -57,15 +73,36 @@ pub(super) const ROWS: &[Operation] = &[
 ];
 
 async fn list_audit(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    let before = arguments.text("cursor").map(|cursor| number(cursor, "a row")).transpose()?;
-    let limit = page::limit(&arguments);
-    let mut all = desk.station.list_audit(by, before, u32::try_from(limit + 1).unwrap_or(u32::MAX)).await?;
-    let is_last = all.len() <= limit;
-    all.truncate(limit);
-    let shown: Vec<wire::AuditEntry> = all.iter().map(wire::AuditEntry::from).collect();
+    let (before, limit) = asked(&arguments)?;
+    let mut rows = desk.station.list_audit(by, before, rows_of(limit + 1)).await?;
+    let is_last = rows.len() <= limit;
+    rows.truncate(limit);
+    Ok(told(&rows, is_last))
+}
+
+async fn export_audit(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let (after, limit) = asked(&arguments)?;
+    let rows = desk.station.export_audit(by, after.unwrap_or_default(), rows_of(limit)).await?;
+    // What comes behind a page that is not full tells of this export.
+    let is_last = rows.len() < limit;
+    Ok(told(&rows, is_last))
+}
+
+/// The row that the page begins behind, and how long the page is.
+fn asked(arguments: &Arguments) -> Result<(Option<i64>, usize)> {
+    let row = arguments.text("cursor").map(|cursor| number(cursor, "a row")).transpose()?;
+    Ok((row, page::limit(arguments)))
+}
+
+fn rows_of(limit: usize) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX)
+}
+
+fn told(rows: &[station_engine::AuditEntry], is_last: bool) -> Reply {
+    let shown: Vec<wire::AuditEntry> = rows.iter().map(wire::AuditEntry::from).collect();
     let mut body = wire::list("audit", &shown);
-    body["next"] = all.last().filter(|_| !is_last).map(|last| last.seq.to_string()).into();
-    Ok(Reply::Body(body))
+    body["next"] = rows.last().filter(|_| !is_last).map(|last| last.seq.to_string()).into();
+    Reply::Body(body)
 }
 
 async fn check_audit(desk: &Desk, by: &Caller) -> Result<Reply> {

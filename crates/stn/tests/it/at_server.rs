@@ -153,6 +153,21 @@ fn a_run_at_a_server_is_recorded_as_here() {
 }
 
 #[test]
+fn an_export_of_the_audit_at_a_server_is_whole_and_leaves_a_row() {
+    let world = World::new();
+    let rows = |text: &str| -> Vec<Value> { text.lines().map(|line| line.parse().unwrap()).collect() };
+    let there = rows(&world.ask("admin", &["audit", "export"]).done().stdout);
+    let here = rows(&world.home.stn(&["audit", "export"]).done().stdout);
+    assert_eq!(there[..], here[..there.len()]);
+    let last = there.last().unwrap()["seq"].to_string();
+    let after = rows(&world.ask("admin", &["audit", "export", "--after", &last]).done().stdout);
+    let exported: Vec<&Value> =
+        after.iter().filter(|row| row["action"] == "export_audit").map(|row| &row["actor"]).collect();
+    assert_eq!(exported[0], "admin", "{after:?}");
+    world.ask("viewer", &["audit", "export"]).exits(1);
+}
+
+#[test]
 fn a_role_holds_at_a_server_and_is_told_in_the_same_words() {
     let world = World::new();
     world.ask("viewer", &["agent", "list"]).is(&expect![[r#"

@@ -47,24 +47,22 @@ impl Args {
             .await
     }
 
-    /// A server lists newest first: all that is wanted is there before the first row is printed.
     async fn export_there(&self, session: &Session<'_>, server: &Server) -> Result {
-        let mut wanted: Vec<wire::AuditEntry> = Vec::new();
-        let mut before: Option<i64> = None;
-        loop {
-            let given = json!({ "cursor": before.map(|seq| seq.to_string()) });
-            let page: Vec<wire::AuditEntry> = server.list("list_audit", given, PAGE).await?;
-            before = page.last().map(|row| row.seq);
-            let is_last = page.last().is_none_or(|row| row.seq <= self.after + 1);
-            wanted.extend(page.into_iter().filter(|row| row.seq > self.after));
-            if is_last {
-                break;
-            }
+        let mut next = Some(self.after.to_string());
+        while let Some(cursor) = next {
+            let page: Page = server.ask("export_audit", json!({ "cursor": cursor, "limit": PAGE })).await?;
+            print(session, &page.audit)?;
+            next = page.next;
         }
-        wanted.reverse();
-        print(session, &wanted)?;
         Ok(Code::Done)
     }
+}
+
+/// Rows as a server tells them.
+#[derive(serde::Deserialize)]
+struct Page {
+    audit: Vec<wire::AuditEntry>,
+    next: Option<String>,
 }
 
 fn print(session: &Session<'_>, rows: &[wire::AuditEntry]) -> Result<()> {
