@@ -13,6 +13,7 @@ mod caller;
 pub mod case;
 mod chat;
 mod concurrency;
+pub mod content;
 pub mod discovery;
 mod environment;
 mod error;

@@ -6,11 +6,12 @@ use crate::transport::Transport;
 use crate::{Config, Script, offline, send};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use serde_json::Value;
+use station_core::content::{self, CONTENT};
 use station_core::run::{AskFailure, GrantedTool, Settings};
 use station_core::{Answer, Message, ModelRef, Trace};
 use std::time::Duration;
-use tracing::Instrument as _;
 use tracing::field::Empty;
+use tracing::{Instrument as _, Level};
 
 /// Longest wait before a request is sent again. A provider that asks for more has failed for this request, and the
 /// run's next model is asked instead.
@@ -269,12 +270,20 @@ impl Models {
             input_tokens = Empty,
             output_tokens = Empty,
         );
+        let is_told = tracing::enabled!(target: CONTENT, Level::TRACE);
+        if is_told {
+            let (instructions, input) = content::conversation(request.messages);
+            tracing::trace!(target: CONTENT, parent: &span, instructions, input);
+        }
         let asked =
             self.ask_repeatedly(model, request, patience, turn, on_delta).instrument(span.clone()).await;
         match &asked {
             Ok(answer) => {
                 span.record("outcome", "answered");
                 span.record("input_tokens", answer.usage.input).record("output_tokens", answer.usage.output);
+                if is_told {
+                    tracing::trace!(target: CONTENT, parent: &span, output = content::answer(answer));
+                }
             }
             Err(error) => {
                 span.record("outcome", "failed").record("error", error.failure.as_str());

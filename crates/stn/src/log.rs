@@ -9,6 +9,7 @@
 use crate::config::Settings;
 use crate::otlp::Tracing;
 use crate::out;
+use station_core::content::CONTENT;
 use station_core::file::config::LogFormat;
 use station_core::{Error, Redaction, Result, redact};
 use station_engine::Metrics;
@@ -57,7 +58,7 @@ impl Log {
     ) -> Result<Option<Self>> {
         let Some(levels) = levels(settings, faults)? else { return Ok(None) };
         let (levels, handle) = reload::Layer::new(levels);
-        let wanted = filter_fn(is_always_told).or(levels);
+        let wanted = filter_fn(is_always_told).or(levels).and(filter_fn(is_for_logs));
         // Lines have no colours: what stands between a name and its value would hide both from whoever looks for secrets.
         let known = Arc::new(settings.secrets());
         let lines = fmt::layer()
@@ -112,6 +113,11 @@ fn is_always_told(metadata: &Metadata<'_>) -> bool {
         return metadata.target() == out::TOLD;
     }
     metadata.target().starts_with("station_") && metadata.name() != "store.query"
+}
+
+/// Not what was said, at whatever level.
+fn is_for_logs(metadata: &Metadata<'_>) -> bool {
+    metadata.target() != CONTENT
 }
 
 /// The levels that are wanted, and where that is said.

@@ -5,11 +5,12 @@ use super::slot::Slot;
 use super::{CallTurn, PlayedCall, Pool, Reach};
 use futures::FutureExt as _;
 use serde_json::{Map, Value};
+use station_core::content::{self, CONTENT};
 use station_core::{EffectId, RunId};
 use station_mcp::{Along, CallEnd, Passed};
 use std::time::{Duration, Instant};
-use tracing::Instrument as _;
 use tracing::field::Empty;
+use tracing::{Instrument as _, Level};
 
 /// A request of the protocol.
 pub(crate) struct Wanted {
@@ -85,9 +86,17 @@ impl Pool {
         let span_id = outgoing.along.trace.map(|trace| trace.at(effect.0).span_id());
         let span =
             tracing::info_span!("tool.call", server = %reach.name, tool, %effect, span_id, outcome = Empty);
+        let is_told = tracing::enabled!(target: CONTENT, Level::TRACE);
+        let told = |said: &Value| reach.definition.redaction().apply(&content::shortened(&said.to_string()));
+        if let Some(arguments) = outgoing.wanted.params.get("arguments").filter(|_| is_told) {
+            tracing::trace!(target: CONTENT, parent: &span, arguments = told(arguments));
+        }
         // Boxed, because the compiler gives up on the size of what runs through so many hands.
         let passed = self.send(reach, outgoing).boxed().instrument(span.clone()).await;
         span.record("outcome", passed.outcome());
+        if let (true, Passed::Answered(result)) = (is_told, &passed) {
+            tracing::trace!(target: CONTENT, parent: &span, result = told(result));
+        }
         passed
     }
 

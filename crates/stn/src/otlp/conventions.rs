@@ -6,7 +6,7 @@
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanKind, Status};
-use station_core::redact;
+use station_core::{Redaction, redact};
 use station_engine::{Said, Word};
 use std::borrow::Cow;
 
@@ -28,6 +28,8 @@ struct Row {
     operation: Option<&'static str>,
     /// Its fields, and the attributes that they become.
     attributes: &'static [(&'static str, &'static str)],
+    /// The same of what was said.
+    contents: &'static [(&'static str, &'static str)],
 }
 
 const ROWS: [Row; 6] = [
@@ -42,6 +44,7 @@ const ROWS: [Row; 6] = [
             ("status", "http.response.status_code"),
             ("request", "station.request.id"),
         ],
+        contents: &[],
     },
     Row {
         span: "run",
@@ -53,6 +56,7 @@ const ROWS: [Row; 6] = [
             ("run", "station.run.id"),
             ("environment", "deployment.environment.name"),
         ],
+        contents: &[],
     },
     Row {
         span: "model.request",
@@ -66,6 +70,11 @@ const ROWS: [Row; 6] = [
             ("output_tokens", "gen_ai.usage.output_tokens"),
             ("retries", "station.retries"),
         ],
+        contents: &[
+            ("instructions", "gen_ai.system_instructions"),
+            ("input", "gen_ai.input.messages"),
+            ("output", "gen_ai.output.messages"),
+        ],
     },
     Row {
         span: "tool.call",
@@ -78,6 +87,7 @@ const ROWS: [Row; 6] = [
             ("server", "station.server"),
             ("outcome", "station.outcome"),
         ],
+        contents: &[("arguments", "gen_ai.tool.call.arguments"), ("result", "gen_ai.tool.call.result")],
     },
     Row {
         span: "mcp.request",
@@ -89,6 +99,7 @@ const ROWS: [Row; 6] = [
             ("server", "station.server"),
             ("outcome", "station.outcome"),
         ],
+        contents: &[],
     },
     Row {
         span: "mcp.connect",
@@ -100,6 +111,7 @@ const ROWS: [Row; 6] = [
             ("transport", "station.transport"),
             ("outcome", "station.outcome"),
         ],
+        contents: &[],
     },
 ];
 
@@ -111,8 +123,9 @@ pub(super) fn is_told(span: &str) -> bool {
     ROWS.iter().any(|row| row.span == span)
 }
 
-/// A span that has ended, by what it said of itself.
-pub(super) fn tell(span: &str, said: &Said) -> Option<Told> {
+/// A span that has ended, by what it said of itself; with what was said in it, without the secrets that `contents` knows, where there is
+/// such.
+pub(super) fn tell(span: &str, said: &Said, contents: Option<&Redaction>) -> Option<Told> {
     let row = ROWS.iter().find(|row| row.span == span)?;
     let (word, field) = row.name;
     // A request is called by its method, too.
@@ -129,6 +142,11 @@ pub(super) fn tell(span: &str, said: &Said) -> Option<Told> {
             })
         })
         .collect();
+    for (field, attribute) in row.contents {
+        if let (Some(known), Some(Word::Text(text))) = (contents, said.get(field)) {
+            attributes.push(KeyValue::new(*attribute, redact(&known.apply(text)).into_owned()));
+        }
+    }
     attributes.extend(row.operation.map(|operation| KeyValue::new("gen_ai.operation.name", operation)));
     let outcome = said.text("outcome");
     let status = said.count("status");

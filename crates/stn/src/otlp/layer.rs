@@ -4,18 +4,25 @@ use super::{conventions, now};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use station_core::Redaction;
+use station_core::content::CONTENT;
 use station_engine::Said;
 use std::time::SystemTime;
 use tokio::sync::mpsc;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+/// Spans that wait to be sent while others still have in them what was said: a collector that is away costs no more memory than that.
+const CONTENTS_MAX: usize = 256;
+
 /// Takes spans for a collector: a layer of the process's subscriber.
 pub(crate) struct Tracing {
     outlet: mpsc::Sender<SpanData>,
+    /// Where spans have in them what was said: the secrets that are known, which it is told without.
+    contents: Option<Redaction>,
 }
 
 /// A span that has not ended.
@@ -29,16 +36,24 @@ struct Open {
 }
 
 impl Tracing {
-    pub(super) fn new(outlet: mpsc::Sender<SpanData>) -> Self {
-        Self { outlet }
+    pub(super) fn new(outlet: mpsc::Sender<SpanData>, contents: Option<Redaction>) -> Self {
+        Self { outlet, contents }
+    }
+
+    /// What spans may say beside themselves, while few of them wait.
+    fn contents(&self) -> Option<&Redaction> {
+        let waiting = self.outlet.max_capacity() - self.outlet.capacity();
+        self.contents.as_ref().filter(|_| waiting < CONTENTS_MAX)
     }
 
     /// As a layer.
     pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(self) -> impl Layer<S> + Send + Sync {
-        let is_wanted = |metadata: &Metadata<'_>| {
-            metadata.is_span()
-                && metadata.target().starts_with("station_")
-                && conventions::is_told(metadata.name())
+        let has_contents = self.contents.is_some();
+        let is_wanted = move |metadata: &Metadata<'_>| {
+            if !metadata.is_span() {
+                return has_contents && metadata.target() == CONTENT;
+            }
+            metadata.target().starts_with("station_") && conventions::is_told(metadata.name())
         };
         self.with_filter(filter::filter_fn(is_wanted))
     }
@@ -79,10 +94,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tracing {
         }
     }
 
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let Some(span) = context.event_span(event) else { return };
+        if let Some(open) = span.extensions_mut().get_mut::<Open>() {
+            event.record(&mut open.said);
+        }
+    }
+
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let Some(span) = context.span(&id) else { return };
         let Some(open) = span.extensions_mut().remove::<Open>() else { return };
-        let Some(told) = conventions::tell(span.name(), &open.said) else { return };
+        let Some(told) = conventions::tell(span.name(), &open.said, self.contents()) else { return };
         let (parent_span_id, parent_span_is_remote) = open.parent;
         let data = SpanData {
             span_context: SpanContext::new(

@@ -2,7 +2,7 @@
 //!
 //! A layer notes spans as they end ([`layer`]), [`conventions`] names them, and one task sends them in batches; another sends what `/metrics`
 //! tells ([`metrics`]) now and then. Ids are Station's own: the trace is that of the request or run, and the span of a call is the one that its
-//! server or model was told. Nothing that a model, a tool or a person said is in a span. What cannot be sent is told in the log and dropped: a
+//! server or model was told. What a model, a tool or a person said is in a span only where that is asked for. What cannot be sent is told in the log and dropped: a
 //! collector that is away costs nobody anything.
 
 mod conventions;
@@ -65,7 +65,7 @@ pub(crate) struct Sending {
 /// The collector that `settings` name, and what takes spans for it.
 ///
 /// # Errors
-/// `Invalid` where its address is none, or its headers cannot be read.
+/// `Invalid` where its address is none, its headers cannot be read, or it is not clear whether it is told what was said.
 pub(crate) fn collector(settings: &Settings) -> Result<Option<(Collector, Tracing)>> {
     let Some((place, endpoint)) = endpoint(settings) else { return Ok(None) };
     let is_address = url::Url::parse(endpoint).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
@@ -77,7 +77,21 @@ pub(crate) fn collector(settings: &Settings) -> Result<Option<(Collector, Tracin
     let endpoint = endpoint.trim_end_matches('/').to_owned();
     let (headers, began) = (headers(settings)?, Clock::System.now());
     let service = settings.environment.get("OTEL_SERVICE_NAME").unwrap_or("station").to_owned();
-    Ok(Some((Collector { endpoint, headers, service, began, spans }, Tracing::new(outlet))))
+    let contents = has_contents(settings)?.then(|| settings.secrets());
+    Ok(Some((Collector { endpoint, headers, service, began, spans }, Tracing::new(outlet, contents))))
+}
+
+/// Whether spans have in them what was said. The words are those of OpenTelemetry's instrumentations; events of it are not sent.
+fn has_contents(settings: &Settings) -> Result<bool> {
+    const VARIABLE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+    let Some(word) = settings.environment.get(VARIABLE) else {
+        return Ok(settings.config.otel_content.unwrap_or_default());
+    };
+    match &*word.to_ascii_lowercase() {
+        "true" | "span_only" | "span_and_event" => Ok(true),
+        "false" | "no_content" | "event_only" => Ok(false),
+        _ => Err(Error::invalid(format!("{VARIABLE} is `{word}`, and must be `true` or `false`"))),
+    }
 }
 
 /// Where OTLP goes to, and where that is said.

@@ -42,6 +42,7 @@ fn home(model: &OpenAi, collector: &Collector) -> Home {
         // Of every library, too.
         .set("STN_LOG_LEVEL", "trace,stn=trace")
         .set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)
+        .set("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
         .set("OTEL_EXPORTER_OTLP_HEADERS", "x-key=canary-of-the-collector");
     home.stn(&["init", "--yes"]).done();
     let env =

@@ -174,6 +174,47 @@ fn a_collector_is_told_a_run_as_one_trace_and_what_was_counted() {
 }
 
 #[test]
+fn a_collector_is_told_what_was_said_where_that_is_asked_for_and_the_log_is_not() {
+    let model = OpenAi::from_fn(|seen| match seen.results().len() {
+        0 => openai::calls([("read", r#"{"path": "notes.txt"}"#)]),
+        _ => openai::reply("the model's own word, and sk-proj-a1B2c3D4e5F6g7H8i9J0k1L2m3N4"),
+    });
+    let collector = Collector::start();
+    let home = Home::with_fake()
+        .asking(&model)
+        .set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)
+        .set("STN_LOG_LEVEL", "info,station_content=trace");
+    home.stn(&["settings", "set", "otel_content", "true"]).done();
+    home.agent("default", "reader", "tools: [read]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let served = Served::start(&home);
+    let bearer = format!("Bearer {}", home.read("api-token").trim());
+    let task = json!({ "task": "a person's own words" }).to_string();
+    let started = served.send_to("/api/v1/agents/reader/runs", "POST", &[("authorization", &*bearer)], &task);
+    assert_eq!(started.status, 202, "{}", started.body);
+    until("it has ended", || home.json(&["runs", "list"])["runs"][0]["status"] == "completed");
+    served.signal(nix::sys::signal::Signal::SIGTERM);
+    until("it has ended", || !std::path::Path::new(&format!("/proc/{}/exe", served.pid())).exists());
+    let log = served.told().join("\n");
+
+    let spans = collector.spans();
+    let said = |name: &str, attribute_of: &str| -> Vec<String> {
+        let named = spans.iter().filter(|span| span.name.starts_with(name));
+        named.filter_map(|span| attribute(&span.attributes, attribute_of)).collect()
+    };
+    let asked = said("chat ", "gen_ai.input.messages");
+    assert!(asked.len() == 2 && asked.iter().all(|it| it.contains("a person's own words")), "{asked:?}");
+    assert!(asked[1].contains("tool_call_response") && asked[1].contains("notes.txt"), "{asked:?}");
+    let answers = said("chat ", "gen_ai.output.messages").concat();
+    assert!(answers.contains("the model's own word, and [secret]"), "{answers}");
+    assert_eq!(said("execute_tool", "gen_ai.tool.call.arguments"), [r#"{"path":"notes.txt"}"#]);
+    assert_eq!(said("execute_tool", "gen_ai.tool.call.result").len(), 1);
+    for own in ["a person's own words", "the model's own word"] {
+        assert!(!log.contains(own), "{log}");
+    }
+}
+
+#[test]
 fn a_collector_that_is_none_is_refused_and_one_that_is_away_costs_nothing() {
     let home = Home::with_init().set("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318");
     home.stn(&["serve"]).is(&expect_test::expect![[r#"
@@ -182,6 +223,13 @@ fn a_collector_that_is_none_is_refused_and_one_that_is_away_costs_nothing() {
         hint: write where it takes OTLP over HTTP: `http://localhost:4318`
         --- exit 1
     "#]]);
+    let home = Home::with_init()
+        .set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
+        .set("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "maybe");
+    let refused = home.stn(&["serve"]);
+    let sentence =
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is `maybe`, and must be `true` or `false`";
+    assert!(refused.stderr.contains(sentence), "{}", refused.stderr);
     let gone = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let home = Home::with_init();
     home.stn(&["settings", "set", "otel_endpoint", &format!("http://{gone}")]).done();

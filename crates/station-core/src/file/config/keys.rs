@@ -317,6 +317,12 @@ pub const KEYS: &[Key] = &[
         "",
         "Where `stn serve` sends traces and metrics: an OpenTelemetry collector that takes OTLP over HTTP, such as `http://localhost:4318`. OTEL_EXPORTER_OTLP_ENDPOINT is before it.",
     ),
+    key(
+        "otel_content",
+        Shape::Flag,
+        "`false`",
+        "Whether traces have in them what people, models and tools said. OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is before it.",
+    ),
 ];
 
 /// Whether the table has this key, or one below it.

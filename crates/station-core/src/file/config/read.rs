@@ -47,6 +47,8 @@ pub struct Config {
     pub log_format: Option<LogFormat>,
     /// Where traces go.
     pub otel_endpoint: Option<String>,
+    /// Whether they have what was said in them.
+    pub otel_content: Option<bool>,
     /// Names of models as agents write them, to the models that are meant.
     pub models: BTreeMap<String, String>,
     /// Variables of the process environment that templates may ask for.
@@ -209,10 +211,8 @@ impl Config {
             "api_port" => self.api_port = sheet.number(node, key, 1),
             "mcp_port" => self.mcp_port = sheet.number(node, key, 1),
             "encryption_key" => self.encryption_key = encryption_key(sheet, node),
-            "debug" => {
-                self.debug = sheet
-                    .value(node, key, "`true` or `false`", |word| word.to_ascii_lowercase().parse().ok());
-            }
+            "debug" => self.debug = flag(sheet, node, key),
+            "otel_content" => self.otel_content = flag(sheet, node, key),
             "log_format" => {
                 self.log_format = sheet.value(node, key, "`text` or `json`", LogFormat::parse);
             }
@@ -377,6 +377,10 @@ pub fn duration_ms(text: &str) -> Option<u64> {
         rest = tail;
     }
     (!text.is_empty()).then_some(total)
+}
+
+fn flag(sheet: &mut Sheet<'_>, node: &Node, key: &str) -> Option<bool> {
+    sheet.value(node, key, "`true` or `false`", |word| word.to_ascii_lowercase().parse().ok())
 }
 
 /// Puts `lookup`'s values in place of `${NAME}`. Any other `$` stays as it is.

@@ -20,6 +20,7 @@ harness:
 lattice_url: \"\"
 mcp_port: 8586
 otel_endpoint: http://localhost:4318
+otel_content: true
 ssh_port: 2222
 telemetry_enabled: false
 ";

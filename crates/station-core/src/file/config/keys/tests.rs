@@ -67,6 +67,7 @@ fn what_was_set_is_what_is_read_back() {
         ("api_port", "8585", "8585"),
         ("otel_endpoint", "http://localhost:4318", "http://localhost:4318"),
         ("debug", "true", "true"),
+        ("otel_content", "true", "true"),
         ("limits.day.usd", "5", "5"),
         ("execution.model_max.gpt-4.1", "3", "3"),
         ("execution.timeout", "2m", "2m"),
