@@ -11,6 +11,8 @@ use crate::db::{Conn, Value};
 use crate::lease::{Owner, micros_of};
 use crate::runs::{self, NewRun, Run, read_run, select_runs};
 use crate::turns::{Reach, joined};
+use crate::wakes::Wake;
+use crate::writer::Work;
 use crate::{Context, Store, once};
 use station_core::{Concurrency, Error, Fence, Kind, Micros, Result, RunId};
 use std::sync::Arc;
@@ -142,11 +144,9 @@ impl Store {
         let queue_max = queue_max.filter(|_| new.parent.is_none());
         let reach = if queue_max.is_some() { Reach::Queue } else { Reach::Nothing };
         let input = (self.shared_context(), new.clone(), queue_max, now);
-        let enqueued = self
-            .write_reaching(reach, input, |conn, (context, new, queue_max, now)| {
-                Box::pin(enqueue(conn, context, new, *queue_max, *now))
-            })
-            .await?;
+        let work: Work<_, _> =
+            |conn, (context, new, queue_max, now)| Box::pin(enqueue(conn, context, new, *queue_max, *now));
+        let enqueued = self.inner.writer.write_with(reach, input, work, Some(Wake::Work)).await?;
         enqueued.map_err(is_full)
     }
 

@@ -222,8 +222,8 @@ pub(crate) async fn announce(conn: &mut Conn, bell: &Bell) -> Result<Vec<Wake>> 
     const QUEUED: &str = "select 1 from agent_runs where status = 'queued' limit 1";
     const NOTIFY: &str = "select 1 from pg_notify('station_queue', $1)";
     let news = *conn.news();
-    // Room is news only to those who wait for it.
-    let is_news = news.queued || news.freed && conn.row(QUEUED, Vec::new()).await?.is_some();
+    // Room is news only to those who wait for it, and a run that was claimed in the same commit to nobody.
+    let is_news = (news.queued || news.freed) && conn.row(QUEUED, Vec::new()).await?.is_some();
     let work = match (news.cancelled, is_news) {
         (true, _) => Some(Wake::Cancel),
         (false, true) => Some(Wake::Work),

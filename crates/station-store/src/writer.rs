@@ -1,7 +1,8 @@
 //! The one writer: commits are what costs, so it groups them.
 //!
 //! It owns one connection, and on SQLite a thread. It takes every write that waits, runs them in one transaction and answers all of them
-//! after COMMIT, so that fifty runs that append at once pay for a few disk flushes and not for fifty. A write that
+//! after COMMIT, so that fifty runs that append at once pay for a few disk flushes and not for fifty. On SQLite those that come while it
+//! runs them come along: a worker that hears of a run as it is put in the queue claims it in the same commit. A write that
 //! is refused by its own condition (a late fence) changes nothing and disturbs nobody. A write that fails takes the
 //! group back, and each of the group is then done alone; so a job may be run twice and must depend on its input only.
 //! **Invariant:** nobody is answered before COMMIT, and a COMMIT that failed fails all that waited for it.
@@ -82,9 +83,28 @@ impl Writer {
         I: Send + Sync + 'static,
         T: Send + 'static,
     {
+        self.write_with(reach, input, work, None).await
+    }
+
+    /// As [`Writer::write`], of what others have something to write about: they are told while it waits, so that theirs may come
+    /// along, and after COMMIT as always.
+    pub(crate) async fn write_with<I, T>(
+        &self,
+        reach: Reach,
+        input: I,
+        work: Work<I, T>,
+        news: Option<Wake>,
+    ) -> Result<T>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Pending { reach, input, work, done: None, reply });
         self.queue()?.send(job).await.map_err(|_| closed())?;
+        if let Some(news) = news {
+            self.bell.ring(news);
+        }
         answer.await.map_err(|_| closed())?
     }
 
@@ -207,6 +227,9 @@ fn answer_to<T>(reply: oneshot::Sender<T>, answer: T) {
     }
 }
 
+/// Writes of one transaction.
+type Group = Vec<Box<dyn Job>>;
+
 /// Where a group failed: it decides who is told.
 enum Trouble {
     /// One job failed before COMMIT; the others may be fine without it.
@@ -235,15 +258,16 @@ impl Writing {
             }
             // Everybody takes rows in the same order; writes of one run stay in theirs.
             group.sort_by_key(|job| job.reach().run());
-            self.write_group(group).await;
+            self.write_group(group, &mut jobs).await;
         }
         if let Some(conn) = self.conn.take() {
             conn.close().await;
         }
     }
 
-    async fn write_group(&mut self, mut group: Vec<Box<dyn Job>>) {
-        match self.attempt(&mut group).await {
+    /// Writes a group, with those of `late` that can come along.
+    async fn write_group(&mut self, mut group: Group, late: &mut mpsc::Receiver<Box<dyn Job>>) {
+        match self.attempt(&mut group, Some(late)).await {
             Ok(()) => group.into_iter().for_each(Job::committed),
             Err(Trouble::Transaction(error)) => {
                 group.into_iter().for_each(|job| job.failed(failure::again(&error)));
@@ -260,18 +284,19 @@ impl Writing {
     }
 
     async fn write_alone(&mut self, job: Box<dyn Job>) {
-        let mut alone = [job];
+        let mut alone = vec![job];
         let mut attempt = 1;
         let outcome = loop {
-            match self.attempt(&mut alone).await {
+            match self.attempt(&mut alone, None).await {
                 Err(Trouble::Job(_)) if self.should_retry() && attempt < ATTEMPTS_MAX => attempt += 1,
                 outcome => break outcome,
             }
         };
-        let [job] = alone;
-        match outcome {
-            Ok(()) => job.committed(),
-            Err(Trouble::Job(error) | Trouble::Transaction(error)) => job.failed(error),
+        for job in alone {
+            match &outcome {
+                Ok(()) => job.committed(),
+                Err(Trouble::Job(error) | Trouble::Transaction(error)) => job.failed(failure::again(error)),
+            }
         }
     }
 
@@ -279,9 +304,13 @@ impl Writing {
         self.conn.as_ref().is_some_and(Conn::should_retry)
     }
 
-    async fn attempt(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Trouble> {
+    async fn attempt(
+        &mut self,
+        group: &mut Group,
+        late: Option<&mut mpsc::Receiver<Box<dyn Job>>>,
+    ) -> Result<(), Trouble> {
         let mut conn = self.begin().await.map_err(Trouble::Transaction)?;
-        let outcome = match perform(&mut conn, group, &self.bell).await {
+        let outcome = match perform(&mut conn, group, late, &self.bell).await {
             Ok(news) => conn.commit().await.map(|()| news).map_err(Trouble::Transaction),
             Err(error) => Err(Trouble::Job(error)),
         };
@@ -320,11 +349,26 @@ impl Writing {
 }
 
 /// The body of one transaction; whom of this process to wake after its COMMIT.
-async fn perform(conn: &mut Conn, group: &mut [Box<dyn Job>], bell: &Bell) -> Result<Vec<Wake>> {
+async fn perform(
+    conn: &mut Conn,
+    group: &mut Group,
+    late: Option<&mut mpsc::Receiver<Box<dyn Job>>>,
+    bell: &Bell,
+) -> Result<Vec<Wake>> {
     let reaches: Vec<Reach> = group.iter().map(|job| job.reach()).collect();
     turns::take(conn, &reaches).await?;
-    for job in group {
+    for job in group.iter_mut() {
         job.run(conn).await?;
+    }
+    // On PostgreSQL it would take its locks out of turn.
+    let mut late = late.filter(|_| conn.is_sqlite());
+    while group.len() < GROUP_MAX
+        && let Some(Ok(mut job)) = late.as_mut().map(|late| late.try_recv())
+    {
+        let ran = job.run(conn).await;
+        // Whatever becomes of it: whoever is in the group is answered.
+        group.push(job);
+        ran?;
     }
     wakes::announce(conn, bell).await
 }
