@@ -109,7 +109,14 @@ impl Station {
                 shown = draft.path;
                 continue;
             }
-            self.apply_changes(by.actor(), environment, &draft.folder, &draft.changes).await?;
+            let applied = self.apply_changes(by.actor(), environment, &draft.folder, &draft.changes).await;
+            if let Err(error) = applied {
+                // What is in no store is in no file: others would find it there, and fail over it. Somebody's later edit stays.
+                if let Err(left) = workspace.replace(&draft.path, after, before) {
+                    tracing::error!(file = draft.path, error = %left, "a change that was refused could not be taken back");
+                }
+                return Err(error);
+            }
             self.apply_later(environment, thing, &draft).await?;
             return Ok(Changed { path: draft.path, problems: draft.problems });
         }

@@ -110,6 +110,10 @@ impl Station {
         if self.store().environment(name.as_str()).await?.is_some() {
             return Err(Error::conflict(format!("environment `{name}` exists already")));
         }
+        // Before there is a folder.
+        if description.contains('\0') {
+            return Err(Error::invalid("a description cannot hold a NUL character (U+0000)"));
+        }
         let workspace = &self.config().workspace;
         let (folder, origin, id) = if workspace.takes_files(name) {
             (Some(workspace.create_environment(name)?), Origin::File, workspace.ensure_id()?)

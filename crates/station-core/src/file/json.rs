@@ -4,7 +4,7 @@
 //! need not check again. **Invariant:** a value is put into a parsed scalar, never into text that is parsed later.
 
 use super::Position;
-use super::sheet::Fault;
+use super::sheet::{Fault, NUL};
 use super::template::{Hole, Rendered};
 use super::tree::{Member, Node, Piece, Scalar, Value};
 
@@ -92,7 +92,7 @@ impl Walk<'_> {
         let value = match self.byte() {
             b'{' => self.map()?,
             b'[' => self.list()?,
-            b'"' => Value::Scalar(self.string()),
+            b'"' => Value::Scalar(self.string()?),
             _ => {
                 let end = self.rendered.text[start..]
                     .find(|c: char| matches!(c, ',' | ']' | '}') || c.is_ascii_whitespace())
@@ -110,7 +110,7 @@ impl Walk<'_> {
         self.at += 1;
         while self.goes_on(b'}') {
             let at = self.rendered.original(self.token());
-            let key = self.string();
+            let key = self.string()?;
             if let Some(Piece::Hole { variable, at }) =
                 key.pieces.iter().find(|piece| matches!(piece, Piece::Hole { .. }))
             {
@@ -139,7 +139,7 @@ impl Walk<'_> {
     }
 
     /// The string that begins here.
-    fn string(&mut self) -> Scalar {
+    fn string(&mut self) -> Result<Scalar, Fault> {
         let start = self.token() + 1;
         let bytes = self.rendered.text.as_bytes();
         let mut end = start;
@@ -158,7 +158,11 @@ impl Walk<'_> {
             quoted = !hole.bare;
         }
         pieces.extend(self.literal(from, end));
-        Scalar { quoted, pieces }
+        if pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains('\0'))) {
+            let at = Position::of(self.text, self.rendered.original(start));
+            return Err(Fault::new(Some(at), format!("this text {NUL}")));
+        }
+        Ok(Scalar { quoted, pieces })
     }
 
     /// The text between two places inside a string, unescaped.

@@ -10,6 +10,9 @@ use std::str::FromStr;
 /// Largest file of the formats read here: real ones have a few kilobytes.
 pub(super) const FILE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Said of a text that no store can hold.
+pub(super) const NUL: &str = "holds a NUL character (U+0000)";
+
 /// Most problems told of one file: nobody reads more, and a file of another kind would have one per line.
 const PROBLEMS_MAX: usize = 50;
 
@@ -49,6 +52,9 @@ impl<'a> Sheet<'a> {
         let mut sheet = Self { text, path, problems: Vec::new() };
         if text.len() > FILE_BYTES_MAX {
             sheet.push(Severity::Error, None::<usize>, "the file is larger than 1 MiB".to_owned(), None);
+        }
+        if let Some(at) = text.find('\0') {
+            sheet.error(at, "the file holds a NUL character here");
         }
         sheet
     }
@@ -155,7 +161,14 @@ impl<'a> Sheet<'a> {
     /// The text of `node`; a number or truth value counts as the text it is written as.
     pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
         match node.scalar() {
-            Some(scalar) if !node.is_null() => Some(scalar.shown()),
+            Some(scalar) if !node.is_null() => {
+                let text = scalar.shown();
+                if text.contains('\0') {
+                    self.error(node.at, format!("`{what}` {NUL}"));
+                    return None;
+                }
+                Some(text)
+            }
             _ => {
                 self.error(node.at, format!("`{what}` must be a text"));
                 None

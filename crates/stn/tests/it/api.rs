@@ -212,3 +212,46 @@ fn what_is_wrong_is_told_in_one_envelope() {
     let text = served.send_to("/api/v1/runs/1/cancel", "POST", &[("content-type", "text/plain")], "{}");
     assert_eq!((text.status, &text.json()["error"]["kind"]), (415, &json!("invalid")));
 }
+
+#[test]
+fn a_text_that_no_store_can_hold_is_refused_and_leaves_no_file_that_stops_the_others() {
+    let home = Home::with_fake();
+    home.agent("default", "reader", "model: offline\ntools: [read]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let served = Served::start(&home);
+    let reader = home.read("environments/default/agents/reader.prompt");
+    for (path, body) in [
+        ("/agents", json!({ "name": "brick", "description": "a\u{0}b", "prompt": "p" })),
+        ("/agents", json!({ "name": "brick", "description": "d", "prompt": "a\u{0}b" })),
+        (
+            "/environments/default/agents/import",
+            json!({ "definition": "---\nmetadata:\n  name: brick\n---\n\u{0}" }),
+        ),
+        ("/environments", json!({ "name": "bricks", "description": "a\u{0}b" })),
+        ("/servers", json!({ "name": "brick", "definition": { "command": "a\u{0}b" } })),
+    ] {
+        let answer = post(&served, path, &body);
+        assert_eq!(answer.status, 400, "{path} {body}: {}", answer.body);
+        assert!(answer.body.contains("NUL character"), "{path} {body}: {}", answer.body);
+    }
+    let changed =
+        served.send_to("/api/v1/agents/reader", "PATCH", &[], &json!({ "prompt": "a\u{0}b" }).to_string());
+    assert_eq!(changed.status, 400, "{}", changed.body);
+    assert_eq!(home.read("environments/default/agents/reader.prompt"), reader);
+    for file in
+        ["default/agents/brick.prompt", "default/mcp-servers/brick.json", "default/brick.json", "bricks"]
+    {
+        assert!(!home.config(&format!("environments/{file}")).exists(), "{file}");
+    }
+    // One that an editor wrote refuses itself, and its siblings go on.
+    home.write(
+        "environments/default/agents/brick.prompt",
+        "---\nmetadata:\n  description: \"a\\0b\"\n---\np\n",
+    );
+    let run = done(&post(&served, "/agents/reader/runs", &json!({ "task": "read notes.txt" })), 202);
+    assert_eq!(run["run"]["agent"], "reader", "{run}");
+    let synced = home.stn(&["sync", "default"]);
+    assert_eq!(synced.code, Some(4), "{}", synced.shown());
+    let sentence = "agents/brick.prompt:3:16: `metadata.description` holds a NUL character (U+0000)";
+    assert!(synced.stderr.contains(sentence), "{}", synced.stderr);
+}
