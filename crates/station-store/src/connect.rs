@@ -7,6 +7,7 @@ use crate::{Key, KeyRing, Location, sqlite};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use station_core::{Error, Result};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -21,11 +22,38 @@ const STATEMENTS_MAX: usize = 256;
 /// Where connections go, with everything they need.
 #[derive(Clone)]
 pub(crate) enum Target {
-    Sqlite { options: Box<sqlite::Options>, place: Arc<str> },
+    Sqlite { options: Box<sqlite::Options>, place: Arc<str>, file: FileId },
     Postgres { options: Box<PgConnectOptions>, place: Arc<str> },
 }
 
+/// Which file a path names. One that was removed stays as long as it is open, takes what is written to it, and is gone then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    fn of(path: &Path) -> Option<Self> {
+        let found = std::fs::metadata(path).ok()?;
+        Some(Self { device: found.dev(), inode: found.ino() })
+    }
+}
+
 impl Target {
+    /// Refuses where the file that was opened is not the one that is found by its name any more.
+    ///
+    /// # Errors
+    /// `Conflict`.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self {
+            Self::Sqlite { options, place, file } if FileId::of(&options.path) != Some(*file) => {
+                Err(gone(place))
+            }
+            Self::Sqlite { .. } | Self::Postgres { .. } => Ok(()),
+        }
+    }
+
     /// Reads `location`; creates an SQLite file that is missing, readable for its owner alone.
     pub(crate) fn prepare(location: &Location, key: &Key) -> Result<Self> {
         match location {
@@ -48,7 +76,7 @@ impl Target {
 
     pub(crate) async fn connect(&self, blocking: Blocking) -> Result<Conn> {
         match self {
-            Self::Sqlite { options, place } => {
+            Self::Sqlite { options, place, .. } => {
                 let opened = match blocking {
                     Blocking::Here => sqlite::open(options).map_err(Cause::Sqlite),
                     Blocking::Elsewhere => open_elsewhere((**options).clone()).await,
@@ -80,11 +108,37 @@ async fn open_elsewhere(options: sqlite::Options) -> Result<rusqlite::Connection
 fn prepare_sqlite(path: &Path, key: &Key) -> Result<Target> {
     match inspect(path)? {
         FileState::Plain => return Err(of_another_program(path)),
-        FileState::Missing => create(path)?,
+        FileState::Missing => {
+            refuse_beside_wal(path)?;
+            create(path)?;
+        }
         FileState::Opaque => {}
     }
     let options = Box::new(sqlite::Options::new(path, key));
-    Ok(Target::Sqlite { options, place: path.display().to_string().into() })
+    let file = FileId::of(path).ok_or_else(|| gone(&path.display().to_string()))?;
+    Ok(Target::Sqlite { options, place: path.display().to_string().into(), file })
+}
+
+/// Refuses to make a database where another's newest pages lie: whoever has it open would go on in a file that nobody finds.
+fn refuse_beside_wal(path: &Path) -> Result<()> {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let wal = Path::new(&wal);
+    if path.exists() || !wal.metadata().is_ok_and(|found| found.len() > 0) {
+        return Ok(());
+    }
+    let (path, wal) = (path.display(), wal.display());
+    Err(Error::conflict(format!(
+        "the database `{path}` is missing, and `{wal}` is there, which belongs to it"
+    ))
+    .with_hint("bring the database back; to begin with an empty one, move that file away as well"))
+}
+
+fn gone(place: &str) -> Error {
+    Error::conflict(format!(
+        "the database `{place}` was removed, or another put in its place, while it was in use"
+    ))
+    .with_hint("stop every Station that uses it, and bring it back, or a backup of it")
 }
 
 fn create(path: &Path) -> Result<()> {

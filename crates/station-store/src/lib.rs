@@ -239,6 +239,7 @@ impl Store {
     /// # Errors
     /// Where the database cannot be asked.
     pub async fn standing(&self) -> Result<Standing> {
+        self.inner.target.check()?;
         migrate::standing(&mut *self.read().await?, &self.context().sealer).await
     }
 

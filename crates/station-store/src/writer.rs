@@ -332,6 +332,7 @@ impl Writing {
 
     /// Begins a transaction, over a new connection where the old one turns out to be gone: nothing was sent yet.
     async fn begin(&mut self) -> Result<Conn> {
+        self.target.check()?;
         if let Some(mut conn) = self.conn.take() {
             match conn.begin().await {
                 Ok(()) => return Ok(conn),

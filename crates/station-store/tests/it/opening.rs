@@ -63,6 +63,36 @@ async fn a_file_that_is_no_store_of_ours_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_taken_away_while_it_is_open_takes_no_more_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, key) = (folder.path().join("station.db"), Key::generate().unwrap());
+    let store = Store::open(sqlite(&path, &key)).await.unwrap();
+    seed(&store).await;
+    assert!(store.standing().await.unwrap().is_migrated);
+    let aside = folder.path().join("aside.db");
+    std::fs::rename(&path, &aside).unwrap();
+    let sentence = format!(
+        "the database `{}` was removed, or another put in its place, while it was in use",
+        path.display()
+    );
+    let note = || store.note_deed("export_audit", "the audit", serde_json::json!({}), "ada", NOW);
+    assert_eq!(note().await.unwrap_err().sentence(), sentence);
+    assert_eq!(store.standing().await.unwrap_err().sentence(), sentence);
+    // Nobody makes another one beside what was written last.
+    let (kind, refused) = refusal(sqlite(&path, &key)).await;
+    assert_eq!(kind, Kind::Conflict);
+    let wal = format!("{}-wal", path.display());
+    assert_eq!(
+        refused,
+        format!("the database `{}` is missing, and `{wal}` is there, which belongs to it", path.display())
+    );
+    // Brought back, it goes on.
+    std::fs::rename(&aside, &path).unwrap();
+    note().await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_place_where_no_file_can_be_made_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let key = Key::generate().unwrap();
