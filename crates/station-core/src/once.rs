@@ -35,7 +35,7 @@ impl Key {
                 .with_hint("send a key of your own for each request, such as a UUID: `Idempotency-Key: \"8e03978e-40d5-43dd-bc93-6894a57f9324\"`")
         };
         match key {
-            None => Err(malformed("is no string of printable ASCII")),
+            None => Err(malformed("is no string: printable ASCII in quotation marks, or one word without")),
             Some(key) if key.is_empty() => Err(malformed("is empty")),
             Some(key) if key.len() > CHARS_MAX => {
                 Err(malformed(&format!("is longer than {CHARS_MAX} characters")))
@@ -148,7 +148,10 @@ mod tests {
         for broken in
             ["\"a", "\"a\"b", "a\"b", "a, b", "a b", "\"a\";v=1", r#""a\b""#, "\"ä\"", "ä", "\"a\tb\""]
         {
-            check(broken, "`Idempotency-Key` is no string of printable ASCII");
+            check(
+                broken,
+                "`Idempotency-Key` is no string: printable ASCII in quotation marks, or one word without",
+            );
         }
         for empty in ["", "  ", "\"\""] {
             check(empty, "`Idempotency-Key` is empty");

@@ -156,7 +156,7 @@ async fn given(site: &Site, operation: &Operation, request: Request) -> Result<M
             }
             // How a browser goes on where it was cut off (HTML, server-sent events).
             if operation.id == "follow_run"
-                && let Some(last) = last_event(&parts.headers)
+                && let Some(last) = last_event(&parts.headers)?
             {
                 given.insert("after".to_owned(), last.into());
             }
@@ -223,9 +223,15 @@ fn object(body: &[u8]) -> Result<Map<String, Value>> {
     })
 }
 
-fn last_event(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("last-event-id")?.to_str().ok()?.trim();
-    (!value.is_empty()).then(|| value.to_owned())
+fn last_event(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    match value.to_str().map(str::trim) {
+        Ok("") => Ok(None),
+        Ok(id) if station_core::is_number(id) => Ok(Some(id.to_owned())),
+        _ => {
+            Err(Error::invalid("`Last-Event-ID` is not the id of an event that was sent: those are numbers"))
+        }
+    }
 }
 
 /// Events of a run, and at its end the run itself.

@@ -11,7 +11,7 @@ use super::{Offers, Site, cors, failure, metrics};
 use crate::{api, pages};
 use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use station_core::{BlobHash, Caller, Error, Kind, Result, Scope, Secret};
@@ -20,6 +20,19 @@ use std::sync::Arc;
 
 /// The cookie of a browser that signed in. Its prefix says that it came over TLS or from this machine, from this host, for all of it.
 pub(super) const COOKIE: &str = "__Host-station";
+
+/// What a proxy adds to what it passes on (RFC 7239, and what was usual before).
+const PASSED_ON: [HeaderName; 6] = [
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// What of which one may stand alone: who reads the first, and who reads the last, would not judge the same request.
+const ONCE: [HeaderName; 3] = [header::AUTHORIZATION, header::HOST, header::ORIGIN];
 
 /// What is known of a request before anything is done for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +48,7 @@ struct Knock<'a> {
     /// The type of a body that is sent; `None` where none can be.
     sends: Option<&'a str>,
     shown: Shown,
+    /// Whose process is at the other end, where that says who asks.
     owner: Owner,
     /// Whether there is any user but the local one.
     has_users: bool,
@@ -112,6 +126,11 @@ fn judge(knock: Knock<'_>, port: u16) -> Verdict {
             "send the token of the file api-token: `Authorization: Bearer …`",
         ),
     }
+}
+
+/// Whether a request says that somebody passed it on: then the socket is theirs, and says nothing of who asks.
+pub(super) fn is_passed_on(headers: &HeaderMap) -> bool {
+    PASSED_ON.iter().any(|name| headers.contains_key(name))
 }
 
 /// `host` or `host:port` of this machine, whatever the port: a proxy of the user's may have another.
@@ -209,6 +228,10 @@ async fn known(
     method: &Method,
     path: &str,
 ) -> Result<Caller, Refusal> {
+    if let Some(twice) = ONCE.iter().find(|name| headers.get_all(*name).iter().nth(1).is_some()) {
+        let error = Error::invalid(format!("the header `{twice}` stands twice"));
+        return Err(Refusal { status: StatusCode::BAD_REQUEST, error, is_wrong: false });
+    }
     let Seen { shown, caller, why } = seen(site, headers, path, from).await?;
     // A cookie that is over must not keep anybody from signing in anew.
     let is_open = api::is_open(method, path)
@@ -233,6 +256,11 @@ async fn known(
         Shown::Key | Shown::Wrong => false,
     };
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
+    // Looked up only where it matters.
+    let owner = match shown {
+        Shown::Nothing if !has_users && !is_passed_on(headers) => peer.owner(site.port).await,
+        _ => Owner::Other,
+    };
     let knock = Knock {
         host: text(header::HOST),
         origin,
@@ -241,8 +269,7 @@ async fn known(
         changes,
         sends: sends.then_some(kind),
         shown,
-        // Looked up only where it matters.
-        owner: if shown == Shown::Nothing && !has_users { peer.owner(site.port).await } else { Owner::Other },
+        owner,
         has_users,
         is_open,
     };

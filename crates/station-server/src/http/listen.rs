@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -37,31 +37,74 @@ const OF_A_NETWORK_MAX: u32 = CONNECTIONS_MAX / 2;
 /// for later find them closed, and open another.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 
+/// Connections beside these, for the probes of whoever looks after this process: a crowd must not have it killed. Each is for one
+/// request, which has to come at once.
+const SPARE_MAX: usize = 32;
+const SPARE_HEAD_WITHIN: Duration = Duration::from_secs(2);
+
 /// How long a client may take nothing of an answer that is ready for it.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long not to accept where the system cannot give a connection: too many open files, most likely, which passes.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What is told to whoever comes when there is no room.
+/// What is told to whoever comes when there is not even room for probes.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
     content-type: application/json\r\ncontent-length: 112\r\n\r\n\
     {\"error\":{\"kind\":\"busy\",\"message\":\"all connections are in use\",\"hints\":[\"try again shortly\"],\"retry_after_s\":1}}";
 
+/// What is answered over a connection.
+#[derive(Clone)]
+pub(super) struct Routes {
+    /// Everything.
+    pub(super) all: Router,
+    /// What is left where all places are taken.
+    pub(super) spare: Router,
+}
+
 /// Answers whoever connects to `listener` until `stop`, or until what this gives is dropped.
 pub(super) fn open(
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     tls: Option<Arc<Tls>>,
     stop: CancellationToken,
 ) -> AbortOnDropHandle<()> {
     // tracked: the door's own, and aborted with it.
-    AbortOnDropHandle::new(tokio::spawn(accept(listener, router, tls, stop)))
+    AbortOnDropHandle::new(tokio::spawn(accept(listener, routes, CONNECTIONS_MAX as usize, tls, stop)))
+}
+
+/// What of its time and of later requests a connection has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Terms {
+    Usual,
+    Spare,
+}
+
+impl Terms {
+    fn head_within(self) -> Duration {
+        match self {
+            Self::Usual => HEAD_WITHIN,
+            Self::Spare => SPARE_HEAD_WITHIN,
+        }
+    }
+}
+
+/// The place that a connection holds as long as it is open.
+enum Held {
+    Place { _place: OwnedSemaphorePermit, _of_network: Option<Counted<u64>> },
+    Spare { _place: OwnedSemaphorePermit },
 }
 
 /// Answers whoever connects to `listener` until `stop`; then what is under way is finished, and nothing more is read.
-async fn accept(listener: TcpListener, router: Router, tls: Option<Arc<Tls>>, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+async fn accept(
+    listener: TcpListener,
+    routes: Routes,
+    places: usize,
+    tls: Option<Arc<Tls>>,
+    stop: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(places));
+    let spare = Arc::new(Semaphore::new(SPARE_MAX));
     let networks = Tally::default();
     // Dropped with this: a connection does not outlive its door.
     let mut connections = JoinSet::new();
@@ -85,22 +128,31 @@ async fn accept(listener: TcpListener, router: Router, tls: Option<Arc<Tls>>, st
             tracing::debug!(%error, "a connection answers late");
         }
         let place = Arc::clone(&places).try_acquire_owned().ok().zip(place_of(&networks, address.ip()));
-        let Some(place) = place else {
-            turn_away(&stream, tls.is_some());
-            continue;
+        let (held, terms) = match place {
+            Some((place, of_network)) => {
+                (Held::Place { _place: place, _of_network: of_network }, Terms::Usual)
+            }
+            None => match Arc::clone(&spare).try_acquire_owned() {
+                Ok(place) => (Held::Spare { _place: place }, Terms::Spare),
+                Err(_) => {
+                    turn_away(&stream, tls.is_some());
+                    continue;
+                }
+            },
         };
+        let router = if terms == Terms::Usual { &routes.all } else { &routes.spare };
         let router = router.clone().layer(axum::Extension(ConnectInfo(Peer::new(address))));
         let (stop, tls) = (stop.clone(), tls.clone());
         connections.spawn(async move {
             match tls {
-                None => serve(stream, router, &stop).await,
+                None => serve(stream, router, terms, &stop).await,
                 Some(tls) => {
                     if let Some(stream) = tls.admit(stream).await {
-                        serve(stream, router, &stop).await;
+                        serve(stream, router, terms, &stop).await;
                     }
                 }
             }
-            drop(place);
+            drop(held);
         });
     }
     while connections.join_next().await.is_some() {}
@@ -111,12 +163,18 @@ fn place_of(networks: &Tally<u64>, address: IpAddr) -> Option<Option<Counted<u64
     network(address).map(|network| networks.enter(network, OF_A_NETWORK_MAX)).transpose().ok()
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, stop: &CancellationToken) {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    router: Router,
+    terms: Terms,
+    stop: &CancellationToken,
+) {
     let io = TokioIo::new(Slow::new(stream, TAKEN_WITHIN));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        .header_read_timeout(terms.head_within())
+        .keep_alive(terms == Terms::Usual)
         // What is read at all; `limits` allows less, and says so.
         .max_headers(HEADERS_READ_MAX)
         .max_buf_size(HEAD_BYTES_READ_MAX);
@@ -158,7 +216,7 @@ mod tests {
     use tokio::time::Instant;
 
     /// What a client hears that sends `head` and no more, and after how long its connection ends.
-    async fn silent_after(head: &[u8]) -> (String, Duration) {
+    async fn silent_after(head: &[u8], terms: Terms) -> (String, Duration) {
         let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
         let began = Instant::now();
         let stop = CancellationToken::new();
@@ -169,24 +227,54 @@ mod tests {
             theirs.read_to_end(&mut heard).await.unwrap();
             String::from_utf8(heard).unwrap()
         };
-        let ((), heard) = tokio::join!(serve(ours, router, &stop), client);
+        let ((), heard) = tokio::join!(serve(ours, router, terms, &stop), client);
         (heard, began.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_sends_no_whole_head_is_let_go_of_after_thirty_seconds() {
-        for head in [&b""[..], b"POST / HTTP/1.1\r\nhost: local"] {
-            let (heard, after) = silent_after(head).await;
-            assert!(heard.is_empty() || heard.starts_with("HTTP/1.1 408"), "{heard}");
-            assert_eq!(after.as_secs(), HEAD_WITHIN.as_secs());
+    async fn whoever_sends_no_whole_head_is_let_go_of() {
+        for terms in [Terms::Usual, Terms::Spare] {
+            for head in [&b""[..], b"POST / HTTP/1.1\r\nhost: local"] {
+                let (heard, after) = silent_after(head, terms).await;
+                assert!(heard.is_empty() || heard.starts_with("HTTP/1.1 408"), "{heard}");
+                assert_eq!(after.as_secs(), terms.head_within().as_secs());
+            }
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_has_its_answer_and_says_no_more_is_let_go_of_after_thirty_seconds() {
-        let (heard, after) = silent_after(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await;
-        assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
-        assert_eq!(after.as_secs(), HEAD_WITHIN.as_secs());
+    async fn whoever_has_its_answer_and_says_no_more_is_let_go_of() {
+        let request = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
+        for (terms, within) in [(Terms::Usual, HEAD_WITHIN), (Terms::Spare, Duration::ZERO)] {
+            let (heard, after) = silent_after(request, terms).await;
+            assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
+            assert_eq!(after.as_secs(), within.as_secs());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_crowd_that_says_nothing_keeps_no_probe_from_its_answer() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answers = |word: &'static str| Router::new().fallback(async move || word);
+        let routes = Routes { all: answers("all"), spare: answers("spare") };
+        let stop = CancellationToken::new();
+        let ask = async || {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+            let mut heard = String::new();
+            stream.read_to_string(&mut heard).await.unwrap();
+            heard
+        };
+        let client = async {
+            assert!(ask().await.ends_with("all"));
+            let silent = TcpStream::connect(address).await.unwrap();
+            assert!(ask().await.ends_with("spare"));
+            assert!(ask().await.ends_with("spare"));
+            drop(silent);
+            stop.cancel();
+        };
+        tokio::join!(accept(listener, routes, 1, None, stop.clone()), client);
     }
 
     #[test]

@@ -87,11 +87,14 @@ impl Door {
         let address = listener.local_addr().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
         let lobby = Arc::new(Lobby { stage: stage.clone(), behind: OnceLock::new() });
         let inside = Router::new().fallback(let_in).with_state(Arc::clone(&lobby));
-        let router = dressed(probes(stage).merge(inside));
-        let router = if tls.is_some() { router.layer(map_response(secured)) } else { router };
-        let end = CancellationToken::new();
         let is_tls = tls.is_some();
-        let accepting = listen::open(listener, router, tls, end.clone());
+        let door = |inside: Router| {
+            let router = dressed(probes(stage).merge(inside));
+            if is_tls { router.layer(map_response(secured)) } else { router }
+        };
+        let routes = listen::Routes { all: door(inside), spare: door(Router::new().fallback(full)) };
+        let end = CancellationToken::new();
+        let accepting = listen::open(listener, routes, tls, end.clone());
         Self { lobby, address, is_tls, end, accepting }
     }
 
@@ -193,6 +196,11 @@ async fn let_in(State(lobby): State<Arc<Lobby>>, request: Request) -> Response {
             "ask again shortly; /ready says when it is",
         ),
     }
+}
+
+/// Everything but probes, where all places are taken.
+pub(super) async fn full(request: Request) -> Response {
+    not_now(&request, "all connections are in use", "try again shortly")
 }
 
 fn not_now(request: &Request, sentence: &str, hint: &str) -> Response {

@@ -3,11 +3,11 @@
 //! On a listener that this machine alone reaches it is open, as collectors expect. A proxy on the same machine brings the world there, so
 //! what says that it came through one, or asks for another host, needs a right, like everything that comes from elsewhere.
 
-use super::caller::is_loopback;
+use super::caller::{is_loopback, is_passed_on};
 use super::{Site, failure};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use station_core::Caller;
 use station_core::policy::Action;
@@ -18,24 +18,11 @@ pub(super) const PATH: &str = "/metrics";
 /// The media type of Prometheus' text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What a proxy adds to what it passes on (RFC 7239, and what was usual before).
-const PASSED_ON: [HeaderName; 6] = [
-    header::FORWARDED,
-    header::VIA,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-real-ip"),
-];
-
 /// Whether nobody need be known who asks for `path`.
 pub(super) fn is_open(site: &Site, path: &str, headers: &HeaderMap) -> bool {
     // A name that leads here by another's DNS is no name of this machine.
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    path == PATH
-        && !site.is_public
-        && host.is_some_and(is_loopback)
-        && !PASSED_ON.iter().any(|name| headers.contains_key(name))
+    path == PATH && !site.is_public && host.is_some_and(is_loopback) && !is_passed_on(headers)
 }
 
 pub(super) async fn get(

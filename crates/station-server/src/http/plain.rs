@@ -25,8 +25,10 @@ impl PlainDoor {
     /// Answers at `listener` from now on, and sends whoever asks to `port`.
     #[must_use]
     pub fn open(listener: TcpListener, stage: &Stage, port: u16) -> Self {
-        let router = dressed(probes(stage).merge(Router::new().fallback(redirect).with_state(port)));
-        Self { _accepting: listen::open(listener, router, None, CancellationToken::new()) }
+        let all = dressed(probes(stage).merge(Router::new().fallback(redirect).with_state(port)));
+        // The way to the other port costs as little as saying that there is no room.
+        let routes = listen::Routes { spare: all.clone(), all };
+        Self { _accepting: listen::open(listener, routes, None, CancellationToken::new()) }
     }
 }
 

@@ -51,7 +51,7 @@ fn a_request_that_is_sent_again_is_done_once_also_after_a_restart() {
     expect![[r"
         422: this `Idempotency-Key` came with another request before
         422: this `Idempotency-Key` came with another request before
-        400: `Idempotency-Key` is no string of printable ASCII
+        400: `Idempotency-Key` is no string: printable ASCII in quotation marks, or one word without
         400: `Idempotency-Key` is empty"]]
     .assert_eq(&refused.iter().map(told).collect::<Vec<_>>().join("\n"));
     served.stop();

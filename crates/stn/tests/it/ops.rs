@@ -172,6 +172,32 @@ fn metrics_that_were_asked_for_through_a_proxy_need_an_administrator() {
 }
 
 #[test]
+fn whoever_comes_through_a_proxy_on_this_machine_is_not_its_administrator() {
+    let home = Home::with_init();
+    let served = Served::start(&home);
+    let ask = |headers: &[(&str, &str)]| served.send_to("/api/v1/caller", "GET", headers, "").status;
+    assert_eq!(ask(&[]), 200);
+    for header in ["x-forwarded-for", "x-real-ip", "forwarded", "via"] {
+        assert_eq!(ask(&[(header, "203.0.113.9")]), 401, "{header}");
+    }
+}
+
+#[test]
+fn a_credential_beside_another_is_not_judged_by_the_first() {
+    let home = Home::with_init();
+    let served = Served::start(&home);
+    let token = format!("Bearer {}", home.read("api-token").trim());
+    let ask = |headers: &[(&str, &str)]| served.send_to("/api/v1/caller", "GET", headers, "");
+    assert_eq!(ask(&[("authorization", &token)]).status, 200);
+    for two in [[&*token, "Bearer stn_wrong"], ["Bearer stn_wrong", &*token]] {
+        let answer = ask(&two.map(|value| ("authorization", value)));
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.body.contains("the header `authorization` stands twice"), "{}", answer.body);
+    }
+    assert_eq!(ask(&[("authorization", &token), ("host", "127.0.0.1"), ("host", "elsewhere")]).status, 400);
+}
+
+#[test]
 fn a_log_for_machines_has_one_object_on_each_line_and_says_what_it_belongs_to() {
     let model = reading();
     let trace = "0af7651916cd43dd8448eb211c80319c";
