@@ -83,7 +83,11 @@ impl Asked {
         let object = |key: &str| params.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
         let input = Input {
             responses: object("inputResponses"),
-            state: params.get("requestState").and_then(Value::as_str).map(str::to_owned),
+            // What is no text was never given out, and is told so where it is opened: without it the call would be another one.
+            state: params
+                .get("requestState")
+                .filter(|state| !state.is_null())
+                .map(|state| state.as_str().map_or_else(|| state.to_string(), str::to_owned)),
         };
         let progress = token.map(|token| Progress {
             token: token.clone(),

@@ -94,6 +94,11 @@ fn states(state: &str) -> (Vec<(&'static str, Value)>, Value) {
     let tampered = format!("{}{last}", &state[..state.len() - 1]);
     let mut other_tool = with("a.txt", state);
     other_tool["name"] = "echo".into();
+    let no_text = |state: Value| {
+        let mut call = with("a.txt", "");
+        call["requestState"] = state;
+        call
+    };
     let wrong = vec![
         ("tampered with", with("a.txt", &tampered)),
         ("cut short", with("a.txt", &state[..state.len() / 2])),
@@ -101,6 +106,8 @@ fn states(state: &str) -> (Vec<(&'static str, Value)>, Value) {
         ("made up", with("a.txt", "approved")),
         ("of other arguments", with("b.txt", state)),
         ("of another tool", other_tool),
+        ("a number", no_text(json!(5))),
+        ("a list", no_text(json!([state]))),
     ];
     (wrong, with("a.txt", state))
 }
