@@ -3,6 +3,7 @@
 //! A file is what all doors share, so it is read and written where it lies. What holds in this process is what the file said when it
 //! began, and may be said otherwise by its environment. **Invariant:** a secret is told to nobody, only whether there is one.
 
+use crate::write_file::refused;
 use crate::{FolderLock, Readers, Replace, Station, write_file};
 use serde_json::json;
 use station_core::file::config::keys::{self, KEYS, Key, Written};
@@ -50,15 +51,28 @@ impl Station {
     pub async fn set_setting(&self, by: &Caller, name: &str, value: Option<&str>) -> Result<FileSetting> {
         by.may(Action::ManageSettings)?;
         let file = self.settings_file()?;
-        change(file, |text| match value {
+        let edit = |text: &str| match value {
             Some(value) => keys::set(text, name, value),
             None => keys::unset(text, name),
-        })?;
-        // Which, and not what: it may be a secret.
-        let action = if value.is_some() { "set_setting" } else { "unset_setting" };
-        let (subject, detail) = (format!("setting {name}"), json!({}));
-        self.store().note_deed(action, &subject, detail, by.actor(), self.now()).await?;
+        };
+        // A file is in no transaction: what is refused is told of nowhere, and nothing changes of which nothing is told.
+        edit(&text(file)?)?;
+        self.note_setting(by, name, value.is_some()).await?;
+        change(file, edit)?;
         read(file, name)
+    }
+
+    /// Tells the audit that a setting is written, or taken out: by whoever writes the file without us, because without it there may be
+    /// no store to open.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn note_setting(&self, by: &Caller, name: &str, is_set: bool) -> Result<()> {
+        by.may(Action::ManageSettings)?;
+        // Which, and not what: it may be a secret.
+        let action = if is_set { "set_setting" } else { "unset_setting" };
+        let (subject, detail) = (format!("setting {name}"), json!({}));
+        self.store().note_deed(action, &subject, detail, by.actor(), self.now()).await.map(drop)
     }
 
     fn settings_file(&self) -> Result<&Path> {
@@ -127,9 +141,7 @@ pub fn replace(file: &Path, before: &str, edited: &str) -> Result<()> {
 fn put(file: &Path, text: &str, readers: Readers) -> Result<()> {
     // Behind a link is the file that is meant.
     let path = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    write_file(&path, text, readers, Replace::Allowed).map_err(|cause| {
-        Error::invalid(format!("{} cannot be written: {}", path.display(), cause.kind())).with_cause(cause)
-    })
+    write_file(&path, text, readers, Replace::Allowed).map_err(|cause| refused(&path, cause))
 }
 
 /// Writes what `edit` makes of a settings file as it is now. Another process may be at it, so it is read under the lock.

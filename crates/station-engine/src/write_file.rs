@@ -3,6 +3,7 @@
 //! The text is written beside the file, synced, and put in its place in one step. What this is not: a lock. Of two writers
 //! the later one stays, or, with [`Replace::Refused`], the earlier one.
 
+use station_core::{Error, Kind};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -55,6 +56,13 @@ pub fn write_file(path: &Path, text: &str, readers: Readers, replace: Replace) -
         // The first failure is the one to tell.
         drop(fs::remove_file(&temporary));
     })
+}
+
+/// What is said where a file cannot be written. A disk that has no room has some later, and no request is wrong because of it.
+pub(crate) fn refused(path: &Path, cause: io::Error) -> Error {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    let kind = if matches!(cause.kind(), StorageFull | QuotaExceeded) { Kind::Busy } else { Kind::Invalid };
+    Error::new(kind, format!("{} cannot be written: {}", path.display(), cause.kind())).with_cause(cause)
 }
 
 fn write_beside(path: &Path, text: &str, mode: u32, was: Option<Permissions>) -> io::Result<()> {

@@ -29,7 +29,5 @@ pub(super) fn fresh_id() -> Result<String> {
 }
 
 pub(super) fn unwritable(path: &Path, error: std::io::Error) -> Error {
-    Error::invalid(format!("{} cannot be written: {}", path.display(), error.kind()))
-        .with_cause(error)
-        .with_hint("check the folder's permissions and the free space")
+    crate::write_file::refused(path, error).with_hint("check the folder's permissions and the free space")
 }

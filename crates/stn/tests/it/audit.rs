@@ -34,3 +34,16 @@ fn decisions_are_kept_with_who_made_them() {
     let noted = format!("{} {}", newest["seq"], newest["hash"].as_str().unwrap());
     assert!(told.contains(&noted), "{told}");
 }
+
+#[test]
+fn a_setting_that_a_command_writes_is_in_the_audit() {
+    let home = crate::home::Home::with_init();
+    home.stn(&["sync", "--quiet"]).done();
+    home.stn(&["settings", "set", "execution.workers", "11"]).done();
+    home.stn(&["config", "set", "execution.workers", "--unset"]).done();
+    let rows = home.json(&["audit", "list"])["audit"].clone();
+    let told = |at: usize| (rows[at]["action"].clone(), rows[at]["subject"].clone());
+    let subject = json!("setting execution.workers");
+    assert_eq!(told(1), (json!("set_setting"), subject.clone()), "{rows}");
+    assert_eq!(told(0), (json!("unset_setting"), subject), "{rows}");
+}

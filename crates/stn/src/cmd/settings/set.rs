@@ -1,13 +1,14 @@
 //! `stn settings set`
 
-use crate::error::{Code, Result};
+use crate::error::{Code, Failure, Result};
 use crate::out::Tone;
 use crate::remote::Server;
-use crate::session::{Session, make_folder};
+use crate::session::{Session, is_ours, make_folder};
 use serde_json::json;
 use station_core::Error;
 use station_core::file::config::keys;
 use station_engine::settings::change;
+use station_engine::{Location, Station};
 use station_server::wire;
 use std::io::Read as _;
 
@@ -34,12 +35,12 @@ const VALUE_BYTES_MAX: u64 = 64 * 1024;
 impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         match &session.server {
-            None => self.set_here(session),
+            None => self.set_here(session).await,
             Some(target) => session.there(target, async |server| self.set_there(session, server).await).await,
         }
     }
 
-    fn set_here(&self, session: &Session<'_>) -> Result {
+    async fn set_here(&self, session: &Session<'_>) -> Result {
         let settings = &session.settings;
         let (key, _) = keys::find(&self.name)?;
         make_folder(&settings.folder)?;
@@ -47,8 +48,25 @@ impl Args {
             Some(value) => change(&settings.file, |text| keys::set(text, &self.name, &value))?,
             None => change(&settings.file, |text| keys::unset(text, &self.name))?,
         }
+        self.note(session).await;
         let file = settings.file.display().to_string();
         self.told(session, &file, Some(&file), key.is_secret())
+    }
+
+    /// Tells the audit, where there is a store. One that does not open keeps nobody from setting what opens it.
+    async fn note(&self, session: &Session<'_>) {
+        let is_there = session.settings.location().is_ok_and(|(location, _)| match location {
+            Location::Sqlite(path) => is_ours(&path),
+            Location::Postgres(_) => true,
+        });
+        if !is_there {
+            return;
+        }
+        let note =
+            async |station: &Station| Ok(station.note_setting(&session.by, &self.name, !self.unset).await?);
+        if let Err(Failure::Station(error)) = session.with_bare(note).await {
+            session.out.warning(&format!("this is not in the audit: {error}"));
+        }
     }
 
     async fn set_there(&self, session: &Session<'_>, server: &Server) -> Result {
