@@ -9,6 +9,7 @@ use crate::journal::{TRY_AGAIN_AFTER, is_hiccup};
 use crate::lease::LEASE;
 use crate::local::{Ask, Line, Said};
 use crate::{Live, Seen, Station};
+use station_core::looking;
 use station_core::run::{Entry, Event, Status};
 use station_core::{Action, Error, Result, RunId};
 use station_store::{Location, Relative};
@@ -27,6 +28,9 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How long a run may lie in the queue while no worker is seen, until nobody is expected: a worker that claims it, or a
 /// parent's driver, is there sooner.
 const UNCLAIMED_FOR: Duration = Duration::from_secs(3);
+
+/// How long a run whose driver is gone may lie: another worker looks as often as [`looking::LOOK_EVERY`] says, and takes it up.
+const LOST_FOR: Duration = looking::LOOK_EVERY.saturating_add(Duration::from_secs(2));
 
 /// Entries read at a time.
 const PAGE: u32 = 1_000;
@@ -222,11 +226,13 @@ impl Station {
             }
             return Ok(None);
         }
-        if lost.is_some() {
-            return Ok(lost.map(Followed::Interrupted));
-        }
         let since = *told.unclaimed.get_or_insert_with(Instant::now);
-        Ok((since.elapsed() >= UNCLAIMED_FOR).then_some(Followed::Unclaimed))
+        Ok(match lost {
+            // On SQLite one worker alone is found by its socket: others look by themselves whether a driver is gone.
+            Some(worker) if since.elapsed() >= LOST_FOR => Some(Followed::Interrupted(worker)),
+            None if since.elapsed() >= UNCLAIMED_FOR => Some(Followed::Unclaimed),
+            _ => None,
+        })
     }
 
     /// Tells what the worker says, in its order, until it says nothing for a moment, or there is reason to look at the

@@ -49,9 +49,10 @@ impl Environment {
         names.iter().find_map(|name| Some((*name, self.get(name)?)))
     }
 
-    /// The values of variables that are called as secrets are.
+    /// The values of variables that are called as secrets are; but for those in which a shell keeps the folder that it is in, and was in.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(name, _)| names_a_secret(name)).map(|(_, value)| value.expose())
+        let is_secret = |name: &str| names_a_secret(name) && !matches!(name, "PWD" | "OLDPWD");
+        self.0.iter().filter(move |(name, _)| is_secret(name)).map(|(_, value)| value.expose())
     }
 
     /// All of it, for templates that ask for a name.
