@@ -69,6 +69,8 @@ pub(crate) struct Told {
     seqs: HashMap<RunId, i64>,
     checked: Option<Instant>,
     unclaimed: Option<Instant>,
+    /// How long another may take to take up what its driver left: none where whoever follows would do so.
+    lost_for: Duration,
     /// How often it was seen in the queue, with a worker there.
     n_queued_looks: u32,
 }
@@ -91,7 +93,8 @@ impl Station {
     pub async fn follow_run(&self, by: &station_core::Caller, id: RunId) -> Result<Followed> {
         by.may(Action::ReadRuns)?;
         self.find_run(by, id).await?;
-        self.follow(id, &mut Told::default()).await
+        // Who only looks on drives nothing on.
+        self.follow(id, &mut Told { lost_for: LOST_FOR, ..Told::default() }).await
     }
 
     /// As [`Station::follow_run`], from where it was `told`. Safe to be dropped and called anew.
@@ -229,7 +232,7 @@ impl Station {
         let since = *told.unclaimed.get_or_insert_with(Instant::now);
         Ok(match lost {
             // On SQLite one worker alone is found by its socket: others look by themselves whether a driver is gone.
-            Some(worker) if since.elapsed() >= LOST_FOR => Some(Followed::Interrupted(worker)),
+            Some(worker) if since.elapsed() >= told.lost_for => Some(Followed::Interrupted(worker)),
             None if since.elapsed() >= UNCLAIMED_FOR => Some(Followed::Unclaimed),
             _ => None,
         })

@@ -6,7 +6,7 @@ use crate::pool::Look;
 use crate::servers::{ServerDetails, ServerRef};
 use crate::{ServerOffer, Station};
 use serde_json::{Map, Value, json};
-use station_core::{Action, Caller, Error, Redaction, Result, Secret, near};
+use station_core::{Action, Caller, Error, Kind, Redaction, Result, Secret, near};
 use station_mcp::{CallEnd, Passed};
 use std::collections::BTreeMap;
 
@@ -85,7 +85,14 @@ impl Station {
         let looked = self.look_at(by, found.server.id, look.clone(), carried).await?;
         let Err(refused) = looked else { return Ok(looked.unwrap_or_default()) };
         let why = refused["message"].as_str().unwrap_or("it gives no reason");
-        let error = Error::upstream(format!("server `{}` refuses: {why}", found.server.name));
+        // JSON-RPC: it has no such thing at all; what was asked for is wrong (resources have a number of their own for it). Anything
+        // else is the server's own affair.
+        let kind = match refused["code"].as_i64() {
+            Some(-32601) => Kind::NotFound,
+            Some(-32602 | -32002) => Kind::Invalid,
+            _ => Kind::Upstream,
+        };
+        let error = Error::new(kind, format!("server `{}` refuses: {why}", found.server.name));
         let offers = self.list_offers(by, &found.environment.name).await?;
         let offer = offers.iter().find(|offer| offer.server == found.server.id);
         Err(match offer.and_then(|offer| meant(&look, offer)) {

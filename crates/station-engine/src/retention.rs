@@ -14,7 +14,7 @@ impl Station {
     /// What [`Station::prune_runs`] would remove.
     ///
     /// # Errors
-    /// `Invalid` where nothing says how long runs are kept; the store's.
+    /// `Conflict` where nothing says how long runs are kept; the store's.
     pub async fn prunable_runs(&self, by: &Caller, keep_days: Option<u32>) -> Result<Prunable> {
         by.may(Action::ManageSettings)?;
         self.store().prunable(self.kept_since(self.keep_days(keep_days)?)).await
@@ -36,7 +36,7 @@ impl Station {
 
     fn keep_days(&self, said: Option<u32>) -> Result<u32> {
         said.or(self.config().keep_days).ok_or_else(|| {
-            Error::invalid("nothing says how long runs are kept")
+            Error::conflict("nothing says how long runs are kept")
                 .with_hint("give `--keep-days`, or set it in config.yaml: `runs: {keep_days: 90}`")
         })
     }

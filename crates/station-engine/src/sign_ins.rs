@@ -61,7 +61,8 @@ impl Station {
         name: &str,
         password: &Secret,
     ) -> Result<(Caller, Secret)> {
-        let name = if name.chars().count() > NAME_CHARS_MAX { "" } else { name };
+        // What can be nobody's name.
+        let name = if name.chars().count() > NAME_CHARS_MAX || name.contains('\0') { "" } else { name };
         let (user, hash) = match self.store().user_named(name).await? {
             Some((user, hash)) => (Some(user), hash),
             None => (None, None),

@@ -154,7 +154,8 @@ pub(super) const ROWS: &[Operation] = &[
                 Kind::Text,
                 "The name of the file that it is of: `triage.prompt` names the agent.",
             ),
-            Parameter::optional("rename", Kind::Text, "Its name here, instead of its own."),
+            Parameter::optional("rename", Kind::Text, "Its name here, instead of its own.")
+                .like(forms::agent),
             Parameter::optional(
                 "replace",
                 Kind::Truth(false),

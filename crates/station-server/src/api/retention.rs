@@ -19,7 +19,7 @@ pub(super) const ROWS: &[Operation] = &[
         path: "/runs/prunable",
         needs: Needs::Right(Action::ManageSettings),
         summary: "Show what pruning would remove",
-        says: "How many runs `prune_runs` would remove, and when the oldest was started. Refused with 400 where nothing says how long runs are \
+        says: "How many runs `prune_runs` would remove, and when the oldest was started. Refused with 409 where nothing says how long runs are \
             kept.",
         parameters: &[KEEP_DAYS],
         status: 200,
