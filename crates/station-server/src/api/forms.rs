@@ -13,8 +13,8 @@ use station_engine::Settled;
 
 /// Digits alone, which would be read as an id.
 macro_rules! not_digits_alone {
-    ($pattern:literal) => {
-        concat!("^(?![0-9]+$)", $pattern, "$")
+    ($($pattern:literal),+) => {
+        concat!("^(?![0-9]+$)", $($pattern,)+ "$")
     };
 }
 
@@ -28,10 +28,11 @@ pub(super) fn environment_or_id() -> Value {
     json!({ "pattern": r"^[\p{L}\p{N}][\p{L}\p{N}_.\-]*$", "minLength": 1, "maxLength": 64 })
 }
 
-/// The name of a new agent, which is a file name too; of 200 bytes.
+/// The name of a new agent, which is a file name too; of 200 bytes, which no schema can count: 50 characters of any, or 200 of one byte.
 pub(super) fn agent() -> Value {
     let pattern = not_digits_alone!(
-        r"[^\s./\\\x00-\x1f\x7f-\x9f]([^/\\\x00-\x1f\x7f-\x9f]*[^\s/\\\x00-\x1f\x7f-\x9f])?"
+        r"([^\s./\\\x00-\x1f\x7f-\x9f]([^/\\\x00-\x1f\x7f-\x9f]{0,48}[^\s/\\\x00-\x1f\x7f-\x9f])?",
+        r"|[!-\-0-\[\]-~]([ -.0-\[\]-~]{0,198}[!-.0-\[\]-~])?)"
     );
     json!({ "pattern": pattern, "maxLength": 200 })
 }
