@@ -49,15 +49,7 @@ static BY_NAME: LazyLock<Regex> =
 /// `text` without what looks like a secret, or is called one.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
-    let mut text = Cow::Borrowed(text);
-    for pattern in PATTERNS.iter() {
-        if let Cow::Owned(without) = pattern.replace_all(&text, |found: &regex::Captures<'_>| {
-            let kept = |name: &str| found.name(name).map_or("", |kept| kept.as_str());
-            format!("{}{REDACTED}{}", kept("keep"), kept("end"))
-        }) {
-            text = Cow::Owned(without);
-        }
-    }
+    let text = replace_shapes(text, |_| REDACTED.to_owned());
     let without = BY_NAME.replace_all(&text, |found: &regex::Captures<'_>| {
         let (kept, value) = (&found["keep"], &found["value"]);
         if says_nothing(value) {
@@ -79,8 +71,24 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// `text` with what `instead` says in place of each value that looks like a secret, whatever it is called.
+pub(crate) fn replace_shapes(text: &str, mut instead: impl FnMut(&str) -> String) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(text);
+    for pattern in PATTERNS.iter() {
+        if let Cow::Owned(without) = pattern.replace_all(&text, |found: &regex::Captures<'_>| {
+            let kept = |name: &str| found.name(name).map_or("", |kept| kept.as_str());
+            let (keep, end) = (kept("keep"), kept("end"));
+            let secret = &found[0][keep.len()..found[0].len() - end.len()];
+            format!("{keep}{}{end}", instead(secret))
+        }) {
+            text = Cow::Owned(without);
+        }
+    }
+    text
+}
+
 /// Numbers and truth values: how many tokens there were, and whether there is a password.
-fn says_nothing(value: &str) -> bool {
+pub(crate) fn says_nothing(value: &str) -> bool {
     let bare = value.trim_matches(|c| c == '"' || c == '\\');
     bare.is_empty()
         || bare.chars().all(|c| c.is_ascii_digit() || c == '.')

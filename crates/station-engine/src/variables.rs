@@ -219,13 +219,44 @@ impl Station {
         {
             return Ok(BTreeSet::new());
         }
-        let text = workspace.read(&environment.name, workspace.known_id())?.files.variables;
-        let read =
-            text.and_then(|text| variables::read(text.body.expose(), &text.path).0).unwrap_or_default();
+        let read = self.written_variables(&environment.name)?;
         let is_new = |name: &str, value: &Secret| {
             values.stored.get(name).is_none_or(|stored| stored.expose() != value.expose())
         };
         Ok(read.into_iter().filter(|(name, value)| is_new(name, value)).map(|(name, _)| name).collect())
+    }
+
+    /// What variables.yml of an environment says; nothing where it cannot be read.
+    fn written_variables(&self, name: &EnvironmentName) -> Result<BTreeMap<String, Secret>> {
+        let workspace = &self.config().workspace;
+        let text = workspace.read(name, workspace.known_id())?.files.variables;
+        Ok(text.and_then(|text| variables::read(text.body.expose(), &text.path).0).unwrap_or_default())
+    }
+
+    /// Whether a variable of an environment is `value`, in variables.yml or, where that does not say, as it is stored; `None` where it is
+    /// not set.
+    ///
+    /// # Errors
+    /// `NotFound` where the environment does not exist.
+    pub async fn is_variable(
+        &self,
+        by: &Caller,
+        environment: &EnvironmentName,
+        name: &str,
+        value: &Secret,
+    ) -> Result<Option<bool>> {
+        by.may(Action::SetVariables)?;
+        let found = self.find_environment(by, environment).await?;
+        let is_here = self.config().workspace.environment_folder(environment).is_dir();
+        let written = match found.origin == Origin::File && is_here {
+            true => self.written_variables(environment)?.remove(name),
+            false => None,
+        };
+        let set = match written {
+            Some(value) => Some(value),
+            None => self.store().variables(found.id).await?.remove(name),
+        };
+        Ok(set.map(|set| set == *value))
     }
 
     /// Sets a variable of an environment: in its variables.yml, or in the store where it has no files.

@@ -1,10 +1,12 @@
 //! Files of MCP clients (Claude, editors, command lines): the servers that they define, as entries of ours.
 //!
 //! They all write the same few keys, under names that differ. What a client's placeholder means (`${TOKEN}`) is a variable
-//! here, and a value that looks like a secret becomes one: it does not stand in our files. To add a client: its word for the
-//! map, its key for a URL, its form of a placeholder.
+//! here, and a value that looks like a secret becomes one: it does not stand in our files, whether it is a variable of the process, a
+//! header, an argument, or a part of the address. To add a client: its word for the map, its key for a URL, its form of a placeholder.
 
+use crate::names_a_secret;
 use crate::plain::is_of_a_secret;
+use crate::redact::{replace_shapes, says_nothing};
 use crate::server::starts_station;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -52,8 +54,16 @@ fn server(name: &str, entry: &Map<String, Value>) -> ClientServer {
             found.entry.insert(key.to_owned(), templated(value));
         }
     }
+    if let Some(Value::Array(args)) = found.entry.get("args").cloned() {
+        let args = found.args(args);
+        found.entry.insert("args".to_owned(), args);
+    }
     if let Some(url) = URLS.iter().find_map(|key| entry.get(*key)) {
-        found.entry.insert("url".to_owned(), templated(url));
+        let url = match templated(url) {
+            Value::String(text) => found.address(&text).into(),
+            other => other,
+        };
+        found.entry.insert("url".to_owned(), url);
     }
     for (theirs, ours) in [("env", "env"), ("headers", "headers"), ("http_headers", "headers")] {
         let Some(values) = entry.get(theirs).and_then(Value::as_object) else { continue };
@@ -73,10 +83,118 @@ impl ClientServer {
         if text.is_empty() || text.contains("{{") || !is_secret {
             return text.into();
         }
-        let name = variable(&format!("{prefix}{key}"));
-        let template = format!("{{{{ .{name} }}}}");
-        self.secrets.insert(name, text);
-        template.into()
+        self.kept(&variable(&format!("{prefix}{key}")), text).into()
+    }
+
+    /// Arguments as they stand in our file: what follows a flag that asks for a secret, what such a flag or name is given
+    /// (`--token=…`, `TOKEN=…`, `Authorization: …`), what addresses have in their query, and what looks like a secret are variables.
+    fn args(&mut self, args: Vec<Value>) -> Value {
+        let mut flag: Option<String> = None;
+        let taken = args.into_iter().map(|arg| match arg {
+            Value::String(text) => {
+                let asked = flag.take().filter(|_| !text.starts_with('-'));
+                let is_flag = text.starts_with('-') && !text.contains('=');
+                flag = is_flag.then(|| text.clone()).filter(|text| names_a_secret(text));
+                Value::from(self.argument(asked.as_deref(), &text))
+            }
+            other => {
+                flag = None;
+                other
+            }
+        });
+        taken.collect::<Vec<_>>().into()
+    }
+
+    /// One of them; `asked` is the flag before it, where that asks for a secret.
+    fn argument(&mut self, asked: Option<&str>, text: &str) -> String {
+        let is_name = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
+        let given = text.find(['=', ':']).map(|at| text.split_at(at + 1)).filter(|(head, _)| {
+            let name = head.trim_end_matches(['=', ':']);
+            let names = if head.ends_with('=') { names_a_secret } else { is_of_a_secret };
+            is_name(name) && names(name)
+        });
+        let (head, value, name) = match (asked, given) {
+            (Some(flag), _) => ("", text, flag),
+            (None, Some((head, value))) => (head, value, head.trim_end_matches(['=', ':'])),
+            (None, None) => return self.address(text),
+        };
+        let secret = value.trim_start();
+        if says_nothing(secret) || secret.contains("{{") {
+            return text.to_owned();
+        }
+        let before = &value[..value.len() - secret.len()];
+        let name = self.own(name);
+        format!("{head}{before}{}", self.kept(&name, secret.to_owned()))
+    }
+
+    /// An address, or any text, without the secrets of its query and without what looks like one.
+    fn address(&mut self, text: &str) -> String {
+        let (before, query) =
+            text.split_once('?').filter(|(before, _)| before.contains("://")).unwrap_or((text, ""));
+        let mut out = before.to_owned();
+        for (index, pair) in query.split('&').enumerate().filter(|_| !query.is_empty()) {
+            out.push(if index == 0 { '?' } else { '&' });
+            let (value, fragment) = pair.split_at(pair.find('#').unwrap_or(pair.len()));
+            let secret = value.split_once('=').filter(|(name, value)| {
+                is_of_a_secret(name) && !says_nothing(value) && !value.contains("{{")
+            });
+            match secret {
+                None => out += value,
+                Some((name, secret)) => {
+                    let variable = self.own(name);
+                    out += &format!("{name}={}", self.kept(&variable, secret.to_owned()));
+                }
+            }
+            out += fragment;
+        }
+        let name = self.own("secret");
+        replace_shapes(&out, |secret| self.kept(&name, secret.to_owned())).into_owned()
+    }
+
+    /// `name` as a variable of this server alone.
+    fn own(&self, name: &str) -> String {
+        variable(&format!("{}_{}", self.name, name.trim_matches('-')))
+    }
+
+    /// Makes `secret` a variable called `name`, or that with a number behind it where it has another of that name; what stands for it.
+    fn kept(&mut self, name: &str, secret: String) -> String {
+        let numbered = |n: usize| if n == 1 { name.to_owned() } else { format!("{name}_{n}") };
+        let is_free = |name: &String| self.secrets.get(name).is_none_or(|other| *other == secret);
+        let name = (1..).map(numbered).find(is_free).unwrap_or_default();
+        let template = template(&name);
+        self.secrets.insert(name, secret);
+        template
+    }
+
+    /// Calls its variable `name`, which somebody else's is called too, by the server's name before that; what it is called now.
+    /// `None` where that is no name of its own either.
+    pub fn set_apart(&mut self, name: &str) -> Option<String> {
+        let apart = self.own(name);
+        if self.secrets.contains_key(&apart) {
+            return None;
+        }
+        let secret = self.secrets.remove(name)?;
+        let (from, to) = (template(name), template(&apart));
+        self.entry.values_mut().for_each(|value| replace(value, &from, &to));
+        self.secrets.insert(apart.clone(), secret);
+        Some(apart)
+    }
+}
+
+/// What asks for a variable.
+fn template(name: &str) -> String {
+    format!("{{{{ .{name} }}}}")
+}
+
+/// Puts `to` in place of `from` in every text of `value`.
+fn replace(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::String(text) => *text = text.replace(from, to),
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, from, to)),
+        Value::Object(members) => members.values_mut().for_each(|value| replace(value, from, to)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -106,7 +224,7 @@ fn text_templated(text: &str) -> String {
         {
             out += &format!("${{{inner}}}");
         } else {
-            out += &format!("{{{{ .{} }}}}", variable(name));
+            out += &template(&variable(name));
         }
         rest = behind;
     }
@@ -176,5 +294,72 @@ mod tests {
         let own = json!({ "mcpServers": { "station": { "command": "/usr/bin/stn", "args": ["stdio"], "disabled": true } } });
         let own = servers(&own).unwrap().remove(0);
         assert!(own.is_station && own.is_disabled);
+    }
+
+    #[test]
+    fn secrets_among_arguments_and_in_addresses_become_variables() {
+        #[track_caller]
+        fn row(args: &[&str], expected: &[&str], secrets: &[(&str, &str)]) {
+            let root = json!({ "mcpServers": { "gh": { "command": "x", "args": args } } });
+            check(&root, &json!({ "command": "x", "args": expected }), secrets);
+        }
+        row(&["--token", "abc"], &["--token", "{{ .GH_TOKEN }}"], &[("GH_TOKEN", "abc")]);
+        row(&["--api-key=abc", "-v"], &["--api-key={{ .GH_API_KEY }}", "-v"], &[("GH_API_KEY", "abc")]);
+        row(&["-e", "API_KEY=abc"], &["-e", "API_KEY={{ .GH_API_KEY }}"], &[("GH_API_KEY", "abc")]);
+        row(
+            &["--header", "Authorization: Bearer abc"],
+            &["--header", "Authorization: {{ .GH_AUTHORIZATION }}"],
+            &[("GH_AUTHORIZATION", "Bearer abc")],
+        );
+        row(
+            &["--token", "a", "--token", "b"],
+            &["--token", "{{ .GH_TOKEN }}", "--token", "{{ .GH_TOKEN_2 }}"],
+            &[("GH_TOKEN", "a"), ("GH_TOKEN_2", "b")],
+        );
+        let shape = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+        row(&[shape], &["{{ .GH_SECRET }}"], &[("GH_SECRET", shape)]);
+        row(
+            &["postgres://me:hunter22@db/x"],
+            &["postgres://me:{{ .GH_SECRET }}@db/x"],
+            &[("GH_SECRET", "hunter22")],
+        );
+        let plain = [
+            "--max-tokens",
+            "4096",
+            "--token",
+            "--verbose",
+            "-y",
+            "@a/b:1",
+            "${TOKEN}",
+            "http://h:1/x?y=1",
+            "C:\\x",
+        ];
+        let kept = [
+            "--max-tokens",
+            "4096",
+            "--token",
+            "--verbose",
+            "-y",
+            "@a/b:1",
+            "{{ .TOKEN }}",
+            "http://h:1/x?y=1",
+            "C:\\x",
+        ];
+        row(&plain, &kept, &[]);
+        check(
+            &json!({ "mcpServers": { "r": { "url": "https://x/mcp?api_key=abc&page=2&sig=de#f" } } }),
+            &json!({ "url": "https://x/mcp?api_key={{ .R_API_KEY }}&page=2&sig={{ .R_SIG }}#f" }),
+            &[("R_API_KEY", "abc"), ("R_SIG", "de")],
+        );
+    }
+
+    #[test]
+    fn a_variable_that_somebody_else_has_is_set_apart() {
+        let root = json!({ "mcpServers": { "be-ta": { "command": "x", "env": { "API_KEY": "abc" } } } });
+        let mut found = servers(&root).unwrap().remove(0);
+        assert_eq!(found.set_apart("API_KEY").as_deref(), Some("BE_TA_API_KEY"));
+        assert_eq!(found.entry["env"], json!({ "API_KEY": "{{ .BE_TA_API_KEY }}" }));
+        assert_eq!(found.secrets, [("BE_TA_API_KEY".to_owned(), "abc".to_owned())].into());
+        assert_eq!(found.set_apart("API_KEY"), None);
     }
 }

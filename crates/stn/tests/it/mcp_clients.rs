@@ -101,19 +101,20 @@ fn the_servers_of_a_client_are_taken_over_without_their_secrets() {
     } });
     std::fs::write(&file, servers.to_string()).unwrap();
     home.stn(&["mcp", "import", file.to_str().unwrap()]).is(&expect![[r#"
-        github: added (variables: GITHUB_TOKEN)
+        github: added (variables: GITHUB_OLD_TOKEN, GITHUB_TOKEN)
         remote: added (variables: REMOTE_AUTHORIZATION)
         off: passed over: it is switched off there
         station: passed over: it is Station itself
         --- stderr
-        warning: variable `OLD_TOKEN` is there already and is kept
         hint: ask them for their tools with `stn sync default`
     "#]]);
     let github = home.read("environments/default/mcp-servers/github.json");
     assert!(github.contains("{{ .GITHUB_TOKEN }}") && !github.contains("ghp_secret"), "{github}");
     let variables = home.read("environments/default/variables.yml");
     assert!(
-        variables.contains("ghp_secret") && variables.contains("kept") && !variables.contains("other"),
+        variables.contains("ghp_secret")
+            && variables.contains("OLD_TOKEN: kept")
+            && variables.contains("GITHUB_OLD_TOKEN: other"),
         "{variables}"
     );
     // Once more: they are there.
@@ -134,4 +135,57 @@ fn the_servers_of_a_client_are_taken_over_without_their_secrets() {
         hint: it has neither `mcpServers`, nor `servers`, nor `[mcp_servers.…]`
         --- exit 1
     "#]]);
+}
+
+/// The second server was given the first one's credential, and its own was dropped.
+#[test]
+fn two_servers_with_another_value_under_one_name_each_keep_their_own() {
+    let home = Home::with_init();
+    let file = home.path().join("client.json");
+    let server = |key: &str| json!({ "command": "x", "env": { "API_KEY": key } });
+    let servers = json!({ "mcpServers": { "alpha": server("of-alpha"), "beta": server("of-beta"), "gamma": server("of-alpha") } });
+    std::fs::write(&file, servers.to_string()).unwrap();
+    home.stn(&["mcp", "import", file.to_str().unwrap()]).is(&expect![[r#"
+        alpha: added (variables: API_KEY)
+        beta: added (variables: BETA_API_KEY)
+        gamma: added
+        --- stderr
+        hint: ask them for their tools with `stn sync default`
+    "#]]);
+    assert!(home.read("environments/default/mcp-servers/beta.json").contains("{{ .BETA_API_KEY }}"));
+    assert!(home.read("environments/default/mcp-servers/gamma.json").contains("{{ .API_KEY }}"));
+    let variables = home.read("environments/default/variables.yml");
+    assert!(
+        variables.contains("\nAPI_KEY: of-alpha\n") && variables.contains("BETA_API_KEY: of-beta"),
+        "{variables}"
+    );
+    home.stn(&["mcp", "delete", "beta", "--yes"]).done();
+    home.stn(&["variables", "set", "BETA_API_KEY=another"]).done();
+    home.stn(&["mcp", "import", file.to_str().unwrap()]).exits(4).is(&expect![[r#"
+        alpha: failed: server `alpha` exists already in environment `default`
+        beta: failed: the variables `API_KEY` and `BETA_API_KEY` have other values already
+        gamma: failed: server `gamma` exists already in environment `default`
+        --- exit 4
+    "#]]);
+}
+
+#[test]
+fn secrets_in_arguments_and_addresses_do_not_stay_in_the_server_file() {
+    let home = Home::with_init();
+    let file = home.path().join("client.json");
+    let servers = json!({ "mcpServers": {
+        "gh": { "command": "x", "args": ["--token", "ghp_secret", "--api-key=k-secret", "-y"] },
+        "far": { "url": "https://example.com/mcp?api_key=u-secret" },
+    } });
+    std::fs::write(&file, servers.to_string()).unwrap();
+    home.stn(&["mcp", "import", file.to_str().unwrap()]).is(&expect![[r#"
+        gh: added (variables: GH_API_KEY, GH_TOKEN)
+        far: added (variables: FAR_API_KEY)
+        --- stderr
+        hint: ask them for their tools with `stn sync default`
+    "#]]);
+    for name in ["gh", "far"] {
+        let text = home.read(&format!("environments/default/mcp-servers/{name}.json"));
+        assert!(!text.contains("secret") && text.contains("{{ ."), "{text}");
+    }
 }

@@ -9,16 +9,16 @@ use crate::session::Session;
 use serde_json::{Value, json};
 use station_core::file::clients::{ClientServer, servers};
 use station_core::{EnvironmentName, Error, Secret};
-use station_engine::{EnvironmentRef, NOT_APPLIED, NewServer, Station, Variable};
-use std::collections::BTreeSet;
+use station_engine::{EnvironmentRef, NewServer, Station};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Take over the servers of an MCP client's file
 ///
 /// Reads the JSON of Claude, Cursor, VS Code and Gemini, and Codex's TOML. Each server gets a file of its own in the environment's
-/// `mcp-servers/`. Values that look like secrets, and headers, are put into variables.yml, and stand in the server's file as
-/// `{{ .NAME }}`; a variable that is there already is kept. Station itself, and servers that are switched off, are passed
-/// over. Nothing is started: `stn mcp sync` asks the servers for their tools.
+/// `mcp-servers/`. Values that look like secrets, also among arguments and in addresses, and headers, are put into variables.yml, and
+/// stand in the server's file as `{{ .NAME }}`. Where a variable of that name has another value already, it stays, and the server gets
+/// `{{ .SERVER_NAME }}`. Station itself, and servers that are switched off, are passed over. Nothing is started: `stn mcp sync` asks the servers for their tools.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The client's file
@@ -62,9 +62,6 @@ async fn take(
     environment: &EnvironmentName,
     found: Vec<ClientServer>,
 ) -> Result {
-    let known = station.list_variables(&session.by, environment).await?;
-    let is_there = |it: &Variable| it.stored || it.from == Some(NOT_APPLIED);
-    let mut kept: BTreeSet<String> = known.into_iter().filter(is_there).map(|it| it.name).collect();
     let mut all = Vec::new();
     for server in found {
         let name = server.name.clone();
@@ -77,7 +74,7 @@ async fn take(
         all.push(match (server.is_station, server.is_disabled) {
             (true, _) => passed("it is Station itself"),
             (_, true) => passed("it is switched off there"),
-            _ => add(session, station, environment, server, &mut kept).await?,
+            _ => add(session, station, environment, server).await?,
         });
     }
     let n_failed = all.iter().filter(|it| it.status == "failed").count();
@@ -108,44 +105,69 @@ impl Became {
     }
 }
 
-/// Adds one server, and its secrets but those of `kept`: variables that are there.
+/// Adds one server, and those of its secrets that are not variables yet.
 async fn add(
     session: &Session<'_>,
     station: &Station,
     environment: &EnvironmentName,
-    server: ClientServer,
-    kept: &mut BTreeSet<String>,
+    mut server: ClientServer,
 ) -> Result<Became> {
-    let ClientServer { name, entry, secrets, .. } = server;
-    let failed = |error: &Error| Became {
-        name: name.clone(),
-        status: "failed",
-        why: Some(error.sentence().to_owned()),
-        variables: Vec::new(),
+    let name = server.name.clone();
+    let failed =
+        |why: String| Became { name: name.clone(), status: "failed", why: Some(why), variables: Vec::new() };
+    let unset = match settle(session, station, environment, &mut server).await? {
+        Ok(unset) => unset,
+        Err(why) => return Ok(failed(why)),
     };
     let new = NewServer {
         name: name.clone(),
         environment: environment.clone(),
-        entry: Value::Object(entry),
+        entry: Value::Object(server.entry),
         file: None,
     };
     let added = match station.add_server(&session.by, new).await {
         Ok(added) => added,
         Err(error) if !error.causes().is_empty() => return Err(Failure::from(error)),
-        Err(error) => return Ok(failed(&error)),
+        Err(error) => return Ok(failed(error.sentence().to_owned())),
     };
     for problem in &added.problems {
         problems::tell(session.out, &session.settings.root(), problem);
     }
-    let mut set = Vec::new();
-    for (variable, value) in secrets {
-        if kept.contains(&variable) {
-            session.out.warning(&format!("variable `{variable}` is there already and is kept"));
-        } else {
-            station.set_variable(&session.by, environment, &variable, &Secret::new(value)).await?;
-            kept.insert(variable.clone());
-            set.push(variable);
+    for (variable, value) in &unset {
+        station.set_variable(&session.by, environment, variable, value).await?;
+    }
+    Ok(Became { name, status: "added", why: None, variables: unset.into_keys().collect() })
+}
+
+/// Gives each secret of a server a variable that has no other value; those that are to be set. An error is why that cannot be.
+async fn settle(
+    session: &Session<'_>,
+    station: &Station,
+    environment: &EnvironmentName,
+    server: &mut ClientServer,
+) -> Result<Result<BTreeMap<String, Secret>, String>> {
+    let mut unset = BTreeMap::new();
+    for (variable, value) in server.secrets.clone() {
+        let value = Secret::new(value);
+        let is_set =
+            async |variable: &str| station.is_variable(&session.by, environment, variable, &value).await;
+        let mut called = variable.clone();
+        let mut state = is_set(&called).await?;
+        if state == Some(false)
+            && let Some(apart) = server.set_apart(&variable)
+        {
+            state = is_set(&apart).await?;
+            called = apart;
+        }
+        match state {
+            Some(true) => {}
+            Some(false) => {
+                return Ok(Err(format!(
+                    "the variables `{variable}` and `{called}` have other values already"
+                )));
+            }
+            None => drop(unset.insert(called, value)),
         }
     }
-    Ok(Became { name, status: "added", why: None, variables: set })
+    Ok(Ok(unset))
 }
