@@ -9,7 +9,7 @@ use std::process::ExitCode;
 /// How the process ends; the table of the manual (`stn --help`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
-    /// All went well, or nobody reads the output any more.
+    /// All went well.
     Done = 0,
     /// The user or an operator must act.
     Failed = 1,
@@ -40,8 +40,6 @@ impl From<Code> for ExitCode {
 pub(crate) enum Failure {
     /// A sentence for the user.
     Station(Error),
-    /// Whoever read our output has gone: not an error.
-    ClosedPipe,
     /// Ctrl-C for the second time: end at once.
     Interrupted,
 }
@@ -58,7 +56,6 @@ pub(crate) type Result<T = Code, E = Failure> = std::result::Result<T, E>;
 /// Tells a failure and chooses the exit code.
 pub(crate) fn tell(out: &Out, failure: &Failure) -> Code {
     let error = match failure {
-        Failure::ClosedPipe => return Code::Done,
         Failure::Interrupted => return Code::Interrupted,
         Failure::Station(error) => error,
     };

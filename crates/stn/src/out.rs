@@ -2,10 +2,10 @@
 //!
 //! stdout carries what one might pipe: the answer, a table, JSON. stderr carries all else: progress, warnings, hints,
 //! errors. With `--json` an error is an answer too: whoever reads JSON finds one document on stdout however the command
-//! ended. A closed pipe on stdout ends the command without noise; a closed stderr is nobody's business. Text of
+//! ended. Whoever read stdout may have gone: that is no error, and the command ends as it would have; a closed stderr is nobody's business. Text of
 //! models and tools may hold anything: on a terminal its control characters are shown, never obeyed.
 
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::table::lay_out;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -68,6 +68,8 @@ struct Live {
     mid_line: bool,
     /// Something is on stdout.
     answered: bool,
+    /// Whoever read stdout has gone.
+    closed: bool,
 }
 
 impl Out {
@@ -159,7 +161,7 @@ impl Out {
     /// stdout. Where a document stands there already, or nothing can be written there, JSON goes to stderr too.
     pub(crate) fn error(&self, told: &wire::Error, excerpt: &[String]) {
         if self.is_json() {
-            if self.lock().answered || self.json(told).is_err() {
+            if self.lock().answered || self.json(told).is_err() || self.is_closed() {
                 // The one failure of serializing is a map key that is not text, and there is none.
                 self.to_stderr(&(serde_json::to_string(told).unwrap_or_default() + "\n"));
             }
@@ -225,6 +227,11 @@ impl Out {
         clear(&mut self.lock());
     }
 
+    /// Whether whoever read stdout has gone: what has nothing to do but to write may end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Both streams for a protocol, which then has stdout to itself: an error goes to stderr whatever its form.
     pub(crate) fn protocol(&self) -> (tokio::io::Stdin, tokio::io::Stdout) {
         self.lock().answered = true;
@@ -235,7 +242,9 @@ impl Out {
         self.end_line();
         let mut stream = anstream::stdout();
         self.lock().answered |= !text.is_empty();
-        stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(unwritable)
+        let written = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+        self.lock().closed |= written.as_ref().is_err_and(is_closed);
+        written_or_closed(written)
     }
 
     fn to_stderr(&self, text: &str) {
@@ -278,7 +287,7 @@ pub(crate) fn usage(error: &clap::Error, form: Form) -> Result<()> {
         return Ok(());
     }
     let mut stream = anstream::stdout();
-    stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(unwritable)
+    written_or_closed(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()))
 }
 
 /// Where the log goes.
@@ -327,13 +336,19 @@ fn write_stderr(text: &str) {
     anstream::stderr().write_all(text.as_bytes()).unwrap_or_default();
 }
 
-fn unwritable(cause: io::Error) -> Failure {
-    if cause.kind() == io::ErrorKind::BrokenPipe {
-        return Failure::ClosedPipe;
+fn is_closed(cause: &io::Error) -> bool {
+    cause.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// A failed write is one of the command's, unless nobody reads any more.
+fn written_or_closed(written: io::Result<()>) -> Result<()> {
+    let Err(cause) = written else { return Ok(()) };
+    if is_closed(&cause) {
+        return Ok(());
     }
     let sentence = format!("the output cannot be written: {}", cause.kind());
-    Error::invalid(sentence)
+    Err(Error::invalid(sentence)
         .with_hint("what the command did is done; only its output is lost")
         .with_cause(cause)
-        .into()
+        .into())
 }

@@ -27,6 +27,28 @@ fn a_closed_pipe_is_not_an_error() {
     assert_eq!(home.json(&["runs", "list"])["runs"][0]["status"], "completed");
 }
 
+/// `stn sync | head -1` ended well, whatever had been refused.
+#[test]
+fn a_closed_pipe_hides_no_failure() {
+    let home = Home::with_init();
+    home.agent("default", "modern", "model: openai/gpt-4o-mini\n");
+    home.agent("default", "broken", "model: [\n");
+    for (args, code) in [
+        (&["sync"][..], 4),
+        (&["sync", "--json"], 4),
+        (&["agent", "run", "modern", "anything"], 3),
+        (&["agent", "run", "modern", "anything", "--json"], 3),
+        (&["model", "test", "openai/gpt-4o-mini"], 1),
+        (&["agent", "show", "nobody", "--json"], 1),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = home.command(args);
+        let child = command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        home.said(child).exits(code);
+    }
+}
+
 #[test]
 fn a_closed_stderr_is_not_an_error() {
     let home = Home::with_init();

@@ -39,7 +39,7 @@ impl Args {
                     let is_last = u32::try_from(rows.len()).is_ok_and(|n| n < PAGE);
                     let rows: Vec<wire::AuditEntry> = rows.iter().map(wire::AuditEntry::from).collect();
                     print(session, &rows)?;
-                    if is_last {
+                    if is_last || session.out.is_closed() {
                         return Ok(Code::Done);
                     }
                 }
@@ -49,7 +49,7 @@ impl Args {
 
     async fn export_there(&self, session: &Session<'_>, server: &Server) -> Result {
         let mut next = Some(self.after.to_string());
-        while let Some(cursor) = next {
+        while let Some(cursor) = next.filter(|_| !session.out.is_closed()) {
             let page: Page = server.ask("export_audit", json!({ "cursor": cursor, "limit": PAGE })).await?;
             print(session, &page.audit)?;
             next = page.next;
