@@ -57,8 +57,8 @@ fn runs_are_selected_and_exported() {
     "#]]);
     home.stn(&["runs", "export", "2", "-o", "runs.jsonl"]).is(&expect![[r#"
         --- stderr
-        error: runs.jsonl cannot be made: entity already exists
-        hint: name a file that does not exist yet
+        error: the file runs.jsonl is there already, and stays as it is
+        hint: name another
         --- exit 1
     "#]]);
 }

@@ -248,3 +248,37 @@ fn what_cannot_be_replayed_says_why() {
     "#]]);
     fresh.stn(&["test", "nowhere"]).exits(1);
 }
+
+/// A second recording wrote over the first.
+#[test]
+fn a_file_that_is_there_is_not_written_over() {
+    let home = Home::with_init();
+    home.agent("default", "one", "model: offline\n");
+    home.stn(&["agent", "run", "one", "anything", "--quiet"]).done();
+    let file = home.work("of runs");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "mine").unwrap();
+    for verb in [&["runs", "record", "1", "-o", path][..], &["runs", "export", "1", "-o", path]] {
+        home.stn(verb).is(&expect![[r#"
+            --- stderr
+            error: the file $HOME/work/of runs is there already, and stays as it is
+            hint: name another
+            --- exit 1
+        "#]]);
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    // When it was recorded is another time each time.
+    let lasting = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.contains("\"recorded_at\"")).map(str::to_owned).collect()
+    };
+    for verb in ["record", "export"] {
+        let printed = lasting(&home.stn(&["runs", verb, "1"]).done().stdout);
+        assert_eq!(lasting(&home.stn(&["runs", verb, "1", "-o", "-"]).done().stdout), printed);
+        assert!(!home.path().join("-").exists());
+        let written = home.work(verb);
+        let told = home.json(&["runs", verb, "1", "-o", written.to_str().unwrap()]);
+        let told = told.as_object().unwrap().values().next().unwrap();
+        assert_eq!(told["path"], written.to_str().unwrap());
+        assert_eq!(lasting(&std::fs::read_to_string(&written).unwrap()), printed);
+    }
+}

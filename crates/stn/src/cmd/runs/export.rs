@@ -1,13 +1,13 @@
 //! `stn runs export`
 
+use super::to::To;
 use super::which::Which;
 use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
+use serde_json::json;
 use station_core::{Error, RunId, plural};
 use station_server::wire;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 /// Write runs with everything that happened in them, one JSON document per line
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Write so many at most, newest first
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     limit: u32,
-    /// Write them here instead of to stdout; a file that is there is refused
+    /// Write them here instead of to stdout (`-`), making folders as needed; a file that is there is refused
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -36,7 +36,7 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
             .at(async |at| {
-                let mut file = self.output.as_ref().map(create).transpose()?;
+                let mut to = To::open(self.output.as_deref())?;
                 let mut n_runs = 0;
                 let meant = self.which.meant(session, at).await?;
                 let mut before = None;
@@ -49,14 +49,18 @@ impl Args {
                         before = ids.last().copied();
                     }
                     for id in &ids {
-                        write(session, &mut file, &at.show_run(&session.by, *id).await?)?;
+                        write(session, &mut to, &at.show_run(&session.by, *id).await?)?;
                         n_runs += 1;
                     }
-                    if ids.is_empty() || !self.runs.is_empty() || n_runs >= self.limit {
+                    let is_unread = to.path().is_none() && session.out.is_closed();
+                    if is_unread || ids.is_empty() || !self.runs.is_empty() || n_runs >= self.limit {
                         break;
                     }
                 }
-                if let Some(path) = &self.output {
+                let Some(path) = to.path() else { return Ok(Code::Done) };
+                if session.out.is_json() {
+                    session.out.json(&json!({ "exported": { "runs": n_runs, "path": path } }))?;
+                } else {
                     let text = format!("Wrote {} to {}.", plural(n_runs, "run"), path.display());
                     session.out.note(Tone::Good, &text);
                 }
@@ -66,20 +70,7 @@ impl Args {
     }
 }
 
-fn write(session: &Session<'_>, file: &mut Option<File>, run: &wire::RunDetails) -> Result<()> {
+fn write(session: &Session<'_>, to: &mut To<'_>, run: &wire::RunDetails) -> Result<()> {
     let line = serde_json::to_string(run).map_err(|cause| Error::internal("writing a run", cause))?;
-    match file {
-        None => session.out.verbatim(&(line + "\n")),
-        Some(file) => writeln!(file, "{line}").map_err(|cause| {
-            let sentence = format!("the file cannot be written: {}", cause.kind());
-            Error::invalid(sentence).with_cause(cause).into()
-        }),
-    }
-}
-
-fn create(path: &PathBuf) -> Result<File> {
-    File::create_new(path).map_err(|cause| {
-        let sentence = format!("{} cannot be made: {}", path.display(), cause.kind());
-        Error::invalid(sentence).with_cause(cause).with_hint("name a file that does not exist yet").into()
-    })
+    to.write(session, &(line + "\n"))
 }

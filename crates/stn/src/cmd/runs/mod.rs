@@ -11,6 +11,7 @@ mod record;
 mod resume;
 mod retry;
 mod settle;
+mod to;
 mod which;
 
 use crate::error::Result;

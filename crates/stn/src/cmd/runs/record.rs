@@ -1,12 +1,13 @@
 //! `stn runs record`
 
+use super::to::To;
 use crate::at::At;
 use crate::error::{Code, Result};
 use crate::out::Tone;
 use crate::session::Session;
 use serde_json::json;
 use station_core::{Error, RunId};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Record a run as a case that `stn test` replays
 ///
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Args {
     /// The run's id
     run: RunId,
-    /// Write it here instead of to stdout, making folders as needed, e.g. environments/default/tests/triage.case.json
+    /// Write it here instead of to stdout (`-`), making folders as needed, e.g. environments/default/tests/triage.case.json; a file that is there is refused
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -30,19 +31,15 @@ impl Args {
                     At::Here(station) => station.record_run(&session.by, self.run).await?,
                     At::There(server) => server.ask("record_run", json!({ "run": self.run.0 })).await?,
                 };
-                let Some(path) = &self.output else {
-                    session.out.json(&case)?;
-                    return Ok(Code::Done);
-                };
                 let text = serde_json::to_string_pretty(&case)
                     .map_err(|cause| Error::internal("writing a case", cause))?;
-                let folder = path.parent().unwrap_or(Path::new(""));
-                let written =
-                    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text + "\n"));
-                written.map_err(|cause| {
-                    let sentence = format!("{} cannot be written: {}", path.display(), cause.kind());
-                    Error::invalid(sentence).with_cause(cause)
-                })?;
+                let mut to = To::open(self.output.as_deref())?;
+                to.write(session, &(text + "\n"))?;
+                let Some(path) = to.path() else { return Ok(Code::Done) };
+                if session.out.is_json() {
+                    session.out.json(&json!({ "case": { "run": self.run.0, "path": path } }))?;
+                    return Ok(Code::Done);
+                }
                 session.out.note(Tone::Plain, &format!("Recorded run {} in {}.", self.run, path.display()));
                 if !path.to_string_lossy().ends_with(".case.json") {
                     session.out.hint("`stn test` replays files whose names end in `.case.json`");
