@@ -229,13 +229,14 @@ impl<'a> Sheet<'a> {
     }
 
     /// A whole number of at least `least`.
-    pub(super) fn number<T: Copy + FromStr + PartialOrd + std::fmt::Display>(
-        &mut self,
-        node: &Node,
-        what: &str,
-        least: T,
-    ) -> Option<T> {
-        let must_be = format!("a whole number of {least} or more");
+    pub(super) fn number<T: Whole>(&mut self, node: &Node, what: &str, least: T) -> Option<T> {
+        let digits = node.scalar().map(|scalar| scalar.shown().trim().to_owned()).unwrap_or_default();
+        let is_beyond =
+            !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()) && digits.parse::<T>().is_err();
+        let must_be = match is_beyond {
+            true => format!("a whole number from {least} to {}", T::MOST),
+            false => format!("a whole number of {least} or more"),
+        };
         self.value(node, what, &must_be, |text| text.parse().ok().filter(|number| *number >= least))
     }
 
@@ -265,6 +266,24 @@ impl<'a> Sheet<'a> {
         }
         rules
     }
+}
+
+/// A whole number that a file may hold.
+pub(super) trait Whole: Copy + FromStr + PartialOrd + std::fmt::Display {
+    /// The largest.
+    const MOST: Self;
+}
+
+impl Whole for u16 {
+    const MOST: Self = Self::MAX;
+}
+
+impl Whole for u32 {
+    const MOST: Self = Self::MAX;
+}
+
+impl Whole for u64 {
+    const MOST: Self = Self::MAX;
 }
 
 /// A place in a text, as a byte or as line and column.

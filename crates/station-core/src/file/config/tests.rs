@@ -80,7 +80,7 @@ fn what_is_wrong_is_said_with_its_place_and_without_its_value() {
         ("ai_model:\n", None),
         ("encryption_key: \"\"\n", None),
         ("debug: sometimes", Some("c:1:8: `debug` must be `true` or `false`")),
-        ("x: 1\napi_port: 99999", Some("c:2:11: `api_port` must be a whole number of 1 or more")),
+        ("x: 1\napi_port: 99999", Some("c:2:11: `api_port` must be a whole number from 1 to 65535")),
         ("encryption_key: abc", Some("c:1:17: `encryption_key` must be 64 hexadecimal digits")),
         ("files: maybe", Some("c:1:8: `files` must be `readwrite` or `readonly`")),
         ("ai_model: [a]", Some("c:1:11: `ai_model` must be a text")),

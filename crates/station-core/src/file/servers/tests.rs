@@ -567,7 +567,7 @@ fn a_sandbox_is_read_or_refused() {
     check("[]", "`x.station.sandbox` must be `off`");
     check("{\"netwrok\": false}", "`x.station.sandbox.netwrok` is nothing that a sandbox knows");
     check("{\"network\": [0]}", "must be a whole number of 1 or more");
-    check("{\"network\": [70000]}", "must be a whole number of 1 or more");
+    check("{\"network\": [70000]}", "must be a whole number from 1 to 65535");
     check("{\"network\": \"no\"}", "must be `true`, `false` or a list of TCP ports");
     check("{\"memory_bytes_max\": 1024}", "must be a whole number of 33554432 or more");
     check("{\"read\": [\"\"]}", "names an empty path");
