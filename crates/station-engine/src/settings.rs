@@ -4,7 +4,7 @@
 //! began, and may be said otherwise by its environment. **Invariant:** a secret is told to nobody, only whether there is one.
 
 use crate::write_file::refused;
-use crate::{FolderLock, Readers, Replace, Station, write_file};
+use crate::{FolderLock, Readers, Replace, Station, set_in, write_file};
 use serde_json::json;
 use station_core::file::config::keys::{self, KEYS, Key, Written};
 use station_core::{Action, Caller, Error, Result};
@@ -52,7 +52,7 @@ impl Station {
         by.may(Action::ManageSettings)?;
         let file = self.settings_file()?;
         let edit = |text: &str| match value {
-            Some(value) => keys::set(text, name, value),
+            Some(value) => set_in(text, name, value),
             None => keys::unset(text, name),
         };
         // A file is in no transaction: what is refused is told of nowhere, and nothing changes of which nothing is told.

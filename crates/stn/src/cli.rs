@@ -182,6 +182,7 @@ impl Command {
         let mut session = match &self {
             Self::Stdio(args) if args.handed => Session::handed(out)?,
             Self::Stdio(_) => Session::new(out, config, environment, Faults::Logged)?,
+            Self::Config(_) | Self::Settings(_) => Session::mending(out, config, environment)?,
             Self::Serve(_) => Session::counted(out, config, environment)?,
             _ => Session::new(out, config, environment, Faults::Untold)?,
         };

@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::otlp::Tracing;
 use crate::out;
 use station_core::content::CONTENT;
-use station_core::file::config::LogFormat;
+use station_core::file::config::{LEVELS_HINT, LogFormat};
 use station_core::{Error, Redaction, Result, redact};
 use station_engine::Metrics;
 use std::io;
@@ -140,6 +140,15 @@ pub(crate) fn format(settings: &Settings) -> Result<LogFormat> {
         .ok_or_else(|| Error::invalid(format!("STN_LOG_FORMAT is `{text}`, and must be `text` or `json`")))
 }
 
+/// Whether a log can be set up as the settings say.
+///
+/// # Errors
+/// `Invalid` where levels, or what lines are to be, cannot be understood.
+pub(crate) fn check(settings: &Settings) -> Result<()> {
+    levels(settings, Faults::Untold)?;
+    format(settings).map(drop)
+}
+
 /// # Errors
 /// `Invalid` where they cannot be understood.
 fn levels(settings: &Settings, faults: Faults) -> Result<Option<EnvFilter>> {
@@ -151,9 +160,9 @@ fn levels(settings: &Settings, faults: Faults) -> Result<Option<EnvFilter>> {
     let is_bare = level.chars().all(|c| c.is_ascii_alphanumeric());
     let directives = if is_bare { bare(&level) } else { level.clone() };
     let read = EnvFilter::builder().parse(directives).map_err(|cause| {
-        Error::invalid(format!("`{level}` in {place} says no levels of the log")).with_cause(cause).with_hint(
-            "write error, warn, info, debug or trace, or levels by module: `info,station_mcp=debug`",
-        )
+        Error::invalid(format!("`{level}` in {place} says no levels of the log"))
+            .with_cause(cause)
+            .with_hint(LEVELS_HINT)
     });
     Ok(Some(read?))
 }

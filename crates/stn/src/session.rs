@@ -66,6 +66,20 @@ impl<'a> Session<'a> {
         Ok(Self { log, ..Self::bare(out, settings, by) })
     }
 
+    /// A session for commands that mend settings: a log that cannot be set up as they say is a warning to them.
+    ///
+    /// # Errors
+    /// Where settings cannot be found or understood.
+    pub(crate) fn mending(out: &'a Out, config: Option<&Path>, environment: Environment) -> Result<Self> {
+        let settings = Settings::load(config, environment)?;
+        let log = Log::set_up(&settings, Faults::Untold, None).unwrap_or_else(|error| {
+            out.warning(error.sentence());
+            error.hints().iter().for_each(|hint| out.hint(hint));
+            None
+        });
+        Ok(Self { log, ..Self::bare(out, settings, person()) })
+    }
+
     /// A session with nothing around it: no log, nothing counted, and the whole environment.
     pub(crate) fn bare(out: &'a Out, settings: Settings, by: Caller) -> Self {
         Self {

@@ -6,9 +6,10 @@ use crate::out::Tone;
 use crate::question::question;
 use crate::session::{Session, make_folder};
 use serde_json::json;
+use station_core::file::config::check_base_url;
 use station_core::file::edit::append_key;
 use station_core::{EnvironmentName, Error, Kind};
-use station_engine::{FolderLock, KeyState, Models, Station};
+use station_engine::{FolderLock, KeyState, Models, Station, check_provider};
 use std::io::IsTerminal as _;
 
 /// The provider and model that are written where none is given.
@@ -58,22 +59,14 @@ impl Args {
     /// Refuses what no run could use, before anything is written.
     fn check(&self) -> Result<()> {
         if let Some(url) = &self.base_url {
-            let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-            if !rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '[')) {
-                return Err(Error::invalid(format!("`{url}` is no address of a provider"))
-                    .with_hint("it looks like http://127.0.0.1:8000/v1")
-                    .into());
-            }
+            check_base_url(url)?;
         }
-        match &self.provider {
-            Some(provider) if self.base_url.is_none() && !Models::is_provider(provider) => {
-                Err(Error::invalid(format!("there is no provider `{provider}`"))
-                    .with_hint(format!("it is one of {}", Models::providers()))
-                    .with_hint("one that speaks like OpenAI has an address: add `--base-url URL`")
-                    .into())
-            }
-            _ => Ok(()),
+        if let Some(provider) = &self.provider {
+            check_provider(provider, self.base_url.is_some()).map_err(|error| {
+                error.with_hint("one that speaks like OpenAI has an address: add `--base-url URL`")
+            })?;
         }
+        Ok(())
     }
 
     /// Writes config.yaml; gives back what was made. Another command may be at it, so it is read again under the lock.

@@ -15,6 +15,7 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use prost::Message as _;
+use station_core::file::config::check_endpoint;
 use station_core::{Caller, Error, Micros, Result};
 use station_engine::{Clock, Metrics, Station};
 use std::collections::HashMap;
@@ -68,11 +69,7 @@ pub(crate) struct Sending {
 /// `Invalid` where its address is none, its headers cannot be read, or it is not clear whether it is told what was said.
 pub(crate) fn collector(settings: &Settings) -> Result<Option<(Collector, Tracing)>> {
     let Some((place, endpoint)) = endpoint(settings) else { return Ok(None) };
-    let is_address = url::Url::parse(endpoint).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    if !is_address {
-        return Err(Error::invalid(format!("{place} is `{endpoint}`, and no address of a collector"))
-            .with_hint("write where it takes OTLP over HTTP: `http://localhost:4318`"));
-    }
+    check_endpoint(place, endpoint)?;
     let (outlet, spans) = mpsc::channel(QUEUE_MAX);
     let endpoint = endpoint.trim_end_matches('/').to_owned();
     let (headers, began) = (headers(settings)?, Clock::System.now());

@@ -150,3 +150,61 @@ fn the_settings_of_a_server_are_read_and_changed_where_they_stand() {
     assert!(!elsewhere.config("config.yaml").exists(), "it was written here");
     served.stop();
 }
+
+/// It was written, and no command worked from then on.
+#[test]
+fn a_value_that_nothing_can_be_done_with_is_not_written() {
+    let home = Home::with_init();
+    let before = home.read("config.yaml");
+    let mut said = String::new();
+    for (name, value) in [
+        ("log_level", "nonsense"),
+        ("log_level", "station_engine=loud"),
+        ("ai_base_url", "notaurl"),
+        ("otel_endpoint", "xx"),
+        ("ai_provider", "nosuchprov"),
+        ("api_port", "99999"),
+        ("execution.workers", "99999999999"),
+    ] {
+        said += &home.stn(&["config", "set", name, value]).exits(1).stderr;
+    }
+    expect![[r#"
+        error: `nonsense` says no levels of the log
+        hint: write error, warn, info, debug or trace, or levels by module: `info,station_mcp=debug`
+        error: `station_engine=loud` says no levels of the log
+        hint: write error, warn, info, debug or trace, or levels by module: `info,station_mcp=debug`
+        error: `notaurl` is no address of a provider
+        hint: it looks like http://127.0.0.1:8000/v1
+        error: `otel_endpoint` is `xx`, and no address of a collector
+        hint: write where it takes OTLP over HTTP: `http://localhost:4318`
+        error: there is no provider `nosuchprov`
+        hint: it is one of openai, openai-responses, anthropic, gemini, ollama, offline
+        hint: one that speaks like OpenAI has an address: set `ai_base_url` before it
+        error: `api_port` must be a whole number from 1 to 65535
+        error: `execution.workers` must be a whole number from 1 to 4294967295
+    "#]]
+    .assert_eq(&said);
+    assert_eq!(home.read("config.yaml"), before);
+    for (name, value) in
+        [("ai_base_url", "http://127.0.0.1:9/v1"), ("ai_provider", "own"), ("log_level", "warn,stn=debug")]
+    {
+        home.stn(&["config", "set", name, value]).done();
+    }
+}
+
+#[test]
+fn wrong_levels_of_the_log_are_mended_by_the_command_that_sets_them() {
+    let home = Home::with_init();
+    let text = home.read("config.yaml");
+    home.write("config.yaml", &format!("{text}log_level: nonsense\n"));
+    home.stn(&["agent", "list"]).exits(1);
+    let doctor = home.stn(&["doctor"]).exits(1).shown();
+    assert!(doctor.contains("bad  log  `nonsense` in config.yaml says no levels of the log"), "{doctor}");
+    home.stn(&["config", "set", "log_level", "--unset"]).is(&expect![[r#"
+        --- stderr
+        warning: `nonsense` in config.yaml says no levels of the log
+        hint: write error, warn, info, debug or trace, or levels by module: `info,station_mcp=debug`
+        Took `log_level` out of $HOME/.config/station/config.yaml
+    "#]]);
+    home.stn(&["agent", "list"]).done();
+}

@@ -4,6 +4,7 @@
 //! **Invariant:** the reader takes no key that is not here, and each one here is taken (a test reads them all). To add a
 //! key: a row, and an arm in `read`.
 
+use super::fit;
 use crate::file::edit::{Field, set_key, unset_key};
 use crate::file::sheet::Sheet;
 use crate::file::tree::{Node, Scalar, Value};
@@ -391,6 +392,7 @@ pub fn set(text: &str, name: &str, value: &str) -> Result<String> {
         },
         (Shape::Text | Shape::Secret | Shape::Word(_), _) => Field::Text(value),
     };
+    fit::check(name, value)?;
     let edited = set_key(text, &path(key, below), &field).map_err(fitting)?;
     checked(edited)
 }

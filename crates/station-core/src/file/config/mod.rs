@@ -3,6 +3,7 @@
 //! Files of the Go program hold many keys that mean nothing here. They are kept and named, never refused; only a key
 //! that is known and has a wrong value is an error.
 
+mod fit;
 mod http;
 pub mod keys;
 mod oauth;
@@ -12,6 +13,7 @@ mod read;
 mod tests;
 mod tls;
 
+pub use fit::{LEVELS_HINT, check_base_url, check_endpoint};
 pub use http::{HEAD_BYTES_READ_MAX, HEADERS_READ_MAX, Http};
 pub use oauth::Oauth;
 pub use prices::{ProviderRate, RateLimits};

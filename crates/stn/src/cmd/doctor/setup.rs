@@ -2,6 +2,7 @@
 
 use super::Check;
 use crate::config::{Environment, Settings};
+use crate::log;
 use crate::session::is_ours;
 use station_engine::Location;
 use std::path::Path;
@@ -24,7 +25,11 @@ pub(super) fn settings(flag: Option<&Path>, environment: Environment) -> (Option
                     "docs/reference/config.md has those that it knows",
                 )
             };
-            (Some(settings), vec![check])
+            let mut checks = vec![check];
+            if let Err(error) = log::check(&settings) {
+                checks.push(Check::failed("log", &error, "no other command works until it is mended"));
+            }
+            (Some(settings), checks)
         }
         Err(error) => {
             let check = Check::failed(

@@ -7,6 +7,7 @@ use crate::session::{Session, is_ours, make_folder};
 use serde_json::json;
 use station_core::Error;
 use station_core::file::config::keys;
+use station_engine::set_in;
 use station_engine::settings::change;
 use station_engine::{Location, Station};
 use station_server::wire;
@@ -45,7 +46,7 @@ impl Args {
         let (key, _) = keys::find(&self.name)?;
         make_folder(&settings.folder)?;
         match self.value()? {
-            Some(value) => change(&settings.file, |text| keys::set(text, &self.name, &value))?,
+            Some(value) => change(&settings.file, |text| set_in(text, &self.name, &value))?,
             None => change(&settings.file, |text| keys::unset(text, &self.name))?,
         }
         self.note(session).await;

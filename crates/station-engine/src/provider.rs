@@ -1,0 +1,31 @@
+//! Providers that config.yaml may name: those that are built in, and any that has an address.
+
+use station_core::file::config::keys::{self, Written};
+use station_core::{Error, Result};
+use station_llm::Models;
+
+/// Refuses a provider that no run could use; `has_address` says whether `ai_base_url` stands beside it.
+///
+/// # Errors
+/// `Invalid`, with those that there are.
+pub fn check_provider(word: &str, has_address: bool) -> Result<()> {
+    if has_address || Models::is_provider(word.trim()) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("there is no provider `{word}`"))
+        .with_hint(format!("it is one of {}", Models::providers())))
+}
+
+/// `text`, a config.yaml, with the setting `name` as `value` says: as [`keys::set`], where providers are known.
+///
+/// # Errors
+/// As there, and for a provider that there is not.
+pub fn set_in(text: &str, name: &str, value: &str) -> Result<String> {
+    if name == "ai_provider" && !value.trim().is_empty() {
+        let has_address = Written::read(text).has("ai_base_url")?;
+        check_provider(value, has_address).map_err(|error| {
+            error.with_hint("one that speaks like OpenAI has an address: set `ai_base_url` before it")
+        })?;
+    }
+    keys::set(text, name, value)
+}
