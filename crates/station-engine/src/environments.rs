@@ -107,7 +107,10 @@ impl Station {
         description: &str,
     ) -> Result<NewEnvironment> {
         by.may(Action::ManageEnvironments)?;
-        if self.store().environment(name.as_str()).await?.is_some() {
+        if let Some(found) = self.store().environment(name.as_str()).await? {
+            if self.has_lost_folder(&found).await? {
+                return Err(self.lost_folder(name));
+            }
             return Err(Error::conflict(format!("environment `{name}` exists already")));
         }
         // Before there is a folder.

@@ -10,7 +10,7 @@ use crate::{ServerRef, Station};
 use station_core::file::Problem;
 use station_core::sync::{self, Change, Plan, Removals, changed_servers};
 use station_core::{
-    Action, Actor, Agent, Caller, Environment, EnvironmentName, Error, Origin, Result, Secret, Server,
+    Action, Actor, Agent, Caller, Environment, EnvironmentName, Error, Kind, Origin, Result, Secret, Server,
     ToolId, ToolNames,
 };
 use std::collections::BTreeMap;
@@ -55,7 +55,14 @@ impl Station {
             if options.dry_run { self.known_workspace_id() } else { self.config().workspace.ensure_id()? };
         // Before reading: what changes meanwhile must not be taken as seen.
         let fingerprint = self.config().workspace.fingerprint(name)?;
-        let folder = self.config().workspace.read(name, id)?;
+        let folder = match self.config().workspace.read(name, id) {
+            Err(error)
+                if error.kind() == Kind::NotFound && self.lost_environments().await?.contains(name) =>
+            {
+                return Err(self.lost_folder(name));
+            }
+            read => read?,
+        };
         let planned = self.plan(&folder, Removals::Apply).await?;
         let mut report = SyncReport {
             environment: name.clone(),
@@ -107,7 +114,17 @@ impl Station {
         Ok(lost)
     }
 
-    async fn has_lost_folder(&self, environment: &Environment) -> Result<bool> {
+    /// What there is to say of one of them.
+    #[must_use]
+    pub fn lost_folder(&self, name: &EnvironmentName) -> Error {
+        let folder = self.config().workspace.environment_folder(name);
+        let folder = folder.display();
+        Error::conflict(format!("environment `{name}` has lost its folder {folder}")).with_hint(format!(
+            "what is stored of it stays: bring the folder back, or make an empty one with `mkdir -p {folder}`"
+        ))
+    }
+
+    pub(crate) async fn has_lost_folder(&self, environment: &Environment) -> Result<bool> {
         if environment.origin != Origin::File
             || self.config().workspace.environment_folder(&environment.name).is_dir()
         {

@@ -53,12 +53,21 @@ impl Args {
             }
         };
         let mut reports = Vec::new();
+        let mut n_unread = 0;
         for name in &names {
             let doing = format!("syncing `{name}`");
             let report =
                 follow(session.out, station, Tell::Runs, &doing, station.sync(&session.by, name, options))
                     .await;
-            let report = report.map_err(|error| known(error, session, name))?;
+            let report = match report.map_err(|error| known(error, session, name)) {
+                // Its siblings are no worse for it.
+                Err(error) if self.env.is_none() && error.kind() == Kind::Invalid => {
+                    n_unread += 1;
+                    unread(session, name, &error);
+                    continue;
+                }
+                report => report?,
+            };
             let told = wire::SyncReport::from(&report);
             if !session.out.is_json() {
                 print(session, &told, || {
@@ -77,17 +86,15 @@ impl Args {
         }
         let lost = if self.env.is_none() { station.lost_environments().await? } else { Vec::new() };
         for name in &lost {
-            let folder = session.settings.workspace().environment_folder(name);
-            session.out.note(
-                Tone::Bad,
-                &format!("error: environment `{name}` has lost its folder {}", folder.display()),
-            );
-            session.out.hint(&format!(
-                "what is stored of it stays: bring the folder back, or make an empty one with `mkdir -p {}`",
-                folder.display()
-            ));
+            let error = station.lost_folder(name);
+            session.out.note(Tone::Bad, &format!("error: {error}"));
+            error.hints().iter().for_each(|hint| session.out.hint(hint));
         }
-        Ok(if lost.is_empty() && reports.iter().all(is_whole) { Code::Done } else { Code::Partial })
+        Ok(if lost.is_empty() && n_unread == 0 && reports.iter().all(is_whole) {
+            Code::Done
+        } else {
+            Code::Partial
+        })
     }
 }
 
@@ -120,6 +127,12 @@ impl Args {
         }
         Ok(if reports.iter().all(is_whole) { Code::Done } else { Code::Partial })
     }
+}
+
+/// Says why an environment was passed over.
+fn unread(session: &Session<'_>, name: &EnvironmentName, error: &Error) {
+    session.out.note(Tone::Bad, &format!("error: environment `{name}` is left as it is: {error}"));
+    error.hints().iter().for_each(|hint| session.out.hint(hint));
 }
 
 /// A mistyped environment is told apart from a lost folder.

@@ -144,8 +144,8 @@ fn a_missing_folder_is_an_error_and_never_a_removal() {
     std::fs::rename(home.config("environments/default"), home.config("elsewhere")).unwrap();
     home.stn(&["sync", "default"]).is(&expect![[r#"
         --- stderr
-        error: environment `default` has no folder $HOME/.config/station/environments/default
-        hint: make it with `stn env create default`
+        error: environment `default` has lost its folder $HOME/.config/station/environments/default
+        hint: what is stored of it stays: bring the folder back, or make an empty one with `mkdir -p $HOME/.config/station/environments/default`
         --- exit 1
     "#]]);
     home.stn(&["sync"]).is(&expect![[r#"
@@ -218,4 +218,43 @@ fn a_sync_that_takes_long_says_so_in_plain_lines() {
     assert!(lines[2].starts_with("silent: failed: "), "{}", said.shown());
     // What does not take long has nothing to say.
     assert_eq!(home.stn(&["sync", "default", "--no-discover"]).done().stderr, "");
+}
+
+/// One folder that could not be read kept every environment after it from being applied.
+#[test]
+fn a_folder_that_cannot_be_read_keeps_no_other_from_being_applied() {
+    let home = Home::with_init();
+    home.agent("aa", "lost", "model: offline\n");
+    home.agent("zz", "worker", "model: offline\n");
+    let agents = home.config("environments/aa/agents");
+    std::fs::remove_dir_all(&agents).unwrap();
+    std::os::unix::fs::symlink("nowhere", &agents).unwrap();
+    home.stn(&["sync"]).is(&expect![[r#"
+        Environment `default`: nothing to change, 0 definitions up to date.
+        Environment `zz`: 2 changes applied, 0 unchanged.
+          + environment zz
+          + agent worker
+        --- stderr
+        error: environment `aa` is left as it is: $HOME/.config/station/environments/aa/agents cannot be read: entity not found
+        --- exit 4
+    "#]]);
+    assert_eq!(home.json(&["agent", "list", "--env", "zz"])["count"], 1);
+    home.stn(&["sync", "aa"]).exits(1);
+}
+
+/// `stn sync` advised `stn env create`, which said that it exists already.
+#[test]
+fn what_is_advised_for_a_lost_folder_leads_somewhere() {
+    let home = Home::with_init();
+    home.agent("bb", "worker", "model: offline\n");
+    home.stn(&["sync"]).done();
+    std::fs::remove_dir_all(home.config("environments/bb")).unwrap();
+    for args in [&["sync", "bb"], &["env", "create", "bb"][..]] {
+        home.stn(args).is(&expect![[r#"
+            --- stderr
+            error: environment `bb` has lost its folder $HOME/.config/station/environments/bb
+            hint: what is stored of it stays: bring the folder back, or make an empty one with `mkdir -p $HOME/.config/station/environments/bb`
+            --- exit 1
+        "#]]);
+    }
 }
