@@ -123,6 +123,9 @@ pub(super) fn keep_unruly(plan: &mut Plan, stored: &str, text: &str) {
     plan.changes.push(Change::SetRules { source: text.to_owned() });
 }
 
+/// What is said beside that `variables.yml` is missing.
+pub(super) const MISSING_VARIABLES: &str = "an empty file removes them";
+
 /// Plans the variables, and tells the values that hold afterwards.
 fn plan_variables(plan: &mut Plan, view: &View<'_>) -> BTreeMap<String, Secret> {
     let stored = &view.stored.variables;
@@ -132,7 +135,7 @@ fn plan_variables(plan: &mut Plan, view: &View<'_>) -> BTreeMap<String, Secret> 
         if !stored.is_empty() && !view.stored.foreign && view.removals == Removals::Apply {
             let path = format!("environments/{}/variables.yml", view.files.environment);
             let sentence = format!("the file is missing: its {} stored variables stay", stored.len());
-            plan.say(Severity::Warning, &path, sentence, "an empty file removes them");
+            plan.say(Severity::Warning, &path, sentence, MISSING_VARIABLES);
         }
         return values;
     };

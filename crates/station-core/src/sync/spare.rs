@@ -1,6 +1,6 @@
 //! Keeps what the store has of files that are there but could not be read.
 
-use super::plan::keep_unruly;
+use super::plan::{MISSING_VARIABLES, keep_unruly};
 use super::{Change, Plan, Stored};
 use crate::file::rules;
 use crate::lock;
@@ -30,6 +30,10 @@ impl Plan {
             | Change::PutAgent(_)
             | Change::RenameAgent { .. } => true,
         });
+        if is("variables.yml") {
+            // It is there: whoever could not read it says why.
+            self.problems.retain(|problem| problem.hint.as_deref() != Some(MISSING_VARIABLES));
+        }
         if is("environment.yml") && !stored.foreign {
             keep_unruly(self, &stored.rules, rules::UNREAD);
         }

@@ -258,3 +258,19 @@ fn what_is_advised_for_a_lost_folder_leads_somewhere() {
         "#]]);
     }
 }
+
+/// It was said to be missing, with the advice that an empty file removes what is stored.
+#[test]
+fn variables_that_cannot_be_read_are_not_said_to_be_missing() {
+    let home = Home::with_init();
+    home.stn(&["variables", "set", "KEPT=1"]).done();
+    home.write("environments/default/variables.yml", "KEPT: \0\n");
+    home.stn(&["sync"]).is(&expect![[r#"
+        Environment `default`: nothing to change, 0 definitions up to date.
+        --- stderr
+        environments/default/variables.yml:1:7: the file holds a NUL character here
+          1 | KEPT: *
+            |       ^
+        --- exit 4
+    "#]]);
+}
