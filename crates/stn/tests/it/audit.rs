@@ -30,7 +30,7 @@ fn decisions_are_kept_with_who_made_them() {
     let next: Value = scene.home.stn(&["audit", "export", "--after", &after]).done().stdout.parse().unwrap();
     assert_eq!((&next["action"], &next["detail"]["to"]), (&json!("export_audit"), &entry["seq"]), "{next}");
     let newest = scene.home.json(&["audit", "list"])["audit"][0].clone();
-    let told = scene.home.stn(&["audit", "verify"]).done().stderr.clone();
+    let told = scene.home.stn(&["audit", "verify"]).done().stdout.clone();
     let noted = format!("{} {}", newest["seq"], newest["hash"].as_str().unwrap());
     assert!(told.contains(&noted), "{told}");
 }

@@ -29,7 +29,8 @@ fn a_run_waits_at_its_limit_and_goes_on_with_more() {
         Limited agent `worker` to 100 tokens, 5 tool calls per run.
     "#]]);
     home.stn(&["budget", "set", "all", "usd=2.50", "--per", "day"]).done();
-    home.stn(&["budget", "unset", "all", "--per", "day"]).done();
+    let unset = home.json(&["budget", "unset", "all", "--per", "day"]);
+    assert_eq!(unset, serde_json::json!({ "unset": { "scope": "all runs", "period": "day" } }));
     home.stn(&["agent", "run", "worker", "say hello"]).is(&expect![[r#"
         --- stderr
         Driving run 1 here.

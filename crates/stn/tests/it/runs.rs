@@ -246,11 +246,9 @@ fn old_runs_are_removed_when_somebody_says_so() {
         --- exit 1
     "#]]);
     home.stn(&["runs", "prune", "--keep-days", "7", "--yes"]).is(&expect![[r#"
-        --- stderr
         0 runs would be removed.
     "#]]);
     home.stn(&["runs", "prune", "--keep-days", "0", "--dry-run"]).is(&expect![[r#"
-        --- stderr
         1 run, the oldest from [time] UTC would be removed.
     "#]]);
     home.stn(&["runs", "prune", "--keep-days", "0"]).is(&expect![[r#"
@@ -301,7 +299,6 @@ fn old_runs_are_removed_at_a_server() {
         --- exit 1
     "#]]);
     by(&root, &["runs", "prune", "--keep-days", "7", "--yes"]).is(&expect![[r#"
-        --- stderr
         0 runs would be removed.
     "#]]);
     assert_eq!(home.json(&["runs", "list"])["count"], 1);

@@ -46,11 +46,12 @@ impl Args {
                 if session.out.is_json() {
                     session.out.json(&checked)?;
                 } else {
-                    session.out.note(Tone::Good, "The audit is whole.");
+                    let mut lines = vec![(Tone::Good, "The audit is whole.".to_owned())];
                     if head.seq > 0 {
-                        session
-                            .out
-                            .note(Tone::Plain, &format!("Its newest row is {} {}", head.seq, head.hash));
+                        lines.push((Tone::Plain, format!("Its newest row is {} {}", head.seq, head.hash)));
+                    }
+                    session.out.lines(&lines)?;
+                    if head.seq > 0 {
                         session.out.hint("note it elsewhere: it shows later that no older copy was put back");
                     }
                 }

@@ -6,7 +6,7 @@ use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::session::Session;
-use serde_json::Value;
+use serde_json::{Value, json};
 use station_core::budget::Period;
 use station_engine::EnvironmentRef;
 
@@ -41,8 +41,13 @@ impl Args {
                         self.scope.shown_as_typed()
                     }
                 };
-                let text = format!("Took away what was set by hand for {of}.");
-                session.out.note(Tone::Good, &text);
+                if session.out.is_json() {
+                    session
+                        .out
+                        .json(&json!({ "unset": { "scope": of, "period": self.per.map(Period::as_str) } }))?;
+                } else {
+                    session.out.note(Tone::Good, &format!("Took away what was set by hand for {of}."));
+                }
                 Ok(Code::Done)
             })
             .await

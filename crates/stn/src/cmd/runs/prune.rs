@@ -40,7 +40,7 @@ impl Args {
                     if out.is_json() {
                         out.json(&json!({ "prunable": prunable, "pruned": null }))?;
                     } else {
-                        out.note(Tone::Plain, &format!("{what} would be removed."));
+                        out.lines(&[(Tone::Plain, format!("{what} would be removed."))])?;
                     }
                     return Ok(Code::Done);
                 }
