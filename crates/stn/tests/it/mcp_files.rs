@@ -240,3 +240,18 @@ fn where_files_are_read_only_a_server_lives_in_the_store() {
     home.stn(&["mcp", "add", "fake", &fake, "--quiet", "--", "--log", "/dev/null"]).done();
     assert_eq!(home.json(&["mcp", "list"])["servers"][0]["id"], 1);
 }
+
+/// It was dropped without a word.
+#[test]
+fn a_header_for_a_program_is_refused() {
+    let home = Home::with_init();
+    home.stn(&["mcp", "add", "x", "--header", "A=B", "--no-discover", "--", "prog"]).is(&expect![[r#"
+        --- stderr
+        error: the argument '--header <NAME=VALUE>' cannot be used with '[COMMAND]'
+
+        Usage: stn mcp add --url <URL> --header <NAME=VALUE> --no-discover <NAME> [COMMAND] [ARGS]...
+
+        For more information, try '--help'.
+        --- exit 2
+    "#]]);
+}

@@ -41,7 +41,7 @@ pub(crate) struct Args {
     #[arg(long = "env-var", value_name = "NAME=VALUE", value_parser = pair, conflicts_with_all = ["url", "definition"])]
     variables: Vec<(String, String)>,
     /// A header of every request; may be given several times
-    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = pair, requires = "url")]
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = pair, requires = "url", conflicts_with_all = ["command", "definition"])]
     headers: Vec<(String, String)>,
     /// Put it into this server file, named without `.json`, instead of one of its own
     #[arg(long, value_name = "NAME")]
