@@ -162,6 +162,13 @@ impl Station {
                 {
                     return Ok(found);
                 }
+                // Where the environment is not there, that is what is wrong.
+                if let Some(named) = environment
+                    && let Err(error) = self.find_environment(by, named).await
+                {
+                    let elsewhere = self.agents_elsewhere(by, name).await?;
+                    return Err(elsewhere.into_iter().fold(error, Error::with_hint));
+                }
                 Err(self.no_agent(by, name, &meant).await?)
             }
         }
@@ -175,15 +182,8 @@ impl Station {
 
     async fn no_agent(&self, by: &Caller, name: &str, meant: &EnvironmentName) -> Result<Error> {
         let error = Error::not_found(format!("agent `{name}` does not exist in environment `{meant}`"));
-        let mut elsewhere = Vec::new();
-        for agent in self.store().agents_named(name, None).await? {
-            if !by.sees(agent.environment) {
-                continue;
-            }
-            elsewhere.push(format!("`--env {}`", self.environment_of(&agent).await?.name));
-        }
-        if !elsewhere.is_empty() {
-            return Ok(error.with_hint(format!("there is one elsewhere: {}", elsewhere.join(", "))));
+        if let Some(elsewhere) = self.agents_elsewhere(by, name).await? {
+            return Ok(error.with_hint(elsewhere));
         }
         let environment = self.store().environment(meant.as_str()).await?.filter(|it| by.sees(it.id));
         let agents = match environment {
@@ -192,5 +192,16 @@ impl Station {
         };
         let hint = near::hint(name, agents.iter().map(|it| it.name.as_str()));
         Ok(error.with_hint(hint.unwrap_or_else(|| "`stn agent list` shows them".to_owned())))
+    }
+
+    /// Where there are agents of a name, for a hint; `None` where there are none.
+    async fn agents_elsewhere(&self, by: &Caller, name: &str) -> Result<Option<String>> {
+        let mut elsewhere = Vec::new();
+        for agent in self.store().agents_named(name, None).await? {
+            if by.sees(agent.environment) {
+                elsewhere.push(format!("`--env {}`", self.environment_of(&agent).await?.name));
+            }
+        }
+        Ok((!elsewhere.is_empty()).then(|| format!("there is one elsewhere: {}", elsewhere.join(", "))))
     }
 }

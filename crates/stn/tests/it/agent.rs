@@ -198,7 +198,8 @@ fn ids_and_names() {
     "#]]);
     home.stn(&["agent", "run", "triage", "x", "--env", "nowhere"]).is(&expect![[r#"
         --- stderr
-        error: agent `triage` does not exist in environment `nowhere`
+        error: environment `nowhere` does not exist
+        hint: there are `default`, `prod`; make one with `stn env create nowhere`
         hint: there is one elsewhere: `--env prod`
         --- exit 1
     "#]]);
