@@ -2,9 +2,9 @@
 
 use super::{AgentDetails, AgentRef};
 use crate::Station;
-use crate::change::Thing;
+use crate::change::{Thing, refused};
 use serde_json::Value;
-use station_core::file::edit;
+use station_core::file::edit::{self, AgentEdit, Names};
 use station_core::rank::{Document, rank};
 use station_core::{
     Action, AgentName, Caller, EnvironmentName, Error, Result, Tool, ToolName, ToolNames, grant,
@@ -46,6 +46,18 @@ pub struct NewAgent {
     pub output_schema: Option<Value>,
 }
 
+/// What of it can be wrong, as fields of its file.
+fn fields(new: &NewAgent) -> AgentEdit {
+    let exactly = |names: &[String]| Names { be: Some(names.to_vec()), ..Names::default() };
+    AgentEdit {
+        model: new.model.clone(),
+        tools: exactly(new.tools.as_deref().unwrap_or_default()),
+        agents: exactly(&new.agents),
+        schedule: new.schedule.clone(),
+        ..AgentEdit::default()
+    }
+}
+
 /// A tool of a new agent, with the reason for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReasonedTool {
@@ -68,6 +80,7 @@ impl Station {
         new: NewAgent,
     ) -> Result<(AgentDetails, Vec<ReasonedTool>)> {
         by.may(Action::EditAgents)?;
+        fields(&new).check().map_err(|problem| refused(&problem))?;
         let environment = self.find_environment(by, &new.environment).await?;
         if !self.store().agents_named(new.name.as_str(), Some(environment.id)).await?.is_empty() {
             return Err(Error::conflict(format!(

@@ -26,6 +26,7 @@ impl Station {
     /// `NotFound`; `Invalid` where the edit or its result is refused; `Conflict` where its file is managed elsewhere.
     pub async fn update_agent(&self, by: &Caller, agent: &AgentRef, edit: &AgentEdit) -> Result<AgentUpdate> {
         by.may(Action::EditAgents)?;
+        edit.check().map_err(|problem| refused(&problem))?;
         let agent = self.find_agent(by, agent).await?;
         let environment = self.environment_of(&agent).await?;
         let problems = match agent.origin {

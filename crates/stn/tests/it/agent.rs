@@ -344,3 +344,71 @@ fn a_sub_agent_that_is_not_there_is_met_with_the_one_that_is_meant() {
         --- exit 1
     "#]]);
 }
+
+#[test]
+fn what_cannot_be_meant_is_refused_before_anything_is_written() {
+    let home = Home::with_init();
+    home.agent("default", "one", "model: offline\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let before = home.read("environments/default/agents/one.prompt");
+    let mut said = String::new();
+    for args in [
+        &["update", "one", "--model", ""][..],
+        &["update", "one", "--tool", ""],
+        &["update", "one", "--schedule", "zz"],
+        &["update", "one", "--unset", "max_steps", "--max-steps", "3"],
+        &["create", "two", "x", "--schedule", "zz", "--ranked"],
+        &["create", "two", "x", "--model", "", "--ranked"],
+        &["create", "two", "x", "--tool", ""],
+        &["show", "one", "--env", "nosuch"],
+        &["delete", "one", "--env", "nosuch", "--yes"],
+        &["update", "one", "--env", "nosuch", "--model", "offline"],
+        &["run", "one", "x", "--env", "nosuch"],
+    ] {
+        let all: Vec<&str> = ["agent"].iter().chain(args).copied().collect();
+        said += &format!("{args:?}\n{}", home.stn(&all).exits(1).stderr);
+    }
+    expect![[r#"
+        ["update", "one", "--model", ""]
+        error: an empty text is nothing that `model` could name
+        hint: to have none, take `model` out
+        ["update", "one", "--tool", ""]
+        error: an empty text is nothing that `tools` could name
+        hint: to have none, take `tools` out
+        ["update", "one", "--schedule", "zz"]
+        error: `zz` is no cron expression
+        hint: write five fields, or six with seconds first, e.g. `0 9 * * *`
+        ["update", "one", "--unset", "max_steps", "--max-steps", "3"]
+        error: `max_steps` is to be changed and to be taken out
+        hint: say one of the two
+        ["create", "two", "x", "--schedule", "zz", "--ranked"]
+        error: `zz` is no cron expression
+        hint: write five fields, or six with seconds first, e.g. `0 9 * * *`
+        ["create", "two", "x", "--model", "", "--ranked"]
+        error: an empty text is nothing that `model` could name
+        hint: to have none, take `model` out
+        ["create", "two", "x", "--tool", ""]
+        error: an empty text is nothing that `tools` could name
+        hint: to have none, take `tools` out
+        ["show", "one", "--env", "nosuch"]
+        error: environment `nosuch` does not exist
+        hint: there are `default`; make one with `stn env create nosuch`
+        hint: there is one elsewhere: `--env default`
+        ["delete", "one", "--env", "nosuch", "--yes"]
+        error: environment `nosuch` does not exist
+        hint: there are `default`; make one with `stn env create nosuch`
+        hint: there is one elsewhere: `--env default`
+        ["update", "one", "--env", "nosuch", "--model", "offline"]
+        error: environment `nosuch` does not exist
+        hint: there are `default`; make one with `stn env create nosuch`
+        hint: there is one elsewhere: `--env default`
+        ["run", "one", "x", "--env", "nosuch"]
+        error: environment `nosuch` does not exist
+        hint: there are `default`; make one with `stn env create nosuch`
+        hint: there is one elsewhere: `--env default`
+    "#]]
+    .assert_eq(&said);
+    home.stn(&["agent", "run", "one", "x", "--model", ""]).exits(2);
+    assert_eq!(home.read("environments/default/agents/one.prompt"), before);
+    assert!(!home.config("environments/default/agents/two.prompt").exists());
+}

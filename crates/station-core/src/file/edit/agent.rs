@@ -4,7 +4,7 @@ use super::body::set_body;
 use super::page::Form;
 use super::set::{Field, set_field};
 use super::unset::unset_field;
-use crate::file::prompt::{self, Prompt};
+use crate::file::prompt::{self, CRON_HINT, Prompt, is_cron};
 use crate::file::tree::Node;
 use crate::file::{Problem, Severity};
 use crate::near;
@@ -96,6 +96,46 @@ impl Unset {
 }
 
 impl AgentEdit {
+    /// Why this cannot be done to any file: an empty name, no cron, or a field that is changed and taken out at once.
+    ///
+    /// # Errors
+    /// A problem without a path.
+    pub fn check(&self) -> Result<(), Problem> {
+        let named =
+            |names: &Names| names.be.iter().flatten().chain(&names.add).any(|name| name.trim().is_empty());
+        let empty = [
+            ("model", self.model.as_deref().is_some_and(|model| model.trim().is_empty())),
+            ("tools", named(&self.tools)),
+            ("agents", named(&self.agents)),
+            ("tags", named(&self.tags)),
+        ];
+        if let Some((field, _)) = empty.iter().find(|(_, is_empty)| *is_empty) {
+            let hint = format!("to have none, take `{field}` out");
+            return Err(problem(format!("an empty text is nothing that `{field}` could name"), Some(hint)));
+        }
+        if let Some(cron) = self.schedule.as_deref().filter(|cron| !is_cron(cron)) {
+            let sentence = format!("`{}` is no cron expression", cron.escape_debug());
+            return Err(problem(sentence, Some(CRON_HINT.to_owned())));
+        }
+        let is_changed = |names: &Names| *names != Names::default();
+        let changed = |field: &Unset| match field {
+            Unset::Model => self.model.is_some(),
+            Unset::MaxSteps => self.max_steps.is_some(),
+            Unset::Tools => is_changed(&self.tools),
+            Unset::Agents => is_changed(&self.agents),
+            Unset::Tags => is_changed(&self.tags),
+            Unset::Schedule => self.schedule.is_some(),
+        };
+        match self.unset.iter().find(|field| changed(field)) {
+            None => Ok(()),
+            Some(field) => {
+                let word = Unset::ALL.iter().find(|(_, known)| known == field).map_or("it", |(word, _)| word);
+                let sentence = format!("`{word}` is to be changed and to be taken out");
+                Err(problem(sentence, Some("say one of the two".to_owned())))
+            }
+        }
+    }
+
     /// Whether nothing is to change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -286,5 +326,32 @@ mod tests {
         assert_eq!(rename_agent(top, "b").as_deref(), Ok("---\nname: b\n---\nx\n"));
         let none = "---\nmodel: a\n---\nx\n";
         assert_eq!(rename_agent(none, "b").as_deref(), Ok(none));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let edit = AgentEdit::default;
+        let text = |text: &str| Some(text.to_owned());
+        for (edit, expected) in [
+            (AgentEdit { model: text(""), ..edit() }, "an empty text is nothing that `model` could name"),
+            (
+                AgentEdit { tools: names(&[" "], &[]), ..edit() },
+                "an empty text is nothing that `tools` could name",
+            ),
+            (AgentEdit { schedule: text("zz"), ..edit() }, "`zz` is no cron expression"),
+            (
+                AgentEdit { max_steps: Some(3), unset: vec![Unset::MaxSteps], ..edit() },
+                "`max_steps` is to be changed and to be taken out",
+            ),
+            (
+                AgentEdit { tools: names(&[], &["__read"]), unset: vec![Unset::Tools], ..edit() },
+                "`tools` is to be changed and to be taken out",
+            ),
+        ] {
+            assert_eq!(edit.check().map_err(|it| it.sentence), Err(expected.to_owned()));
+        }
+        assert!(
+            AgentEdit { schedule: text("0 9 * * *"), unset: vec![Unset::Model], ..edit() }.check().is_ok()
+        );
     }
 }

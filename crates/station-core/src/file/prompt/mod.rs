@@ -12,5 +12,5 @@ mod tests;
 
 pub use read::{Prompt, Schedule, read};
 
-pub(super) use read::to_json;
+pub(super) use read::{CRON_HINT, is_cron, to_json};
 pub(super) use split::split;

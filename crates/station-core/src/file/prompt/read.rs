@@ -314,11 +314,18 @@ fn schedule(sheet: &mut Sheet<'_>, node: &Node) -> Option<Schedule> {
             }
         }
     }
-    if CronParser::builder().seconds(Seconds::Optional).build().parse(&schedule.cron).is_err() {
-        let hint = "write five fields, or six with seconds first, e.g. `0 9 * * *`";
-        sheet.warning(cron_at.at, "this cron expression is not understood", hint);
+    if !is_cron(&schedule.cron) {
+        sheet.warning(cron_at.at, "this cron expression is not understood", CRON_HINT);
     }
     Some(schedule)
+}
+
+/// What a cron expression is.
+pub(in crate::file) const CRON_HINT: &str = "write five fields, or six with seconds first, e.g. `0 9 * * *`";
+
+/// Whether `text` is one.
+pub(in crate::file) fn is_cron(text: &str) -> bool {
+    CronParser::builder().seconds(Seconds::Optional).build().parse(text).is_ok()
 }
 
 fn truth(word: &str) -> Option<bool> {

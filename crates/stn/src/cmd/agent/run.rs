@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ENV", value_parser = environment_ref)]
     env: Option<EnvironmentRef>,
     /// Ask this model instead of the agent's
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     model: Option<String>,
     /// Most model turns, 1 to 25, instead of the agent's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=25))]
