@@ -4,7 +4,7 @@ use crate::at::At;
 use crate::error::Result;
 use crate::session::Session;
 use station_core::RunId;
-use station_core::budget::{Account, Scope};
+use station_core::budget::{Account, Measure, Scope, measure_of};
 use station_core::run::{Status, WaitKind, limit_reached};
 use station_server::wire;
 
@@ -58,7 +58,7 @@ pub(crate) fn of_run(details: &wire::RunDetails) -> Vec<String> {
 fn of_limit(details: &wire::RunDetails) -> Option<String> {
     let (run, on) = (&details.run, details.run.waiting_on.as_deref()?);
     let entries = details.entries();
-    let (account, _) = limit_reached(&entries).filter(|_| run.recorded() == Status::Waiting)?;
+    let (account, sentence) = limit_reached(&entries).filter(|_| run.recorded() == Status::Waiting)?;
     let id = run.id;
     if run.waiting_kind.as_deref() == Some(WaitKind::Price.as_str()) {
         let root = run.parent_id.unwrap_or(id);
@@ -67,7 +67,8 @@ fn of_limit(details: &wire::RunDetails) -> Option<String> {
     match account {
         Account { scope: Scope::Run(limited), day: None } => {
             let who = if limited.0 == id { String::new() } else { format!("run {id} waits for {on}; ") };
-            Some(format!("{who}give it more with `stn runs resume {limited} --add tokens=…`"))
+            let measure = measure_of(sentence).unwrap_or(Measure::Tokens).as_str();
+            Some(format!("{who}give it more with `stn runs resume {limited} --add {measure}=…`"))
         }
         _ => Some(
             "`stn budget list` shows where that limit is written; the day ends at midnight UTC".to_owned(),

@@ -308,3 +308,12 @@ pub fn sentence(
         }
     }
 }
+
+/// The measure that a sentence tells of: its limit stands behind the first `of`, with its unit.
+#[must_use]
+pub fn measure_of(sentence: &str) -> Option<Measure> {
+    let unit = |text: &str| text.split_whitespace().nth(1).map(|unit| unit.trim_end_matches(',').to_owned());
+    let told = unit(sentence.split_once(" of ")?.1)?;
+    let shown = |measure: &Measure| [1, 2, 1_000].map(|n| unit(&measure.show(n)));
+    Measure::ALL.into_iter().find(|measure| shown(measure).contains(&Some(told.clone())))
+}

@@ -19,7 +19,7 @@ pub(crate) use amount::parse_micros;
 pub use amount::{Amounts, Caps, Measure};
 pub use claim::{
     Account, Ancestor, CROWDED_FOR_MS, Claim, Limit, Limits, Period, Room, Scope, Standing, claims, culprit,
-    day_end, day_of, is_limited_in, room, sentence,
+    day_end, day_of, is_limited_in, measure_of, room, sentence,
 };
 pub use estimate::{OUTPUT_TOKENS, charged_for, estimate, usage_of};
 pub use measured::{Measured, held_alone};

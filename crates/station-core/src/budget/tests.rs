@@ -325,3 +325,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_measure_is_read_back_from_what_is_told() {
+    let account = Account { scope: Scope::Run(RunId(7)), day: None };
+    let caps = Caps { tokens: Some(1), micro_usd: Some(10), calls: Some(3), time_ms: Some(90_000) };
+    for measure in Measure::ALL {
+        for room in [Room::Reached(measure), Room::Crowded(measure)] {
+            let wanted = Amounts { calls: 2, ..Amounts::default() };
+            let told = sentence(account, None, (&caps, &Standing::default(), room), &wanted);
+            assert_eq!(measure_of(&told), Some(measure), "{told}");
+        }
+    }
+    assert_eq!(measure_of("budget"), None);
+}

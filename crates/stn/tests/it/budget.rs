@@ -234,3 +234,25 @@ fn a_run_that_asks_too_often_says_what_it_waits_for() {
     "#]]);
     assert_eq!(model.requests().len(), 1);
 }
+
+/// It was advised to add tokens.
+#[test]
+fn a_run_at_its_limit_of_calls_is_given_more_calls() {
+    let model = OpenAi::from_fn(|_| openai::calls([("echo", r#"{"text": "hello"}"#)]));
+    let home = Home::with_fake().asking(&model);
+    home.agent("default", "worker", "max_steps: 5\ntools: [__echo]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    home.stn(&["agent", "run", "worker", "say hello", "--limit", "calls=1"]).is(&expect![[r#"
+        --- stderr
+        Driving run 1 here.
+        run 1 of `worker` in `default`: model openai/stand-in-1, at most 5 steps (max_steps of the agent)
+          turn 1: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+          -> fake/echo {"text": "hello"}
+          <- echo: 5 bytes in [span]
+          turn 2: 1 call (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+          waits for budget: run 1 has spent 1 tool call of 1 tool call (asked for with the run)
+        run 1 waits for budget: run 1 has spent 1 tool call of 1 tool call (asked for with the run) since [time]
+        hint: give it more with `stn runs resume 1 --add calls=…`
+        --- exit 5
+    "#]]);
+}
