@@ -187,9 +187,9 @@ fn sentence(place: &str, failure: Failure) -> Option<Error> {
         Failure::ReadOnly => Error::conflict(format!("the database `{place}` cannot be written"))
             .with_hint("its folder and its files must be writable for the user that runs Station"),
         Failure::Disconnected => Error::upstream(format!("the database `{place}` cannot be reached"))
-            .with_hint("check that it runs, and that `STATION_DATABASE` names it"),
+            .with_hint("check that it runs, and that it is named rightly"),
         Failure::Refused => Error::invalid(format!("the database `{place}` refuses this user or password"))
-            .with_hint("check user and password in `STATION_DATABASE`"),
+            .with_hint("check the user and the password in its address"),
         Failure::NoDatabase => Error::invalid(format!("there is no database `{place}`"))
             .with_hint("create it first: Station makes its tables, not the database"),
         Failure::Forbidden => Error::invalid(format!("the user may not use the database `{place}`"))

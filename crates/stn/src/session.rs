@@ -234,7 +234,7 @@ impl<'a> Session<'a> {
             return Err(Error::invalid(sentence).with_hint("leave `--server` out").into());
         }
         install_tls();
-        let (location, _) = self.settings.location()?;
+        let (location, from) = self.settings.location()?;
         make_folder(&self.settings.folder)?;
         let is_new = self.make_way(&location)?;
         let was_emptied = is_empty_file(&location);
@@ -249,7 +249,7 @@ impl<'a> Session<'a> {
             self.out.hint("if it held runs, stop here and bring back a backup of it");
         }
         let config = self.settings.engine(location, keys, self.passthrough.clone());
-        let station = Station::open(config).await?;
+        let station = Station::open(config).await.map_err(|error| from.named_in(error))?;
         if let Some(hint) = place.hint().filter(|_| is_new) {
             self.out.hint(&hint);
         }

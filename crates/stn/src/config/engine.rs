@@ -5,7 +5,7 @@ use super::load::{absolute, at_home};
 use crate::remote::Logins;
 use station_core::file::config::Files;
 use station_core::sandbox::Private;
-use station_core::{Error, Result, Secret};
+use station_core::{Error, Kind, Result, Secret};
 use station_engine::{Clock, Config, KeyRing, Keys, Location, Passthrough, Serve, Workspace};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +29,17 @@ impl DatabaseFrom {
             Self::DatabaseUrl => "DATABASE_URL",
             Self::ConfigFile => "config.yaml",
             Self::Default => "default",
+        }
+    }
+
+    /// An error about reaching the database, with who named it.
+    pub(crate) fn named_in(self, error: Error) -> Error {
+        match (self, error.kind()) {
+            (Self::StationDatabase | Self::DatabaseUrl, Kind::Upstream) => {
+                error.with_hint(format!("{} names it", self.as_str()))
+            }
+            (Self::ConfigFile, Kind::Upstream) => error.with_hint("`database_url` of config.yaml names it"),
+            _ => error,
         }
     }
 }

@@ -172,14 +172,15 @@ fn a_database_that_stays_away_ends_the_command_and_not_the_run() {
           -> fake/hang {"file":"$HOME/work/gate"}
         run 1 waits: the database `[postgres]` cannot be reached; trying again
         error: the database `[postgres]` cannot be reached
-        hint: check that it runs, and that `STATION_DATABASE` names it
+        hint: check that it runs, and that it is named rightly
         hint: what happened until then is kept: go on with `stn runs resume 1`
         --- exit 1
     "#]]);
     ours.home.stn(&["agent", "list"]).is(&expect![[r#"
         --- stderr
         error: the database `[postgres]` cannot be reached
-        hint: check that it runs, and that `STATION_DATABASE` names it
+        hint: check that it runs, and that it is named rightly
+        hint: STATION_DATABASE names it
         --- exit 1
     "#]]);
     cluster.start_again();
