@@ -52,9 +52,6 @@ pub(super) fn rows(settings: &Settings) -> Vec<Setting> {
         row("headers_max", written.headers_max.is_some(), holds.headers_max.to_string()),
         row("head_bytes_max", written.head_bytes_max.is_some(), holds.head_bytes_max.to_string()),
         row("body_bytes_max", written.body_bytes_max.is_some(), holds.body_bytes_max.to_string()),
-        match written.body_within_ms {
-            Some(ms) => show::row("http.body_within", format!("{ms} ms"), "config.yaml"),
-            None => show::row("http.body_within", format!("{} s", holds.body_within.as_secs()), "default"),
-        },
+        show::span("http.body_within", written.body_within_ms, holds.body_within),
     ]
 }

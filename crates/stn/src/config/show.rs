@@ -6,7 +6,7 @@ use super::ports::{API_HOST, API_PORT};
 use crate::log;
 use serde::Serialize;
 use station_core::ModelMax;
-use station_core::file::config::{Files, LogFormat, RateLimits};
+use station_core::file::config::{Files, LogFormat, RateLimits, duration_shown};
 use station_engine::{Config, Location, Serve};
 use std::time::Duration;
 
@@ -113,10 +113,6 @@ fn models(settings: &Settings) -> Vec<Setting> {
 
 fn limits(settings: &Settings) -> Vec<Setting> {
     let config = &settings.config;
-    let span = |name: &str, written: Option<u64>, default: Duration| match written {
-        Some(ms) => row(name, format!("{ms} ms"), "config.yaml"),
-        None => row(name, format!("{} s", default.as_secs()), "default"),
-    };
     let number = |name: &str, written: Option<u32>, default: usize| match written {
         Some(n) => row(name, n.to_string(), "config.yaml"),
         None => row(name, default.to_string(), "default"),
@@ -177,6 +173,13 @@ fn limits(settings: &Settings) -> Vec<Setting> {
         (None, None) => row("log format", "text", "default"),
     });
     rows
+}
+
+/// A duration, as `stn settings set` takes it.
+pub(super) fn span(name: &str, written: Option<u64>, default: Duration) -> Setting {
+    let of_default = || u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
+    let from = if written.is_some() { "config.yaml" } else { "default" };
+    row(name, duration_shown(written.unwrap_or_else(of_default)), from)
 }
 
 fn ports(settings: &Settings) -> [Setting; 3] {
@@ -258,8 +261,7 @@ mod tests {
             match key.shape {
                 keys::Shape::Number => assert_eq!(value, key.default, "{}", key.name),
                 keys::Shape::Duration => {
-                    let seconds = value.trim_end_matches(" s").parse::<u64>().ok().map(|s| s * 1_000);
-                    assert_eq!(seconds, duration_ms(key.default), "{}", key.name);
+                    assert_eq!(duration_ms(&value), duration_ms(key.default), "{}", key.name);
                 }
                 _ => continue,
             }

@@ -34,19 +34,19 @@ fn every_setting_says_where_it_comes_from() {
         GOOGLE_API_KEY  -
         OLLAMA_HOST  -
         models.fast  openai/gpt-4o-mini  config.yaml
-        execution.timeout [span]  config.yaml
+        execution.timeout  2m  config.yaml
         execution.workers  4  config.yaml
         execution.queue  1000  default
         execution.environment_max  -
         execution.agent_max  3  config.yaml
         execution.model_max  fast: 2  config.yaml
-        execution.drain_s [span]  default
+        execution.drain_s  25s  default
         pool.processes_max  128  default
-        pool.idle_close [span]  default
+        pool.idle_close  5m  default
         context.result_bytes_max  65536  default
-        discovery.ttl [span]  default
-        discovery.timeout [span]  default
-        approvals.timeout [span]  default
+        discovery.ttl  24h  default
+        discovery.timeout  1m  default
+        approvals.timeout  30d  default
         limits.run  -
         limits.day  -
         runs.keep_days  -
@@ -64,7 +64,7 @@ fn every_setting_says_where_it_comes_from() {
         http.headers_max  100  default
         http.head_bytes_max  65536  default
         http.body_bytes_max  16777216  default
-        http.body_within [span]  default
+        http.body_within  30s  default
         http.public_url  -
         oauth.issuer  -
         oauth.audience  -

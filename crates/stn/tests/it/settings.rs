@@ -208,3 +208,12 @@ fn wrong_levels_of_the_log_are_mended_by_the_command_that_sets_them() {
     "#]]);
     home.stn(&["agent", "list"]).done();
 }
+
+#[test]
+fn a_duration_is_told_as_it_can_be_set() {
+    let home = Home::new();
+    home.stn(&["settings", "set", "execution.timeout", "5m"]).done();
+    let told = home.stn(&["settings", "get", "execution.timeout"]).stdout.clone();
+    assert_eq!(told, "5m\n");
+    home.stn(&["settings", "set", "execution.timeout", told.trim()]).done();
+}

@@ -18,6 +18,7 @@ pub use http::{HEAD_BYTES_READ_MAX, HEADERS_READ_MAX, Http};
 pub use oauth::Oauth;
 pub use prices::{ProviderRate, RateLimits};
 pub use read::{
-    Approvals, Config, Discovery, Execution, Files, LogFormat, Pool, Runs, duration_ms, expand, read,
+    Approvals, Config, Discovery, Execution, Files, LogFormat, Pool, Runs, duration_ms, duration_shown,
+    expand, read,
 };
 pub use tls::Tls;

@@ -379,6 +379,23 @@ pub fn duration_ms(text: &str) -> Option<u64> {
     (!text.is_empty()).then_some(total)
 }
 
+/// A duration as people write it, and as [`duration_ms`] reads it: `10m`, `1h30m`.
+#[must_use]
+pub fn duration_shown(ms: u64) -> String {
+    let units = [("d", 24 * 60 * 60 * 1000), ("h", 60 * 60 * 1000), ("m", 60 * 1000), ("s", 1000), ("ms", 1)];
+    let mut rest = ms;
+    let mut shown = String::new();
+    for (unit, unit_ms) in units {
+        let (n, left) = (rest / unit_ms, rest % unit_ms);
+        // 24 hours are what people say of one day, and no other number of them.
+        if n > 0 && !(unit == "d" && ms == unit_ms) {
+            shown += &format!("{n}{unit}");
+            rest = left;
+        }
+    }
+    if shown.is_empty() { "0s".to_owned() } else { shown }
+}
+
 fn flag(sheet: &mut Sheet<'_>, node: &Node, key: &str) -> Option<bool> {
     sheet.value(node, key, "`true` or `false`", |word| word.to_ascii_lowercase().parse().ok())
 }

@@ -203,3 +203,18 @@ fn a_slip_in_a_key_is_met_with_the_key_that_has_effect() {
         assert_eq!(told, [expected], "{text}");
     }
 }
+
+#[test]
+fn a_duration_is_shown_as_it_is_read() {
+    for (ms, shown) in [
+        (0, "0s"),
+        (300_000, "5m"),
+        (90_500, "1m30s500ms"),
+        (5_400_000, "1h30m"),
+        (86_400_000, "24h"),
+        (30 * 86_400_000, "30d"),
+    ] {
+        assert_eq!(duration_shown(ms), shown);
+        assert_eq!(duration_ms(shown), Some(ms));
+    }
+}
