@@ -325,6 +325,11 @@ pub(crate) fn shown(text: &str) -> String {
     text.replace("\r\n", "\n").chars().map(visible).collect()
 }
 
+/// `text` as [`shown`], in one line: a file's name may have line ends in it.
+pub(crate) fn on_one_line(text: &str) -> String {
+    shown(text).replace(['\n', '\t'], "\u{fffd}")
+}
+
 fn clear(live: &mut Live) {
     if let Some(spinner) = live.spinner.take() {
         spinner.finish_and_clear();

@@ -3,7 +3,7 @@
 //! **Invariant:** nothing that may be a secret is shown: `masked` decides what of a line is.
 
 use crate::masked;
-use crate::out::{Out, Tone};
+use crate::out::{Out, Tone, on_one_line};
 use station_core::file::{Position, Problem, Severity};
 use station_server::wire;
 use std::path::Path;
@@ -36,6 +36,7 @@ fn tell_with(out: &Out, problem: &Problem, excerpt: impl Fn(Position) -> Option<
     if out.is_json() {
         return;
     }
+    let problem = &Problem { path: on_one_line(&problem.path), ..problem.clone() };
     match problem.severity {
         Severity::Error => out.note(Tone::Bad, &problem.to_string()),
         Severity::Warning => out.warning(&problem.to_string()),

@@ -6,7 +6,7 @@ use crate::error::{Code, Result};
 use crate::follow::{Tell, alive, follow};
 use crate::named::environment_ref;
 use crate::narrate::plural;
-use crate::out::Tone;
+use crate::out::{Tone, on_one_line};
 use crate::problems;
 use crate::remote::Server;
 use crate::session::Session;
@@ -189,7 +189,7 @@ fn line(change: &wire::Change) -> (Tone, String) {
         _ => '~',
     };
     let noun = change.noun.replace('_', " ");
-    let mut text = format!("  {sign} {noun} {}", change.name);
+    let mut text = format!("  {sign} {noun} {}", on_one_line(&change.name));
     if let Some(from) = &change.renamed_from {
         text += &format!(" (renamed from {from})");
     }

@@ -274,3 +274,19 @@ fn variables_that_cannot_be_read_are_not_said_to_be_missing() {
         --- exit 4
     "#]]);
 }
+
+#[test]
+fn a_line_end_in_the_name_of_a_file_is_not_printed_as_one() {
+    let home = Home::with_init();
+    home.write("environments/default/mcp-servers/a\nerror: b.json", "{");
+    home.write("environments/default/mcp-servers/c\nd.json", r#"{"mcpServers": {}}"#);
+    home.stn(&["sync"]).is(&expect![[r#"
+        Environment `default`: 1 change applied, 0 unchanged.
+          + server file c�d
+        --- stderr
+        environments/default/mcp-servers/a�error: b.json:1:2: this is not JSON: EOF while parsing an object
+          1 | {
+            |  ^
+        --- exit 4
+    "#]]);
+}
