@@ -59,8 +59,12 @@ pub(crate) fn tell(out: &Out, failure: &Failure) -> Code {
         Failure::Interrupted => return Code::Interrupted,
         Failure::Station(error) => error,
     };
-    if !error.causes().is_empty() {
-        tracing::error!(kind = error.kind().as_str(), causes = ?error.causes(), "{error}");
+    let (causes, kind) = (error.causes(), error.kind());
+    if kind == Kind::Internal {
+        tracing::error!(kind = kind.as_str(), ?causes, "{error}");
+    } else if !causes.is_empty() {
+        // Its sentence is told below: once is enough for whoever does not look for more.
+        tracing::debug!(kind = kind.as_str(), ?causes, "{error}");
     }
     let mut told = wire::Error::from(error);
     if error.kind() == Kind::Internal && !tracing::enabled!(tracing::Level::ERROR) {

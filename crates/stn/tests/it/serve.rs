@@ -130,3 +130,13 @@ fn a_second_ctrl_c_ends_a_worker_that_waits_for_a_call() {
     interrupt().unwrap();
     home.said(served).exits(130);
 }
+
+/// It was told twice, once by the log.
+#[test]
+fn a_port_that_is_taken_is_told_once() {
+    let home = Home::with_init();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let said = home.set("STN_API_PORT", &port).stn(&["serve"]);
+    assert_eq!(said.exits(1).stderr.matches("cannot be listened on").count(), 1, "{}", said.shown());
+}

@@ -252,7 +252,6 @@ fn files_that_cannot_be_used_are_sentences_before_anybody_is_listened_to() {
     scene.put(&(good.0.clone(), other.1));
     check(&expect![[r#"
         --- stderr
-        [time] ERROR stn::error: the certificate in $HOME/.config/station/cert.pem and the key in $HOME/.config/station/key.pem cannot be used together kind="invalid" causes=["keys may not be consistent: KeyMismatch"]
         error: the certificate in $HOME/.config/station/cert.pem and the key in $HOME/.config/station/key.pem cannot be used together
         hint: `tls.cert` has the certificate first and then its chain, `tls.key` the key of that certificate
         --- exit 1
@@ -268,7 +267,6 @@ fn files_that_cannot_be_used_are_sentences_before_anybody_is_listened_to() {
     std::fs::remove_file(home.config("ca.pem")).unwrap();
     check(&expect![[r#"
         --- stderr
-        [time] ERROR stn::error: $HOME/.config/station/ca.pem, which `tls.client_ca` names, cannot be read: entity not found kind="invalid" causes=["No such file or directory (os error 2)"]
         error: $HOME/.config/station/ca.pem, which `tls.client_ca` names, cannot be read: entity not found
         hint: the user that runs Station must be able to read it; a relative path begins at the configuration folder
         --- exit 1
