@@ -88,7 +88,7 @@ impl Station {
         // JSON-RPC: it has no such thing at all; what was asked for is wrong (resources have a number of their own for it). Anything
         // else is the server's own affair.
         let kind = match refused["code"].as_i64() {
-            Some(-32601) => Kind::NotFound,
+            Some(-32601) => Kind::Conflict,
             Some(-32602 | -32002) => Kind::Invalid,
             _ => Kind::Upstream,
         };

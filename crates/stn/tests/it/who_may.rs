@@ -204,7 +204,7 @@ fn every_operation_is_for_those_who_may_and_what_is_foreign_does_not_exist() {
                         own.extend(spare);
                         // Who passes hears from a server that has neither resources nor prompts that it refuses.
                         let passed: &[u16] = match operation.id() {
-                            "read_resource" | "get_prompt" => &[502],
+                            "read_resource" | "get_prompt" => &[409],
                             _ => &[200, 201, 202, 400, 409],
                         };
                         match operation.id() {
