@@ -3,6 +3,7 @@
 
 use crate::home::Home;
 use crate::http::{Answer, Served};
+use crate::watch::until;
 use serde_json::{Value, json};
 use station_engine::Clock;
 use station_testkit::fake_server;
@@ -346,9 +347,8 @@ fn new_keys_are_found_and_an_issuer_that_is_away_locks_nobody_out() {
         "{}",
         answer.head
     );
-    let log = fresh.told().join("\n");
     assert!(!answer.body.contains(scene.oidc.name()), "{}", answer.body);
-    assert!(log.contains("cannot be read"), "{log}");
+    until("the log tells it", || fresh.told().join("\n").contains("cannot be read"));
     // What says of itself that it is not for here costs no look.
     assert_eq!(fresh.send_as(&after, "/mcp", "POST", list).status, 401);
 }
