@@ -16,11 +16,13 @@ pub fn check_provider(word: &str, has_address: bool) -> Result<()> {
         .with_hint(format!("it is one of {}", Models::providers())))
 }
 
-/// `text`, a config.yaml, with the setting `name` as `value` says: as [`keys::set`], where providers are known.
+/// `text`, a config.yaml, with the setting `name` as `value` says, or without it: as [`keys::set`] and [`keys::unset`], where providers
+/// are known.
 ///
 /// # Errors
 /// As there, and for a provider that there is not.
-pub fn set_in(text: &str, name: &str, value: &str) -> Result<String> {
+pub fn set_in(text: &str, name: &str, value: Option<&str>) -> Result<String> {
+    let Some(value) = value else { return keys::unset(text, name) };
     if name == "ai_provider" && !value.trim().is_empty() {
         let has_address = Written::read(text).has("ai_base_url")?;
         check_provider(value, has_address).map_err(|error| {

@@ -51,10 +51,7 @@ impl Station {
     pub async fn set_setting(&self, by: &Caller, name: &str, value: Option<&str>) -> Result<FileSetting> {
         by.may(Action::ManageSettings)?;
         let file = self.settings_file()?;
-        let edit = |text: &str| match value {
-            Some(value) => set_in(text, name, value),
-            None => keys::unset(text, name),
-        };
+        let edit = |text: &str| set_in(text, name, value);
         // A file is in no transaction: what is refused is told of nowhere, and nothing changes of which nothing is told.
         edit(&text(file)?)?;
         self.note_setting(by, name, value.is_some()).await?;

@@ -292,11 +292,11 @@ impl Writing {
                 outcome => break outcome,
             }
         };
-        for job in alone {
-            match &outcome {
-                Ok(()) => job.committed(),
-                Err(Trouble::Job(error) | Trouble::Transaction(error)) => job.failed(failure::again(error)),
-            }
+        // Nothing comes along with it.
+        let Some(job) = alone.pop() else { return };
+        match outcome {
+            Ok(()) => job.committed(),
+            Err(Trouble::Job(error) | Trouble::Transaction(error)) => job.failed(error),
         }
     }
 

@@ -204,11 +204,7 @@ impl<'a> Session<'a> {
     /// As [`Session::with`].
     pub(crate) async fn with_unchanged<T>(&self, work: impl AsyncFnOnce(&Station) -> Result<T>) -> Result<T> {
         let (location, _) = self.settings.location()?;
-        let is_there = match &location {
-            Location::Sqlite(path) => is_ours(path),
-            Location::Postgres(_) => true,
-        };
-        if is_there {
+        if has_store(&location) {
             return self.with_bare(work).await;
         }
         let (_folder, config) = self.stand_in()?;
@@ -327,6 +323,14 @@ fn is_empty_file(location: &Location) -> bool {
     match location {
         Location::Sqlite(path) => fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0),
         Location::Postgres(_) => false,
+    }
+}
+
+/// Whether there is a store, as far as can be told without opening it.
+pub(crate) fn has_store(location: &Location) -> bool {
+    match location {
+        Location::Sqlite(path) => is_ours(path),
+        Location::Postgres(_) => true,
     }
 }
 

@@ -334,17 +334,7 @@ mod tests {
             "http://h:1/x?y=1",
             "C:\\x",
         ];
-        let kept = [
-            "--max-tokens",
-            "4096",
-            "--token",
-            "--verbose",
-            "-y",
-            "@a/b:1",
-            "{{ .TOKEN }}",
-            "http://h:1/x?y=1",
-            "C:\\x",
-        ];
+        let kept = plain.map(|arg| if arg == "${TOKEN}" { "{{ .TOKEN }}" } else { arg });
         row(&plain, &kept, &[]);
         check(
             &json!({ "mcpServers": { "r": { "url": "https://x/mcp?api_key=abc&page=2&sig=de#f" } } }),

@@ -10,6 +10,10 @@ use schemars::json_schema;
 use serde_json::json;
 use station_core::{Action, Caller, Error, Result};
 
+/// What both lists of rows answer, for example.
+const ROWS_TOLD: &str = r#"{"audit": [{"seq": 1, "at": "2026-11-26T09:30:00Z", "actor": "ann", "from": "192.0.2.7, API key 4", "action": "approve", "subject": "approval 3",
+            "detail": {"run": 12}, "previous": "", "hash": "9f"}], "count": 1, "next": null}"#;
+
 pub(super) const ROWS: &[Operation] = &[
     Operation {
         id: "list_audit",
@@ -22,8 +26,7 @@ pub(super) const ROWS: &[Operation] = &[
         status: 200,
         output: |generator| page::shape::<wire::AuditEntry>("audit", generator),
         sends: "",
-        answers: r#"{"audit": [{"seq": 1, "at": "2026-11-26T09:30:00Z", "actor": "ann", "from": "192.0.2.7, API key 4", "action": "approve", "subject": "approval 3",
-            "detail": {"run": 12}, "previous": "", "hash": "9f"}], "count": 1, "next": null}"#,
+        answers: ROWS_TOLD,
         call: |desk, by, arguments| list_audit(desk, by, arguments).boxed(),
     },
     Operation {
@@ -38,8 +41,7 @@ pub(super) const ROWS: &[Operation] = &[
         status: 200,
         output: |generator| page::shape::<wire::AuditEntry>("audit", generator),
         sends: "",
-        answers: r#"{"audit": [{"seq": 1, "at": "2026-11-26T09:30:00Z", "actor": "ann", "from": "192.0.2.7, API key 4", "action": "approve", "subject": "approval 3",
-            "detail": {"run": 12}, "previous": "", "hash": "9f"}], "count": 1, "next": null}"#,
+        answers: ROWS_TOLD,
         call: |desk, by, arguments| export_audit(desk, by, arguments).boxed(),
     },
     Operation {

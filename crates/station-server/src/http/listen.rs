@@ -89,11 +89,8 @@ impl Terms {
     }
 }
 
-/// The place that a connection holds as long as it is open.
-enum Held {
-    Place { _place: OwnedSemaphorePermit, _of_network: Option<Counted<u64>> },
-    Spare { _place: OwnedSemaphorePermit },
-}
+/// The place that a connection holds as long as it is open, and that of its network, where those are counted.
+type Held = (OwnedSemaphorePermit, Option<Counted<u64>>);
 
 /// Answers whoever connects to `listener` until `stop`; then what is under way is finished, and nothing more is read.
 async fn accept(
@@ -128,12 +125,10 @@ async fn accept(
             tracing::debug!(%error, "a connection answers late");
         }
         let place = Arc::clone(&places).try_acquire_owned().ok().zip(place_of(&networks, address.ip()));
-        let (held, terms) = match place {
-            Some((place, of_network)) => {
-                (Held::Place { _place: place, _of_network: of_network }, Terms::Usual)
-            }
+        let (held, terms): (Held, Terms) = match place {
+            Some(place) => (place, Terms::Usual),
             None => match Arc::clone(&spare).try_acquire_owned() {
-                Ok(place) => (Held::Spare { _place: place }, Terms::Spare),
+                Ok(place) => ((place, None), Terms::Spare),
                 Err(_) => {
                     turn_away(&stream, tls.is_some());
                     continue;

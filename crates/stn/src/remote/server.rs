@@ -163,21 +163,35 @@ impl Server {
         mut given: Value,
         most: u32,
     ) -> Result<Vec<T>> {
-        let nouns = operation.strip_prefix("list_").unwrap_or(operation);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let mut items: Vec<T> = Vec::new();
         while items.len() < most {
             given["limit"] = (most - items.len()).min(PAGE).into();
-            let mut page: Map<String, Value> = self.ask(operation, given.clone()).await?;
-            let read = serde_json::from_value::<Vec<T>>(page.remove(nouns).unwrap_or_default());
-            let read = read.map_err(|cause| answer::unread(&self.address, operation, cause))?;
-            // A page of nothing is the last, whatever it says.
-            let next = page.remove("next").filter(|next| next.is_string() && !read.is_empty());
-            items.extend(read);
+            let (page, next) = self.page(operation, given.clone()).await?;
+            items.extend(page);
             let Some(next) = next else { break };
             given["cursor"] = next;
         }
         Ok(items)
+    }
+
+    /// One page of items, and the cursor of the next where there is one.
+    ///
+    /// # Errors
+    /// As [`Server::ask`].
+    pub(crate) async fn page<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        given: Value,
+    ) -> Result<(Vec<T>, Option<Value>)> {
+        let nouns = ["list_", "export_"].iter().find_map(|verb| operation.strip_prefix(verb));
+        let mut page: Map<String, Value> = self.ask(operation, given).await?;
+        let read =
+            serde_json::from_value::<Vec<T>>(page.remove(nouns.unwrap_or(operation)).unwrap_or_default());
+        let read = read.map_err(|cause| answer::unread(&self.address, operation, cause))?;
+        // A page of nothing is the last, whatever it says.
+        let next = page.remove("next").filter(|next| next.is_string() && !read.is_empty());
+        Ok((read, next))
     }
 
     /// All items of a list.

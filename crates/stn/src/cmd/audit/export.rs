@@ -48,21 +48,14 @@ impl Args {
     }
 
     async fn export_there(&self, session: &Session<'_>, server: &Server) -> Result {
-        let mut next = Some(self.after.to_string());
+        let mut next = Some(json!(self.after.to_string()));
         while let Some(cursor) = next.filter(|_| !session.out.is_closed()) {
-            let page: Page = server.ask("export_audit", json!({ "cursor": cursor, "limit": PAGE })).await?;
-            print(session, &page.audit)?;
-            next = page.next;
+            let rows;
+            (rows, next) = server.page("export_audit", json!({ "cursor": cursor, "limit": PAGE })).await?;
+            print(session, &rows)?;
         }
         Ok(Code::Done)
     }
-}
-
-/// Rows as a server tells them.
-#[derive(serde::Deserialize)]
-struct Page {
-    audit: Vec<wire::AuditEntry>,
-    next: Option<String>,
 }
 
 fn print(session: &Session<'_>, rows: &[wire::AuditEntry]) -> Result<()> {

@@ -3,13 +3,12 @@
 use crate::error::{Code, Failure, Result};
 use crate::out::Tone;
 use crate::remote::Server;
-use crate::session::{Session, is_ours, make_folder};
+use crate::session::{Session, has_store, make_folder};
 use serde_json::json;
 use station_core::Error;
 use station_core::file::config::keys;
-use station_engine::set_in;
 use station_engine::settings::change;
-use station_engine::{Location, Station};
+use station_engine::{Station, set_in};
 use station_server::wire;
 use std::io::Read as _;
 
@@ -45,10 +44,8 @@ impl Args {
         let settings = &session.settings;
         let (key, _) = keys::find(&self.name)?;
         make_folder(&settings.folder)?;
-        match self.value()? {
-            Some(value) => change(&settings.file, |text| set_in(text, &self.name, &value))?,
-            None => change(&settings.file, |text| keys::unset(text, &self.name))?,
-        }
+        let value = self.value()?;
+        change(&settings.file, |text| set_in(text, &self.name, value.as_deref()))?;
         self.note(session).await;
         let file = settings.file.display().to_string();
         self.told(session, &file, Some(&file), key.is_secret())
@@ -56,11 +53,7 @@ impl Args {
 
     /// Tells the audit, where there is a store. One that does not open keeps nobody from setting what opens it.
     async fn note(&self, session: &Session<'_>) {
-        let is_there = session.settings.location().is_ok_and(|(location, _)| match location {
-            Location::Sqlite(path) => is_ours(&path),
-            Location::Postgres(_) => true,
-        });
-        if !is_there {
+        if !session.settings.location().is_ok_and(|(location, _)| has_store(&location)) {
             return;
         }
         let note =
