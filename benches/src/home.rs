@@ -8,7 +8,7 @@ use station_engine::{
 };
 use station_llm::Script;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A home.
 pub struct Home {
     folder: TempDir,
+    /// What tool servers may write: the home itself is closed to them.
+    work: TempDir,
 }
 
 impl Home {
@@ -29,13 +31,20 @@ impl Home {
     /// Where the temporary folder cannot be written.
     #[must_use]
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("the temporary folder can be written") }
+        let folder = || tempfile::tempdir().expect("the temporary folder can be written");
+        Self { folder: folder(), work: folder() }
     }
 
     /// Its folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// A path beside it, for what a tool server writes.
+    #[must_use]
+    pub fn work(&self, name: &str) -> PathBuf {
+        self.work.path().join(name)
     }
 
     /// The size of its database, with what is not checkpointed yet.

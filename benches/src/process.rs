@@ -2,6 +2,8 @@
 
 use crate::samples::Samples;
 use nix::sys::resource::{UsageWho, getrusage};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -197,24 +199,30 @@ impl Serving {
     pub fn at_rest(&self, time: Duration) -> (u64, Duration) {
         let before = self.spent();
         rest(time);
-        let after = self.spent();
-        (after.0 - before.0, after.1 - before.1)
+        let mut total = (0, Duration::ZERO);
+        for (thread, after) in self.spent() {
+            let before = before.get(&thread).copied().unwrap_or_default();
+            total.0 += after.0 - before.0;
+            total.1 += after.1 - before.1;
+        }
+        total
     }
 
-    /// Wake-ups of all threads, and processor time, since its start.
-    fn spent(&self) -> (u64, Duration) {
+    /// Wake-ups of each thread, and its processor time, since its start. Threads end: what one has done goes with it.
+    fn spent(&self) -> BTreeMap<PathBuf, (u64, Duration)> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("/proc shows it");
-        let (mut wakes, mut worked) = (0, 0);
+        let mut spent = BTreeMap::new();
         for task in tasks {
             let task = task.expect("/proc shows it").path();
             let status = std::fs::read_to_string(task.join("status")).unwrap_or_default();
             let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-            wakes += line.and_then(|n| n.trim().parse::<u64>().ok()).unwrap_or(0);
+            let wakes = line.and_then(|n| n.trim().parse::<u64>().ok()).unwrap_or(0);
             // Nanoseconds on a processor come first.
             let schedstat = std::fs::read_to_string(task.join("schedstat")).unwrap_or_default();
-            worked += schedstat.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+            let worked = schedstat.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+            spent.insert(task, (wakes, Duration::from_nanos(worked)));
         }
-        (wakes, Duration::from_nanos(worked))
+        spent
     }
 
     /// Kills it, as a machine does that loses its power.

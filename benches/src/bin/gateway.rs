@@ -99,6 +99,9 @@ async fn calls() {
             let gateway = post::load(serving.port, &through(server), RESULT, at_once, each).await;
             report::line(&format!("  through the gateway to `{server}`"), us(&gateway.samples));
             report::line("  calls a second", format_args!("{:8.0}", gateway.each_second));
+            if server == "web" {
+                added(&direct.samples, &gateway.samples);
+            }
         }
     }
     let flush = floor::fsync(home.path(), 200);
@@ -381,10 +384,9 @@ async fn many() {
     report::line("  the servers alone, sixteen at a time", format_args!("{:8.1} ms", ms(alone)));
     report::line("  most processes at a time, shims counted", format_args!("{most:8}"));
     process::rest(Duration::from_secs(4));
-    report::line(
-        "  processes when nobody used them for a while",
-        format_args!("{:8}", serving.descendants()),
-    );
+    let after = serving.descendants();
+    report::line("  processes when nobody used them for a while", format_args!("{after:8}"));
+    assert_eq!((before, after), (0, 0), "who is not used has no process");
     serving.end();
     report::gap();
 }

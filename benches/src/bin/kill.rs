@@ -54,7 +54,7 @@ fn count(what: &str, tool: &'static str, rules: &Value, kills: usize) {
         model.base_url(),
         RUNS * 2
     ));
-    let ledger = home.path().join("ledger.jsonl");
+    let ledger = home.work("ledger.jsonl");
     let entry = json!({
         "command": programs::fake_server(), "args": ["--ledger", ledger],
         "station": { "tools": rules, "concurrency": 32 },

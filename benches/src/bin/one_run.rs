@@ -9,7 +9,7 @@ const N: usize = 50;
 
 fn main() {
     let home = Home::new();
-    let log = home.path().join("calls.log");
+    let log = home.work("calls.log");
     home.server("fake", &["--log", &log.display().to_string()]);
     home.agent("echo", "model: offline\ntools: [echo]");
     process::time(&mut home.stn(&["sync"]));

@@ -78,10 +78,12 @@ fn die(line: &str, code: i32) -> ! {
     std::process::exit(code);
 }
 
-/// Appends one line to a file, in one write.
-fn append(file: &std::path::Path, line: &str) {
+/// Appends one line to a file, in one write. Where it cannot, the server ends: a panic would end the one call's thread, and
+/// leave a caller who waits for its answer.
+fn append(path: &std::path::Path, line: &str) {
     use std::io::Write as _;
-    let mut file =
-        std::fs::OpenOptions::new().create(true).append(true).open(file).expect("the log can be opened");
-    file.write_all(format!("{line}\n").as_bytes()).expect("the log can be written");
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    if let Err(error) = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes())) {
+        die(&format!("fatal: {} cannot be written: {error}", path.display()), 3);
+    }
 }
