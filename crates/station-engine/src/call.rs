@@ -149,7 +149,9 @@ async fn judge(station: &Station, on: &On, wish: Wish<'_>) -> Result<Admission> 
         Err(sentence) => return Ok(Admission::Refused(sentence)),
     };
     let mut rule = now.verdict.approval.clone();
-    if reach.definition.is_station() && own_server::grants_more(&reading, &now.tool, &wish.arguments) {
+    if reach.definition.is_station()
+        && own_server::grants_more(station, &reading, &now.tool, &wish.arguments).await?
+    {
         rule = rule.or_else(|| Some(own_server::rule()));
     }
     let approved = match rule {

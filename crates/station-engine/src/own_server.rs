@@ -18,7 +18,8 @@ use station_core::approval::{Level, Rule};
 use station_core::budget::Ancestor;
 use station_core::run::{DEPTH_MAX, Inputs};
 use station_core::{
-    Action, Caller, Definition, Error, Kind, Micros, Result, RunToken, Secret, ServerId, Tool, ToolName,
+    Action, Caller, Definition, EnvironmentName, Error, Kind, Micros, Result, RunToken, Secret, ServerId,
+    Tool, ToolName,
 };
 
 /// The tools of Station that decide what an agent may do.
@@ -123,16 +124,25 @@ pub(crate) fn rule() -> Rule {
 }
 
 /// Whether a call of `tool` gives an agent what the run does not have itself. Where no tools are named they are chosen, and
-/// where it is another environment's agent they are other tools: nobody knows that they are the run's own.
-pub(crate) fn grants_more(reading: &Reading, tool: &Tool, arguments: &Map<String, Value>) -> bool {
+/// where it is another environment's agent they are other tools: nobody knows that they are the run's own. An agent that is there
+/// has tools of its own: whoever says what it is told uses them. And whatever the architect makes is a plan first.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn grants_more(
+    station: &Station,
+    reading: &Reading,
+    tool: &Tool,
+    arguments: &Map<String, Value>,
+) -> Result<bool> {
     if !GRANTING.contains(&tool.name.as_str()) {
-        return false;
+        return Ok(false);
     }
+    let built_in = station.store().environment(EnvironmentName::built_in().as_str()).await?;
+    let is_planning = built_in.is_some_and(|it| it.id == reading.agent.environment);
     let tools = arguments.get("tool_names").and_then(Value::as_array);
-    let gives_agents = arguments.contains_key("agents");
-    let Some(tools) = tools.filter(|_| tool.name == "create_agent") else {
-        return tool.name == "create_agent" || gives_agents || arguments.contains_key("tool_names");
-    };
+    let makes_one = tool.name == "create_agent" && !is_planning;
+    let Some(tools) = tools.filter(|_| makes_one) else { return Ok(true) };
     let environment = reading.agent.environment.to_string();
     let is_here = match &arguments.get("environment_id") {
         Some(Value::String(text)) => *text == environment,
@@ -141,5 +151,6 @@ pub(crate) fn grants_more(reading: &Reading, tool: &Tool, arguments: &Map<String
     };
     let is_own =
         |name: &str| reading.rights.tools.iter().any(|it| ToolName::from(&it.tool).qualified() == name);
-    gives_agents || !is_here || !tools.iter().all(|name| name.as_str().is_some_and(is_own))
+    let all_own = tools.iter().all(|name| name.as_str().is_some_and(is_own));
+    Ok(arguments.contains_key("agents") || !is_here || !all_own)
 }

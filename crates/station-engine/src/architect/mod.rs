@@ -154,7 +154,8 @@ impl Station {
         Ok(Err(why))
     }
 
-    /// The lines of `agent`'s file that a plan for it would change, with `-` and `+` before them.
+    /// The lines of `agent`'s file that a plan for it would change, with `-` and `+` before them; none where it changes only what
+    /// stands beside them ([`AgentPlan::beside_the_lines`]).
     ///
     /// # Errors
     /// `Invalid` where the plan changes nothing that could be changed; `NotFound` where the agent is gone.
@@ -162,7 +163,11 @@ impl Station {
         by.may(Action::ReadAgents)?;
         let agent = self.find_agent(by, agent).await?;
         let before = self.store().agent_source(agent.id).await?;
-        let after = edit_agent(&before, &plan.edit()).map_err(|problem| refused(&problem))?;
+        let edit = plan.edit();
+        if edit.is_empty() && plan.beside_the_lines().next().is_some() {
+            return Ok(String::new());
+        }
+        let after = edit_agent(&before, &edit).map_err(|problem| refused(&problem))?;
         Ok(difference(&before, &after))
     }
 

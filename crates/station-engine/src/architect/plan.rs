@@ -57,7 +57,13 @@ impl AgentPlan {
         Some(tools.into_iter().map(|name| PlannedTool { reason: reason(&name), name }).collect())
     }
 
-    /// The change that an `update_agent` would make.
+    /// What an `update_agent` would change that no line of the agent's file says, or that moves the file: its name, and whether it may
+    /// be run.
+    pub fn beside_the_lines(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        ["name", "enabled"].into_iter().filter_map(|field| Some((field, self.arguments.get(field)?)))
+    }
+
+    /// The change that it would make to the lines of the file.
     pub(super) fn edit(&self) -> AgentEdit {
         let be = |field: &str| Names { be: self.texts(field), ..Names::default() };
         let text = |field: &str| self.text(field).map(str::to_owned);

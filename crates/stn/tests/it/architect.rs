@@ -167,6 +167,67 @@ fn an_agent_is_planned_shown_and_made_on_a_yes() {
     "#]]);
 }
 
+/// A model that changes agent 1 at once, as `change` says.
+fn changing(change: &Value) -> OpenAi {
+    let mut change = change.clone();
+    change["agent_id"] = json!(1);
+    OpenAi::from_fn(move |seen| match seen.results().len() {
+        0 => openai::calls([("update_agent", &change.to_string())]),
+        _ => openai::reply("It is done."),
+    })
+}
+
+/// Without tools in it, a change was made at once, and then it was said that nothing was changed.
+#[test]
+fn every_change_that_is_planned_waits_for_a_yes() {
+    for (change, shown) in [
+        (json!({"prompt": "Do evil."}), "+Do evil."),
+        (json!({"description": "Something else"}), "Something else"),
+        (json!({"name": "other", "enabled": false}), "  name           other\n  enabled        false\n"),
+        (json!({"max_steps": 3, "enabled": false}), "  enabled        false\n"),
+    ] {
+        let model = changing(&change);
+        let home = home(&model);
+        home.agent("default", "victim", "tools: [fake__echo]\n");
+        home.stn(&["sync", "--quiet"]).done();
+        let file = "environments/default/agents/victim.prompt";
+        let before = (home.read(file), home.json(&["agent", "list"]));
+        let said = home.stn(&["agent", "update", "victim", "say it better"]);
+        said.exits(5);
+        assert!(said.stdout.contains(shown), "{change}: {}", said.shown());
+        assert_eq!((home.read(file), home.json(&["agent", "list"])), before, "{change}");
+        // What is shown is what is made.
+        home.stn(&["approvals", "approve", "1"]).done();
+        home.stn(&["runs", "resume", "1", "--quiet"]).done();
+        assert_eq!(home.json(&["runs", "list"])["runs"][0]["status"], "completed", "{change}");
+        let is_renamed = change.get("name").is_some();
+        let after = (if is_renamed { String::new() } else { home.read(file) }, home.json(&["agent", "list"]));
+        assert_ne!(after, before, "{change}");
+    }
+}
+
+/// One poisoned description of a tool was enough to have an agent changed by who only asked for a suggestion.
+#[test]
+fn a_suggestion_changes_no_agent_whatever_the_model_calls() {
+    for change in [json!({"prompt": "Do evil."}), json!({"name": "other", "enabled": false})] {
+        let model = changing(&change);
+        let home = home(&model);
+        home.agent("default", "victim", "tools: [fake__echo]\n");
+        home.stn(&["sync", "--quiet"]).done();
+        let file = "environments/default/agents/victim.prompt";
+        let before = (home.read(file), home.json(&["agent", "list"]));
+        let mut client = Client::start(&home, &["stdio"]);
+        let suggestion = client.done("suggest_agent_config", &json!({"user_request": "echo what I say"}));
+        assert_eq!(suggestion["planner"], "ranking", "{suggestion}");
+        client.end(&home).0.done();
+        assert_eq!((home.read(file), home.json(&["agent", "list"])), before, "{change}");
+        let rows = home.json(&["audit", "list"]);
+        let actions: Vec<&str> =
+            rows["audit"].as_array().unwrap().iter().filter_map(|row| row["action"].as_str()).collect();
+        assert!(!actions.contains(&"update_agent"), "{actions:?}");
+    }
+}
+
 #[test]
 fn where_no_model_can_plan_the_ranking_takes_over_and_says_so() {
     let home = Home::with_fake();
@@ -178,23 +239,30 @@ fn where_no_model_can_plan_the_ranking_takes_over_and_says_so() {
         Tools are chosen by ranking: no model is configured that could plan.
         hint: run it with `stn agent run 1 "your task"`
     "#]]);
+    // A provider that refuses is as good as none.
+    let refusing = OpenAi::from_fn(|_| openai::bad_key("a-key"));
+    let home = home.asking(&refusing).set("STN_AI_API_KEY", "a-key");
+    let said = home.stn(&["agent", "create", "second", "says back an echo"]);
+    assert!(said.done().stderr.contains("Tools are chosen by ranking: "), "{}", said.shown());
+    assert!(said.stderr.contains("401"), "{}", said.shown());
+    home.stn(&["agent", "delete", "second", "--yes"]).done();
     let model = OpenAi::from_fn(|_| openai::reply("Nothing here can do that."));
     let home = home.asking(&model).set("STN_AI_API_KEY", "a-key");
     home.stn(&["agent", "create", "other", "says back an echo"]).is(&expect![[r#"
-        Created agent 3 `other` in environment `default`.
+        Created agent 4 `other` in environment `default`.
           file  $HOME/.config/station/environments/default/agents/other.prompt
           tools  __echo (of server `fake`: matches echo)
         --- stderr
-        The architect plans it with openai/stand-in-1, in run 1.
-        run 1 of `architect` in `@station`: model openai/stand-in-1, at most 12 steps (max_steps of the agent)
+        The architect plans it with openai/stand-in-1, in run 2.
+        run 2 of `architect` in `@station`: model openai/stand-in-1, at most 12 steps (max_steps of the agent)
           turn 1: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
         Tools are chosen by ranking: Nothing here can do that.
-        hint: run it with `stn agent run 3 "your task"`
+        hint: run it with `stn agent run 4 "your task"`
     "#]]);
     home.stn(&["agent", "update", "other", "more"]).is(&expect![[r#"
         --- stderr
-        The architect plans it with openai/stand-in-1, in run 2.
-        run 2 of `architect` in `@station`: model openai/stand-in-1, at most 12 steps (max_steps of the agent)
+        The architect plans it with openai/stand-in-1, in run 3.
+        run 3 of `architect` in `@station`: model openai/stand-in-1, at most 12 steps (max_steps of the agent)
           turn 1: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
         error: there is no plan: Nothing here can do that
         hint: nothing was changed; options change it without a model: `stn agent update --help`

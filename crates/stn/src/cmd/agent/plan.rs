@@ -15,9 +15,19 @@ use station_engine::{AgentPlan, Planning, Station};
 use std::io::IsTerminal as _;
 use tokio_util::sync::CancellationToken;
 
-/// Fields of a plan that are one line, in the order in which they are shown.
-const FIELDS: [&str; 8] =
-    ["name", "description", "model", "max_steps", "agents", "schedule", "input_schema", "output_schema"];
+/// Fields of a new agent that are one line, in the order in which they are shown.
+const FIELDS: [&str; 10] = [
+    "name",
+    "description",
+    "domain",
+    "model",
+    "max_steps",
+    "agents",
+    "schedule",
+    "input_schema",
+    "output_schema",
+    "enabled",
+];
 
 /// What came of planning.
 pub(super) enum Planned {
@@ -114,12 +124,14 @@ fn tell(session: &Session<'_>, plan: &AgentPlan, difference: Option<&str>, lines
 /// A plan as a person reads it.
 fn lines(plan: &AgentPlan, difference: Option<&str>) -> Vec<String> {
     let mut lines = vec!["Plan:".to_owned()];
+    let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let row = |(field, value): (&str, &Value)| format!("  {field:<14} {}", shown(value));
     if let Some(difference) = difference {
         lines.extend(difference.lines().map(|line| format!("  {line}")));
+        lines.extend(plan.beside_the_lines().map(row));
     } else {
-        let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let said = FIELDS.iter().filter_map(|field| Some((field, plan.arguments.get(*field)?)));
-        lines.extend(said.map(|(field, value)| format!("  {field:<14} {}", shown(value))));
+        let said = FIELDS.iter().filter_map(|field| Some((*field, plan.arguments.get(*field)?)));
+        lines.extend(said.map(row));
     }
     for (at, tool) in plan.tools().unwrap_or_default().iter().enumerate() {
         let label = if at == 0 { "tools" } else { "" };
