@@ -17,6 +17,34 @@ const MAPS: [&[&str]; 4] = [&["mcpServers"], &["servers"], &["mcp_servers"], &["
 /// Other words for `url`.
 const URLS: [&str; 3] = ["url", "serverUrl", "httpUrl"];
 
+/// Which tools may be used, in words of clients, and in ours.
+const TOOLS: [(&str, &str); 5] = [
+    ("enabled_tools", "allow"),
+    ("includeTools", "allow"),
+    ("disabled_tools", "deny"),
+    ("disabledTools", "deny"),
+    ("excludeTools", "deny"),
+];
+
+/// What is read besides, and what says nothing that an entry does not say already.
+const READ: [&str; 15] = [
+    "command",
+    "args",
+    "cwd",
+    "env",
+    "env_vars",
+    "headers",
+    "http_headers",
+    "env_http_headers",
+    "bearer_token_env_var",
+    "disabled",
+    "enabled",
+    "type",
+    "transport",
+    "name",
+    "description",
+];
+
 /// A server of a client's file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientServer {
@@ -26,6 +54,8 @@ pub struct ClientServer {
     pub entry: Map<String, Value>,
     /// Values that are to be variables, by name.
     pub secrets: BTreeMap<String, String>,
+    /// Keys of its entry there that have no meaning here.
+    pub left: Vec<String>,
     /// Whether it is switched off there.
     pub is_disabled: bool,
     /// Whether it is Station itself.
@@ -45,6 +75,7 @@ fn server(name: &str, entry: &Map<String, Value>) -> ClientServer {
         name: name.to_owned(),
         entry: Map::new(),
         secrets: BTreeMap::new(),
+        left: Vec::new(),
         is_disabled: entry.get("disabled") == Some(&Value::Bool(true))
             || entry.get("enabled") == Some(&Value::Bool(false)),
         is_station: is_station(entry),
@@ -72,10 +103,53 @@ fn server(name: &str, entry: &Map<String, Value>) -> ClientServer {
             values.iter().map(|(key, value)| (key.clone(), found.taken(&prefix, key, value))).collect();
         found.entry.insert(ours.to_owned(), Value::Object(values));
     }
+    found.take_named(entry);
+    found.take_tools(entry);
+    let is_read =
+        |key: &str| READ.contains(&key) || URLS.contains(&key) || TOOLS.iter().any(|it| it.0 == key);
+    found.left = entry.keys().filter(|key| !is_read(key)).cloned().collect();
     found
 }
 
 impl ClientServer {
+    /// Codex writes no placeholders: it names variables of the process.
+    fn take_named(&mut self, entry: &Map<String, Value>) {
+        let named = |value: &Value| Some(template(&variable(value.as_str()?)));
+        let mut given: Vec<(&str, String, Value)> = Vec::new();
+        if let Some(token) = entry.get("bearer_token_env_var").and_then(named) {
+            given.push(("headers", "Authorization".to_owned(), format!("Bearer {token}").into()));
+        }
+        let headers = entry.get("env_http_headers").and_then(Value::as_object);
+        for (header, name) in headers.into_iter().flatten() {
+            given.extend(named(name).map(|value| ("headers", header.clone(), value.into())));
+        }
+        for name in entry.get("env_vars").and_then(Value::as_array).into_iter().flatten() {
+            // A name, or one with where it comes from.
+            let name = name.get("name").unwrap_or(name);
+            let value = named(name).zip(name.as_str());
+            given.extend(value.map(|(value, name)| ("env", name.to_owned(), value.into())));
+        }
+        for (map, key, value) in given {
+            let map = self.entry.entry(map).or_insert_with(|| Value::Object(Map::new()));
+            if let Some(map) = map.as_object_mut() {
+                map.insert(key, value);
+            }
+        }
+    }
+
+    /// Limits of what may be called stay limits: a list that is dropped would grant more than was granted there.
+    fn take_tools(&mut self, entry: &Map<String, Value>) {
+        let mut own = Map::new();
+        for (theirs, ours) in TOOLS {
+            if let Some(names) = entry.get(theirs).filter(|names| names.is_array()) {
+                own.insert(ours.to_owned(), names.clone());
+            }
+        }
+        if !own.is_empty() {
+            self.entry.insert("station".to_owned(), Value::Object(own));
+        }
+    }
+
     /// A value as it stands in our file; what looks like a secret becomes a variable of that name.
     fn taken(&mut self, prefix: &str, key: &str, value: &Value) -> Value {
         let Value::String(text) = templated(value) else { return Value::from(value.to_string()) };
@@ -204,7 +278,7 @@ fn is_station(entry: &Map<String, Value>) -> bool {
     starts_station(command) && args.is_some_and(|args| args.iter().any(|arg| arg == "stdio"))
 }
 
-/// `value` with a client's placeholders (`${NAME}`, `${env:NAME}`, `${input:name}`) as ours.
+/// `value` with a client's placeholders (`${NAME}`, `${NAME:-otherwise}`, `${env:NAME}`, `${input:name}`) as ours.
 fn templated(value: &Value) -> Value {
     match value {
         Value::String(text) => text_templated(text).into(),
@@ -218,13 +292,21 @@ fn text_templated(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         let Some((inner, behind)) = after.split_once('}') else { break };
-        let name = inner.rsplit(':').next().unwrap_or_default();
+        let (inner_name, otherwise) = inner.split_once(":-").map_or((inner, None), |it| (it.0, Some(it.1)));
+        let name = inner_name.rsplit(':').next().unwrap_or_default();
         out += before;
         if name.is_empty() || name.contains(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-')))
         {
             out += &format!("${{{inner}}}");
         } else {
-            out += &template(&variable(name));
+            let name = variable(name);
+            let value = template(&name);
+            match otherwise.filter(|text| !text.is_empty()) {
+                Some(otherwise) => {
+                    out += &format!("{{{{ if .{name} }}}}{value}{{{{ else }}}}{otherwise}{{{{ end }}}}");
+                }
+                None => out += &value,
+            }
         }
         rest = behind;
     }
@@ -256,11 +338,11 @@ mod tests {
     fn a_clients_server_becomes_one_of_ours_without_its_secrets() {
         check(
             &json!({ "mcpServers": { "gh": {
-                "type": "stdio", "command": "npx", "args": ["-y", "x", "${HOME_DIR}"],
+                "type": "stdio", "command": "npx", "args": ["-y", "x", "${HOME_DIR}", "${REGION:-eu}"],
                 "env": { "GITHUB_TOKEN": "ghp_1", "LOG_LEVEL": "debug", "OTHER_KEY": "${env:OTHER}" },
             } } }),
             &json!({
-                "command": "npx", "args": ["-y", "x", "{{ .HOME_DIR }}"],
+                "command": "npx", "args": ["-y", "x", "{{ .HOME_DIR }}", "{{ if .REGION }}{{ .REGION }}{{ else }}eu{{ end }}"],
                 "env": { "GITHUB_TOKEN": "{{ .GITHUB_TOKEN }}", "LOG_LEVEL": "debug", "OTHER_KEY": "{{ .OTHER }}" },
             }),
             &[("GITHUB_TOKEN", "ghp_1")],
@@ -286,6 +368,23 @@ mod tests {
             &[],
         );
         check(
+            &json!({ "mcp_servers": { "far": {
+                "url": "https://x/mcp", "bearer_token_env_var": "FAR_TOKEN", "env_http_headers": { "X-Team": "team" },
+                "http_headers": { "X": "abc" }, "enabled_tools": ["read"], "disabled_tools": ["drop"],
+            } } }),
+            &json!({
+                "url": "https://x/mcp",
+                "headers": { "Authorization": "Bearer {{ .FAR_TOKEN }}", "X-Team": "{{ .TEAM }}", "X": "{{ .FAR_X }}" },
+                "station": { "allow": ["read"], "deny": ["drop"] },
+            }),
+            &[("FAR_X", "abc")],
+        );
+        check(
+            &json!({ "mcp_servers": { "c": { "command": "c", "env_vars": ["A", { "name": "B", "source": "local" }] } } }),
+            &json!({ "command": "c", "env": { "A": "{{ .A }}", "B": "{{ .B }}" } }),
+            &[],
+        );
+        check(
             &json!({ "mcp": { "servers": { "c": { "command": "c", "args": ["$x", "${", "${a b}"] } } } }),
             &json!({ "command": "c", "args": ["$x", "${", "${a b}"] }),
             &[],
@@ -294,6 +393,8 @@ mod tests {
         let own = json!({ "mcpServers": { "station": { "command": "/usr/bin/stn", "args": ["stdio"], "disabled": true } } });
         let own = servers(&own).unwrap().remove(0);
         assert!(own.is_station && own.is_disabled);
+        let own = json!({ "mcpServers": { "c": { "command": "c", "trust": true, "timeout": 5, "type": "stdio" } } });
+        assert_eq!(servers(&own).unwrap().remove(0).left, ["trust", "timeout"]);
     }
 
     #[test]

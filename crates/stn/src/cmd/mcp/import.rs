@@ -34,6 +34,8 @@ struct Became {
     status: &'static str,
     why: Option<String>,
     variables: Vec<String>,
+    /// Keys that have no meaning here.
+    left: Vec<String>,
 }
 
 impl Args {
@@ -70,6 +72,7 @@ async fn take(
             status: "passed_over",
             why: Some(why.to_owned()),
             variables: Vec::new(),
+            left: Vec::new(),
         };
         all.push(match (server.is_station, server.is_disabled) {
             (true, _) => passed("it is Station itself"),
@@ -81,7 +84,7 @@ async fn take(
     if session.out.is_json() {
         let rows: Vec<Value> = all
             .iter()
-            .map(|it| json!({ "server": it.name, "status": it.status, "error": it.why, "variables": it.variables }))
+            .map(|it| json!({ "server": it.name, "status": it.status, "error": it.why, "variables": it.variables, "left_out": it.left }))
             .collect();
         session.out.json(&json!({ "servers": rows, "count": rows.len() }))?;
     } else {
@@ -100,8 +103,12 @@ impl Became {
             0 => String::new(),
             _ => format!(" (variables: {})", self.variables.join(", ")),
         };
+        let left = match self.left.len() {
+            0 => String::new(),
+            _ => format!(", without {}, which means nothing here", self.left.join(", ")),
+        };
         let tone = if self.status == "failed" { Tone::Bad } else { Tone::Plain };
-        (tone, format!("{}: {}{with}{why}", self.name, self.status.replace('_', " ")))
+        (tone, format!("{}: {}{with}{why}{left}", self.name, self.status.replace('_', " ")))
     }
 }
 
@@ -113,8 +120,14 @@ async fn add(
     mut server: ClientServer,
 ) -> Result<Became> {
     let name = server.name.clone();
-    let failed =
-        |why: String| Became { name: name.clone(), status: "failed", why: Some(why), variables: Vec::new() };
+    let left = std::mem::take(&mut server.left);
+    let failed = |why: String| Became {
+        name: name.clone(),
+        status: "failed",
+        why: Some(why),
+        variables: Vec::new(),
+        left: Vec::new(),
+    };
     let unset = match settle(session, station, environment, &mut server).await? {
         Ok(unset) => unset,
         Err(why) => return Ok(failed(why)),
@@ -136,7 +149,7 @@ async fn add(
     for (variable, value) in &unset {
         station.set_variable(&session.by, environment, variable, value).await?;
     }
-    Ok(Became { name, status: "added", why: None, variables: unset.into_keys().collect() })
+    Ok(Became { name, status: "added", why: None, variables: unset.into_keys().collect(), left })
 }
 
 /// Gives each secret of a server a variable that has no other value; those that are to be set. An error is why that cannot be.
