@@ -3,6 +3,8 @@
 use super::house::{House, row};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::time::Instant;
 
 /// A published server, and one call that needs no account.
@@ -13,13 +15,23 @@ struct Judged {
     env: &'static [(&'static str, &'static str)],
     /// A tool, its arguments, and a part of what it answers.
     call: Option<(&'static str, &'static str, &'static str)>,
+    /// What it cannot be called without, where there is no such call.
+    needs: &'static str,
     /// Whether it asks a service before it answers anything: without a route there it cannot be judged.
     asks_first: bool,
 }
 
-const PLAIN: Judged = Judged { name: "", command: "npx", args: &[], env: &[], call: None, asks_first: false };
+const PLAIN: Judged = Judged {
+    name: "",
+    command: "npx",
+    args: &[],
+    env: &[],
+    call: None,
+    needs: "an account",
+    asks_first: false,
+};
 
-/// `{work}` stands for a folder of the judge's home.
+/// `{work}` stands for a folder of the judge's home, `{web}` for where its page is.
 const SERVERS: [Judged; 18] = [
     Judged {
         name: "everything",
@@ -82,10 +94,11 @@ const SERVERS: [Judged; 18] = [
     Judged {
         name: "postgres",
         args: &["-y", "@modelcontextprotocol/server-postgres", "postgresql://localhost:1/none"],
+        needs: "a database",
         ..PLAIN
     },
-    Judged { name: "playwright", args: &["-y", "@playwright/mcp"], ..PLAIN },
-    Judged { name: "context7", args: &["-y", "@upstash/context7-mcp"], ..PLAIN },
+    Judged { name: "playwright", args: &["-y", "@playwright/mcp"], needs: "a browser", ..PLAIN },
+    Judged { name: "context7", args: &["-y", "@upstash/context7-mcp"], needs: "its service", ..PLAIN },
     Judged {
         name: "git",
         command: "uvx",
@@ -100,7 +113,13 @@ const SERVERS: [Judged; 18] = [
         call: Some(("get_current_time", r#"{"timezone": "Europe/Berlin"}"#, "Europe/Berlin")),
         ..PLAIN
     },
-    Judged { name: "fetch", command: "uvx", args: &["mcp-server-fetch"], ..PLAIN },
+    Judged {
+        name: "fetch",
+        command: "uvx",
+        args: &["mcp-server-fetch", "--ignore-robots-txt"],
+        call: Some(("fetch", r#"{"url": "http://{web}/", "raw": true}"#, PAGE)),
+        ..PLAIN
+    },
     Judged {
         name: "sqlite",
         command: "uvx",
@@ -126,6 +145,9 @@ const SERVERS: [Judged; 18] = [
     },
 ];
 
+/// What the judge's own page says.
+const PAGE: &str = "a page of the judge";
+
 /// What a system says where there is no way to a host.
 const NO_NETWORK: [&str; 4] = ["NameResolution", "ENOTFOUND", "EAI_AGAIN", "Network is unreachable"];
 
@@ -139,6 +161,7 @@ pub(super) fn run(names: &[&str]) -> Result<bool> {
     ensure!(house.command("git").args(["init", "--quiet"]).status()?.success(), "git cannot be used");
     let judged: Vec<&Judged> =
         SERVERS.iter().filter(|server| names.is_empty() || names.contains(&server.name)).collect();
+    let web = page()?;
     for server in &judged {
         house.server("default", server.name, &entry(&house, server))?;
     }
@@ -147,17 +170,46 @@ pub(super) fn run(names: &[&str]) -> Result<bool> {
     house.try_stn(&["sync"])?;
     let status = house.json(&["mcp", "status"])?;
     println!("{} servers, fetched and listed in {} s", judged.len(), began.elapsed().as_secs());
-    let mut all_hold = true;
+    let mut outcomes = Vec::new();
     for server in judged {
         let listed =
             status["servers"].as_array().and_then(|all| all.iter().find(|it| it["name"] == server.name));
-        all_hold &= tell(&house, server, listed.unwrap_or(&Value::Null))?;
+        outcomes.push(tell(&house, server, listed.unwrap_or(&Value::Null), web)?);
     }
-    Ok(all_hold)
+    let n = |outcome: Outcome| outcomes.iter().filter(|it| **it == outcome).count();
+    let (holds, unjudged) = (n(Outcome::Holds), n(Outcome::Unjudged));
+    println!("{holds} of {} hold; {unjudged} could not be judged here", outcomes.len());
+    Ok(holds + unjudged == outcomes.len())
+}
+
+/// What came of one.
+#[derive(Clone, Copy, PartialEq)]
+enum Outcome {
+    Holds,
+    Fails,
+    /// There is no way to the service that it asks first.
+    Unjudged,
+}
+
+/// Serves a page on loopback for as long as the judge runs.
+fn page() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let length = PAGE.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{PAGE}"
+            );
+            // Who goes away before the answer is told by the call that fails.
+            drop(stream.read(&mut [0; 4096]).and_then(|_| stream.write_all(answer.as_bytes())));
+        }
+    });
+    Ok(address)
 }
 
 /// One line, and whether what it says is as it should be.
-fn tell(house: &House, server: &Judged, listed: &Value) -> Result<bool> {
+fn tell(house: &House, server: &Judged, listed: &Value, web: SocketAddr) -> Result<Outcome> {
     let sandbox = listed["sandbox"]["state"].as_str().unwrap_or("?").to_owned();
     if listed["state"] != "ok" {
         let why = listed["problem"].as_str().unwrap_or("it is not among what was listed");
@@ -171,14 +223,16 @@ fn tell(house: &House, server: &Judged, listed: &Value) -> Result<bool> {
             server.name,
             &[sandbox, words.to_owned(), if no_network { String::new() } else { why.to_owned() }],
         );
-        return Ok(no_network);
+        return Ok(if no_network { Outcome::Unjudged } else { Outcome::Fails });
     }
+    let is_confined = listed["sandbox"]["state"] == "confined";
+    let outcome = |holds: bool| if holds && is_confined { Outcome::Holds } else { Outcome::Fails };
     let tools = format!("{:>3} tools, {}", listed["tools_count"], listed["era"].as_str().unwrap_or("?"));
     let Some((tool, arguments, part)) = server.call else {
-        row(server.name, &[sandbox, tools, "not called: it needs an account or a network".to_owned()]);
-        return Ok(true);
+        row(server.name, &[sandbox, tools, format!("not called: it needs {}", server.needs)]);
+        return Ok(outcome(true));
     };
-    let arguments = placed(house, arguments);
+    let arguments = placed(house, arguments).replace("{web}", &web.to_string());
     let said = house.try_stn(&["mcp", "call", server.name, tool, &arguments])?;
     let text = String::from_utf8_lossy(&said.stdout);
     let holds = said.status.success() && text.contains(part);
@@ -188,7 +242,7 @@ fn tell(house: &House, server: &Judged, listed: &Value) -> Result<bool> {
         format!("{tool}: FAILED {text}{}", String::from_utf8_lossy(&said.stderr))
     };
     row(server.name, &[sandbox, tools, called]);
-    Ok(holds && listed["sandbox"]["state"] == "confined")
+    Ok(outcome(holds))
 }
 
 fn entry(house: &House, server: &Judged) -> Value {
