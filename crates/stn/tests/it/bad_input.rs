@@ -154,6 +154,61 @@ fn a_state_that_was_not_given_out_for_it_sends_nothing_over_http() {
     served.stop();
 }
 
+/// The right to approve is a key's own: a client that can be asked is not asked for one that lacks it.
+#[test]
+fn who_may_not_approve_is_not_asked_to() {
+    let home = guarded();
+    home.agent("default", "reader", "model: offline\ntools: [read]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    home.stn(&["user", "create", "root", "--admin"]).done();
+    home.stn(&["user", "create", "ann", "--env", "default"]).done();
+    let bearer = |name: &str, scopes: &[&str]| {
+        let mut args = vec!["user", "key", "create", "ann", "--name", name];
+        scopes.iter().for_each(|scope| args.extend(["--scope", scope]));
+        format!("Bearer {}", home.json(&args)["secret"].as_str().unwrap())
+    };
+    let keys = [(bearer("may", &["run", "approve"]), true), (bearer("may-not", &["run"]), false)];
+    let can = json!({ "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} } });
+    let read = json!({ "name": "read", "arguments": { "path": "a.txt" }, "_meta": can });
+    let run = json!({ "name": "call_agent", "arguments": { "agent_id": "reader", "task": "read a.txt" }, "_meta": can });
+    for (path, call) in [("/mcp/env/default", read), ("/mcp", run)] {
+        let served = Served::start(&home).at(path);
+        for (key, may) in &keys {
+            let answer = served.modern("tools/call", call.clone(), &[("authorization", key)]).json();
+            let is_asked = answer["result"]["resultType"] == "input_required";
+            assert_eq!(is_asked, *may, "{path}: {answer}");
+            assert!(answer["result"].to_string().contains("approv"), "{path}: {answer}");
+        }
+        served.stop();
+    }
+}
+
+/// Behind a balancer the answer comes to another instance than the question came from.
+#[test]
+fn a_question_of_one_instance_is_answered_at_another_and_a_session_is_not() {
+    let home = guarded();
+    let [one, other] = [(); 2].map(|()| Served::start(&home).at("/mcp/env/default"));
+    let can = json!({ "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} } });
+    let call = json!({ "name": "read", "arguments": { "path": "a.txt" }, "_meta": can });
+    let asked = one.modern("tools/call", call, &[]).json()["result"].clone();
+    let (_, right) = states(asked["requestState"].as_str().unwrap());
+    let answer = other.modern("tools/call", right.clone(), &[]).json();
+    assert_ne!(answer["result"]["isError"], true, "{answer}");
+    // A yes is used once, wherever it comes to.
+    let again = one.modern("tools/call", right, &[]).json();
+    assert_eq!(again["result"]["resultType"], "input_required", "{again}");
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {} } });
+    let hello = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params }).to_string();
+    let greeted = one.send("POST", &[], &hello);
+    let session = greeted.head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap();
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
+    let of_it = [("mcp-session-id", session), ("mcp-protocol-version", "2025-11-25")];
+    assert_eq!(one.send("POST", &of_it, &list).status, 200);
+    assert_eq!(other.send("POST", &of_it, &list).status, 404);
+    one.stop();
+    other.stop();
+}
+
 #[test]
 fn an_environment_is_a_server_over_http() {
     let home = Home::with_fake();

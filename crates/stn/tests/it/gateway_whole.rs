@@ -117,30 +117,72 @@ fn what_a_server_says_while_it_is_at_work_comes_before_its_result() {
     }
 }
 
+/// What a server asks of its client.
+struct Question {
+    tool: &'static str,
+    /// What the client says that it can.
+    capability: &'static str,
+    method: &'static str,
+    answer: Value,
+    /// What the tool says of it.
+    said: &'static str,
+}
+
+fn questions() -> [Question; 3] {
+    let message = json!({
+        "role": "assistant", "model": "m", "stopReason": "endTurn", "content": { "type": "text", "text": "It is Paris." },
+    });
+    [
+        Question {
+            tool: "test_input_required_result_elicitation",
+            capability: "elicitation",
+            method: "elicitation/create",
+            answer: form("Ada"),
+            said: "Hello, Ada!",
+        },
+        Question {
+            tool: "test_input_required_result_sampling",
+            capability: "sampling",
+            method: "sampling/createMessage",
+            answer: message,
+            said: "It is Paris.",
+        },
+        Question {
+            tool: "test_input_required_result_list_roots",
+            capability: "roots",
+            method: "roots/list",
+            answer: json!({ "roots": [{ "uri": "file:///where/ada/works" }] }),
+            said: "file:///where/ada/works",
+        },
+    ]
+}
+
 #[test]
 fn a_modern_client_is_asked_by_a_result_whatever_the_era_of_the_server() {
     for era in ["legacy", "modern"] {
         let home = home(era);
         let mut client = modern(&home);
-        let can = json!({ "elicitation": { "form": {} } });
-        let call = json!({ "name": "test_input_required_result_elicitation", "arguments": {} });
-        let id = client.ask_as(&can, "tools/call", call.clone());
-        let asked = client.answer(id)["result"].clone();
-        assert_eq!(asked["resultType"], "input_required", "{era}: {asked}");
-        let requests = asked["inputRequests"].as_object().unwrap();
-        let (key, question) = requests.iter().next().unwrap();
-        assert_eq!(question["method"], "elicitation/create", "{era}: {question}");
-        assert_eq!(question["params"]["message"], "What is your name?", "{era}: {question}");
-        let mut back = call;
-        back["requestState"] = asked["requestState"].clone();
-        back["inputResponses"] = json!({ key: form("Ada") });
-        let id = client.ask_as(&can, "tools/call", back.clone());
-        let answer = client.answer(id);
-        assert_eq!(answer["result"]["content"][0]["text"], "Hello, Ada!", "{era}: {answer}");
-        // What waits is taken up once; what a modern server asks is its own to judge.
-        let id = client.ask_as(&can, "tools/call", back);
-        let again = client.answer(id)["result"].clone();
-        assert_eq!(again["isError"] == true, era == "legacy", "{era}: {again}");
+        for Question { tool, capability, method, answer, said } in questions() {
+            let can = json!({ capability: {} });
+            let call = json!({ "name": tool, "arguments": {} });
+            let id = client.ask_as(&can, "tools/call", call.clone());
+            let asked = client.answer(id)["result"].clone();
+            assert_eq!(asked["resultType"], "input_required", "{era}: {asked}");
+            let requests = asked["inputRequests"].as_object().unwrap();
+            let (key, question) = requests.iter().next().unwrap();
+            assert_eq!(question["method"], method, "{era}: {question}");
+            let mut back = call;
+            back["requestState"] = asked["requestState"].clone();
+            back["inputResponses"] = json!({ key: answer });
+            let id = client.ask_as(&can, "tools/call", back.clone());
+            let answer = client.answer(id);
+            let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_default();
+            assert!(text.contains(said), "{era}: {answer}");
+            // What waits is taken up once; what a modern server asks is its own to judge.
+            let id = client.ask_as(&can, "tools/call", back);
+            let again = client.answer(id)["result"].clone();
+            assert_eq!(again["isError"] == true, era == "legacy", "{era}: {again}");
+        }
     }
 }
 
@@ -148,18 +190,17 @@ fn a_modern_client_is_asked_by_a_result_whatever_the_era_of_the_server() {
 fn an_older_client_is_asked_by_a_request_whatever_the_era_of_the_server() {
     for era in ["legacy", "modern"] {
         let home = home(era);
-        let mut client = legacy(&home, &json!({ "elicitation": {} }));
-        client.send(&request(
-            "call",
-            "tools/call",
-            &json!({ "name": "test_input_required_result_elicitation" }),
-        ));
-        let question = client.next();
-        assert_eq!(question["method"], "elicitation/create", "{era}: {question}");
-        client.send(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": form("Ada") }).to_string());
-        let answer = client.next();
-        assert_eq!(answer["result"]["content"][0]["text"], "Hello, Ada!", "{era}: {answer}");
-        assert_eq!(answer["result"].get("resultType"), None, "{era}: {answer}");
+        for Question { tool, capability, method, answer, said } in questions() {
+            let mut client = legacy(&home, &json!({ capability: {} }));
+            client.send(&request("call", "tools/call", &json!({ "name": tool })));
+            let question = client.next();
+            assert_eq!(question["method"], method, "{era}: {question}");
+            client.send(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": answer }).to_string());
+            let answer = client.next();
+            let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_default();
+            assert!(text.contains(said), "{era}: {answer}");
+            assert_eq!(answer["result"].get("resultType"), None, "{era}: {answer}");
+        }
     }
 }
 

@@ -95,6 +95,7 @@ fn the_thirteen_tools_are_told_with_what_calling_them_does() {
             assert_eq!(schema::fault(&tool[key]), None, "{tool}");
         }
         assert!(tool["description"].as_str().unwrap().len() > 60, "{tool}");
+        assert!(tool["title"].as_str().is_some_and(|title| title != tool["name"]), "{tool}");
     }
     expect![[r#"
         create_agent (adds): agents, description*, domain, enabled, environment_id*, input_schema, max_steps, model, name*, output_schema, prompt*, schedule, tool_names, tool_reasons
