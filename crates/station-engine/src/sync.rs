@@ -87,17 +87,20 @@ impl Station {
         Ok(report)
     }
 
-    /// Names of the environments whose folders are in the workspace.
+    /// Names of the environments whose folders are in the workspace, at least one.
     ///
     /// # Errors
-    /// `NotFound` where there is none.
-    pub fn workspace_environments(&self) -> Result<Vec<EnvironmentName>> {
+    /// `NotFound` where there is none, `Conflict` where all that there were are gone.
+    pub async fn environments_to_sync(&self) -> Result<Vec<EnvironmentName>> {
         let names = self.config().workspace.environment_names()?;
-        if names.is_empty() {
-            return Err(Error::not_found("there is no environment folder to sync")
-                .with_hint("make one with `stn init` or `stn env create NAME`"));
+        if !names.is_empty() {
+            return Ok(names);
         }
-        Ok(names)
+        Err(match self.lost_environments().await?.first() {
+            Some(lost) => self.lost_folder(lost),
+            None => Error::not_found("there is no environment folder to sync")
+                .with_hint("make one with `stn init` or `stn env create NAME`"),
+        })
     }
 
     /// Environments of this workspace that the store has and whose folders are gone: an error, never a removal.
@@ -120,7 +123,8 @@ impl Station {
         let folder = self.config().workspace.environment_folder(name);
         let folder = folder.display();
         Error::conflict(format!("environment `{name}` has lost its folder {folder}")).with_hint(format!(
-            "what is stored of it stays: bring the folder back, or make an empty one with `mkdir -p {folder}`"
+            "what is stored of it stays: bring the folder back. An empty one in its place (`mkdir -p {folder}`) counts as it is: \
+             `stn sync` removes what it no longer holds"
         ))
     }
 

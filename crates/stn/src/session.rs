@@ -10,7 +10,7 @@ use crate::problems;
 use crate::remote::{Server, Target};
 use station_core::file::Severity;
 use station_core::file::config::LogFormat;
-use station_core::{Caller, Error, RunToken, Scope};
+use station_core::{Caller, EnvironmentName, Error, Kind, RunToken, Scope};
 use station_engine::{
     Clock, Config, Key, Location, Metrics, Passthrough, Station, SyncOptions, set_aside_go_database,
 };
@@ -244,8 +244,13 @@ impl<'a> Session<'a> {
                 .warning("the database was an empty file although there is a key: a new one is made in it");
             self.out.hint("if it held runs, stop here and bring back a backup of it");
         }
+        let is_keyed = is_new && !made;
         let config = self.settings.engine(location, keys, self.passthrough.clone());
         let station = Station::open(config).await.map_err(|error| from.named_in(error))?;
+        if is_keyed {
+            // A key without its database may be the rest of a home that somebody misses.
+            self.out.note(Tone::Plain, "There was a key but no database: made a new one.");
+        }
         if let Some(hint) = place.hint().filter(|_| is_new) {
             self.out.hint(&hint);
         }
@@ -269,14 +274,25 @@ impl<'a> Session<'a> {
 
     /// Applies the files of every environment to a store that was just made.
     async fn apply_all(&self, station: &Station) -> Result<()> {
-        let Ok(names) = station.workspace_environments() else { return Ok(()) };
-        for name in names {
+        for name in self.settings.workspace().environment_names()? {
             let options = SyncOptions { dry_run: false, discover: false };
-            let report = station.sync(&self.by, &name, options).await?;
+            let report = match station.sync(&self.by, &name, options).await {
+                Err(error) if error.kind() == Kind::Invalid => {
+                    self.tell_unread(&name, &error);
+                    continue;
+                }
+                report => report?,
+            };
             self.out.note(Tone::Plain, &format!("Read the files of environment `{name}`."));
             self.tell_errors(&report.plan.problems);
         }
         Ok(())
+    }
+
+    /// Says why an environment was passed over: its siblings are no worse for it.
+    pub(crate) fn tell_unread(&self, name: &EnvironmentName, error: &station_core::Error) {
+        self.out.note(Tone::Bad, &format!("error: environment `{name}` is left as it is: {error}"));
+        error.hints().iter().for_each(|hint| self.out.hint(hint));
     }
 
     /// Tells which files are refused; notes and warnings are told by `stn sync`.

@@ -49,7 +49,7 @@ impl Args {
                 for problem in session.settings.workspace().passed_over()? {
                     problems::tell(session.out, &session.settings.root(), &problem);
                 }
-                station.workspace_environments()?
+                station.environments_to_sync().await?
             }
         };
         let mut reports = Vec::new();
@@ -63,7 +63,7 @@ impl Args {
                 // Its siblings are no worse for it.
                 Err(error) if self.env.is_none() && error.kind() == Kind::Invalid => {
                     n_unread += 1;
-                    unread(session, name, &error);
+                    session.tell_unread(name, &error);
                     continue;
                 }
                 report => report?,
@@ -127,12 +127,6 @@ impl Args {
         }
         Ok(if reports.iter().all(is_whole) { Code::Done } else { Code::Partial })
     }
-}
-
-/// Says why an environment was passed over.
-fn unread(session: &Session<'_>, name: &EnvironmentName, error: &Error) {
-    session.out.note(Tone::Bad, &format!("error: environment `{name}` is left as it is: {error}"));
-    error.hints().iter().for_each(|hint| session.out.hint(hint));
 }
 
 /// A mistyped environment is told apart from a lost folder.

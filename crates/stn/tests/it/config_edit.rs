@@ -90,6 +90,23 @@ fn a_fault_is_shown_and_edited_again_or_left() {
     assert!(again.read("config.yaml").contains("workers: 2"));
     assert_eq!(left(&again), Vec::<String>::new());
 
+    // What every command reads, and none can use.
+    let level = home("echo 'log_level: loud' > \"$1\"");
+    check(
+        &level,
+        "n\n",
+        1,
+        &expect![[r#"
+            $HOME/.config/station/config.yaml:1:12: `loud` says no levels of the log
+              1 | log_level: loud
+                |            ^
+            hint: write error, warn, info, debug or trace, or levels by module: `info,station_mcp=debug`
+            Edit it again? [Y/n] n
+            What you wrote is in $HOME/.config/station/.edited-[n].yaml.
+            error: $HOME/.config/station/config.yaml stays as it was
+        "#]],
+    );
+
     let no = home(script);
     check(
         &no,

@@ -145,13 +145,13 @@ fn a_missing_folder_is_an_error_and_never_a_removal() {
     home.stn(&["sync", "default"]).is(&expect![[r#"
         --- stderr
         error: environment `default` has lost its folder $HOME/.config/station/environments/default
-        hint: what is stored of it stays: bring the folder back, or make an empty one with `mkdir -p $HOME/.config/station/environments/default`
+        hint: what is stored of it stays: bring the folder back. An empty one in its place (`mkdir -p $HOME/.config/station/environments/default`) counts as it is: `stn sync` removes what it no longer holds
         --- exit 1
     "#]]);
     home.stn(&["sync"]).is(&expect![[r#"
         --- stderr
-        error: there is no environment folder to sync
-        hint: make one with `stn init` or `stn env create NAME`
+        error: environment `default` has lost its folder $HOME/.config/station/environments/default
+        hint: what is stored of it stays: bring the folder back. An empty one in its place (`mkdir -p $HOME/.config/station/environments/default`) counts as it is: `stn sync` removes what it no longer holds
         --- exit 1
     "#]]);
     assert_eq!(home.json(&["agent", "list"])["count"], 1);
@@ -253,7 +253,7 @@ fn what_is_advised_for_a_lost_folder_leads_somewhere() {
         home.stn(args).is(&expect![[r#"
             --- stderr
             error: environment `bb` has lost its folder $HOME/.config/station/environments/bb
-            hint: what is stored of it stays: bring the folder back, or make an empty one with `mkdir -p $HOME/.config/station/environments/bb`
+            hint: what is stored of it stays: bring the folder back. An empty one in its place (`mkdir -p $HOME/.config/station/environments/bb`) counts as it is: `stn sync` removes what it no longer holds
             --- exit 1
         "#]]);
     }

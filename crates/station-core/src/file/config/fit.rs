@@ -3,6 +3,10 @@
 //! Where the file is read they pass: whoever mends it needs commands that work while they stand there, and what they are for says what
 //! is wrong with them.
 
+use super::keys::{KEYS, Written};
+use crate::file::Problem;
+use crate::file::sheet::Sheet;
+use crate::file::tree::Node;
 use crate::{Error, Result};
 use url::Url;
 
@@ -25,6 +29,22 @@ pub(super) fn check(name: &str, value: &str) -> Result<()> {
         "otel_endpoint" => check_endpoint("`otel_endpoint`", value),
         _ => Ok(()),
     }
+}
+
+/// Such values in `text`, a whole config.yaml that somebody has just edited; `path` is what people know the file by.
+#[must_use]
+pub fn misfits(text: &str, path: &str) -> Vec<Problem> {
+    let (mut sheet, written) = (Sheet::new(text, path), Written::read(text));
+    for key in KEYS {
+        let Some((node, scalar)) = written.node(key, None).and_then(|node| Some((node, Node::scalar(node)?)))
+        else {
+            continue;
+        };
+        if let Err(error) = check(key.name, &scalar.shown()) {
+            sheet.error_with_hint(node.at, error.to_string(), error.hints().join("; "));
+        }
+    }
+    sheet.into_problems()
 }
 
 /// Refuses what is no address of a model provider.

@@ -451,7 +451,7 @@ impl Written {
         KEYS.iter().filter(|key| said(self, key) != said(other, key)).collect()
     }
 
-    fn node(&self, key: &Key, below: Option<&str>) -> Option<&Node> {
+    pub(super) fn node(&self, key: &Key, below: Option<&str>) -> Option<&Node> {
         let node = path(key, below).into_iter().try_fold(self.0.as_ref()?, |node, part| node.get(part))?;
         Some(node).filter(|node| !node.is_null())
     }

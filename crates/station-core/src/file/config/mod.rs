@@ -13,7 +13,7 @@ mod read;
 mod tests;
 mod tls;
 
-pub use fit::{LEVELS_HINT, check_base_url, check_endpoint};
+pub use fit::{LEVELS_HINT, check_base_url, check_endpoint, misfits};
 pub use http::{HEAD_BYTES_READ_MAX, HEADERS_READ_MAX, Http};
 pub use oauth::Oauth;
 pub use prices::{ProviderRate, RateLimits};

@@ -127,8 +127,10 @@ impl Drop for Copy {
 
 /// What is wrong with `text`, as if it stood in `file`.
 fn faults(file: &Path, text: &str) -> Vec<Problem> {
-    let (_, problems) = config::read(text, &file.display().to_string());
-    problems.into_iter().filter(|problem| problem.severity == Severity::Error).collect()
+    let path = file.display().to_string();
+    let (_, mut problems) = config::read(text, &path);
+    problems.retain(|problem| problem.severity == Severity::Error);
+    if problems.is_empty() { config::misfits(text, &path) } else { problems }
 }
 
 /// Tells a fault of `file`, with the line that it has in `copy`.

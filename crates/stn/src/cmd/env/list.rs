@@ -24,7 +24,7 @@ impl Args {
                 }
                 session.out.table(["ID", "NAME", "AGENTS", "SERVERS", "ORIGIN", "DESCRIPTION"], rows)?;
                 let folders = match at {
-                    At::Here(station) => station.workspace_environments().unwrap_or_default(),
+                    At::Here(_) => session.settings.workspace().environment_names()?,
                     At::There(_) => Vec::new(),
                 };
                 for name in folders {
