@@ -116,7 +116,7 @@ const SERVERS: [Judged; 18] = [
     Judged {
         name: "fetch",
         command: "uvx",
-        args: &["mcp-server-fetch", "--ignore-robots-txt"],
+        args: &["mcp-server-fetch", "--ignore-robots-txt", "--allow-private-ips"],
         call: Some(("fetch", r#"{"url": "http://{web}/", "raw": true}"#, PAGE)),
         ..PLAIN
     },
