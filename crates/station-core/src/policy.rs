@@ -105,6 +105,15 @@ impl Role {
     pub fn may(self, action: Action) -> bool {
         self >= action.least()
     }
+
+    /// Somebody who is this, as a sentence says it.
+    fn somebody(self) -> &'static str {
+        match self {
+            Self::Viewer => "a viewer",
+            Self::User => "a user",
+            Self::Admin => "an admin",
+        }
+    }
 }
 
 impl Scope {
@@ -195,6 +204,17 @@ impl Action {
     #[must_use]
     pub fn scope(self) -> Scope {
         self.needs().1
+    }
+
+    /// The roles that may do it, the least first.
+    pub fn roles(self) -> impl Iterator<Item = Role> {
+        Role::ALL.into_iter().filter(move |role| role.may(self))
+    }
+
+    /// Who may do it, as a sentence goes on after "by".
+    #[must_use]
+    pub fn by_whom(self) -> String {
+        self.roles().map(Role::somebody).collect::<Vec<_>>().join(" or ")
     }
 
     /// What somebody may not do who may not do this, as a sentence goes on after "may not".
@@ -313,6 +333,17 @@ mod tests {
             see metrics                                   -    -    all  read
         "#]]
         .assert_eq(&table);
+    }
+
+    #[test]
+    fn who_may_do_it_is_said_in_words() {
+        for (action, words) in [
+            (Action::ReadRuns, "a viewer or a user or an admin"),
+            (Action::Approve, "a user or an admin"),
+            (Action::Sync, "an admin"),
+        ] {
+            assert_eq!(action.by_whom(), words);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a run waits on: what sort of thing, for whoever decides by it, and the words for people.
 
+use crate::Action;
+
 /// What a run waits on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitsOn {
@@ -94,14 +96,30 @@ impl WaitKind {
             Self::Worker | Self::Model | Self::Tool | Self::Agent | Self::Rate | Self::Budget => "",
         }
     }
+
+    /// What words of this kind end with: for an approval, who may give it.
+    fn suffix(self) -> String {
+        match self {
+            Self::Approval => format!(" by {}", Action::Approve.by_whom()),
+            Self::Outcome => " is unknown".to_owned(),
+            Self::Worker
+            | Self::Model
+            | Self::Tool
+            | Self::Agent
+            | Self::Rate
+            | Self::Fault
+            | Self::Budget
+            | Self::Price
+            | Self::NewerStation => String::new(),
+        }
+    }
 }
 
 impl WaitsOn {
     /// Waits on `which` of this kind.
     #[must_use]
     pub fn new(kind: WaitKind, which: impl std::fmt::Display) -> Self {
-        let end = if kind == WaitKind::Outcome { " is unknown" } else { "" };
-        Self { kind, words: format!("{}{which}{end}", kind.prefix()) }
+        Self { kind, words: format!("{}{which}{}", kind.prefix(), kind.suffix()) }
     }
 }
 
@@ -114,7 +132,7 @@ mod tests {
         for (kind, which, words) in [
             (WaitKind::Worker, "a free worker", "a free worker"),
             (WaitKind::Model, "model p/m", "model p/m"),
-            (WaitKind::Approval, "`post` of `book`", "approval of `post` of `book`"),
+            (WaitKind::Approval, "`post` of `book`", "approval of `post` of `book` by a user or an admin"),
             (WaitKind::Outcome, "`post`", "a person: the outcome of `post` is unknown"),
             (WaitKind::Fault, "it is odd", "a person, because it could not be driven on: it is odd"),
             (

@@ -18,7 +18,7 @@ macro_rules! example {
         r#"{"id": 3, "run_id": 12, "effect_id": "0197c1d2-0000-7000-8000-000000000000", "agent": "triage", "caller": null,
             "environment": "default", "server": "files", "tool": "write_file", "arguments": {"path": "a"},
             "arguments_hash": "9f", "definition_hash": "4e", "rule": "`write_*` in `tools.approve` of the environment",
-            "status": "pending", "asked_at": "2026-11-26T09:30:00Z", "expires_at": null, "decided_at": null,
+            "status": "pending", "may_decide": ["user", "admin"], "asked_at": "2026-11-26T09:30:00Z", "expires_at": null, "decided_at": null,
             "decided_by": null, "reason": null, "used_at": null}"#
     };
 }

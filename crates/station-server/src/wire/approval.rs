@@ -1,8 +1,10 @@
 //! Approvals, standing ones, and the audit.
 
+use super::Word;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use station_core::{Action, Role};
 use station_engine::Asker;
 
 /// A call that waits, or waited, for a person.
@@ -34,6 +36,9 @@ pub struct Approval {
     pub rule: String,
     /// `pending`, `approved`, `denied`, `timed_out` or `void`.
     pub status: String,
+    /// The roles that may decide, where they see it; none where nobody is asked any more.
+    #[serde(default)]
+    pub may_decide: Vec<Word>,
     /// When it was asked.
     pub asked_at: String,
     /// When the question is over.
@@ -54,6 +59,8 @@ impl From<&station_engine::Approval> for Approval {
             Asker::Run { agent, .. } => (Some(agent), None),
             Asker::Caller(name) => (None, Some(name)),
         };
+        let is_open = approval.status == "pending";
+        let may_decide = Action::Approve.roles().filter(|_| is_open).map(Role::as_str);
         Self {
             id: approval.id,
             run_id: approval.run().map(|run| run.0),
@@ -68,6 +75,7 @@ impl From<&station_engine::Approval> for Approval {
             definition_hash: approval.basis.definition.clone(),
             rule: approval.basis.rule.to_string(),
             status: approval.status.clone(),
+            may_decide: may_decide.map(Word::from).collect(),
             asked_at: approval.asked_at.to_string(),
             expires_at: approval.expires_at.map(|at| at.to_string()),
             decided_at: approval.decided_at.map(|at| at.to_string()),

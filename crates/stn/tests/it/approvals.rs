@@ -93,7 +93,9 @@ fn a_call_waits_for_a_person_and_is_sent_once_when_approved() {
     let scene = Scene::new(&json!({"approve": ["po*"]}), posts).agent("");
     let said = scene.home.stn(&["agent", "run", "clerk", "post it"]);
     said.exits(5);
-    assert!(said.stderr.contains("run 1 waits for approval of `post` of `book`"), "{}", said.shown());
+    let waits = "approval of `post` of `book` by a user or an admin";
+    assert!(said.stderr.contains(&format!("run 1 waits for {waits} since ")), "{}", said.shown());
+    assert_eq!(scene.inspect("1")["run"]["waiting_on"], waits);
     assert!(said.stderr.contains("stn approvals approve 1"), "{}", said.shown());
     assert_eq!((scene.sent("post"), scene.sent("echo")), (0, 1), "its sibling did not wait");
 
@@ -102,7 +104,7 @@ fn a_call_waits_for_a_person_and_is_sent_once_when_approved() {
     assert_eq!(waiting["approvals"][0]["arguments"], json!({"text": "hello"}));
     assert_eq!(waiting["approvals"][0]["rule"], "`po*` in `tools.approve` of the server");
     let shown = scene.home.stn(&["approvals", "show", "1"]).done().shown();
-    assert!(shown.contains("\"text\": \"hello\""), "{shown}");
+    assert!(shown.contains("\"text\": \"hello\"") && shown.contains("  decides  user or admin\n"), "{shown}");
 
     scene.home.stn(&["runs", "resume", "1"]).exits(5);
     assert_eq!(scene.sent("post"), 0, "to resume is not to approve");

@@ -9,7 +9,7 @@ use crate::session::Session;
 use serde_json::json;
 use station_server::wire;
 
-/// Show what a waiting call would do, and which rule makes it wait
+/// Show what a waiting call would do, which rule makes it wait, and who may decide
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The approval's id
@@ -54,6 +54,9 @@ fn lines(approval: &wire::Approval) -> Vec<(Tone, String)> {
     let mut row = |name: &str, value: String| lines.push((Tone::Plain, format!("  {name:<9} {value}")));
     row("tool", format!("{}/{}", approval.server, approval.tool));
     row("rule", approval.rule.clone());
+    if !approval.may_decide.is_empty() {
+        row("decides", approval.may_decide.join(" or "));
+    }
     row("asked", format!("{} UTC", moment(&approval.asked_at)));
     if let Some(at) = approval.expires_at.as_ref().filter(|_| status == "pending") {
         row("until", format!("{} UTC", moment(at)));
