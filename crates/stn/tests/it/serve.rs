@@ -1,10 +1,15 @@
 //! `stn serve` beside people who queue and cancel runs.
 
 use crate::home::Home;
-use crate::watch::until;
+use crate::http::Served;
+use crate::watch::{Process, descendants, effects, log, until};
 use expect_test::expect;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
+use station_testkit::openai::{self, OpenAi};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 fn status(home: &Home, run: &str) -> String {
     home.json(&["runs", "inspect", run])["run"]["status"].as_str().unwrap_or_default().to_owned()
@@ -139,4 +144,86 @@ fn a_port_that_is_taken_is_told_once() {
     let port = taken.local_addr().unwrap().port().to_string();
     let said = home.set("STN_API_PORT", &port).stn(&["serve"]);
     assert_eq!(said.exits(1).stderr.matches("cannot be listened on").count(), 1, "{}", said.shown());
+}
+
+/// A home whose worker has a call out, which comes back once there is the file `gate`.
+struct CallOut {
+    home: Home,
+    gate: PathBuf,
+    /// What the tool's server was sent.
+    calls: PathBuf,
+    _model: OpenAi,
+}
+
+impl CallOut {
+    /// With `config` in config.yaml. The worker is ended by whoever asks for it.
+    fn new(config: &str) -> (Self, Served) {
+        let home = Home::new();
+        let (gate, calls) = (home.work("gate"), home.work("calls.jsonl"));
+        let file = json!({ "file": gate }).to_string();
+        let model = OpenAi::from_fn(move |seen| match seen.results().last() {
+            None => openai::calls([("hang", file.as_str())]),
+            Some(told) => openai::reply(&format!("I was told: {told}")),
+        });
+        let home = home.asking(&model);
+        home.stn(&["init", "--yes"]).done();
+        home.write("config.yaml", &(home.read("config.yaml") + config));
+        home.server("default", "fake", &["--grandchildren", "--log", calls.to_str().unwrap()]);
+        home.agent("default", "waiter", "tools: [hang]\n");
+        home.stn(&["sync", "--quiet"]).done();
+        let served = Served::start(&home);
+        home.stn(&["agent", "run", "waiter", "wait", "--detach", "--quiet"]).done();
+        until("the call is out", || !effects(&log(&calls), "hang").is_empty());
+        (Self { home, gate, calls, _model: model }, served)
+    }
+
+    /// What became of the call, by the journal of its run, which nobody drives.
+    fn became(&self) -> Vec<String> {
+        let run = self.home.json(&["runs", "inspect", "1"]);
+        assert_eq!(run["run"]["status"], "queued");
+        let events = run["journal"].as_array().unwrap().iter().map(|entry| &entry["event"]);
+        let of_call = |event: &str| matches!(event, "returned" | "outcome_unknown" | "not_sent");
+        let told = events.filter(|event| of_call(event["event"].as_str().unwrap()));
+        told.map(|event| format!("{} {}", event["event"], event.get("text").unwrap_or(&event["why"])))
+            .collect()
+    }
+
+    /// What the run answers once another worker has driven it to its end, for which nothing is sent again.
+    fn goes_on(&self) -> String {
+        let next = Served::start(&self.home);
+        until("the run has ended", || status(&self.home, "1") == "completed");
+        next.stop();
+        assert_eq!(effects(&log(&self.calls), "hang").len(), 1);
+        self.home.json(&["runs", "inspect", "1"])["run"]["answer"].as_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn a_stop_waits_for_a_call_that_is_out_and_keeps_what_it_returned() {
+    let (scene, served) = CallOut::new("");
+    served.signal(Signal::SIGTERM);
+    until("it says that it stops", || {
+        let ready = served.send_to("/ready", "GET", &[], "");
+        ready.status == 503 && ready.json() == json!({ "status": "draining" })
+    });
+    std::fs::write(&scene.gate, "").unwrap();
+    served.end();
+    assert_eq!(scene.became(), [r#""returned" "freed""#]);
+    assert_eq!(scene.goes_on(), "I was told: freed");
+}
+
+#[test]
+fn a_stop_waits_for_a_call_that_never_returns_no_longer_than_drain_s() {
+    let (scene, served) = CallOut::new("execution: {drain_s: 1}\n");
+    let below = descendants(served.pid());
+    assert!(below.len() >= 5, "the shim, the server and what it left behind: {below:?}");
+    let began = Instant::now();
+    served.signal(Signal::SIGTERM);
+    served.end();
+    let took = began.elapsed();
+    // Where nothing is said it is 25 s.
+    assert!(Duration::from_secs(1) <= took && took < Duration::from_secs(15), "{took:?}");
+    until("no child is left", || !below.iter().any(Process::runs));
+    assert_eq!(scene.became(), [r#""outcome_unknown" "interrupted""#]);
+    assert!(scene.goes_on().contains("outcome is unknown"));
 }
