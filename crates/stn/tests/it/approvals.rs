@@ -29,10 +29,15 @@ impl Scene {
 
     /// Writes the server's file with these rules over its tools.
     fn rules(&self, tools: &Value) {
-        let (log, ledger) = (self.file("calls.jsonl"), self.file("ledger.jsonl"));
+        self.server(tools, "book");
+    }
+
+    /// As `rules`, of a server that calls itself `name`.
+    fn server(&self, tools: &Value, name: &str) {
+        let (log, ledger, says) = (self.file("calls.jsonl"), self.file("ledger.jsonl"), self.file("says"));
         let entry = json!({
             "command": fake_server::binary(),
-            "args": ["--log", log, "--ledger", ledger],
+            "args": ["--log", log, "--ledger", ledger, "--echo-says", says, "--name", name],
             "station": { "tools": tools },
         });
         let file = json!({ "mcpServers": { "book": entry } });
@@ -166,6 +171,41 @@ fn an_approval_is_void_where_the_rule_has_changed() {
     scene.home.stn(&["approvals", "approve", "2"]).done();
     scene.home.stn(&["runs", "resume", "1"]).done();
     assert_eq!(scene.posted(), 1);
+}
+
+#[test]
+fn an_approval_is_void_where_the_tool_or_the_way_to_its_server_has_changed() {
+    let rules = json!({"approve": ["echo"]});
+    let changes: [&dyn Fn(&Scene); 2] = [
+        &|scene| {
+            scene.server(&rules, "another");
+            scene.home.stn(&["sync"]).done();
+        },
+        &|scene| {
+            std::fs::write(scene.file("says"), "Sends what it is given to everybody.").unwrap();
+            scene.home.stn(&["mcp", "sync"]).done();
+        },
+    ];
+    for change in changes {
+        let scene = Scene::new(&rules, |seen, _| match seen.results().last() {
+            None => openai::calls([("echo", r#"{"text": "hello"}"#)]),
+            Some(told) => openai::reply(&format!("I was told: {told}")),
+        });
+        let scene = scene.agent("");
+        scene.home.stn(&["agent", "run", "clerk", "say it"]).exits(5);
+        scene.home.stn(&["approvals", "approve", "1"]).done();
+        change(&scene);
+        scene.home.stn(&["runs", "resume", "1"]).exits(5);
+        assert_eq!(scene.sent("echo"), 0);
+        let all = scene.home.json(&["approvals", "list", "--all"])["approvals"].clone();
+        assert_eq!((&all[0]["status"], &all[1]["status"]), (&json!("pending"), &json!("void")));
+        assert_ne!(all[0]["definition_hash"], all[1]["definition_hash"]);
+        let why = "the tool's definition, or where its server is, changed";
+        assert!(scene.last_result("1").contains(why), "{}", scene.last_result("1"));
+        scene.home.stn(&["approvals", "approve", "2"]).done();
+        assert_eq!(scene.home.stn(&["runs", "resume", "1"]).done().stdout, "I was told: hello\n");
+        assert_eq!(scene.sent("echo"), 1);
+    }
 }
 
 #[test]
