@@ -310,6 +310,7 @@ fn values_go_along_with_a_run_and_with_its_retry() {
     let mut sync = home.command(&["sync", "--quiet"]);
     assert!(sync.env("TOKEN", "first-7").output().unwrap().status.success());
     let worker = serve(&home);
+    let pid = worker.process.id();
     // The worker was started without it.
     let run = |args: &[&str]| {
         let mut command = home.command(args);
@@ -319,14 +320,20 @@ fn values_go_along_with_a_run_and_with_its_retry() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    let answer =
-        told(run(&["agent", "run", "keyed", "env \"TOKEN\"", "--var", "REGION=here-1234", "--no-sync"]));
-    assert!(answer.contains("hunter-2-hunter"), "{answer}");
-    let id = last_run(&home);
-    let again = home.stn(&["runs", "retry", &id, "--local"]);
-    assert!(again.stderr.contains(&format!("tries run {id} again.")), "{}", again.shown());
-    assert_eq!(again.done().stdout, answer);
-    home.stn(&["runs", "retry", &id]).done();
+    // One is of the environment of who starts the run, the other is given with it, over the worker's own.
+    for (name, value) in [("TOKEN", "hunter-2-hunter"), ("REGION", "here-1234")] {
+        let task = format!("env \"{name}\"");
+        let answer = told(run(&["agent", "run", "keyed", &task, "--var", "REGION=here-1234", "--no-sync"]));
+        assert!(answer.contains(value), "{answer}");
+        let id = last_run(&home);
+        let by = adopters(&home, &id);
+        assert!(by.len() == 1 && by[0].as_str().unwrap().ends_with(&format!(":{pid}")), "{by:?}");
+        for place in [&["--local"][..], &[]] {
+            let again = home.stn(&[&["runs", "retry", &id], place].concat());
+            assert!(again.stderr.contains(&format!("tries run {id} again.")), "{}", again.shown());
+            assert_eq!(again.done().stdout, answer);
+        }
+    }
     let unfinished = start_until(&home, &["agent", "run", "waiter", "one"], "-> fake/hang");
     let id = last_run(&home);
     let refused = home.stn(&["runs", "retry", &id]);
