@@ -5,6 +5,7 @@ use crate::http::{Answer, Served};
 use crate::watch::until;
 use expect_test::expect;
 use serde_json::{Value, json};
+use station_testkit::openai::{self, OpenAi};
 
 fn get(served: &Served, path: &str) -> Answer {
     served.send_to(&format!("/api/v1{path}"), "GET", &[], "")
@@ -254,4 +255,40 @@ fn a_text_that_no_store_can_hold_is_refused_and_leaves_no_file_that_stops_the_ot
     assert_eq!(synced.code, Some(4), "{}", synced.shown());
     let sentence = "agents/brick.prompt:3:16: `metadata.description` holds a NUL character (U+0000)";
     assert!(synced.stderr.contains(sentence), "{}", synced.stderr);
+}
+
+#[test]
+fn a_run_for_which_the_queue_has_no_room_is_refused_and_taken_when_it_is_sent_again() {
+    let home = Home::new();
+    let gate = home.work("gate");
+    let file = json!({ "file": gate }).to_string();
+    let model = OpenAi::from_fn(move |seen| match seen.results().len() {
+        0 => openai::calls([("hang", file.as_str())]),
+        _ => openai::reply("done"),
+    });
+    let home = home.asking(&model);
+    home.stn(&["init", "--yes"]).done();
+    home.write("config.yaml", &(home.read("config.yaml") + "execution: {workers: 1, queue: 1}\n"));
+    home.server("default", "fake", &["--log", "/dev/null"]);
+    home.agent("default", "waiter", "tools: [hang]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let served = Served::start(&home);
+    let start = |task: &str| {
+        let body = json!({ "task": task }).to_string();
+        served.send_to("/api/v1/agents/waiter/runs", "POST", &[("idempotency-key", task)], &body)
+    };
+    done(&start("one"), 202);
+    until("it has the slot", || done(&get(&served, "/runs/1"), 200)["run"]["status"] == "running");
+    done(&start("two"), 202);
+    for refused in [start("three"), start("three")] {
+        let error = done(&refused, 503)["error"].clone();
+        assert_eq!((&error["kind"], &error["retry_after_s"]), (&json!("busy"), &json!(5)), "{error}");
+        assert_eq!(error["message"], "the queue is full: 1 run waits");
+        assert!(refused.head.lines().any(|line| line == "retry-after: 5"), "{}", refused.head);
+        assert_eq!(done(&get(&served, "/runs"), 200)["count"], 2);
+    }
+    std::fs::write(&gate, "").unwrap();
+    until("there is room", || done(&get(&served, "/runs?open=true"), 200)["count"] == 0);
+    assert_eq!(done(&start("three"), 202)["run"]["id"], 3);
+    served.stop();
 }
