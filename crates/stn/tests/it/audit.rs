@@ -36,6 +36,24 @@ fn decisions_are_kept_with_who_made_them() {
 }
 
 #[test]
+fn what_was_decided_about_a_run_stays_when_the_run_is_removed() {
+    let scene = Scene::new(&json!({"approve": ["post"]}), posts).agent("");
+    scene.home.stn(&["agent", "run", "clerk", "post it"]).exits(5);
+    scene.home.stn(&["approvals", "deny", "1", "--reason", "not on a Friday"]).done();
+    scene.home.stn(&["runs", "resume", "1"]).done();
+    let rows = || scene.home.json(&["audit", "list"])["audit"].as_array().unwrap().clone();
+    let before = rows();
+    assert_eq!(before[0]["detail"]["reason"], "not on a Friday", "{}", before[0]);
+    scene.home.stn(&["runs", "prune", "--keep-days", "0", "--yes"]).done();
+    scene.home.stn(&["runs", "inspect", "1"]).exits(1);
+    scene.home.stn(&["approvals", "show", "1"]).exits(1);
+    let after = rows();
+    assert_eq!(after[0]["action"], "prune_runs", "who removed it is told after what was there");
+    assert_eq!(after[1..], before[..]);
+    assert_eq!(scene.home.json(&["audit", "verify"])["head"]["seq"], after[0]["seq"]);
+}
+
+#[test]
 fn a_setting_that_a_command_writes_is_in_the_audit() {
     let home = crate::home::Home::with_init();
     home.stn(&["sync", "--quiet"]).done();
