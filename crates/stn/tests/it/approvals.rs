@@ -124,6 +124,30 @@ fn a_call_waits_for_a_person_and_is_sent_once_when_approved() {
 }
 
 #[test]
+fn a_rule_over_what_may_destroy_parks_such_a_call_alone() {
+    let scene = Scene::new(&json!({}), |seen, gate| match seen.results().as_slice() {
+        [] => openai::calls([
+            // Says nothing of itself; the next says that it destroys nothing, the last that it only reads.
+            ("hang", json!({ "file": gate }).to_string().as_str()),
+            ("post", r#"{"text": "hello"}"#),
+            ("echo", r#"{"text": "meanwhile"}"#),
+        ]),
+        told => openai::reply(&told.join(", ")),
+    });
+    scene.home.write("environments/default/environment.yml", "tools: {approve: [\"@destructive\"]}\n");
+    scene.home.agent("default", "clerk", "tools: [__hang, __post, __echo]\n");
+    std::fs::write(scene.file("gate"), "").unwrap();
+    scene.home.stn(&["agent", "run", "clerk", "do it"]).exits(5);
+    assert_eq!((scene.sent("hang"), scene.sent("post"), scene.sent("echo")), (0, 1, 1));
+    assert_eq!(scene.inspect("1")["run"]["waiting_on"], "approval of `hang` of `book` by a user or an admin");
+    let waiting = scene.home.json(&["approvals", "list"]);
+    assert_eq!(waiting["approvals"][0]["rule"], "`@destructive` in `tools.approve` of the environment");
+    scene.home.stn(&["approvals", "approve", "1"]).done();
+    assert_eq!(scene.home.stn(&["runs", "resume", "1"]).done().stdout, "freed, posted, meanwhile\n");
+    assert_eq!((scene.sent("hang"), scene.sent("post")), (1, 1));
+}
+
+#[test]
 fn a_denied_call_is_told_to_the_model_and_the_run_goes_on() {
     let scene = Scene::new(&json!({}), posts).agent("station: {approve: [\"post\"]}\n");
     scene.home.stn(&["agent", "run", "clerk", "post it"]).exits(5);
