@@ -113,7 +113,7 @@ impl Station {
         Ok(())
     }
 
-    /// Claims as many runs as there are free slots, in one statement.
+    /// Claims as many runs as there are free slots, in one transaction.
     async fn take(&self, work: &Work, driving: &mut JoinSet<()>) -> Result<()> {
         let n = work.free(driving);
         if n == 0 {

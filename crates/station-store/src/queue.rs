@@ -2,6 +2,7 @@
 //!
 //! A claim first puts runs back whose lease lapsed (and raises their fence: a late writer is refused from then on), then
 //! takes up to `n` in one statement: best priority first, then the environment in which the least runs, then the oldest.
+//! Where agents or models are limited, it takes again, in the same transaction, until nothing more has room.
 //! It reads the first `n` of each environment from an index of nothing but queued runs, so what is parked or over costs
 //! nothing. On PostgreSQL claims take turns by an advisory lock that is held until COMMIT: what they count (for limits and
 //! for fairness) holds, so instances never overshoot together; rows that somebody holds are skipped, not waited for.
