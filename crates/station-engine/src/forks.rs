@@ -3,7 +3,7 @@
 use crate::lease::millis;
 use crate::prepare::{self, Kept, RunRequest};
 use crate::reading::Reading;
-use crate::runs::trace_of;
+use crate::runs::{check_model, trace_of};
 use crate::variables::Brought;
 use crate::{Driver, RunRef, Station, carry, drive, rights, spend};
 use station_core::budget::Caps;
@@ -47,6 +47,7 @@ impl Station {
     /// what is to be different cannot be; `Busy` as [`Station::start_run`].
     pub async fn fork_run(&self, by: &Caller, of: RunRef, fork: Fork) -> Result<Run> {
         by.may(Action::RunAgents)?;
+        check_model(fork.model.as_deref())?;
         let run = self.find_run(by, of).await?;
         let agent = rights::runnable(self, run.agent).await?;
         let journal = drive::read(self, of).await?;

@@ -100,11 +100,19 @@ pub(crate) fn trace_of(by: &Caller) -> Trace {
     by.trace.unwrap_or_else(|| Trace::new(Clock::effect_id().0))
 }
 
+/// Refuses a model that is named by nothing: whoever means none leaves it out.
+pub(crate) fn check_model(model: Option<&str>) -> Result<()> {
+    if model.is_some_and(|name| name.trim().is_empty()) {
+        return Err(Error::invalid("the model's name is empty").with_hint("name a model, or leave it out"));
+    }
+    Ok(())
+}
+
 impl Station {
     /// Puts a run of `agent` in the queue.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid` (an empty task), `Conflict` (a disabled agent), `Busy` (a run for a worker, and the queue
+    /// `NotFound`, `Invalid` (an empty task, a model without a name), `Conflict` (a disabled agent), `Busy` (a run for a worker, and the queue
     /// is full).
     pub async fn start_run(&self, by: &Caller, agent: &AgentRef, new: NewRun) -> Result<Run> {
         by.may(Action::RunAgents)?;
@@ -119,6 +127,7 @@ impl Station {
                 Error::invalid("the task is empty").with_hint("say what the agent is to do, in one argument")
             );
         }
+        check_model(new.model.as_deref())?;
         if !agent.enabled {
             return Err(Error::conflict(format!("agent `{}` is disabled", agent.name)));
         }

@@ -37,6 +37,11 @@ pub(super) fn agent() -> Value {
     json!({ "pattern": pattern, "maxLength": 200 })
 }
 
+/// The name of a model.
+pub(super) fn model() -> Value {
+    json!({ "minLength": 1, "pattern": r"\S" })
+}
+
 /// The name of a user, or of an API key.
 pub(super) fn user() -> Value {
     let pattern =
@@ -154,6 +159,7 @@ mod tests {
         };
         check(environment(), |text| EnvironmentName::parse(text).is_ok());
         check(agent(), |text| AgentName::parse(text).is_ok());
+        check(model(), |text| !text.trim().is_empty());
         check(variable(), is_name);
         check(values()["propertyNames"].clone(), can_be_given);
         check(duration(), |text| duration_ms(text).is_some_and(|ms| ms > 0));

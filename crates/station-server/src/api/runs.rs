@@ -61,7 +61,8 @@ pub(super) const ROWS: &[Operation] = &[
             environments::OPTIONAL,
             TASK,
             VARIABLES,
-            Parameter::optional("model", Kind::Text, "The model to ask, instead of the agent's."),
+            Parameter::optional("model", Kind::Text, "The model to ask, instead of the agent's.")
+                .like(forms::model),
             Parameter::optional(
                 "max_steps",
                 Kind::Whole(1, 25),
@@ -209,7 +210,7 @@ pub(super) const ROWS: &[Operation] = &[
                 "After which step; 0 is before the first. The last complete one if left out.",
             ),
             Parameter::optional("task", Kind::Text, "Another task."),
-            Parameter::optional("model", Kind::Text, "Another model."),
+            Parameter::optional("model", Kind::Text, "Another model.").like(forms::model),
             Parameter::optional(
                 "prompt",
                 Kind::Text,

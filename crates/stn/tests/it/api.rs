@@ -167,6 +167,8 @@ fn what_is_wrong_is_told_in_one_envelope() {
         ("POST", "/agents/reader/runs", "{\"task\": \"x\", \"agent\": 7}", 400),
         ("POST", "/agents/reader/runs", "{\"task\": \"x\", \"colour\": 7}", 400),
         ("POST", "/agents/reader/runs", "{\"task\": \"x\", \"budget\": {\"money\": 1}}", 400),
+        ("POST", "/agents/reader/runs", "{\"task\": \"x\", \"model\": \" \"}", 400),
+        ("POST", "/runs/1/fork", "{\"model\": \"\"}", 400),
     ];
     let told: Vec<String> = sent
         .into_iter()
@@ -200,7 +202,9 @@ fn what_is_wrong_is_told_in_one_envelope() {
         POST /agents/reader/runs?environment=staging: invalid: `environment` stands in the query, where a POST has nothing
         POST /agents/reader/runs: invalid: `agent` is given twice
         POST /agents/reader/runs: invalid: `colour` is nothing that `start_run` takes
-        POST /agents/reader/runs: invalid: `budget.money` is no limit: there are tokens, usd, calls, time"#]].assert_eq(&told.join("\n"));
+        POST /agents/reader/runs: invalid: `budget.money` is no limit: there are tokens, usd, calls, time
+        POST /agents/reader/runs: invalid: the model's name is empty
+        POST /runs/1/fork: invalid: the model's name is empty"#]].assert_eq(&told.join("\n"));
     // A name of one's own, where nobody gives one.
     assert!(get(&served, "/agents").head.contains("x-request-id: 0"));
     let document = done(&get(&served, "/openapi.json"), 200);

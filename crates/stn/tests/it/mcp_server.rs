@@ -39,6 +39,9 @@ fn resources_say_what_the_tools_say() {
         ["station://agents/{id}", "station://environments/{id}/tools", "station://agents/{id}/runs"]
     );
     client.done("call_agent", &json!({ "agent_id": "reader", "task": "read notes.txt" }));
+    let unnamed = json!({ "agent_id": "reader", "task": "read notes.txt", "model": "" });
+    let refused = client.refused("call_agent_advanced", &unnamed);
+    assert!(refused.starts_with("the model's name is empty\nhint: "), "{refused}");
     let mut check = |uri: &str, tool: &str, arguments: Value| {
         let read = client.request("resources/read", json!({ "uri": uri }));
         assert_eq!((&read["ttlMs"], &read["contents"][0]["uri"]), (&json!(0), &json!(uri)));
