@@ -1,7 +1,9 @@
 //! What the database says, turned into sentences for people: the only place that reads its codes.
 
+use crate::inspect;
 use station_core::{Error, Kind};
 use std::fmt;
+use std::path::Path;
 
 /// What a driver said.
 #[derive(Debug)]
@@ -165,6 +167,10 @@ pub(crate) fn of_connecting(place: &str, cause: Cause) -> Error {
 
 fn sentence(place: &str, failure: Failure) -> Option<Error> {
     let error = match failure {
+        Failure::NotOurs if inspect::is_something_else(Path::new(place)) => {
+            Error::invalid(format!("`{place}` is no database, but something else"))
+                .with_hint("nothing was changed; move it away, or name another place for the database")
+        }
         Failure::NotOurs => {
             Error::invalid(format!("`{place}` cannot be opened: wrong key, or not a Station database"))
                 .with_hint("nothing was changed; `stn key status` shows which key is used")

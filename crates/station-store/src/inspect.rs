@@ -3,6 +3,7 @@
 use crate::sqlite;
 use rusqlite::OpenFlags;
 use station_core::{Error, Result};
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -38,6 +39,21 @@ pub fn inspect(path: &Path) -> Result<FileState> {
         head if head == SQLITE_HEADER => FileState::Plain,
         _ => FileState::Opaque,
     })
+}
+
+/// Bytes of a page, the least that an encrypted database has.
+const PAGE: usize = 4096;
+
+/// Of how many values the bytes of an encrypted page are at least: of all 256, but for chance.
+const VALUES_MIN: usize = 200;
+
+/// Whether the file at `path` cannot be an encrypted database, whatever the key: it is shorter than a page, or its first page
+/// does not look like noise.
+pub(crate) fn is_something_else(path: &Path) -> bool {
+    let mut page = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(PAGE as u64).read_to_end(&mut page));
+    let values: BTreeSet<u8> = page.iter().copied().collect();
+    read.is_ok() && (page.len() < PAGE || values.len() < VALUES_MIN)
 }
 
 /// Tables that every database of the Go program has.

@@ -36,11 +36,14 @@ async fn a_file_that_is_no_store_of_ours_is_refused_and_left_as_it_is() {
     let plain = [b"SQLite format 3\0".as_slice(), &noise].concat();
     let shown = path.display();
     let not_ours = format!("`{shown}` cannot be opened: wrong key, or not a Station database");
+    let something_else = format!("`{shown}` is no database, but something else");
+    let text = b"a text, and a long one at that. ".repeat(200);
     let go = format!("`{shown}` is the database of another program: unencrypted SQLite");
     for (name, bytes, key, kind, sentence) in [
         ("wrong key", &ours, Key::generate().unwrap(), Kind::Invalid, &not_ours),
         ("garbage", &noise, key.clone(), Kind::Invalid, &not_ours),
-        ("short garbage", &noise[..100].to_vec(), key.clone(), Kind::Invalid, &not_ours),
+        ("short garbage", &noise[..100].to_vec(), key.clone(), Kind::Invalid, &something_else),
+        ("a text", &text, key.clone(), Kind::Invalid, &something_else),
         (
             "cut in half",
             &ours[..ours.len() / 2 + 100].to_vec(),

@@ -89,8 +89,8 @@ fn the_wrong_key_and_no_database_are_sentences() {
     std::fs::write(home.config("station.db"), "this is a text file, and a rather short one").unwrap();
     home.stn(&["agent", "list"]).is(&expect![[r#"
         --- stderr
-        error: `$HOME/.config/station/station.db` cannot be opened: wrong key, or not a Station database
-        hint: nothing was changed; `stn key status` shows which key is used
+        error: `$HOME/.config/station/station.db` is no database, but something else
+        hint: nothing was changed; move it away, or name another place for the database
         --- exit 1
     "#]]);
     assert_eq!(home.read("station.db"), "this is a text file, and a rather short one");

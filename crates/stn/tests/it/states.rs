@@ -46,7 +46,7 @@ const ROWS: [Row; 7] = [
     (
         "no database",
         |home| std::fs::write(database(home), "this is a text file, and a rather short one").unwrap(),
-        "error: `$HOME/.config/station/station.db` cannot be opened: wrong key, or not a Station database",
+        "error: `$HOME/.config/station/station.db` is no database, but something else",
         1,
     ),
     (
