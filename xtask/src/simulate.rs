@@ -3,7 +3,7 @@
 use crate::programs::cargo;
 use anyhow::{Context as _, Result, bail};
 
-/// What is tried where nobody says more: what CI runs.
+/// Crashes that are tried where nobody says how many: several times what CI tries, which is what a plain `cargo test` does.
 const CRASHES: u64 = 10_000;
 
 /// Runs it in a release build. `Ok(false)` where a rule did not hold; the seed has been printed then.

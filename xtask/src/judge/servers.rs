@@ -116,7 +116,7 @@ const SERVERS: [Judged; 18] = [
     Judged {
         name: "fetch",
         command: "uvx",
-        args: &["mcp-server-fetch", "--ignore-robots-txt", "--allow-private-ips"],
+        args: &["mcp-server-fetch", "--ignore-robots-txt"],
         call: Some(("fetch", r#"{"url": "http://{web}/", "raw": true}"#, PAGE)),
         ..PLAIN
     },

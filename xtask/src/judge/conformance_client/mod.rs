@@ -35,7 +35,7 @@ pub(crate) fn run(options: &[&str]) -> Result<bool> {
 fn judge(only: Option<&str>) -> Result<bool> {
     let target = target()?;
     let suite = Suite::find(&target)?;
-    let client = client(&suite.folder, &build(&target)?)?;
+    let client = client(&suite.folder, &build(&target)?.join("stn"))?;
     let mut is_good = true;
     for revision in REVISIONS {
         let mut command = suite.command();
@@ -51,14 +51,14 @@ fn judge(only: Option<&str>) -> Result<bool> {
     Ok(is_good)
 }
 
-/// A script that the suite starts for each scenario: what the suite says in the environment becomes arguments. We are among the
-/// `programs`; where we were started from may be gone, since cargo links what it has built anew.
-fn client(folder: &Path, programs: &Path) -> Result<PathBuf> {
+/// A script that the suite starts for each scenario: what the suite says in the environment becomes arguments.
+fn client(folder: &Path, stn: &Path) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
+    let ours = std::env::current_exe().context("our own program has no path")?;
     let script = format!(
         "#!/bin/sh\nexec '{}' judge conformance-client --client \"$MCP_CONFORMANCE_CONTEXT\" '{}' \"$1\"\n",
-        programs.join("xtask").display(),
-        programs.join("stn").display()
+        ours.display(),
+        stn.display()
     );
     let path = folder.join("client");
     fs::write(&path, script).with_context(|| format!("{} cannot be written", path.display()))?;

@@ -10,9 +10,6 @@ use tempfile::TempDir;
 /// What the client calls itself where a server takes a description of it: the document that the suite expects.
 const CLIENT_DOCUMENT: &str = "https://conformance-test.local/client-metadata.json";
 
-/// The tool of the suite by which it sees what a client keeps of a schema.
-const ECHOES: &str = "json_schema_echo";
-
 /// How often one thing is tried: a server may want a login, and then one that is good for more.
 const TRIES: usize = 3;
 
@@ -94,18 +91,9 @@ fn calls(home: &Home<'_>, context: &Value) -> Result<Vec<(String, Value)>> {
     }
     let output = home.stn(&["--json", "mcp", "tools"])?;
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let tools: Vec<&Value> = listed["tools"].as_array().into_iter().flatten().collect();
-    let named = |tool: &Value| {
-        let name = tool["name"].as_str()?.to_owned();
-        // This one is to be told the schema of its sibling, as we know it.
-        let other = tools.iter().find(|it| name == ECHOES && it["name"] != tool["name"]);
-        let arguments = match other {
-            Some(other) => json!({ "schema": other["input_schema"] }),
-            None => fitting(&tool["input_schema"]),
-        };
-        Some((name, arguments))
-    };
-    Ok(tools.iter().copied().filter_map(named).collect())
+    let tools = listed["tools"].as_array().into_iter().flatten();
+    let named = |tool: &Value| Some((tool["name"].as_str()?.to_owned(), fitting(&tool["input_schema"])));
+    Ok(tools.filter_map(named).collect())
 }
 
 /// Arguments that fit a schema of plain types.

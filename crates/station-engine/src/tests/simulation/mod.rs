@@ -18,8 +18,29 @@ use schedule::Schedule;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Crashes that a plain `cargo test` tries, over a dozen seeds or more: each stake, with and without limits.
-const CRASHES: u64 = 1_500;
+/// When enough was tried.
+#[derive(Clone, Copy)]
+enum Enough {
+    Steps(u64),
+    Crashes(u64),
+}
+
+/// Steps that a plain `cargo test` tries, and so CI: some fifty seeds, of each stake, with and without limits.
+const STEPS: u64 = 100_000;
+
+impl Enough {
+    /// What was asked for, where anything was.
+    fn asked() -> Self {
+        asked("STATION_SIMULATE_CRASHES").map_or(Self::Steps(STEPS), Self::Crashes)
+    }
+
+    fn was_tried(self, total: &schedule::Report) -> bool {
+        match self {
+            Self::Steps(n) => total.steps >= n,
+            Self::Crashes(n) => total.crashes >= n,
+        }
+    }
+}
 
 /// A number that `cargo xtask simulate` gives, where it does.
 #[expect(clippy::disallowed_methods, reason = "how many crashes are tried is up to who starts the test")]
@@ -38,14 +59,14 @@ fn no_crash_loses_a_step_or_doubles_an_effect() {
         eprintln!("{:?}", run(seed));
         return;
     }
-    let crashes = asked("STATION_SIMULATE_CRASHES").unwrap_or(CRASHES);
+    let enough = Enough::asked();
     let first = asked("STATION_SIMULATE_FROM").unwrap_or(0);
     let next = AtomicU64::new(first);
     let total = Mutex::new(schedule::Report::default());
     let failed = Mutex::new(None);
     let is_over = || {
-        let is_enough = total.lock().expect("nobody panics with it").crashes >= crashes;
-        is_enough || failed.lock().expect("nobody panics with it").is_some()
+        let was_enough = enough.was_tried(&total.lock().expect("nobody panics with it"));
+        was_enough || failed.lock().expect("nobody panics with it").is_some()
     };
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
