@@ -1,7 +1,7 @@
 //! What must hold, whatever the dice say. ARCHITECTURE.md lists the same rules.
 
 use super::schedule::Report;
-use super::world::{Arrival, Shared};
+use super::world::{Arrival, REPEATABLE, Shared};
 use crate::{Seen, Watch};
 use station_core::approval::{Approved, Basis, Level, Rule};
 use station_core::budget::{Account, Scope, day_of};
@@ -18,8 +18,6 @@ pub(super) struct Rules {
     world: Shared,
     /// Every entry that a watcher was told, and so was acknowledged.
     told: BTreeMap<(RunId, i64), Entry>,
-    /// How often a person said that a call did not take effect.
-    absent: BTreeMap<EffectId, u32>,
     unknown: u64,
     looks: u64,
     resent: u64,
@@ -32,7 +30,6 @@ impl Rules {
             store: store.clone(),
             world: world.clone(),
             told: BTreeMap::new(),
-            absent: BTreeMap::new(),
             unknown: 0,
             looks: 0,
             resent: 0,
@@ -51,10 +48,6 @@ impl Rules {
                 );
             }
         }
-    }
-
-    pub(super) fn settled(&mut self, effect: EffectId, done: bool) {
-        *self.absent.entry(effect).or_default() += u32::from(!done);
     }
 
     /// What was counted in all journals.
@@ -111,6 +104,9 @@ impl Rules {
         let (tool, approved) =
             sent.unwrap_or_else(|| panic!("run {run} sent {arrival:?} before it was committed"));
         assert_eq!(*tool, arrival.tool, "run {run}");
+        let is_repeatable = REPEATABLE.contains(&arrival.tool.as_str());
+        let may_be_sent = arrival.nth == 1 || is_repeatable || arrival.was_absent;
+        assert!(may_be_sent, "run {run}: {arrival:?}, and nobody had seen that it did not take effect");
         if arrival.tool != "guarded" {
             return;
         }
@@ -146,9 +142,18 @@ impl Rules {
             let stored = self.store.journal(*run, seq - 1, 1).await.expect("it reads");
             assert_eq!(stored.first(), Some(entry), "run {run}: an acknowledged step is lost");
         }
+        self.check_effects();
         self.check_ledger(&runs).await;
         self.store.check_audit().await.expect("it reads").expect("the audit's chain");
         runs.len() as u64
+    }
+
+    /// What may not be repeated has happened once at most.
+    fn check_effects(&self) {
+        for (id, call) in &self.world.lock().calls {
+            let is_repeatable = REPEATABLE.contains(&call.tool.as_str());
+            assert!(is_repeatable || call.applied <= 1, "effect {id} happened more than once: {call:?}");
+        }
     }
 
     /// No more is driven at a time than may be, whoever drives it.
@@ -218,8 +223,6 @@ impl Rules {
     fn check_journal(&mut self, run: RunId, journal: &[Entry]) {
         let mut fence = 0;
         let mut deeds = 1;
-        let mut repeatable = BTreeMap::new();
-        let mut proofs: BTreeMap<EffectId, u32> = BTreeMap::new();
         for (at, entry) in (1_i64..).zip(journal) {
             assert_eq!(entry.seq, at, "run {run}: a gap");
             match &entry.event {
@@ -228,13 +231,9 @@ impl Rules {
                     fence = now.0;
                     deeds += 1;
                 }
-                Event::EffectStarted { id, effect: Effect::Call { repeatable: is, look, attempt, .. } } => {
+                Event::EffectStarted { effect: Effect::Call { repeatable, attempt, .. }, .. } => {
                     deeds += 1;
-                    repeatable.insert(*id, *is);
-                    self.resent += u64::from(*attempt > 1 && !is);
-                    if *attempt > 1 && look.is_some() {
-                        *proofs.entry(*id).or_default() += 1;
-                    }
+                    self.resent += u64::from(*attempt > 1 && !repeatable);
                 }
                 Event::EffectStarted { effect: Effect::Verify { .. }, .. } => {
                     deeds += 1;
@@ -252,14 +251,6 @@ impl Rules {
             "run {run}: {} entries, {deeds} deeds",
             journal.len()
         );
-        let world = self.world.lock();
-        for (id, _) in repeatable.iter().filter(|(_, is)| !**is) {
-            let (sent, applied) = (world.sent.get(id), world.applied.get(id));
-            let (sent, applied) = (sent.copied().unwrap_or(0), applied.copied().unwrap_or(0));
-            let proofs = proofs.get(id).max(self.absent.get(id)).copied().unwrap_or(0);
-            assert!(applied <= 1, "run {run}: effect {id} happened {applied} times");
-            assert!(sent <= 1 + proofs, "run {run}: effect {id} was sent {sent} times after {proofs} proofs");
-        }
     }
 }
 

@@ -143,9 +143,10 @@ impl Schedule {
             self.calm_step().await;
         }
         self.processes_told();
+        self.rules.check_arrivals_of_any().await;
         self.report.runs = self.rules.check_all().await;
         let world = self.world.lock();
-        self.report.calls = world.sent.values().map(|n| u64::from(*n)).sum();
+        self.report.calls = world.calls.values().map(|call| u64::from(call.sent)).sum();
         drop(world);
         self.rules.count(&mut self.report);
         self.report
@@ -440,7 +441,6 @@ impl Schedule {
             let station = &self.processes[0].station;
             for effect in station.unsettled(&journal).await.expect("it folds") {
                 let Some(done) = self.world.outcome(effect) else { continue };
-                self.rules.settled(effect, done);
                 let settlement = Settlement { effect, done, note: String::new(), by: "ann".into() };
                 let settled = store.settle(run.id, settlement, now).await;
                 assert!(settled.is_ok() || settled.is_err_and(|error| error.kind() == Kind::Conflict));

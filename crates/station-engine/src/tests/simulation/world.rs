@@ -7,7 +7,7 @@ use station_core::run::Why;
 use station_llm::Script;
 use station_llm::script::{raw_calls, reply};
 use station_mcp::CallEnd;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -37,7 +37,35 @@ pub(super) struct Arrival {
     pub(super) tool: String,
     pub(super) effect: EffectId,
     pub(super) arguments: Map<String, Value>,
+    /// How often it was sent, this time included.
+    pub(super) nth: u32,
+    /// Whether it was seen, since it was sent before, that it had not taken effect.
+    pub(super) was_absent: bool,
 }
+
+/// What is true of a call, whoever sent it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Call {
+    pub(super) tool: String,
+    pub(super) sent: u32,
+    /// How often it took effect.
+    pub(super) applied: u32,
+    /// How often a tool is at work on it now.
+    at_work: u32,
+    /// Whether a look or a person has seen, since it was sent last, that it did not take effect and nobody is at work on it.
+    is_absent: bool,
+}
+
+impl Call {
+    /// Somebody looks whether it took effect.
+    fn look(&mut self) -> bool {
+        self.is_absent = self.applied == 0 && self.at_work == 0;
+        self.applied > 0
+    }
+}
+
+/// Tools whose calls may be sent twice.
+pub(super) const REPEATABLE: [&str; 2] = ["put", "read"];
 
 /// The world outside, which remembers.
 pub(super) struct World {
@@ -46,12 +74,7 @@ pub(super) struct World {
     pub(super) calm: bool,
     /// Calls that arrived and that the rules have not looked at.
     pub(super) arrived: Vec<Arrival>,
-    /// How often each call was sent.
-    pub(super) sent: BTreeMap<EffectId, u32>,
-    /// How often each call took effect.
-    pub(super) applied: BTreeMap<EffectId, u32>,
-    /// Calls that a tool is at work on.
-    pub(super) at_work: BTreeSet<EffectId>,
+    pub(super) calls: BTreeMap<EffectId, Call>,
 }
 
 /// The world, shared by everybody in it.
@@ -66,7 +89,7 @@ struct AtWork {
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        self.world.lock().at_work.remove(&self.effect);
+        self.world.lock().calls.entry(self.effect).or_default().at_work -= 1;
     }
 }
 
@@ -76,9 +99,7 @@ impl Shared {
             dice: Dice::new(seed ^ 0xabcd),
             calm: false,
             arrived: Vec::new(),
-            sent: BTreeMap::new(),
-            applied: BTreeMap::new(),
-            at_work: BTreeSet::new(),
+            calls: BTreeMap::new(),
         })))
     }
 
@@ -88,8 +109,9 @@ impl Shared {
 
     /// Whether a call took effect; `None` where a tool is still at work on it, so that nobody can know yet.
     pub(super) fn outcome(&self, effect: EffectId) -> Option<bool> {
-        let world = self.lock();
-        (!world.at_work.contains(&effect)).then(|| world.applied.contains_key(&effect))
+        let mut world = self.lock();
+        let Some(call) = world.calls.get_mut(&effect) else { return Some(false) };
+        (call.at_work == 0).then(|| call.look())
     }
 
     pub(super) fn tools(&self) -> Played {
@@ -103,15 +125,19 @@ impl Shared {
     async fn play(&self, call: PlayedCall) -> CallEnd {
         let PlayedCall { tool, arguments, effect, .. } = call;
         if tool == "posted" {
-            let asked = arguments.get("effect").and_then(Value::as_str).unwrap_or_default();
-            let done = self.lock().applied.keys().any(|id| id.to_string() == asked);
+            let asked = arguments.get("effect").and_then(Value::as_str).and_then(|id| id.parse().ok());
+            let asked: EffectId = asked.expect("a look names a call");
+            let done = self.lock().calls.get_mut(&asked).is_some_and(Call::look);
             return answer(json!({ "done": done }));
         }
         let (fate, wait) = {
             let mut world = self.lock();
-            *world.sent.entry(effect).or_default() += 1;
-            world.at_work.insert(effect);
-            world.arrived.push(Arrival { tool, effect, arguments });
+            let call = world.calls.entry(effect).or_default();
+            call.tool.clone_from(&tool);
+            call.sent += 1;
+            call.at_work += 1;
+            let (nth, was_absent) = (call.sent, std::mem::take(&mut call.is_absent));
+            world.arrived.push(Arrival { tool, effect, arguments, nth, was_absent });
             let calm = world.calm;
             let fate = if calm { 0 } else { world.dice.roll(8) };
             (fate, Duration::from_millis(1 + world.dice.roll(20_000)))
@@ -152,7 +178,7 @@ impl Shared {
     }
 
     fn apply(&self, effect: EffectId) {
-        *self.lock().applied.entry(effect).or_default() += 1;
+        self.lock().calls.entry(effect).or_default().applied += 1;
     }
 
     /// A model that calls what it is offered, some turns long.
