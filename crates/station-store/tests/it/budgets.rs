@@ -64,11 +64,14 @@ async fn a_refusal_leaves_nothing_of_its_append_and_says_why() {
     .await;
 }
 
-/// A thousand requests at once, from two instances: what goes out never passes the limit by more than one reservation.
+/// A thousand requests at once, from two instances: what goes out never passes the limit by more than one reservation, be it
+/// one of tokens or of money, whatever else a request takes that nothing limits.
 #[tokio::test]
 async fn a_thousand_requests_at_once_do_not_pass_a_limit() {
     const RUNS: i64 = 1_000;
-    const EACH: i64 = 100;
+    const EACH: Amounts = Amounts { tokens: 100, micro_usd: 7, calls: 0, time_ms: 0 };
+    let of_tokens = |n| Caps { tokens: Some(n), ..Caps::default() };
+    let of_money = |n| Caps { micro_usd: Some(n), ..Caps::default() };
     on_both(async |home, store| {
         let seed = seed(&store).await;
         let other = home.open().await;
@@ -76,8 +79,12 @@ async fn a_thousand_requests_at_once_do_not_pass_a_limit() {
         for n in 0..RUNS {
             runs.push(started(&store, &seed, &format!("task {n}")).await);
         }
-        for (day, limit, spent, passed) in [(10, 4_950, 40, 50), (11, 1, 1, 1), (12, i64::MAX / 2, 100, RUNS)]
-        {
+        for (day, caps, spent, passed) in [
+            (10, of_tokens(4_950), 40, 50),
+            (11, of_tokens(1), 1, 1),
+            (12, of_tokens(i64::MAX / 2), 100, RUNS),
+            (13, of_money(346), 3, 50),
+        ] {
             let account = Account { scope: Scope::Environment(seed.env), day: Some(day) };
             let seq = day - 9;
             let mut tasks = tokio::task::JoinSet::new();
@@ -85,11 +92,8 @@ async fn a_thousand_requests_at_once_do_not_pass_a_limit() {
                 let store = if n % 2 == 0 { store.clone() } else { other.clone() };
                 tasks.spawn(async move {
                     // Refused ones keep their journal as long as the others' by something that costs nothing.
-                    match store
-                        .append(charging(run, fence, seq, vec![reserve(account, limit, EACH)]))
-                        .await
-                        .unwrap()
-                    {
+                    let charge = Charge { caps, reserve: EACH, ..reserve(account, 0, 0) };
+                    match store.append(charging(run, fence, seq, vec![charge])).await.unwrap() {
                         Appended::Refused(_) => {
                             store.append(Append::new(run, fence, vec![entry(seq, "refused")])).await.unwrap();
                             0
@@ -99,15 +103,21 @@ async fn a_thousand_requests_at_once_do_not_pass_a_limit() {
                 });
             }
             let n: i64 = tasks.join_all().await.into_iter().sum();
-            assert_eq!(n, passed, "limit {limit}");
-            let reserved = standing(&store, account).await.reserved.tokens;
-            assert_eq!(reserved, n * EACH);
-            assert!(reserved < limit.saturating_add(EACH), "{reserved} of {limit}");
+            assert_eq!(n, passed, "limit {caps:?}");
+            let reserved = standing(&store, account).await.reserved;
+            assert_eq!(reserved, Amounts { tokens: n * 100, micro_usd: n * 7, ..Amounts::default() });
+            let is_within = |cap: Option<i64>, reserved: i64, each: i64| {
+                cap.is_none_or(|cap| reserved < cap.saturating_add(each))
+            };
+            let held = is_within(caps.tokens, reserved.tokens, EACH.tokens)
+                && is_within(caps.micro_usd, reserved.micro_usd, EACH.micro_usd);
+            assert!(held, "{reserved:?} of {caps:?}");
             let (run, fence) = runs[0];
-            let ledger = Ledger { charges: vec![settle(account, reserved, n * spent)], wait: Wait::Keep };
+            let spent = Amounts { tokens: n * spent, micro_usd: n * spent, ..Amounts::default() };
+            let back = Charge { reserve: reserved.negated(), spend: spent, ..settle(account, 0, 0) };
+            let ledger = Ledger { charges: vec![back], wait: Wait::Keep };
             store.append(Append { ledger, ..Append::new(run, fence, Vec::new()) }).await.unwrap();
-            let spent = Standing { spent: tokens(n * spent), ..Standing::default() };
-            assert_eq!(standing(&store, account).await, spent);
+            assert_eq!(standing(&store, account).await, Standing { spent, ..Standing::default() });
         }
         other.close().await;
     })

@@ -183,11 +183,15 @@ impl Rules {
             let account = Account { scope: Scope::Installation, day: Some(day) };
             rows.extend(self.store.account(account).await.expect("it reads"));
         }
-        let mut biggest = 0;
+        // What one request took at most of each account.
+        let mut biggest: BTreeMap<Account, i64> = BTreeMap::new();
         for id in &ids {
             for entry in self.store.journal(*id, 0, 100_000).await.expect("it reads") {
-                if let Event::BudgetReserved { amounts, expected, .. } = entry.event {
-                    biggest = biggest.max(expected.unwrap_or(amounts).tokens);
+                let Event::BudgetReserved { accounts, amounts, expected, .. } = entry.event else { continue };
+                let tokens = expected.unwrap_or(amounts).tokens;
+                for account in accounts {
+                    let most = biggest.entry(account).or_default();
+                    *most = tokens.max(*most);
                 }
             }
         }
@@ -195,7 +199,7 @@ impl Rules {
             let limit = if account.day.is_some() { Some(day_tokens) } else { caps.tokens };
             let limit = limit.map_or(i64::MAX / 2, |limit| limit + standing.added.tokens);
             // What is reserved may be more: the first request to a model holds the rest of the account.
-            let spent = standing.spent.tokens;
+            let (spent, biggest) = (standing.spent.tokens, biggest.get(&account).copied().unwrap_or(0));
             assert!(spent <= limit + biggest, "{account:?}: {spent} of {limit}, requests take {biggest}");
         }
     }
