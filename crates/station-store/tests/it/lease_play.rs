@@ -90,8 +90,9 @@ impl Play {
         match self.roll(100) {
             0..14 if self.runs.len() < RUNS_MAX => self.enqueue().await,
             0..40 => self.claim_next().await,
-            40..52 => self.claim_one().await,
-            52..66 => self.append(None).await,
+            40..48 => self.claim_one().await,
+            48..54 => self.take_over().await,
+            54..66 => self.append(None).await,
             66..76 => self.renew().await,
             76..86 => {
                 let how = [Status::Completed, Status::Waiting, Status::Queued][self.roll(3)];
@@ -168,12 +169,26 @@ impl Play {
         if self.runs.is_empty() {
             return;
         }
-        let (at, worker) = (self.roll(self.runs.len()), self.roll(WORKERS));
+        let at = self.roll(self.runs.len());
+        self.claim(at, None).await;
+    }
+
+    /// Whoever believes to hold a run is seen to have died: it is taken over without waiting for its lease, unless another has
+    /// it by now. What the dead one had asked the store for may still come.
+    async fn take_over(&mut self) {
+        let Some(at) = self.hold() else { return };
+        let Hold { run, fence, .. } = self.holds[at];
+        self.claim(run, Some(Fence(fence))).await;
+    }
+
+    async fn claim(&mut self, at: usize, dead: Option<Fence>) {
+        let worker = self.roll(WORKERS);
         let (name, clock) = (format!("worker {worker}"), self.clock());
         let known = self.runs[at].clone();
         let is_full = self.is_full(known.environment);
         let store = &self.stores[worker % 2];
-        let claim = (&owner(&name), LEASE_MS, None);
+        let claim = (&owner(&name), LEASE_MS, dead);
+        let is_dead = dead.is_some_and(|dead| dead.0 == known.fence);
         let claim = store.claim_within(&Self::at_once(), known.run, claim, self.now).await.unwrap();
         match (&claim, known.status) {
             (Claim::Final(status), _) => assert_eq!(*status, known.status),
@@ -184,16 +199,17 @@ impl Play {
             }
             // Who takes over what is counted already makes nobody more.
             (Claim::Claimed { fence, .. }, Status::Running) => {
-                assert!(known.lapses_at <= clock, "{known:?} was taken from its driver");
+                assert!(is_dead || known.lapses_at <= clock, "{known:?} was taken from its driver");
                 self.taken(at, worker, *fence);
             }
             (Claim::Held(lease), Status::Running) => {
-                assert!(known.lapses_at > clock, "{known:?}");
+                assert!(!is_dead && known.lapses_at > clock, "{known:?}");
                 assert_eq!(lease.fence.0, known.fence);
             }
             _ => panic!("{known:?}: {claim:?}"),
         }
-        self.trace.push(format!("{} asked for by {worker}: {claim:?}", known.run));
+        let why = if dead.is_some() { " after a death" } else { "" };
+        self.trace.push(format!("{} asked for by {worker}{why}: {claim:?}", known.run));
     }
 
     fn hold(&mut self) -> Option<usize> {
@@ -267,7 +283,7 @@ async fn whoever_holds_a_run_is_alone_on_both_engines_whatever_the_dice_say() {
             traces.push(play.end().await);
         }
         assert_eq!(traces[0], traces[1], "the engines differ in script {seed}");
-        for word in ["taken by", "Claimed", "Held", "Full", "Final", ": true", ": false"] {
+        for word in ["taken by", "Claimed", "Held", "Full", "Final", "death: Claimed", ": true", ": false"] {
             assert!(traces[0].iter().any(|line| line.contains(word)), "script {seed} has no `{word}`");
         }
     }
