@@ -3,15 +3,21 @@
 use super::schedule::Report;
 use super::world::{Arrival, REPEATABLE, Shared};
 use crate::{Seen, Watch};
+use serde::Serialize;
 use station_core::approval::{Approved, Basis, Level, Rule};
 use station_core::budget::{Account, Scope, day_of};
 use station_core::run::{Effect, Entry, Event, Status};
-use station_core::{Concurrency, EffectId, Micros, RunId};
+use station_core::{Concurrency, EffectId, Micros, RunId, ToolCall};
 use station_store::{AccountRow, Run, RunFilter, Store};
 use std::collections::BTreeMap;
 
 /// Entries of a journal per turn, call, question and adoption; more would mean that something is kept twice.
 const ENTRIES_PER_DEED: usize = 6;
+
+/// Bytes of a journal per deed, and per byte that was said to the run or returned to it: what a tool gives as text and as data
+/// stands there as both, and JSON writes a quotation mark as two bytes.
+const BYTES_PER_DEED: usize = 600;
+const BYTES_PER_BYTE: usize = 2;
 
 pub(super) struct Rules {
     store: Store,
@@ -250,12 +256,30 @@ impl Rules {
                 _ => {}
             }
         }
-        assert!(
-            journal.len() <= ENTRIES_PER_DEED * deeds,
-            "run {run}: {} entries, {deeds} deeds",
-            journal.len()
-        );
+        let (n, heard) =
+            (journal.len(), journal.iter().map(|entry| bytes_heard(&entry.event)).sum::<usize>());
+        assert!(n <= ENTRIES_PER_DEED * deeds, "run {run}: {n} entries, {deeds} deeds");
+        let bytes: usize = journal.iter().map(json_bytes).sum();
+        let bytes_max = BYTES_PER_DEED * deeds + BYTES_PER_BYTE * heard;
+        assert!(bytes <= bytes_max, "run {run}: {bytes} bytes, {deeds} deeds, {heard} bytes were heard");
     }
+}
+
+/// Bytes that came to a run from outside, by what its journal says of `event`.
+fn bytes_heard(event: &Event) -> usize {
+    match event {
+        Event::Answered { answer, .. } => {
+            let call = |call: &ToolCall| call.id.len() + call.name.len() + call.arguments.len();
+            answer.text.len() + answer.calls.iter().map(call).sum::<usize>()
+        }
+        Event::Returned { text, structured, .. } => text.len() + structured.as_ref().map_or(0, json_bytes),
+        Event::ChildEnded { text, .. } => text.len(),
+        _ => 0,
+    }
+}
+
+fn json_bytes(value: &impl Serialize) -> usize {
+    serde_json::to_string(value).expect("it is JSON").len()
 }
 
 fn has_started(entry: &Entry, effect: EffectId) -> bool {

@@ -72,6 +72,9 @@ pub(super) struct World {
     pub(super) dice: Dice,
     /// No answer is lost any more: the schedule comes to its end.
     pub(super) calm: bool,
+    /// Bytes that a tool returns beside saying that it is done: in some schedules so many that a conversation which was kept more
+    /// than once would outweigh all else in a journal.
+    returned_bytes: usize,
     /// Calls that arrived and that the rules have not looked at.
     pub(super) arrived: Vec<Arrival>,
     pub(super) calls: BTreeMap<EffectId, Call>,
@@ -98,6 +101,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(World {
             dice: Dice::new(seed ^ 0xabcd),
             calm: false,
+            returned_bytes: if seed % 5 == 3 { 1_500 } else { 0 },
             arrived: Vec::new(),
             calls: BTreeMap::new(),
         })))
@@ -174,7 +178,9 @@ impl Shared {
                 };
             }
         }
-        answer(json!({ "ok": true }))
+        let bytes = self.lock().returned_bytes;
+        let more = (bytes > 0).then(|| "so ".repeat(bytes / 3));
+        answer(more.map_or_else(|| json!({ "ok": true }), |more| json!({ "ok": true, "more": more })))
     }
 
     fn apply(&self, effect: EffectId) {
