@@ -8,7 +8,7 @@
 
 use crate::Station;
 use crate::own_server;
-use crate::pool::{CallTurn, Outgoing, Reach, Standing, Wanted};
+use crate::pool::{CallTurn, MaySend, Outgoing, Reach, Standing, Wanted};
 use crate::reading::{Reading, is_for_a_person};
 use crate::rights::Allowed;
 use crate::tool_calls::Said;
@@ -20,8 +20,8 @@ use station_core::run::{Again, Event, Given, GrantedTool, Target, Terms};
 use station_core::sampling::Sampling;
 use station_core::verify::Look;
 use station_core::{
-    AgentId, Caller, EffectId, Error, Micros, Redaction, Result, RunId, Scope, Secret, ServerId, Tool, Trace,
-    UserId,
+    AgentId, Caller, EffectId, Error, Fence, Micros, Redaction, Result, RunId, Scope, Secret, ServerId, Tool,
+    Trace, UserId,
 };
 use station_mcp::{Along, Asks, CallEnd, Hearer, Passed};
 use station_store::Approval;
@@ -309,7 +309,7 @@ pub(crate) async fn admit_person(
 
 /// Sends a call that a person asked for, and that the audit tells of already. Never sends twice.
 pub(crate) async fn send_for_person(station: &Station, permit: Permit, id: EffectId) -> CallEnd {
-    pass(station, (permit, None), id, &|| Ok(())).await
+    pass(station, (permit, None), id, &|| Ok(None)).await
 }
 
 /// What somebody who passes requests on brings to one of them.
@@ -336,7 +336,7 @@ pub(crate) async fn pass_for_person(
     let reach = Reach { asks: carried.asks, ..reach };
     let wanted = Wanted::call(&tool, arguments, carried.more);
     let along = Along { trace, ..carried.along };
-    let outgoing = Outgoing { run, wanted, effect: id, turn, may_send: &|| Ok(()), along };
+    let outgoing = Outgoing { run, wanted, effect: id, turn, may_send: &|| Ok(None), along };
     let passed = station.pool().send_call_whole(&reach, outgoing).await;
     within(passed, station.pool().output_bytes_max(&reach), &reach.definition.redaction())
 }
@@ -362,17 +362,17 @@ fn within(passed: Passed, bytes_max: u64, redaction: &Redaction) -> Passed {
 
 /// Sends an admitted call whose effect id is committed, and says what became of it. Never sends twice. `lender` hears the
 /// server ask for a model, where it is lent one; `may_send` is asked when the connection is there, right before the request is
-/// written.
+/// written, and says under which fence that is.
 pub(crate) async fn send(
     station: &Station,
     (permit, lender): (Permit, &Hearer),
     id: EffectId,
-    may_send: &(dyn Fn() -> Result<()> + Sync),
+    may_send: &(dyn Fn() -> Result<Fence> + Sync),
 ) -> Event {
     let started = Instant::now();
     let (run, in_doubt) = (permit.run, permit.in_doubt);
     let (reach, tool) = (permit.reach.clone(), permit.tool.clone());
-    let may_send = || may_send().map_err(|error| error.sentence().to_owned());
+    let may_send = || may_send().map(Some).map_err(|error| error.sentence().to_owned());
     let hearer = permit.lends().is_some().then(|| lender.clone());
     let end = pass(station, (permit, hearer), id, &may_send).await;
     note_standing(station, &reach, run, &end).await;
@@ -423,7 +423,7 @@ async fn pass(
     station: &Station,
     (permit, hearer): (Permit, Option<Hearer>),
     id: EffectId,
-    may_send: &(dyn Fn() -> Result<(), String> + Sync),
+    may_send: &MaySend<'_>,
 ) -> CallEnd {
     let Permit { run, reach, tool, arguments, turn, trace, .. } = permit;
     let wanted = Wanted::call(&tool, arguments, Map::new());

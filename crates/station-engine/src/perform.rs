@@ -67,7 +67,11 @@ pub(crate) async fn perform(station: &Station, on: &Seat<'_>, started: Started) 
             ask(station, on, id, &asking).await.into()
         }
         Started::Call { id, permit } => {
-            let may_send = || on.lease.check().map(|()| on.written.note(id));
+            let may_send = || {
+                on.lease.check()?;
+                on.written.note(id);
+                Ok(on.lease.fence())
+            };
             call::send(station, (*permit, on.lender), id, &may_send).await.into()
         }
         Started::Read { id, reading } => results::read(station, id, &reading).await.into(),

@@ -46,7 +46,7 @@ impl Pool {
     ) -> Passed {
         let mut wanted = look.wanted();
         wanted.params.extend(more);
-        let outgoing = Outgoing { run: None, wanted, effect, turn: None, may_send: &|| Ok(()), along };
+        let outgoing = Outgoing { run: None, wanted, effect, turn: None, may_send: &|| Ok(None), along };
         self.send(reach, outgoing).await
     }
 

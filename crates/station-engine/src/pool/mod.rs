@@ -25,7 +25,7 @@ use slot::{Opened, Slot};
 use station_core::discovery::Discovery;
 use station_core::sandbox::Private;
 use station_core::{
-    Definition, EffectId, EnvironmentId, Era, Error, Isolation, Result, RunId, RunToken, ServerId,
+    Definition, EffectId, EnvironmentId, Era, Error, Fence, Isolation, Result, RunId, RunToken, ServerId,
     ServerSettings, Transport,
 };
 use station_mcp::{Asks, CallEnd, Shim};
@@ -41,7 +41,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use logins::Logins;
 pub use look::Look;
-pub(crate) use send::{Outgoing, Wanted};
+pub(crate) use send::{MaySend, Outgoing, Wanted};
 pub(crate) use turn::{CallTurn, Turn};
 
 /// Calls at a time on one connection where the server's file does not say: most servers are one small process.
@@ -126,6 +126,9 @@ pub(crate) struct PlayedCall {
     pub(crate) arguments: serde_json::Map<String, serde_json::Value>,
     #[cfg_attr(not(test), expect(dead_code, reason = "a replay sends nothing"))]
     pub(crate) effect: EffectId,
+    /// The run that sends it, and under which fence.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a replay sends nothing"))]
+    pub(crate) sender: Option<(RunId, Fence)>,
 }
 
 struct LaunchBase {

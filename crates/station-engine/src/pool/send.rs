@@ -6,7 +6,7 @@ use super::{CallTurn, PlayedCall, Pool, Reach};
 use futures::FutureExt as _;
 use serde_json::{Map, Value};
 use station_core::content::{self, CONTENT};
-use station_core::{EffectId, RunId};
+use station_core::{EffectId, Fence, RunId};
 use station_mcp::{Along, CallEnd, Passed};
 use std::time::{Duration, Instant};
 use tracing::field::Empty;
@@ -33,6 +33,9 @@ impl Wanted {
     }
 }
 
+/// Whether a call may be sent now, and under which fence: none where a person sends it.
+pub(crate) type MaySend<'a> = dyn Fn() -> Result<Option<Fence>, String> + Sync + 'a;
+
 /// A call, ready to be sent.
 pub(crate) struct Outgoing<'a> {
     pub(crate) run: Option<RunId>,
@@ -41,7 +44,7 @@ pub(crate) struct Outgoing<'a> {
     /// Its turn; it waits for one where it has none.
     pub(crate) turn: Option<CallTurn>,
     /// Asked when nothing is left to wait for, right before the call is given to the connection.
-    pub(crate) may_send: &'a (dyn Fn() -> Result<(), String> + Sync),
+    pub(crate) may_send: &'a MaySend<'a>,
     /// What goes with it, and who hears what is said meanwhile.
     pub(crate) along: Along,
 }
@@ -59,17 +62,19 @@ impl Pool {
     /// Sends one tool call. Only the gate calls this.
     pub(crate) async fn send_call(&self, reach: &Reach, outgoing: Outgoing<'_>) -> CallEnd {
         if let Some(played) = &self.shared.played {
-            if let Err(sentence) = (outgoing.may_send)() {
-                return CallEnd::NotSent { sentence };
-            }
+            let fence = match (outgoing.may_send)() {
+                Ok(fence) => fence,
+                Err(sentence) => return CallEnd::NotSent { sentence },
+            };
             let (server, effect) = (reach.name.clone(), outgoing.effect);
+            let sender = outgoing.run.zip(fence);
             let mut params = outgoing.wanted.params;
             let tool = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
             let arguments = match params.remove("arguments") {
                 Some(Value::Object(arguments)) => arguments,
                 _ => Map::new(),
             };
-            return played(PlayedCall { server, tool, arguments, effect }).await;
+            return played(PlayedCall { server, tool, arguments, effect, sender }).await;
         }
         let passed = self.send_measured(reach, outgoing).await;
         passed.read(self.output_bytes_max(reach), &reach.definition.redaction())

@@ -57,7 +57,7 @@ async fn a_lease_that_lapsed_while_the_server_started_is_not_used() {
     let started = folder.path().join("pids");
     let may_send = || match started.exists() {
         true => Err("the lease has lapsed".to_owned()),
-        false => Ok(()),
+        false => Ok(None),
     };
     let reach = reach(folder.path());
     let outgoing = Outgoing {

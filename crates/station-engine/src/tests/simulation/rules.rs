@@ -46,6 +46,9 @@ impl Rules {
     pub(super) fn told(&mut self, watch: &mut Watch) {
         while let Some(live) = watch.try_next() {
             if let Seen::Journal(entry) = live.seen {
+                if let Event::Adopted { fence, .. } = entry.event {
+                    self.world.owned(live.run, fence);
+                }
                 let before = self.told.insert((live.run, entry.seq), (*entry).clone());
                 assert!(
                     before.is_none_or(|before| before == *entry),
@@ -64,51 +67,33 @@ impl Rules {
         report.completed = self.completed;
     }
 
-    /// What a tool was just given was committed before, by this run, and approved where it has to be.
-    pub(super) async fn check_arrivals(&self, run: RunId) {
+    /// What tools were just given was sent by whoever had the run, committed before, and approved where it has to be.
+    pub(super) async fn check_arrivals(&self) {
         let arrived = std::mem::take(&mut self.world.lock().arrived);
-        if arrived.is_empty() {
-            return;
+        for arrival in arrived {
+            self.check_arrival(&arrival).await;
         }
+    }
+
+    async fn check_arrival(&self, arrival: &Arrival) {
+        let Arrival { run, fence, owner, .. } = *arrival;
+        assert!(fence >= owner, "run {run}: {arrival:?}, when somebody else had it");
         let journal = self.store.journal(run, 0, 100_000).await.expect("it reads");
-        for arrival in arrived {
-            self.check_arrival(run, &journal, &arrival).await;
-        }
-    }
-
-    /// As [`Rules::check_arrivals`], of whichever run is driven.
-    pub(super) async fn check_arrivals_of_any(&self) {
-        let arrived = std::mem::take(&mut self.world.lock().arrived);
-        if arrived.is_empty() {
-            return;
-        }
-        // One that was parked or ended since is looked at, too.
-        let runs = self.store.runs(&RunFilter::default(), 10_000).await.expect("it reads");
-        for arrival in arrived {
-            let mut found = false;
-            for run in &runs {
-                let journal = self.store.journal(run.id, 0, 100_000).await.expect("it reads");
-                if journal.iter().any(|entry| has_started(entry, arrival.effect)) {
-                    self.check_arrival(run.id, &journal, &arrival).await;
-                    found = true;
-                    break;
+        let (mut adopted, mut sent) = (None, None);
+        for entry in &journal {
+            match &entry.event {
+                Event::Adopted { fence, .. } => adopted = Some(*fence),
+                Event::EffectStarted { id, effect } if *id == arrival.effect && adopted == Some(fence) => {
+                    sent = Some(effect);
                 }
+                _ => {}
             }
-            assert!(found, "{arrival:?} was sent before it was committed");
         }
-    }
-
-    async fn check_arrival(&self, run: RunId, journal: &[Entry], arrival: &Arrival) {
-        let sent = journal.iter().rev().find_map(|entry| match &entry.event {
-            Event::EffectStarted { id, effect: Effect::Call { tool, approved, .. } }
-                if *id == arrival.effect =>
-            {
-                Some((tool, approved))
-            }
-            _ => None,
-        });
-        let (tool, approved) =
-            sent.unwrap_or_else(|| panic!("run {run} sent {arrival:?} before it was committed"));
+        let (tool, approved) = match sent {
+            Some(Effect::Call { tool, approved, .. }) => (tool, approved.as_ref()),
+            Some(Effect::Verify { tool, .. }) => (tool, None),
+            other => panic!("run {run}: {arrival:?} was sent before it was committed: {other:?}"),
+        };
         assert_eq!(*tool, arrival.tool, "run {run}");
         let is_repeatable = REPEATABLE.contains(&arrival.tool.as_str());
         let may_be_sent = arrival.nth == 1 || is_repeatable || arrival.was_absent;
@@ -280,8 +265,4 @@ fn bytes_heard(event: &Event) -> usize {
 
 fn json_bytes(value: &impl Serialize) -> usize {
     serde_json::to_string(value).expect("it is JSON").len()
-}
-
-fn has_started(entry: &Entry, effect: EffectId) -> bool {
-    matches!(&entry.event, Event::EffectStarted { id, .. } if *id == effect)
 }

@@ -143,7 +143,7 @@ impl Schedule {
             self.calm_step().await;
         }
         self.processes_told();
-        self.rules.check_arrivals_of_any().await;
+        self.rules.check_arrivals().await;
         self.report.runs = self.rules.check_all().await;
         let world = self.world.lock();
         self.report.calls = world.calls.values().map(|call| u64::from(call.sent)).sum();
@@ -252,7 +252,7 @@ impl Schedule {
 
     async fn see_all(&mut self) {
         self.processes_told();
-        self.rules.check_arrivals_of_any().await;
+        self.rules.check_arrivals().await;
         if self.whole {
             self.rules.check_at_once(&self.at_once).await;
         }
@@ -285,7 +285,7 @@ impl Schedule {
             return self.see_all().await;
         }
         self.rules.told(&mut self.processes[process].watch);
-        self.rules.check_arrivals(run).await;
+        self.rules.check_arrivals().await;
     }
 
     /// The process is gone, whatever it was doing. What it had asked the store for may still be done.
@@ -354,6 +354,7 @@ impl Schedule {
         let before = self.before(run.id);
         let (number, station) = (self.processes[process].number, self.processes[process].station.clone());
         self.held.insert(run.id, (number, fence));
+        self.world.owned(run.id, fence);
         let id = run.id;
         let lease = Lease::new(&station, id, fence, asked_at, before);
         let signals = Signals::default().resumed(self.scene.now()).raising(raise);

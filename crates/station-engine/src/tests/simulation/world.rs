@@ -2,8 +2,8 @@
 
 use crate::pool::{Played, PlayedCall};
 use serde_json::{Map, Value, json};
-use station_core::EffectId;
 use station_core::run::Why;
+use station_core::{EffectId, Fence, RunId};
 use station_llm::Script;
 use station_llm::script::{raw_calls, reply};
 use station_mcp::CallEnd;
@@ -37,6 +37,11 @@ pub(super) struct Arrival {
     pub(super) tool: String,
     pub(super) effect: EffectId,
     pub(super) arguments: Map<String, Value>,
+    pub(super) run: RunId,
+    /// The fence under which it was sent.
+    pub(super) fence: Fence,
+    /// The highest fence under which somebody was known to have the run by then.
+    pub(super) owner: Fence,
     /// How often it was sent, this time included.
     pub(super) nth: u32,
     /// Whether it was seen, since it was sent before, that it had not taken effect.
@@ -78,6 +83,8 @@ pub(super) struct World {
     /// Calls that arrived and that the rules have not looked at.
     pub(super) arrived: Vec<Arrival>,
     pub(super) calls: BTreeMap<EffectId, Call>,
+    /// The highest fence of each run that anybody has seen.
+    owners: BTreeMap<RunId, Fence>,
 }
 
 /// The world, shared by everybody in it.
@@ -104,11 +111,19 @@ impl Shared {
             returned_bytes: if seed % 5 == 3 { 1_500 } else { 0 },
             arrived: Vec::new(),
             calls: BTreeMap::new(),
+            owners: BTreeMap::new(),
         })))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, World> {
         self.0.lock().expect("no holder of this lock can panic")
+    }
+
+    /// From here on `run` is seen to be somebody's under `fence`.
+    pub(super) fn owned(&self, run: RunId, fence: Fence) {
+        let mut world = self.lock();
+        let owner = world.owners.entry(run).or_insert(fence);
+        *owner = fence.max(*owner);
     }
 
     /// Whether a call took effect; `None` where a tool is still at work on it, so that nobody can know yet.
@@ -127,21 +142,27 @@ impl Shared {
     }
 
     async fn play(&self, call: PlayedCall) -> CallEnd {
-        let PlayedCall { tool, arguments, effect, .. } = call;
-        if tool == "posted" {
-            let asked = arguments.get("effect").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        let PlayedCall { tool, arguments, effect, sender, .. } = call;
+        let (run, fence) = sender.expect("runs alone call tools here");
+        let owner = self.lock().owners.get(&run).copied().unwrap_or(fence);
+        let arrival = Arrival { tool, effect, arguments, run, fence, owner, nth: 1, was_absent: false };
+        if arrival.tool == "posted" {
+            let asked =
+                arrival.arguments.get("effect").and_then(Value::as_str).and_then(|id| id.parse().ok());
             let asked: EffectId = asked.expect("a look names a call");
-            let done = self.lock().calls.get_mut(&asked).is_some_and(Call::look);
+            let mut world = self.lock();
+            world.arrived.push(arrival);
+            let done = world.calls.get_mut(&asked).is_some_and(Call::look);
             return answer(json!({ "done": done }));
         }
         let (fate, wait) = {
             let mut world = self.lock();
             let call = world.calls.entry(effect).or_default();
-            call.tool.clone_from(&tool);
+            call.tool.clone_from(&arrival.tool);
             call.sent += 1;
             call.at_work += 1;
             let (nth, was_absent) = (call.sent, std::mem::take(&mut call.is_absent));
-            world.arrived.push(Arrival { tool, effect, arguments, nth, was_absent });
+            world.arrived.push(Arrival { nth, was_absent, ..arrival });
             let calm = world.calm;
             let fate = if calm { 0 } else { world.dice.roll(8) };
             (fate, Duration::from_millis(1 + world.dice.roll(20_000)))
