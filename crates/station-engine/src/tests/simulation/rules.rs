@@ -7,8 +7,8 @@ use serde::Serialize;
 use station_core::approval::{Approved, Basis, Level, Rule};
 use station_core::budget::{Account, Scope, day_of};
 use station_core::run::{Effect, Entry, Event, Status};
-use station_core::{Concurrency, EffectId, Micros, RunId, ToolCall};
-use station_store::{AccountRow, Run, RunFilter, Store};
+use station_core::{Concurrency, Fence, Micros, RunId, ToolCall};
+use station_store::{AccountRow, Run, RunFilter, StandingApproval, Store};
 use std::collections::BTreeMap;
 
 /// Entries of a journal per turn, call, question and adoption; more would mean that something is kept twice.
@@ -19,14 +19,29 @@ const ENTRIES_PER_DEED: usize = 6;
 const BYTES_PER_DEED: usize = 600;
 const BYTES_PER_BYTE: usize = 2;
 
+/// A tool as it was defined for a while.
+#[derive(Default)]
+struct Edition {
+    definition: String,
+    /// Who drove runs when another took its place: they may have been told that they may send before.
+    drivers: BTreeMap<RunId, Fence>,
+}
+
 pub(super) struct Rules {
     store: Store,
     world: Shared,
     /// Every entry that a watcher was told, and so was acknowledged.
     told: BTreeMap<(RunId, i64), Entry>,
+    /// What `guarded` was, the last as it is.
+    editions: Vec<Edition>,
+    /// Every yes for always that was ever given.
+    standing: BTreeMap<i64, StandingApproval>,
+    /// Those that were taken back, and how many calls were sent on each by then.
+    revoked: BTreeMap<i64, usize>,
     unknown: u64,
     looks: u64,
     resent: u64,
+    voided: u64,
     completed: u64,
 }
 
@@ -36,9 +51,13 @@ impl Rules {
             store: store.clone(),
             world: world.clone(),
             told: BTreeMap::new(),
+            editions: Vec::new(),
+            standing: BTreeMap::new(),
+            revoked: BTreeMap::new(),
             unknown: 0,
             looks: 0,
             resent: 0,
+            voided: 0,
             completed: 0,
         }
     }
@@ -59,11 +78,48 @@ impl Rules {
         }
     }
 
+    /// `guarded` is defined as `definition` from here on.
+    pub(super) async fn defined(&mut self, definition: String) {
+        if let Some(last) = self.editions.last_mut() {
+            let runs = self.store.runs(&RunFilter::default(), 10_000).await.expect("it reads");
+            last.drivers = runs.iter().map(|run| (run.id, run.fence)).collect();
+        }
+        self.editions.push(Edition { definition, ..Edition::default() });
+    }
+
+    /// Somebody may have said yes for always.
+    pub(super) async fn allowed(&mut self) {
+        let standing = self.store.standing_approvals(None).await.expect("it reads");
+        self.standing.extend(standing.into_iter().map(|it| (it.id, it)));
+    }
+
+    /// Nothing is sent on this yes for always from here on.
+    pub(super) async fn revoked(&mut self, id: i64) {
+        let sent = self.sent_on(id).await;
+        self.revoked.insert(id, sent);
+    }
+
+    /// How many calls were sent on a yes for always.
+    async fn sent_on(&self, standing: i64) -> usize {
+        let is_sent = |entry: &&Entry| {
+            matches!(&entry.event, Event::EffectStarted { effect: Effect::Call { approved, .. }, .. }
+                if *approved == Some(Approved::Always { id: standing }))
+        };
+        let mut sent = 0;
+        for run in self.store.runs(&RunFilter::default(), 10_000).await.expect("it reads") {
+            let journal = self.store.journal(run.id, 0, 100_000).await.expect("it reads");
+            sent += journal.iter().filter(is_sent).count();
+        }
+        sent
+    }
+
     /// What was counted in all journals.
     pub(super) fn count(&self, report: &mut Report) {
         report.unknown = self.unknown;
         report.looks = self.looks;
         report.resent = self.resent;
+        report.voided = self.voided;
+        report.revoked = u64::try_from(self.revoked.len()).expect("a few");
         report.completed = self.completed;
     }
 
@@ -98,10 +154,15 @@ impl Rules {
         let is_repeatable = REPEATABLE.contains(&arrival.tool.as_str());
         let may_be_sent = arrival.nth == 1 || is_repeatable || arrival.was_absent;
         assert!(may_be_sent, "run {run}: {arrival:?}, and nobody had seen that it did not take effect");
-        if arrival.tool != "guarded" {
-            return;
+        if arrival.tool == "guarded" {
+            self.check_approval(arrival, approved).await;
         }
-        match approved {
+    }
+
+    /// A person has said yes to this call, of the tool as it is.
+    async fn check_approval(&self, arrival: &Arrival, approved: Option<&Approved>) {
+        let run = arrival.run;
+        let definition = match approved {
             Some(Approved::Once { basis }) => {
                 let rule = Rule { level: Level::Server, pattern: "guarded".to_owned() };
                 let shown = Basis::new(&arrival.arguments, basis.definition.clone(), rule);
@@ -111,13 +172,22 @@ impl Rules {
                 let given = given.unwrap_or_else(|| panic!("run {run}: nobody was asked for {arrival:?}"));
                 assert_eq!((given.status.as_str(), &given.basis), ("approved", &shown), "run {run}");
                 assert!(given.used_at.is_some(), "run {run}: its use was not recorded with it");
+                &basis.definition
             }
             Some(Approved::Always { id }) => {
-                let standing = self.store.standing_approvals(None).await.expect("it reads");
-                assert!(standing.iter().any(|it| it.id == *id), "run {run}: no standing yes {id}");
+                let given = self.standing.get(id).unwrap_or_else(|| panic!("run {run}: nobody gave {id}"));
+                let agent = self.store.run(run).await.expect("it reads").expect("it is there").agent_name;
+                let allowed = (given.agent.as_str(), given.server.as_str(), given.tool.as_str());
+                assert_eq!(allowed, (agent.as_str(), "book", "guarded"), "run {run}: the yes was for others");
+                &given.definition_hash
             }
             None => panic!("run {run}: {arrival:?} was sent without a yes"),
-        }
+        };
+        let edition = self.editions.iter().rposition(|it| it.definition == *definition);
+        let edition = edition.unwrap_or_else(|| panic!("run {run}: the yes was for another tool"));
+        let was_there = self.editions[edition].drivers.get(&run).is_some_and(|fence| arrival.fence <= *fence);
+        let is_last = edition + 1 == self.editions.len();
+        assert!(is_last || was_there, "run {run}: {arrival:?}, and the tool is another since it was allowed");
     }
 
     /// Looks at everything when all is over. How many runs there were.
@@ -134,6 +204,9 @@ impl Rules {
             assert_eq!(stored.first(), Some(entry), "run {run}: an acknowledged step is lost");
         }
         self.check_effects();
+        for (id, sent) in &self.revoked {
+            assert_eq!(self.sent_on(*id).await, *sent, "a call was sent on {id}, which was taken back");
+        }
         self.check_ledger(&runs).await;
         self.store.check_audit().await.expect("it reads").expect("the audit's chain");
         runs.len() as u64
@@ -235,6 +308,7 @@ impl Rules {
                     self.looks += 1;
                 }
                 Event::OutcomeUnknown { .. } => self.unknown += 1,
+                Event::ApprovalVoided { .. } => self.voided += 1,
                 Event::EffectStarted { .. } | Event::EffectPlanned { .. } | Event::Answered { .. } => {
                     deeds += 1;
                 }

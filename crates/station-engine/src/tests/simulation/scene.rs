@@ -4,12 +4,13 @@ use super::world::Shared;
 use crate::pool::Pool;
 use crate::{Clock, Config, Station, Workspace};
 use serde_json::json;
+use station_core::approval;
 use station_core::budget::{Caps, Limits};
 use station_core::discovery::{DiscoveredTool, Discovery};
 use station_core::sync::{AgentRow, Change, Grant, ServerOutline};
 use station_core::{
-    AgentId, AgentName, Annotations, Concurrency, EnvironmentId, EnvironmentName, Era, Micros, Secret,
-    Transport, grant,
+    AgentId, AgentName, Annotations, Concurrency, Definition, EnvironmentId, EnvironmentName, Era, Micros,
+    Secret, ServerId, Transport, grant,
 };
 use station_llm::Models;
 use station_store::{Key, Location, Options, Store};
@@ -21,6 +22,9 @@ use tempfile::TempDir;
 
 /// A run may take so long; none of the schedules is that long, but for a jump of the clock.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// What the server's file says that it is; nobody starts it.
+const COMMAND: &str = "true";
 
 /// What runs may spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +66,7 @@ pub(in crate::tests) struct Scene {
     pub(in crate::tests) agents: Vec<AgentId>,
     pub(super) wall: Arc<AtomicI64>,
     pub(super) boot: Arc<AtomicI64>,
+    server: ServerId,
     key: Key,
     folder: TempDir,
 }
@@ -77,9 +82,25 @@ impl Scene {
         let location = Location::Sqlite(folder.path().join("station.db"));
         let options = Options { location, keys: key.clone().into(), lease_clock: clock.of_leases() };
         let store = Store::open_on_this_thread(options).await.expect("an empty store opens");
-        let (environment, agents) = fill(&store).await;
+        let (environment, agents, server) = fill(&store).await;
         let at_once = Concurrency::UNLIMITED;
-        Self { store, stakes, at_once, environment, agents, wall, boot, key, folder }
+        Self { store, stakes, at_once, environment, agents, wall, boot, server, key, folder }
+    }
+
+    /// The server says something else of `guarded` from here on.
+    pub(super) async fn redefine_guarded(&self, edition: u64) {
+        let found = discovery(&format!("does guarded, edition {edition}"));
+        self.store.record_discovery(self.server, &found, self.now()).await.expect("it records");
+    }
+
+    /// What a yes for `guarded` is bound to now, beside its arguments.
+    pub(super) async fn definition_of_guarded(&self) -> String {
+        let tools = self.store.catalog(self.environment).await.expect("it reads");
+        let guarded = tools.iter().find(|tool| tool.name == "guarded").expect("it is offered");
+        let (args, filled) = (Vec::new(), Vec::new());
+        let server =
+            Definition::Stdio { command: COMMAND.to_owned(), args, env: BTreeMap::new(), cwd: None, filled };
+        approval::definition(guarded, &server)
     }
 
     pub(in crate::tests) fn now(&self) -> Micros {
@@ -134,11 +155,11 @@ impl Scene {
     }
 }
 
-fn tool(name: &str, annotations: Annotations) -> DiscoveredTool {
+fn tool(name: &str, description: &str, annotations: Annotations) -> DiscoveredTool {
     DiscoveredTool {
         name: name.to_owned(),
         title: String::new(),
-        description: format!("does {name}"),
+        description: description.to_owned(),
         input_schema: json!({"type": "object"}),
         output_schema: None,
         annotations,
@@ -160,13 +181,34 @@ fn agent(name: &str, front: &str, agents: &[&str]) -> Change {
     }))
 }
 
-async fn fill(store: &Store) -> (EnvironmentId, Vec<AgentId>) {
+/// What the server offers, with what it says of `guarded`.
+fn discovery(guarded: &str) -> Discovery {
+    let idempotent = Annotations { idempotent: Some(true), ..Annotations::default() };
+    let read_only = Annotations { read_only: Some(true), ..Annotations::default() };
+    Discovery {
+        era: Era::Modern,
+        tools: vec![
+            tool("post", "does post", Annotations::default()),
+            tool("checked", "does checked", Annotations::default()),
+            tool("guarded", guarded, Annotations::default()),
+            tool("put", "does put", idempotent),
+            tool("read", "does read", read_only),
+            tool("posted", "does posted", read_only),
+        ],
+        resources: Vec::new(),
+        prompts: Vec::new(),
+        capabilities: json!({}),
+        instructions: None,
+    }
+}
+
+async fn fill(store: &Store) -> (EnvironmentId, Vec<AgentId>, ServerId) {
     let now = Micros(1);
     let rules = json!({
         "approve": ["guarded"],
         "verify": { "checked": { "tool": "posted", "args": { "effect": "$effect_id" } } },
     });
-    let file = json!({ "mcpServers": { "book": { "command": "true", "station": { "tools": rules, "concurrency": 2 } } } });
+    let file = json!({ "mcpServers": { "book": { "command": COMMAND, "station": { "tools": rules, "concurrency": 2 } } } });
     let changes = [
         Change::CreateEnvironment,
         Change::PutConfig {
@@ -189,22 +231,7 @@ async fn fill(store: &Store) -> (EnvironmentId, Vec<AgentId>) {
     let environment =
         store.apply(&EnvironmentName::default(), "w", &changes, "ada", now).await.expect("it applies");
     let server = store.servers(Some(environment)).await.expect("it reads")[0].id;
-    let found = Discovery {
-        era: Era::Modern,
-        tools: vec![
-            tool("post", Annotations::default()),
-            tool("checked", Annotations::default()),
-            tool("guarded", Annotations::default()),
-            tool("put", Annotations { idempotent: Some(true), ..Annotations::default() }),
-            tool("read", Annotations { read_only: Some(true), ..Annotations::default() }),
-            tool("posted", Annotations { read_only: Some(true), ..Annotations::default() }),
-        ],
-        resources: Vec::new(),
-        prompts: Vec::new(),
-        capabilities: json!({}),
-        instructions: None,
-    };
-    store.record_discovery(server, &found, now).await.expect("it records");
+    store.record_discovery(server, &discovery("does guarded"), now).await.expect("it records");
     let catalog = store.tool_names(environment).await.expect("it reads");
     let written: Vec<String> =
         ["post", "checked", "guarded", "put", "read"].iter().map(|name| (*name).to_owned()).collect();
@@ -216,5 +243,5 @@ async fn fill(store: &Store) -> (EnvironmentId, Vec<AgentId>) {
     let clerks = agents.iter().filter(|agent| agent.name.as_str() != "boss");
     let links: Vec<(AgentId, Vec<Grant>)> = clerks.map(|agent| (agent.id, grants.clone())).collect();
     store.relink(environment, &links).await.expect("it links");
-    (environment, agents.iter().map(|agent| agent.id).collect())
+    (environment, agents.iter().map(|agent| agent.id).collect(), server)
 }

@@ -49,6 +49,8 @@ pub(super) struct Report {
     pub(super) unknown: u64,
     pub(super) looks: u64,
     pub(super) resent: u64,
+    pub(super) voided: u64,
+    pub(super) revoked: u64,
     pub(super) completed: u64,
 }
 
@@ -61,6 +63,8 @@ impl Report {
         self.unknown += other.unknown;
         self.looks += other.looks;
         self.resent += other.resent;
+        self.voided += other.voided;
+        self.revoked += other.revoked;
         self.completed += other.completed;
     }
 }
@@ -98,6 +102,8 @@ pub(super) struct Schedule {
     at_once: Concurrency,
     /// Whether processes are whole workers.
     whole: bool,
+    /// Whether a yes for always is taken back now and then, and a tool that people are asked about becomes another.
+    changes: bool,
     rules: Rules,
     report: Report,
 }
@@ -118,8 +124,11 @@ impl Schedule {
             day_tokens: 0,
             at_once: at_once(seed),
             whole: seed % 4 == 3,
+            changes: matches!(seed % 5, 2 | 4),
             report: Report::default(),
         };
+        let definition = schedule.scene.definition_of_guarded().await;
+        schedule.rules.defined(definition).await;
         if schedule.scene.stakes == Stakes::Day {
             schedule.allow_today(DAY_TOKENS).await;
         }
@@ -411,8 +420,30 @@ impl Schedule {
         store.free_due(now).await.expect("the store works");
     }
 
+    /// What was allowed is not any more, or is no more what it was.
+    async fn change(&mut self) {
+        let (store, now) = (self.scene.store.clone(), self.scene.now());
+        match self.dice.roll(12) {
+            0 => {
+                self.scene.redefine_guarded(self.report.steps).await;
+                let definition = self.scene.definition_of_guarded().await;
+                self.rules.defined(definition).await;
+            }
+            1..4 => {
+                let standing = store.standing_approvals(None).await.expect("it reads");
+                let Some(yes) = standing.first() else { return };
+                store.revoke_standing_approval(yes.id, "ann", now).await.expect("it holds");
+                self.rules.revoked(yes.id).await;
+            }
+            _ => {}
+        }
+    }
+
     /// People decide what waits for them, truthfully.
     async fn people(&mut self) {
+        if self.changes && !self.world.lock().calm {
+            self.change().await;
+        }
         let (store, now) = (self.scene.store.clone(), self.scene.now());
         for approval in store.pending_approvals(None, 3).await.expect("the store works") {
             let say = match self.dice.roll(6) {
@@ -422,8 +453,12 @@ impl Schedule {
                 _ => Say::Once,
             };
             // It may have timed out meanwhile.
+            let is_always = say == Say::Always;
             let decided = store.decide(approval.id, say, "ann", now).await;
             assert!(decided.is_ok() || decided.is_err_and(|error| error.kind() == Kind::Conflict));
+            if is_always {
+                self.rules.allowed().await;
+            }
         }
         let waiting = RunFilter { status: Some(Status::Waiting), ..RunFilter::default() };
         for run in store.runs(&waiting, 50).await.expect("the store works") {
