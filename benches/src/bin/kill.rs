@@ -3,15 +3,18 @@
 //! A hundred runs are in flight; each calls a real MCP server that writes a line per call. Three tools: `post`, which may
 //! not be repeated, without a way to find out (its lost calls must be reported as unknown); `post` with a `verify` tool;
 //! and `post_once`, which is idempotent by the effect's id. `kill N` kills N times each; 40 where no number is given.
+//!
+//! Unlike other benches it judges: each call by its own mark, beside what its run was told of it. Where one was doubled, or lost
+//! without a word, or where a run did not complete, it says which and ends with 1.
 
 use serde_json::{Value, json};
 use station_benches::home::Home;
 use station_benches::process::{Serving, rest};
 use station_benches::{programs, report};
 use station_testkit::openai::{self, OpenAi, Seen, Turn};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Command;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 /// Runs in flight, and calls of each.
@@ -24,7 +27,19 @@ const LIVES: Duration = Duration::from_millis(250);
 /// Nothing takes longer.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-fn main() {
+/// So many failures are told, and how many more there are.
+const FAILURES_TOLD: usize = 20;
+
+/// What must become of every call, whoever is killed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Promise {
+    /// It took effect once, or its run was told that its outcome is unknown.
+    OnceOrUnknown,
+    /// It took effect once.
+    Once,
+}
+
+fn main() -> ExitCode {
     let kills = std::env::args().nth(1).map_or(40, |text| text.parse().expect("a number of kills"));
     let home = Home::new();
     report::title(
@@ -32,21 +47,42 @@ fn main() {
         home.path(),
     );
     let verify = json!({"verify": {"post": {"tool": "posted", "args": {"effect": "$effect_id"}}}});
-    count("a plain tool", "post", &json!({}), kills);
-    count("a tool with `verify`", "post", &verify, kills);
-    count("a tool that is idempotent by the effect's id", "post_once", &json!({}), kills);
+    let held = [
+        count("a plain tool", ("post", &json!({})), Promise::OnceOrUnknown, kills),
+        count("a tool with `verify`", ("post", &verify), Promise::Once, kills),
+        count(
+            "a tool that is idempotent by the effect's id",
+            ("post_once", &json!({})),
+            Promise::Once,
+            kills,
+        ),
+    ];
+    if held == [true; 3] { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What the journals say of calls.
+/// What is left when all is over.
+struct Left {
+    /// What each run's model was told of each of its marks.
+    told: BTreeMap<String, String>,
+    /// How often each mark took effect.
+    applied: BTreeMap<String, usize>,
+    journals: Journals,
+}
+
+/// What the journals say.
 #[derive(Default)]
-struct Told {
-    started: usize,
-    returned: usize,
-    unknown: usize,
+struct Journals {
     completed: usize,
+    /// Calls that were started.
+    started: BTreeSet<String>,
+    /// Those whose answer is there, and is no error.
+    returned: BTreeSet<String>,
+    /// Of these, those that the ledger does not have.
+    unfounded: Vec<String>,
 }
 
-fn count(what: &str, tool: &'static str, rules: &Value, kills: usize) {
+/// Whether the promise was kept.
+fn count(what: &str, (tool, rules): (&'static str, &Value), promise: Promise, kills: usize) -> bool {
     let home = Home::new();
     let model = OpenAi::from_fn(move |seen| choose(seen, tool));
     home.write_config(&format!(
@@ -63,82 +99,165 @@ fn count(what: &str, tool: &'static str, rules: &Value, kills: usize) {
     home.agent("clerk", &format!("max_steps: 25\ntools: [{tool}]"));
     done(&mut home.stn(&["sync"]));
     for n in 0..RUNS {
-        done(&mut home.stn(&["agent", "run", "clerk", &format!("run-{n:03}"), "--detach", "--no-sync"]));
+        done(&mut home.stn(&["agent", "run", "clerk", &run_name(n), "--detach", "--no-sync"]));
     }
+    let killed = work_off(&home, kills);
+    let lines = read(&ledger);
+    let mut applied: BTreeMap<String, usize> = BTreeMap::new();
+    for line in &lines {
+        *applied.entry(word(&line["text"])).or_default() += 1;
+    }
+    let effects = lines.iter().map(|line| word(&line["effect"])).collect();
+    let left = Left { told: told(&model), applied, journals: journals(&home, &effects) };
+    report::line(&format!("{what}: kills"), format_args!("{killed:8}"));
+    left.show();
+    let failures = left.failures(promise);
+    for failure in failures.iter().take(FAILURES_TOLD) {
+        report::line("  FAILED", failure);
+    }
+    if let Some(more) = failures.len().checked_sub(FAILURES_TOLD).filter(|more| *more > 0) {
+        report::line("  FAILED", format_args!("and {more} more"));
+    }
+    report::gap();
+    failures.is_empty()
+}
+
+/// Serves until every run has ended, killed `kills` times; how often it was.
+fn work_off(home: &Home, kills: usize) -> usize {
     let started = Instant::now();
     let mut killed = 0;
-    while unfinished(&home) && started.elapsed() < PATIENCE {
+    while unfinished(home) && started.elapsed() < PATIENCE {
         let serving = Serving::start(&mut home.stn(&["serve"]));
         if killed < kills {
             rest(LIVES + Duration::from_millis(7) * u32::try_from(killed).expect("a few"));
             serving.kill();
             killed += 1;
         } else {
-            while unfinished(&home) && started.elapsed() < PATIENCE {
+            while unfinished(home) && started.elapsed() < PATIENCE {
                 rest(Duration::from_millis(200));
             }
             serving.end();
         }
     }
-    let told = told(&home);
-    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
-    for line in read(&ledger) {
-        *lines.entry(line["text"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+    killed
+}
+
+impl Left {
+    /// Every mark that is to take effect, what its run was told of it, and how often it took effect.
+    fn marks(&self) -> impl Iterator<Item = (String, Option<&str>, usize)> {
+        let marks = (0..RUNS).flat_map(|run| (0..CALLS).map(move |call| mark(&run_name(run), call)));
+        marks.map(|mark| {
+            let told = self.told.get(&mark).map(String::as_str);
+            let applied = self.applied.get(&mark).copied().unwrap_or(0);
+            (mark, told, applied)
+        })
     }
-    let doubled = lines.values().filter(|n| **n > 1).count();
-    let lost = RUNS * CALLS - lines.len();
-    report::line(&format!("{what}: kills"), format_args!("{killed:8}"));
-    report::line("  runs completed", format_args!("{:8} of {RUNS}", told.completed));
-    report::line("  calls started", format_args!("{:8}", told.started));
-    report::line("  took effect", format_args!("{:8} of {}", lines.len(), RUNS * CALLS));
-    report::line("  took effect twice", format_args!("{doubled:8}  (must be 0)"));
-    report::line("  reported as unknown", format_args!("{:8}", told.unknown));
-    // A call that did not take effect must be one that was reported as unknown.
-    let silent = lost.saturating_sub(told.unknown);
-    report::line("  did not take effect", format_args!("{lost:8}"));
-    report::line("  lost without a word", format_args!("{silent:8}  (must be 0)"));
-    report::line("  calls answered", format_args!("{:8}", told.returned));
-    report::gap();
+
+    fn show(&self) {
+        let n = |is: &dyn Fn(Option<&str>, usize) -> bool| {
+            self.marks().filter(|(_, told, applied)| is(*told, *applied)).count()
+        };
+        report::line("  runs completed", format_args!("{:8} of {RUNS}", self.journals.completed));
+        report::line("  calls started", format_args!("{:8}", self.journals.started.len()));
+        report::line("  calls answered", format_args!("{:8}", self.journals.returned.len()));
+        report::line("  took effect", format_args!("{:8} of {}", n(&|_, applied| applied > 0), RUNS * CALLS));
+        report::line("  took effect twice", format_args!("{:8}  (must be 0)", n(&|_, applied| applied > 1)));
+        report::line("  did not take effect", format_args!("{:8}", n(&|_, applied| applied == 0)));
+        let silent = n(&|told, applied| applied == 0 && !is_unknown(told));
+        report::line("  of these, lost without a word", format_args!("{silent:8}  (must be 0)"));
+        report::line("  reported as unknown", format_args!("{:8}", n(&|told, _| is_unknown(told))));
+        let in_vain = n(&|told, applied| applied > 0 && is_unknown(told));
+        report::line("  of these, took effect", format_args!("{in_vain:8}"));
+    }
+
+    /// What was promised and is not so, in a sentence each.
+    fn failures(&self, promise: Promise) -> Vec<String> {
+        let mut failures = Vec::new();
+        if self.journals.completed != RUNS {
+            failures.push(format!("{} runs did not complete", RUNS - self.journals.completed));
+        }
+        for (mark, told, applied) in self.marks() {
+            match applied {
+                0 if promise == Promise::Once || !is_unknown(told) => {
+                    let told = told.unwrap_or("nothing");
+                    failures.push(format!("`{mark}` did not take effect; its run was told: {told}"));
+                }
+                0 | 1 => {}
+                n => failures.push(format!("`{mark}` took effect {n} times")),
+            }
+        }
+        let unfounded = self.journals.unfounded.iter();
+        failures
+            .extend(unfounded.map(|effect| format!("call {effect} is answered, and did not take effect")));
+        let known: BTreeSet<String> = self.marks().map(|(mark, ..)| mark).collect();
+        let foreign = self.applied.keys().filter(|mark| !known.contains(*mark));
+        failures.extend(foreign.map(|mark| format!("`{mark}` took effect, and nobody asked for it")));
+        failures
+    }
+}
+
+fn is_unknown(told: Option<&str>) -> bool {
+    told.is_some_and(|told| told.contains("outcome") && told.contains("is unknown"))
+}
+
+fn run_name(n: usize) -> String {
+    format!("run-{n:03}")
+}
+
+/// The text of a run's call.
+fn mark(run: &str, call: usize) -> String {
+    format!("{run} {call}")
 }
 
 /// Posts fifteen marks, one a turn, whatever it is told of them.
 fn choose(seen: &Seen, tool: &str) -> Turn {
-    let messages = seen.body["messages"].as_array().expect("a conversation");
-    let n = messages.iter().filter(|message| message["role"] == "tool").count();
-    let task = messages
-        .iter()
-        .find(|message| message["role"] == "user")
-        .map(|message| message["content"].to_string());
+    let n = seen.results().len();
     if n >= CALLS {
         return openai::reply("done");
     }
-    let mark = format!("{} {n}", task.unwrap_or_default());
-    openai::calls([(tool, &json!({ "text": mark }).to_string())])
+    openai::calls([(tool, &json!({ "text": mark(&task(seen), n) }).to_string())])
 }
 
-fn told(home: &Home) -> Told {
-    let mut told = Told::default();
+/// What the run is to do: its name.
+fn task(seen: &Seen) -> String {
+    let messages = seen.body["messages"].as_array().expect("a conversation");
+    let task = messages.iter().find(|message| message["role"] == "user").expect("it has a task");
+    word(&task["content"])
+}
+
+/// What runs were told of each mark; what came last counts.
+fn told(model: &OpenAi) -> BTreeMap<String, String> {
+    let mut told = BTreeMap::new();
+    for seen in model.requests() {
+        let task = task(&seen);
+        told.extend((0..).zip(seen.results()).map(|(call, text)| (mark(&task, call), text)));
+    }
+    told
+}
+
+fn journals(home: &Home, in_ledger: &BTreeSet<String>) -> Journals {
+    let mut journals = Journals::default();
     for run in 1..=RUNS {
         let details = json_of(&mut home.stn(&["--json", "runs", "inspect", &run.to_string()]));
-        told.completed += usize::from(details["run"]["status"] == "completed");
-        let mut open: BTreeMap<String, bool> = BTreeMap::new();
+        journals.completed += usize::from(details["run"]["status"] == "completed");
         for entry in details["journal"].as_array().expect("a journal") {
             let event = &entry["event"];
-            let id = event["id"].as_str().unwrap_or_default().to_owned();
+            let id = word(&event["id"]);
             match event["event"].as_str() {
                 Some("effect_started") if event["effect"]["kind"] == "call" => {
-                    told.started += usize::from(open.insert(id, false).is_none());
+                    journals.started.insert(id);
                 }
-                Some("returned") if open.contains_key(&id) => {
-                    told.returned += 1;
-                    open.insert(id, true);
+                Some("returned") if journals.started.contains(&id) && event["is_error"] != true => {
+                    if !in_ledger.contains(&id) {
+                        journals.unfounded.push(id.clone());
+                    }
+                    journals.returned.insert(id);
                 }
                 _ => {}
             }
         }
-        told.unknown += open.values().filter(|answered| !**answered).count();
     }
-    told
+    journals
 }
 
 fn unfinished(home: &Home) -> bool {
@@ -156,7 +275,11 @@ fn done(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn read(ledger: &PathBuf) -> Vec<Value> {
+fn read(ledger: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(ledger).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
