@@ -245,6 +245,24 @@ impl Serving {
     }
 }
 
+/// From here on the peak of this process is measured anew.
+///
+/// # Panics
+/// Where /proc cannot be written.
+pub fn forget_peak() {
+    // proc(5): 5 resets the peak of what is resident.
+    std::fs::write("/proc/self/clear_refs", "5").expect("our own /proc can be written");
+}
+
+/// The most resident memory that this process had since its start, or since [`forget_peak`], in MB.
+///
+/// # Panics
+/// Where /proc does not show it.
+#[must_use]
+pub fn own_peak_mb() -> f64 {
+    status_mb("self", "VmHWM")
+}
+
 /// Resident memory of the process `id` (or `self`) in MB.
 ///
 /// # Panics

@@ -3,11 +3,14 @@
 use crate::home::Home;
 use serde_json::json;
 use station_core::discovery::{DiscoveredTool, Discovery};
-use station_core::run::{Entry, Event, Outcome, Status, WaitKind, WaitsOn};
+use station_core::run::{Entry, Event, Inputs, Outcome, Status, WaitsOn};
 use station_core::tool::Annotations;
-use station_core::{Caller, Concurrency, EnvironmentId, EnvironmentName, Era, Fence, Micros, Origin, RunId};
+use station_core::{
+    BlobHash, Caller, Concurrency, EnvironmentId, EnvironmentName, Era, Fence, Micros, Origin, RunId,
+};
 use station_store::{
-    Append, Appended, Key, LeaseClock, Location, NewRun, Options, Owner, RunUpdate, Store, Wanted,
+    Append, Appended, Key, LeaseClock, Location, NewApproval, NewRun, Options, Owner, RunUpdate, Store,
+    Wanted,
 };
 use std::time::{Duration, Instant};
 
@@ -32,13 +35,15 @@ pub async fn open(home: &Home) -> Store {
     Store::open(options).await.expect("the store opens")
 }
 
-/// Makes `n` runs of the agent `talker` of `default` and lets each go as `last` says; how long that took.
+/// Makes `n` runs of the agent `talker` of `default`, of which `request` was asked beside their task, and lets each go as `last`
+/// says; how long that took.
 ///
 /// # Panics
 /// Where there is no such agent, or the store fails.
-pub async fn runs(store: &Store, n: usize, last: fn(RunId, Fence) -> Append) -> Duration {
+pub async fn runs(store: &Store, n: usize, request: &str, last: impl Fn(RunId, Fence) -> Append) -> Duration {
     let agent = store.agents_named("talker", None).await.expect("the store works").remove(0);
     let new = NewRun::new(agent.id, agent.environment, Caller::LOCAL_USER, "say what is new");
+    let new = NewRun { request: request.to_owned(), ..new };
     let owner = Owner { worker: "bench".to_owned(), host: "here".to_owned(), pid: 1, pid_start: 1 };
     let wanted = Wanted { n: u32::try_from(BATCH).expect("a few hundred"), at_once: Concurrency::default() };
     let started = Instant::now();
@@ -56,17 +61,99 @@ pub async fn runs(store: &Store, n: usize, last: fn(RunId, Fence) -> Append) -> 
     started.elapsed()
 }
 
-/// A run that waits for a person.
-#[must_use]
-pub fn parked(run: RunId, fence: Fence) -> Append {
-    Append {
-        row: Some(RunUpdate {
-            waiting_on: Some(WaitsOn::new(WaitKind::Approval, "`post` of `book`")),
-            waiting_since: Some(NOW),
-            steps: 1,
-            ..RunUpdate::new(Status::Waiting)
-        }),
-        ..Append::new(run, fence, vec![adopted(fence)])
+/// A run that waits for a person, as the real program made it, to be had many times over.
+pub struct Parked {
+    request: String,
+    row: RunUpdate,
+    /// Its journal, as JSON.
+    journal: String,
+    /// The effects that it tells of, as they stand there.
+    effects: Vec<String>,
+    blobs: Vec<(BlobHash, Vec<u8>)>,
+    question: NewApproval,
+}
+
+impl Parked {
+    /// What `run`, which is parked, left in `store`.
+    ///
+    /// # Panics
+    /// Where it does not wait for a person's yes to one call, or the store fails.
+    pub async fn of(store: &Store, run: RunId) -> Self {
+        let id = run;
+        let run = store.run(id).await.expect("the store works").expect("it is there");
+        let journal = store.journal(id, 0, 100).await.expect("the store works");
+        let inputs = Inputs::of(&journal).expect("it was prepared");
+        let mut blobs = Vec::new();
+        for hash in [&inputs.system, &inputs.tools, &inputs.settings] {
+            blobs.push((hash.clone(), store.blob(hash).await.expect("its inputs are there")));
+        }
+        let asked = store.approvals_of(id).await.expect("the store works").remove(0);
+        let servers = store.servers(Some(run.environment)).await.expect("the store works");
+        let server = servers.iter().find(|server| server.name == asked.server).expect("its server is there");
+        let question = NewApproval {
+            effect: asked.effect,
+            agent: run.agent,
+            server: server.id,
+            tool: asked.tool,
+            arguments: asked.arguments,
+            basis: asked.basis,
+            expires_at: asked.expires_at,
+        };
+        let effects = journal.iter().filter_map(|entry| match &entry.event {
+            Event::EffectStarted { id, .. } | Event::EffectPlanned { id, .. } => Some(id.to_string()),
+            _ => None,
+        });
+        let waits_on = run.waiting_on.zip(run.waiting_kind).expect("it waits");
+        let row = RunUpdate {
+            waiting_on: Some(WaitsOn { words: waits_on.0, kind: waits_on.1 }),
+            waiting_since: run.waiting_since,
+            model: run.model,
+            steps: run.steps,
+            tool_calls: run.tool_calls,
+            usage: run.usage,
+            ..RunUpdate::new(run.status)
+        };
+        let effects = effects.collect();
+        let journal = serde_json::to_string(&journal).expect("a journal is JSON");
+        Self { request: run.request, row, journal, effects, blobs, question }
+    }
+
+    /// What was asked beside its task.
+    #[must_use]
+    pub fn request(&self) -> &str {
+        &self.request
+    }
+
+    /// Bytes of its journal.
+    #[must_use]
+    pub fn journal_bytes(&self) -> usize {
+        self.journal.len()
+    }
+
+    /// What `run` would have appended; its effects are its own.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn again(&self, run: RunId, fence: Fence) -> Append {
+        let own = |effect: &str| format!("{}{:012x}", &effect[..effect.len() - 12], run.0);
+        let journal = self
+            .effects
+            .iter()
+            .fold(self.journal.clone(), |journal, effect| journal.replace(effect.as_str(), &own(effect)));
+        let mut entries: Vec<Entry> = serde_json::from_str(&journal).expect("it was a journal before");
+        for entry in &mut entries {
+            if let Event::Adopted { fence: adopted, .. } = &mut entry.event {
+                *adopted = fence;
+            }
+        }
+        let effect = own(&self.question.effect.to_string()).parse().expect("an id like the one it had");
+        Append {
+            row: Some(self.row.clone()),
+            blobs: self.blobs.clone(),
+            asks: vec![NewApproval { effect, ..self.question.clone() }],
+            ..Append::new(run, fence, entries)
+        }
     }
 }
 

@@ -1,17 +1,21 @@
 //! The queue and its workers: how many runs go through, how soon one begins, how many are in flight at a time, how soon a
 //! worker lets go, and what a parked run costs.
 //!
-//! The model is scripted, so what is measured is Station; every step is durable. `queue` measures all; a word (`through`,
-//! `dispatch`, `flight`, `parked`, `idle`) measures one.
+//! The model is scripted, so what is measured is Station; every step is durable. What goes through the queue goes through a
+//! Station in this process, without the doors of `stn serve` and a provider's HTTP; `idle` and `parked` measure the real one.
+//! `queue` measures all; a word (`through`, `dispatch`, `flight`, `drain`, `parked`, `idle`) measures one.
 
+use serde_json::json;
 use station_benches::home::{Home, Open};
+use station_benches::rows::Parked;
 use station_benches::samples::{Samples, ms};
-use station_benches::{floor, process, report, rows};
-use station_core::run::Event;
-use station_core::{Caller, EnvironmentName};
-use station_engine::{AgentRef, Driver, NewRun, RunFilter, Seen, Serve, Station};
+use station_benches::{floor, process, programs, report, rows};
+use station_core::run::{Event, Status, WaitKind};
+use station_core::{Caller, EnvironmentName, RunId};
+use station_engine::{AgentRef, Driver, NewRun, RunFilter, Seen, Serve, Station, Watch};
 use station_llm::Script;
 use station_llm::script::reply;
+use station_testkit::openai::{self, OpenAi};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -26,11 +30,17 @@ const MODEL_TAKES: Duration = Duration::from_secs(30);
 /// Runs that are parked.
 const PARKED: usize = 100_000;
 
+/// No bench lists more.
+const RUNS_MAX: u32 = 20_000;
+
 fn main() {
     let wanted = std::env::args().nth(1);
     let is_wanted = |word: &str| wanted.as_deref().is_none_or(|wanted| wanted == word);
     let home = Home::new();
-    report::title("queue: runs through the queue, the model scripted", home.path());
+    report::title(
+        "queue: runs through the queue of a Station in this process, the model scripted; idle and parked: `stn serve`",
+        home.path(),
+    );
     // As `stn serve` has it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime can be made");
@@ -44,6 +54,9 @@ fn main() {
         if is_wanted("flight") {
             runtime.block_on(flight(n));
         }
+    }
+    if is_wanted("drain") {
+        runtime.block_on(drain());
     }
     if is_wanted("idle") {
         idle();
@@ -89,7 +102,7 @@ fn serve(station: &Station, workers: usize) -> (CancellationToken, JoinHandle<()
 }
 
 /// Waits until `n` runs have ended; how long each took beyond `beyond`, from its start to its end.
-async fn ended(station: &Station, watch: &mut station_engine::Watch, n: usize) -> usize {
+async fn ended(station: &Station, watch: &mut Watch, n: usize) -> usize {
     let mut seen = 0;
     while seen < n {
         match watch.next().await {
@@ -99,9 +112,8 @@ async fn ended(station: &Station, watch: &mut station_engine::Watch, n: usize) -
             }
             // Too many at once to be told: the store knows.
             Some(Err(_)) => {
-                let all =
-                    RunFilter { status: Some(station_core::run::Status::Completed), ..RunFilter::default() };
-                seen = station.list_runs(&Caller::local(), &all, 20_000).await.expect("it reads").len();
+                let all = RunFilter { status: Some(Status::Completed), ..RunFilter::default() };
+                seen = station.list_runs(&Caller::local(), &all, RUNS_MAX).await.expect("it reads").len();
             }
             None => break,
         }
@@ -167,15 +179,43 @@ async fn dispatch() {
     report::gap();
 }
 
-async fn flight(n: usize) {
-    let home = Home::new();
-    let open = open(&home, MODEL_TAKES).await;
-    let station = &open.station;
-    let rss_before = process::resident_mb("self");
-    fill(station, n).await;
-    let mut watch = station.watch();
-    let started = Instant::now();
-    let (stop, working) = serve(station, n);
+/// A worker with `n` slots and as many runs, each of which asks a model that takes its time.
+struct Flight {
+    home: Home,
+    open: Open,
+    watch: Watch,
+    stop: CancellationToken,
+    working: JoinHandle<()>,
+}
+
+impl Flight {
+    /// All of them are in flight.
+    async fn start(n: usize) -> Self {
+        let home = Home::new();
+        let open = open(&home, MODEL_TAKES).await;
+        let mut watch = open.station.watch();
+        let (stop, working) = serve(&open.station, n);
+        let started = Instant::now();
+        fill(&open.station, n).await;
+        asked(&open.station, &mut watch, n).await;
+        report::line(
+            &format!("{n} runs, a model of 30 s: all put in the queue and in flight after"),
+            format_args!("{:8.0} ms", ms(started.elapsed())),
+        );
+        Self { home, open, watch, stop, working }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.working.await.expect("the worker does not panic");
+        self.open.station.close().await;
+        drop(self.home);
+        report::gap();
+    }
+}
+
+/// Waits until `n` runs wait for their model.
+async fn asked(station: &Station, watch: &mut Watch, n: usize) {
     let mut asked = 0;
     while asked < n {
         match watch.next().await {
@@ -183,40 +223,54 @@ async fn flight(n: usize) {
                 let is_ask = matches!(&live.seen, Seen::Journal(entry) if matches!(entry.event, Event::EffectStarted { .. }));
                 asked += usize::from(is_ask);
             }
-            Some(Err(_)) | None => break,
+            // Too many at once to be told: the store knows.
+            Some(Err(_)) => {
+                let running = RunFilter { status: Some(Status::Running), ..RunFilter::default() };
+                let runs = station.list_runs(&Caller::local(), &running, RUNS_MAX).await.expect("it reads");
+                asked = runs.iter().filter(|run| run.waiting_kind == Some(WaitKind::Model)).count();
+            }
+            None => break,
         }
     }
-    report::line(
-        &format!("{n} runs in flight, a model of 30 s: all asked after"),
-        format_args!("{:8.0} ms", ms(started.elapsed())),
-    );
-    let rss = process::resident_mb("self");
+}
+
+/// `n` runs in flight, to the end of all of them.
+async fn flight(n: usize) {
+    let before = process::resident_mb("self");
+    process::forget_peak();
+    let mut flight = Flight::start(n).await;
+    ended(&flight.open.station, &mut flight.watch, n).await;
+    let peak = process::own_peak_mb();
     if n == 5_000 {
-        report::aim("  resident", rss, 400.0, "MB");
+        report::aim("  resident, at its peak", peak, 400.0, "MB");
     } else {
-        report::line("  resident", format_args!("{rss:8.1} MB"));
+        report::line("  resident, at its peak", format_args!("{peak:8.1} MB"));
     }
-    report::line("  before", format_args!("{rss_before:8.1} MB"));
-    if n == 1_000 {
-        let letting_go = Instant::now();
-        stop.cancel();
-        working.await.expect("the worker does not panic");
-        report::aim("  told to stop: all let go of after", ms(letting_go.elapsed()), 1_000.0, "ms");
-    } else {
-        ended(station, &mut watch, n).await;
-        let all = RunFilter { status: Some(station_core::run::Status::Completed), ..RunFilter::default() };
-        let runs = station.list_runs(&Caller::local(), &all, 20_000).await.expect("it reads");
-        let mut samples = Samples::default();
-        for run in &runs {
-            let (from, to) = (run.created_at, run.ended_at.expect("it ended"));
-            samples.add(Duration::from_millis(to.ms_since(run.started_at.unwrap_or(from))));
-        }
-        report::line("  completed", format_args!("{:8}", runs.len()));
-        report::line("  from their start to their end, p99", format_args!("{:8.0} ms", ms(samples.p99())));
-        stop.cancel();
-        working.await.expect("the worker does not panic");
+    report::line("  resident, before", format_args!("{before:8.1} MB"));
+    let all = RunFilter { status: Some(Status::Completed), ..RunFilter::default() };
+    let runs = flight.open.station.list_runs(&Caller::local(), &all, RUNS_MAX).await.expect("it reads");
+    let mut samples = Samples::default();
+    for run in &runs {
+        let ended = run.ended_at.expect("it ended");
+        samples.add(Duration::from_millis(ended.ms_since(run.created_at)));
     }
-    station.close().await;
+    report::line("  completed", format_args!("{:8}", runs.len()));
+    report::line(
+        "  from being put in the queue to their end, p50",
+        format_args!("{:8.0} ms", ms(samples.median())),
+    );
+    report::line("  p99", format_args!("{:8.0} ms", ms(samples.p99())));
+    flight.end().await;
+}
+
+/// A worker is told to stop while a thousand runs wait for their model.
+async fn drain() {
+    let mut flight = Flight::start(1_000).await;
+    let told = Instant::now();
+    flight.stop.cancel();
+    (&mut flight.working).await.expect("the worker does not panic");
+    report::aim("  told to stop: all let go of after", ms(told.elapsed()), 1_000.0, "ms");
+    flight.open.station.close().await;
     report::gap();
 }
 
@@ -237,17 +291,35 @@ fn idle() {
     report::gap();
 }
 
+/// What a run that waits for a person costs: one is made by the real program, and then the same many times over.
 async fn parked_runs() {
     let home = Home::new();
-    home.agent("talker", "model: offline");
+    let model = OpenAi::from_fn(|_| openai::calls([("post", r#"{"text":"the tenth is a holiday"}"#)]));
+    home.write_config(&format!(
+        "ai_provider: openai\nai_model: stand-in-1\nai_base_url: {}\nai_api_key: a-key\n",
+        model.base_url()
+    ));
+    let entry = json!({
+        "command": programs::fake_server(), "args": ["--ledger", home.work("ledger.jsonl")],
+        "station": { "tools": { "approve": ["post"] } },
+    });
+    home.write("mcp-servers/book.json", &json!({ "mcpServers": { "book": entry } }).to_string());
+    home.agent("talker", "tools: [post]");
     process::time(&mut home.stn(&["sync"]));
+    let waits =
+        home.stn(&["agent", "run", "talker", "say what is new"]).output().expect("stn can be started");
+    assert_eq!(waits.status.code(), Some(5), "it waits for a person: {waits:?}");
+    let before = home.store_bytes();
     let store = rows::open(&home).await;
-    let made = rows::runs(&store, PARKED, rows::parked).await;
+    let parked = Parked::of(&store, RunId(1)).await;
+    let again = |run, fence| parked.again(run, fence);
+    let made = rows::runs(&store, PARKED, parked.request(), again).await;
     store.close().await;
     #[expect(clippy::cast_precision_loss, reason = "a hundred thousand")]
-    let each = home.store_bytes() as f64 / PARKED as f64;
+    let each = (home.store_bytes() - before) as f64 / PARKED as f64;
     report::line(&format!("{PARKED} parked runs, made in"), format_args!("{:8.0} ms", ms(made)));
     report::line("  in the database, each", format_args!("{each:8.0} bytes"));
+    report::line("  of these, its journal", format_args!("{:8} bytes", parked.journal_bytes()));
     let started = Instant::now();
     let child = process::Serving::start(&mut home.stn(&["serve"]));
     report::line("  stn serve works after", format_args!("{:8.1} ms", ms(started.elapsed())));

@@ -108,7 +108,7 @@ async fn world(size: &'static Size) -> World {
     let default = store.environment("default").await.expect("the store works").expect("it was synced");
     rows::tools(&store, default.id, TOOLS_EACH).await;
     rows::environments(&store, size.environments).await;
-    rows::runs(&store, size.runs, rows::ended).await;
+    rows::runs(&store, size.runs, "{}", rows::ended).await;
     store.close().await;
     World { home, model, asked, size, first_sync }
 }
