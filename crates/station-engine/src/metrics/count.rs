@@ -1,13 +1,12 @@
-//! What Station counts and times, for Prometheus.
-//!
-//! Store, models, tool servers, runs and doors open `tracing` spans with fixed names ([`SPANS`] has all of them); a layer here times each
-//! and counts what it says of itself, so that what is measured and what is traced is one thing, told at one place. What is not an event
-//! but a number of the store (agents, servers, the queue) is asked when somebody looks ([`Figures`]). **Invariant:** labels are words of
-//! ours, or names that an administrator gave, of which no more than [`VALUES_MAX`] are told apart: no run, user or address is one.
+//! Listens to spans, counts and times what they say of themselves, and tells it.
 
+use super::names::{
+    LONG, Measured, RETRIES, RUN_ENDED, RUN_ERRORS, RUN_SECONDS, RUNS, SPANS, TOKENS, VALUES_MAX, describe,
+    gauges,
+};
 use crate::Station;
 use crate::said::Said;
-use metrics::{Label, Unit};
+use metrics::Label;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use station_core::policy::Action;
 use station_core::{Caller, Error, Result};
@@ -23,123 +22,8 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, filter};
 
-/// Distinct values of one label that are told apart; what comes later is `other`.
-const VALUES_MAX: usize = 200;
-
 /// Observations after which buffers are folded, so that nobody who never looks pays with memory.
 const FOLD_AFTER: u64 = 4_096;
-
-/// Upper bounds in seconds: of statements and requests of our own.
-const FAST: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
-
-/// Of servers and models, which start, think and wait.
-const SLOW: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
-
-/// Of runs, which may wait for a person.
-const LONG: [f64; 11] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0];
-
-/// How a span is counted when it ends.
-struct Measured {
-    /// Its name.
-    span: &'static str,
-    /// The histogram of its seconds.
-    histogram: &'static str,
-    help: &'static str,
-    buckets: &'static [f64],
-    /// Its fields that are labels there.
-    labels: &'static [&'static str],
-    /// What is counted where it has the field `error`, with its help, and the fields that are labels there.
-    errors: Option<(&'static str, &'static str, &'static [&'static str])>,
-}
-
-/// Every span that is measured. The names with `agent_`, `mcp_` and `database_` are those of Station's architecture document.
-const SPANS: [Measured; 6] = [
-    Measured {
-        span: "store.query",
-        histogram: "station_database_query_duration_seconds",
-        help: "Time of a statement in the database, commits included.",
-        buckets: &FAST,
-        labels: &["operation"],
-        errors: Some((
-            "station_database_errors_total",
-            "Statements that failed, by what they do and the sort of failure.",
-            &["operation", "error"],
-        )),
-    },
-    Measured {
-        span: "mcp.request",
-        histogram: "station_mcp_request_duration_seconds",
-        help: "Time from writing a request to a tool server to its answer.",
-        buckets: &SLOW,
-        labels: &["method", "outcome"],
-        errors: Some(CONNECTION_ERRORS),
-    },
-    Measured {
-        span: "mcp.connect",
-        histogram: "station_mcp_connect_duration_seconds",
-        help: "Time to start or reach a tool server and to greet it.",
-        buckets: &SLOW,
-        labels: &["transport", "outcome"],
-        errors: Some(CONNECTION_ERRORS),
-    },
-    Measured {
-        span: "tool.call",
-        histogram: "station_tool_call_duration_seconds",
-        help: "Time of a tool call, waiting for its server included.",
-        buckets: &SLOW,
-        labels: &["outcome"],
-        errors: None,
-    },
-    Measured {
-        span: "model.request",
-        histogram: "station_model_request_duration_seconds",
-        help: "Time of a request to a model, repetitions included.",
-        buckets: &SLOW,
-        labels: &["provider", "outcome"],
-        errors: Some((
-            "station_model_errors_total",
-            "Requests that no model answered, after all repetitions.",
-            &["provider", "error"],
-        )),
-    },
-    Measured {
-        span: "http.request",
-        histogram: "station_http_request_duration_seconds",
-        help: "Time from the head of a request to the head of its answer.",
-        buckets: &FAST,
-        labels: &["method", "route", "status"],
-        errors: None,
-    },
-];
-
-const CONNECTION_ERRORS: (&str, &str, &[&str]) = (
-    "station_mcp_connection_errors_total",
-    "Tool servers that could not be reached (connect), or broke off in the middle of a request (lost).",
-    &["server", "error"],
-);
-
-/// The event that says that a run has ended.
-pub(crate) const RUN_ENDED: &str = "run.ended";
-const RUNS: &str = "station_agent_runs_total";
-const RUN_ERRORS: &str = "station_agent_execution_errors_total";
-const RUN_SECONDS: &str = "station_agent_execution_duration_seconds";
-const TOKENS: &str = "station_model_tokens_total";
-const RETRIES: &str = "station_model_retries_total";
-
-/// Each number of the store by its name, with its help.
-fn gauges(figures: &Figures) -> [(&'static str, &'static str, u64); 5] {
-    [
-        ("station_agents_total", "Agents in the store.", figures.agents),
-        ("station_mcp_servers_total", "Tool servers in the store.", figures.servers),
-        ("station_execution_queue_size", "Runs that wait for a worker.", figures.queued),
-        ("station_executions_running", "Runs that a worker has, of all instances.", figures.running),
-        (
-            "station_executions_waiting",
-            "Runs that are parked: for a person, a sub-agent or a budget.",
-            figures.waiting,
-        ),
-    ]
-}
 
 /// The metrics of this process. Cheap to clone; every clone is the same.
 #[derive(Clone)]
@@ -249,26 +133,6 @@ impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
-}
-
-fn describe() {
-    for row in &SPANS {
-        metrics::describe_histogram!(row.histogram, Unit::Seconds, row.help);
-        if let Some((name, help, _)) = row.errors {
-            metrics::describe_counter!(name, help);
-        }
-    }
-    for (name, help, _) in gauges(&Figures::default()) {
-        metrics::describe_gauge!(name, help);
-    }
-    metrics::describe_counter!(RUNS, "Runs that ended in this process, by how.");
-    metrics::describe_counter!(RUN_ERRORS, "Runs that failed, by the sort of failure.");
-    let help = "Time from the first claim of a run to its end, waiting included.";
-    metrics::describe_histogram!(RUN_SECONDS, Unit::Seconds, help);
-    metrics::describe_counter!(TOKENS, "Tokens that models read (input) and wrote (output).");
-    metrics::describe_counter!(RETRIES, "Requests to models that were sent again.");
-    metrics::describe_gauge!("station_build_info", "The version that runs; always 1.");
-    metrics::gauge!("station_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 
 impl Station {
