@@ -355,15 +355,17 @@ async fn measured<T>(
     done
 }
 
-/// What a statement does, in one of few words.
+/// The words for what a statement does.
+pub const OPERATIONS: [&str; 8] =
+    ["select", "insert", "update", "delete", "begin", "commit", "rollback", "other"];
+
+/// What a statement does, in one of [`OPERATIONS`].
 fn operation(sql: &'static str) -> &'static str {
-    let first = sql.split_ascii_whitespace().next().unwrap_or_default();
-    match first {
-        "select" | "insert" | "update" | "delete" | "begin" | "commit" | "rollback" => first,
+    match sql.split_ascii_whitespace().next().unwrap_or_default() {
         // Its last part says what it does with the others.
         "with" if sql.contains("update ") => "update",
         "with" => "select",
-        _ => "other",
+        first => OPERATIONS.into_iter().find(|word| *word == first).unwrap_or("other"),
     }
 }
 

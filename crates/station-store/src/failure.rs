@@ -57,7 +57,29 @@ pub(crate) enum Failure {
     Other,
 }
 
+/// The words that failed statements are counted under.
+#[must_use]
+pub fn failure_words() -> [&'static str; 13] {
+    Failure::ALL.map(Failure::as_str)
+}
+
 impl Failure {
+    const ALL: [Self; 13] = [
+        Self::NotOurs,
+        Self::Damaged,
+        Self::Full,
+        Self::Locked,
+        Self::Disk,
+        Self::ReadOnly,
+        Self::GiveWay,
+        Self::Disconnected,
+        Self::Refused,
+        Self::NoDatabase,
+        Self::Forbidden,
+        Self::NoTable,
+        Self::Other,
+    ];
+
     /// In one word: what a failed statement is counted under.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -70,6 +70,10 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Every sort.
+    pub const ALL: [Self; 6] =
+        [Self::Model, Self::Steps, Self::Repetition, Self::Output, Self::Refused, Self::Setup];
+
     /// In one word, as journals have it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

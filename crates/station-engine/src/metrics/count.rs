@@ -1,9 +1,10 @@
 //! Listens to spans, counts and times what they say of themselves, and tells it.
 
 use super::names::{
-    LONG, Measured, RETRIES, RUN_ENDED, RUN_ERRORS, RUN_SECONDS, RUNS, SPANS, TOKENS, VALUES_MAX, describe,
-    gauges,
+    LONG, Measured, OTHER, RETRIES, RUN_ENDED, RUN_ERRORS, RUN_SECONDS, RUNS, SPANS, TOKENS, VALUES_MAX,
+    describe, gauges,
 };
+use super::zero;
 use crate::Station;
 use crate::said::Said;
 use metrics::Label;
@@ -41,7 +42,7 @@ struct Inner {
 }
 
 impl Metrics {
-    /// Nothing counted yet, and every name there.
+    /// Nothing counted yet.
     ///
     /// # Errors
     /// `Internal` where a histogram has no bounds.
@@ -65,6 +66,7 @@ impl Metrics {
         let made = Self { inner: Arc::new(inner) };
         made.here(|| {
             describe();
+            zero::begin();
             made.inner.process.describe();
         });
         Ok(made)
@@ -84,9 +86,10 @@ impl Metrics {
 
     /// All of it in Prometheus' text format (version 0.0.4); without `figures` where the store cannot be asked.
     #[must_use]
-    pub fn render(&self, figures: Option<Figures>) -> String {
+    pub fn render(&self, figures: Option<&Figures>) -> String {
         self.here(|| {
-            for (name, _, value) in figures.iter().flat_map(gauges) {
+            figures.into_iter().for_each(|figures| zero::of_store(self, figures));
+            for (name, _, value) in figures.into_iter().flat_map(gauges) {
                 // Exact below 2^53.
                 #[expect(clippy::cast_precision_loss, reason = "a count")]
                 metrics::gauge!(name).set(value as f64);
@@ -116,12 +119,12 @@ impl Metrics {
     }
 
     /// `value` where it is one of those that are told apart.
-    fn bounded(&self, label: &'static str, value: &str) -> String {
+    pub(super) fn bounded(&self, label: &'static str, value: &str) -> String {
         let mut values = self.inner.values.lock().unwrap_or_else(PoisonError::into_inner);
         let values = values.entry(label).or_default();
         if !values.contains(value) {
             if values.len() >= VALUES_MAX {
-                return "other".to_owned();
+                return OTHER.to_owned();
             }
             values.insert(value.to_owned());
         }
@@ -234,8 +237,17 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let subscriber = tracing_subscriber::registry().with(metrics.layer());
         tracing::subscriber::with_default(subscriber, work);
-        let figures = Figures { agents: 3, servers: 2, queued: 1, running: 0, waiting: 4 };
-        metrics.render(Some(figures)).lines().map(str::to_owned).collect()
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let figures = Figures {
+            agents: 3,
+            servers: 2,
+            queued: 1,
+            running: 0,
+            waiting: 4,
+            environment_names: names(&["dev"]),
+            server_names: names(&["files"]),
+        };
+        metrics.render(Some(&figures)).lines().map(str::to_owned).collect()
     }
 
     fn has(told: &[String], line: &str) {
@@ -282,6 +294,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_never_counted_is_told_as_zero() {
+        let told = told(|| {});
+        has(&told, r#"station_agent_runs_total{environment="dev",status="completed"} 0"#);
+        has(&told, r#"station_agent_execution_errors_total{environment="dev",failure="model"} 0"#);
+        has(&told, r#"station_agent_execution_duration_seconds_count{status="timed_out"} 0"#);
+        has(&told, r#"station_mcp_connection_errors_total{server="files",error="connect"} 0"#);
+        has(&told, r#"station_database_errors_total{operation="commit",error="full"} 0"#);
+    }
+
+    #[test]
     fn a_label_has_no_more_values_than_are_told_apart() {
         let told = told(|| {
             for n in 0..VALUES_MAX + 50 {
@@ -289,7 +311,8 @@ mod tests {
                 tracing::info_span!(target: "station_mcp", "mcp.connect", %server, transport = "stdio", outcome = "failed", error = "connect");
             }
         });
-        let series = told.iter().filter(|line| line.starts_with("station_mcp_connection_errors_total{"));
+        let name = "station_mcp_connection_errors_total{";
+        let series = told.iter().filter(|line| line.starts_with(name) && line.contains(r#"error="connect""#));
         assert_eq!(series.count(), VALUES_MAX + 1);
         has(&told, r#"station_mcp_connection_errors_total{server="other",error="connect"} 50"#);
     }

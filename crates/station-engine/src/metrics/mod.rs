@@ -7,5 +7,6 @@
 
 mod count;
 mod names;
+mod zero;
 
 pub use count::Metrics;

@@ -3,8 +3,9 @@
 use metrics::Unit;
 use station_store::Figures;
 
-/// Distinct values of one label that are told apart; what comes later is `other`.
+/// Distinct values of one label that are told apart; what comes later is [`OTHER`].
 pub(super) const VALUES_MAX: usize = 200;
+pub(super) const OTHER: &str = "other";
 
 /// Upper bounds in seconds: of statements and requests of our own.
 const FAST: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
@@ -39,18 +40,18 @@ pub(super) const SPANS: [Measured; 6] = [
         buckets: &FAST,
         labels: &["operation"],
         errors: Some((
-            "station_database_errors_total",
+            DATABASE_ERRORS,
             "Statements that failed, by what they do and the sort of failure.",
             &["operation", "error"],
         )),
     },
     Measured {
         span: "mcp.request",
-        histogram: "station_mcp_request_duration_seconds",
+        histogram: MCP_SECONDS,
         help: "Time from writing a request to a tool server to its answer.",
         buckets: &SLOW,
         labels: &["method", "outcome"],
-        errors: Some(CONNECTION_ERRORS),
+        errors: Some(CONNECTIONS),
     },
     Measured {
         span: "mcp.connect",
@@ -58,7 +59,7 @@ pub(super) const SPANS: [Measured; 6] = [
         help: "Time to start or reach a tool server and to greet it.",
         buckets: &SLOW,
         labels: &["transport", "outcome"],
-        errors: Some(CONNECTION_ERRORS),
+        errors: Some(CONNECTIONS),
     },
     Measured {
         span: "tool.call",
@@ -90,14 +91,19 @@ pub(super) const SPANS: [Measured; 6] = [
     },
 ];
 
-const CONNECTION_ERRORS: (&str, &str, &[&str]) = (
-    "station_mcp_connection_errors_total",
+const CONNECTIONS: (&str, &str, &[&str]) = (
+    CONNECTION_ERRORS,
     "Tool servers that could not be reached (connect), or broke off in the middle of a request (lost).",
     &["server", "error"],
 );
 
 /// The event that says that a run has ended.
 pub(super) const RUN_ENDED: &str = "run.ended";
+pub(super) const DATABASE_ERRORS: &str = "station_database_errors_total";
+pub(super) const MCP_SECONDS: &str = "station_mcp_request_duration_seconds";
+pub(super) const CONNECTION_ERRORS: &str = "station_mcp_connection_errors_total";
+/// What the label `error` of that says.
+pub(super) const CONNECTION_FAULTS: [&str; 2] = ["connect", "lost"];
 pub(super) const RUNS: &str = "station_agent_runs_total";
 pub(super) const RUN_ERRORS: &str = "station_agent_execution_errors_total";
 pub(super) const RUN_SECONDS: &str = "station_agent_execution_duration_seconds";

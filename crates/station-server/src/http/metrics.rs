@@ -42,5 +42,5 @@ pub(super) async fn get(
             None
         }
     };
-    ([(header::CONTENT_TYPE, TEXT)], site.metrics.render(figures)).into_response()
+    ([(header::CONTENT_TYPE, TEXT)], site.metrics.render(figures.as_ref())).into_response()
 }

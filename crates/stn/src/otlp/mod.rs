@@ -211,7 +211,7 @@ async fn send_metrics(
             () = tokio::time::sleep(METRICS_EVERY) => {}
         }
         // Without what the store has where it cannot be asked; `/metrics` tells of that.
-        let text = metrics.render(station.figures(&by).await.ok());
+        let text = metrics.render(station.figures(&by).await.ok().as_ref());
         let times = metrics::Times { began, now: Clock::System.now() };
         let mut request = client.post(&endpoint).header("content-type", "application/x-protobuf");
         for (name, value) in &headers {

@@ -151,6 +151,38 @@ fn metrics_tell_what_was_done_and_each_of_them_what_it_means() {
     }
 }
 
+/// The ten names of the architecture document, of a Station that has done nothing: what comes later is an increase.
+#[test]
+fn a_fresh_station_tells_every_name_of_the_document_and_zero_failures() {
+    let home = Home::with_fake();
+    let served = Served::start(&home);
+    let metrics = served.send_to("/metrics", "GET", &[], "").body;
+    let has = |series: &str| metrics.lines().any(|line| line.starts_with(series));
+    for name in [
+        "station_agents_total ",
+        "station_agent_runs_total{",
+        "station_mcp_servers_total ",
+        "station_execution_queue_size ",
+        "station_agent_execution_duration_seconds_count{",
+        "station_mcp_request_duration_seconds_count{",
+        "station_database_query_duration_seconds_count{",
+        "station_agent_execution_errors_total{",
+        "station_mcp_connection_errors_total{",
+        "station_database_errors_total{",
+    ] {
+        assert!(has(name), "{name}\n{metrics}");
+    }
+    for zero in [
+        r#"station_agent_runs_total{environment="default",status="failed"} 0"#,
+        r#"station_agent_execution_errors_total{environment="default",failure="model"} 0"#,
+        r#"station_mcp_connection_errors_total{server="fake",error="connect"} 0"#,
+        r#"station_mcp_connection_errors_total{server="fake",error="lost"} 0"#,
+        r#"station_database_errors_total{operation="commit",error="full"} 0"#,
+    ] {
+        assert!(has(zero), "{zero}\n{metrics}");
+    }
+}
+
 #[test]
 fn metrics_that_were_asked_for_through_a_proxy_need_an_administrator() {
     let home = Home::with_init();
