@@ -31,7 +31,7 @@ const NAMES_MAX: usize = 10_000;
 
 /// What a hash is compared with where there is none: of a password that nobody has.
 const NOBODYS: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$c3RhdGlvbm5vYm9keXM$0000000000000000000000000000000000000000000";
+    "$argon2id$v=19$m=19456,t=2,p=1$c3RhdGlvbiBub2JvZHlzIQ$0000000000000000000000000000000000000000000";
 
 /// The tries of the last while.
 pub(crate) struct Passwords {
@@ -213,6 +213,34 @@ mod tests {
         for short in ["", "fourteen chars", &"x".repeat(BYTES_MAX + 1)] {
             passwords.hash(&Secret::new(short)).await.expect_err("it is no good password");
         }
+    }
+
+    /// As long for an unknown name as for a wrong password: the same work is done.
+    #[test]
+    fn the_password_of_nobody_is_tried_like_any_other() {
+        let nobodys = PasswordHash::new(NOBODYS).unwrap();
+        let real = hashed(b"correct horse battery").unwrap();
+        let work = |hash: &PasswordHash| (hash.algorithm, hash.version, hash.params.clone());
+        assert_eq!(work(&nobodys), work(&real));
+        let length = |hash: &PasswordHash| hash.hash.as_ref().map(Output::len);
+        assert_eq!(length(&nobodys), length(&real));
+        let salt = |hash: &PasswordHash| hash.salt.as_ref().map(|salt| salt.len());
+        assert_eq!(salt(&nobodys), salt(&real));
+        assert_eq!(is_of(b"correct horse battery", &nobodys), Ok(false), "it is worked out to its end");
+    }
+
+    #[tokio::test]
+    async fn whoever_must_wait_is_not_let_in_by_the_right_one_either() {
+        let passwords = Passwords::default();
+        let right = Secret::new("correct horse battery");
+        let hash = passwords.hash(&right).await.expect("it is long enough");
+        let at = Duration::from_secs;
+        for _ in 0..FREE_TRIES {
+            passwords.note("ann", false, at(100));
+        }
+        let early = passwords.is_right("ann", &right, Some(hash.clone()), at(100)).await.unwrap_err();
+        assert_eq!((early.kind(), early.retry_after_s()), (station_core::Kind::Busy, Some(2)));
+        assert!(passwords.is_right("ann", &right, Some(hash), at(101)).await.unwrap());
     }
 
     #[test]

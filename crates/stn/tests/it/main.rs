@@ -71,6 +71,7 @@ mod sampling;
 mod sandbox;
 mod serve;
 mod settings;
+mod sign_in;
 mod states;
 mod stdio;
 mod streams;

@@ -335,48 +335,6 @@ fn every_management_tool_is_for_those_who_may() {
 }
 
 #[test]
-fn a_user_signs_in_and_is_known_by_a_cookie_until_it_signs_out() {
-    let home = Home::with_fake();
-    home.stn_reading(&["user", "create", "ann", "--admin", "--password"], "correct horse battery\n").done();
-    let served = Served::start(&home);
-    let ours = format!("http://127.0.0.1:{}", served.port);
-    let send = |method: &str, path: &str, headers: &[(&str, &str)], body: &Value| {
-        served.send_to(&format!("/api/v1{path}"), method, headers, &body.to_string())
-    };
-    // Once there is a user nobody is let in by a socket alone.
-    assert_eq!(send("GET", "/agents", &[], &json!({})).status, 401);
-    let wrong = send("POST", "/sessions", &[], &json!({ "name": "ann", "password": "wrong" }));
-    let unknown = send("POST", "/sessions", &[], &json!({ "name": "bob", "password": "wrong" }));
-    assert_eq!((wrong.status, unknown.status), (401, 401));
-    let message = |answer: &Answer| answer.json()["error"]["message"].clone();
-    assert_eq!(message(&wrong), message(&unknown));
-    let signed =
-        send("POST", "/sessions", &[], &json!({ "name": "ann", "password": "correct horse battery" }));
-    assert_eq!(signed.status, 201, "{}", signed.body);
-    let set = signed.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap().to_owned();
-    assert!(set.contains("; secure; httponly; samesite=strict"), "{set}");
-    let cookie = set.split(';').next().unwrap().replace("__host-", "__Host-");
-    let known = send("GET", "/caller", &[("cookie", &cookie)], &json!({}));
-    assert_eq!(known.json()["name"], "ann", "{}", known.body);
-    // A page of another site cannot change anything with it.
-    let make = json!({ "name": "bob", "role": "viewer" });
-    for (origin, status) in [("", 403), ("http://example.com", 403), (&*ours, 201)] {
-        let made = send("POST", "/users", &[("cookie", &cookie), ("origin", origin)], &make);
-        assert_eq!(made.status, status, "{origin}: {}", made.body);
-    }
-    let out = send("DELETE", "/sessions/current", &[("cookie", &cookie), ("origin", &ours)], &json!({}));
-    assert_eq!(out.status, 200, "{}", out.body);
-    assert_eq!(send("GET", "/caller", &[("cookie", &cookie)], &json!({})).status, 401);
-    // All of it is told.
-    let audit = home.json(&["audit", "list"]);
-    for action in ["create_user", "refuse_session", "create_session"] {
-        let is_told = audit["audit"].as_array().unwrap().iter().any(|row| row["action"] == action);
-        assert!(is_told, "{action}: {audit}");
-    }
-    assert!(!audit.to_string().contains("correct horse"));
-}
-
-#[test]
 fn a_key_says_no_more_than_its_scopes_and_is_good_until_it_is_revoked() {
     let home = Home::with_fake();
     home.agent("default", "reader", "model: offline\ntools: [read]\n");
