@@ -1,5 +1,6 @@
 //! The engine as a door would use it: a real store, real MCP servers as children, and a model that was scripted.
 
+mod api_keys;
 mod approvals;
 mod brought_back;
 mod budgets;
