@@ -83,6 +83,7 @@ mod user;
 mod variables;
 mod watch;
 mod who_may;
+mod who_may_mcp;
 
 use std::collections::BTreeSet;
 use std::path::Path;

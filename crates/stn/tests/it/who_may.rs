@@ -1,5 +1,5 @@
-//! Who may do what, through the real door: every operation and every management tool, by every role, in an environment that is
-//! assigned to it and in one that is not. What a role needs is read from the OpenAPI document; that it holds is seen here.
+//! Who may do what, through the real door: every operation, by every role, in an environment that is assigned to it and in one that
+//! is not. Of MCP and the port of agents: `who_may_mcp`. What a role needs is read from the OpenAPI document; that it holds is seen here.
 
 use crate::home::{Home, reading};
 use crate::http::{Answer, Served};
@@ -8,26 +8,26 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 
-const ROLES: [&str; 3] = ["viewer", "user", "admin"];
+pub(crate) const ROLES: [&str; 3] = ["viewer", "user", "admin"];
 
-fn rank(role: &str) -> usize {
+pub(crate) fn rank(role: &str) -> usize {
     ROLES.iter().position(|it| *it == role).unwrap()
 }
 
 /// A Station with two environments that are alike, and a user of each role, to whom the first is assigned.
-struct World {
+pub(crate) struct World {
     _home: Home,
-    served: Served,
-    keys: BTreeMap<&'static str, String>,
+    pub(crate) served: Served,
+    pub(crate) keys: BTreeMap<&'static str, String>,
     /// What there is in each environment, by the names of parameters.
-    own: BTreeMap<&'static str, String>,
-    foreign: BTreeMap<&'static str, String>,
+    pub(crate) own: BTreeMap<&'static str, String>,
+    pub(crate) foreign: BTreeMap<&'static str, String>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let model = reading();
-        let home = Home::with_fake().asking(&model);
+        let home = Home::with_fake().asking(&model).set("STN_MCP_PORT", "0");
         for environment in ["default", "foreign"] {
             home.server(environment, "fake", &[]);
             home.write(&format!("environments/{environment}/environment.yml"), "tools: {approve: [read]}\n");
@@ -47,7 +47,7 @@ impl World {
         world
     }
 
-    fn send(&self, by: &str, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) fn send(&self, by: &str, method: &str, path: &str, body: &str) -> Answer {
         let key = self.keys.get(by).map_or(by, String::as_str);
         self.served.send_as(key, &format!("/api/v1{path}"), method, body)
     }
@@ -71,7 +71,7 @@ impl World {
     }
 
     /// Something that may go when an operation takes it away: its parameter, and what it is called.
-    fn spare(&self, operation: &str, n: usize) -> Option<(&'static str, String)> {
+    pub(crate) fn spare(&self, operation: &str, n: usize) -> Option<(&'static str, String)> {
         let made = |path: &str, body: &Value| {
             let made = self.send("admin", "POST", path, &body.to_string());
             assert!(made.status < 300, "{}", made.body);
@@ -140,6 +140,9 @@ impl Operation<'_> {
         for (name, value) in &about {
             path = path.replace(&format!("{{{name}}}"), value);
         }
+        if self.takes("runs") {
+            path = format!("{path}?runs={}", place["run"]);
+        }
         let mut body = self.told["requestBody"]["content"]["application/json"]["example"].clone();
         if self.takes("environment") && !self.path.contains("{environment}") {
             let by_number = place.iter().any(|(name, _)| self.path.contains(&format!("{{{name}}}")));
@@ -163,7 +166,9 @@ impl Operation<'_> {
 
     /// Whether it is about something that is in an environment.
     fn is_in_one(&self, place: &BTreeMap<&str, String>) -> bool {
-        self.takes("environment") || place.keys().any(|name| self.path.contains(&format!("{{{name}}}")))
+        self.takes("environment")
+            || self.takes("runs")
+            || place.keys().any(|name| self.path.contains(&format!("{{{name}}}")))
     }
 }
 
@@ -255,83 +260,6 @@ fn every_operation_is_for_those_who_may_and_what_is_foreign_does_not_exist() {
         assert_eq!(places("user"), ["default"], "{path}");
         assert!(places("admin").contains(&"foreign".to_owned()), "{path}");
     }
-}
-
-#[test]
-fn every_management_tool_is_for_those_who_may() {
-    let world = World::new();
-    let environment = |place: &str| -> Value {
-        let listed = world.send("admin", "GET", &format!("/environments/{place}"), "").json();
-        listed["environment"]["id"].clone()
-    };
-    let call = |by: &str, tool: &str, arguments: &Value| -> (bool, String) {
-        let bearer = format!("Bearer {}", world.keys[by]);
-        let params = json!({ "name": tool, "arguments": arguments });
-        let answer = world.served.modern("tools/call", params, &[("authorization", &bearer)]);
-        let result = answer.json()["result"].clone();
-        assert!(result.is_object(), "{tool}: {}", answer.body);
-        (result["isError"] == true, result["content"][0]["text"].as_str().unwrap_or_default().to_owned())
-    };
-    // Tool, its least role, arguments about an agent and an environment; those that change most come last.
-    type Row = (&'static str, &'static str, fn(&Value, &Value) -> Value);
-    let rows: [Row; 13] = [
-        ("list_environments", "viewer", |_, _| json!({})),
-        ("list_agents", "viewer", |_, environment| json!({ "environment_id": environment })),
-        ("get_agent_details", "viewer", |agent, _| json!({ "agent_id": agent })),
-        ("list_tools", "viewer", |_, environment| json!({ "environment_id": environment })),
-        ("list_mcp_configs", "viewer", |_, environment| json!({ "environment_id": environment })),
-        ("list_prompts", "viewer", |_, _| json!({})),
-        ("discover_tools", "user", |_, environment| json!({ "environment_id": environment })),
-        ("call_agent", "user", |agent, _| json!({ "agent_id": agent, "task": "x", "async": true })),
-        ("call_agent_advanced", "user", |agent, _| json!({ "agent_id": agent, "task": "x", "async": true })),
-        ("suggest_agent_config", "user", |agent, _| {
-            let environment = if *agent == json!(1) { "default" } else { "foreign" };
-            json!({ "user_request": "read files", "environment_name": environment })
-        }),
-        (
-            "create_agent",
-            "user",
-            |_, environment| json!({ "name": "made", "description": "d", "prompt": "p", "environment_id": environment, "tool_names": ["read"] }),
-        ),
-        ("update_agent", "user", |agent, _| json!({ "agent_id": agent, "description": "changed" })),
-        ("delete_agent", "user", |agent, _| json!({ "agent_id": agent })),
-    ];
-    for (tool, needed, arguments) in rows {
-        let about = |place: &BTreeMap<&str, String>| {
-            let agent = place["agent"].parse::<i64>().unwrap();
-            arguments(&agent.into(), &environment(&place["environment"]))
-        };
-        for role in ["viewer", "user"] {
-            let (is_error, told) = call(role, tool, &about(&world.own));
-            if rank(role) < rank(needed) {
-                assert!(is_error && told.contains("may not"), "{tool} by {role}: {told}");
-            } else {
-                assert!(!told.contains("may not"), "{tool} by {role}: {told}");
-                assert!(!told.contains("does not exist"), "{tool} by {role}: {told}");
-                let foreign = about(&world.foreign);
-                if foreign != json!({}) && foreign["name"].as_str().is_none_or(|it| it == "made") {
-                    let (is_error, told) = call(role, tool, &foreign);
-                    assert!(is_error && told.contains("does not exist"), "{tool} by {role}: {told}");
-                }
-            }
-        }
-    }
-    // An environment's gateway is not there for whom it is not assigned to, and its tools are not for a viewer.
-    let gateway = |by: &str, environment: &str, method: &str, params: Value| {
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-        world.served.send_as(&world.keys[by], &format!("/mcp/env/{environment}"), "POST", &body)
-    };
-    for by in ["viewer", "user"] {
-        assert_eq!(gateway(by, "foreign", "tools/list", json!({})).status, 404);
-        assert!(gateway(by, "default", "tools/list", json!({})).body.contains("echo"));
-    }
-    let echo = json!({ "name": "echo", "arguments": { "text": "hi" } });
-    let refused = gateway("viewer", "default", "tools/call", echo.clone());
-    assert!(refused.body.contains("may not call tools"), "{}", refused.body);
-    let (is_error, told) = call("user", "discover_tools", &json!({ "config_id": 2 }));
-    assert!(is_error && told.contains("server file 2 does not exist"), "{told}");
-    let called = gateway("user", "default", "tools/call", echo);
-    assert!(called.body.contains("hi") && !called.body.contains("may not"), "{}", called.body);
 }
 
 #[test]
