@@ -8,7 +8,6 @@ use crate::rights::reach_of;
 use crate::servers::{ServerDetails, ServerRef};
 use crate::variables::Values;
 use crate::{Discovered, Station};
-use serde_json::json;
 use station_core::oauth::{
     self, Client, ClientWay, IssuerDocument, Login, LoginWay, TokenAnswer, code_of, login_way,
 };
@@ -209,9 +208,7 @@ impl Station {
         let now = self.now();
         let login = login(url, &issuer, resource.resource, client, scope, &tokens).renewed(tokens, now);
         let id = details.server.id;
-        self.store().put_login(id, &login, now).await?;
-        let detail = json!({ "server": details.server.name, "issuer": login.issuer, "scope": login.scope });
-        self.store().note_deed("login_server", &format!("server {id}"), detail, by.actor(), now).await?;
+        self.store().put_login(id, &login, by.actor(), now).await?;
         self.pool().end_server(id).await;
         let listed = self.discover(&details.environment, &|server| server.id == id).await?;
         let listed = listed.servers.into_iter().next();
@@ -226,17 +223,16 @@ impl Station {
         by.may(Action::ManageServers)?;
         let details = self.find_server(by, server).await?;
         let (id, name) = (details.server.id, &details.server.name);
-        let kept = self.store().login(id).await?;
-        self.store().remove_login(id).await?;
-        self.pool().end_server(id).await;
-        let Some(kept) = kept else {
-            return Err(Error::conflict(format!("nobody is logged in at server `{name}`"))
-                .with_hint("`stn mcp status` shows who is logged in where"));
+        let nobody = || {
+            Error::conflict(format!("nobody is logged in at server `{name}`"))
+                .with_hint("`stn mcp status` shows who is logged in where")
         };
-        let detail = json!({ "server": name, "issuer": kept.login.issuer });
-        self.store()
-            .note_deed("logout_server", &format!("server {id}"), detail, by.actor(), self.now())
-            .await?;
+        let kept = self.store().login(id).await?.ok_or_else(nobody)?;
+        // Another may have been faster.
+        if !self.store().remove_login(id, by.actor(), self.now()).await? {
+            return Err(nobody());
+        }
+        self.pool().end_server(id).await;
         let allow_private = match self.reach_to_log_in(&details).await {
             Ok((reach, _)) => reach.settings.oauth.allow_private,
             Err(_) => false,

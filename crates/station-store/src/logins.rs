@@ -3,13 +3,15 @@
 //! A refresh token can often be used once only, so two processes must not use one twice: whoever renews takes a claim
 //! first, for a while, and writes what it was given only over the revision that it renewed.
 
+use crate::audit;
 use crate::db::{Conn, Row, unreadable};
 use crate::seal::Place;
 use crate::sealer::Sealer;
+use crate::turns::Reach;
 use crate::{Context, ROWS_MAX, Store};
 use serde_json::{Value as Json, json};
 use station_core::oauth::{Challenge, Client, ClientAuth, Login};
-use station_core::{Micros, Result, Secret, ServerId};
+use station_core::{Actor, Micros, Result, Secret, ServerId};
 use std::collections::BTreeMap;
 
 /// How long whoever renews a login has it to itself: longer than an issuer may take to answer.
@@ -70,12 +72,24 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn put_login(&self, server: ServerId, login: &Login, now: Micros) -> Result<()> {
-        let input = (self.shared_context(), server, login.clone(), now);
-        self.write(input, |conn, (context, server, login, now)| {
+    pub async fn put_login(
+        &self,
+        server: ServerId,
+        login: &Login,
+        actor: impl Into<Actor>,
+        now: Micros,
+    ) -> Result<()> {
+        let input = (self.shared_context(), server, login.clone(), actor.into(), now);
+        self.write_reaching(Reach::Audit(None), input, |conn, (context, server, login, actor, now)| {
             Box::pin(async move {
                 insert(conn, context, *server, login, *now).await?;
-                conn.exec(FORGET_CHALLENGE, vec![server.0.into()]).await.map(drop)
+                conn.exec(FORGET_CHALLENGE, vec![server.0.into()]).await?;
+                let detail = json!({
+                    "server": name_of(conn, *server).await?, "issuer": login.issuer, "scope": login.scope,
+                });
+                let by = (&*actor, *now);
+                audit::note(conn, &context.sealer, by, "login_server", format!("server {server}"), detail)
+                    .await
             })
         })
         .await
@@ -146,16 +160,22 @@ impl Store {
         .await
     }
 
-    /// Forgets the login at a server; whether there was one. Its clients stay, for the next.
+    /// Forgets the login at a server, on behalf of a person; whether there was one. Its clients stay, for the next.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn remove_login(&self, server: ServerId) -> Result<bool> {
-        const SQL: &str = "delete from mcp_logins where server_id = $1";
-        self.write(server, |conn, server| {
+    pub async fn remove_login(&self, server: ServerId, actor: impl Into<Actor>, now: Micros) -> Result<bool> {
+        const SQL: &str = "delete from mcp_logins where server_id = $1 returning issuer";
+        let input = (self.shared_context(), server, actor.into(), now);
+        self.write_reaching(Reach::Audit(None), input, |conn, (context, server, actor, now)| {
             Box::pin(async move {
+                let Some(mut row) = conn.row(SQL, vec![server.0.into()]).await? else { return Ok(false) };
                 conn.exec(FORGET_CHALLENGE, vec![server.0.into()]).await?;
-                Ok(conn.exec(SQL, vec![server.0.into()]).await? == 1)
+                let detail = json!({ "server": name_of(conn, *server).await?, "issuer": row.text()? });
+                let by = (&*actor, *now);
+                audit::note(conn, &context.sealer, by, "logout_server", format!("server {server}"), detail)
+                    .await?;
+                Ok(true)
             })
         })
         .await
@@ -240,6 +260,12 @@ impl Store {
         })
         .await
     }
+}
+
+/// The server's name, as the audit tells it.
+async fn name_of(conn: &mut Conn, server: ServerId) -> Result<Option<String>> {
+    const SQL: &str = "select name from mcp_servers where id = $1";
+    conn.row(SQL, vec![server.0.into()]).await?.map(|mut row| row.text()).transpose()
 }
 
 async fn insert(

@@ -68,7 +68,7 @@ async fn fill(store: &Store) -> Content {
         scope: None,
         expires_at: None,
     };
-    store.put_login(server, &login, NOW).await.unwrap();
+    store.put_login(server, &login, "ada", NOW).await.unwrap();
     store.append(append(run, fence, 1)).await.unwrap();
     let agent = store.agents(None).await.unwrap()[0].id;
     let variables = [("TOKEN".to_owned(), Secret::new("of the run"))].into();

@@ -42,7 +42,7 @@ async fn a_login_is_renewed_by_one_at_a_time_and_over_what_it_was() {
         let seed = seed(&store).await;
         let server = server(&store, &seed).await;
         assert_eq!(store.login(server).await.unwrap(), None);
-        store.put_login(server, &login("one"), NOW).await.unwrap();
+        store.put_login(server, &login("one"), "ada", NOW).await.unwrap();
         let kept = store.login(server).await.unwrap().unwrap();
         assert_eq!(kept.login, login("one"));
 
@@ -62,9 +62,27 @@ async fn a_login_is_renewed_by_one_at_a_time_and_over_what_it_was() {
 
         let rows = store.logins(None).await.unwrap();
         assert_eq!((rows[&server].renews, rows[&server].scope.as_deref()), (true, Some("read")));
-        assert!(store.remove_login(server).await.unwrap());
-        assert!(!store.remove_login(server).await.unwrap());
-        assert_eq!(store.login(server).await.unwrap(), None);
+        let asked = Challenge { scope: Some("write".to_owned()), needs_more: true, ..Challenge::default() };
+        store.put_challenge(server, &asked, NOW).await.unwrap();
+        assert!(store.remove_login(server, "bob", NOW).await.unwrap());
+        assert_eq!(
+            (store.login(server).await.unwrap(), store.challenge(server).await.unwrap()),
+            (None, None)
+        );
+        store.put_challenge(server, &asked, NOW).await.unwrap();
+        assert!(!store.remove_login(server, "eve", NOW).await.unwrap(), "nobody is logged in");
+        assert_eq!(store.challenge(server).await.unwrap(), Some(asked), "so nothing is done");
+
+        // What was done is told once, by who did it, and what was not done is not.
+        let rows = store.audit(None, 10).await.unwrap();
+        let of_logins =
+            rows.iter().filter(|row| row.action.ends_with("_server") && row.action.starts_with("log"));
+        let told: Vec<(&str, &str, &str)> =
+            of_logins.map(|row| (row.action.as_str(), row.actor.as_str(), row.detail.as_str())).collect();
+        let out = r#"{"server":"far","issuer":"https://as.example"}"#;
+        let into = r#"{"server":"far","issuer":"https://as.example","scope":"read"}"#;
+        assert_eq!(told, [("logout_server", "bob", out), ("login_server", "ada", into)]);
+        store.check_audit().await.unwrap().unwrap();
     })
     .await;
 }
@@ -82,7 +100,7 @@ async fn a_client_is_kept_for_its_issuer_and_what_was_asked_for_until_it_is_answ
         store.put_challenge(server, &Challenge::default(), NOW).await.unwrap();
         store.put_challenge(server, &asked, NOW).await.unwrap();
         assert_eq!(store.challenge(server).await.unwrap(), Some(asked));
-        store.put_login(server, &login("one"), NOW).await.unwrap();
+        store.put_login(server, &login("one"), "ada", NOW).await.unwrap();
         assert_eq!(store.challenge(server).await.unwrap(), None);
     })
     .await;
