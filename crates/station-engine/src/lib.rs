@@ -122,7 +122,7 @@ pub use pool::Look;
 pub use provider::{check_provider, set_in};
 pub use ready::Readiness;
 pub use rotation::{Rotated, WORKERS_WITHIN};
-pub use runs::{Driver, NewRun, Resumption, RunDetails, RunRef};
+pub use runs::{Driver, EXPORTED_MAX, NewRun, Resumption, RunDetails, RunRef};
 pub use said::{Said, Word};
 pub use serve::Serve;
 pub use server_files::{AddedServer, Defined, NewServer, ServerDeletion};

@@ -10,6 +10,7 @@ use crate::signals::Signals;
 use crate::spend::Raise;
 use crate::worker::{Held, Worked};
 use crate::{Clock, Station, carry, own_server, worker};
+use serde_json::json;
 use station_core::budget::{Amounts, Caps};
 use station_core::file::variables::{NAME_HINT, can_be_given};
 use station_core::run::{Entry, Status};
@@ -24,6 +25,9 @@ pub(crate) const ENTRIES_MAX: u32 = 10_000;
 
 /// How long a driver that leaves waits for calls that are out: whoever started it waits for its end.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Runs that are exported at a time: with their journals they are in memory at once.
+pub const EXPORTED_MAX: usize = 20;
 
 /// A run to be started.
 #[derive(Clone, Debug, Default)]
@@ -368,6 +372,26 @@ impl Station {
         let unsettled =
             if run.status == Status::Waiting { self.unsettled(&journal).await? } else { Vec::new() };
         Ok(RunDetails { run, interrupted, journal, children, approvals, unsettled, budgets })
+    }
+
+    /// Runs with all that happened in them, as [`Station::show_run`] has each, to be kept elsewhere. That they were taken out is a row
+    /// of the audit.
+    ///
+    /// # Errors
+    /// `Invalid` for none, or more than [`EXPORTED_MAX`]; `NotFound` where one is not there: then none is told.
+    pub async fn export_runs(&self, by: &Caller, ids: &[RunRef]) -> Result<Vec<RunDetails>> {
+        by.may(Action::ReadRuns)?;
+        if ids.is_empty() || ids.len() > EXPORTED_MAX {
+            let sentence = format!("{} are to be exported: name 1 to {EXPORTED_MAX} at a time", ids.len());
+            return Err(Error::invalid(sentence));
+        }
+        let mut runs = Vec::with_capacity(ids.len());
+        for id in ids {
+            runs.push(self.show_run(by, *id).await?);
+        }
+        let detail = json!({ "runs": ids.iter().map(|id| id.0).collect::<Vec<_>>() });
+        self.store().note_deed("export_runs", "runs", detail, by.actor(), self.now()).await?;
+        Ok(runs)
     }
 
     /// Runs, newest first.

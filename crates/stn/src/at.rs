@@ -8,7 +8,7 @@ use crate::remote::Server;
 use crate::session::Session;
 use serde_json::json;
 use station_core::{Caller, RunId};
-use station_engine::{EnvironmentRef, Station};
+use station_engine::{EnvironmentRef, Run, Station};
 use station_server::wire;
 
 /// A Station that does what it is told.
@@ -32,6 +32,24 @@ impl At<'_> {
                 Ok(wire::RunDetails::new(&details, |run| station.is_interrupted(run)))
             }
             Self::There(server) => Ok(server.ask("show_run", json!({ "run": id.0 })).await?),
+        }
+    }
+
+    /// Runs with what happened in them, for a copy elsewhere.
+    ///
+    /// # Errors
+    /// As [`At::show_run`].
+    pub(crate) async fn export_runs(self, by: &Caller, ids: &[RunId]) -> Result<Vec<wire::RunDetails>> {
+        match self {
+            Self::Here(station) => {
+                let runs = station.export_runs(by, ids).await?;
+                let is_interrupted = |run: &Run| station.is_interrupted(run);
+                Ok(runs.iter().map(|details| wire::RunDetails::new(details, is_interrupted)).collect())
+            }
+            Self::There(server) => {
+                let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+                Ok(server.page("export_runs", json!({ "runs": ids })).await?.0)
+            }
         }
     }
 

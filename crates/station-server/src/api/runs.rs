@@ -20,6 +20,9 @@ use std::time::Duration;
 /// The parameter that names one.
 const RUN: Parameter = Parameter::required("run", Kind::Id, "A run, by its id.");
 
+/// The parameter that names several.
+const RUNS: Parameter = Parameter::required("runs", Kind::Texts, "Runs, by their ids.").like(forms::row);
+
 /// What a run is told to do, for every operation that starts one.
 pub(super) const TASK: Parameter =
     Parameter::required("task", Kind::Text, "What the agent is to do, in words.");
@@ -43,6 +46,18 @@ macro_rules! example {
             "tool_calls": 0, "usage": {"input": 0, "output": 0, "cached": 0, "reasoning": 0}, "budget": null,
             "parent_id": null, "forked_from": null, "depth": 0, "created_at": "2026-11-26T09:30:00Z",
             "started_at": null, "ended_at": null, "duration_ms": null}"#
+    };
+}
+
+/// A run with what happened in it, in an example.
+macro_rules! details_example {
+    () => {
+        concat!(
+            r#"{"run": "#,
+            example!(),
+            r#", "journal": [{"seq": 1, "at": "2026-11-26T09:30:00Z", "event": {"event": "adopted"}}], "children": [],
+                "approvals": [], "unsettled": []}"#
+        )
     };
 }
 
@@ -116,6 +131,30 @@ pub(super) const ROWS: &[Operation] = &[
         call: |desk, by, arguments| list_runs(desk, by, arguments).boxed(),
     },
     Operation {
+        id: "export_runs",
+        verb: Verb::Get,
+        path: "/runs/export",
+        needs: Needs::Right(Action::ReadRuns),
+        summary: "Export runs",
+        says: "Runs as `show_run` has each, for a copy elsewhere: 1 to 20 at a time, `runs` stands in the query once for each. That they were \
+            taken out is a row of the audit. 404 where one is not there, and then none is told.",
+        parameters: &[RUNS],
+        status: 200,
+        output: |generator| {
+            json_schema!({
+                "type": "object",
+                "properties": {
+                    "runs": { "type": "array", "items": generator.subschema_for::<wire::RunDetails>() },
+                    "count": { "type": "integer", "minimum": 0 },
+                },
+                "required": ["runs", "count"],
+            })
+        },
+        sends: "",
+        answers: concat!(r#"{"runs": ["#, details_example!(), r#"], "count": 1}"#),
+        call: |desk, by, arguments| export_runs(desk, by, arguments).boxed(),
+    },
+    Operation {
         id: "show_run",
         verb: Verb::Get,
         path: "/runs/{run}",
@@ -126,12 +165,7 @@ pub(super) const ROWS: &[Operation] = &[
         status: 200,
         output: |generator| generator.subschema_for::<wire::RunDetails>(),
         sends: "",
-        answers: concat!(
-            r#"{"run": "#,
-            example!(),
-            r#", "journal": [{"seq": 1, "at": "2026-11-26T09:30:00Z", "event": {"event": "adopted"}}], "children": [],
-                "approvals": [], "unsettled": []}"#
-        ),
+        answers: details_example!(),
         call: |desk, by, arguments| show_run(desk, by, arguments).boxed(),
     },
     Operation {
@@ -291,6 +325,16 @@ pub(super) const ROWS: &[Operation] = &[
         call: |desk, by, arguments| record_run(desk, by, arguments).boxed(),
     },
 ];
+
+async fn export_runs(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let ids = arguments.texts("runs").unwrap_or_default();
+    let ids = ids.iter().map(|id| run_of(id)).collect::<Result<Vec<_>>>()?;
+    let runs = desk.station.export_runs(by, &ids).await?;
+    let is_interrupted = |run: &station_engine::Run| desk.station.is_interrupted(run);
+    let runs: Vec<wire::RunDetails> =
+        runs.iter().map(|details| wire::RunDetails::new(details, is_interrupted)).collect();
+    Ok(Reply::Body(wire::list("runs", &runs)))
+}
 
 async fn fork_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let run = run_of(arguments.must("run"))?;

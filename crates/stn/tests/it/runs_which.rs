@@ -61,4 +61,15 @@ fn runs_are_selected_and_exported() {
         hint: name another
         --- exit 1
     "#]]);
+    // Each of it that was taken out is told, and what was refused is not.
+    home.stn(&["runs", "export", "1", "99"]).is(&expect![[r#"
+        --- stderr
+        error: run 99 does not exist
+        hint: `stn runs list` shows them
+        --- exit 1
+    "#]]);
+    let audit = home.json(&["audit", "list"])["audit"].clone();
+    let rows = audit.as_array().unwrap().iter().filter(|row| row["action"] == "export_runs");
+    let told: Vec<&serde_json::Value> = rows.map(|row| &row["detail"]["runs"]).collect();
+    assert_eq!(told, [&serde_json::json!([2]), &serde_json::json!([3, 1])], "{audit}");
 }

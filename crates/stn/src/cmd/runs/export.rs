@@ -7,13 +7,15 @@ use crate::out::Tone;
 use crate::session::Session;
 use serde_json::json;
 use station_core::{Error, RunId, plural};
+use station_engine::EXPORTED_MAX;
 use station_server::wire;
 use std::path::PathBuf;
 
 /// Write runs with everything that happened in them, one JSON document per line
 ///
 /// Each line is what `stn runs inspect --json` prints: the run, its journal, its sub-agents. Oldest pages come last, as in
-/// `stn runs list`. Arguments and results are written as they are kept: look at them before you share the file.
+/// `stn runs list`. Arguments and results are written as they are kept: look at them before you share the file. That they were taken
+/// out is told in the audit.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// These runs; those that the options select if left out
@@ -48,9 +50,11 @@ impl Args {
                         ids = page.iter().map(|run| RunId(run.id)).collect();
                         before = ids.last().copied();
                     }
-                    for id in &ids {
-                        write(session, &mut to, &at.show_run(&session.by, *id).await?)?;
-                        n_runs += 1;
+                    for ids in ids.chunks(EXPORTED_MAX) {
+                        for run in at.export_runs(&session.by, ids).await? {
+                            write(session, &mut to, &run)?;
+                            n_runs += 1;
+                        }
                     }
                     let is_unread = to.path().is_none() && session.out.is_closed();
                     if is_unread || ids.is_empty() || !self.runs.is_empty() || n_runs >= self.limit {
