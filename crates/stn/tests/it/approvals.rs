@@ -28,7 +28,7 @@ impl Scene {
     }
 
     /// Writes the server's file with these rules over its tools.
-    fn rules(&self, tools: &Value) {
+    pub(crate) fn rules(&self, tools: &Value) {
         self.server(tools, "book");
     }
 
@@ -49,7 +49,7 @@ impl Scene {
         self
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.home.work(name)
     }
 
@@ -62,14 +62,14 @@ impl Scene {
     }
 
     /// A run that was killed while `post` was out.
-    fn killed_while_posting(&self) {
+    pub(crate) fn killed_while_posting(&self) {
         let mut child = self.home.start(&["agent", "run", "clerk", "post it"]);
         until("the call is out", || self.sent("post") == 1);
         child.kill().unwrap();
         self.home.said(child);
     }
 
-    fn inspect(&self, run: &str) -> Value {
+    pub(crate) fn inspect(&self, run: &str) -> Value {
         self.home.json(&["runs", "inspect", run])
     }
 
@@ -255,7 +255,7 @@ fn a_sub_agents_call_waits_and_its_parent_with_it() {
 }
 
 /// Posts, and is killed before or after the line is written.
-fn posts_and_hangs(when: &'static str) -> impl Fn(&Seen, &Path) -> Turn + Send + Sync + 'static {
+pub(crate) fn posts_and_hangs(when: &'static str) -> impl Fn(&Seen, &Path) -> Turn + Send + Sync + 'static {
     move |seen, gate| match seen.results().last() {
         None => openai::calls([("post", &json!({"text": "hello", when: gate}).to_string())]),
         Some(told) => openai::reply(&format!("I was told: {told}")),

@@ -17,6 +17,7 @@ mod at_server;
 mod at_server_away;
 mod at_server_kept;
 mod audit;
+mod audit_whole;
 mod away;
 mod bad_input;
 mod budget;
