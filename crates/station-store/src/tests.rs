@@ -1,5 +1,6 @@
 //! Trouble that only the inside can cause: a full disk, a lock that stays, a schema from the future.
 
+mod audit;
 mod rotation;
 
 use crate::connect::Target;

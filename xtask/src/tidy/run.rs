@@ -20,6 +20,7 @@ const CHECKS: &[fn(&Tree) -> Vec<Finding>] = &[
     words::spawned,
     words::owners,
     sql::texts,
+    sql::audit,
     sql::migrations,
     names::check,
     papers::check,

@@ -19,6 +19,9 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("drop table ", ""),
 ];
 
+/// What stands before the name of a table, a few words away at most, that loses rows as they were.
+const TOUCHING: &[&str] = &["update", "delete", "truncate", "drop", "replace"];
+
 /// No SQL outside of the store, and no `select *` inside.
 pub(crate) fn texts(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -43,6 +46,38 @@ pub(crate) fn texts(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Rows of the audit are added and never touched again: nothing changes them or takes them out, not even a migration.
+pub(crate) fn audit(tree: &Tree) -> Vec<Finding> {
+    let why = "rows of the audit are only ever added: nothing updates or deletes them";
+    let mut findings = Vec::new();
+    for file in tree.files.iter().filter(|file| file.path.starts_with(STORE) && !file.is_test()) {
+        let literals = file.source.iter().flat_map(|source| &source.literals);
+        let touched = literals.filter(|literal| touches_audit(&literal.text));
+        findings.extend(touched.map(|literal| file.finding(literal.line, why)));
+        if file.path.ends_with(".sql") {
+            let told = file.text.lines().filter(|line| !line.trim_start().starts_with("--"));
+            let text = told.collect::<Vec<_>>().join("\n");
+            let touched = text.split(';').find(|statement| touches_audit(statement));
+            let line = touched.and_then(|statement| statement.trim().lines().next());
+            findings.extend(line.map(|line| file.finding(file.line_of(line), why)));
+        }
+    }
+    findings
+}
+
+/// Whether `text` is SQL that changes rows of the audit, or takes them out.
+fn touches_audit(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c == '(').collect();
+    let is_audit =
+        |word: &str| matches!(word.trim_matches(['"', ';']), "audit" | "station.audit" | "main.audit");
+    let is_target =
+        |at: usize| is_audit(words[at]) && words[..at].iter().rev().take(4).any(|it| TOUCHING.contains(it));
+    let is_replaced = words.contains(&"conflict") && words.contains(&"update");
+    let is_written = |at: usize| is_audit(words[at]) && at > 0 && words[at - 1] == "into";
+    (0..words.len()).any(|at| is_target(at) || (is_written(at) && is_replaced))
 }
 
 /// Same numbers and names for both engines, numbered without a gap.
@@ -99,6 +134,34 @@ mod tests {
         for (path, text, n) in rows {
             assert_eq!(texts(&Tree::of(&[(path, text)])).len(), n, "{path} {text}");
         }
+    }
+
+    #[test]
+    fn rows_of_the_audit_are_only_added() {
+        let rows = [
+            ("update audit set actor = $1", 1),
+            ("UPDATE station.audit\n set actor = $1", 1),
+            ("delete from audit where seq > $1", 1),
+            ("with old as (delete from audit returning seq) select seq from old", 1),
+            ("truncate table audit", 1),
+            ("drop table if exists audit", 1),
+            ("insert or replace into audit (seq) values ($1)", 1),
+            ("insert into audit (seq) values ($1) on conflict (seq) do update set at = 1", 1),
+            ("insert into audit (seq) values ($1)", 0),
+            ("insert into audit_head (id) values (1) on conflict (id) do update set head = $1", 0),
+            ("delete from audit_head", 0),
+            ("select seq from audit where seq > $1", 0),
+            ("delete from runs where id not in (select subject from audit)", 0),
+        ];
+        for (text, n) in rows {
+            let code = format!("const SQL: &str = \"{text}\";");
+            assert_eq!(audit(&Tree::of(&[("crates/station-store/src/a.rs", &code)])).len(), n, "{text}");
+            let migration = format!("-- delete from audit\ncreate table a (id integer);\n{text};\n");
+            let path = "crates/station-store/migrations/sqlite/0001_a.sql";
+            assert_eq!(audit(&Tree::of(&[(path, &migration)])).len(), n, "{text}");
+        }
+        let tampering = "f(\"delete from audit\")";
+        assert!(audit(&Tree::of(&[("crates/station-store/tests/it/a.rs", tampering)])).is_empty());
     }
 
     #[test]
