@@ -5,6 +5,7 @@
 //! connection starts at its first use, is reused, is renewed only before a request is written, and is closed when
 //! idle. What it is not: it decides nothing about who may call; `send_call` has one caller, the gate in `call`.
 
+mod calls;
 mod lingering;
 mod logins;
 mod look;
@@ -298,7 +299,10 @@ impl Pool {
 
     fn slot_of(&self, key: Key, reach: &Reach) -> Result<InUse> {
         let mut slots = self.slots();
+        // As its file says now, also of a connection that is there: the number is no part of the key.
+        let calls = reach.settings.concurrency.unwrap_or(CONCURRENCY).clamp(1, CONCURRENCY_MAX);
         if let Some(slot) = slots.get(&key) {
+            slot.calls.limit_to(calls);
             return Ok(self.in_use(slot));
         }
         let same = |other: &Key| {
@@ -321,8 +325,8 @@ impl Pool {
             };
             slots.remove(&idlest);
         }
-        let calls = reach.settings.concurrency.unwrap_or(CONCURRENCY).clamp(1, CONCURRENCY_MAX);
-        let slot = Arc::new(Slot::new(calls));
+        let slot = Arc::new(Slot::new());
+        slot.calls.limit_to(calls);
         let in_use = self.in_use(&slot);
         slots.insert(key, slot);
         if self.shared.played.is_none() && !self.shared.sweeping.swap(true, Ordering::Relaxed) {

@@ -1,11 +1,12 @@
 //! The place of one connection: whether it is open, whether it can be trusted, and when it was last used.
 
+use super::calls::Calls;
 use station_core::Transport;
 use station_mcp::{Bearer, Connection};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// How long a remote connection is trusted that nobody used: a server that was restarted has forgotten its session, and a
 /// call is a poor way to learn that.
@@ -17,7 +18,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 pub(super) struct Slot {
     pub(super) open: tokio::sync::Mutex<Open>,
-    pub(super) calls: Arc<Semaphore>,
+    pub(super) calls: Arc<Calls>,
     /// What is shown to a remote server.
     pub(super) bearer: Bearer,
     /// When the store was asked last what that is.
@@ -63,10 +64,10 @@ impl Drop for Out<'_> {
 }
 
 impl Slot {
-    pub(super) fn new(calls: u32) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             open: tokio::sync::Mutex::default(),
-            calls: Arc::new(Semaphore::new(calls as usize)),
+            calls: Calls::none(),
             bearer: Bearer::default(),
             looked: Mutex::default(),
             used: Mutex::new(Instant::now()),

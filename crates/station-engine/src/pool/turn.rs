@@ -4,16 +4,15 @@
 //! back when the call has ended, or was not begun after all. Whoever waits for a turn holds no other, so that no two runs
 //! wait for each other.
 
+use super::calls::OneCall;
 use super::{InUse, Key, Pool, Reach};
 use station_core::RunId;
-use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// A turn, until it is dropped.
 pub(crate) struct CallTurn {
     key: Key,
     pub(super) slot: InUse,
-    _permit: OwnedSemaphorePermit,
+    _call: OneCall,
 }
 
 impl CallTurn {
@@ -37,9 +36,9 @@ impl Pool {
     pub(crate) fn try_turn(&self, reach: &Reach, run: Option<RunId>) -> Turn {
         let key = self.key(reach, run);
         let Ok(slot) = self.slot_of(key.clone(), reach) else { return Turn::Never };
-        match Arc::clone(&slot.calls).try_acquire_owned() {
-            Ok(permit) => Turn::Taken(CallTurn { key, slot, _permit: permit }),
-            Err(_) => Turn::Busy,
+        match slot.calls.try_one() {
+            Some(call) => Turn::Taken(CallTurn { key, slot, _call: call }),
+            None => Turn::Busy,
         }
     }
 
@@ -50,8 +49,7 @@ impl Pool {
     pub(crate) async fn turn(&self, reach: &Reach, run: Option<RunId>) -> Result<CallTurn, String> {
         let key = self.key(reach, run);
         let slot = self.slot_of(key.clone(), reach).map_err(|error| error.sentence().to_owned())?;
-        let permit = Arc::clone(&slot.calls).acquire_owned().await;
-        let permit = permit.expect("the turns of a server are never closed");
-        Ok(CallTurn { key, slot, _permit: permit })
+        let call = slot.calls.one().await;
+        Ok(CallTurn { key, slot, _call: call })
     }
 }

@@ -24,6 +24,8 @@ struct Scene {
     home: Home,
     far: Option<Remote>,
     options: Vec<String>,
+    /// What the agent is granted.
+    tools: &'static str,
 }
 
 impl Scene {
@@ -36,7 +38,7 @@ impl Scene {
             options.extend([format!("--{file}"), home.path(file).display().to_string()]);
         }
         let far = (over == Over::Http).then(|| Remote::start(&home.path(""), &options));
-        Self { home, far, options }
+        Self { home, far, options, tools: "hang, echo" }
     }
 
     fn files(&self, station: &str, environment: &str, front: &str) {
@@ -49,7 +51,7 @@ impl Scene {
         let file = json!({ "mcpServers": { "fake": entry } });
         self.home.write("environments/default/mcp-servers/fake.json", &file.to_string());
         self.home.write("environments/default/environment.yml", environment);
-        let front = format!("model: script/one\ntools: [hang, echo]\n{front}");
+        let front = format!("model: script/one\ntools: [{}]\n{front}", self.tools);
         self.home.agent("default", "worker", &front);
     }
 
@@ -59,29 +61,27 @@ impl Scene {
     }
 }
 
-/// Hangs until the files have changed, calls `echo`, and tells what came of that.
-fn hangs_then_echoes(gate: String) -> Script {
+/// Hangs until the files have changed, and then makes the calls of `then`.
+fn hangs_then<const N: usize>(gate: String, then: [(&'static str, Value); N]) -> Script {
     Script::from_fn(move |request| {
-        let results: Vec<&str> = request
-            .messages
-            .iter()
-            .filter_map(|message| match message {
-                Message::Tool { text, .. } => Some(text.as_str()),
-                _ => None,
-            })
-            .collect();
-        match results[..] {
-            [] => calls([("hang", json!({ "file": gate }))]),
-            [_] => calls([("echo", json!({ "text": "echoed" }))]),
-            _ => reply(results[1]),
+        let n_results =
+            request.messages.iter().filter(|message| matches!(message, Message::Tool { .. })).count();
+        match n_results {
+            0 => calls([("hang", json!({ "file": gate }))]),
+            1 => calls(then.clone()),
+            _ => reply("done"),
         }
     })
 }
 
-/// A run during which the files change as soon as its first call is out.
-async fn run_with_a_change(scene: &Scene, change: impl FnOnce()) -> RunDetails {
+/// A run during which the files change as soon as its first call is out, and which then makes the calls of `then`.
+async fn run_with_a_change<const N: usize>(
+    scene: &Scene,
+    then: [(&'static str, Value); N],
+    change: impl FnOnce(),
+) -> RunDetails {
     let gate = scene.home.path("gate");
-    let open = scene.home.open(hangs_then_echoes(gate.display().to_string())).await;
+    let open = scene.home.open(hangs_then(gate.display().to_string(), then)).await;
     open.sync("default").await;
     let run = open.start("default", "worker", NewRun { task: "t".to_owned(), ..NewRun::default() }).await;
     let mut watch = open.station.watch();
@@ -150,7 +150,8 @@ async fn rules_hold_at_list_and_at_call() {
 
             let scene = Scene::new(over, &[]);
             scene.files("{}", "", "");
-            let details = run_with_a_change(&scene, || scene.files(station, environment, front)).await;
+            let echo = [("echo", json!({ "text": "echoed" }))];
+            let details = run_with_a_change(&scene, echo, || scene.files(station, environment, front)).await;
             let outline = outline(&details);
             assert!(outline.contains(came), "{over:?} {station} {environment} {front}: {outline}");
             let sent = scene.lines("log").iter().filter(|line| line["tool"] == "echo").count();
@@ -195,6 +196,54 @@ async fn limits_of_a_server_hold_for_its_calls() {
             assert!(outline(&details).contains(expected), "{over:?} {concurrency}: {}", outline(&details));
         }
     }
+}
+
+#[tokio::test]
+async fn limits_of_a_server_change_while_station_runs() {
+    const FREED: &str = r#"returned "freed""#;
+    // What the file says before and after, a call that is out beside `post`, what comes of that.
+    let rows = [
+        // `post` frees it where both are out at once.
+        (r#"{"concurrency": 1}"#, r#"{"concurrency": 2}"#, "hang", FREED),
+        (r#"{"concurrency": 2}"#, r#"{"concurrency": 1, "timeout_s": 3}"#, "hang", "unknown TimedOut"),
+        ("{}", r#"{"output_bytes_max": 2000}"#, "big", "[cut: 98000 more bytes]"),
+    ];
+    for over in BOTH {
+        for (before, after, tool, came) in rows {
+            let scene = Scene { tools: "hang, big, post", ..Scene::new(over, &[]) };
+            scene.files(before, "", "");
+            let arguments = match tool {
+                "hang" => json!({ "file": scene.home.path("ledger") }),
+                _ => json!({ "bytes": 100_000 }),
+            };
+            let then = [(tool, arguments), ("post", json!({ "text": "x" }))];
+            let details = run_with_a_change(&scene, then, || scene.files(after, "", "")).await;
+            let outline = outline(&details);
+            let (_, since) = outline.split_once(FREED).expect("the first call came back");
+            assert!(since.contains(came), "{over:?} {after}: {outline}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_a_server_runs_and_for_whom_changes_while_station_runs() {
+    let echo = || [("echo", json!({ "text": "x" }))];
+    for (station, n_processes) in [(json!({}), 1), (json!({ "isolation": "run" }), 2)] {
+        let mut scene = Scene::new(Over::Stdio, &[]);
+        scene.options.extend(["--pids".to_owned(), scene.home.path("pids").display().to_string()]);
+        scene.files("{}", "", "");
+        run_with_a_change(&scene, echo(), || scene.files(&station.to_string(), "", "")).await;
+        assert_eq!(scene.lines("pids").len(), n_processes, "{station}");
+        assert_eq!(scene.lines("log").len(), 2, "{station}");
+    }
+    let mut scene = Scene::new(Over::Stdio, &[]);
+    scene.options = vec!["--log".to_owned(), "here.log".to_owned()];
+    std::fs::create_dir(scene.home.path("work")).expect("a folder can be made");
+    let moved = json!({ "cwd": scene.home.path("work") }).to_string();
+    scene.files("{}", "", "");
+    run_with_a_change(&scene, echo(), || scene.files(&moved, "", "")).await;
+    let tools: Vec<Value> = scene.lines("work/here.log").iter().map(|line| line["tool"].clone()).collect();
+    assert_eq!(tools, ["echo"]);
 }
 
 #[tokio::test]
