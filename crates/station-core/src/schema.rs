@@ -3,7 +3,8 @@
 //! **Invariant:** nothing outside the schema is fetched (a `$ref` to elsewhere is a fault), and no sentence grows with
 //! the value: it is shown to models again and again.
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 /// Most sentences of one check: the first few lead to the same mistake as the rest.
@@ -21,7 +22,7 @@ const PATTERN_STEPS_MAX: usize = 100_000;
 pub fn check(schema: &Value, instance: &Value) -> Vec<String> {
     let validator = match compile(schema) {
         Ok(validator) => validator,
-        Err(sentence) => return vec![sentence],
+        Err(error) => return vec![shorten(&format!("the schema is broken: {error}"))],
     };
     validator
         .iter_errors(instance)
@@ -44,22 +45,61 @@ pub fn check_text(schema: &Value, text: &str) -> Result<Value, Vec<String>> {
     if sentences.is_empty() { Ok(value) } else { Err(sentences) }
 }
 
-/// Why `schema` cannot be used, where it cannot.
-#[must_use]
-pub fn fault(schema: &Value) -> Option<String> {
-    compile(schema).err()
+/// Why a schema cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Keys and numbers of items, from the schema's root to what is wrong.
+    pub path: Vec<String>,
+    /// What is wrong.
+    pub sentence: String,
 }
 
-fn compile(schema: &Value) -> Result<Validator, String> {
+/// Why `schema` cannot be used, where it cannot.
+#[must_use]
+pub fn fault(schema: &Value) -> Option<Fault> {
+    let error = compile(schema).err()?;
+    let mut pointer = error.instance_path().to_string();
+    if let ValidationErrorKind::Referencing(_) = error.kind() {
+        pointer = lost_reference(schema, &error.to_string()).unwrap_or(pointer);
+    }
+    let unescaped = |key: &str| key.replace("~1", "/").replace("~0", "~");
+    let path = pointer.split('/').skip(1).map(unescaped).collect();
+    Some(Fault { path, sentence: shorten(&format!("the schema is broken: {error}")) })
+}
+
+fn compile(schema: &Value) -> Result<Validator, ValidationError<'static>> {
     jsonschema::options()
         .offline()
         .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(PATTERN_STEPS_MAX))
         .build(schema)
-        .map_err(|error| {
-            let pointer = error.instance_path().to_string();
-            let place = if pointer.is_empty() { String::new() } else { format!(" at `{pointer}`") };
-            shorten(&format!("the schema is broken{place}: {error}"))
-        })
+}
+
+/// The pointer to the reference that `told` is about: the library names what it does not find, not who refers to it.
+fn lost_reference(schema: &Value, told: &str) -> Option<String> {
+    let mut lost: Option<(usize, String)> = None;
+    let mut rest = vec![(String::new(), schema)];
+    while let Some((pointer, value)) = rest.pop() {
+        let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+        match value {
+            Value::Object(fields) => {
+                rest.extend(fields.iter().map(|(key, value)| (format!("{pointer}/{}", escaped(key)), value)));
+            }
+            Value::Array(items) => {
+                rest.extend(items.iter().enumerate().map(|(n, value)| (format!("{pointer}/{n}"), value)));
+            }
+            Value::String(to) if pointer.ends_with("/$ref") => {
+                let name = to.trim_start_matches(['#', '.', '/']);
+                if !name.is_empty()
+                    && told.contains(name)
+                    && lost.as_ref().is_none_or(|(length, _)| *length < name.len())
+                {
+                    lost = Some((name.len(), pointer));
+                }
+            }
+            _ => {}
+        }
+    }
+    lost.map(|(_, pointer)| pointer)
 }
 
 /// The first text of these that is JSON: the whole answer, then its fenced blocks from the last to the first, since
@@ -146,6 +186,29 @@ mod tests {
             assert_eq!(found.len(), 1, "{schema}: {found:?}");
             assert!(found[0].starts_with("the schema is broken"), "{found:?}");
             assert!(fault(&schema).is_some());
+        }
+    }
+
+    #[test]
+    fn a_broken_schema_is_told_with_the_place_in_it() {
+        let field =
+            |schema: Value| json!({"type": "object", "properties": {"a": {"type": "string"}, "b/~": schema}});
+        let refers =
+            |to: &str| json!({"$defs": {"x": {}, "y": {"$ref": "#/$defs/x"}}, "allOf": [{"$ref": to}]});
+        for (schema, path) in [
+            (field(json!({"type": "strnig"})), "properties b/~ type"),
+            (field(json!({"enum": "x"})), "properties b/~ enum"),
+            (field(json!({"pattern": "("})), "properties b/~ pattern"),
+            (field(json!({"minimum": "1"})), "properties b/~ minimum"),
+            (json!({"type": "object", "required": "a"}), "required"),
+            (json!({"type": "object", "required": ["a", 1]}), "required 1"),
+            (refers("#/$defs/xx"), "allOf 0 $ref"),
+            (refers("https://example.com/schema.json"), "allOf 0 $ref"),
+            (refers("other.json"), "allOf 0 $ref"),
+            (json!(5), ""),
+        ] {
+            let found = fault(&schema).expect("it is broken");
+            assert_eq!(found.path.join(" "), path, "{schema}: {found:?}");
         }
     }
 

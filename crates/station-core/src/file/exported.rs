@@ -3,7 +3,7 @@
 //! Two shapes are around. The Go program wrote the agent at the top, its tools as names or as objects; a bundle's
 //! manifest and the API have it under `agent`, with `tools` beside it. Both say the same things by the same words.
 
-use super::{Position, Problem, Severity, edit};
+use super::{Position, Problem, Severity, edit, json};
 use serde_json::Value;
 
 /// An older export, as the file that says the same.
@@ -24,9 +24,7 @@ pub struct Exported {
 pub fn read(text: &str) -> Result<Exported, Problem> {
     let text = text.trim_start_matches('\u{feff}');
     let root: Value = serde_json::from_str(text).map_err(|error| {
-        let told = error.to_string();
-        let told = told.rsplit_once(" at line ").map_or(told.as_str(), |(told, _)| told);
-        problem(Some(Position::of_json(text, &error)), format!("this is not JSON: {told}"))
+        problem(Some(Position::of_json(text, &error)), format!("this is not JSON: {}", json::told(&error)))
     })?;
     let agent = root.get("agent").filter(|agent| agent.is_object()).unwrap_or(&root);
     let word = |key: &str| agent[key].as_str().filter(|text| !text.trim().is_empty());

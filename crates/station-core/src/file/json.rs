@@ -13,9 +13,7 @@ pub(super) fn parse(rendered: &Rendered, text: &str) -> Result<Node, Fault> {
     // Also the bound on depth: `serde_json` refuses more than 128 levels.
     if let Err(error) = serde_json::from_str::<serde_json::Value>(&rendered.text) {
         let at = rendered.original(place(&rendered.text, &error));
-        let told = error.to_string();
-        let told = told.rsplit_once(" at line ").map_or(told.as_str(), |(told, _)| told);
-        return Err(Fault::new(Some(Position::of(text, at)), format!("this is not JSON: {told}")));
+        return Err(Fault::new(Some(Position::of(text, at)), format!("this is not JSON: {}", told(&error))));
     }
     Walk { rendered, text, at: 0 }.node()
 }
@@ -29,6 +27,12 @@ pub(super) fn place(text: &str, error: &serde_json::Error) -> usize {
     let line_at: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     // In column 0 of a line the line's end before it was read last: it is what a string without a closing quote runs into.
     (line_at + error.column()).saturating_sub(1)
+}
+
+/// What `error` says, without the place, which is one of what was parsed.
+pub(super) fn told(error: &serde_json::Error) -> String {
+    let told = error.to_string();
+    told.rsplit_once(" at line ").map_or(told.as_str(), |(told, _)| told).to_owned()
 }
 
 /// The same tree with the values of its variables, all of which `value_of` must know.

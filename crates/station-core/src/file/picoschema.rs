@@ -4,18 +4,10 @@
 //! takes no other fields than it names, `(*)` says what others may be. Named schemas do not exist here: an agent's
 //! file stands alone.
 
+use crate::schema::Fault;
 use serde_json::{Map, Value, json};
 
 const SCALARS: [&str; 6] = ["string", "boolean", "null", "number", "integer", "any"];
-
-/// A field that is not Picoschema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// Keys from the schema's root to the field.
-    pub(crate) path: Vec<String>,
-    /// What is wrong.
-    pub(crate) sentence: String,
-}
 
 /// The JSON Schema that `schema` means: itself where it already is one, else what its Picoschema says.
 pub(crate) fn to_json_schema(schema: &Value) -> Result<Value, Vec<Fault>> {

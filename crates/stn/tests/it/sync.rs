@@ -67,6 +67,32 @@ fn everything(home: &Home) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
+fn what_is_broken_in_a_schema_is_shown() {
+    let home = Home::with_init();
+    home.agent(
+        "default",
+        "rater",
+        "model: offline\noutput:\n  schema:\n    type: object\n    properties:\n      risk: {type: strnig}\n",
+    );
+    home.agent(
+        "default",
+        "sorter",
+        "model: offline\noutput_schema: |\n  {\"type\": \"object\",\n   \"required\": \"risk\"}\n",
+    );
+    home.stn(&["sync"]).is(&expect![[r#"
+        Environment `default`: nothing to change, 0 definitions up to date.
+        --- stderr
+        environments/default/agents/rater.prompt:9:20: `output.schema.properties.risk.type`: the schema is broken: "strnig" is not valid under any of the schemas listed in the 'anyOf' keyword
+          9 |  risk: {type: strnig}
+            |                    ^
+        environments/default/agents/sorter.prompt:7:16: `output_schema.required`: the schema is broken: "risk" is not of type "array"
+          7 |  "required": "risk"}
+            |                ^
+        --- exit 4
+    "#]]);
+}
+
+#[test]
 fn a_broken_file_refuses_itself_alone() {
     let home = Home::with_init();
     home.agent("default", "good", "model: offline\nmemory: {kind: none}\n");

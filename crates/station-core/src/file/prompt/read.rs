@@ -1,12 +1,12 @@
 //! Front matter to a [`Prompt`], with everything there is to say about the file.
 
+use super::schema::schema_of;
 use super::split;
 use crate::budget::Limits;
-use crate::file::sheet::{Fault, Sheet};
+use crate::file::sheet::Sheet;
 use crate::file::tree::{Member, Node, Value as Tree};
-use crate::file::{Position, Problem, picoschema, render, yaml};
+use crate::file::{Position, Problem, render, yaml};
 use crate::run::{Effort, STEPS_MAX, Settings, UnknownPolicy};
-use crate::schema;
 use croner::parser::{CronParser, Seconds};
 use serde_json::{Map, Value};
 
@@ -374,47 +374,6 @@ fn fields(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Map<String, Value> 
         return Map::new();
     }
     sheet.members(node, what).iter().map(|member| (member.key.clone(), to_json(&member.node))).collect()
-}
-
-/// A schema as a mapping, as Picoschema, or as a text of JSON.
-fn schema_of(sheet: &mut Sheet<'_>, node: &Node, what: &str) -> Option<Value> {
-    if node.is_null() {
-        return None;
-    }
-    let written = match node.scalar().map(crate::file::tree::Scalar::shown) {
-        Some(text) if text.trim_start().starts_with('{') => match serde_json::from_str(&text) {
-            Ok(schema) => schema,
-            Err(error) => {
-                sheet.error(node.at, format!("`{what}` is not JSON: {error}"));
-                return None;
-            }
-        },
-        _ => to_json(node),
-    };
-    let read = match picoschema::to_json_schema(&written) {
-        Ok(schema) => schema,
-        Err(faults) => {
-            for fault in faults {
-                let at = place_of(node, &fault.path);
-                let field = fault.path.iter().fold(what.to_owned(), |what, key| format!("{what}.{key}"));
-                sheet.error(at, format!("`{field}`: {}", fault.sentence));
-            }
-            return None;
-        }
-    };
-    if let Some(sentence) = schema::fault(&read) {
-        sheet.fault(Fault::new(Some(Position::of(sheet.text, node.at)), format!("`{what}`: {sentence}")));
-        return None;
-    }
-    Some(read)
-}
-
-/// Where the value under `path` stands: as deep as the tree goes.
-fn place_of(node: &Node, path: &[String]) -> usize {
-    match path.split_first().and_then(|(key, rest)| node.get(key).map(|node| (node, rest))) {
-        Some((node, rest)) => place_of(node, rest),
-        None => node.at,
-    }
 }
 
 /// A value by YAML 1.2's core schema. What JSON cannot hold (`.inf`) stays a text.

@@ -233,12 +233,6 @@ fn every_problem_is_told_with_its_place() {
         &["Error a.prompt:2:22: `output.schema.a`: `strnig` is no type"],
     );
     says(
-        "---\noutput_schema: {type: object, required: a}\n---\n",
-        "a.prompt",
-        &["Error a.prompt:2:16: `output_schema`: the schema is broken"],
-    );
-    says("---\noutput_schema: '{'\n---\n", "a.prompt", &["Error a.prompt:2:16: `output_schema` is not JSON"]);
-    says(
         "---\noutput: {format: json}\n---\n",
         "a.prompt",
         &["Warning a.prompt:2:10: `output.format: json` has no effect"],
@@ -254,6 +248,36 @@ fn every_problem_is_told_with_its_place() {
         "a.prompt",
         &["Note a.prompt:2:1: `schedule` is kept", "Warning a.prompt:2:18: this cron expression"],
     );
+}
+
+#[test]
+fn a_broken_schema_is_told_where_it_is_broken() {
+    let broken = |field: &str| format!("`output_schema.{field}`: the schema is broken");
+    for (schema, place, said) in [
+        ("{type: object, required: a}", "2:41", broken("required")),
+        (
+            "\n  type: object\n  properties:\n    n:\n      type: strnig\n  required: [n]",
+            "6:13",
+            broken("properties.n.type"),
+        ),
+        ("\n  type: object\n  required:\n  - a\n  - [b]", "6:5", broken("required.1")),
+        ("\n  $ref: '#/$defs/b'\n  $defs: {a: {}}", "3:9", broken("$ref")),
+        // As a text of JSON, however the text is written.
+        ("'{\"type\": \"object\", \"required\": \"a\"}'", "2:48", broken("required")),
+        ("\"{\\\"type\\\": \\\"object\\\", \\\"required\\\": 5}\"", "2:54", broken("required")),
+        ("|\n  {\"type\": \"object\",\n     \"required\": [\"é\", 1]}", "4:24", broken("required.1")),
+        (">\n  {\"type\": \"object\",\n  \"required\":\n  1}", "5:3", broken("required")),
+        ("'{'", "2:17", "`output_schema` is not JSON: EOF while parsing an object".to_owned()),
+        ("'{\"type\" \"object\"}'", "2:25", "`output_schema` is not JSON: expected `:`".to_owned()),
+        (
+            "|\n  {\"type\": \"object\",\n   \"required\": [}",
+            "4:17",
+            "`output_schema` is not JSON: expected value".to_owned(),
+        ),
+    ] {
+        let text = format!("---\noutput_schema: {schema}\n---\n");
+        says(&text, "a.prompt", &[&format!("Error a.prompt:{place}: {said}")]);
+    }
 }
 
 #[test]
