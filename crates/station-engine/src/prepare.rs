@@ -14,15 +14,19 @@ use serde_json::{Value, json};
 use station_core::budget::{self, Ancestor, Caps, Limit, Measure};
 use station_core::file::prompt::{self, Prompt};
 use station_core::file::render::{self, Rendered};
+use station_core::file::{Problem, Severity};
 use station_core::run::{
     Context, Entry, GrantedTool, Inputs, Machine, ModelChoice, Prepared, Target, reader, step_limit,
 };
 use station_core::{
-    Agent, AgentId, BlobHash, Error, Kind, Micros, Result, Scope, Secret, ToolSpec, Trace, tool,
+    Agent, AgentId, BlobHash, Error, Kind, Micros, Origin, Result, Scope, Secret, ToolSpec, Trace, tool,
 };
 use station_llm::Choices;
 use station_store::Run;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Longest line of a prompt that is shown with what is wrong in it; a longer one is text, not a template.
+const LINE_BYTES_MAX: usize = 160;
 
 /// What was asked for with a run beside its task; kept in its row as JSON, so fields are only added.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -140,7 +144,7 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
     }
 
     let (rendered, said) = rendered(prompt, &run.task, &brought.given)
-        .map_err(|error| Error::invalid(format!("the prompt of agent `{}`: {error}", agent.name)))?;
+        .map_err(|problem| unfilled(agent, &run.environment_name, prompt, problem))?;
     warnings.extend(said);
     let n_agents = tools.iter().filter(|tool| matches!(tool.target, Target::Agent { .. })).count();
     let steps =
@@ -181,17 +185,37 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
 /// The prompt filled for one run, and what there is to say about it.
 ///
 /// # Errors
-/// `Invalid`, with the place in the prompt.
+/// A problem with its place in the prompt.
 pub(crate) fn rendered(
     prompt: &Prompt,
     task: &str,
     variables: &BTreeMap<String, Secret>,
-) -> Result<(Rendered, Vec<String>)> {
-    let rendered = render::render(prompt, task, &context(prompt, variables))
-        .map_err(|problem| Error::invalid(problem.to_string()))?;
+) -> Result<(Rendered, Vec<String>), Problem> {
+    let rendered = render::render(prompt, task, &context(prompt, variables))?;
     let unset = rendered.unset.iter().map(|name| format!("the prompt asks for `{name}`, which is not set"));
     let warnings = rendered.misfits.iter().cloned().chain(unset).collect();
     Ok((rendered, warnings))
+}
+
+fn unfilled(agent: &Agent, environment: &str, prompt: &Prompt, problem: Problem) -> Error {
+    let number = problem.at.and_then(|at| at.line.checked_sub(prompt.body_line + 1));
+    let line = number.and_then(|number| prompt.body.lines().nth(number));
+    let (problem, hints) = in_file(agent, environment, problem, line);
+    let error = Error::invalid(format!("the prompt of agent `{}`: {problem}", agent.name));
+    hints.into_iter().fold(error, Error::with_hint)
+}
+
+/// A problem of the file of `agent` with its path, and what to try: first the line that it stands in, for who reads of it in
+/// a run has no file before them. What has no file keeps the path that it would have.
+fn in_file(agent: &Agent, environment: &str, problem: Problem, line: Option<&str>) -> (Problem, Vec<String>) {
+    let path = match agent.origin {
+        Origin::File => format!("environments/{environment}/{}", problem.path),
+        Origin::Store => problem.path.clone(),
+    };
+    let short = line.map(str::trim).filter(|line| line.len() <= LINE_BYTES_MAX);
+    let shown = problem.at.zip(short).map(|(at, line)| format!("line {} is `{line}`", at.line));
+    let hints = shown.into_iter().chain(problem.hint.clone()).collect();
+    (Problem { path, ..problem }, hints)
 }
 
 /// How much of a conversation a model is sent.
@@ -291,19 +315,28 @@ pub(crate) async fn refold(station: &Station, journal: &[Entry]) -> Result<Optio
 
 /// The agent's definition, read.
 pub(crate) async fn read_prompt(station: &Station, agent: &Agent) -> Result<Prompt> {
-    parse_prompt(agent, &station.store().agent_source(agent.id).await?)
+    let source = station.store().agent_source(agent.id).await?;
+    let problem = match parse_prompt(agent, &source) {
+        Ok(prompt) => return Ok(prompt),
+        Err(problem) => problem,
+    };
+    let environment = station.store().environment_by_id(agent.environment).await?;
+    let environment = environment.map_or_else(String::new, |environment| environment.name.to_string());
+    let line = problem.at.and_then(|at| source.lines().nth(at.line.saturating_sub(1)));
+    let (problem, hints) = in_file(agent, &environment, problem, line);
+    let error = Error::invalid(format!("the definition of agent `{}` is broken: {problem}", agent.name));
+    Err(hints.into_iter().fold(error, Error::with_hint))
 }
 
 /// The definition of an agent, whose text is `source`.
-pub(crate) fn parse_prompt(agent: &Agent, source: &str) -> Result<Prompt> {
+///
+/// # Errors
+/// Why it is refused.
+pub(crate) fn parse_prompt(agent: &Agent, source: &str) -> Result<Prompt, Problem> {
     let (prompt, problems) = prompt::read(source, &format!("agents/{}.prompt", agent.name));
     prompt.ok_or_else(|| {
-        let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Error::invalid(format!(
-            "the definition of agent `{}` is broken: {}",
-            agent.name,
-            sentences.join("; ")
-        ))
+        let mut errors = problems.into_iter().filter(|problem| problem.severity == Severity::Error);
+        errors.next().expect("what is refused is refused for a reason")
     })
 }
 

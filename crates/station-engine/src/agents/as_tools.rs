@@ -86,8 +86,8 @@ impl AgentTool {
     /// `agent` as the tool `name`, by the text of its definition; nothing where that is broken, and the log says why.
     fn read(name: String, agent: Agent, source: &str) -> Option<Self> {
         let prompt = prepare::parse_prompt(&agent, source)
-            .inspect_err(|error| {
-                tracing::warn!(agent = %agent.name, %error, "an agent is not offered as a tool");
+            .inspect_err(|problem| {
+                tracing::warn!(agent = %agent.name, %problem, "an agent is not offered as a tool");
             })
             .ok()?;
         let input_schema = agent_tool::input_schema(prompt.input_schema.as_ref());

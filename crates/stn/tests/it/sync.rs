@@ -93,6 +93,58 @@ fn what_is_broken_in_a_schema_is_shown() {
 }
 
 #[test]
+fn a_slip_in_a_template_is_shown_before_a_run_needs_it() {
+    let home = Home::with_init();
+    let body = |name: &str, body: &str| {
+        let text = format!("---\nmodel: offline\n---\n{body}\n");
+        home.write(&format!("environments/default/agents/{name}.prompt"), &text);
+    };
+    body("block", "You watch.\n{{#iff loud}}Shout.{{/iff}}");
+    body("role", "{{role \"sytem\"}}You watch.");
+    body("value", "You know {{json}}.");
+    body("late", "You watch.\n{{role who}} Be brief.");
+    home.stn(&["sync"]).is(&expect![[r#"
+        Environment `default`: 1 change applied, 0 unchanged.
+          + agent late
+        --- stderr
+        environments/default/agents/block.prompt:5:1: `iff` is neither a variable nor a word of templates
+          5 | {{#iff loud}}Shout.{{/iff}}
+            | ^
+        hint: did you mean `if`?
+        environments/default/agents/role.prompt:4:1: `sytem` is no role: "system", "user" and "model" are
+          4 | {{role "sytem"}}You watch.
+            | ^
+        hint: did you mean `system`?
+        environments/default/agents/value.prompt:4:10: `json` needs a value
+          4 | You know {{json}}.
+            |          ^
+        hint: it is written `{{json name}}`
+        --- exit 4
+    "#]]);
+    home.stn(&["agent", "run", "late", "watch"]).is(&expect![[r#"
+        --- stderr
+        environments/default/agents/block.prompt:5:1: `iff` is neither a variable nor a word of templates
+          5 | {{#iff loud}}Shout.{{/iff}}
+            | ^
+        hint: did you mean `if`?
+        environments/default/agents/role.prompt:4:1: `sytem` is no role: "system", "user" and "model" are
+          4 | {{role "sytem"}}You watch.
+            | ^
+        hint: did you mean `system`?
+        environments/default/agents/value.prompt:4:10: `json` needs a value
+          4 | You know {{json}}.
+            |          ^
+        hint: it is written `{{json name}}`
+        Driving run 1 here.
+        run 1 failed in [span] (0 steps, 0 tool calls)
+        error: run 1 failed: the prompt of agent `late`: environments/default/agents/late.prompt:5:1: the template cannot be filled: a role is written {{role "system"}}, "user" or "model"
+        hint: line 5 is `{{role who}} Be brief.`
+        hint: see what happened with `stn runs inspect 1`
+        --- exit 3
+    "#]]);
+}
+
+#[test]
 fn a_broken_file_refuses_itself_alone() {
     let home = Home::with_init();
     home.agent("default", "good", "model: offline\nmemory: {kind: none}\n");

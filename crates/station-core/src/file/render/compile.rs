@@ -3,7 +3,7 @@
 //! Handlebars' parser recurses, so nesting is bounded by a scan before it sees the text. Partials that no file can
 //! provide and decorators (inline partials could include themselves without end) are faults of the file.
 
-use super::tags;
+use super::{calls, tags};
 use crate::file::sheet::Fault;
 use crate::file::{Position, unclosed};
 use handlebars::template::TemplateElement;
@@ -42,7 +42,7 @@ pub(super) fn compile(body: &str) -> Result<Template, Fault> {
         };
         Fault::new(at, sentence).with_hint("a literal `{{` is written `\\{{`")
     })?;
-    refuse(&template)?;
+    refuse(&template, Position { line: 1, column: 1 })?;
     Ok(template)
 }
 
@@ -61,24 +61,32 @@ fn sentence(reason: &TemplateErrorReason) -> String {
     }
 }
 
-/// Finds what cannot be filled here, at any depth.
-fn refuse(template: &Template) -> Result<(), Fault> {
-    for (element, place) in template.elements.iter().zip(&template.mapping) {
-        let at = Some(Position { line: place.0.max(1), column: place.1.max(1) });
+/// Finds what cannot be filled here, at any depth. The places of `template`'s elements are not always known: the branch
+/// of an `{{else if}}` stands at `outer`, where its block begins.
+fn refuse(template: &Template, outer: Position) -> Result<(), Fault> {
+    let mut places = template.mapping.iter();
+    for element in &template.elements {
+        let place = places.next();
+        let at = place.map_or(outer, |place| Position { line: place.0.max(1), column: place.1.max(1) });
+        let inside = |template: Option<&Template>| template.map_or(Ok(()), |it| refuse(it, at));
         match element {
             TemplateElement::PartialExpression(partial) => {
                 let name = partial.name.as_name().unwrap_or("…");
-                return Err(Fault::new(at, format!("the partial `{name}` does not exist"))
+                return Err(Fault::new(Some(at), format!("the partial `{name}` does not exist"))
                     .with_hint("a prompt stands alone: write the text of the partial in its place"));
             }
             TemplateElement::DecoratorExpression(_) | TemplateElement::DecoratorBlock(_) => {
-                return Err(Fault::new(at, "decorators and inline partials are not supported")
+                return Err(Fault::new(Some(at), "decorators and inline partials are not supported")
                     .with_hint("write the text in its place"));
             }
-            TemplateElement::PartialBlock(block) => block.template.as_ref().map_or(Ok(()), refuse)?,
+            TemplateElement::PartialBlock(block) => inside(block.template.as_ref())?,
             TemplateElement::HelperBlock(block) => {
-                block.template.as_ref().map_or(Ok(()), refuse)?;
-                block.inverse.as_ref().map_or(Ok(()), refuse)?;
+                calls::check(block, at)?;
+                inside(block.template.as_ref())?;
+                inside(block.inverse.as_ref())?;
+            }
+            TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
+                calls::check(call, at)?;
             }
             _ => {}
         }

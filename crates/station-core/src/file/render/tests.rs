@@ -195,13 +195,57 @@ fn a_broken_template_is_refused_with_its_place_in_the_file() {
     refuse("{{#*inline \"a\"}}{{> a}}{{/inline}}{{> a}}", "a.prompt:4:1: decorators");
     refuse("{{#if a}}{{/each}}", "a.prompt:4:");
     refuse("\n{{frob 1}}", "a.prompt:5:1: `frob` is neither");
-    refuse("{{role \"tool\"}}", "a.prompt:4:1: the template cannot be filled: a role is written");
-    refuse("{{#role \"user\"}}x{{/role}}", "a.prompt:4:1: the template cannot be filled: a role is written");
     refuse(&"{{#if a}}".repeat(100_000), "a.prompt:4:");
     refuse(&format!("{{{{a {}", "(".repeat(100_000)), "a.prompt:4:1: the template is nested deeper");
     refuse(&format!("{{{{a {}", "[".repeat(100_000)), "a.prompt:4:1: the template is nested deeper");
     refuse(&format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if b}}x".repeat(10_000)), "a.prompt:4:");
     refuse("{{a } } ".repeat(50_000).as_str(), "a.prompt:4:");
+}
+
+#[test]
+fn a_slip_is_told_when_the_file_is_read() {
+    for (body, at, sentence, hint) in [
+        ("{{frob 1}}", "4:1", "`frob` is neither a variable nor a word of templates", "`{{frob}}`"),
+        ("a {{#iff a}}x{{/iff}}", "4:3", "`iff` is neither", "did you mean `if`?"),
+        ("{{#if a}}\n{{jsn b}}\n{{/if}}", "5:1", "`jsn` is neither", "did you mean `json`?"),
+        ("{{#if a}}x{{else}}\n {{{jsn b}}}{{/if}}", "5:2", "`jsn` is neither", "did you mean `json`?"),
+        ("{{#if (eqq a 1)}}x{{/if}}", "4:1", "`eqq` is neither", "did you mean `eq`?"),
+        ("{{json (lookp a 1)}}", "4:1", "`lookp` is neither", "did you mean `lookup`?"),
+        ("{{media url=(frob 1)}}", "4:1", "`frob` is neither", "`{{frob}}`"),
+        ("\n{{#if a}}x{{else iff b}}y{{/if}}", "5:1", "`iff` is neither", "did you mean `if`?"),
+        ("{{#if a}}x{{else if b}}\n{{jsn b}}{{/if}}", "5:1", "`jsn` is neither", "did you mean `json`?"),
+        (
+            "{{#if a}}x{{else if b}}\n{{> other}}{{/if}}",
+            "5:1",
+            "the partial `other`",
+            "a prompt stands alone",
+        ),
+        ("{{json}}", "4:1", "`json` needs a value", "it is written `{{json name}}`"),
+        ("{{#if}}x{{/if}}", "4:1", "`if` needs a value", "{{#if name}}"),
+        ("{{#each}}x{{/each}}", "4:1", "`each` needs a value", "{{#each names}}"),
+        ("{{#ifEquals a}}x{{/ifEquals}}", "4:1", "`ifEquals` needs 2 values", "it is written"),
+        ("{{#if (eq a)}}x{{/if}}", "4:1", "`eq` needs 2 values", "(eq name \"value\")"),
+        ("{{role}}", "4:1", "`role` needs a value", "{{role \"system\"}}"),
+        ("{{role \"sytem\"}}", "4:1", "`sytem` is no role: \"system\", ", "did you mean `system`?"),
+        ("{{role 'tool'}}", "4:1", "`tool` is no role: \"system\", \"user\" and \"model\" are", ""),
+        ("{{role 5}}", "4:1", "`5` is no role", ""),
+        ("{{#role \"user\"}}x{{/role}}", "4:1", "a role is no block", "{{role \"system\"}}"),
+    ] {
+        let (read, problems) = prompt::read(&format!("---\nmodel: offline\n---\n{body}"), "a.prompt");
+        let [problem] = &problems[..] else { panic!("{body}: {problems:?}") };
+        assert_eq!(read, None, "{body}");
+        let told = problem.to_string();
+        assert!(told.starts_with(&format!("a.prompt:{at}: {sentence}")), "{body}: {told}");
+        let hinted = problem.hint.clone().unwrap_or_default();
+        assert!(hinted.contains(hint) && hinted.is_empty() == hint.is_empty(), "{body}: {hinted}");
+    }
+    for body in
+        ["{{log}}{{history}}", "{{#iff}}x{{/iff}}", "{{json a indent=2}}", "{{#a}}x{{/a}}", "{{role who}}"]
+    {
+        let (read, problems) = prompt::read(&format!("---\nmodel: offline\n---\n{body}"), "a.prompt");
+        assert!(read.is_some() && problems.is_empty(), "{body}: {problems:?}");
+    }
+    refuse("\n {{role who}}", "a.prompt:5:2: the template cannot be filled: a role is written");
 }
 
 #[test]

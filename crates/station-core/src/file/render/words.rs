@@ -3,6 +3,7 @@
 //! `role` and `history` write marks that only this run knows; `json`, `ifEquals`, `unlessEquals`, `section` and
 //! `media` are as in google/dotprompt. A name that nothing defines renders empty and is remembered.
 
+use super::calls::ROLES;
 use handlebars::{
     BlockContext, Context, Handlebars, Helper, HelperDef, HelperResult, JsonTruthy, Output, RenderContext,
     RenderError, RenderErrorReason, Renderable, Template, no_escape,
@@ -61,7 +62,7 @@ impl HelperDef for Role {
         out: &mut dyn Output,
     ) -> HelperResult {
         let role = helper.param(0).and_then(|role| role.value().as_str()).unwrap_or_default();
-        if helper.is_block() || !matches!(role, "system" | "user" | "model" | "assistant") {
+        if helper.is_block() || !ROLES.contains(&role) {
             return fail("a role is written {{role \"system\"}}, \"user\" or \"model\"");
         }
         Ok(out.write(&format!("{0}{role}{0}", self.mark))?)
