@@ -149,12 +149,12 @@ fn retry_delay(body: &str) -> Option<Duration> {
 
 fn bad_key(endpoint: &Endpoint, status: u16) -> Failed {
     let (model, variables) = (&endpoint.model, &endpoint.key_variables);
-    let what = match (&endpoint.key, status) {
-        (None, _) => "wants a key",
-        (Some(_), 403) => "does not allow this to its key",
-        (Some(_), _) => "does not accept its key",
+    let sentence = match (&endpoint.key, status) {
+        (None, _) => format!("model `{model}` wants a key ({status})"),
+        (Some(_), 403) => format!("model `{model}` does not allow this to its key ({status})"),
+        (Some(_), _) => format!("model `{model}` does not accept its key ({status})"),
     };
-    Failed::new(AskFailure::BadKey, format!("model `{model}` {what} ({status})"))
+    Failed::new(AskFailure::BadKey, sentence)
         .with_hint(format!("set {variables} to a key that is valid for it"))
 }
 

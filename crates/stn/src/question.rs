@@ -57,21 +57,32 @@ pub(crate) async fn given_secret(session: &Session<'_>, what: &str, hint: &str) 
     if stdin().is_terminal() {
         return secret(session, &format!("{what} (it is not shown):")).await;
     }
-    let said = |why: &str| format!("{}{} {why}", what[..1].to_lowercase(), &what[1..]);
+    let what = within_a_sentence(what);
     let mut value = String::new();
     let mut input = stdin().take(SECRET_BYTES_MAX + 1);
     input.read_to_string(&mut value).map_err(|cause| {
-        Error::invalid(said(&format!("cannot be read: {}", cause.kind()))).with_cause(cause)
+        Error::invalid(format!("{what} cannot be read: {}", cause.kind())).with_cause(cause)
     })?;
     if u64::try_from(value.len()).is_ok_and(|length| length > SECRET_BYTES_MAX) {
-        return Err(Error::invalid(said("is longer than 1 MiB")).into());
+        return Err(Error::invalid(format!("{what} is longer than 1 MiB")).into());
     }
     let value = value.strip_suffix('\n').unwrap_or(&value);
     let value = value.strip_suffix('\r').unwrap_or(value);
     if value.is_empty() {
-        return Err(Error::invalid(said("was not given")).with_hint(hint).into());
+        return Err(Error::invalid(format!("{what} was not given")).with_hint(hint).into());
     }
     Ok(Secret::new(value))
+}
+
+/// The same words without the capital that they begin with; `API` keeps its own.
+fn within_a_sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    match letters.next() {
+        Some(first) if !letters.as_str().starts_with(char::is_uppercase) => {
+            format!("{}{}", first.to_lowercase(), letters.as_str())
+        }
+        _ => words.to_owned(),
+    }
 }
 
 /// A terminal that shows nothing of what is typed until this is dropped, but for the end of the line.

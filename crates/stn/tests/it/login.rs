@@ -71,7 +71,7 @@ fn a_key_is_checked_kept_for_its_owner_alone_and_used() {
     "#]]);
     mine.stn_reading(&["login", &address], "").is(&expect![[r#"
         --- stderr
-        error: aPI key was not given
+        error: API key was not given
         hint: pipe it in, or name its file with `--key-file`
         --- exit 1
     "#]]);

@@ -93,7 +93,7 @@ fn users_are_made_changed_and_removed() {
         --- stderr
         User `ann` (user) is removed; what it did stays told.
         API keys that are revoked with it: 0.
-        error: nobody can be asked: Remove user `ann`?
+        error: nobody can be asked: remove user `ann`?
         hint: say yes with `--yes`
         --- exit 1
     "#]]);

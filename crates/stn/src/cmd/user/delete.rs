@@ -28,7 +28,7 @@ impl Args {
                     format!("User `{}` ({}) is removed; what it did stays told.", user.name, user.role),
                     format!("API keys that are revoked with it: {keys}."),
                 ];
-                confirm(session, &what, &format!("Remove user `{}`?", user.name), self.yes).await?;
+                confirm(session, &what, &format!("remove user `{}`?", user.name), self.yes).await?;
                 let gone = match at {
                     At::Here(station) => wire::User::from(
                         &station.delete_user(&session.by, &UserRef::Id(UserId(user.id))).await?,
