@@ -11,6 +11,34 @@ use proptest::sample::select;
 pub(crate) struct PromptFile {
     pub(crate) text: String,
     pub(crate) tools: Vec<String>,
+    pub(crate) pieces: Pieces,
+}
+
+/// What a file is made of, in its order and with its line ends: each piece holds whole keys of the top level.
+#[derive(Clone, Debug)]
+pub(crate) struct Pieces(Vec<String>);
+
+impl Pieces {
+    /// Of pieces that are dressed as their file is.
+    fn of(pieces: &[&str], crlf: bool) -> Self {
+        Self(pieces.iter().map(|piece| dressed(piece, crlf, false)).collect())
+    }
+
+    /// The first piece that is not in `text` byte for byte, behind those before it; pieces with one of `keys` may be changed.
+    pub(crate) fn lost(&self, text: &str, keys: &[&str]) -> Option<&str> {
+        let mut rest = text;
+        for piece in &self.0 {
+            let is_own = |line: &str| keys.iter().any(|key| line.starts_with(&format!("{key}:")));
+            if piece.lines().any(is_own) {
+                continue;
+            }
+            match rest.find(piece.as_str()) {
+                Some(at) => rest = &rest[at + piece.len()..],
+                None => return Some(piece),
+            }
+        }
+        None
+    }
 }
 
 /// A server file and the names of its servers, in file order.
@@ -105,7 +133,9 @@ pub(crate) fn prompt_file() -> impl Strategy<Value = PromptFile> {
         let turn = usize::from(turn) % front.len();
         front.rotate_left(turn);
         let text = format!("{head}{}---\n{body}", front.concat());
-        PromptFile { text: dressed(&text, crlf, mark), tools: names.into_iter().map(str::to_owned).collect() }
+        let pieces = Pieces::of(&[&[head], &front[..], &["---\n"]].concat(), crlf);
+        let tools = names.into_iter().map(str::to_owned).collect();
+        PromptFile { text: dressed(&text, crlf, mark), tools, pieces }
     })
 }
 
@@ -136,8 +166,50 @@ pub(crate) fn server_file() -> impl Strategy<Value = ServerFile> {
     )
 }
 
+/// `config.yaml`.
+pub(crate) fn config_file() -> impl Strategy<Value = (String, Pieces)> {
+    yaml_file(vec![
+        "ai_provider: openai # c1\n",
+        "ai_model: \"gpt-4o\"\n",
+        "execution:\n  workers: 4 # c2\n  # c3\n  timeout: 30m\n",
+        "models:\n    fast: openai/gpt-4o-mini # c4\n    deep: 'anthropic/x'\n",
+        "log_level: debug # c5\n",
+        "mine:\n- kept # c6\n- too\n",
+        "pool: {idle_close: 5m, mine: 1}\n",
+        "child_env: [A, B] # c7\n",
+        "\n# c8\n\n",
+        "team_note: |\n  # not a comment\n  log_level: not a key\n",
+        "files:\n",
+    ])
+}
+
+/// `environment.yml`.
+pub(crate) fn rules_file() -> impl Strategy<Value = (String, Pieces)> {
+    yaml_file(vec![
+        "description: what it is for # c1\n",
+        "tools:\n  deny: [\"rm_*\"] # c2\n  mine: 1\n",
+        "limits:\n  tokens: 1000 # c3\n",
+        "lock: 'warn'\n",
+        "mine: {kept: [1, 2]} # c4\n",
+        "\n# c5\n\n",
+        "agents_as_tools: true\n",
+    ])
+}
+
+fn yaml_file(pieces: Vec<&'static str>) -> impl Strategy<Value = (String, Pieces)> {
+    let n_pieces = pieces.len();
+    let form = (any::<bool>(), any::<bool>(), any::<u8>());
+    (proptest::sample::subsequence(pieces, 0..=n_pieces), form).prop_map(
+        |(mut pieces, (crlf, mark, turn))| {
+            let turn = usize::from(turn) % pieces.len().max(1);
+            pieces.rotate_left(turn);
+            (dressed(&pieces.concat(), crlf, mark), Pieces::of(&pieces, crlf))
+        },
+    )
+}
+
 /// `variables.yml`, and the names in it.
-pub(crate) fn variables_file() -> impl Strategy<Value = (String, Vec<&'static str>)> {
+pub(crate) fn variables_file() -> impl Strategy<Value = (String, Vec<&'static str>, Pieces)> {
     let rows = vec![
         ("A", "A: plain # c1\n"),
         ("B", "B: \"quo\\\"ted\"\n"),
@@ -153,7 +225,10 @@ pub(crate) fn variables_file() -> impl Strategy<Value = (String, Vec<&'static st
         let text: String = rows.iter().map(|(_, row)| *row).collect();
         let ends_in_text = rows.last().is_some_and(|(name, _)| matches!(*name, "D" | "F"));
         let text = if bare_end && !ends_in_text { text.trim_end().to_owned() } else { text };
-        (dressed(&text, crlf, mark), rows.iter().map(|(name, _)| *name).collect())
+        // The end of the last line is there or not.
+        let pieces: Vec<&str> = rows.iter().map(|(_, row)| row.trim_end()).collect();
+        let names = rows.iter().map(|(name, _)| *name).collect();
+        (dressed(&text, crlf, mark), names, Pieces::of(&pieces, crlf))
     })
 }
 
