@@ -1,7 +1,10 @@
 //! `stn doctor`
 
 use crate::home::{Home, Said};
+use crate::http::Served;
 use expect_test::{Expect, expect};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 
 /// What a doctor says, without what is this machine's own.
 #[track_caller]
@@ -150,6 +153,105 @@ fn each_thing_that_is_broken_has_its_line() {
         "#]],
     );
     assert_eq!(home.read("station.db"), "SQLite format 3\0 of the Go program");
+}
+
+/// The lines of a doctor that hold `what`.
+fn lines(said: &Said, what: &str) -> Vec<String> {
+    said.shown().lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_file_with_two_faults_is_one_file() {
+    let home = Home::with_init();
+    home.write("environments/default/agents/a.prompt", "---\nmax_steps: many\nmodel: {a: b}\n---\n");
+    let refused =
+        "bad  files  environment `default`: 1 file refused: environments/default/agents/a.prompt:2:12: ";
+    assert!(home.stn(&["doctor"]).shown().contains(refused), "{}", home.stn(&["doctor"]).shown());
+    home.write("environments/default/agents/b.prompt", "---\nmax_steps: many\n---\n");
+    let said = home.stn(&["doctor"]);
+    assert!(said.shown().contains("environment `default`: 2 files refused: "), "{}", said.shown());
+}
+
+#[test]
+fn the_programs_of_servers_are_looked_for_where_they_would_be_started() {
+    let home = Home::with_init().set("PATH", "");
+    let said = home.stn(&["doctor"]);
+    said.exits(0);
+    let shown: Vec<String> =
+        ["Node", "Python", "install it"].into_iter().flat_map(|what| lines(&said, what)).collect();
+    expect![[r#"
+        note  Node  neither npx nor node is in PATH: servers that are started with `npx` do not start
+        note  Python  neither uvx nor python3 is in PATH: servers that are started with `uvx` or `python3` do not start
+                            -> install it if you use such servers
+                            -> install it if you use such servers
+    "#]].assert_eq(&format!("{}\n", shown.join("\n")));
+
+    let folder = home.work("bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, mode) in [("npx", 0o755), ("node", 0o755), ("uvx", 0o644), ("python3", 0o755)] {
+        let file = folder.join(name);
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let home = home.set("PATH", &format!("/nowhere:{}", folder.display()));
+    let said = home.stn(&["doctor"]);
+    let shown: Vec<String> = ["Node", "Python"].into_iter().flat_map(|what| lines(&said, what)).collect();
+    expect![[r#"
+        ok  Node  npx is $HOME/work/bin/npx
+        ok  Python  python3 is $HOME/work/bin/python3
+    "#]]
+    .assert_eq(&format!("{}\n", shown.join("\n")));
+}
+
+/// What a kernel can keep is its own; that it is said, and what to do where it can keep less, is not.
+#[test]
+fn the_sandbox_has_its_line() {
+    let told = Home::with_init().json(&["doctor"]);
+    let checks = told["checks"].as_array().unwrap();
+    let [check] = &checks.iter().filter(|check| check["name"] == "sandbox").collect::<Vec<_>>()[..] else {
+        panic!("{told}")
+    };
+    let is_kept =
+        check["message"].as_str().unwrap().starts_with("tool servers are kept from Station's own files");
+    assert_eq!(
+        (is_kept, check["hint"].is_null()),
+        (check["state"] == "ok", check["state"] == "ok"),
+        "{check}"
+    );
+}
+
+#[test]
+fn servers_and_workers_are_counted() {
+    let home = Home::with_init();
+    home.server("default", "one", &[]);
+    home.server("default", "two", &[]);
+    home.stn(&["sync", "--no-discover", "--quiet"]).done();
+    let said = home.stn(&["doctor"]);
+    assert_eq!(lines(&said, "never asked"), ["note  servers  2 servers never asked for tools"]);
+    let served = Served::start(&home);
+    let said = home.stn(&["doctor"]);
+    let found = lines(&said, " worker ");
+    assert!(found.len() == 1 && found[0].starts_with("ok  worker  1 worker reached: "), "{found:?}");
+    served.stop();
+}
+
+#[test]
+fn a_database_that_is_not_there_has_its_line() {
+    let home = Home::with_init();
+    // Nobody listens at a port that was let go of; this one takes what comes and says nothing.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for address in [gone, silent.local_addr().unwrap()] {
+        home.write(
+            "config.yaml",
+            &format!("ai_provider: offline\ndatabase_url: postgres://a:s3cret@{address}/b\n"),
+        );
+        let said = home.stn(&["doctor"]);
+        said.exits(1);
+        let expected = format!("bad  database  the database `b at {address}` cannot be reached");
+        assert!(said.shown().contains(&expected), "{}", said.shown());
+        assert!(!said.shown().contains("s3cret"), "{}", said.shown());
+    }
 }
 
 #[test]

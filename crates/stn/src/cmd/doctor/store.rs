@@ -9,6 +9,7 @@ use station_core::file::{Problem, Severity};
 use station_core::sync::{Change, Plan};
 use station_core::{Caller, EnvironmentName, Error, Result, plural};
 use station_engine::{Location, Station, SyncOptions};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Longest time for the database: one that does not answer is no database.
@@ -141,8 +142,10 @@ fn of_environment(name: &EnvironmentName, plan: &Plan) -> Check {
         let hint = problem.hint.clone();
         hint.unwrap_or_else(|| format!("mend it; `stn sync {name} --dry-run` shows all"))
     };
-    if let Some((n, problem)) = first(&plan.problems, Severity::Error) {
-        let sentence = format!("environment `{name}`: {} refused: {problem}", plural(n, "file"));
+    if let Some((_, problem)) = first(&plan.problems, Severity::Error) {
+        let errors = plan.problems.iter().filter(|it| it.severity == Severity::Error);
+        let files: BTreeSet<&str> = errors.map(|it| it.path.as_str()).collect();
+        let sentence = format!("environment `{name}`: {} refused: {problem}", plural(files.len(), "file"));
         return Check::bad(NAME, sentence, hint(problem));
     }
     let definition = |change: &&Change| !matches!(change, Change::CreateEnvironment);
