@@ -1,7 +1,7 @@
 //! Providers that config.yaml may name: those that are built in, and any that has an address.
 
 use station_core::file::config::keys::{self, Written};
-use station_core::{Error, Result};
+use station_core::{Error, Result, near};
 use station_llm::Models;
 
 /// Refuses a provider that no run could use; `has_address` says whether `ai_base_url` stands beside it.
@@ -12,8 +12,10 @@ pub fn check_provider(word: &str, has_address: bool) -> Result<()> {
     if has_address || Models::is_provider(word.trim()) {
         return Ok(());
     }
-    Err(Error::invalid(format!("there is no provider `{word}`"))
-        .with_hint(format!("it is one of {}", Models::providers())))
+    let known = Models::providers();
+    let error = Error::invalid(format!("there is no provider `{word}`"));
+    let error = near::hint(word, known.split(", ")).into_iter().fold(error, Error::with_hint);
+    Err(error.with_hint(format!("it is one of {known}")))
 }
 
 /// `text`, a config.yaml, with the setting `name` as `value` says, or without it: as [`keys::set`] and [`keys::unset`], where providers

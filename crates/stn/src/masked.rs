@@ -162,6 +162,19 @@ pub(crate) fn setting(line: &str) -> String {
     if is_told && !line.contains('@') { line.replace('\t', " ") } else { hide_from(line, key.len()) }
 }
 
+/// A line of TOML: the name of a table, or a key.
+pub(crate) fn assignment(line: &str) -> String {
+    let is_name = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "_.-\"' ".contains(c));
+    let table = line.trim().trim_start_matches('[').trim_end_matches(']');
+    if line.trim_start().starts_with('[') && is_name(table) {
+        return line.replace('\t', " ");
+    }
+    let key = line.split_once('=').map(|(key, _)| key).filter(|key| !key.trim().is_empty() && is_name(key));
+    let (head, value) = line.split_at(key.map_or(0, |key| key.len() + 1));
+    let hidden = value.chars().map(|c| if c.is_whitespace() { ' ' } else { '*' });
+    head.chars().chain(hidden).collect()
+}
+
 /// What stands before the colon of `key: value`, with its indentation.
 fn key_of(line: &str) -> Option<&str> {
     let (key, rest) = line.split_once(':')?;
@@ -224,6 +237,21 @@ mod tests {
             (r#"{{ if eq .A "s3cret" }}"#, 0, r#"{{ ** ** ** "******" }}"#),
         ] {
             assert_eq!(servers(text, n), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_toml_shows_its_key() {
+        for (line, shown) in [
+            ("[mcp_servers.git]", "[mcp_servers.git]"),
+            ("[mcp_servers.git", "[mcp_servers.git"),
+            ("env = { TOKEN = \"s3cret\" }", "env = * ***** * ******** *"),
+            ("TOKEN=\"s3cret", "TOKEN=*******"),
+            ("s3cret", "******"),
+            ("s3cret!x = 1", "******** * *"),
+            ("[\"s3cret!\", 5]", "*********** **"),
+        ] {
+            assert_eq!(assignment(line), shown, "{line}");
         }
     }
 

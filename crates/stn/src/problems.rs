@@ -8,7 +8,7 @@ use station_core::file::{Position, Problem, Severity};
 use station_server::wire;
 use std::path::Path;
 
-/// Longest line that is shown; a longer one is data, not text that somebody typed.
+/// Most of a line that is shown: it stands in one line of a wide terminal.
 const LINE_CHARS_MAX: usize = 160;
 
 /// Tells one problem of a file below `root`, on stderr.
@@ -60,19 +60,31 @@ pub(crate) fn excerpt(file: &Path, at: Position) -> Option<[String; 2]> {
     let text = text.trim_start_matches('\u{feff}');
     let index = at.line.checked_sub(1)?;
     let line = text.lines().nth(index)?;
-    if line.chars().count() > LINE_CHARS_MAX {
-        return None;
-    }
     let shown = match kind {
         Kind::Plain => line.replace('\t', " "),
         Kind::Servers => masked::servers(text, index),
         Kind::Variables => masked::variable(line),
         Kind::Settings => masked::setting(line),
+        Kind::Assignments => masked::assignment(line),
     };
+    let (shown, before) = around(&shown, at.column.saturating_sub(1));
     let number = at.line.to_string();
     let gutter = " ".repeat(number.len());
-    let before = " ".repeat(at.column.saturating_sub(1));
-    Some([format!("  {number} | {shown}"), format!("  {gutter} | {before}^")])
+    Some([format!("  {number} | {shown}"), format!("  {gutter} | {}^", " ".repeat(before))])
+}
+
+/// What is shown of a line: all of it, or a stretch around the character `at`; and how many characters of it stand before
+/// that one.
+fn around(line: &str, at: usize) -> (String, usize) {
+    let n_chars = line.chars().count();
+    if n_chars <= LINE_CHARS_MAX {
+        return (line.to_owned(), at);
+    }
+    let first = at.saturating_sub(LINE_CHARS_MAX / 2).min(n_chars - LINE_CHARS_MAX);
+    let stretch: String = line.chars().skip(first).take(LINE_CHARS_MAX).collect();
+    let [cut_before, cut_behind] =
+        [first > 0, first + LINE_CHARS_MAX < n_chars].map(|is_cut| if is_cut { "…" } else { "" });
+    (format!("{cut_before}{stretch}{cut_behind}"), at - first + cut_before.chars().count())
 }
 
 enum Kind {
@@ -84,6 +96,8 @@ enum Kind {
     Variables,
     /// Of config.yaml some keys do.
     Settings,
+    /// The TOML of another program may.
+    Assignments,
 }
 
 impl Kind {
@@ -96,8 +110,33 @@ impl Kind {
             Some(Self::Variables)
         } else if path.ends_with(".yaml") || path.ends_with(".yml") {
             Some(Self::Settings)
+        } else if path.ends_with(".toml") {
+            Some(Self::Assignments)
         } else {
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::around;
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let line: String = ('a'..='z').cycle().take(400).collect();
+        for (line, at) in
+            [(&line[..160], 159), (&line[..], 0), (&line, 79), (&line, 81), (&line, 200), (&line, 399)]
+        {
+            let (shown, before) = around(line, at);
+            let n_marks = shown.matches('…').count();
+            assert!(shown.chars().count() <= 160 + n_marks, "{at}: {shown}");
+            assert_eq!(shown.chars().nth(before), line.chars().nth(at), "{at}: {shown}");
+            assert_eq!(shown.starts_with('…'), at > 80 && line.len() > 160, "{at}: {shown}");
+            assert_eq!(shown.ends_with('…'), at < 320 && line.len() > 160, "{at}: {shown}");
+        }
+        // Behind the last character, where a text ends too early.
+        let (shown, before) = around(&line, 400);
+        assert_eq!(before, shown.chars().count());
     }
 }

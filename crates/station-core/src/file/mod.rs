@@ -41,6 +41,20 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// That `text`, the file at `path`, is no JSON, as a parser of it said.
+    #[must_use]
+    pub fn of_json(path: &str, text: &str, error: &serde_json::Error) -> Self {
+        Self {
+            severity: Severity::Error,
+            path: path.to_owned(),
+            at: Some(Position::of_json(text, error)),
+            sentence: format!("this is not JSON: {}", json::told(error)),
+            hint: None,
+        }
+    }
+}
+
 /// Whether a file can be used in spite of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {

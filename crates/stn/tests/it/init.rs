@@ -93,6 +93,14 @@ fn each_provider_says_what_it_still_needs() {
         hint: name a model: `ai_model` in config.yaml, or `model:` in the agent's file"#]],
     );
     check(
+        &["antropic", "--model", "large"],
+        expect![[r#"
+        error: there is no provider `antropic`
+        hint: did you mean `anthropic`?
+        hint: it is one of openai, openai-responses, anthropic, gemini, ollama, offline
+        hint: one that speaks like OpenAI has an address: add `--base-url URL`"#]],
+    );
+    check(
         &["mistral", "--model", "large"],
         expect![[r#"
             error: there is no provider `mistral`

@@ -137,6 +137,39 @@ fn the_servers_of_a_client_are_taken_over_without_their_secrets() {
     "#]]);
 }
 
+#[test]
+fn what_is_broken_in_a_clients_file_is_shown() {
+    let home = Home::with_init();
+    let import = |name: &str, text: &str| {
+        let file = home.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        home.stn(&["mcp", "import", file.to_str().unwrap()])
+    };
+    let said = import(
+        "client.json",
+        "{\"mcpServers\": {\n  \"git\": {\"command\": \"x\", \"env\": {\"TOKEN\": \"s3cret-value\",}}\n}}\n",
+    );
+    said.is(&expect![[r#"
+        --- stderr
+        error: $HOME/client.json:2:59: this is not JSON: trailing comma
+          2 |  "git": {"command": "*", "env": {"TOKEN": "************",}}
+            |                                                           ^
+        hint: comments are no JSON: take them out of a copy, and import that
+        --- exit 1
+    "#]]);
+    assert!(!said.shown().contains("s3cret"), "{}", said.shown());
+    let said =
+        import("config.toml", "[mcp_servers.git]\ncommand = \"x\"\nenv = { TOKEN = \"s3cret-value }\n");
+    said.is(&expect![[r#"
+        --- stderr
+        error: $HOME/config.toml:3:32: this is not TOML: unclosed inline table, expected `}`
+          3 | env = * ***** * ************* *
+            |                                ^
+        --- exit 1
+    "#]]);
+    assert!(!said.shown().contains("s3cret"), "{}", said.shown());
+}
+
 /// The second server was given the first one's credential, and its own was dropped.
 #[test]
 fn two_servers_with_another_value_under_one_name_each_keep_their_own() {

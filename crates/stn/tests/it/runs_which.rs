@@ -45,6 +45,13 @@ fn runs_are_selected_and_exported() {
         For more information, try '--help'.
         --- exit 2
     "#]]);
+    home.stn(&["runs", "list", "--status", "complete"]).is(&expect![[r#"
+        --- stderr
+        error: invalid value 'complete' for '--status <STATUS>': did you mean `completed`? it is one of queued, running, waiting, completed, failed, cancelled, timed_out, interrupted
+
+        For more information, try '--help'.
+        --- exit 2
+    "#]]);
     let lines = home.stn(&["runs", "export", "--agent", "a"]).done().stdout.clone();
     let lines: Vec<serde_json::Value> =
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

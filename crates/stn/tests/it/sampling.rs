@@ -81,8 +81,10 @@ fn a_server_file_that_lends_no_model_by_name_is_refused_with_its_place() {
     let told = home.stn(&["sync"]).exits(4).stderr.clone();
     // The column is behind the program's path.
     assert!(told.starts_with("environments/default/mcp-servers/fake.json:1:"), "{told}");
-    let sentence = "`fake.station.answers.sampling` names no `model`\nhint: write `run` for the model that the run asks itself, or a model's name\n";
-    assert!(told.contains(sentence), "{told}");
+    assert!(told.contains("`fake.station.answers.sampling` names no `model`\n"), "{told}");
+    assert!(told.contains(r#""answers":{"sampling":{"tokens_max":5}}"#), "{told}");
+    let hint = "^\nhint: write `run` for the model that the run asks itself, or a model's name\n";
+    assert!(told.contains(hint), "{told}");
 }
 
 #[test]

@@ -93,6 +93,23 @@ fn what_is_broken_in_a_schema_is_shown() {
 }
 
 #[test]
+fn of_a_long_line_what_stands_around_the_place_is_shown() {
+    let home = Home::with_init();
+    let text = "Look at everything that there is. ".repeat(20);
+    let text = format!("---\nmodel: offline\n---\n{text}{{{{jsn host}}}} {text}\n");
+    home.write("environments/default/agents/long.prompt", &text);
+    home.stn(&["sync"]).is(&expect![[r#"
+        Environment `default`: nothing to change, 0 definitions up to date.
+        --- stderr
+        environments/default/agents/long.prompt:4:681: `jsn` is neither a variable nor a word of templates
+          4 | …t there is. Look at everything that there is. Look at everything that there is. {{jsn host}} Look at everything that there is. Look at everything that there is.…
+            |                                                                                  ^
+        hint: did you mean `json`?
+        --- exit 4
+    "#]]);
+}
+
+#[test]
 fn a_slip_in_a_template_is_shown_before_a_run_needs_it() {
     let home = Home::with_init();
     let body = |name: &str, body: &str| {

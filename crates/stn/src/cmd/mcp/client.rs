@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use station_core::Error;
 use station_core::file::edit::{put_server, remove_server};
+use station_core::file::{Position, Problem, Severity};
 use std::path::{Path, PathBuf};
 
 /// A client.
@@ -150,19 +151,33 @@ fn with_section(text: &str, name: &str, section: &str) -> Result<Option<String>>
 /// Reads a client's file, whichever form it has.
 ///
 /// # Errors
-/// Where it has neither.
+/// Where it has neither, with the place.
 pub(super) fn read(path: &Path, text: &str) -> Result<Value> {
+    let file = path.display().to_string();
     if path.extension().is_some_and(|ending| ending == "toml") {
-        let table: toml::Table = toml::from_str(text).map_err(|error| {
-            Error::invalid(format!("{} is not TOML: {}", path.display(), error.message()))
-        })?;
-        return Ok(serde_json::to_value(table).unwrap_or_default());
+        return match toml::from_str::<toml::Table>(text) {
+            Ok(table) => Ok(serde_json::to_value(table).unwrap_or_default()),
+            Err(error) => {
+                let at = error.span().map(|span| Position::of(text, span.start));
+                let sentence = format!("this is not TOML: {}", error.message());
+                let problem = Problem { severity: Severity::Error, path: file, at, sentence, hint: None };
+                Err(refused(path, &problem).into())
+            }
+        };
     }
     serde_json::from_str(text).map_err(|error| {
-        Error::invalid(format!("{} is not JSON: {error}", path.display()))
+        refused(path, &Problem::of_json(&file, text, &error))
             .with_hint("comments are no JSON: take them out of a copy, and import that")
             .into()
     })
+}
+
+fn refused(path: &Path, problem: &Problem) -> Error {
+    let error = Error::invalid(problem.to_string());
+    match problem.at {
+        Some(at) => error.with_place(path.to_owned(), at),
+        None => error,
+    }
 }
 
 #[cfg(test)]

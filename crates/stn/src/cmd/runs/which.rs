@@ -192,8 +192,13 @@ fn status(word: &str) -> Result<Wanted, String> {
         return Ok(Wanted::Interrupted);
     }
     Status::from_word(word).map(Wanted::Recorded).ok_or_else(|| {
-        let words: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
-        format!("it is one of {}, interrupted", words.join(", "))
+        let words: Vec<&str> =
+            Status::ALL.iter().map(|status| status.as_str()).chain(["interrupted"]).collect();
+        let known = format!("it is one of {}", words.join(", "));
+        match near::hint(word, words) {
+            Some(meant) => format!("{meant} {known}"),
+            None => known,
+        }
     })
 }
 
