@@ -5,10 +5,11 @@ use crate::home::{Home, Open, outline};
 use serde_json::{Value, json};
 use station_core::run::{Effect, Event};
 use station_core::{Caller, Message};
-use station_engine::{NewRun, RunDetails, Seen, Yes};
+use station_engine::{Config, NewRun, RunDetails, Seen, Yes};
 use station_llm::Script;
 use station_llm::script::{calls, reply};
 use station_testkit::fake_server::{self, Remote};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -387,4 +388,46 @@ async fn a_session_that_ended_costs_no_call() {
     let sent: Vec<Value> = scene.lines("log").iter().map(|line| line["arguments"]["text"].clone()).collect();
     assert_eq!(sent, ["x", "y", "z"], "each was carried out once");
     open.close().await;
+}
+
+/// The same as of a program (`pool::an_idle_server_is_closed_and_starts_again`): its session is given back and met anew.
+#[tokio::test]
+async fn an_idle_session_is_given_back_and_begun_again() {
+    let scene = Scene::new(Over::Http, &["--era", "legacy", "--sessions"]);
+    scene.files("{}", "", "");
+    let config = Config { idle_close: Duration::from_millis(100), ..scene.home.config() };
+    let script = Script::from_fn(|request| match request.messages.last() {
+        Some(Message::Tool { text, .. }) => reply(text.clone()),
+        _ => calls([("echo", json!({ "text": "x" }))]),
+    });
+    let open = scene.home.open_with(config, script).await;
+    open.sync("default").await;
+    assert_eq!(open.run("worker", "x").await.run.answer.as_deref(), Some("x"));
+    let begun = || scene.lines("trace").iter().filter(|line| line["method"] == "initialize").count();
+    let before = begun();
+    let ended = async {
+        while !scene.lines("trace").iter().any(|line| line["http"]["verb"] == "DELETE") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("an idle session is given back");
+    assert_eq!(open.run("worker", "x").await.run.answer.as_deref(), Some("x"));
+    assert_eq!(begun(), before + 1);
+    open.close().await;
+}
+
+/// The same as of a program (`pool::a_server_that_was_only_slow_is_kept`).
+#[tokio::test]
+async fn a_session_in_which_a_call_hangs_is_kept() {
+    let scene = Scene::new(Over::Http, &["--era", "legacy", "--sessions"]);
+    let script = Script::new(vec![
+        calls([("hang", json!({}))]),
+        calls([("echo", json!({ "text": "x" }))]),
+        reply("done"),
+    ]);
+    let details = run_once(&scene, r#"{"timeout_s": 1}"#, "hang, echo", script).await;
+    let outline = outline(&details);
+    assert!(outline.contains("unknown TimedOut") && outline.contains(r#"returned "x""#), "{outline}");
+    let begun = scene.lines("trace").iter().filter(|line| line["method"] == "initialize").count();
+    assert_eq!(begun, 1, "for the listing and both calls");
 }
