@@ -88,7 +88,10 @@ pub(crate) fn of_stream(endpoint: &Endpoint, error: &Value) -> Failed {
         let sentence = format!("model `{model}` refused the request: {}", told(endpoint, &body));
         return Failed::new(AskFailure::Rejected, sentence);
     }
-    let sentence = format!("model `{model}` broke off its answer: {}", told(endpoint, &body));
+    let sentence = match told(endpoint, &body) {
+        why if why.is_empty() => format!("model `{model}` broke off its answer and said no reason"),
+        why => format!("model `{model}` broke off its answer: {why}"),
+    };
     Failed::new(AskFailure::Unavailable, sentence)
 }
 

@@ -1,6 +1,7 @@
 //! Every dialect against aimock, a stand-in that nobody here wrote: answers, calls, thoughts, and what goes wrong.
 
 use crate::stage::{MODELS, ask_with, at, at_url};
+use expect_test::expect;
 use serde_json::{Value, json};
 use station_core::run::{AskFailure, Effort, Settings};
 use station_core::{Answer, Message, Stop};
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const TEXT: &str = "Größe: drei 🦀 Krebse im Netz";
+const LETTERS: &str = "Größe: „drei“ Krebse\n\"im Netz\"";
+const SPELLED: &str = r#"{"path":"/größe/\"x\".log","n":3}"#;
 const ARGUMENTS: &str = r#"{"path":"/größe/🦀.log","n":3}"#;
 
 /// What aimock answers, by what the user says.
@@ -22,6 +25,7 @@ fn fixtures() -> Value {
         ("parallel calls", json!({"content": "I look.", "toolCalls": calls})),
         ("text", json!({"content": TEXT})),
         ("length", json!({"content": "cut o", "finishReason": "length"})),
+        ("filtered", json!({"content": "I would", "finishReason": "content_filter"})),
         ("thought", json!({"content": "so", "reasoning": "let me see", "reasoningSignature": "c2ln"})),
         ("server error", error(500, "oops", "api_error")),
         ("bad key", error(401, "invalid x-api-key sk-very-secret-0815", "authentication_error")),
@@ -41,7 +45,12 @@ fn fixtures() -> Value {
     let mut rows: Vec<Value> = rows.collect();
     let cut = json!({"match": {"userMessage": "cut"}, "response": {"content": TEXT}, "truncateAfterChunks": 2, "latency": 20});
     let slow = json!({"match": {"userMessage": "slow"}, "response": {"content": TEXT}, "latency": 30});
-    rows.extend([cut, slow]);
+    // One character of a text or of arguments to a chunk. aimock breaks those that JavaScript writes as two.
+    let letters =
+        json!({"match": {"userMessage": "letters"}, "response": {"content": LETTERS}, "chunkSize": 1});
+    let calls = json!([{"name": "read", "arguments": SPELLED}, {"name": "get_time", "arguments": "{}"}]);
+    let spelled = json!({"match": {"userMessage": "spelled"}, "response": {"content": "I look.", "toolCalls": calls}, "chunkSize": 1});
+    rows.extend([cut, slow, letters, spelled]);
     rows.into()
 }
 
@@ -67,10 +76,10 @@ fn calls(answer: &Answer) -> Vec<(&str, &str)> {
 #[tokio::test]
 async fn answers_and_calls() {
     let aimock = Aimock::start(&fixtures());
-    for said in ["text", "slow"] {
+    for (said, text) in [("text", TEXT), ("slow", TEXT), ("letters", LETTERS)] {
         for (provider, outcome) in each(&aimock, said).await {
             let answer = outcome.unwrap_or_else(|error| panic!("{provider}: {error}"));
-            assert_eq!((answer.text.as_str(), answer.stop), (TEXT, Stop::End), "{provider} {said}");
+            assert_eq!((answer.text.as_str(), answer.stop), (text, Stop::End), "{provider} {said}");
             assert!(answer.calls.is_empty() && !answer.model.is_empty(), "{provider}: {answer:?}");
         }
     }
@@ -78,11 +87,13 @@ async fn answers_and_calls() {
         let answer = outcome.unwrap_or_else(|error| panic!("{provider}: {error}"));
         assert_eq!((answer.text.as_str(), calls(&answer)), ("", vec![("read", ARGUMENTS)]), "{provider}");
     }
-    for (provider, outcome) in each(&aimock, "parallel calls").await {
-        let answer = outcome.unwrap_or_else(|error| panic!("{provider}: {error}"));
-        assert_eq!(calls(&answer), [("read", ARGUMENTS), ("get_time", "{}")], "{provider}");
-        assert_eq!((answer.text.as_str(), answer.stop), ("I look.", Stop::End), "{provider}");
-        assert_ne!(answer.calls[0].id, answer.calls[1].id, "{provider}");
+    for (said, arguments) in [("parallel calls", ARGUMENTS), ("spelled", SPELLED)] {
+        for (provider, outcome) in each(&aimock, said).await {
+            let answer = outcome.unwrap_or_else(|error| panic!("{provider} {said}: {error}"));
+            assert_eq!(calls(&answer), [("read", arguments), ("get_time", "{}")], "{provider} {said}");
+            assert_eq!((answer.text.as_str(), answer.stop), ("I look.", Stop::End), "{provider} {said}");
+            assert_ne!(answer.calls[0].id, answer.calls[1].id, "{provider} {said}");
+        }
     }
     for (provider, outcome) in each(&aimock, "length").await {
         let answer = outcome.unwrap_or_else(|error| panic!("{provider}: {error}"));
@@ -90,6 +101,29 @@ async fn answers_and_calls() {
         let expected = if provider == "ollama" { Stop::End } else { Stop::Length };
         assert_eq!(answer.stop, expected, "{provider}");
     }
+}
+
+/// What its provider held back is a refusal. aimock's Claude and Ollama say it by a word that the real ones have not, its
+/// Responses by a failure without a reason.
+#[tokio::test]
+async fn what_is_held_back_is_told_as_such() {
+    let aimock = Aimock::start(&fixtures());
+    let mut told = String::new();
+    for (provider, outcome) in each(&aimock, "filtered").await {
+        let came = match outcome {
+            Ok(answer) => format!("{:?}, {:?}", answer.text, answer.stop),
+            Err(error) => format!("{:?}: {error}", error.failure),
+        };
+        told.push_str(&format!("{provider}: {came}\n"));
+    }
+    expect![[r#"
+        anthropic: "I would", End
+        gemini: "I would", Refused
+        ollama: "I would", End
+        openai: "I would", Refused
+        openai-responses: Unavailable: model `openai-responses/gpt-5` broke off its answer and said no reason
+    "#]]
+    .assert_eq(&told);
 }
 
 #[tokio::test]
