@@ -107,6 +107,10 @@ impl Station {
             names.iter().map(|name| (name.clone(), self.models().named(name))).collect();
         if names.is_empty() {
             asked = self.models().samples().into_iter().map(|model| (model.to_string(), Ok(model))).collect();
+            if let Some(installed) = self.models().installed().await {
+                let name = installed.as_ref().map_or_else(|_| "ollama".to_owned(), ToString::to_string);
+                asked.push((name, installed));
+            }
         }
         if asked.is_empty() {
             // Says what to set.

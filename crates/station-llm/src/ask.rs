@@ -2,6 +2,8 @@
 
 use crate::choose::Route;
 use crate::cooling::Cooling;
+use crate::dialect::Dialect;
+use crate::ollama::Seeing;
 use crate::transport::Transport;
 use crate::{Config, Script, offline, send};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -38,6 +40,13 @@ pub struct Request<'a> {
     pub repeat: Repeat,
     /// What it belongs to: sent as the header `traceparent`.
     pub trace: Option<Trace>,
+}
+
+impl Request<'_> {
+    fn has_images(&self) -> bool {
+        let shows = |message: &Message| matches!(message, Message::Tool { images, .. } if !images.is_empty());
+        self.messages.iter().any(shows)
+    }
 }
 
 /// After which failures a request is sent again by itself.
@@ -173,7 +182,8 @@ pub struct Models {
     /// Whether every name that is written means the script, known or not, with key or without.
     pub(crate) is_replay: bool,
     cooling: Cooling,
-    transport: Transport,
+    pub(crate) transport: Transport,
+    pub(crate) seeing: Seeing,
 }
 
 impl Models {
@@ -186,6 +196,7 @@ impl Models {
             is_replay: false,
             cooling: Cooling::default(),
             transport: Transport::default(),
+            seeing: Seeing::default(),
         }
     }
 
@@ -300,11 +311,17 @@ impl Models {
         turn: &(dyn Fn() -> Duration + Send + Sync),
         on_delta: &(dyn Fn(Delta) + Send + Sync),
     ) -> Result<Answer, AskError> {
-        let route = self.route(model).map_err(|error| AskError {
+        let mut route = self.route(model).map_err(|error| AskError {
             failure: AskFailure::Rejected,
             sentence: error.sentence().to_owned(),
             hint: error.hints().first().cloned(),
         })?;
+        if let Route::Remote(endpoint) = &mut route
+            && endpoint.dialect == Dialect::Ollama
+            && request.has_images()
+        {
+            endpoint.sees_images = self.sees_images(endpoint).await;
+        }
         let mut waits = ExponentialBuilder::new()
             .with_min_delay(self.config.backoff)
             .with_max_delay(WAIT_MAX)

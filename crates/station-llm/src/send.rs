@@ -7,7 +7,7 @@ use crate::sse::TooLong;
 use crate::transport::Transport;
 use crate::{Delta, Request};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use reqwest::{Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use station_core::{Answer, Trace};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -68,16 +68,7 @@ async fn send(
     if let Some(trace) = asked.trace {
         builder = builder.header(Trace::NAME, trace.to_string());
     }
-    if let Some(key) = &endpoint.key {
-        let (name, before) = endpoint.dialect.key_header();
-        let mut value = HeaderValue::try_from(format!("{before}{}", key.expose().trim())).map_err(|_| {
-            failure::of_status(endpoint, 401, "", None)
-                .with_hint(format!("{} has characters that no key has", endpoint.key_variables))
-        })?;
-        value.set_sensitive(true);
-        builder = builder.header(name, value);
-    }
-    match timeout(idle, builder.send()).await {
+    match timeout(idle, with_key(builder, endpoint)?.send()).await {
         Err(_) => Err(failure::silent(endpoint, idle)),
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => {
@@ -85,6 +76,18 @@ async fn send(
             Err(failure::unreachable(endpoint))
         }
     }
+}
+
+/// `builder` with the key of `endpoint`, where that has one.
+pub(crate) fn with_key(builder: RequestBuilder, endpoint: &Endpoint) -> Result<RequestBuilder, Failed> {
+    let Some(key) = &endpoint.key else { return Ok(builder) };
+    let (name, before) = endpoint.dialect.key_header();
+    let mut value = HeaderValue::try_from(format!("{before}{}", key.expose().trim())).map_err(|_| {
+        failure::of_status(endpoint, 401, "", None)
+            .with_hint(format!("{} has characters that no key has", endpoint.key_variables))
+    })?;
+    value.set_sensitive(true);
+    Ok(builder.header(name, value))
 }
 
 async fn read_stream(

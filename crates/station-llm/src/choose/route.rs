@@ -38,6 +38,8 @@ pub(crate) struct Endpoint {
     pub(crate) native: bool,
     /// Tokens that the model reads at most.
     pub(crate) window: Option<u64>,
+    /// Whether an Ollama said that the model sees images; other dialects go by its name.
+    pub(crate) sees_images: bool,
 }
 
 impl Models {
@@ -65,6 +67,7 @@ impl Models {
             key,
             key_variables,
             window: window(model, &self.config.windows),
+            sees_images: false,
         }))
     }
 

@@ -6,6 +6,8 @@
 
 mod answer;
 mod request;
+mod server;
 
 pub(crate) use answer::Reading;
 pub(crate) use request::body;
+pub(crate) use server::Seeing;

@@ -76,9 +76,13 @@ fn message(endpoint: &Endpoint, message: &Message) -> Option<Value> {
             told
         }
         Message::Tool { name, text, is_error, images, .. } => {
-            // Which of its models have eyes, only the server knows.
-            let content = without_images(told(text, *is_error), images);
-            json!({"role": "tool", "tool_name": name, "content": content})
+            let text = told(text, *is_error);
+            if endpoint.sees_images && !images.is_empty() {
+                let images: Vec<&str> = images.iter().map(|image| image.data.as_str()).collect();
+                json!({"role": "tool", "tool_name": name, "content": text, "images": images})
+            } else {
+                json!({"role": "tool", "tool_name": name, "content": without_images(text, images)})
+            }
         }
     })
 }

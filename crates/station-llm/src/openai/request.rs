@@ -145,8 +145,16 @@ mod tests {
     fn roles(native: bool, model: &str, messages: &[Message]) -> String {
         let model = ModelRef { provider: "openai".to_owned(), model: model.to_owned() };
         let (key, key_variables, url) = (None, String::new(), String::new());
-        let endpoint =
-            Endpoint { model, dialect: Dialect::Chat, url, key, key_variables, native, window: None };
+        let endpoint = Endpoint {
+            model,
+            dialect: Dialect::Chat,
+            url,
+            key,
+            key_variables,
+            native,
+            window: None,
+            sees_images: false,
+        };
         let told = super::messages(&endpoint, messages);
         let role = |message: &Value| match message["content"].as_array() {
             Some(parts) => format!("images x{}", parts.len() - 1),

@@ -229,3 +229,20 @@ fn of_several_what_cannot_be_used_is_skipped_with_its_reason() {
         hint: or map the name to a model you have, in config.yaml: `models: {gpt-4o: <provider>/<model>}`"#]],
     );
 }
+
+/// A key alone sets a provider up; one of each is asked.
+#[test]
+fn whatever_is_set_up_is_tested_by_one_model() {
+    for (settings, expected) in [
+        ("OPENAI_API_KEY", "openai/gpt-4o-mini"),
+        ("OPENAI_API_KEY ANTHROPIC_API_KEY", "openai/gpt-4o-mini anthropic/claude-haiku-4-5"),
+        ("GOOGLE_API_KEY provider=offline model=offline", "offline gemini/gemini-2.5-flash"),
+        ("OPENAI_API_KEY provider=openai model=gpt-x map:a=ollama/llama3", "openai/gpt-x ollama/llama3"),
+        ("OPENAI_API_KEY=", ""),
+        ("", ""),
+    ] {
+        let samples = Models::new(config(settings)).samples();
+        let shown: Vec<String> = samples.iter().map(ToString::to_string).collect();
+        assert_eq!(shown.join(" "), expected, "{settings}");
+    }
+}

@@ -115,6 +115,62 @@ fn a_server_lists_and_tests_its_models_as_here() {
     served.stop();
 }
 
+/// An Ollama needs no key, so that it is set up is said by its address alone.
+#[test]
+fn an_ollama_of_which_no_model_is_named_is_asked_which_it_has() {
+    let with = |models: Value| {
+        let line = json!({"model": "qwen3:8b", "message": {"role": "assistant", "content": "ready"}, "done": true,
+            "done_reason": "stop", "prompt_eval_count": 5, "eval_count": 1});
+        OpenAi::from_fn(move |seen| match seen.path.as_str() {
+            "/api/tags" => raw("application/json", &json!({ "models": models }).to_string()),
+            _ => raw("application/x-ndjson", &format!("{line}\n")),
+        })
+    };
+    let test = |ollama: &str| {
+        let home = Home::new().set("OLLAMA_HOST", ollama);
+        home.write("config.yaml", "");
+        home.stn(&["model", "test"])
+    };
+    let stand_in = with(json!([{"name": "nomic-embed-text:latest"}, {"name": "qwen3:8b"}]));
+    test(&stand_in.url()).is(&expect![[r#"
+        MODEL  ANSWER  TOOK  SUPPORTS
+        ollama/qwen3:8b  ok, from qwen3:8b [span]  tools, schema (without tools), thinking, caching
+        --- stderr
+        Made a new encryption key: $HOME/.config/station/station.key
+        hint: back it up: without it nobody can open the database, and it is kept nowhere else
+    "#]]);
+    let asked: Vec<String> = stand_in.requests().into_iter().map(|seen| seen.path).collect();
+    assert_eq!(asked, ["/api/tags", "/api/chat"]);
+    let stand_in = with(json!([]));
+    let said = test(&stand_in.url());
+    said.exits(1);
+    let shown = said.shown().replace(&stand_in.url(), "URL");
+    expect![[r#"
+        MODEL  ANSWER  TOOK  SUPPORTS
+        ollama  failed: Ollama at `URL` has no model [span]
+        --- stderr
+        Made a new encryption key: $HOME/.config/station/station.key
+        hint: back it up: without it nobody can open the database, and it is kept nowhere else
+        hint: `ollama pull NAME` brings one
+        --- exit 1
+    "#]]
+    .assert_eq(&shown);
+    let url = stand_in.url();
+    drop(stand_in);
+    let said = test(&url);
+    said.exits(1);
+    expect![[r#"
+        MODEL  ANSWER  TOOK  SUPPORTS
+        ollama  failed: Ollama at `URL` cannot be reached [span]
+        --- stderr
+        Made a new encryption key: $HOME/.config/station/station.key
+        hint: back it up: without it nobody can open the database, and it is kept nowhere else
+        hint: start it with `ollama serve`, or set `OLLAMA_HOST` to where it listens
+        --- exit 1
+    "#]]
+    .assert_eq(&said.shown().replace(&url, "URL"));
+}
+
 #[test]
 fn nothing_to_test_says_what_to_set() {
     let home = Home::new();
@@ -157,7 +213,10 @@ fn a_run_that_one_provider_began_goes_on_at_another() {
     let anthropic = OpenAi::from_fn(claude);
     let line = json!({"model": "qwen-x", "message": {"role": "assistant", "content": "A picture."}, "done": true,
         "done_reason": "stop", "prompt_eval_count": 50, "eval_count": 5});
-    let ollama = OpenAi::start(vec![raw("application/x-ndjson", &format!("{line}\n"))]);
+    let ollama = OpenAi::from_fn(move |seen| match seen.path.as_str() {
+        "/api/show" => raw("application/json", r#"{"capabilities": ["completion", "vision"]}"#),
+        _ => raw("application/x-ndjson", &format!("{line}\n")),
+    });
     let home = home(&anthropic.url(), &ollama.url());
     home.agent("default", "seer", "model: [claude-sonnet-4-5, gpt-4o-mini]\ntools: [__mixed]\n");
     home.stn(&["sync", "--quiet"]).done();
@@ -177,9 +236,9 @@ fn a_run_that_one_provider_began_goes_on_at_another() {
     let again = &anthropic.requests()[1].body["messages"];
     assert_eq!(again[1]["content"][0], json!({"type": "thinking", "thinking": "hm", "signature": "c2ln"}));
     assert_eq!(again[2]["content"][0]["content"][1]["source"]["data"], "AAAA", "{again}");
-    let [seen] = &ollama.requests()[..] else { panic!("one request") };
+    let [_, seen] = &ollama.requests()[..] else { panic!("whether it sees, and what it is asked") };
     let body = seen.body.to_string();
-    assert!(!body.contains("c2ln") && body.contains("is shown no images"), "{body}");
+    assert!(!body.contains("c2ln") && body.contains(r#""images":["AAAA"]"#), "{body}");
     assert_eq!(seen.body["options"]["num_ctx"], 8_192);
     // The journal keeps both, and a run that is looked at shows neither a thought nor an image's bytes by accident.
     let inspected = home.stn(&["runs", "inspect", "1"]);

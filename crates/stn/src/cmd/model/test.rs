@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Ask models once, and show whether and how fast they answer
 ///
 /// Without names one model of each provider that is set up is asked: the configured one, else the first that `models:` in
-/// config.yaml names, else a small one that every account has. Each costs a few tokens and counts against no budget. Exit
+/// config.yaml names, else a small one that every account has; of an Ollama at OLLAMA_HOST the first that it has. Each costs a few tokens and counts against no budget. Exit
 /// code 1 where one did not answer.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
