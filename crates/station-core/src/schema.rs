@@ -63,8 +63,15 @@ pub fn fault(schema: &Value) -> Option<Fault> {
         pointer = lost_reference(schema, &error.to_string()).unwrap_or(pointer);
     }
     let unescaped = |key: &str| key.replace("~1", "/").replace("~0", "~");
-    let path = pointer.split('/').skip(1).map(unescaped).collect();
-    Some(Fault { path, sentence: shorten(&format!("the schema is broken: {error}")) })
+    let path: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
+    let said = match (path.last().map(String::as_str), error.kind(), error.instance().as_str()) {
+        // The library tells by which rules of which schema.
+        (Some("type"), ValidationErrorKind::AnyOf { .. }, Some(word)) => {
+            format!("`{word}` is no type: string, number, integer, boolean, object, array and null are")
+        }
+        _ => error.to_string(),
+    };
+    Some(Fault { path, sentence: shorten(&format!("the schema is broken: {said}")) })
 }
 
 fn compile(schema: &Value) -> Result<Validator, ValidationError<'static>> {
@@ -205,10 +212,14 @@ mod tests {
             (refers("#/$defs/xx"), "allOf 0 $ref"),
             (refers("https://example.com/schema.json"), "allOf 0 $ref"),
             (refers("other.json"), "allOf 0 $ref"),
+            // A field that is called so, and no type.
+            (json!({"properties": {"type": "string"}}), "properties type"),
             (json!(5), ""),
         ] {
             let found = fault(&schema).expect("it is broken");
             assert_eq!(found.path.join(" "), path, "{schema}: {found:?}");
+            let is_type = path.ends_with("b/~ type");
+            assert_eq!(found.sentence.contains("`strnig` is no type"), is_type, "{schema}: {found:?}");
         }
     }
 

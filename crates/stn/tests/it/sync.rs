@@ -82,7 +82,7 @@ fn what_is_broken_in_a_schema_is_shown() {
     home.stn(&["sync"]).is(&expect![[r#"
         Environment `default`: nothing to change, 0 definitions up to date.
         --- stderr
-        environments/default/agents/rater.prompt:9:20: `output.schema.properties.risk.type`: the schema is broken: "strnig" is not valid under any of the schemas listed in the 'anyOf' keyword
+        environments/default/agents/rater.prompt:9:20: `output.schema.properties.risk.type`: the schema is broken: `strnig` is no type: string, number, integer, boolean, object, array and null are
           9 |  risk: {type: strnig}
             |                    ^
         environments/default/agents/sorter.prompt:7:16: `output_schema.required`: the schema is broken: "risk" is not of type "array"
