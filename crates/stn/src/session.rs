@@ -232,6 +232,7 @@ impl<'a> Session<'a> {
         install_tls();
         let (location, from) = self.settings.location()?;
         make_folder(&self.settings.folder)?;
+        let was_there = matches!(&location, Location::Sqlite(path) if path.exists());
         let is_new = self.make_way(&location)?;
         let was_emptied = is_empty_file(&location);
         let (keys, place, made) = self.settings.keys().find_or_make(&location).await?;
@@ -244,10 +245,10 @@ impl<'a> Session<'a> {
                 .warning("the database was an empty file although there is a key: a new one is made in it");
             self.out.hint("if it held runs, stop here and bring back a backup of it");
         }
-        let is_keyed = is_new && !made;
+        let is_missed = is_new && !made && !was_there;
         let config = self.settings.engine(location, keys, self.passthrough.clone());
         let station = Station::open(config).await.map_err(|error| from.named_in(error))?;
-        if is_keyed {
+        if is_missed {
             // A key without its database may be the rest of a home that somebody misses.
             self.out.note(Tone::Plain, "There was a key but no database: made a new one.");
         }
