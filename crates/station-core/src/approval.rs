@@ -61,6 +61,44 @@ pub enum Approved {
     },
 }
 
+/// Where a question to a person stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Nobody has decided.
+    Pending,
+    /// Somebody said yes.
+    Approved,
+    /// Somebody said no.
+    Denied,
+    /// Nobody decided in time.
+    TimedOut,
+    /// It needs no answer any more.
+    Void,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Approved, Self::Denied, Self::TimedOut, Self::Void];
+
+    /// The word in the store and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::TimedOut => "timed_out",
+            Self::Void => "void",
+        }
+    }
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
 /// What becomes of a call that waited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {

@@ -3,7 +3,10 @@
 use crate::{Station, prepare};
 use serde_json::json;
 use station_core::{Action, Caller, EffectId, Error, Kind, Result, RunId};
-use station_store::{Approval, AuditEntry, AuditFault, AuditHead, Run, Say, Settlement, StandingApproval};
+use station_store::{
+    Approval, ApprovalFilter, AuditEntry, AuditFault, AuditFilter, AuditHead, Run, Say, Settlement,
+    StandingApproval,
+};
 
 impl Settled {
     /// Both.
@@ -35,18 +38,21 @@ pub enum Settled {
 }
 
 impl Station {
-    /// Calls that wait for a person, oldest first, at most `limit`; `all`: decided ones as well, newest first. Questions
-    /// whose time is over are ended first: no worker may be there.
+    /// Questions to people, at most `limit`: those that wait, oldest first; others, newest first. Those whose time is over are ended
+    /// first: no worker may be there.
     ///
     /// # Errors
     /// The store's.
-    pub async fn list_approvals(&self, by: &Caller, which: Which, limit: u32) -> Result<Vec<Approval>> {
+    pub async fn list_approvals(
+        &self,
+        by: &Caller,
+        filter: &ApprovalFilter,
+        limit: u32,
+    ) -> Result<Vec<Approval>> {
         by.may(Action::ReadApprovals)?;
         self.store().expire_approvals(self.now()).await?;
-        match which {
-            Which::Pending => self.store().pending_approvals(by.seen_by(), limit).await,
-            Which::All => self.store().approvals(by.seen_by(), limit).await,
-        }
+        let filter = ApprovalFilter { seen_by: by.seen_by(), ..filter.clone() };
+        self.store().approvals(&filter, limit).await
     }
 
     /// One question, with what the call would do.
@@ -153,13 +159,13 @@ impl Station {
         Ok(if machine.is_stopping() { Vec::new() } else { machine.unsettled() })
     }
 
-    /// The audit, newest first: at most `limit` rows before `before`.
+    /// The audit, newest first: at most `limit` rows.
     ///
     /// # Errors
     /// The store's.
-    pub async fn list_audit(&self, by: &Caller, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
+    pub async fn list_audit(&self, by: &Caller, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>> {
         by.may(Action::ReadAudit)?;
-        self.store().audit(before, limit).await
+        self.store().audit(filter, limit).await
     }
 
     /// The audit, oldest first: at most `limit` rows after `after`. For a copy elsewhere that goes on where it ended. That these
@@ -185,15 +191,6 @@ impl Station {
         by.may(Action::ReadAudit)?;
         self.store().check_audit().await
     }
-}
-
-/// Which questions are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// Those that wait.
-    Pending,
-    /// All.
-    All,
 }
 
 /// How far a yes goes.

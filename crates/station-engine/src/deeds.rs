@@ -133,7 +133,7 @@ async fn write_group(store: &Store, group: Vec<Deed>, deeds: &mpsc::Receiver<Dee
 mod tests {
     use super::*;
     use station_core::{Actor, Micros};
-    use station_store::{Key, LeaseClock, Location, Options};
+    use station_store::{AuditFilter, Key, LeaseClock, Location, Options};
 
     async fn store(folder: &std::path::Path) -> Store {
         let location = Location::Sqlite(folder.join("station.db"));
@@ -158,7 +158,7 @@ mod tests {
         deeds.close().await;
         let groups = store.commits() - before;
         assert!(groups < 20, "{groups} commits of {n} calls");
-        let rows = store.audit(None, u32::try_from(n).unwrap() + 1).await.unwrap();
+        let rows = store.audit(&AuditFilter::default(), u32::try_from(n).unwrap() + 1).await.unwrap();
         let told: Vec<String> = rows.iter().rev().map(|row| row.subject.clone()).collect();
         assert_eq!(told, (0..n).map(|at| format!("tool {at}")).collect::<Vec<_>>());
         assert!(store.check_audit().await.unwrap().is_ok());

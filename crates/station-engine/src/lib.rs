@@ -91,7 +91,7 @@ pub use agents::{
     AgentDeletion, AgentDetails, AgentImport, AgentRef, AgentRenaming, AgentSuggestion, AgentTool,
     AgentUpdate, AgentWish, Exported, Imported, Missing, NewAgent, OnConflict, Planner, ReasonedTool,
 };
-pub use approvals::{Settled, Which, Yes};
+pub use approvals::{Settled, Yes};
 pub use architect::{AgentPlan, PlannedTool, Planning};
 pub use budgets::{Budget, BudgetRef, RunBudget};
 pub use bus::{Live, Seen, Watch};
@@ -134,12 +134,12 @@ pub use station_llm::{
     AskError, Caching, Config as ModelConfig, Held, KeyState, Models, NamedBy, Offer, Supports,
 };
 pub use station_store::{
-    ApiKey, Approval, Asker, AuditEntry, AuditFault, AuditHead, Figures, Key, KeyRing, Location, Prunable,
-    Pruned, RequestClaim, Run, RunFilter, ServerFile, StandingApproval, User,
+    ApiKey, Approval, ApprovalFilter, Asker, AuditEntry, AuditFault, AuditFilter, AuditHead, Figures, Key,
+    KeyRing, Location, Prunable, Pruned, RequestClaim, Run, RunFilter, ServerFile, StandingApproval, User,
 };
 pub use sync::{SyncOptions, SyncReport};
 pub use tool_calls::{CalledTool, PassedCall, ToolCallEnd};
-pub use users::{KEY_PREFIX, KeyWish, NewUser, UserEdit, UserRef};
+pub use users::{KEY_PREFIX, KeyWish, NewUser, UserEdit, UserFilter, UserRef};
 pub use variables::{NOT_APPLIED, OWN as OWN_SECRETS, Variable};
 pub use workspace::Workspace;
 pub use write_file::{Readers, Replace, write_file};

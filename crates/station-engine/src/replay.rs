@@ -4,7 +4,7 @@
 use crate::approvals::Yes;
 use crate::pool::{Played, PlayedCall, Pool};
 use crate::variables::OWN;
-use crate::{AgentRef, Config, Driver, NewRun, Station, Which, Workspace, drive, prepare};
+use crate::{AgentRef, Config, Driver, NewRun, Station, Workspace, drive, prepare};
 use futures::FutureExt as _;
 use station_core::budget::Limits;
 use station_core::case::{self, Call, CallEnd, Case, Replayed, Step, ToolKind, Verdict};
@@ -16,7 +16,7 @@ use station_core::tool::canonical_json;
 use station_core::{Caller, EnvironmentName, Era, Error, Message, Result, Secret};
 use station_llm::script::{self, Turn};
 use station_llm::{Models, Request, Script};
-use station_store::{LeaseClock, Options, Store};
+use station_store::{ApprovalFilter, LeaseClock, Options, Store};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
@@ -128,7 +128,7 @@ impl Station {
 
     /// Says yes to what the record has a result of, and no to the rest. Whether anything was decided.
     async fn decide_as_recorded(&self, by: &Caller, record: &Record) -> Result<bool> {
-        let pending = self.list_approvals(by, Which::Pending, QUESTIONS_MAX).await?;
+        let pending = self.list_approvals(by, &ApprovalFilter::pending(), QUESTIONS_MAX).await?;
         let decided = !pending.is_empty();
         for question in pending {
             let arguments = serde_json::from_str(&question.arguments).unwrap_or_default();

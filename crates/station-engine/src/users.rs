@@ -60,6 +60,15 @@ pub struct UserEdit {
     pub password: Option<Secret>,
 }
 
+/// Which users are wanted; `None` means any.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// With this role.
+    pub role: Option<Role>,
+    /// To whom this environment is assigned.
+    pub environment: Option<EnvironmentRef>,
+}
+
 /// An API key to be made.
 #[derive(Clone, Debug)]
 pub struct KeyWish {
@@ -72,13 +81,22 @@ pub struct KeyWish {
 }
 
 impl Station {
-    /// Every user but the local one, by name.
+    /// Users but the local one, by name.
     ///
     /// # Errors
-    /// `Forbidden` for anybody but an administrator.
-    pub async fn list_users(&self, by: &Caller) -> Result<Vec<User>> {
+    /// `Forbidden` for anybody but an administrator; `NotFound` where there is no such environment.
+    pub async fn list_users(&self, by: &Caller, filter: &UserFilter) -> Result<Vec<User>> {
         by.may(Action::ManageUsers)?;
-        self.store().users().await
+        let environment = match &filter.environment {
+            Some(named) => Some(self.environment(by, named).await?.id),
+            None => None,
+        };
+        let mut users = self.store().users().await?;
+        users.retain(|user| {
+            filter.role.is_none_or(|role| user.role == role)
+                && environment.is_none_or(|id| user.environments.contains_key(&id))
+        });
+        Ok(users)
     }
 
     /// One user: for an administrator any, for others themselves.

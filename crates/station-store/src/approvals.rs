@@ -12,7 +12,7 @@ use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
 use station_core::approval::{Basis, Decided, Decision};
-use station_core::{Actor, AgentId, EffectId, EnvironmentId, Error, Micros, Result, RunId, ServerId, UserId};
+use station_core::{Actor, AgentId, EffectId, EnvironmentId, Error, Micros, Result, RunId, ServerId};
 use std::fmt;
 
 /// A question to a person.
@@ -162,36 +162,6 @@ macro_rules! select_approvals {
 pub(crate) use select_approvals;
 
 impl Store {
-    /// Questions that wait, oldest first, at most `limit`: `seen_by` a user those of the environments assigned to it.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn pending_approvals(&self, seen_by: Option<UserId>, limit: u32) -> Result<Vec<Approval>> {
-        const SQL: &str = select_approvals!(
-            "where p.status = 'pending' and (cast($1 as bigint) is null or p.environment_id in
-                (select environment_id from user_environments where user_id = $1))
-            order by p.id limit $2"
-        );
-        let values = vec![seen_by.map(|user| user.0).into(), i64::from(limit).into()];
-        let rows = self.read().await?.rows(SQL, values).await?;
-        rows.into_iter().map(read_approval).collect()
-    }
-
-    /// All questions, newest first, at most `limit`, as [`Store::pending_approvals`].
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn approvals(&self, seen_by: Option<UserId>, limit: u32) -> Result<Vec<Approval>> {
-        const SQL: &str = select_approvals!(
-            "where cast($1 as bigint) is null or p.environment_id in
-                (select environment_id from user_environments where user_id = $1)
-            order by p.id desc limit $2"
-        );
-        let values = vec![seen_by.map(|user| user.0).into(), i64::from(limit).into()];
-        let rows = self.read().await?.rows(SQL, values).await?;
-        rows.into_iter().map(read_approval).collect()
-    }
-
     /// Questions of one run, oldest first.
     ///
     /// # Errors

@@ -56,6 +56,23 @@ pub struct AuditEntry {
     pub hash: String,
 }
 
+/// Which rows are wanted; `None` means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Of what exactly this one did.
+    pub actor: Option<String>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// Of what was done to exactly this: `approval 3`.
+    pub subject: Option<String>,
+    /// Of what was done at this time or later.
+    pub since: Option<Micros>,
+    /// Of what was done before this time.
+    pub until: Option<Micros>,
+    /// Older than this one: the next page.
+    pub before: Option<i64>,
+}
+
 /// The newest row of the audit: whoever notes it elsewhere sees later whether it is still there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditHead {
@@ -120,15 +137,30 @@ impl AuditEntry {
 }
 
 impl Store {
-    /// The audit, newest first: at most `limit` rows before `before`.
+    /// The audit, newest first, at most `limit` rows.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
+    pub async fn audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>> {
         const SQL: &str =
             "select seq, at, actor, action, subject, detail, previous, hash, asked_from from audit
-            where cast($1 as bigint) is null or seq < $1 order by seq desc limit $2";
-        let rows = self.read().await?.rows(SQL, vec![before.into(), i64::from(limit).into()]).await?;
+            where (cast($1 as bigint) is null or seq < $1)
+                and (cast($2 as text) is null or actor = $2)
+                and (cast($3 as text) is null or action = $3)
+                and (cast($4 as text) is null or subject = $4)
+                and (cast($5 as bigint) is null or at >= $5)
+                and (cast($6 as bigint) is null or at < $6)
+            order by seq desc limit $7";
+        let values = vec![
+            filter.before.into(),
+            filter.actor.as_deref().into(),
+            filter.action.as_deref().into(),
+            filter.subject.as_deref().into(),
+            filter.since.map(|at| at.0).into(),
+            filter.until.map(|at| at.0).into(),
+            i64::from(limit).into(),
+        ];
+        let rows = self.read().await?.rows(SQL, values).await?;
         rows.into_iter().map(read).collect()
     }
 

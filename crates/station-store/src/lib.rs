@@ -9,6 +9,7 @@
 mod agents;
 mod ahead;
 mod approvals;
+mod asked;
 mod audit;
 mod budgets;
 mod call_approvals;
@@ -67,7 +68,8 @@ mod written;
 
 pub use agents::SubAgent;
 pub use approvals::{Approval, Asker, NewApproval, Say};
-pub use audit::{AuditEntry, AuditFault, AuditHead, Deed};
+pub use asked::ApprovalFilter;
+pub use audit::{AuditEntry, AuditFault, AuditFilter, AuditHead, Deed};
 pub use budgets::{AccountRow, SetLimit};
 pub use call_approvals::CallQuestion;
 pub use cancel::Cancelled;

@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::remote::Server;
 use crate::session::Session;
 use serde_json::json;
-use station_core::{Caller, RunId};
-use station_engine::{EnvironmentRef, Run, Station};
+use station_core::{AgentId, Caller, Error, RunId, near};
+use station_engine::{AgentRef, EnvironmentRef, Run, Station};
 use station_server::wire;
 
 /// A Station that does what it is told.
@@ -108,6 +108,39 @@ impl At<'_> {
             Self::There(server) => {
                 let given = json!({ "environment": named(typed) });
                 Ok(server.all("list_agents", given).await?)
+            }
+        }
+    }
+
+    /// The agent that `text` names for a filter: by its id, or by its name in `environment`, or in all of them.
+    ///
+    /// # Errors
+    /// `NotFound` for an agent or environment that does not exist; `Conflict` where a name is of several environments.
+    pub(crate) async fn agent_id(
+        self,
+        session: &Session<'_>,
+        text: &str,
+        environment: Option<&EnvironmentRef>,
+    ) -> Result<AgentId> {
+        let name = match AgentRef::parse(text, None) {
+            AgentRef::Id(id) => return Ok(id),
+            AgentRef::Name { name, .. } => name,
+        };
+        let agents = self.list_agents(session, environment).await?;
+        let found: Vec<&wire::Agent> = agents.iter().filter(|agent| agent.name == name).collect();
+        match found.as_slice() {
+            [agent] => Ok(AgentId(agent.id)),
+            [_, _, ..] => {
+                let candidates = found.iter().map(|agent| format!("{} in `{}`", agent.id, agent.environment));
+                let candidates = candidates.collect::<Vec<_>>().join(", ");
+                Err(Error::conflict(format!("several environments have an agent `{name}`: {candidates}"))
+                    .with_hint("say which with `--env`, or give its number")
+                    .into())
+            }
+            [] => {
+                let hint = near::hint(&name, agents.iter().map(|agent| agent.name.as_str()));
+                let hint = hint.unwrap_or_else(|| "`stn agent list` shows them".to_owned());
+                Err(Error::not_found(format!("agent `{name}` does not exist")).with_hint(hint).into())
             }
         }
     }

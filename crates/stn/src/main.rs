@@ -30,6 +30,7 @@ mod remote;
 mod session;
 mod table;
 mod waits;
+mod when;
 
 use nix::sys::signal::{SigSet, Signal};
 use std::process::ExitCode;

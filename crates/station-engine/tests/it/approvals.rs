@@ -4,7 +4,7 @@ use crate::home::{Home, Open, outline};
 use serde_json::json;
 use station_core::run::Status;
 use station_core::{Caller, Message, RunId};
-use station_engine::{Clock, Config, RunDetails, Serve, Which};
+use station_engine::{ApprovalFilter, Clock, Config, RunDetails, Serve};
 use station_llm::Script;
 use station_llm::script::{calls, reply};
 use std::sync::Arc;
@@ -50,8 +50,9 @@ async fn a_call_that_nobody_decided_about_in_time_is_told_in_another_word_than_a
     let open = home.open_with(config, script).await;
     open.sync("default").await;
     let by = Caller::local();
-    let pending =
-        async || open.station.list_approvals(&by, Which::Pending, 10).await.expect("the store works");
+    let pending = async || {
+        open.station.list_approvals(&by, &ApprovalFilter::pending(), 10).await.expect("the store works")
+    };
 
     let waits = open.run("worker", "write it").await;
     assert_eq!(waits.run.status, Status::Waiting, "{}", outline(&waits));

@@ -8,7 +8,7 @@ use crate::tools::{Arguments, Desk, Kind, Parameter, edit_of, found, new_agent};
 use crate::wire;
 use futures::FutureExt as _;
 use station_core::file::edit::{AgentEdit, Unset};
-use station_core::{Action, AgentName, Caller, Error, Result};
+use station_core::{Action, AgentId, AgentName, Caller, Environment, Error, Result};
 use station_engine::{AgentDetails, AgentImport, AgentRef, OnConflict};
 use std::path::PathBuf;
 
@@ -371,4 +371,19 @@ async fn delete_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<
 pub(super) async fn named(desk: &Desk, by: &Caller, arguments: &Arguments) -> Result<AgentRef> {
     let environment = environments::chosen(desk, by, arguments).await?.map(|it| it.name);
     Ok(AgentRef::parse(arguments.must("agent"), environment))
+}
+
+/// The agent that `agent` names for a filter: by its id, or its name in `environment`.
+///
+/// # Errors
+/// `NotFound` where there is none.
+pub(super) async fn chosen(
+    desk: &Desk,
+    by: &Caller,
+    arguments: &Arguments,
+    environment: Option<&Environment>,
+) -> Result<Option<AgentId>> {
+    let Some(named) = arguments.text("agent") else { return Ok(None) };
+    let named = AgentRef::parse(named, environment.map(|it| it.name.clone()));
+    Ok(Some(desk.station.show_agent(by, &named).await?.agent.id))
 }

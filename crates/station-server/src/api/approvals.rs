@@ -1,14 +1,18 @@
 //! Approvals: calls that wait for a person.
 
+use super::agents;
+use super::environments;
+use super::forms;
 use super::operation::{Needs, Operation, Reply, Verb, number};
-use super::page::{self, CURSOR, LIMIT_GIVEN, LIMIT_MAX};
+use super::page::{self, CURSOR, LIMIT_GIVEN, Page};
 use crate::tools::{Arguments, Desk, Kind, Parameter};
 use crate::wire;
 use futures::FutureExt as _;
 use schemars::json_schema;
 use serde_json::json;
-use station_core::{Action, Caller, Result};
-use station_engine::{Approval, StandingApproval, Which, Yes};
+use station_core::approval::Status;
+use station_core::{Action, Caller, Error, Result, RunId};
+use station_engine::{ApprovalFilter, StandingApproval, Yes};
 
 const APPROVAL: Parameter = Parameter::required("approval", Kind::Id, "An approval, by its id.");
 
@@ -30,11 +34,28 @@ pub(super) const ROWS: &[Operation] = &[
         path: "/approvals",
         needs: Needs::Right(Action::ReadApprovals),
         summary: "List approvals",
-        says: "Calls that wait for a person, by id: the oldest thousand; with `all` the newest thousand, decided or not.",
+        says: "Calls that wait for a person, oldest first; with `all` or another `status` newest first.",
         parameters: &[
-            Parameter::optional("all", Kind::Truth(false), "true: decided ones as well."),
+            Parameter::optional(
+                "all",
+                Kind::Truth(false),
+                "true: decided ones as well, instead of a `status`.",
+            ),
+            Parameter::optional(
+                "status",
+                Kind::Text,
+                "Only those that are pending, approved, denied, timed_out or void; pending if left out.",
+            )
+            .like(forms::approval_status),
+            Parameter::optional(
+                "agent",
+                Kind::Ref,
+                "Only calls of this agent: its id, or its name in `environment`.",
+            ),
+            environments::OPTIONAL,
+            Parameter::optional("run", Kind::Id, "Only calls of this run, by its id."),
             LIMIT_GIVEN,
-            CURSOR,
+            CURSOR.like(forms::row),
         ],
         status: 200,
         output: |generator| page::shape::<wire::Approval>("approvals", generator),
@@ -139,12 +160,33 @@ async fn revoke_standing_approval(desk: &Desk, by: &Caller, arguments: Arguments
 }
 
 async fn list_approvals(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    let which = if arguments.truth("all") == Some(true) { Which::All } else { Which::Pending };
-    let limit = u32::try_from(LIMIT_MAX).unwrap_or(u32::MAX);
-    let all = desk.station.list_approvals(by, which, limit).await?;
-    // Ids grow with time.
-    let key = |it: &Approval| format!("{:020}", it.id);
-    Ok(Reply::Body(page::of("approvals", all, &arguments, key, |it| wire::Approval::from(it))))
+    let environment = environments::chosen(desk, by, &arguments).await?;
+    let filter = ApprovalFilter {
+        status: status(&arguments)?,
+        agent: agents::chosen(desk, by, &arguments, environment.as_ref()).await?,
+        environment: environment.map(|it| it.id),
+        run: arguments.text("run").map(|run| number(run, "a run")).transpose()?.map(RunId),
+        behind: arguments.text("cursor").map(|cursor| number(cursor, "an approval")).transpose()?,
+        seen_by: None,
+    };
+    let page = Page::asked(&arguments);
+    let approvals = desk.station.list_approvals(by, &filter, page.and_one()).await?;
+    Ok(Reply::Body(page.told("approvals", approvals, |it| it.id, |it| wire::Approval::from(it))))
+}
+
+/// In which status questions are looked for; `None` for all.
+fn status(arguments: &Arguments) -> Result<Option<Status>> {
+    match (arguments.truth("all") == Some(true), arguments.text("status")) {
+        (true, Some(_)) => {
+            Err(Error::invalid("`all` and `status` exclude each other").with_hint("leave one of them out"))
+        }
+        (true, None) => Ok(None),
+        (false, None) => Ok(Some(Status::Pending)),
+        (false, Some(word)) => Status::from_word(word).map(Some).ok_or_else(|| {
+            Error::invalid(format!("`{word}` is no status of an approval"))
+                .with_hint("pending, approved, denied, timed_out, void")
+        }),
+    }
 }
 
 async fn show_approval(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {

@@ -1,14 +1,15 @@
 //! The audit: who did what.
 
 use super::forms;
-use super::operation::{Needs, Operation, Reply, Verb, number};
-use super::page::{self, CURSOR, LIMIT_GIVEN};
-use crate::tools::{Arguments, Desk};
+use super::operation::{Needs, Operation, Reply, Verb, number, time};
+use super::page::{self, CURSOR, LIMIT_GIVEN, Page};
+use crate::tools::{Arguments, Desk, Kind, Parameter};
 use crate::wire;
 use futures::FutureExt as _;
 use schemars::json_schema;
 use serde_json::json;
 use station_core::{Action, Caller, Error, Result};
+use station_engine::AuditFilter;
 
 /// What both lists of rows answer, for example.
 const ROWS_TOLD: &str = r#"{"audit": [{"seq": 1, "at": "2026-11-26T09:30:00Z", "actor": "ann", "from": "192.0.2.7, API key 4", "action": "approve", "subject": "approval 3",
@@ -22,7 +23,17 @@ pub(super) const ROWS: &[Operation] = &[
         needs: Needs::Right(Action::ReadAudit),
         summary: "List the audit",
         says: "Who did what, newest first. Rows are never changed: each names the hash of the one before.",
-        parameters: &[LIMIT_GIVEN, CURSOR.like(forms::row)],
+        parameters: &[
+            Parameter::optional("actor", Kind::Text, "Only what exactly this one did: `ann`."),
+            Parameter::optional("action", Kind::Text, "Only this action: `create_agent`."),
+            Parameter::optional("subject", Kind::Text, "Only what was done to exactly this: `agent 7`."),
+            Parameter::optional("since", Kind::Text, "Only what was done at this time (RFC 3339) or later.")
+                .like(forms::time),
+            Parameter::optional("until", Kind::Text, "Only what was done before this time.")
+                .like(forms::time),
+            LIMIT_GIVEN,
+            CURSOR.like(forms::row),
+        ],
         status: 200,
         output: |generator| page::shape::<wire::AuditEntry>("audit", generator),
         sends: "",
@@ -75,36 +86,34 @@ pub(super) const ROWS: &[Operation] = &[
 ];
 
 async fn list_audit(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    let (before, limit) = asked(&arguments)?;
-    let mut rows = desk.station.list_audit(by, before, rows_of(limit + 1)).await?;
-    let is_last = rows.len() <= limit;
-    rows.truncate(limit);
-    Ok(told(&rows, is_last))
+    let text = |name| arguments.text(name).map(str::to_owned);
+    let filter = AuditFilter {
+        actor: text("actor"),
+        action: text("action"),
+        subject: text("subject"),
+        since: time(&arguments, "since")?,
+        until: time(&arguments, "until")?,
+        before: row(&arguments)?,
+    };
+    let page = Page::asked(&arguments);
+    let rows = desk.station.list_audit(by, &filter, page.and_one()).await?;
+    Ok(Reply::Body(page.told("audit", rows, |row| row.seq, |row| wire::AuditEntry::from(row))))
 }
 
 async fn export_audit(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    let (after, limit) = asked(&arguments)?;
-    let rows = desk.station.export_audit(by, after.unwrap_or_default(), rows_of(limit)).await?;
+    let (after, limit) = (row(&arguments)?.unwrap_or_default(), page::limit(&arguments));
+    let rows = desk.station.export_audit(by, after, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
     // What comes behind a page that is not full tells of this export.
     let is_last = rows.len() < limit;
-    Ok(told(&rows, is_last))
-}
-
-/// The row that the page begins behind, and how long the page is.
-fn asked(arguments: &Arguments) -> Result<(Option<i64>, usize)> {
-    let row = arguments.text("cursor").map(|cursor| number(cursor, "a row")).transpose()?;
-    Ok((row, page::limit(arguments)))
-}
-
-fn rows_of(limit: usize) -> u32 {
-    u32::try_from(limit).unwrap_or(u32::MAX)
-}
-
-fn told(rows: &[station_engine::AuditEntry], is_last: bool) -> Reply {
     let shown: Vec<wire::AuditEntry> = rows.iter().map(wire::AuditEntry::from).collect();
     let mut body = wire::list("audit", &shown);
     body["next"] = rows.last().filter(|_| !is_last).map(|last| last.seq.to_string()).into();
-    Reply::Body(body)
+    Ok(Reply::Body(body))
+}
+
+/// The row that the page begins behind.
+fn row(arguments: &Arguments) -> Result<Option<i64>> {
+    arguments.text("cursor").map(|cursor| number(cursor, "a row")).transpose()
 }
 
 async fn check_audit(desk: &Desk, by: &Caller) -> Result<Reply> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use station_core::budget::Period;
 use station_core::file::edit::Unset;
 use station_core::run::Status;
-use station_core::{Role, Scope};
+use station_core::{Role, Scope, approval};
 use station_engine::Settled;
 
 /// Digits alone, which would be read as an id.
@@ -79,6 +79,10 @@ pub(super) fn scope() -> Value {
 
 pub(super) fn status() -> Value {
     json!({ "enum": Status::ALL.map(Status::as_str) })
+}
+
+pub(super) fn approval_status() -> Value {
+    json!({ "enum": approval::Status::ALL.map(approval::Status::as_str) })
 }
 
 pub(super) fn period() -> Value {

@@ -5,6 +5,7 @@ use super::page::{self, CURSOR, LIMIT_GIVEN};
 use crate::tools::{Arguments, Desk, Kind, Parameter};
 use crate::wire;
 use futures::FutureExt as _;
+use serde_json::json;
 use station_core::{Action, Caller, Result};
 use std::time::Duration;
 
@@ -33,10 +34,19 @@ pub(super) const ROWS: &[Operation] = &[
         needs: Needs::Right(Action::ReadModels),
         summary: "List models",
         says: "Providers with the state of their keys, and the configured model and names of config.yaml with the models that they mean. Nobody \
-            is asked, and no key is told.",
-        parameters: &[],
+            is asked, and no key is told. Providers are on every page.",
+        parameters: &[LIMIT_GIVEN, CURSOR],
         status: 200,
-        output: |generator| generator.subschema_for::<wire::ModelList>(),
+        output: |generator| {
+            let mut page = page::shape::<wire::Model>("models", generator);
+            let providers = generator.subschema_for::<wire::Provider>();
+            page.ensure_object()["properties"]["providers"] = json!({ "type": "array", "items": providers });
+            page.ensure_object()["required"]
+                .as_array_mut()
+                .expect("a page requires its fields")
+                .push("providers".into());
+            page
+        },
         sends: "",
         answers: concat!(
             r#"{"models": [{"name": "gpt-4o-mini", "named_by": "configured", "model": "openai/gpt-4o-mini", "key": "#,
@@ -45,12 +55,12 @@ pub(super) const ROWS: &[Operation] = &[
             example!(supports),
             r#", "price": "#,
             example!(price),
-            r#", "error": null}], "count": 1, "providers": [{"provider": "openai", "dialect": "OpenAI chat",
+            r#", "error": null}], "count": 1, "next": null, "providers": [{"provider": "openai", "dialect": "OpenAI chat",
                 "address": "https://api.openai.com/v1", "configured": true, "key": "#,
             example!(key),
             "}]}"
         ),
-        call: |desk, by, _| list_models(desk, by).boxed(),
+        call: |desk, by, arguments| list_models(desk, by, arguments).boxed(),
     },
     Operation {
         id: "test_models",
@@ -96,8 +106,11 @@ pub(super) const ROWS: &[Operation] = &[
     },
 ];
 
-async fn list_models(desk: &Desk, by: &Caller) -> Result<Reply> {
-    Ok(Reply::of(&wire::ModelList::from(&desk.station.list_models(by)?)))
+async fn list_models(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
+    let wire::ModelList { models, providers, .. } = wire::ModelList::from(&desk.station.list_models(by)?);
+    let mut body = page::in_order("models", models, &arguments, Clone::clone);
+    body["providers"] = json!(providers);
+    Ok(Reply::Body(body))
 }
 
 async fn test_models(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {

@@ -8,7 +8,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use station_core::once::Again;
-use station_core::{Action, Caller, Error, Result, RunId, Secret};
+use station_core::{Action, Caller, Error, Micros, Result, RunId, Secret};
 use station_engine::RunEvent;
 use std::str::FromStr;
 
@@ -89,6 +89,19 @@ impl Reply {
 /// `Invalid` where it is none.
 pub(super) fn number<T: FromStr>(text: &str, what: &str) -> Result<T> {
     text.parse().map_err(|_| Error::invalid(format!("`{text}` is no number of {what}")))
+}
+
+/// The point in time that the argument `name` says.
+///
+/// # Errors
+/// `Invalid` where it is none.
+pub(super) fn time(arguments: &Arguments, name: &str) -> Result<Option<Micros>> {
+    let Some(text) = arguments.text(name) else { return Ok(None) };
+    let at = Micros::parse(text).ok_or_else(|| {
+        Error::invalid(format!("`{name}` is `{text}`, and no time"))
+            .with_hint("write a day like 2026-11-26, or a time like 2026-11-26T09:30:00Z")
+    })?;
+    Ok(Some(at))
 }
 
 /// A method of HTTP (RFC 9110).

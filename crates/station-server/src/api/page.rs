@@ -20,6 +20,38 @@ pub(super) const CURSOR: Parameter = Parameter::optional(
     "`next` of the page before: the page behind it. What it holds is not to be read.",
 );
 
+/// A page that the store reads: one item more than it has says whether another follows.
+pub(super) struct Page {
+    limit: usize,
+}
+
+impl Page {
+    pub(super) fn asked(arguments: &Arguments) -> Self {
+        Self { limit: limit(arguments) }
+    }
+
+    /// How many the store is asked for.
+    pub(super) fn and_one(&self) -> u32 {
+        u32::try_from(self.limit + 1).unwrap_or(u32::MAX)
+    }
+
+    /// What the store gave as a list of `nouns`, with the `place` of its last one as `next` where another follows.
+    pub(super) fn told<T, S: Serialize>(
+        &self,
+        nouns: &str,
+        mut items: Vec<T>,
+        place: impl Fn(&T) -> i64,
+        shown: impl Fn(&T) -> S,
+    ) -> Value {
+        let is_last = items.len() <= self.limit;
+        items.truncate(self.limit);
+        let shown: Vec<S> = items.iter().map(shown).collect();
+        let mut body = crate::wire::list(nouns, &shown);
+        body["next"] = items.last().filter(|_| !is_last).map(|last| place(last).to_string()).into();
+        body
+    }
+}
+
 /// Most items of the page that is asked for.
 pub(super) fn limit(arguments: &Arguments) -> usize {
     usize::try_from(arguments.whole("limit").unwrap_or(LIMIT)).unwrap_or(usize::MAX)

@@ -4,8 +4,8 @@ use super::agents;
 use super::environments;
 use super::events;
 use super::forms;
-use super::operation::{Needs, Operation, Reply, Verb, number};
-use super::page::{self, CURSOR, LIMIT_GIVEN};
+use super::operation::{Needs, Operation, Reply, Verb, number, time};
+use super::page::{self, CURSOR, LIMIT_GIVEN, Page};
 use crate::tools::{Arguments, Desk, Kind, Parameter, caps, new_run, queue, resume, variables};
 use crate::wire;
 use futures::FutureExt as _;
@@ -13,8 +13,8 @@ use schemars::json_schema;
 use station_core::budget::{Amounts, Measure};
 use station_core::file::config::duration_ms;
 use station_core::run::Status;
-use station_core::{Action, Caller, Error, Micros, Result, RunId};
-use station_engine::{AgentRef, Driver, Fork, NewRun, RunFilter, Settled};
+use station_core::{Action, Caller, Error, Result, RunId};
+use station_engine::{Driver, Fork, NewRun, Run, RunFilter, Settled};
 use std::time::Duration;
 
 /// The parameter that names one.
@@ -330,7 +330,7 @@ async fn export_runs(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<R
     let ids = arguments.texts("runs").unwrap_or_default();
     let ids = ids.iter().map(|id| run_of(id)).collect::<Result<Vec<_>>>()?;
     let runs = desk.station.export_runs(by, &ids).await?;
-    let is_interrupted = |run: &station_engine::Run| desk.station.is_interrupted(run);
+    let is_interrupted = |run: &Run| desk.station.is_interrupted(run);
     let runs: Vec<wire::RunDetails> =
         runs.iter().map(|details| wire::RunDetails::new(details, is_interrupted)).collect();
     Ok(Reply::Body(wire::list("runs", &runs)))
@@ -396,13 +396,7 @@ async fn start_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Rep
 async fn list_runs(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let station = &desk.station;
     let environment = environments::chosen(desk, by, &arguments).await?;
-    let agent = match arguments.text("agent") {
-        Some(named) => {
-            let named = AgentRef::parse(named, environment.as_ref().map(|it| it.name.clone()));
-            Some(station.show_agent(by, &named).await?.agent.id)
-        }
-        None => None,
-    };
+    let agent = agents::chosen(desk, by, &arguments, environment.as_ref()).await?;
     let status = match arguments.text("status") {
         Some(word) => Some(Status::from_word(word).ok_or_else(|| {
             Error::invalid(format!("`{word}` is no status of a run"))
@@ -424,19 +418,13 @@ async fn list_runs(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Rep
         until: time(&arguments, "until")?,
         ..RunFilter::default()
     };
-    let limit = page::limit(&arguments);
-    let mut runs = station.list_runs(by, &filter, u32::try_from(limit + 1).unwrap_or(u32::MAX)).await?;
-    let is_last = runs.len() <= limit;
-    runs.truncate(limit);
+    let page = Page::asked(&arguments);
+    let runs = station.list_runs(by, &filter, page.and_one()).await?;
     let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
     let budgets = station.run_budgets(&ids).await?;
-    let shown: Vec<wire::Run> = runs
-        .iter()
-        .map(|run| wire::Run::new(run, station.is_interrupted(run)).with_budget(budgets.get(&run.id)))
-        .collect();
-    let mut body = wire::list("runs", &shown);
-    body["next"] = ids.last().filter(|_| !is_last).map(ToString::to_string).into();
-    Ok(Reply::Body(body))
+    let shown =
+        |run: &Run| wire::Run::new(run, station.is_interrupted(run)).with_budget(budgets.get(&run.id));
+    Ok(Reply::Body(page.told("runs", runs, |run| run.id.0, shown)))
 }
 
 async fn show_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
@@ -445,7 +433,7 @@ async fn show_run(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Repl
 
 async fn shown(desk: &Desk, by: &Caller, run: RunId) -> Result<Reply> {
     let details = desk.station.show_run(by, run).await?;
-    let is_interrupted = |run: &station_engine::Run| desk.station.is_interrupted(run);
+    let is_interrupted = |run: &Run| desk.station.is_interrupted(run);
     Ok(Reply::of(&wire::RunDetails::new(&details, is_interrupted)))
 }
 
@@ -471,16 +459,6 @@ fn timeout(arguments: &Arguments) -> Result<Option<Duration>> {
             .with_hint("write a time like 30s, 10m or 1h30m")
     })?;
     Ok(Some(Duration::from_millis(ms)))
-}
-
-/// The point in time that the argument `name` says.
-fn time(arguments: &Arguments, name: &str) -> Result<Option<Micros>> {
-    let Some(text) = arguments.text(name) else { return Ok(None) };
-    let at = Micros::parse(text).ok_or_else(|| {
-        Error::invalid(format!("`{name}` is `{text}`, and no time"))
-            .with_hint("write a day like 2026-11-26, or a time like 2026-11-26T09:30:00Z")
-    })?;
-    Ok(Some(at))
 }
 
 /// The run that `text` names.

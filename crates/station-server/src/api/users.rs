@@ -10,7 +10,7 @@ use schemars::json_schema;
 use serde_json::json;
 use station_core::{Action, Caller, Result, Secret};
 use station_engine::{
-    ApiKey, EnvironmentRef, INVITATION_VALID_FOR, KeyWish, NewUser, User, UserEdit, UserRef,
+    ApiKey, EnvironmentRef, INVITATION_VALID_FOR, KeyWish, NewUser, User, UserEdit, UserFilter, UserRef,
 };
 use std::time::Duration;
 
@@ -100,7 +100,17 @@ pub(super) const ROWS: &[Operation] = &[
         needs: Needs::Right(Action::ManageUsers),
         summary: "List users",
         says: "Users by name. The local administrator, who needs no credentials, is not among them.",
-        parameters: &[LIMIT_GIVEN, CURSOR],
+        parameters: &[
+            Parameter::optional("role", Kind::Text, "Only `admin`, `user` or `viewer`.").like(forms::role),
+            Parameter::optional(
+                "environment",
+                Kind::Ref,
+                "Only those to whom this environment is assigned, by id or name; administrators see all without.",
+            )
+            .like(forms::environment_or_id),
+            LIMIT_GIVEN,
+            CURSOR,
+        ],
         status: 200,
         output: |generator| page::shape::<wire::User>("users", generator),
         sends: "",
@@ -324,7 +334,11 @@ async fn accept_invitation(desk: &Desk, by: &Caller, arguments: Arguments) -> Re
 }
 
 async fn list_users(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
-    let all = desk.station.list_users(by).await?;
+    let filter = UserFilter {
+        role: arguments.text("role").map(str::parse).transpose()?,
+        environment: arguments.text("environment").map(EnvironmentRef::parse).transpose()?,
+    };
+    let all = desk.station.list_users(by, &filter).await?;
     let key = |user: &User| user.name.clone();
     Ok(Reply::Body(page::of("users", all, &arguments, key, |user| wire::User::from(user))))
 }

@@ -15,6 +15,9 @@ pub struct ModelList {
     pub count: usize,
     /// Every provider, the configured one first.
     pub providers: Vec<Provider>,
+    /// Of a page of them that a server told: the cursor of the next.
+    #[serde(default, skip_serializing)]
+    pub next: Option<String>,
 }
 
 /// What came of asking models.
@@ -119,6 +122,7 @@ impl From<&station_engine::ModelList> for ModelList {
             models: list.models.iter().map(Model::from).collect(),
             count: list.models.len(),
             providers: list.providers.iter().map(Provider::from).collect(),
+            next: None,
         }
     }
 }

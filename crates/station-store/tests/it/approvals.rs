@@ -4,12 +4,12 @@ use crate::fixture::{
     Engine, Home, LEASE_MS, NOW, Seed, WORKSPACE, claimed, entry, env_name, on_both, owner, put_config, seed,
     started,
 };
-use station_core::approval::{Approved, Basis, Decided, Decision, Level, Rule};
+use station_core::approval::{self, Approved, Basis, Decided, Decision, Level, Rule};
 use station_core::run::Status;
-use station_core::{BlobHash, EffectId, Fence, Kind, Micros, RunId, ServerId};
+use station_core::{AgentId, BlobHash, EffectId, EnvironmentId, Fence, Kind, Micros, RunId, ServerId};
 use station_store::{
-    Append, Appended, Asker, AuditFault, AuditHead, CallQuestion, Location, NewApproval, PruneCursor,
-    RunUpdate, Say, Settlement, Store, Wanted,
+    Append, Appended, ApprovalFilter, Asker, AuditFault, AuditFilter, AuditHead, CallQuestion, Deed,
+    Location, NewApproval, PruneCursor, RunUpdate, Say, Settlement, Store, Wanted,
 };
 use station_testkit::postgres::cluster;
 
@@ -78,7 +78,7 @@ async fn a_decision_puts_its_run_back_in_the_queue_and_is_heard_once() {
         let scene = Scene::new(&store).await;
         scene.park(&store, 1, vec![scene.asking(1, None), scene.asking(2, None)]).await;
         assert_eq!(scene.status(&store).await, Status::Waiting);
-        let pending = store.pending_approvals(None, 10).await.unwrap();
+        let pending = store.approvals(&ApprovalFilter::pending(), 10).await.unwrap();
         assert_eq!(pending.len(), 2);
         let run = Asker::Run { run: scene.run, agent: "triage".to_owned() };
         assert_eq!((&pending[0].asker, pending[0].server.as_str()), (&run, "fs"));
@@ -131,7 +131,7 @@ async fn a_question_ends_with_its_time_or_with_its_run() {
         scene.park(&store, 1, asks).await;
         assert_eq!(store.expire_approvals(NOW).await.unwrap(), 0);
         assert_eq!(store.expire_approvals(LATER).await.unwrap(), 1);
-        assert_eq!(store.audit(None, 1).await.unwrap()[0].action, "time_out");
+        assert_eq!(store.audit(&AuditFilter::default(), 1).await.unwrap()[0].action, "time_out");
         assert_eq!(scene.status(&store).await, Status::Queued);
         assert_eq!(store.decisions(scene.run).await.unwrap()[0].decision, Decision::TimedOut);
         let error = store.decide(1, Say::Once, "ann", LATER).await.unwrap_err();
@@ -140,7 +140,7 @@ async fn a_question_ends_with_its_time_or_with_its_run() {
         let fence = claimed(&store, scene.run, "two").await;
         let scene = Scene { fence, ..scene };
         scene.append(&store, 2, |it| it.row = Some(RunUpdate::new(Status::Cancelled))).await;
-        assert!(store.pending_approvals(None, 10).await.unwrap().is_empty());
+        assert!(store.approvals(&ApprovalFilter::pending(), 10).await.unwrap().is_empty());
         let error = store.decide(2, Say::Once, "ann", LATER).await.unwrap_err();
         assert!(error.sentence().starts_with("approval 2 is void"), "{error}");
     })
@@ -210,6 +210,77 @@ async fn a_person_settles_an_effect_once() {
 }
 
 #[tokio::test]
+async fn questions_are_found_by_what_they_are_of_and_page_by_page() {
+    on_both(async |_, store| {
+        let scene = Scene::new(&store).await;
+        scene.park(&store, 1, (1..=4).map(|n| scene.asking(n, None)).collect()).await;
+        let first = store.approvals(&ApprovalFilter::pending(), 1).await.unwrap()[0].id;
+        let said = Say::Deny { reason: String::new() };
+        store.decide(first, said, "ann", LATER).await.unwrap();
+        let check = async |filter: ApprovalFilter, expected: &[i64]| {
+            let found = store.approvals(&filter, 2).await.unwrap();
+            let found: Vec<i64> = found.iter().map(|it| it.id - first + 1).collect();
+            assert_eq!(found, expected, "{filter:?}");
+        };
+        let (pending, all) = (ApprovalFilter::pending, ApprovalFilter::default);
+        check(pending(), &[2, 3]).await;
+        check(ApprovalFilter { behind: Some(first + 2), ..pending() }, &[4]).await;
+        check(all(), &[4, 3]).await;
+        check(ApprovalFilter { behind: Some(first + 2), ..all() }, &[2, 1]).await;
+        check(ApprovalFilter { status: Some(approval::Status::Denied), ..all() }, &[1]).await;
+        for (of_it, of_none) in [
+            (
+                ApprovalFilter { agent: Some(scene.seed.agent), ..all() },
+                ApprovalFilter { agent: Some(AgentId(99)), ..all() },
+            ),
+            (
+                ApprovalFilter { run: Some(scene.run), ..all() },
+                ApprovalFilter { run: Some(RunId(99)), ..all() },
+            ),
+            (
+                ApprovalFilter { environment: Some(scene.seed.env), ..all() },
+                ApprovalFilter { environment: Some(EnvironmentId(99)), ..all() },
+            ),
+        ] {
+            check(of_it, &[4, 3]).await;
+            check(ApprovalFilter { status: pending().status, ..of_none.clone() }, &[]).await;
+            check(of_none, &[]).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rows_of_the_audit_are_found_by_who_did_what_to_what_and_when() {
+    on_both(async |_, store| {
+        let deed = |n: i64, actor: &str, action: &'static str| Deed {
+            at: Micros(NOW.0 + n),
+            actor: actor.into(),
+            action,
+            subject: format!("agent {}", n % 2),
+            detail: "{}".to_owned(),
+        };
+        let deeds =
+            [deed(1, "ann", "create_agent"), deed(2, "bob", "create_agent"), deed(3, "ann", "delete_agent")];
+        store.note_deeds(deeds.to_vec()).await.unwrap();
+        let check = async |filter: AuditFilter, expected: &[i64]| {
+            let found = store.audit(&filter, 10).await.unwrap();
+            assert_eq!(found.iter().map(|row| row.seq).collect::<Vec<_>>(), expected, "{filter:?}");
+        };
+        let (all, text) = (AuditFilter::default, |text: &str| Some(text.to_owned()));
+        check(all(), &[3, 2, 1]).await;
+        check(AuditFilter { before: Some(3), ..all() }, &[2, 1]).await;
+        check(AuditFilter { actor: text("ann"), ..all() }, &[3, 1]).await;
+        check(AuditFilter { actor: text("an"), ..all() }, &[]).await;
+        check(AuditFilter { action: text("create_agent"), ..all() }, &[2, 1]).await;
+        check(AuditFilter { subject: text("agent 1"), actor: text("ann"), ..all() }, &[3, 1]).await;
+        check(AuditFilter { since: Some(Micros(NOW.0 + 2)), ..all() }, &[3, 2]).await;
+        check(AuditFilter { until: Some(Micros(NOW.0 + 2)), ..all() }, &[1]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn every_decision_is_a_link_of_one_chain() {
     on_both(async |_, store| {
         let scene = Scene::new(&store).await;
@@ -218,7 +289,7 @@ async fn every_decision_is_a_link_of_one_chain() {
         scene.park(&store, 1, asks).await;
         let deciding = (1..=20).map(|id| store.decide(id, Say::Once, "ann", LATER));
         futures::future::join_all(deciding).await.into_iter().collect::<Result<Vec<()>, _>>().unwrap();
-        let audit = store.audit(None, 20).await.unwrap();
+        let audit = store.audit(&AuditFilter::default(), 20).await.unwrap();
         assert!(audit.iter().all(|row| row.action == "approve" && row.actor == "ann"), "{audit:?}");
         assert_eq!(audit[0].seq, begun + 20);
         assert!(audit[0].detail.contains("delete_all"), "{}", audit[0].detail);
@@ -286,7 +357,7 @@ async fn an_audit_whose_last_rows_were_deleted_is_not_called_whole() {
         for id in 1..=3 {
             store.decide(id, Say::Once, "ann", LATER).await.unwrap();
         }
-        let audit = store.audit(None, 1).await.unwrap();
+        let audit = store.audit(&AuditFilter::default(), 1).await.unwrap();
         let head = AuditHead { seq: last, hash: audit[0].hash.clone() };
         assert_eq!(store.check_audit().await.unwrap(), Ok(head));
         let Location::Postgres(url) = &home.location else { panic!("a PostgreSQL home") };
@@ -315,7 +386,7 @@ async fn a_run_from_which_a_standing_yes_stems_is_kept_as_long_as_that_holds() {
     on_both(async |_, store| {
         let scene = Scene::new(&store).await;
         scene.park(&store, 1, vec![scene.asking(1, None)]).await;
-        let pending = store.pending_approvals(None, 10).await.unwrap();
+        let pending = store.approvals(&ApprovalFilter::pending(), 10).await.unwrap();
         store.decide(pending[0].id, Say::Always, "ann", NOW).await.unwrap();
         let fence = claimed(&store, scene.run, "two").await;
         let row = RunUpdate { ended_at: Some(NOW), ..RunUpdate::new(Status::Completed) };

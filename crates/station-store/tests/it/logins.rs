@@ -3,7 +3,7 @@
 use crate::fixture::{NOW, Seed, WORKSPACE, env_name, on_both, put_config, seed};
 use station_core::oauth::{Challenge, Client, ClientAuth, Login};
 use station_core::{Micros, Secret, ServerId};
-use station_store::{KeptLogin, Store};
+use station_store::{AuditFilter, KeptLogin, Store};
 
 async fn server(store: &Store, seed: &Seed) -> ServerId {
     store.apply(&env_name("default"), WORKSPACE, &[put_config("far", &["far"])], "ada", NOW).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_login_is_renewed_by_one_at_a_time_and_over_what_it_was() {
         assert_eq!(store.challenge(server).await.unwrap(), Some(asked), "so nothing is done");
 
         // What was done is told once, by who did it, and what was not done is not.
-        let rows = store.audit(None, 10).await.unwrap();
+        let rows = store.audit(&AuditFilter::default(), 10).await.unwrap();
         let of_logins =
             rows.iter().filter(|row| row.action.ends_with("_server") && row.action.starts_with("log"));
         let told: Vec<(&str, &str, &str)> =

@@ -4,7 +4,7 @@ use crate::fixture::{NOW, WORKSPACE, agent_row, env_name, on_both, put_agent, pu
 use serde_json::json;
 use station_core::sync::Change;
 use station_core::{Kind, Micros, Secret};
-use station_store::{AuditHead, Deed};
+use station_store::{AuditFilter, AuditHead, Deed};
 
 const LATER: Micros = Micros(NOW.0 + 1);
 
@@ -38,7 +38,7 @@ async fn what_was_removed_is_in_no_list_and_its_name_returns_with_its_id() {
         let back = [put_agent(agent_row("triage"))];
         store.apply(&env_name("default"), WORKSPACE, &back, "ada", LATER).await.unwrap();
         assert_eq!(store.agents_named("triage", Some(seed.env)).await.unwrap()[0].id, seed.agent);
-        let told = store.audit(None, 3).await.unwrap();
+        let told = store.audit(&AuditFilter::default(), 3).await.unwrap();
         let told: Vec<&str> = told.iter().rev().map(|row| row.action.as_str()).collect();
         assert_eq!(told, ["create_agent", "delete_agent", "create_agent"]);
     })
@@ -74,7 +74,7 @@ async fn an_environment_goes_with_all_that_is_in_it_and_no_other_does() {
 async fn a_deed_is_in_the_audit_before_it_is_done() {
     on_both(async |_, store| {
         store.note_deed("call_tool", "tool post of book", json!({"by": "hand"}), "ada\0", NOW).await.unwrap();
-        let rows = store.audit(None, 10).await.unwrap();
+        let rows = store.audit(&AuditFilter::default(), 10).await.unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].action.as_str(), rows[0].subject.as_str()), ("call_tool", "tool post of book"));
         assert!(!rows[0].actor.contains('\0'), "no engine stores it: {:?}", rows[0].actor);
@@ -97,7 +97,7 @@ async fn deeds_that_are_written_together_are_links_of_one_chain() {
         store.note_deeds((0..3).map(deed).collect()).await.unwrap();
         store.note_deed("call_tool", "tool alone", json!({}), "ada", NOW).await.unwrap();
         store.note_deeds((3..5).map(deed).collect()).await.unwrap();
-        let rows = store.audit(None, 10).await.unwrap();
+        let rows = store.audit(&AuditFilter::default(), 10).await.unwrap();
         let told: Vec<&str> = rows.iter().rev().map(|row| row.subject.as_str()).collect();
         assert_eq!(told, ["tool 0", "tool 1", "tool 2", "tool alone", "tool 3", "tool 4"]);
         let head = AuditHead { seq: 6, hash: rows[0].hash.clone() };

@@ -3,7 +3,7 @@
 use crate::fixture::{Engine, Home, NOW, WORKSPACE, env_name, put_config, seed};
 use station_core::sync::Change;
 use station_core::{EnvironmentId, Kind, Secret};
-use station_store::{Deed, Key, KeyNames, KeyRing, Location, Options, Store};
+use station_store::{AuditFilter, Deed, Key, KeyNames, KeyRing, Location, Options, Store};
 use station_testkit::postgres::cluster;
 
 /// A store, the next key, and the file in which others find it.
@@ -169,7 +169,7 @@ async fn a_rotation_that_was_cut_off_is_ended_with_its_own_key_and_with_no_other
     assert!(refused.sentence().starts_with("the key is being rotated to"), "{refused}");
     store.begin_rotation(&scene.next.id(), deed("rotate_key")).await.unwrap();
     assert_eq!(store.end_rotation().await.unwrap().values, 1);
-    let told = store.audit(None, 100).await.unwrap();
+    let told = store.audit(&AuditFilter::default(), 100).await.unwrap();
     assert_eq!(told.iter().filter(|it| it.action == "rotate_key").count(), 1, "{told:?}");
     store.begin_rotation(&third.id(), deed("rotate_key")).await.unwrap();
     assert_eq!(store.end_rotation().await.unwrap().values, 1);

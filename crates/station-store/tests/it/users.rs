@@ -2,7 +2,7 @@
 
 use crate::fixture::{NOW, Seed, env_name, new_run, on_both, seed};
 use station_core::{Caller, Kind, Micros, Realm, Role, Scope, Secret, UserId};
-use station_store::{Acceptance, Last, NewApiKey, NewUser, RunFilter, Store, UserEdit};
+use station_store::{Acceptance, ApprovalFilter, Last, NewApiKey, NewUser, RunFilter, Store, UserEdit};
 use std::collections::BTreeSet;
 
 fn new(name: &str, role: Role) -> NewUser {
@@ -105,8 +105,10 @@ async fn a_user_sees_what_is_in_the_environments_assigned_to_it() {
         };
         assert_eq!(seen(Some(ann)).await, [(ours.env, Caller::LOCAL_USER)]);
         assert_eq!(seen(None).await.len(), 2);
-        assert!(store.pending_approvals(Some(ann), 10).await.unwrap().is_empty());
-        assert!(store.approvals(Some(ann), 10).await.unwrap().is_empty());
+        for all in [ApprovalFilter::pending(), ApprovalFilter::default()] {
+            let of_ann = ApprovalFilter { seen_by: Some(ann), ..all };
+            assert!(store.approvals(&of_ann, 10).await.unwrap().is_empty());
+        }
         assert!(store.standing_approvals(Some(ann)).await.unwrap().is_empty());
         let both = UserEdit { environments: Some(vec![ours.env, other.env]), ..UserEdit::default() };
         store.update_user(ann, both, "root", NOW).await.unwrap();

@@ -83,21 +83,11 @@ fn lists_have_pages_and_filters() {
     for n in 0..3 {
         home.stn(&["agent", "run", "a", &format!("task {n}"), "--quiet"]).done();
     }
+    for n in 0..3 {
+        home.stn(&["settings", "set", &format!("models.m{n}"), "openai/gpt-4o-mini"]).done();
+    }
     let served = Served::start(&home);
-    let pages = |path: &str, nouns: &str, shown: &str| {
-        let (mut all, mut next) = (Vec::new(), Value::Null);
-        loop {
-            let cursor = next.as_str().map(|next| format!("&cursor={next}")).unwrap_or_default();
-            let page = done(&get(&served, &format!("{path}limit=2{cursor}")), 200);
-            let items = page[nouns].as_array().unwrap();
-            assert_eq!(page["count"], items.len());
-            all.push(items.iter().map(|it| it[shown].to_string()).collect::<Vec<_>>().join(" "));
-            next = page["next"].clone();
-            if next.is_null() {
-                return all.join(" | ");
-            }
-        }
-    };
+    let pages = |path: &str, nouns, shown| pages(|path| get(&served, path), path, nouns, shown);
     expect!["1 2 | 3 4 | 5 6"].assert_eq(&pages("/agents?", "agents", "id"));
     expect![[r#""a" "b" | "c""#]].assert_eq(&pages("/agents?environment=staging&", "agents", "name"));
     expect!["3 2 | 1"].assert_eq(&pages("/runs?", "runs", "id"));
@@ -108,6 +98,78 @@ fn lists_have_pages_and_filters() {
     ));
     expect![[r#""default" "staging""#]].assert_eq(&pages("/environments?", "environments", "name"));
     assert_eq!(done(&get(&served, "/runs?open=true"), 200)["count"], 0);
+    expect![[r#""offline" "m0" | "m1" "m2""#]].assert_eq(&pages("/models?", "models", "name"));
+    assert!(!done(&get(&served, "/models?limit=1"), 200)["providers"].as_array().unwrap().is_empty());
+}
+
+/// The pages of a list, two items on each: what each item has under `shown`.
+fn pages(get: impl Fn(&str) -> Answer, path: &str, nouns: &str, shown: &str) -> String {
+    let (mut all, mut next) = (Vec::new(), Value::Null);
+    loop {
+        let cursor = next.as_str().map(|next| format!("&cursor={next}")).unwrap_or_default();
+        let page = done(&get(&format!("{path}limit=2{cursor}")), 200);
+        let items = page[nouns].as_array().unwrap();
+        assert_eq!(page["count"], items.len());
+        all.push(items.iter().map(|it| it[shown].to_string()).collect::<Vec<_>>().join(" "));
+        next = page["next"].clone();
+        if next.is_null() {
+            return all.join(" | ");
+        }
+    }
+}
+
+#[test]
+fn approvals_users_and_the_audit_have_pages_and_filters() {
+    let model = reading();
+    let home = Home::with_fake().asking(&model);
+    home.server("staging", "fake", &["--log", "/dev/null"]);
+    for environment in ["default", "staging"] {
+        home.write(&format!("environments/{environment}/environment.yml"), "tools: {approve: [read]}\n");
+        home.agent(environment, "reader", "tools: [read]\n");
+        home.stn(&["sync", environment, "--quiet"]).done();
+    }
+    // Each run puts one question.
+    for environment in ["default", "default", "default", "staging"] {
+        home.stn(&["agent", "run", "reader", "read it", "--env", environment]).exits(5);
+    }
+    home.stn(&["approvals", "deny", "1"]).done();
+    let root = home.key_of("root", &["--admin"]);
+    home.key_of("ann", &["--role", "user", "--env", "default"]);
+    home.key_of("vic", &["--role", "viewer", "--env", "staging"]);
+    let served = Served::start(&home);
+    let get = |path: &str| served.send_as(&root, &format!("/api/v1{path}"), "GET", "");
+    let approvals = |filter: &str| pages(get, &format!("/approvals?{filter}"), "approvals", "id");
+    expect!["2 3 | 4"].assert_eq(&approvals(""));
+    expect!["4 3 | 2 1"].assert_eq(&approvals("all=true&"));
+    expect!["1"].assert_eq(&approvals("status=denied&"));
+    expect!["4"].assert_eq(&approvals("environment=staging&"));
+    expect!["2 3"].assert_eq(&approvals("agent=reader&environment=default&"));
+    expect!["1"].assert_eq(&approvals("run=1&all=true&"));
+    for (path, told) in [
+        ("/approvals?all=true&status=denied", "`all` and `status` exclude each other"),
+        ("/approvals?status=open", "`open` is no status of an approval"),
+        ("/approvals?run=first", "`first` is no number of a run"),
+        ("/users?role=boss", "`boss` is no role"),
+        ("/audit?since=yesterday", "`since` is `yesterday`, and no time"),
+    ] {
+        let refused = get(path);
+        assert_eq!(refused.status, 400, "{path}: {}", refused.body);
+        assert!(refused.body.contains(told), "{path}: {}", refused.body);
+    }
+    let users = |filter: &str| pages(get, &format!("/users?{filter}"), "users", "name");
+    expect![[r#""ann" "root" | "vic""#]].assert_eq(&users(""));
+    expect![[r#""vic""#]].assert_eq(&users("role=viewer&"));
+    expect![[r#""vic""#]].assert_eq(&users("environment=staging&"));
+    expect![""].assert_eq(&users("role=user&environment=staging&"));
+    assert_eq!(get("/users?environment=nowhere").status, 404);
+    let audit = |filter: &str, shown| pages(get, &format!("/audit?{filter}"), "audit", shown);
+    expect![[r#""user 4" "user 3" | "user 2""#]].assert_eq(&audit("action=create_user&", "subject"));
+    expect![[r#""deny""#]].assert_eq(&audit("subject=approval%201&", "action"));
+    expect![[r#""use_api_key""#]].assert_eq(&audit("actor=root&", "action"));
+    expect![[r#""deny""#]].assert_eq(&audit("action=deny&since=2020-01-01&until=2100-01-01&", "action"));
+    expect![""].assert_eq(&audit("until=2020-01-01&", "action"));
+    expect![""].assert_eq(&audit("since=2100-01-01&", "action"));
+    served.stop();
 }
 
 #[test]

@@ -14,7 +14,9 @@ use futures::task::noop_waker;
 use station_core::budget::{Account, Amounts, Caps, Limit, Period, Scope};
 use station_core::run::{Status, WaitKind, limit_reached};
 use station_core::{Caller, Concurrency, Fence, Kind, Result, RunId};
-use station_store::{Claim, NewRun, Owner, Run, RunFilter, Say, SetLimit, Settlement, Wake, Wanted};
+use station_store::{
+    ApprovalFilter, Claim, NewRun, Owner, Run, RunFilter, Say, SetLimit, Settlement, Wake, Wanted,
+};
 use std::collections::BTreeMap;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -445,7 +447,7 @@ impl Schedule {
             self.change().await;
         }
         let (store, now) = (self.scene.store.clone(), self.scene.now());
-        for approval in store.pending_approvals(None, 3).await.expect("the store works") {
+        for approval in store.approvals(&ApprovalFilter::pending(), 3).await.expect("the store works") {
             let say = match self.dice.roll(6) {
                 0 => Say::Deny { reason: "no".to_owned() },
                 1 => Say::Always,

@@ -1,23 +1,37 @@
 //! `stn approvals list`
 
-use crate::at::At;
+use crate::at::{At, named};
 use crate::error::{Code, Result};
+use crate::named::environment_ref;
 use crate::narrate::{cut, moment};
-use crate::remote::Server;
 use crate::session::Session;
-use serde_json::json;
-use station_engine::Which;
+use serde_json::{Value, json};
+use station_core::approval::Status;
+use station_core::{AgentId, RunId};
+use station_engine::{ApprovalFilter, EnvironmentRef, Station};
 use station_server::wire;
 
 /// List calls that wait for a person, oldest first
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Decided ones as well, newest first
-    #[arg(long, conflicts_with = "always")]
+    #[arg(long, conflicts_with_all = ["always", "status"])]
     all: bool,
     /// Instead, what was approved for always
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["status", "agent", "env", "run"])]
     always: bool,
+    /// Instead, those with this status: pending, approved, denied, timed_out or void; decided ones newest first
+    #[arg(long, value_parser = status)]
+    status: Option<Status>,
+    /// Only calls of this agent, by id or name
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<String>,
+    /// Only calls in this environment; also the environment of the agent's name
+    #[arg(long, value_name = "ENV", value_parser = environment_ref)]
+    env: Option<EnvironmentRef>,
+    /// Only calls of this run
+    #[arg(long, value_name = "RUN")]
+    run: Option<RunId>,
     /// Show so many at most
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -34,19 +48,23 @@ impl Args {
     }
 
     async fn list(&self, session: &Session<'_>, at: At<'_>) -> Result {
+        let agent = match &self.agent {
+            Some(text) => Some(at.agent_id(session, text, self.env.as_ref()).await?),
+            None => None,
+        };
         let approvals: Vec<wire::Approval> = match at {
             At::Here(station) => {
-                let which = if self.all { Which::All } else { Which::Pending };
-                let approvals = station.list_approvals(&session.by, which, self.limit).await?;
+                let filter = self.filter(session, station, agent).await?;
+                let approvals = station.list_approvals(&session.by, &filter, self.limit).await?;
                 approvals.iter().map(wire::Approval::from).collect()
             }
-            At::There(server) => self.ask(server).await?,
+            At::There(server) => server.list("list_approvals", self.given(agent), self.limit).await?,
         };
         if session.out.is_json() {
             session.out.json(&wire::list("approvals", &approvals))?;
             return Ok(Code::Done);
         }
-        if approvals.is_empty() && !self.all {
+        if approvals.is_empty() && self.wanted() == Some(Status::Pending) {
             session.out.hint("no call waits for a person; `--all` shows what was decided");
         }
         let header = ["ID", "RUN", "AGENT", "ENVIRONMENT", "TOOL", "STATUS", "ASKED (UTC)", "ARGUMENTS"];
@@ -54,17 +72,39 @@ impl Args {
         Ok(Code::Done)
     }
 
-    async fn ask(&self, server: &Server) -> Result<Vec<wire::Approval>> {
-        // A server tells both by id; here, decided ones are told newest first.
-        let most = if self.all { u32::MAX } else { self.limit };
-        let given = json!({ "all": self.all });
-        let mut approvals: Vec<wire::Approval> = server.list("list_approvals", given, most).await?;
-        if self.all {
-            approvals.reverse();
-            approvals.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
-        }
-        Ok(approvals)
+    /// The status that is looked for; `None` for all.
+    fn wanted(&self) -> Option<Status> {
+        if self.all { None } else { Some(self.status.unwrap_or(Status::Pending)) }
     }
+
+    async fn filter(
+        &self,
+        session: &Session<'_>,
+        station: &Station,
+        agent: Option<AgentId>,
+    ) -> Result<ApprovalFilter> {
+        let environment = match &self.env {
+            Some(of) => Some(station.environment(&session.by, of).await?.id),
+            None => None,
+        };
+        let status = self.wanted();
+        Ok(ApprovalFilter { status, environment, agent, run: self.run, ..ApprovalFilter::default() })
+    }
+
+    fn given(&self, agent: Option<AgentId>) -> Value {
+        json!({
+            "all": self.all.then_some(true),
+            "status": self.wanted().map(Status::as_str),
+            "agent": agent.map(|id| id.0),
+            "environment": named(self.env.as_ref()),
+            "run": self.run.map(|id| id.0),
+        })
+    }
+}
+
+fn status(word: &str) -> Result<Status, String> {
+    let words = || Status::ALL.map(Status::as_str).join(", ");
+    Status::from_word(word).ok_or_else(|| format!("it is one of {}", words()))
 }
 
 fn row(approval: &wire::Approval) -> [String; 8] {

@@ -4,12 +4,29 @@ use crate::at::At;
 use crate::error::{Code, Result};
 use crate::narrate::{cut, moment};
 use crate::session::Session;
-use serde_json::json;
+use crate::when::{When, when};
+use serde_json::{Value, json};
+use station_engine::{AuditFilter, Clock};
 use station_server::wire;
 
-/// List decisions, newest first
+/// List who did what, newest first
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Only what exactly this one did
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+    /// Only this action, e.g. create_agent
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+    /// Only what was done to exactly this, e.g. "agent 7"
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
+    /// Only what was done at this time or later: 2h, 7d (ago), 2026-11-26 or 2026-11-26T09:30:00Z
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    since: Option<When>,
+    /// Only what was done before this time, in the same forms
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    until: Option<When>,
     /// Only those before this one: the next page
     #[arg(long, value_name = "SEQ")]
     before: Option<i64>,
@@ -22,15 +39,13 @@ impl Args {
     pub(crate) async fn run(self, session: &Session<'_>) -> Result {
         session
             .at(async |at| {
+                let filter = self.filter();
                 let audit: Vec<wire::AuditEntry> = match at {
                     At::Here(station) => {
-                        let audit = station.list_audit(&session.by, self.before, self.limit).await?;
+                        let audit = station.list_audit(&session.by, &filter, self.limit).await?;
                         audit.iter().map(wire::AuditEntry::from).collect()
                     }
-                    At::There(server) => {
-                        let given = json!({ "cursor": self.before.map(|seq| seq.to_string()) });
-                        server.list("list_audit", given, self.limit).await?
-                    }
+                    At::There(server) => server.list("list_audit", given(&filter), self.limit).await?,
                 };
                 if session.out.is_json() {
                     session.out.json(&wire::list("audit", &audit))?;
@@ -55,4 +70,29 @@ impl Args {
             })
             .await
     }
+
+    fn filter(&self) -> AuditFilter {
+        let now = Clock::System.now();
+        AuditFilter {
+            actor: self.actor.clone(),
+            action: self.action.clone(),
+            subject: self.subject.clone(),
+            since: self.since.map(|when| when.meant(now)),
+            until: self.until.map(|when| when.meant(now)),
+            before: self.before,
+        }
+    }
+}
+
+/// As a server is told of it.
+fn given(filter: &AuditFilter) -> Value {
+    let AuditFilter { actor, action, subject, since, until, before } = filter;
+    json!({
+        "actor": actor,
+        "action": action,
+        "subject": subject,
+        "since": since.map(|at| at.to_string()),
+        "until": until.map(|at| at.to_string()),
+        "cursor": before.map(|seq| seq.to_string()),
+    })
 }

@@ -3,6 +3,7 @@
 use super::{key, supports};
 use crate::at::At;
 use crate::error::{Code, Result};
+use crate::remote::Server;
 use crate::session::Session;
 use serde_json::json;
 use station_core::budget;
@@ -22,12 +23,25 @@ impl Args {
             .at(async |at| {
                 let list = match at {
                     At::Here(station) => wire::ModelList::from(&station.list_models(&session.by)?),
-                    At::There(server) => server.ask("list_models", json!({})).await?,
+                    At::There(server) => list_there(server).await?,
                 };
                 tell(session, &list)
             })
             .await
     }
+}
+
+/// All that a server tells, over as many pages as that takes.
+async fn list_there(server: &Server) -> Result<wire::ModelList> {
+    let mut list: wire::ModelList = server.ask("list_models", json!({})).await?;
+    while let Some(cursor) = list.next.take() {
+        let more: wire::ModelList = server.ask("list_models", json!({ "cursor": cursor })).await?;
+        // A page of nothing is the last, whatever it says.
+        list.next = more.next.filter(|_| !more.models.is_empty());
+        list.models.extend(more.models);
+    }
+    list.count = list.models.len();
+    Ok(list)
 }
 
 fn tell(session: &Session<'_>, list: &wire::ModelList) -> Result {

@@ -4,11 +4,11 @@ use crate::at::{At, named};
 use crate::error::Result;
 use crate::named::environment_ref;
 use crate::session::Session;
+use crate::when::{When, when};
 use serde_json::{Value, json};
-use station_core::file::config::duration_ms;
 use station_core::run::Status;
-use station_core::{AgentId, Error, Micros, RunId, near};
-use station_engine::{AgentRef, Clock, EnvironmentRef, Run, RunFilter, Station};
+use station_core::{AgentId, Micros, RunId, near};
+use station_engine::{Clock, EnvironmentRef, Run, RunFilter, Station};
 use station_server::wire;
 
 /// What the runs have in common.
@@ -33,22 +33,6 @@ pub(super) struct Which {
     /// Only runs queued before this time, in the same forms
     #[arg(long, value_name = "TIME", value_parser = when)]
     until: Option<When>,
-}
-
-/// A time as it was typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    Ago { ms: u64 },
-    At(Micros),
-}
-
-impl When {
-    fn meant(self, now: Micros) -> Micros {
-        match self {
-            Self::Ago { ms } => now.minus_ms(ms),
-            Self::At(at) => at,
-        }
-    }
 }
 
 /// A status as it is shown.
@@ -77,7 +61,7 @@ impl Which {
     pub(super) async fn meant(&self, session: &Session<'_>, at: At<'_>) -> Result<Meant> {
         let agent = match &self.agent {
             None => None,
-            Some(text) => Some(self.agent(session, at, text).await?),
+            Some(text) => Some(at.agent_id(session, text, self.env.as_ref()).await?),
         };
         let now = Clock::System.now();
         let time = |when: &Option<When>| when.as_ref().map(|when| when.meant(now));
@@ -161,30 +145,6 @@ impl Which {
             Wanted::Interrupted => Status::Running,
         })
     }
-
-    async fn agent(&self, session: &Session<'_>, at: At<'_>, text: &str) -> Result<AgentId> {
-        let name = match AgentRef::parse(text, None) {
-            AgentRef::Id(id) => return Ok(id),
-            AgentRef::Name { name, .. } => name,
-        };
-        let agents = at.list_agents(session, self.env.as_ref()).await?;
-        let found: Vec<&wire::Agent> = agents.iter().filter(|agent| agent.name == name).collect();
-        match found.as_slice() {
-            [agent] => Ok(AgentId(agent.id)),
-            [_, _, ..] => {
-                let candidates = found.iter().map(|agent| format!("{} in `{}`", agent.id, agent.environment));
-                let candidates = candidates.collect::<Vec<_>>().join(", ");
-                Err(Error::conflict(format!("several environments have an agent `{name}`: {candidates}"))
-                    .with_hint("say which with `--env`, or give its number")
-                    .into())
-            }
-            [] => {
-                let hint = near::hint(&name, agents.iter().map(|agent| agent.name.as_str()));
-                let hint = hint.unwrap_or_else(|| "`stn agent list` shows them".to_owned());
-                Err(Error::not_found(format!("agent `{name}` does not exist")).with_hint(hint).into())
-            }
-        }
-    }
 }
 
 fn status(word: &str) -> Result<Wanted, String> {
@@ -200,38 +160,4 @@ fn status(word: &str) -> Result<Wanted, String> {
             None => known,
         }
     })
-}
-
-fn when(text: &str) -> Result<When, String> {
-    if let Some(at) = Micros::parse(text) {
-        return Ok(When::At(at));
-    }
-    let ms = duration_ms(text.strip_suffix(" ago").unwrap_or(text))
-        .filter(|_| !text.chars().all(|c| c.is_ascii_digit()));
-    ms.map(|ms| When::Ago { ms }).ok_or_else(|| {
-        "write a time ago like 30m, 2h or 7d, a day like 2026-11-26, or a time like 2026-11-26T09:30:00Z"
-            .to_owned()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_ago_a_day_or_a_moment() {
-        let now = Micros(1_700_000_000_000_000);
-        for (text, expected) in [
-            ("2h", "2023-11-14T20:13:20.000Z"),
-            ("7d", "2023-11-07T22:13:20.000Z"),
-            ("2026-11-26", "2026-11-26T00:00:00.000Z"),
-            ("2026-11-26T09:30:00Z", "2026-11-26T09:30:00.000Z"),
-            ("2026-11-26T09:30:00+02:00", "2026-11-26T07:30:00.000Z"),
-        ] {
-            assert_eq!(when(text).map(|when| when.meant(now).to_string()), Ok(expected.to_owned()), "{text}");
-        }
-        for text in ["", "12", "yesterday", "2026-13-01"] {
-            assert!(when(text).is_err(), "{text}");
-        }
-    }
 }
