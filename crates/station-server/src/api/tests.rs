@@ -1,6 +1,6 @@
 //! The table of operations and the document that is made of it.
 
-use super::operation::read;
+use super::operation::{Verb, read};
 use super::{document, is_for_another_method, operations, request};
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -50,6 +50,18 @@ fn what_an_operation_does_not_take_is_refused_and_not_passed_over() {
         json!({ "agent": "triage", "tasc": "look" }),
         "`task` is missing: What the agent is to do, in words; `tasc` is no argument; did you mean `task`?",
     );
+}
+
+#[test]
+fn the_docs_name_every_post_that_heeds_no_key() {
+    let path = format!("{}/../../docs/api.md", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, told) = text.split_once("Every POST heeds the key").unwrap();
+    let (told, _) = told.split_once("PATCH and DELETE need none").unwrap();
+    let named: BTreeSet<&str> =
+        told.split('`').filter(|word| operations().any(|it| it.id == *word)).collect();
+    let without = operations().filter(|it| it.verb == Verb::Post && !it.heeds_key());
+    assert_eq!(named, without.map(|it| it.id).collect::<BTreeSet<_>>());
 }
 
 #[test]
