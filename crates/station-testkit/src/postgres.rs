@@ -195,6 +195,17 @@ impl Cluster {
         assert!(command.status().expect("psql can be run").success(), "the version could not be set");
     }
 
+    /// Makes the store in the database of `url` say that it is sealed with the key of this id.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn set_key(&self, url: &str, key: &str) {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/sql/set_key.sql");
+        let mut command = self.psql("");
+        command.env("PGDATABASE", database_of(url)).args(["-v", &format!("key={key}"), "-f", file]);
+        assert!(command.status().expect("psql can be run").success(), "the key could not be set");
+    }
+
     /// A dump of the database of `url`, schema and rows: what whoever can read it sees.
     ///
     /// # Panics

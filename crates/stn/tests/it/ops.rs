@@ -6,6 +6,7 @@ use crate::watch::{log, until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use station_testkit::openai::{self, OpenAi};
+use station_testkit::postgres::cluster;
 use std::net::TcpListener;
 
 /// As a probe asks that knows the process by another name.
@@ -55,6 +56,50 @@ fn a_database_that_does_not_answer_is_named_by_ready_and_health_is_well() {
     let missing = json!(["database", "migrations", "key", "workers"]);
     assert_eq!(ready.json(), json!({ "status": "starting", "missing": missing }));
     assert_eq!(get(&served, "/mcp").status, 503);
+}
+
+#[test]
+fn what_alone_is_missing_is_what_ready_names() {
+    let url = cluster().database();
+    let home = Home::new().set("STATION_DATABASE", &url);
+    home.stn(&["init", "--yes"]).done();
+    let key = home.json(&["key", "status"])["key"]["id"].as_str().unwrap().to_owned();
+    let served = Served::start(&home);
+    let is_whole = || get(&served, "/ready").status == 200;
+    let misses = |part: &str| {
+        let expected = json!({ "status": "not_ready", "missing": [part] });
+        until(part, || get(&served, "/ready").json() == expected);
+        assert_eq!((get(&served, "/ready").status, get(&served, "/health").status), (503, 200), "{part}");
+    };
+    until("it is ready", is_whole);
+    cluster().set_version(&url, 1);
+    misses("migrations");
+    // What a newer version has made more of is no matter.
+    cluster().set_version(&url, 99);
+    until("it is ready again", is_whole);
+    cluster().set_key(&url, "another");
+    misses("key");
+    cluster().set_key(&url, &key);
+    until("it is ready again", is_whole);
+    served.stop();
+}
+
+#[test]
+fn a_tool_server_that_was_found_broken_does_not_keep_it_from_being_ready() {
+    let home = Home::with_init();
+    let entry = json!({ "mcpServers": { "broken": { "command": "false" } } });
+    home.write("environments/default/mcp-servers/broken.json", &entry.to_string());
+    home.stn(&["sync", "--quiet"]);
+    let server = home.json(&["mcp", "show", "broken"])["server"].clone();
+    assert!(server["problem"].is_string(), "{server}");
+    let served = Served::start(&home);
+    until("it is ready", || get(&served, "/ready").status == 200);
+    // Also after it was looked for once more, by the very process that answers.
+    let looked = served.send_to("/api/v1/servers/broken/discover", "POST", &[], "{}");
+    assert!(looked.body.contains("broken"), "{}", looked.body);
+    let ready = get(&served, "/ready");
+    assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("ready")), "{}", ready.body);
+    served.stop();
 }
 
 #[test]
@@ -201,6 +246,22 @@ fn metrics_that_were_asked_for_through_a_proxy_need_an_administrator() {
     assert_eq!(ask(&[proxied, ("authorization", &format!("Bearer {viewer}"))]), 403);
     assert_eq!(ask(&[proxied, ("authorization", &format!("Bearer {admin}"))]), 200);
     assert_eq!(ask(&[("authorization", "Bearer stn_wrong")]), 401);
+}
+
+#[test]
+fn metrics_at_an_address_that_others_reach_need_an_administrator() {
+    let home = Home::with_init().set("STN_API_HOST", "0.0.0.0");
+    let keys = ["admin", "user", "viewer"].map(|role| home.key_of(&format!("{role}s"), &["--role", role]));
+    let served = Served::start(&home);
+    assert_eq!(served.send_to("/metrics", "GET", &[], "").status, 401, "nobody is known by its socket there");
+    let asked = keys.each_ref().map(|key| served.send_as(key, "/metrics", "GET", ""));
+    assert_eq!(asked.each_ref().map(|answer| answer.status), [200, 403, 403]);
+    assert!(asked[0].body.contains("station_agents_total"), "{}", asked[0].body);
+    assert!(asked[1..].iter().all(|answer| !answer.body.contains("station_agents_total")));
+    for path in ["/health", "/ready"] {
+        assert_eq!(get(&served, path).status, 200, "{path}");
+    }
+    served.stop();
 }
 
 #[test]

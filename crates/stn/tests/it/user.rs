@@ -160,6 +160,18 @@ fn a_fresh_container_makes_its_first_administrator_and_serves_others_only_then()
         hint: it is `stn_`, a word, `_` and 64 hex digits, e.g. `stn_first_$(openssl rand -hex 32)`
         --- exit 1
     "#]]);
+    // Given by itself it does the same.
+    let by_itself = Home::with_init().set("STN_API_HOST", "0.0.0.0").set("STN_ADMIN_KEY", key.trim());
+    let served = Served::start(&by_itself);
+    let caller = served.send_as(key.trim(), "/api/v1/caller", "GET", "");
+    assert_eq!((caller.status, &caller.json()["role"]), (200, &json!("admin")), "{}", caller.body);
+    assert_eq!(served.send_to("/api/v1/caller", "GET", &[], "").status, 401);
+    served.stop();
+    assert!(!by_itself.stn(&["audit", "export"]).done().stdout.contains(key.trim()));
+    // A second start finds its user there, and makes none.
+    Served::start(&by_itself).stop();
+    assert_eq!(by_itself.json(&["user", "list"])["count"], 1);
+
     let home = home.set("STN_ADMIN_KEY_FILE", path.to_str().unwrap());
     let served = crate::http::Served::start(&home);
     let bearer = format!("Bearer {}", key.trim());
