@@ -2,8 +2,8 @@
 //!
 //! A layer notes spans as they end ([`layer`]), [`conventions`] names them, and one task sends them in batches; another sends what `/metrics`
 //! tells ([`metrics`]) now and then. Ids are Station's own: the trace is that of the request or run, and the span of a call is the one that its
-//! server or model was told. What a model, a tool or a person said is in a span only where that is asked for. What cannot be sent is told in the log and dropped: a
-//! collector that is away costs nobody anything.
+//! server or model was told. What a model, a tool or a person said is in a span only where that is asked for. A collector that is busy for a
+//! moment is sent it again; what cannot be sent is told in the log and dropped: one that is away costs nobody anything.
 
 mod conventions;
 mod layer;
@@ -36,6 +36,13 @@ const BATCH_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often metrics are sent.
 const METRICS_EVERY: Duration = Duration::from_secs(60);
+
+/// What a collector says that may be asked again (OTLP 1, "Retryable Response Codes"). Of traces the exporter knows them by itself.
+const BUSY: [u16; 4] = [429, 502, 503, 504];
+
+/// How often the last metrics are sent to one that is busy, and what is waited in between: within [`END_WITHIN`].
+const LAST_TRIES: u32 = 5;
+const AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// How long a collector may take to answer, and how long the last batch is waited for at the end.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -217,12 +224,24 @@ async fn send_metrics(
         for (name, value) in &headers {
             request = request.header(name, value);
         }
-        let body = metrics::request(&text, &about, times).encode_to_vec();
-        let sent = request.body(body).send().await.and_then(reqwest::Response::error_for_status);
-        if let Err(error) = sent {
-            tracing::warn!(error = %error.without_url(), "metrics were not taken, and are sent later");
+        request = request.body(metrics::request(&text, &about, times).encode_to_vec());
+        // What is refused now is in the next, which tells all of it; after the last there is none.
+        let mut tries_left = if is_last { LAST_TRIES } else { 1 };
+        while let Err(error) = send(&request).await {
+            tries_left -= 1;
+            if tries_left == 0 || !error.status().is_some_and(|status| BUSY.contains(&status.as_u16())) {
+                tracing::warn!(error = %error.without_url(), "metrics were not taken");
+                break;
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
         }
     }
+}
+
+/// Sends a copy of `request`.
+async fn send(request: &reqwest::RequestBuilder) -> reqwest::Result<reqwest::Response> {
+    let copy = request.try_clone().expect("its body is no stream");
+    copy.send().await.and_then(reqwest::Response::error_for_status)
 }
 
 impl Sending {

@@ -6,7 +6,7 @@ use crate::watch::until;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use prost::Message as _;
 use serde_json::json;
 use station_testkit::openai::{self, OpenAi};
@@ -14,44 +14,61 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// A request that a collector took in: its address, its headers and its body.
-type Taken = (String, String, Vec<u8>);
+/// A request that a collector was sent, and the status that it was answered with.
+struct Sent {
+    path: String,
+    head: String,
+    body: Vec<u8>,
+    status: u16,
+}
 
-/// A collector, which takes in whatever it is sent.
+/// A collector: it takes in traces and metrics in the binary encoding of OTLP over HTTP, and refuses everything else.
 pub(crate) struct Collector {
     pub(crate) url: String,
-    taken: Arc<Mutex<Vec<Taken>>>,
+    sent: Arc<Mutex<Vec<Sent>>>,
 }
 
 impl Collector {
     pub(crate) fn start() -> Self {
+        Self::refusing(0)
+    }
+
+    /// One that is busy at the first `n` requests to each of its addresses.
+    fn refusing(n: usize) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let taken: Arc<Mutex<Vec<Taken>>> = Arc::default();
-        let kept = Arc::clone(&taken);
+        let sent: Arc<Mutex<Vec<Sent>>> = Arc::default();
+        let kept = Arc::clone(&sent);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let kept = Arc::clone(&kept);
-                std::thread::spawn(move || while take(&stream, &kept).is_some() {});
+                std::thread::spawn(move || while take(&stream, &kept, n).is_some() {});
             }
         });
-        Self { url, taken }
+        Self { url, sent }
     }
 
-    /// All that it took in, heads and bodies.
+    /// All that it was sent, heads and bodies.
     fn bytes(&self) -> Vec<u8> {
-        let taken = self.taken.lock().unwrap();
-        taken.iter().flat_map(|(_, head, body)| [head.as_bytes(), body].concat()).collect()
+        let sent = self.sent.lock().unwrap();
+        sent.iter().flat_map(|it| [it.head.as_bytes(), &it.body].concat()).collect()
     }
 
-    /// The bodies of all that it took in.
+    /// The bodies of all that it was sent.
     pub(crate) fn bodies_of_all(&self) -> Vec<u8> {
-        self.taken.lock().unwrap().iter().flat_map(|(.., body)| body.clone()).collect()
+        self.sent.lock().unwrap().iter().flat_map(|it| it.body.clone()).collect()
     }
 
+    /// The bodies that it took in at `path`.
     fn bodies(&self, path: &str) -> Vec<Vec<u8>> {
-        let taken = self.taken.lock().unwrap();
-        taken.iter().filter(|(of, ..)| of == path).map(|(.., body)| body.clone()).collect()
+        let sent = self.sent.lock().unwrap();
+        let taken = sent.iter().filter(|it| it.path == path && it.status == 200);
+        taken.map(|it| it.body.clone()).collect()
+    }
+
+    /// How it answered, in the order in which it was sent something.
+    fn statuses(&self) -> Vec<(String, u16)> {
+        self.sent.lock().unwrap().iter().map(|it| (it.path.clone(), it.status)).collect()
     }
 
     fn spans(&self) -> Vec<Span> {
@@ -63,7 +80,7 @@ impl Collector {
 }
 
 /// Takes one request; `None` where there are no more.
-fn take(stream: &TcpStream, kept: &Mutex<Vec<Taken>>) -> Option<()> {
+fn take(stream: &TcpStream, kept: &Mutex<Vec<Sent>>, n_refused: usize) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -76,11 +93,35 @@ fn take(stream: &TcpStream, kept: &Mutex<Vec<Taken>>) -> Option<()> {
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
     let path = head.split(' ').nth(1)?.to_owned();
-    kept.lock().unwrap().push((path, head, body));
+    let mut sent = kept.lock().unwrap();
+    let n_before = sent.iter().filter(|it| it.path == path).count();
+    let status = if n_before < n_refused { 503 } else { judged(&path, &head, &body) };
+    sent.push(Sent { path, head, body, status });
+    drop(sent);
+    let answer = format!(
+        "HTTP/1.1 {status} Told\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n"
+    );
     let mut stream = stream;
-    stream
-        .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n")
-        .ok()
+    stream.write_all(answer.as_bytes()).ok()
+}
+
+/// What a collector answers (OTLP 1, "OTLP/HTTP").
+fn judged(path: &str, head: &str, body: &[u8]) -> u16 {
+    let head = head.to_lowercase();
+    let is_read = match path {
+        "/v1/traces" => ExportTraceServiceRequest::decode(body).is_ok(),
+        "/v1/metrics" => ExportMetricsServiceRequest::decode(body).is_ok(),
+        _ => return 404,
+    };
+    if !head.starts_with("post ") {
+        405
+    } else if !head.contains("\r\ncontent-type: application/x-protobuf\r\n") {
+        415
+    } else if !is_read {
+        400
+    } else {
+        200
+    }
 }
 
 fn attribute(of: &[KeyValue], name: &str) -> Option<String> {
@@ -147,6 +188,35 @@ fn a_collector_is_told_a_run_as_one_trace_and_what_was_counted() {
         ("openai".into(), "chat".into())
     );
     assert_eq!(of(call, "gen_ai.tool.name"), "read");
+    // Of a request of MCP exactly this is told, as docs/serving.md says.
+    let told = |name: &str| -> Vec<(String, String)> {
+        let span = find(name);
+        assert_eq!(span.kind, i32::from(SpanKind::Client), "{name}");
+        let mut all: Vec<(String, String)> =
+            span.attributes.iter().map(|it| (it.key.clone(), of(span, &it.key))).collect();
+        all.sort();
+        all
+    };
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    assert_eq!(
+        told("tools/call"),
+        pairs(&[
+            ("mcp.method.name", "tools/call"),
+            ("station.outcome", "answered"),
+            ("station.server", "fake"),
+        ])
+    );
+    assert_eq!(
+        told("connect fake"),
+        pairs(&[
+            ("station.outcome", "connected"),
+            ("station.server", "fake"),
+            ("station.transport", "stdio"),
+        ])
+    );
+    assert!(collector.statuses().iter().all(|(_, status)| *status == 200), "{:?}", collector.statuses());
 
     let metrics = collector.bodies("/v1/metrics");
     let metrics =
@@ -170,6 +240,48 @@ fn a_collector_is_told_a_run_as_one_trace_and_what_was_counted() {
     assert!(text.contains("x-tenant: one two"));
     for said in ["only the model said", "only a person said", "notes.txt", home.read("api-token").trim()] {
         assert!(!text.contains(said), "{said}");
+    }
+}
+
+#[test]
+fn a_collector_that_is_busy_for_a_moment_is_sent_the_same_again() {
+    let collector = Collector::refusing(1);
+    let home = Home::with_fake().set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
+    let served = Served::start(&home);
+    assert_eq!(served.send_to("/api/v1/agents", "GET", &[], "").status, 200);
+    until("its first traces are taken", || !collector.bodies("/v1/traces").is_empty());
+    served.stop();
+    let names: Vec<String> = collector.spans().into_iter().map(|span| span.name).collect();
+    assert!(names.contains(&"GET /api/v1/agents".to_owned()), "{names:?}");
+    assert_eq!(collector.bodies("/v1/metrics").len(), 1, "{:?}", collector.statuses());
+    for path in ["/v1/traces", "/v1/metrics"] {
+        let sent = collector.sent.lock().unwrap();
+        let mut of_it = sent.iter().filter(|it| it.path == path);
+        let (refused, taken) = (of_it.next().unwrap(), of_it.next().unwrap());
+        assert_eq!((refused.status, taken.status), (503, 200), "{path}");
+        assert!(refused.body == taken.body, "{path}: what was held is what is sent");
+    }
+}
+
+#[test]
+fn the_collector_of_these_tests_refuses_what_is_no_otlp() {
+    let collector = Collector::start();
+    let address = collector.url.strip_prefix("http://").unwrap().to_owned();
+    for (line, kind, body, status) in [
+        ("POST /v1/traces", "application/x-protobuf", "", 200),
+        ("POST /v1/traces", "application/json", "{}", 415),
+        ("POST /v1/traces", "application/x-protobuf", "no message", 400),
+        ("GET /v1/metrics", "application/x-protobuf", "", 405),
+        ("POST /v1/logs", "application/x-protobuf", "", 404),
+        ("POST /", "application/x-protobuf", "", 404),
+    ] {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let head =
+            format!("{line} HTTP/1.1\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all((head + body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        assert!(answer.contains(&format!(" {status} ")), "{line} {kind}: {answer}");
     }
 }
 
