@@ -163,13 +163,20 @@ fn what_a_look_finds_decides() {
 
 #[test]
 fn a_look_that_is_lost_is_made_again_and_not_for_ever() {
-    let mut run = calling(UnknownPolicy::Tell);
-    run.lose_first(Some(&look()), true);
-    for _ in 0..3 {
-        run.looks();
-        run.adopt();
+    let why = [Why::ConnectionLost, Why::TimedOut, Why::Interrupted];
+    for (why, looks) in why.into_iter().zip([3, 3, 10]) {
+        let mut run = calling(UnknownPolicy::Tell);
+        run.lose_first(Some(&look()), true);
+        for _ in 0..looks {
+            let id = run.looks();
+            if why == Why::Interrupted {
+                run.adopt();
+            } else {
+                run.add(Event::OutcomeUnknown { id, why, sentence: String::new(), ms: 0 });
+            }
+        }
+        assert!(run.told(0).contains("could not be looked up"), "{why:?}: {}", run.told(0));
     }
-    assert!(run.told(0).contains("could not be looked up"), "{}", run.told(0));
 }
 
 #[test]

@@ -15,7 +15,7 @@ const CALLS_MAX: usize = 32;
 const ATTEMPTS_MAX: u32 = 3;
 
 /// The same where each time it was proved that the call did not take effect: most often Station went down before the call
-/// was written, which says nothing against the call.
+/// was written, which says nothing against the call. Nor does it say anything against a look, which changes nothing.
 const PROVED_ATTEMPTS_MAX: u32 = 10;
 
 /// What the model is told of a call that it had not finished writing.
@@ -146,11 +146,14 @@ impl State {
                     _ => lost.left_to(policy, ""),
                 }
             }
-            Self::Looking { lost, looks, .. } => match why {
-                Why::Stopped => lost.told(""),
-                _ if looks + 1 < ATTEMPTS_MAX => Self::Doubtful { lost: lost.clone(), looks: looks + 1 },
-                _ => lost.left_to(policy, " What became of it could not be looked up."),
-            },
+            Self::Looking { lost, looks, .. } => {
+                let looks_max = if why == Why::Interrupted { PROVED_ATTEMPTS_MAX } else { ATTEMPTS_MAX };
+                match why {
+                    Why::Stopped => lost.told(""),
+                    _ if looks + 1 < looks_max => Self::Doubtful { lost: lost.clone(), looks: looks + 1 },
+                    _ => lost.left_to(policy, " What became of it could not be looked up."),
+                }
+            }
             _ => self.clone(),
         }
     }
