@@ -127,7 +127,7 @@ async fn opens(folder: &TempDir, (old, new): (&Key, &Key), content: &Content, wh
     alone.close().await;
     let store = Store::open(options(folder, new)).await.unwrap();
     check(&store, content, when).await;
-    let told = store.audit(None, 100).await.unwrap();
+    let told = store.audit(&crate::AuditFilter::default(), 100).await.unwrap();
     assert_eq!(told.iter().filter(|it| it.action == "rotate_key").count(), 1, "{when}");
     store.close().await;
     let refused = Store::open(options(folder, old)).await.unwrap_err();

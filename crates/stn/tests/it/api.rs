@@ -133,11 +133,11 @@ fn approvals_users_and_the_audit_have_pages_and_filters() {
         home.stn(&["agent", "run", "reader", "read it", "--env", environment]).exits(5);
     }
     home.stn(&["approvals", "deny", "1"]).done();
-    let root = home.key_of("root", &["--admin"]);
+    let key = home.key_of("olga", &["--admin"]);
     home.key_of("ann", &["--role", "user", "--env", "default"]);
     home.key_of("vic", &["--role", "viewer", "--env", "staging"]);
     let served = Served::start(&home);
-    let get = |path: &str| served.send_as(&root, &format!("/api/v1{path}"), "GET", "");
+    let get = |path: &str| served.send_as(&key, &format!("/api/v1{path}"), "GET", "");
     let approvals = |filter: &str| pages(get, &format!("/approvals?{filter}"), "approvals", "id");
     expect!["2 3 | 4"].assert_eq(&approvals(""));
     expect!["4 3 | 2 1"].assert_eq(&approvals("all=true&"));
@@ -157,7 +157,7 @@ fn approvals_users_and_the_audit_have_pages_and_filters() {
         assert!(refused.body.contains(told), "{path}: {}", refused.body);
     }
     let users = |filter: &str| pages(get, &format!("/users?{filter}"), "users", "name");
-    expect![[r#""ann" "root" | "vic""#]].assert_eq(&users(""));
+    expect![[r#""ann" "olga" | "vic""#]].assert_eq(&users(""));
     expect![[r#""vic""#]].assert_eq(&users("role=viewer&"));
     expect![[r#""vic""#]].assert_eq(&users("environment=staging&"));
     expect![""].assert_eq(&users("role=user&environment=staging&"));
@@ -165,7 +165,7 @@ fn approvals_users_and_the_audit_have_pages_and_filters() {
     let audit = |filter: &str, shown| pages(get, &format!("/audit?{filter}"), "audit", shown);
     expect![[r#""user 4" "user 3" | "user 2""#]].assert_eq(&audit("action=create_user&", "subject"));
     expect![[r#""deny""#]].assert_eq(&audit("subject=approval%201&", "action"));
-    expect![[r#""use_api_key""#]].assert_eq(&audit("actor=root&", "action"));
+    expect![[r#""use_api_key""#]].assert_eq(&audit("actor=olga&", "action"));
     expect![[r#""deny""#]].assert_eq(&audit("action=deny&since=2020-01-01&until=2100-01-01&", "action"));
     expect![""].assert_eq(&audit("until=2020-01-01&", "action"));
     expect![""].assert_eq(&audit("since=2100-01-01&", "action"));
