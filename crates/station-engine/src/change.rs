@@ -147,7 +147,7 @@ impl Station {
         let Plan { changes, problems, .. } = self.plan(&folder, Removals::Apply).await?.plan;
         let problems: Vec<Problem> = problems.into_iter().filter(|it| it.path == path).collect();
         if let Some(problem) = problems.iter().find(|it| is_error(it)) {
-            return Err(refused(problem));
+            return Err(problem.clone().into());
         }
         // Two files that say the same are no reason for a verb over one of them to conclude anything about the other.
         let changes = changes.into_iter().flat_map(Change::apart);
@@ -179,11 +179,8 @@ impl Station {
 
     /// A problem of the file as it is on disk, with its place.
     fn refused_in(&self, path: &str, problem: &Problem) -> Error {
-        let error = refused(&Problem { path: path.to_owned(), ..problem.clone() });
-        match problem.at {
-            Some(at) => error.with_place(self.config().workspace.path_of(path), at),
-            None => error,
-        }
+        let problem = Problem { path: path.to_owned(), ..problem.clone() };
+        problem.refusal_in(self.config().workspace.path_of(path))
     }
 
     /// Refuses to change what files define where they are written elsewhere: by configuration, or because their folder
@@ -260,13 +257,4 @@ impl Thing<'_> {
 
 fn is_error(problem: &Problem) -> bool {
     problem.severity == Severity::Error
-}
-
-/// A problem of a file as what a verb ends with.
-pub(crate) fn refused(problem: &Problem) -> Error {
-    let error = Error::invalid(problem.to_string());
-    match &problem.hint {
-        Some(hint) => error.with_hint(hint.clone()),
-        None => error,
-    }
 }

@@ -3,7 +3,7 @@
 //! The files are ordinary files of an ordinary environment: sync reads them, and people may edit them.
 
 use crate::Station;
-use crate::change::{Thing, refused};
+use crate::change::Thing;
 use crate::workspace::Replaced;
 use station_core::file::edit::{Field, set_key};
 use station_core::file::{Severity, variables};
@@ -83,15 +83,15 @@ fn with_samples(text: &str, samples: &Path, path: &str) -> Result<String> {
     let (variables, problems) = variables::read(text, path);
     let Some(variables) = variables else {
         return Err(problems
-            .iter()
+            .into_iter()
             .find(|it| it.severity == Severity::Error)
-            .map_or_else(|| Error::invalid(format!("{path} cannot be understood")), refused));
+            .map_or_else(|| Error::invalid(format!("{path} cannot be understood")), Error::from));
     };
     if variables.contains_key(SAMPLES) {
         return Ok(text.to_owned());
     }
     let folder = samples.display().to_string();
-    set_key(text, &[SAMPLES], &Field::Text(&folder)).map_err(|problem| refused(&problem))
+    Ok(set_key(text, &[SAMPLES], &Field::Text(&folder))?)
 }
 
 const LOG_READER: &str = r#"---

@@ -1,6 +1,5 @@
 //! Forks: a run that begins with the first steps of another one.
 
-use crate::change::refused;
 use crate::lease::millis;
 use crate::prepare::{self, Kept, RunRequest};
 use crate::reading::Reading;
@@ -136,8 +135,7 @@ impl Next {
     ) -> Result<Models> {
         let prompt = fork.prompt.as_ref().map(|(text, path)| read(text, path)).transpose()?;
         if let Some(prompt) = &prompt {
-            let rendered = prepare::rendered(prompt, &self.task, variables);
-            let (rendered, warnings) = rendered.map_err(|problem| refused(&problem))?;
+            let (rendered, warnings) = prepare::rendered(prompt, &self.task, variables)?;
             self.prepared.system = rendered.system;
             self.prepared.settings = prompt.settings.clone();
             self.prepared.output_schema.clone_from(&prompt.output_schema);

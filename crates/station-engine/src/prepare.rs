@@ -200,22 +200,27 @@ pub(crate) fn rendered(
 fn unfilled(agent: &Agent, environment: &str, prompt: &Prompt, problem: Problem) -> Error {
     let number = problem.at.and_then(|at| at.line.checked_sub(prompt.body_line + 1));
     let line = number.and_then(|number| prompt.body.lines().nth(number));
-    let (problem, hints) = in_file(agent, environment, problem, line);
-    let error = Error::invalid(format!("the prompt of agent `{}`: {problem}", agent.name));
-    hints.into_iter().fold(error, Error::with_hint)
+    in_file(agent, environment, problem, line, |it| format!("the prompt of agent `{}`: {it}", agent.name))
 }
 
-/// A problem of the file of `agent` with its path, and what to try: first the line that it stands in, for who reads of it in
-/// a run has no file before them. What has no file keeps the path that it would have.
-fn in_file(agent: &Agent, environment: &str, problem: Problem, line: Option<&str>) -> (Problem, Vec<String>) {
+/// What a run ends with, as `said`, for a problem of the file of `agent`: with its path, and first the line that it stands in, for
+/// who reads of it in a run has no file before them. What has no file keeps the path that it would have.
+fn in_file(
+    agent: &Agent,
+    environment: &str,
+    problem: Problem,
+    line: Option<&str>,
+    said: impl Fn(&Problem) -> String,
+) -> Error {
     let path = match agent.origin {
         Origin::File => format!("environments/{environment}/{}", problem.path),
         Origin::Store => problem.path.clone(),
     };
     let short = line.map(str::trim).filter(|line| line.len() <= LINE_BYTES_MAX);
     let shown = problem.at.zip(short).map(|(at, line)| format!("line {} is `{line}`", at.line));
-    let hints = shown.into_iter().chain(problem.hint.clone()).collect();
-    (Problem { path, ..problem }, hints)
+    let hints = shown.into_iter().chain(problem.hint.clone());
+    let error = Error::invalid(said(&Problem { path, ..problem }));
+    hints.fold(error, Error::with_hint)
 }
 
 /// How much of a conversation a model is sent.
@@ -323,9 +328,8 @@ pub(crate) async fn read_prompt(station: &Station, agent: &Agent) -> Result<Prom
     let environment = station.store().environment_by_id(agent.environment).await?;
     let environment = environment.map_or_else(String::new, |environment| environment.name.to_string());
     let line = problem.at.and_then(|at| source.lines().nth(at.line.saturating_sub(1)));
-    let (problem, hints) = in_file(agent, &environment, problem, line);
-    let error = Error::invalid(format!("the definition of agent `{}` is broken: {problem}", agent.name));
-    Err(hints.into_iter().fold(error, Error::with_hint))
+    let said = |it: &Problem| format!("the definition of agent `{}` is broken: {it}", agent.name);
+    Err(in_file(agent, &environment, problem, line, said))
 }
 
 /// The definition of an agent, whose text is `source`.

@@ -4,7 +4,7 @@
 
 use crate::Station;
 use crate::catalog::Discovery;
-use crate::change::{Thing, refused};
+use crate::change::Thing;
 use crate::servers::ServerRef;
 use crate::workspace::FolderRead;
 use serde_json::{Value, json};
@@ -124,7 +124,7 @@ impl Station {
         let plan = self.plan(&folder, Removals::Keep).await?.plan;
         let problems: Vec<Problem> = plan.problems.into_iter().filter(|it| it.path == path).collect();
         if let Some(problem) = problems.iter().find(|it| it.severity == Severity::Error) {
-            return Err(refused(problem));
+            return Err(problem.clone().into());
         }
         let is_it = |change: &Change| matches!(change, Change::PutConfig { name: put, .. } if put == name);
         let changes: Vec<Change> = plan.changes.into_iter().filter(is_it).collect();

@@ -12,7 +12,7 @@ use crate::variables::Values;
 use crate::{ServerOffer, Station};
 use station_core::grant::{Verdict, Who};
 use station_core::{
-    Action, Caller, Environment, EnvironmentId, EnvironmentName, Micros, Result, Role, Secret, Server,
+    Action, Caller, Environment, EnvironmentId, EnvironmentName, Error, Micros, Result, Role, Secret, Server,
     ServerId, Tool,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -183,7 +183,7 @@ impl Surface {
                     prompts: offered.prompts,
                 })
             });
-            Ok(offers.collect())
+            Ok::<_, Error>(offers.collect())
         };
         let all = self.offers.get_or_try_init(|| read).await?;
         let closed = self.closed_to(station, role).await?;

@@ -3,7 +3,7 @@
 //! Two shapes are around. The Go program wrote the agent at the top, its tools as names or as objects; a bundle's
 //! manifest and the API have it under `agent`, with `tools` beside it. Both say the same things by the same words.
 
-use super::{Position, Problem, Severity, edit, json};
+use super::{Problem, Severity, edit};
 use serde_json::Value;
 
 /// An older export, as the file that says the same.
@@ -23,16 +23,14 @@ pub struct Exported {
 /// A problem without a path where it is no JSON, or no agent.
 pub fn read(text: &str) -> Result<Exported, Problem> {
     let text = text.trim_start_matches('\u{feff}');
-    let root: Value = serde_json::from_str(text).map_err(|error| {
-        problem(Some(Position::of_json(text, &error)), format!("this is not JSON: {}", json::told(&error)))
-    })?;
+    let root: Value = serde_json::from_str(text)
+        .map_err(|error| Problem { hint: Some(HINT.to_owned()), ..Problem::of_json("", text, &error) })?;
     let agent = root.get("agent").filter(|agent| agent.is_object()).unwrap_or(&root);
     let word = |key: &str| agent[key].as_str().filter(|text| !text.trim().is_empty());
-    let name =
-        word("name").ok_or_else(|| problem(None, "the JSON holds no agent: it has no `name`".to_owned()))?;
+    let name = word("name").ok_or_else(|| problem("the JSON holds no agent: it has no `name`".to_owned()))?;
     let prompt = word("prompt")
         .or_else(|| word("system_prompt"))
-        .ok_or_else(|| problem(None, format!("agent `{name}` has no `prompt`")))?;
+        .ok_or_else(|| problem(format!("agent `{name}` has no `prompt`")))?;
     let tools = [&agent["tools"], &agent["tool_names"], &root["tools"]].into_iter().find(|it| it.is_array());
     let tools = names(tools, &["name", "tool_name"]);
     let servers = names(tools_of(agent, &root), &["server", "mcp_server", "server_name"])
@@ -67,7 +65,7 @@ fn max_steps(value: &Value) -> Result<Option<i64>, Problem> {
         Value::String(text) => text.trim().parse().ok(),
         other => other.as_i64(),
     };
-    let number: i64 = number.ok_or_else(|| problem(None, "`max_steps` must be a whole number".to_owned()))?;
+    let number: i64 = number.ok_or_else(|| problem("`max_steps` must be a whole number".to_owned()))?;
     Ok((number > 0).then_some(number))
 }
 
@@ -87,9 +85,12 @@ fn names(list: Option<&Value>, keys: &[&str]) -> Vec<String> {
     names
 }
 
-fn problem(at: Option<Position>, sentence: String) -> Problem {
-    let hint = Some("give a `.prompt` file, or the JSON that the Go program exported".to_owned());
-    Problem { severity: Severity::Error, path: String::new(), at, sentence, hint }
+/// What to try where it is none.
+const HINT: &str = "give a `.prompt` file, or the JSON that the Go program exported";
+
+fn problem(sentence: String) -> Problem {
+    let hint = Some(HINT.to_owned());
+    Problem { severity: Severity::Error, path: String::new(), at: None, sentence, hint }
 }
 
 #[cfg(test)]

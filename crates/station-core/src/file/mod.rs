@@ -24,7 +24,9 @@ pub mod variables;
 mod verify;
 mod yaml;
 
+use crate::Error;
 use std::fmt;
+use std::path::PathBuf;
 
 /// Something to say about a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +54,25 @@ impl Problem {
             sentence: format!("this is not JSON: {}", json::told(error)),
             hint: None,
         }
+    }
+
+    /// What a verb ends with that it keeps from being done, with its place in `file`.
+    #[must_use]
+    pub fn refusal_in(self, file: PathBuf) -> Error {
+        let at = self.at;
+        let error = Error::from(self);
+        match at {
+            Some(at) => error.with_place(file, at),
+            None => error,
+        }
+    }
+}
+
+impl From<Problem> for Error {
+    /// What a verb ends with that a problem of a file keeps from being done.
+    fn from(problem: Problem) -> Self {
+        let error = Self::invalid(problem.to_string());
+        problem.hint.into_iter().fold(error, Self::with_hint)
     }
 }
 

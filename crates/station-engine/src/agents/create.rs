@@ -2,7 +2,7 @@
 
 use super::{AgentDetails, AgentRef};
 use crate::Station;
-use crate::change::{Thing, refused};
+use crate::change::Thing;
 use serde_json::Value;
 use station_core::file::edit::{self, AgentEdit, Names};
 use station_core::rank::{Document, rank};
@@ -80,7 +80,7 @@ impl Station {
         new: NewAgent,
     ) -> Result<(AgentDetails, Vec<ReasonedTool>)> {
         by.may(Action::EditAgents)?;
-        fields(&new).check().map_err(|problem| refused(&problem))?;
+        fields(&new).check()?;
         let environment = self.find_environment(by, &new.environment).await?;
         if !self.store().agents_named(new.name.as_str(), Some(environment.id)).await?.is_empty() {
             return Err(Error::conflict(format!(

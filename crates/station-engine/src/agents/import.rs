@@ -2,7 +2,7 @@
 
 use super::{AgentDetails, AgentRef};
 use crate::Station;
-use crate::change::{Thing, refused};
+use crate::change::Thing;
 use crate::variables::Values;
 use station_core::file::edit::rename_agent;
 use station_core::file::exported;
@@ -73,7 +73,7 @@ impl Station {
             None => AgentName::parse(&own).map_err(|error| error.with_hint("name it with --rename"))?,
         };
         let text = match &import.rename {
-            Some(name) => rename_agent(&text, name.as_str()).map_err(|problem| refused(&problem))?,
+            Some(name) => rename_agent(&text, name.as_str())?,
             None => text,
         };
         self.refuse_conflict(&environment, &name, &text, import.on_conflict).await?;
@@ -169,14 +169,14 @@ fn definition(import: &AgentImport) -> Result<(String, String, Vec<String>)> {
     let text = &import.text;
     // No `.prompt` file begins so: its first line is `---`.
     if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
-        let read = exported::read(text).map_err(|problem| refused_in(import, &problem))?;
+        let read = exported::read(text).map_err(|problem| refused_in(import, problem))?;
         return Ok((read.text, read.name, read.servers));
     }
     let (prompt, problems) = prompt::read(text, "");
     let broken = problems.iter().find(|problem| problem.severity == Severity::Error);
     let prompt = match (prompt, broken) {
         (Some(prompt), _) => prompt,
-        (None, Some(problem)) => return Err(refused_in(import, problem)),
+        (None, Some(problem)) => return Err(refused_in(import, problem.clone())),
         (None, None) => return Err(Error::invalid("the definition is broken")),
     };
     let file = import.path.as_ref().and_then(|path| path.file_name()?.to_str()?.strip_suffix(".prompt"));
@@ -186,11 +186,9 @@ fn definition(import: &AgentImport) -> Result<(String, String, Vec<String>)> {
 }
 
 /// A problem of the text that was to be taken in, with its place.
-fn refused_in(import: &AgentImport, problem: &Problem) -> Error {
-    let path = import.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    let error = refused(&Problem { path, ..problem.clone() });
-    match (&import.path, problem.at) {
-        (Some(path), Some(at)) => error.with_place(path.clone(), at),
-        _ => error,
+fn refused_in(import: &AgentImport, problem: Problem) -> Error {
+    match &import.path {
+        Some(path) => Problem { path: path.display().to_string(), ..problem }.refusal_in(path.clone()),
+        None => problem.into(),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{AgentDetails, AgentRef};
 use crate::Station;
-use crate::change::{Thing, refused};
+use crate::change::Thing;
 use crate::workspace::{Replaced, Workspace};
 use station_core::file::edit::rename_agent;
 use station_core::file::{Problem, Severity};
@@ -73,7 +73,7 @@ impl Station {
         name: &AgentName,
     ) -> Result<Vec<Problem>> {
         let source = self.store().agent_source(agent.id).await?;
-        let source = rename_agent(&source, name.as_str()).map_err(|problem| refused(&problem))?;
+        let source = rename_agent(&source, name.as_str())?;
         let (mut row, problems) = self.row_of(environment, &agent.name, source).await?;
         row.name = name.clone();
         let change = renamed(agent, Box::new(row));
@@ -96,7 +96,7 @@ impl Station {
             return Err(self.elsewhere("agent", agent.name.as_str(), environment));
         };
         let before = text.body.expose();
-        let after = rename_agent(before, name.as_str()).map_err(|problem| refused(&problem))?;
+        let after = rename_agent(before, name.as_str())?;
         // The plan of the folder as it would be, before anything is written.
         let path = format!("environments/{}/{}", environment.name, Workspace::agent_path(name));
         folder.files.agents.remove(agent.name.as_str());
@@ -105,7 +105,7 @@ impl Station {
         let plan = self.plan(&folder, Removals::Keep).await?.plan;
         let problems: Vec<Problem> = plan.problems.into_iter().filter(|it| it.path == path).collect();
         if let Some(problem) = problems.iter().find(|it| it.severity == Severity::Error) {
-            return Err(refused(problem));
+            return Err(problem.clone().into());
         }
         let row = plan.changes.into_iter().find_map(|change| match change {
             // Where other files say the same the plan proves nothing; here nothing needs a proof.

@@ -3,7 +3,7 @@
 use super::{AgentDetails, AgentRef};
 use crate::Station;
 use crate::catalog::written;
-use crate::change::{Thing, refused};
+use crate::change::Thing;
 use station_core::file::Problem;
 use station_core::file::edit::{AgentEdit, edit_agent};
 use station_core::file::{Severity, prompt};
@@ -26,13 +26,13 @@ impl Station {
     /// `NotFound`; `Invalid` where the edit or its result is refused; `Conflict` where its file is managed elsewhere.
     pub async fn update_agent(&self, by: &Caller, agent: &AgentRef, edit: &AgentEdit) -> Result<AgentUpdate> {
         by.may(Action::EditAgents)?;
-        edit.check().map_err(|problem| refused(&problem))?;
+        edit.check()?;
         let agent = self.find_agent(by, agent).await?;
         let environment = self.environment_of(&agent).await?;
         let problems = match agent.origin {
             Origin::Store => {
                 let source = self.store().agent_source(agent.id).await?;
-                let source = edit_agent(&source, edit).map_err(|problem| refused(&problem))?;
+                let source = edit_agent(&source, edit)?;
                 self.put_in_store(by, &environment, &agent.name, source).await?
             }
             Origin::File => {
@@ -77,7 +77,7 @@ impl Station {
         let broken = problems.iter().find(|problem| problem.severity == Severity::Error);
         let prompt = match (prompt, broken) {
             (Some(prompt), _) => prompt,
-            (None, Some(problem)) => return Err(refused(problem)),
+            (None, Some(problem)) => return Err(problem.clone().into()),
             (None, None) => {
                 return Err(Error::invalid(format!("the definition of agent `{name}` is broken")));
             }

@@ -14,7 +14,6 @@ mod plan;
 pub use plan::{AgentPlan, PlannedTool};
 
 use crate::agents::{AgentRef, NewAgent};
-use crate::change::refused;
 use crate::{Driver, NewRun, Station};
 use serde_json::{Map, Value, json};
 use station_core::file::edit::{difference, edit_agent};
@@ -167,7 +166,7 @@ impl Station {
         if edit.is_empty() && plan.beside_the_lines().next().is_some() {
             return Ok(String::new());
         }
-        let after = edit_agent(&before, &edit).map_err(|problem| refused(&problem))?;
+        let after = edit_agent(&before, &edit)?;
         Ok(difference(&before, &after))
     }
 

@@ -177,6 +177,16 @@ fn changing(change: &Value) -> OpenAi {
     })
 }
 
+const VICTIM: &str = "environments/default/agents/victim.prompt";
+
+/// A home with the agent that is changed.
+fn with_victim(model: &OpenAi) -> Home {
+    let home = home(model);
+    home.agent("default", "victim", "tools: [fake__echo]\n");
+    home.stn(&["sync", "--quiet"]).done();
+    home
+}
+
 /// Without tools in it, a change was made at once, and then it was said that nothing was changed.
 #[test]
 fn every_change_that_is_planned_waits_for_a_yes() {
@@ -187,21 +197,19 @@ fn every_change_that_is_planned_waits_for_a_yes() {
         (json!({"max_steps": 3, "enabled": false}), "  enabled        false\n"),
     ] {
         let model = changing(&change);
-        let home = home(&model);
-        home.agent("default", "victim", "tools: [fake__echo]\n");
-        home.stn(&["sync", "--quiet"]).done();
-        let file = "environments/default/agents/victim.prompt";
-        let before = (home.read(file), home.json(&["agent", "list"]));
+        let home = with_victim(&model);
+        let before = (home.read(VICTIM), home.json(&["agent", "list"]));
         let said = home.stn(&["agent", "update", "victim", "say it better"]);
         said.exits(5);
         assert!(said.stdout.contains(shown), "{change}: {}", said.shown());
-        assert_eq!((home.read(file), home.json(&["agent", "list"])), before, "{change}");
+        assert_eq!((home.read(VICTIM), home.json(&["agent", "list"])), before, "{change}");
         // What is shown is what is made.
         home.stn(&["approvals", "approve", "1"]).done();
         home.stn(&["runs", "resume", "1", "--quiet"]).done();
         assert_eq!(home.json(&["runs", "list"])["runs"][0]["status"], "completed", "{change}");
         let is_renamed = change.get("name").is_some();
-        let after = (if is_renamed { String::new() } else { home.read(file) }, home.json(&["agent", "list"]));
+        let after =
+            (if is_renamed { String::new() } else { home.read(VICTIM) }, home.json(&["agent", "list"]));
         assert_ne!(after, before, "{change}");
     }
 }
@@ -211,16 +219,13 @@ fn every_change_that_is_planned_waits_for_a_yes() {
 fn a_suggestion_changes_no_agent_whatever_the_model_calls() {
     for change in [json!({"prompt": "Do evil."}), json!({"name": "other", "enabled": false})] {
         let model = changing(&change);
-        let home = home(&model);
-        home.agent("default", "victim", "tools: [fake__echo]\n");
-        home.stn(&["sync", "--quiet"]).done();
-        let file = "environments/default/agents/victim.prompt";
-        let before = (home.read(file), home.json(&["agent", "list"]));
+        let home = with_victim(&model);
+        let before = (home.read(VICTIM), home.json(&["agent", "list"]));
         let mut client = Client::start(&home, &["stdio"]);
         let suggestion = client.done("suggest_agent_config", &json!({"user_request": "echo what I say"}));
         assert_eq!(suggestion["planner"], "ranking", "{suggestion}");
         client.end(&home).0.done();
-        assert_eq!((home.read(file), home.json(&["agent", "list"])), before, "{change}");
+        assert_eq!((home.read(VICTIM), home.json(&["agent", "list"])), before, "{change}");
         let rows = home.json(&["audit", "list"]);
         let actions: Vec<&str> =
             rows["audit"].as_array().unwrap().iter().filter_map(|row| row["action"].as_str()).collect();

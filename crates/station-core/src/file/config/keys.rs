@@ -367,7 +367,6 @@ pub fn find(name: &str) -> Result<(&'static Key, Option<&str>)> {
 /// `NotFound` for an unknown setting; `Invalid` where the value does not fit, or the setting is written otherwise.
 pub fn set(text: &str, name: &str, value: &str) -> Result<String> {
     let (key, below) = find(name)?;
-    let fitting = |problem: Problem| refused(&problem);
     let not_here =
         |how: &str| Err(Error::invalid(format!("`{name}` is not set this way")).with_hint(how.to_owned()));
     let names: Vec<String> =
@@ -393,7 +392,7 @@ pub fn set(text: &str, name: &str, value: &str) -> Result<String> {
         (Shape::Text | Shape::Secret | Shape::Word(_), _) => Field::Text(value),
     };
     fit::check(name, value)?;
-    let edited = set_key(text, &path(key, below), &field).map_err(fitting)?;
+    let edited = set_key(text, &path(key, below), &field)?;
     checked(edited)
 }
 
@@ -403,7 +402,7 @@ pub fn set(text: &str, name: &str, value: &str) -> Result<String> {
 /// As [`set`].
 pub fn unset(text: &str, name: &str) -> Result<String> {
     let (key, below) = find(name)?;
-    checked(unset_key(text, &path(key, below)).map_err(|problem| refused(&problem))?)
+    checked(unset_key(text, &path(key, below))?)
 }
 
 /// A config.yaml as it was written.
@@ -465,16 +464,8 @@ fn checked(text: String) -> Result<String> {
     let (_, problems) = super::read(&text, "");
     match problems.iter().find(|problem| problem.severity == Severity::Error) {
         // The place is one of a text that was not written.
-        Some(problem) => Err(refused(&Problem { at: None, ..problem.clone() })),
+        Some(problem) => Err(Problem { at: None, ..problem.clone() }.into()),
         None => Ok(text),
-    }
-}
-
-fn refused(problem: &Problem) -> Error {
-    let error = Error::invalid(problem.to_string());
-    match &problem.hint {
-        Some(hint) => error.with_hint(hint.clone()),
-        None => error,
     }
 }
 

@@ -161,23 +161,16 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Value> {
                 let at = error.span().map(|span| Position::of(text, span.start));
                 let sentence = format!("this is not TOML: {}", error.message());
                 let problem = Problem { severity: Severity::Error, path: file, at, sentence, hint: None };
-                Err(refused(path, &problem).into())
+                Err(problem.refusal_in(path.to_owned()).into())
             }
         };
     }
     serde_json::from_str(text).map_err(|error| {
-        refused(path, &Problem::of_json(&file, text, &error))
+        Problem::of_json(&file, text, &error)
+            .refusal_in(path.to_owned())
             .with_hint("comments are no JSON: take them out of a copy, and import that")
             .into()
     })
-}
-
-fn refused(path: &Path, problem: &Problem) -> Error {
-    let error = Error::invalid(problem.to_string());
-    match problem.at {
-        Some(at) => error.with_place(path.to_owned(), at),
-        None => error,
-    }
 }
 
 #[cfg(test)]
