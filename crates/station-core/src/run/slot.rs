@@ -11,12 +11,13 @@ use serde_json::{Map, Value};
 /// Most calls of one turn that are made; the rest is answered as too many. Providers allow more, people mean fewer.
 const CALLS_MAX: usize = 32;
 
-/// Times a call that may be repeated is sent in all: a call that takes Station down each time must not do so forever.
+/// Times a call that may be repeated is sent in all where its server goes away each time.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// The same where each time it was proved that the call did not take effect: most often Station went down before the call
-/// was written, which says nothing against the call. Nor does it say anything against a look, which changes nothing.
-const PROVED_ATTEMPTS_MAX: u32 = 10;
+/// The same where Station went down each time, which says little against the call: a hundred others were out as well. Yet a call
+/// that takes Station down each time must not do so for ever. So many also where each time it was proved that the call did not
+/// take effect.
+const INTERRUPTED_MAX: u32 = 10;
 
 /// What the model is told of a call that it had not finished writing.
 const CUT_OFF: &str = "not called: your answer was cut off before this call was complete; call again";
@@ -147,10 +148,9 @@ impl State {
                 }
             }
             Self::Looking { lost, looks, .. } => {
-                let looks_max = if why == Why::Interrupted { PROVED_ATTEMPTS_MAX } else { ATTEMPTS_MAX };
                 match why {
                     Why::Stopped => lost.told(""),
-                    _ if looks + 1 < looks_max => Self::Doubtful { lost: lost.clone(), looks: looks + 1 },
+                    _ if looks + 1 < attempts_max(why) => Self::Doubtful { lost: lost.clone(), looks: looks + 1 },
                     _ => lost.left_to(policy, " What became of it could not be looked up."),
                 }
             }
@@ -178,7 +178,7 @@ impl State {
                 "this call took effect, but its own answer was lost; `{}` says: {}",
                 look.tool, answer.text
             )),
-            Found::NotDone if lost.gone && lost.attempt < PROVED_ATTEMPTS_MAX => lost.again(true),
+            Found::NotDone if lost.gone && lost.attempt < INTERRUPTED_MAX => lost.again(true),
             Found::NotDone => lost.left_to(
                 policy,
                 &format!(" `{}` did not find its effect, but it may still be at work.", look.tool),
@@ -208,16 +208,21 @@ impl State {
                 "this call took effect, but its answer was lost; so says a person ({by}){note}"
             ));
         }
-        if lost.attempt < PROVED_ATTEMPTS_MAX {
+        if lost.attempt < INTERRUPTED_MAX {
             return lost.again(true);
         }
         Self::error(format!("this call did not take effect, so says a person ({by}){note}"))
     }
 }
 
+/// How often what changes nothing, or may be repeated, is tried where it is lost each time, for the reason `why`.
+fn attempts_max(why: Why) -> u32 {
+    if why == Why::Interrupted { INTERRUPTED_MAX } else { ATTEMPTS_MAX }
+}
+
 impl Lost {
     fn may_be_sent_again(&self) -> bool {
-        self.attempt < ATTEMPTS_MAX
+        self.attempt < attempts_max(self.why)
     }
 
     fn again(&self, absent: bool) -> State {

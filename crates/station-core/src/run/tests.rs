@@ -257,14 +257,24 @@ fn after_a_kill_only_harmless_calls_are_sent_again() {
 }
 
 #[test]
-fn a_call_that_kills_station_is_not_repeated_for_ever() {
-    let mut run = Run::new(5, None);
-    run.answers(answer("", &[("read", json!({}))]));
-    for _ in 0..3 {
-        assert_eq!(run.start().len(), 1);
-        run.adopt();
+fn an_idempotent_call_survives_kills_that_have_nothing_to_do_with_it_and_not_for_ever() {
+    let lost = |id, why| Event::OutcomeUnknown { id, why, sentence: String::new(), ms: 1 };
+    for (why, times) in [(Why::Interrupted, 10), (Why::ConnectionLost, 3)] {
+        let mut run = Run::new(5, None);
+        run.answers(answer("", &[("read", json!({}))]));
+        for n in 1..=times {
+            let next = run.machine.next();
+            let is_sent = matches!(&next, Next::Do(todos) if matches!(todos[..], [Todo::Call { .. }]));
+            assert!(is_sent, "{why:?}, attempt {n}: {next:?}");
+            let out = run.start();
+            if why == Why::Interrupted {
+                run.adopt();
+            } else {
+                run.add(lost(out[0], why));
+            }
+        }
+        assert!(run.last_text().contains("outcome is unknown"), "{why:?}: {}", run.last_text());
     }
-    assert!(run.last_text().contains("outcome is unknown"), "{}", run.last_text());
 }
 
 #[test]
