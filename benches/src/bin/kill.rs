@@ -1,8 +1,9 @@
 //! `stn serve`, killed with SIGKILL again and again under load, and counted: what took effect twice, and what was lost.
 //!
-//! A hundred runs are in flight; each calls a real MCP server that writes a line per call. Three tools: `post`, which may
-//! not be repeated, without a way to find out (its lost calls must be reported as unknown); `post` with a `verify` tool;
-//! and `post_once`, which is idempotent by the effect's id. `kill N` kills N times each; 40 where no number is given.
+//! A hundred runs are in flight, as many new ones put in the queue before each life as have ended; each calls a real MCP
+//! server that writes a line per call. Three tools: `post`, which may not be repeated, without a way to find out (its lost
+//! calls must be reported as unknown); `post` with a `verify` tool; and `post_once`, which is idempotent by the effect's id.
+//! `kill N` kills N times each; 40 where no number is given.
 //!
 //! Unlike other benches it judges: each call by its own mark, beside what its run was told of it. Where one was doubled, or lost
 //! without a word, or where a run did not complete, it says which and ends with 1.
@@ -24,7 +25,7 @@ const CALLS: usize = 15;
 /// A Station lives for so long, and a little more each time, so that kills fall into every moment.
 const LIVES: Duration = Duration::from_millis(250);
 
-/// Nothing takes longer.
+/// So long the last Station may take to bring what is left to its end.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// So many failures are told, and how many more there are.
@@ -60,8 +61,19 @@ fn main() -> ExitCode {
     if held == [true; 3] { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What was done.
+#[derive(Default)]
+struct Work {
+    /// How often Station was killed.
+    kills: usize,
+    /// Runs that were put in the queue.
+    runs: usize,
+}
+
 /// What is left when all is over.
 struct Left {
+    /// Runs that were put in the queue.
+    runs: usize,
     /// What each run's model was told of each of its marks.
     told: BTreeMap<String, String>,
     /// How often each mark took effect.
@@ -98,18 +110,16 @@ fn count(what: &str, (tool, rules): (&'static str, &Value), promise: Promise, ki
     home.write("mcp-servers/book.json", &json!({ "mcpServers": { "book": entry } }).to_string());
     home.agent("clerk", &format!("max_steps: 25\ntools: [{tool}]"));
     done(&mut home.stn(&["sync"]));
-    for n in 0..RUNS {
-        done(&mut home.stn(&["agent", "run", "clerk", &run_name(n), "--detach", "--no-sync"]));
-    }
-    let killed = work_off(&home, kills);
+    let work = work_off(&home, kills);
     let lines = read(&ledger);
     let mut applied: BTreeMap<String, usize> = BTreeMap::new();
     for line in &lines {
         *applied.entry(word(&line["text"])).or_default() += 1;
     }
     let effects = lines.iter().map(|line| word(&line["effect"])).collect();
-    let left = Left { told: told(&model), applied, journals: journals(&home, &effects) };
-    report::line(&format!("{what}: kills"), format_args!("{killed:8}"));
+    let journals = journals(&home, work.runs, &effects);
+    let left = Left { runs: work.runs, told: told(&model), applied, journals };
+    report::line(&format!("{what}: kills"), format_args!("{:8}", work.kills));
     left.show();
     let failures = left.failures(promise);
     for failure in failures.iter().take(FAILURES_TOLD) {
@@ -122,30 +132,32 @@ fn count(what: &str, (tool, rules): (&'static str, &Value), promise: Promise, ki
     failures.is_empty()
 }
 
-/// Serves until every run has ended, killed `kills` times; how often it was.
-fn work_off(home: &Home, kills: usize) -> usize {
-    let started = Instant::now();
-    let mut killed = 0;
-    while unfinished(home) && started.elapsed() < PATIENCE {
-        let serving = Serving::start(&mut home.stn(&["serve"]));
-        if killed < kills {
-            rest(LIVES + Duration::from_millis(7) * u32::try_from(killed).expect("a few"));
-            serving.kill();
-            killed += 1;
-        } else {
-            while unfinished(home) && started.elapsed() < PATIENCE {
-                rest(Duration::from_millis(200));
-            }
-            serving.end();
+/// Serves and is killed, `kills` times, with [`RUNS`] in flight; then serves until every run has ended.
+fn work_off(home: &Home, kills: usize) -> Work {
+    let mut work = Work::default();
+    while work.kills < kills {
+        for _ in unfinished(home)..RUNS {
+            let name = run_name(work.runs);
+            done(&mut home.stn(&["agent", "run", "clerk", &name, "--detach", "--no-sync"]));
+            work.runs += 1;
         }
+        let serving = Serving::start(&mut home.stn(&["serve"]));
+        rest(LIVES + Duration::from_millis(7) * u32::try_from(work.kills).expect("a few"));
+        serving.kill();
+        work.kills += 1;
     }
-    killed
+    let (serving, started) = (Serving::start(&mut home.stn(&["serve"])), Instant::now());
+    while unfinished(home) > 0 && started.elapsed() < PATIENCE {
+        rest(Duration::from_millis(200));
+    }
+    serving.end();
+    work
 }
 
 impl Left {
     /// Every mark that is to take effect, what its run was told of it, and how often it took effect.
     fn marks(&self) -> impl Iterator<Item = (String, Option<&str>, usize)> {
-        let marks = (0..RUNS).flat_map(|run| (0..CALLS).map(move |call| mark(&run_name(run), call)));
+        let marks = (0..self.runs).flat_map(|run| (0..CALLS).map(move |call| mark(&run_name(run), call)));
         marks.map(|mark| {
             let told = self.told.get(&mark).map(String::as_str);
             let applied = self.applied.get(&mark).copied().unwrap_or(0);
@@ -157,10 +169,10 @@ impl Left {
         let n = |is: &dyn Fn(Option<&str>, usize) -> bool| {
             self.marks().filter(|(_, told, applied)| is(*told, *applied)).count()
         };
-        report::line("  runs completed", format_args!("{:8} of {RUNS}", self.journals.completed));
+        report::line("  runs completed", format_args!("{:8} of {}", self.journals.completed, self.runs));
         report::line("  calls started", format_args!("{:8}", self.journals.started.len()));
         report::line("  calls answered", format_args!("{:8}", self.journals.returned.len()));
-        report::line("  took effect", format_args!("{:8} of {}", n(&|_, applied| applied > 0), RUNS * CALLS));
+        report::line("  took effect", format_args!("{:8} of {}", n(&|_, applied| applied > 0), self.runs * CALLS));
         report::line("  took effect twice", format_args!("{:8}  (must be 0)", n(&|_, applied| applied > 1)));
         report::line("  did not take effect", format_args!("{:8}", n(&|_, applied| applied == 0)));
         let silent = n(&|told, applied| applied == 0 && !is_unknown(told));
@@ -173,8 +185,8 @@ impl Left {
     /// What was promised and is not so, in a sentence each.
     fn failures(&self, promise: Promise) -> Vec<String> {
         let mut failures = Vec::new();
-        if self.journals.completed != RUNS {
-            failures.push(format!("{} runs did not complete", RUNS - self.journals.completed));
+        if self.journals.completed != self.runs {
+            failures.push(format!("{} runs did not complete", self.runs - self.journals.completed));
         }
         for (mark, told, applied) in self.marks() {
             match applied {
@@ -201,7 +213,7 @@ fn is_unknown(told: Option<&str>) -> bool {
 }
 
 fn run_name(n: usize) -> String {
-    format!("run-{n:03}")
+    format!("run-{n:04}")
 }
 
 /// The text of a run's call.
@@ -235,9 +247,9 @@ fn told(model: &OpenAi) -> BTreeMap<String, String> {
     told
 }
 
-fn journals(home: &Home, in_ledger: &BTreeSet<String>) -> Journals {
+fn journals(home: &Home, runs: usize, in_ledger: &BTreeSet<String>) -> Journals {
     let mut journals = Journals::default();
-    for run in 1..=RUNS {
+    for run in 1..=runs {
         let details = json_of(&mut home.stn(&["--json", "runs", "inspect", &run.to_string()]));
         journals.completed += usize::from(details["run"]["status"] == "completed");
         for entry in details["journal"].as_array().expect("a journal") {
@@ -260,9 +272,10 @@ fn journals(home: &Home, in_ledger: &BTreeSet<String>) -> Journals {
     journals
 }
 
-fn unfinished(home: &Home) -> bool {
-    let open = json_of(&mut home.stn(&["--json", "runs", "list", "--waiting", "--limit", "1"]));
-    open["count"] != 0
+/// How many runs have not ended.
+fn unfinished(home: &Home) -> usize {
+    let open = json_of(&mut home.stn(&["--json", "runs", "list", "--waiting", "--limit", "1000"]));
+    open["count"].as_u64().and_then(|count| count.try_into().ok()).expect("runs are counted")
 }
 
 fn json_of(command: &mut Command) -> Value {
