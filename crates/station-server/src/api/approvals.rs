@@ -39,7 +39,7 @@ pub(super) const ROWS: &[Operation] = &[
             Parameter::optional(
                 "all",
                 Kind::Truth(false),
-                "true: decided ones as well, instead of a `status`.",
+                "true: without a `status`, decided ones as well.",
             ),
             Parameter::optional(
                 "status",
@@ -176,17 +176,14 @@ async fn list_approvals(desk: &Desk, by: &Caller, arguments: Arguments) -> Resul
 
 /// In which status questions are looked for; `None` for all.
 fn status(arguments: &Arguments) -> Result<Option<Status>> {
-    match (arguments.truth("all") == Some(true), arguments.text("status")) {
-        (true, Some(_)) => {
-            Err(Error::invalid("`all` and `status` exclude each other").with_hint("leave one of them out"))
-        }
-        (true, None) => Ok(None),
-        (false, None) => Ok(Some(Status::Pending)),
-        (false, Some(word)) => Status::from_word(word).map(Some).ok_or_else(|| {
-            Error::invalid(format!("`{word}` is no status of an approval"))
-                .with_hint("pending, approved, denied, timed_out, void")
-        }),
-    }
+    let Some(word) = arguments.text("status") else {
+        let is_all = arguments.truth("all") == Some(true);
+        return Ok(if is_all { None } else { Some(Status::Pending) });
+    };
+    Status::from_word(word).map(Some).ok_or_else(|| {
+        Error::invalid(format!("`{word}` is no status of an approval"))
+            .with_hint("pending, approved, denied, timed_out, void")
+    })
 }
 
 async fn show_approval(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {

@@ -89,7 +89,10 @@ impl Parameter {
             (Kind::Text, Value::String(text)) => {
                 (!self.is_required || !text.trim().is_empty()).then(|| value.clone())
             }
-            (Kind::Ref | Kind::Id, Value::Number(_)) => whole(value).map(|number| number.to_string().into()),
+            (Kind::Ref | Kind::Id, Value::Number(_)) => {
+                whole(value).filter(|number| *number >= 0).map(|number| number.to_string().into())
+            }
+            (Kind::Id, Value::String(text)) if text.trim().parse::<i64>().is_ok_and(i64::is_negative) => None,
             (Kind::Ref | Kind::Id, Value::String(text)) => {
                 (!text.trim().is_empty()).then(|| text.trim().into())
             }
@@ -108,7 +111,7 @@ impl Parameter {
                 Kind::Text if self.is_required => "a text that is not empty".to_owned(),
                 Kind::Text => "a text".to_owned(),
                 Kind::Ref => "an id (a number) or a name".to_owned(),
-                Kind::Id => "an id (a number)".to_owned(),
+                Kind::Id => "an id (a number, 0 or more)".to_owned(),
                 Kind::Texts => "a list of texts".to_owned(),
                 Kind::Truth(_) => "true or false".to_owned(),
                 Kind::Whole(least, most) => format!("a whole number from {least} to {most}"),
@@ -230,6 +233,7 @@ mod tests {
         Parameter::optional("async", Kind::Truth(false), "whether to wait"),
         Parameter::optional("tool_names", Kind::Texts, "tools"),
         Parameter::optional("context", Kind::Object, "more"),
+        Parameter::optional("run", Kind::Id, "which run"),
     ];
 
     #[test]
@@ -252,6 +256,7 @@ mod tests {
         // Ids as numbers, as numeric texts, and an agent by its name.
         both(json!({ "agent_id": 7 }), json!({ "agent_id": "7" }));
         both(json!({ "agent_id": " triage " }), json!({ "agent_id": "triage" }));
+        both(json!({ "run": " 12 " }), json!({ "run": "12" }));
         // What JSON Schema calls an integer.
         both(json!({ "agent_id": 7.0, "max_steps": 3.0 }), json!({ "agent_id": "7", "max_steps": 3 }));
         both(json!({ "max_steps": "3", "async": "true" }), json!({ "max_steps": 3, "async": true }));
@@ -269,6 +274,10 @@ mod tests {
                  `max_steps` must be a whole number from 1 to 25; `async` must be true or false; `tool_names` must be \
                  a list of texts; `context` must be an object"),
         );
+        for run in [json!(-1), json!("-1"), json!(1.5)] {
+            let given = json!({ "agent_id": 1, "task": "x", "run": run });
+            check(given, Err("`run` must be an id (a number, 0 or more)"));
+        }
         check(
             json!({ "agent_id": 1, "task": "x", "max_step": 3 }),
             Err("`max_step` is no argument; did you mean `max_steps`?"),

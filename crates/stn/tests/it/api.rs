@@ -142,11 +142,12 @@ fn approvals_users_and_the_audit_have_pages_and_filters() {
     expect!["2 3 | 4"].assert_eq(&approvals(""));
     expect!["4 3 | 2 1"].assert_eq(&approvals("all=true&"));
     expect!["1"].assert_eq(&approvals("status=denied&"));
+    expect!["1"].assert_eq(&approvals("all=true&status=denied&"));
     expect!["4"].assert_eq(&approvals("environment=staging&"));
     expect!["2 3"].assert_eq(&approvals("agent=reader&environment=default&"));
     expect!["1"].assert_eq(&approvals("run=1&all=true&"));
     for (path, told) in [
-        ("/approvals?all=true&status=denied", "`all` and `status` exclude each other"),
+        ("/approvals?run=-1", "`run` must be an id (a number, 0 or more)"),
         ("/approvals?status=open", "`open` is no status of an approval"),
         ("/approvals?run=first", "`first` is no number of a run"),
         ("/users?role=boss", "`boss` is no role"),
