@@ -8,7 +8,7 @@ use crate::call::{self, Admission, Carried, Consent, Permit};
 use crate::servers::ServerRef;
 use crate::{Clock, Station};
 use serde_json::{Map, Value, json};
-use station_core::approval::Basis;
+use station_core::approval::{Basis, Status};
 use station_core::{
     Action, BlobHash, Caller, EffectId, EnvironmentName, Error, Image, Kind, Result, Secret, Tool, near,
     plural,
@@ -206,10 +206,10 @@ impl Station {
         let Some(said) = self.store().call_approval(&question, self.now()).await? else {
             return Ok(Said::Nothing);
         };
-        if said.status == "pending" || !self.store().use_call_approval(said.id, self.now()).await? {
+        if said.status == Status::Pending || !self.store().use_call_approval(said.id, self.now()).await? {
             return Ok(Said::Nothing);
         }
-        if said.status != "denied" {
+        if said.status != Status::Denied {
             return Ok(Said::Yes(Box::new(said)));
         }
         let by = said.decided_by.as_deref().unwrap_or("a person");

@@ -11,7 +11,7 @@ use crate::sealer::Sealer;
 use crate::turns::Reach;
 use crate::{ROWS_MAX, Store};
 use serde_json::json;
-use station_core::approval::{Basis, Decided, Decision};
+use station_core::approval::{Basis, Decided, Decision, Status};
 use station_core::{Actor, AgentId, EffectId, EnvironmentId, Error, Micros, Result, RunId, ServerId};
 use std::fmt;
 
@@ -55,8 +55,8 @@ pub struct Approval {
     pub arguments: String,
     /// What a yes is bound to.
     pub basis: Basis,
-    /// `pending`, `approved`, `denied`, `timed_out` or `void`.
-    pub status: String,
+    /// Where it stands.
+    pub status: Status,
     /// When it was asked.
     pub asked_at: Micros,
     /// When the question is over.
@@ -136,10 +136,10 @@ impl Say {
         }
     }
 
-    fn status(&self) -> &'static str {
+    fn status(&self) -> Status {
         match self {
-            Self::Once | Self::Always => "approved",
-            Self::Deny { .. } => "denied",
+            Self::Once | Self::Always => Status::Approved,
+            Self::Deny { .. } => Status::Denied,
         }
     }
 }
@@ -272,8 +272,13 @@ async fn decide(
         Say::Once | Say::Always => None,
     };
     let name = storable(&actor.name);
-    let values =
-        vec![id.into(), say.status().into(), now.0.into(), name.as_str().into(), reason.clone().into()];
+    let values = vec![
+        id.into(),
+        say.status().as_str().into(),
+        now.0.into(),
+        name.as_str().into(),
+        reason.clone().into(),
+    ];
     if conn.exec(SQL, values).await? == 0 {
         return Ok(false);
     }
@@ -394,11 +399,12 @@ pub(crate) async fn use_once(conn: &mut Conn, effect: EffectId, now: Micros) -> 
 /// An approval that is not to be decided any more, in words.
 fn over(approval: &Approval) -> Error {
     let by = approval.decided_by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
-    let what = match approval.status.as_str() {
-        "approved" => format!("was approved{by} already"),
-        "denied" => format!("was denied{by} already"),
-        "void" => "is void: its run has ended, or what it was asked for has changed".to_owned(),
-        _ => "timed out: nobody decided in time".to_owned(),
+    let what = match approval.status {
+        Status::Approved => format!("was approved{by} already"),
+        Status::Denied => format!("was denied{by} already"),
+        Status::Void => "is void: its run has ended, or what it was asked for has changed".to_owned(),
+        // What is pending is not decided any more because its time is over.
+        Status::TimedOut | Status::Pending => "timed out: nobody decided in time".to_owned(),
     };
     let error = Error::conflict(format!("approval {} {what}", approval.id));
     match approval.run() {
@@ -425,7 +431,7 @@ pub(crate) fn read_approval(mut row: Row) -> Result<Approval> {
         tool: row.text()?,
         arguments: row.text()?,
         basis: read_basis(&row.text()?)?,
-        status: row.text()?,
+        status: Status::from_word(&row.text()?).ok_or_else(|| unreadable("a status of an approval"))?,
         asked_at: Micros(row.int()?),
         expires_at: row.opt_int()?.map(Micros),
         decided_at: row.opt_int()?.map(Micros),

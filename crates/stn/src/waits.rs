@@ -41,7 +41,7 @@ fn waiting_children(run: &wire::RunDetails) -> Vec<RunId> {
 
 /// Hints for what one run waits for.
 pub(crate) fn of_run(details: &wire::RunDetails) -> Vec<String> {
-    let asked = details.approvals.iter().filter(|it| it.status == "pending").map(|approval| {
+    let asked = details.approvals.iter().filter(|it| it.is_pending()).map(|approval| {
         format!(
             "`{}` waits for you: `stn approvals show {1}`, then `stn approvals approve {1}` or `deny {1}`",
             approval.tool, approval.id

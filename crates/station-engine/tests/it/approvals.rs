@@ -2,6 +2,7 @@
 
 use crate::home::{Home, Open, outline};
 use serde_json::json;
+use station_core::approval;
 use station_core::run::Status;
 use station_core::{Caller, Message, RunId};
 use station_engine::{ApprovalFilter, Clock, Config, RunDetails, Serve};
@@ -62,7 +63,7 @@ async fn a_call_that_nobody_decided_about_in_time_is_told_in_another_word_than_a
     let ended = serve(&open, waits.run.id).await;
     let told = ended.run.answer.as_deref().unwrap_or_default();
     assert!(told.starts_with("timed out: ") && !told.contains("denied"), "{told}");
-    assert_eq!(ended.approvals[0].status, "timed_out");
+    assert_eq!(ended.approvals[0].status, approval::Status::TimedOut);
 
     let waits = open.run("worker", "write it again").await;
     let asked = pending().await[0].id;

@@ -4,6 +4,7 @@ use super::Word;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use station_core::approval::Status;
 use station_core::{Action, Role};
 use station_engine::Asker;
 
@@ -53,13 +54,21 @@ pub struct Approval {
     pub used_at: Option<String>,
 }
 
+impl Approval {
+    /// Whether nobody has decided yet.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.status == Status::Pending.as_str()
+    }
+}
+
 impl From<&station_engine::Approval> for Approval {
     fn from(approval: &station_engine::Approval) -> Self {
         let (agent, caller) = match approval.asker.clone() {
             Asker::Run { agent, .. } => (Some(agent), None),
             Asker::Caller(name) => (None, Some(name)),
         };
-        let is_open = approval.status == "pending";
+        let is_open = approval.status == Status::Pending;
         let may_decide = Action::Approve.roles().filter(|_| is_open).map(Role::as_str);
         Self {
             id: approval.id,
@@ -74,7 +83,7 @@ impl From<&station_engine::Approval> for Approval {
             arguments_hash: approval.basis.arguments.to_string(),
             definition_hash: approval.basis.definition.clone(),
             rule: approval.basis.rule.to_string(),
-            status: approval.status.clone(),
+            status: approval.status.as_str().to_owned(),
             may_decide: may_decide.map(Word::from).collect(),
             asked_at: approval.asked_at.to_string(),
             expires_at: approval.expires_at.map(|at| at.to_string()),

@@ -442,7 +442,7 @@ async fn a_yes_to_a_call_of_a_client_is_used_once_by_whom_it_was_asked_for() {
         let day = Micros(NOW.0 + 24 * 60 * 60 * 1_000_000);
         assert_eq!(store.call_approval(&of_ada, day).await.unwrap(), None);
         assert_eq!(store.expire_approvals(day).await.unwrap(), 2);
-        assert_eq!(store.approval(id).await.unwrap().status, "timed_out");
+        assert_eq!(store.approval(id).await.unwrap().status, approval::Status::TimedOut);
     })
     .await;
 }

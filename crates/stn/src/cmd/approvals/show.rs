@@ -31,7 +31,7 @@ impl Args {
                     return Ok(Code::Done);
                 }
                 session.out.lines(&lines(&approval))?;
-                if approval.status == "pending" {
+                if approval.is_pending() {
                     let sends = match approval.run_id {
                         Some(_) => "sends it",
                         None => "lets its client send it",
@@ -58,7 +58,7 @@ fn lines(approval: &wire::Approval) -> Vec<(Tone, String)> {
         row("decides", approval.may_decide.join(" or "));
     }
     row("asked", format!("{} UTC", moment(&approval.asked_at)));
-    if let Some(at) = approval.expires_at.as_ref().filter(|_| status == "pending") {
+    if let Some(at) = approval.expires_at.as_ref().filter(|_| approval.is_pending()) {
         row("until", format!("{} UTC", moment(at)));
     }
     if let Some(by) = &approval.decided_by {
