@@ -172,7 +172,10 @@ impl Left {
         report::line("  runs completed", format_args!("{:8} of {}", self.journals.completed, self.runs));
         report::line("  calls started", format_args!("{:8}", self.journals.started.len()));
         report::line("  calls answered", format_args!("{:8}", self.journals.returned.len()));
-        report::line("  took effect", format_args!("{:8} of {}", n(&|_, applied| applied > 0), self.runs * CALLS));
+        report::line(
+            "  took effect",
+            format_args!("{:8} of {}", n(&|_, applied| applied > 0), self.runs * CALLS),
+        );
         report::line("  took effect twice", format_args!("{:8}  (must be 0)", n(&|_, applied| applied > 1)));
         report::line("  did not take effect", format_args!("{:8}", n(&|_, applied| applied == 0)));
         let silent = n(&|told, applied| applied == 0 && !is_unknown(told));

@@ -147,13 +147,11 @@ impl State {
                     _ => lost.left_to(policy, ""),
                 }
             }
-            Self::Looking { lost, looks, .. } => {
-                match why {
-                    Why::Stopped => lost.told(""),
-                    _ if looks + 1 < attempts_max(why) => Self::Doubtful { lost: lost.clone(), looks: looks + 1 },
-                    _ => lost.left_to(policy, " What became of it could not be looked up."),
-                }
-            }
+            Self::Looking { lost, looks, .. } => match why {
+                Why::Stopped => lost.told(""),
+                _ if looks + 1 < attempts_max(why) => Self::Doubtful { lost: lost.clone(), looks: looks + 1 },
+                _ => lost.left_to(policy, " What became of it could not be looked up."),
+            },
             _ => self.clone(),
         }
     }

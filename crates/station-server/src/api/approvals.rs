@@ -36,11 +36,7 @@ pub(super) const ROWS: &[Operation] = &[
         summary: "List approvals",
         says: "Calls that wait for a person, oldest first; with `all` or another `status` newest first.",
         parameters: &[
-            Parameter::optional(
-                "all",
-                Kind::Truth(false),
-                "true: without a `status`, decided ones as well.",
-            ),
+            Parameter::optional("all", Kind::Truth(false), "true: without a `status`, decided ones as well."),
             Parameter::optional(
                 "status",
                 Kind::Text,
