@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {
             eprintln!(
-                "usage: cargo xtask tidy | docs [--check] | dist | simulate [--crashes N] [--seed N] [--from N] | fuzz [files|frames] [--seconds N] | judge servers [NAME…] | judge clients | judge api [--examples N] [--seed N] | judge conformance | judge conformance-client [--scenario NAME] | soak [--minutes N] [--program PATH]"
+                "usage: cargo xtask tidy | docs [--check] | dist | simulate [--crashes N] [--seed N] [--from N] | fuzz [files|frames] [--seconds N] | judge servers [NAME…] | judge clients | judge api [--examples N] [--seed N] | judge metrics | judge conformance | judge conformance-client [--scenario NAME] | soak [--minutes N] [--program PATH]"
             );
             return ExitCode::from(2);
         }

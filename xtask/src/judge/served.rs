@@ -3,6 +3,7 @@
 use super::house::House;
 use anyhow::{Context as _, Result};
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpStream;
 use std::process::{Child, Stdio};
 
 /// The running server, ended when this is dropped.
@@ -28,6 +29,11 @@ impl Served {
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         served.port = told.context("`stn serve` did not say where it listens")?;
         Ok(served)
+    }
+
+    /// A connection to it.
+    pub(super) fn connect(&self) -> Result<TcpStream> {
+        TcpStream::connect(("127.0.0.1", self.port)).context("`stn serve` takes no connection")
     }
 
     /// The address of `path`.
