@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Longer than anything takes that is not stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What is to be heard comes before so many lines of a stream.
+const LINES_MAX: usize = 50;
+
 /// A worker with its door open.
 pub(crate) struct Served {
     process: Process,
@@ -242,6 +245,41 @@ fn both_eras_are_served_over_http() {
     assert_eq!(served.send("POST", &of_it, list).status, 200);
     assert_eq!(served.send("DELETE", &of_it, "").status, 204);
     assert_eq!(served.send("POST", &of_it, list).status, 404);
+    served.stop();
+}
+
+#[test]
+fn an_older_client_with_a_session_hears_of_a_resource_that_it_follows() {
+    let home = Home::with_fake();
+    let served = Served::start(&home);
+    let begun = served.send("POST", &[], &initialize(&json!({ "roots": {} })));
+    assert_eq!(begun.json()["result"]["capabilities"]["resources"]["subscribe"], true, "{}", begun.body);
+    let session = begun.head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap();
+    let of_it = [("mcp-session-id", session), ("mcp-protocol-version", "2025-11-25")];
+    let mut stream = served.connect();
+    let head = format!(
+        "GET {} HTTP/1.0\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\nmcp-session-id: {session}\r\n\
+         mcp-protocol-version: 2025-11-25\r\n\r\n",
+        served.path
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    assert!(lines.next().unwrap().unwrap().contains(" 200 "));
+    let follow = |method: &str| {
+        let wish =
+            json!({ "jsonrpc": "2.0", "id": 3, "method": method, "params": { "uri": "station://agents" } });
+        served.send("POST", &of_it, &wish.to_string()).json()["result"].clone()
+    };
+    assert_eq!(follow("resources/subscribe"), json!({}));
+    home.agent("default", "fresh", "model: offline\n");
+    home.stn(&["sync", "--quiet"]).done();
+    let mut heard = lines
+        .take(LINES_MAX)
+        .map_while(Result::ok)
+        .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?.trim()).ok());
+    let told = heard.find(|message| message["method"] == "notifications/resources/updated");
+    assert_eq!(told.expect("it is told")["params"], json!({ "uri": "station://agents" }));
+    assert_eq!(follow("resources/unsubscribe"), json!({}));
     served.stop();
 }
 

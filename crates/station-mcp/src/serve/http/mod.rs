@@ -119,10 +119,9 @@ impl Endpoint {
         let (outlet, incoming) = mpsc::channel(OUTGOING_MAX);
         let gone = self.leaving.child_token();
         let (host, stop, by) = (Arc::clone(&self.host), gone.clone(), by.clone());
-        let mut wanted = listen::unasked(&host.about());
-        wanted.uris = held.followed();
+        let followed = held.followed();
         self.at_work.spawn(async move {
-            listen::follow(&*host, &Asked::unasked(by), wanted, &outlet, &stop).await;
+            listen::stream(&*host, &Asked::unasked(by), followed, &outlet, &stop).await;
         });
         Sent::Events(events(incoming, gone.drop_guard()))
     }

@@ -10,6 +10,7 @@ use station_core::UserId;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -37,7 +38,8 @@ struct Kept {
 struct State {
     session: Session,
     dialog: Arc<Dialog>,
-    followed: Mutex<BTreeSet<String>>,
+    /// Resources that it follows; its streams hear when it is others.
+    followed: watch::Sender<BTreeSet<String>>,
     /// What is being answered, and how that is stopped.
     at_work: Mutex<HashMap<Id, Arc<CancellationToken>>>,
 }
@@ -105,7 +107,7 @@ impl State {
         Arc::new(Self {
             session,
             dialog: Arc::new(Dialog::new()),
-            followed: Mutex::default(),
+            followed: watch::Sender::default(),
             at_work: Mutex::default(),
         })
     }
@@ -147,26 +149,29 @@ impl Held {
         &self.state.dialog
     }
 
-    /// Resources that it follows.
-    pub(super) fn followed(&self) -> Vec<String> {
-        lock(&self.state.followed).iter().cloned().collect()
+    /// Resources that it follows, and will follow.
+    pub(super) fn followed(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.state.followed.subscribe()
     }
 
-    /// Answers what is about the session itself. What it follows is told on the stream that it opens after that.
+    /// Answers what is about the session itself. What it follows is told on the streams that it has open.
     pub(super) fn settle(&self, request: &Request, about: &About) -> Option<Result<Value, Fault>> {
         let uri = || text(&request.params, "uri");
         match request.method.as_str() {
             "logging/setLevel" if self.lasts && about.logs => Some(self.dialog().set_level(&request.params)),
             "resources/subscribe" if self.lasts => Some(uri().and_then(|uri| {
-                let mut followed = lock(&self.state.followed);
-                if followed.len() >= FOLLOWED_MAX {
-                    return Err(Fault::Params(format!("more than {FOLLOWED_MAX} resources are followed")));
+                let mut fits = true;
+                self.state.followed.send_if_modified(|followed| {
+                    fits = followed.len() < FOLLOWED_MAX || followed.contains(&uri);
+                    fits && followed.insert(uri)
+                });
+                match fits {
+                    true => Ok(json!({})),
+                    false => Err(Fault::Params(format!("more than {FOLLOWED_MAX} resources are followed"))),
                 }
-                followed.insert(uri);
-                Ok(json!({}))
             })),
             "resources/unsubscribe" if self.lasts => Some(uri().map(|uri| {
-                lock(&self.state.followed).remove(&uri);
+                self.state.followed.send_if_modified(|followed| followed.remove(&uri));
                 json!({})
             })),
             _ => None,
