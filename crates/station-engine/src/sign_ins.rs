@@ -147,11 +147,11 @@ impl Station {
     /// # Errors
     /// `Unauthenticated` where its user was removed, its key was revoked or is over, or its token's or the run's time is.
     pub async fn caller_now(&self, by: &Caller) -> Result<Caller> {
-        if by.user == Caller::LOCAL_USER {
-            return Ok(by.clone());
-        }
         if let Some(token) = &by.acting {
             return self.act_for(&Caller::local().asking_as(by), token.clone()).await;
+        }
+        if by.user == Caller::LOCAL_USER {
+            return Ok(by.clone());
         }
         let over = || Error::new(Kind::Unauthenticated, "whoever asked is not known any more");
         let caller = self.caller_of(by.user).await?.ok_or_else(over)?.asking_as(by);

@@ -1,8 +1,8 @@
-//! Who is known by an access token, and for how long.
+//! Who is known by an access token, and for whom a run acts; and for how long.
 
 use crate::home::Home;
 use station_core::oauth::AccessToken;
-use station_core::{Caller, Kind, Micros, Role, Scope};
+use station_core::{Caller, Kind, Micros, Role, RunId, RunToken, Scope};
 use station_engine::{Clock, Config, NewUser, UserEdit, UserRef};
 use station_llm::Script;
 use std::collections::BTreeSet;
@@ -46,4 +46,31 @@ async fn a_token_is_its_users_until_it_ends_and_no_more_than_its_scopes() {
     }
     let refused = station.know_token(&token("ann", &[])).await.expect_err("it is for something else");
     assert_eq!((refused.kind(), refused.lacks()), (Kind::Forbidden, Some(Scope::Read)));
+}
+
+#[tokio::test]
+async fn a_run_acts_for_whoever_started_it_until_its_time_is_over_the_local_user_too() {
+    let home = Home::new();
+    let clock = Arc::new(AtomicI64::new(1_000));
+    let config = Config { clock: Clock::Manual(Arc::clone(&clock)), ..home.config() };
+    let open = home.open_with(config, Script::new(Vec::new())).await;
+    let (station, local) = (&open.station, Caller::local());
+    let new = NewUser { name: "ann".to_owned(), role: Role::User, environments: Vec::new(), password: None };
+    let ann = station.create_user(&local, new).await.expect("there is none of that name");
+    for user in [Caller::LOCAL_USER, ann.id] {
+        clock.store(1_000, Ordering::SeqCst);
+        let (verbs, scopes) = (BTreeSet::from(["list_agents".to_owned()]), Scope::all());
+        let token = RunToken { run: RunId(1), user, verbs, scopes, depth: 0, expires_at: Micros(2_000) };
+        let acting = station.act_for(&local, token.clone()).await.expect("its time is not over");
+        assert_eq!(acting.user, user);
+        station.caller_now(&acting).await.expect("it goes on");
+        clock.store(2_000, Ordering::SeqCst);
+        for over in [station.caller_now(&acting).await, station.act_for(&local, token).await] {
+            let over = over.expect_err("it is over");
+            assert_eq!(
+                (over.kind(), over.sentence()),
+                (Kind::Unauthenticated, "the token of run 1 has expired")
+            );
+        }
+    }
 }

@@ -66,6 +66,7 @@ mod read_only;
 mod resource;
 mod rotation;
 mod rpc;
+mod run_token;
 mod runs;
 mod runs_which;
 mod sampling;

@@ -35,7 +35,11 @@ pub(crate) struct Client {
 impl Client {
     /// Starts `stn` with `args`, as a client does.
     pub(crate) fn start(home: &Home, args: &[&str]) -> Self {
-        let mut child = home.start(args);
+        Self::of(home.start(args))
+    }
+
+    /// A client of a server that runs already.
+    pub(crate) fn of(mut child: Child) -> Self {
         let output = child.stdout.take().unwrap();
         let (sender, lines) = sync_channel(LINES_MAX);
         std::thread::spawn(move || {
