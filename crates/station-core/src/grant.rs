@@ -112,6 +112,8 @@ pub struct Verdict {
     pub idempotent: bool,
     /// The rule that makes it wait for a person's approval.
     pub approval: Option<Rule>,
+    /// What it answers is kept from models, and from what is stored of a run.
+    pub secret: bool,
     /// How it is found out whether a call took effect.
     pub verify: Option<VerifyRule>,
 }
@@ -215,6 +217,7 @@ pub fn judge(
         ]
         .into_iter()
         .find_map(|(level, patterns)| asks(level, patterns, tool, read_only)),
+        secret: any(|rules| &rules.secret),
         verify: levels.iter().find_map(|rules| {
             rules.verify.iter().find(|(pattern, _)| hits(pattern, tool)).map(|(_, rule)| rule.clone())
         }),

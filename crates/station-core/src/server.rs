@@ -287,6 +287,8 @@ pub struct ToolRules {
     pub read_only: Vec<String>,
     /// These may be repeated, whatever their annotations say.
     pub idempotent: Vec<String>,
+    /// What these answer is kept from models, and from what is stored of a run.
+    pub secret: Vec<String>,
     /// How it is found out whether a call of these took effect, by pattern, in file order.
     pub verify: Vec<(String, VerifyRule)>,
 }

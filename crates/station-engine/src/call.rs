@@ -13,6 +13,7 @@ use crate::reading::{Reading, is_for_a_person};
 use crate::rights::Allowed;
 use crate::tool_calls::Said;
 use crate::variables::Brought;
+use crate::withheld;
 use serde_json::{Map, Value, json};
 use station_core::approval::{self, Approved, Basis};
 use station_core::grant::Denied;
@@ -57,6 +58,8 @@ pub(crate) struct Permit {
     arguments: Map<String, Value>,
     /// It was out before, and nothing proves that it did not take effect.
     in_doubt: bool,
+    /// What it is answered is for no model.
+    is_secret: bool,
     /// Its turn at its server, until the call has ended.
     turn: Option<CallTurn>,
     /// What it belongs to.
@@ -168,7 +171,7 @@ async fn judge(station: &Station, on: &On, wish: Wish<'_>) -> Result<Admission> 
     let look = now.look.as_ref().and_then(|look| look.as_ref().ok());
     let look = look.map(|rule| rule.look(wish.id, &wish.arguments));
     let terms = Terms { repeatable, approved, look, transport: reach.definition.transport() };
-    Ok(permit(on, reach, tool, wish.arguments, terms))
+    Ok(permit(on, reach, (tool, now.verdict.secret), wish.arguments, terms))
 }
 
 /// Asks whether a look for a call of `granted` may be sent now.
@@ -202,7 +205,7 @@ pub(crate) async fn admit_look(
     };
     let transport = reach.definition.transport();
     let terms = Terms { repeatable: true, approved: None, look: None, transport };
-    Ok(permit(on, reach, &look.tool, look.arguments.clone(), terms))
+    Ok(permit(on, reach, (&look.tool, false), look.arguments.clone(), terms))
 }
 
 type Found<'a> = (Arc<Reading>, ServerId, &'a str, &'a str);
@@ -246,10 +249,17 @@ async fn yes(
     Ok(standing.map(|id| Approved::Always { id }))
 }
 
-fn permit(on: &On, reach: Reach, tool: &str, arguments: Map<String, Value>, terms: Terms) -> Admission {
+fn permit(
+    on: &On,
+    reach: Reach,
+    (tool, is_secret): (&str, bool),
+    arguments: Map<String, Value>,
+    terms: Terms,
+) -> Admission {
     let (run, tool) = (Some(on.run), tool.to_owned());
     let (in_doubt, turn, trace) = (false, None, on.trace);
-    Admission::Granted(Box::new(Permit { run, reach, tool, arguments, in_doubt, turn, trace, terms }))
+    let permit = Permit { run, reach, tool, arguments, in_doubt, is_secret, turn, trace, terms };
+    Admission::Granted(Box::new(permit))
 }
 
 /// Whether a person says yes to a call that a rule makes wait for one.
@@ -301,13 +311,14 @@ pub(crate) async fn admit_person(
     };
     let (repeatable, transport) = (verdict.read_only || verdict.idempotent, reach.definition.transport());
     let terms = Terms { repeatable, approved, look: None, transport };
-    let tool = tool.name.clone();
+    let (tool, is_secret) = (tool.name.clone(), verdict.secret);
     let (in_doubt, turn, trace) = (false, None, by.trace);
-    let permit = Permit { run: None, reach, tool, arguments, in_doubt, turn, trace, terms };
+    let permit = Permit { run: None, reach, tool, arguments, in_doubt, is_secret, turn, trace, terms };
     Ok((Admission::Granted(Box::new(permit)), said))
 }
 
-/// Sends a call that a person asked for, and that the audit tells of already. Never sends twice.
+/// Sends a call that a person asked for, and that the audit tells of already. Never sends twice. They see what it is answered, also
+/// where that is for no model.
 pub(crate) async fn send_for_person(station: &Station, permit: Permit, id: EffectId) -> CallEnd {
     pass(station, (permit, None), id, &|| Ok(None)).await
 }
@@ -332,12 +343,15 @@ pub(crate) async fn pass_for_person(
     id: EffectId,
     carried: Carried,
 ) -> Passed {
-    let Permit { run, reach, tool, arguments, turn, trace, .. } = permit;
+    let Permit { run, reach, tool, arguments, is_secret, turn, trace, .. } = permit;
     let reach = Reach { asks: carried.asks, ..reach };
     let wanted = Wanted::call(&tool, arguments, carried.more);
     let along = Along { trace, ..carried.along };
-    let outgoing = Outgoing { run, wanted, effect: id, turn, may_send: &|| Ok(None), along };
+    let outgoing = Outgoing { run, wanted, effect: id, is_secret, turn, may_send: &|| Ok(None), along };
     let passed = station.pool().send_call_whole(&reach, outgoing).await;
+    if is_secret {
+        return withheld::from_client(passed, &tool);
+    }
     within(passed, station.pool().output_bytes_max(&reach), &reach.definition.redaction())
 }
 
@@ -370,11 +384,12 @@ pub(crate) async fn send(
     may_send: &(dyn Fn() -> Result<Fence> + Sync),
 ) -> Event {
     let started = Instant::now();
-    let (run, in_doubt) = (permit.run, permit.in_doubt);
+    let (run, in_doubt, is_secret) = (permit.run, permit.in_doubt, permit.is_secret);
     let (reach, tool) = (permit.reach.clone(), permit.tool.clone());
     let may_send = || may_send().map(Some).map_err(|error| error.sentence().to_owned());
     let hearer = permit.lends().is_some().then(|| lender.clone());
     let end = pass(station, (permit, hearer), id, &may_send).await;
+    let end = if is_secret { withheld::from_run(end, &tool) } else { end };
     note_standing(station, &reach, run, &end).await;
     let ms = crate::lease::millis(started.elapsed());
     match end {
@@ -425,9 +440,9 @@ async fn pass(
     id: EffectId,
     may_send: &MaySend<'_>,
 ) -> CallEnd {
-    let Permit { run, reach, tool, arguments, turn, trace, .. } = permit;
+    let Permit { run, reach, tool, arguments, is_secret, turn, trace, .. } = permit;
     let wanted = Wanted::call(&tool, arguments, Map::new());
     let along = Along { trace, hearer, ..Along::default() };
-    let outgoing = Outgoing { run, wanted, effect: id, turn, may_send, along };
+    let outgoing = Outgoing { run, wanted, effect: id, is_secret, turn, may_send, along };
     station.pool().send_call(&reach, outgoing).await
 }

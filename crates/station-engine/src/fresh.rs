@@ -7,10 +7,10 @@
 //! before the files are looked at.
 
 use crate::Station;
-use crate::surface::Surface;
+use crate::surface::{CallableTool, Surface};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use station_core::file::Problem;
-use station_core::{Action, Caller, EnvironmentName, Result, Tool};
+use station_core::{Action, Caller, EnvironmentName, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -76,7 +76,7 @@ impl Station {
         &self,
         by: &Caller,
         name: &EnvironmentName,
-    ) -> Result<(Vec<Problem>, Arc<[(Tool, bool)]>)> {
+    ) -> Result<(Vec<Problem>, Arc<[CallableTool]>)> {
         by.may(Action::ReadServers)?;
         let generation = self.store().generation().await?;
         if let Some(surface) = self.fresh(name, generation).filter(|it| by.sees(it.environment.id)) {

@@ -83,6 +83,7 @@ mod turns;
 mod users;
 mod variables;
 mod waiting;
+mod withheld;
 mod worker;
 mod workspace;
 mod write_file;
@@ -137,6 +138,7 @@ pub use station_store::{
     ApiKey, Approval, ApprovalFilter, Asker, AuditEntry, AuditFault, AuditFilter, AuditHead, Figures, Key,
     KeyRing, Location, Prunable, Pruned, RequestClaim, Run, RunFilter, ServerFile, StandingApproval, User,
 };
+pub use surface::CallableTool;
 pub use sync::{SyncOptions, SyncReport};
 pub use tool_calls::{CalledTool, PassedCall, ToolCallEnd};
 pub use users::{KEY_PREFIX, KeyWish, NewUser, UserEdit, UserFilter, UserRef};

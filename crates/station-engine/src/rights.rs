@@ -151,6 +151,9 @@ fn looker(
     if !(verdict.read_only || verdict.idempotent) {
         return Err(format!("`{}` is neither read-only nor idempotent", rule.tool));
     }
+    if verdict.secret {
+        return Err(format!("what `{}` answers is secret (`tools.secret`)", rule.tool));
+    }
     if verdict.approval.is_some() {
         return Err(format!("`{}` waits for an approval itself", rule.tool));
     }

@@ -41,8 +41,19 @@ struct OfRole {
     tools: OnceCell<Callable>,
 }
 
-/// Tools, each with whether it may be called.
-pub(crate) type Callable = Arc<[(Tool, bool)]>;
+/// A tool of an environment, for a person of some role.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallableTool {
+    /// As its server describes it.
+    pub tool: Tool,
+    /// Whether they may call it now.
+    pub is_open: bool,
+    /// Whether what it answers is kept from models.
+    pub is_secret: bool,
+}
+
+/// Tools in the order of the files.
+pub(crate) type Callable = Arc<[CallableTool]>;
 
 /// The last ones.
 pub(crate) type Surfaces = Kept<EnvironmentName, Surface>;
@@ -138,7 +149,7 @@ impl Surface {
         Ok(known.reach.clone().map(|reach| (verdict, reach)))
     }
 
-    /// Its tools in the order of the files, each with whether a person of this role may call it.
+    /// Its tools, as they are for a person of this role.
     ///
     /// # Errors
     /// The store's; `Invalid` where the environment's rules cannot be read.
@@ -154,14 +165,14 @@ impl Surface {
             for (server, known) in &self.servers {
                 servers.insert(server.id, self.read(station, server, known).await?);
             }
-            let is_open = |tool: &Tool| {
+            let callable = |tool: Tool| {
                 let known = servers.get(&tool.server);
-                known.is_some_and(|known| {
-                    judge.judge(tool, Who::person(role), &known.settings, &[]).allowed.is_ok()
-                })
+                let verdict = known.map(|known| judge.judge(&tool, Who::person(role), &known.settings, &[]));
+                let is_open = verdict.as_ref().is_some_and(|verdict| verdict.allowed.is_ok());
+                let is_secret = verdict.is_some_and(|verdict| verdict.secret);
+                CallableTool { tool, is_open, is_secret }
             };
-            let tools = tools.into_iter().map(|tool| (is_open(&tool), tool));
-            Ok(tools.map(|(is_open, tool)| (tool, is_open)).collect())
+            Ok(tools.into_iter().map(callable).collect())
         };
         of_role.tools.get_or_try_init(|| read).await.map(Arc::clone)
     }

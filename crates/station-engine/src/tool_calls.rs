@@ -6,6 +6,7 @@
 
 use crate::call::{self, Admission, Carried, Consent, Permit};
 use crate::servers::ServerRef;
+use crate::surface::CallableTool;
 use crate::{Clock, Station};
 use serde_json::{Map, Value, json};
 use station_core::approval::{Basis, Status};
@@ -92,7 +93,7 @@ impl Station {
         &self,
         by: &Caller,
         environment: &EnvironmentName,
-    ) -> Result<Arc<[(Tool, bool)]>> {
+    ) -> Result<Arc<[CallableTool]>> {
         by.may(Action::ReadServers)?;
         self.surface(by, environment).await?.tools(self, by.role).await
     }

@@ -17,7 +17,7 @@ pub(super) const NUL: &str = "holds a NUL character (U+0000)";
 const PROBLEMS_MAX: usize = 50;
 
 /// The keys of a `tools` block.
-const TOOL_RULES: [&str; 6] = ["allow", "deny", "approve", "read_only", "idempotent", "verify"];
+const TOOL_RULES: [&str; 7] = ["allow", "deny", "approve", "read_only", "idempotent", "secret", "verify"];
 
 /// Something wrong at a place, before it is known to which file it belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,6 +252,7 @@ impl<'a> Sheet<'a> {
                 "approve" => &mut rules.approve,
                 "read_only" => &mut rules.read_only,
                 "idempotent" => &mut rules.idempotent,
+                "secret" => &mut rules.secret,
                 "verify" if member.node.is_null() => continue,
                 "verify" => {
                     rules.verify = verify::read(self, &member.node, &what);

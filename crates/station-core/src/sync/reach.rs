@@ -26,6 +26,7 @@ pub(super) fn plan(plan: &mut Plan, view: &View<'_>, places: &[Rules]) {
             ("approve", &rules.approve),
             ("read_only", &rules.read_only),
             ("idempotent", &rules.idempotent),
+            ("secret", &rules.secret),
         ];
         let tools =
             || view.catalog.iter().filter(|it| server.as_ref().is_none_or(|of| *of == it.server_name));

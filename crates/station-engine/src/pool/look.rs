@@ -46,7 +46,8 @@ impl Pool {
     ) -> Passed {
         let mut wanted = look.wanted();
         wanted.params.extend(more);
-        let outgoing = Outgoing { run: None, wanted, effect, turn: None, may_send: &|| Ok(None), along };
+        let (run, is_secret, turn) = (None, false, None);
+        let outgoing = Outgoing { run, wanted, effect, is_secret, turn, may_send: &|| Ok(None), along };
         self.send(reach, outgoing).await
     }
 

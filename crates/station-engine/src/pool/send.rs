@@ -41,6 +41,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) run: Option<RunId>,
     pub(crate) wanted: Wanted,
     pub(crate) effect: EffectId,
+    /// What it is answered is in no trace.
+    pub(crate) is_secret: bool,
     /// Its turn; it waits for one where it has none.
     pub(crate) turn: Option<CallTurn>,
     /// Asked when nothing is left to wait for, right before the call is given to the connection.
@@ -87,7 +89,7 @@ impl Pool {
 
     async fn send_measured(&self, reach: &Reach, outgoing: Outgoing<'_>) -> Passed {
         let tool = outgoing.wanted.params.get("name").and_then(Value::as_str).unwrap_or_default();
-        let effect = outgoing.effect;
+        let (effect, is_secret) = (outgoing.effect, outgoing.is_secret);
         let span_id = outgoing.along.trace.map(|trace| trace.at(effect.0).span_id());
         let span =
             tracing::info_span!("tool.call", server = %reach.name, tool, %effect, span_id, outcome = Empty);
@@ -99,7 +101,7 @@ impl Pool {
         // Boxed, because the compiler gives up on the size of what runs through so many hands.
         let passed = self.send(reach, outgoing).boxed().instrument(span.clone()).await;
         span.record("outcome", passed.outcome());
-        if let (true, Passed::Answered(result)) = (is_told, &passed) {
+        if let (true, Passed::Answered(result)) = (is_told && !is_secret, &passed) {
             tracing::trace!(target: CONTENT, parent: &span, result = told(result));
         }
         passed

@@ -64,6 +64,7 @@ async fn a_lease_that_lapsed_while_the_server_started_is_not_used() {
         run: None,
         wanted: Wanted::call("pid", serde_json::Map::new(), serde_json::Map::new()),
         effect: effect(),
+        is_secret: false,
         turn: None,
         may_send: &may_send,
         along: station_mcp::Along::default(),

@@ -21,8 +21,8 @@ mod watching;
 use crate::tools::{Desk, Management, listed_agent_tools, tell_broken};
 use names::Shown;
 use open::Held;
-use station_core::{Caller, EnvironmentName, Result, Role, Tool};
-use station_engine::Station;
+use station_core::{Caller, EnvironmentName, Result, Role};
+use station_engine::{CallableTool, Station};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -72,7 +72,7 @@ impl Gateway {
 
     /// `tools` by the names that they have here, and then the environment's agents where they are offered: made anew where the
     /// environment has changed.
-    async fn shown_of(&self, by: &Caller, tools: Arc<[(Tool, bool)]>) -> Result<Arc<Shown>> {
+    async fn shown_of(&self, by: &Caller, tools: Arc<[CallableTool]>) -> Result<Arc<Shown>> {
         if let Some(shown) = self.kept().get(&by.role).filter(|shown| shown.is_of(&tools)) {
             return Ok(Arc::clone(shown));
         }

@@ -4,6 +4,7 @@ use crate::tools::{failure, result};
 use serde_json::{Map, Value, json};
 use station_core::rank::{Document, rank};
 use station_core::{Tool, ToolId};
+use station_engine::CallableTool;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub(super) fn names<'n>(all: impl Iterator<Item = (&'n str, &'n str)> + Clone) -
 /// The tools of an environment by the names that they have here. What may not be called now has a name of its own all the same:
 /// no other takes it meanwhile.
 pub(super) struct Shown {
-    tools: Arc<[(Tool, bool)]>,
+    tools: Arc<[CallableTool]>,
     /// What their servers say of them besides.
     more: BTreeMap<ToolId, Map<String, Value>>,
     names: Vec<Option<String>>,
@@ -59,18 +60,18 @@ impl std::ops::Deref for Named {
     type Target = Tool;
 
     fn deref(&self) -> &Tool {
-        &self.shown.tools[self.at].0
+        &self.shown.tools[self.at].tool
     }
 }
 
 impl Shown {
     /// `agents` are listed behind the tools, but for those that have the name of one.
     pub(super) fn new(
-        tools: Arc<[(Tool, bool)]>,
+        tools: Arc<[CallableTool]>,
         more: BTreeMap<ToolId, Map<String, Value>>,
         agents: Vec<Value>,
     ) -> Self {
-        let names = names(tools.iter().map(|(tool, _)| (tool.server_name.as_str(), tool.name.as_str())));
+        let names = names(tools.iter().map(|it| (it.tool.server_name.as_str(), it.tool.name.as_str())));
         let named = names.iter().enumerate().filter_map(|(at, name)| Some((name.clone()?, at)));
         let by_name: HashMap<String, usize> = named.collect();
         let is_free = |agent: &Value| !by_name.contains_key(text(&agent["name"]));
@@ -86,7 +87,7 @@ impl Shown {
     }
 
     /// Whether it was made of exactly this list.
-    pub(super) fn is_of(&self, tools: &Arc<[(Tool, bool)]>) -> bool {
+    pub(super) fn is_of(&self, tools: &Arc<[CallableTool]>) -> bool {
         Arc::ptr_eq(&self.tools, tools)
     }
 
@@ -111,15 +112,19 @@ impl Shown {
     }
 
     /// Those that may be called.
-    fn callable(&self) -> impl Iterator<Item = (&str, &Tool)> {
+    fn callable(&self) -> impl Iterator<Item = (&str, &CallableTool)> {
         let named = self.names.iter().zip(self.tools.iter());
-        named.filter_map(|(name, (tool, is_open))| is_open.then_some((name.as_deref()?, tool)))
+        named.filter_map(|(name, it)| it.is_open.then_some((name.as_deref()?, it)))
     }
 
     /// A tool as a list shows it, with what its server says of it besides.
-    fn listed(&self, (name, tool): (&str, &Tool)) -> Value {
-        let mut entry = listed((name, tool));
-        if let (Some(more), Value::Object(entry)) = (self.more.get(&tool.id), &mut entry) {
+    fn listed(&self, (name, it): (&str, &CallableTool)) -> Value {
+        let mut entry = listed((name, &it.tool));
+        if it.is_secret {
+            // Its answers are withheld, and so fit no schema.
+            entry.as_object_mut().map(|entry| entry.remove("outputSchema"));
+        }
+        if let (Some(more), Value::Object(entry)) = (self.more.get(&it.tool.id), &mut entry) {
             entry.extend(more.clone());
         }
         entry
@@ -169,9 +174,9 @@ pub(super) fn found(shown: &Shown, arguments: &Map<String, Value>) -> Value {
     let Some(query) = arguments.get("query").and_then(Value::as_str) else {
         return failure("`query` is missing: what the tool should do, in words");
     };
-    let offered: Vec<(&str, &Tool)> = shown.callable().collect();
+    let offered: Vec<(&str, &CallableTool)> = shown.callable().collect();
     let of_agents = shown.agents.iter().map(|it| (text(&it["name"]), text(&it["description"])));
-    let told = offered.iter().map(|(name, tool)| (*name, tool.description.as_str())).chain(of_agents);
+    let told = offered.iter().map(|(name, it)| (*name, it.tool.description.as_str())).chain(of_agents);
     let document = |(name, description)| Document { name, description, parameters: Vec::new() };
     let documents: Vec<Document<'_>> = told.map(document).collect();
     let ranked = rank(query, &documents);

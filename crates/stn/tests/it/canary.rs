@@ -13,7 +13,7 @@ use station_testkit::openai::{self, OpenAi};
 use std::fs;
 
 /// Where each is planted. None of them looks like a secret: nothing takes it out that does not know it.
-const PLANTED: [(&str, &str); 9] = [
+const PLANTED: [(&str, &str); 10] = [
     ("the model's key", "canary-of-the-model"),
     ("a variable", "canary-of-a-variable"),
     ("a literal of a server's env", "canary-of-a-literal"),
@@ -23,12 +23,18 @@ const PLANTED: [(&str, &str); 9] = [
     ("a user's password", "canary-of-a-password"),
     ("a password that is wrong", "canary-that-is-wrong"),
     ("a collector's header", "canary-of-the-collector"),
+    // What `read` answers, and no part of what it is asked.
+    ("a secret result", "contents of the vault"),
 ];
 
 /// A model that fails once, repeating its key as providers do, then has tools called: one that fails, one that does not.
 fn model() -> OpenAi {
     OpenAi::from_fn(|seen| match seen.results().len() {
-        0 => openai::calls([("fail", "{}"), ("echo", r#"{"text": "hello"}"#)]),
+        0 => openai::calls([
+            ("fail", "{}"),
+            ("echo", r#"{"text": "hello"}"#),
+            ("read", r#"{"path": "the vault"}"#),
+        ]),
         _ if seen.body.to_string().contains("repeat the key") => openai::bad_key("canary-of-the-model"),
         _ => openai::reply("done"),
     })
@@ -49,7 +55,8 @@ fn home(model: &OpenAi, collector: &Collector) -> Home {
         json!({ "VARIABLE": "{{ .VARIABLE }}", "LITERAL": "canary-of-a-literal", "GIVEN": "{{ .GIVEN }}" });
     let tells = "echo I have $VARIABLE and $LITERAL >&2; exit 1";
     let servers = json!({ "mcpServers": {
-        "has": { "command": fake_server::binary(), "args": ["--pids", home.work("has")], "env": env },
+        "has": { "command": fake_server::binary(), "args": ["--pids", home.work("has")], "env": env,
+            "station": { "tools": { "secret": ["read"] } } },
         "has_none": { "command": fake_server::binary(), "args": ["--pids", home.work("has_none"), "--name", "other"] },
         "tells": { "command": "/bin/sh", "args": ["-c", tells], "env": env },
         "away": { "url": "http://127.0.0.1:9/mcp", "headers": { "X-Key": "canary-of-a-header" } },
@@ -57,7 +64,7 @@ fn home(model: &OpenAi, collector: &Collector) -> Home {
     }});
     home.write("environments/default/mcp-servers/all.json", &servers.to_string());
     home.write("environments/default/variables.yml", "VARIABLE: canary-of-a-variable\nGIVEN: nothing\n");
-    home.agent("default", "worker", "tools: [has__fail, has__echo]\n");
+    home.agent("default", "worker", "tools: [has__fail, has__echo, has__read]\n");
     home
 }
 
@@ -117,6 +124,11 @@ fn no_secret_is_told_anywhere() {
         let call = json!({ "arguments": { "text": "hello" } });
         ask(&mut heard, "POST", &format!("/servers/{server}/tools/echo/call"), &call);
     }
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "has__read", "arguments": { "path": "the vault" }
+    }});
+    let passed = served.send_as(&key, "/mcp/env/default", "POST", &call.to_string());
+    heard.add("a client of the gateway", passed.body);
     for password in ["canary-that-is-wrong", "canary-of-a-password"] {
         ask(&mut heard, "POST", "/sessions", &json!({ "name": "ann", "password": password }));
     }
@@ -174,6 +186,8 @@ fn no_secret_is_told_anywhere() {
         ("/metrics", "station_agent_runs_total"),
         ("the collector", "invoke_agent worker"),
         ("the model", "repeat the key"),
+        ("the model", "What `read` answers is secret"),
+        ("a client of the gateway", "What `read` answers is secret"),
     ] {
         let heard = heard.0.iter().filter(|(by, _)| by == whom);
         let all: Vec<String> = heard.map(|(_, it)| String::from_utf8_lossy(it).into_owned()).collect();

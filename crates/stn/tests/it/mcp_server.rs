@@ -221,3 +221,39 @@ fn a_long_run_is_a_task_for_a_client_that_knows_tasks() {
     let over = ask("tasks/get", json!({ "taskId": "run-1" }));
     assert_eq!(over["result"]["structuredContent"]["execution"]["status"], "completed", "{over}");
 }
+
+#[test]
+fn a_task_is_asked_about_and_answered_at_another_process() {
+    let home = home();
+    let can = json!({ "elicitation": {}, "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    let ask = |client: &mut Client, method: &str, params: Value| {
+        let id = client.ask_as(&can, method, params);
+        client.answer(id)["result"].clone()
+    };
+    let mut first = Client::start(&home, &["stdio"]);
+    let call = json!({ "name": "call_agent", "arguments": { "agent_id": "waiter", "task": "hang now" } });
+    let made = ask(&mut first, "tools/call", call);
+    assert_eq!((&made["resultType"], &made["taskId"]), (&json!("task"), &json!("run-1")), "{made}");
+    // One that waits for a person: it was started by a process that is gone.
+    home.stn(&["agent", "run", "asker", "read notes.txt", "--quiet"]).exits(5);
+
+    let mut other = Client::start(&home, &["stdio"]);
+    let of = |run: &str| json!({ "taskId": run });
+    assert_eq!(ask(&mut other, "tasks/get", of("run-1"))["status"], "working");
+    let asked = ask(&mut other, "tasks/get", of("run-2"));
+    assert_eq!(asked["status"], "input_required", "{asked}");
+    let question = asked["inputRequests"]["approval-1"]["params"]["message"].as_str().unwrap();
+    assert!(question.contains("wants to call `read` of server `fake`"), "{asked}");
+    let mut yes = of("run-2");
+    yes["inputResponses"] =
+        json!({ "approval-1": { "action": "accept", "content": { "decision": "approve" } } });
+    ask(&mut other, "tasks/update", yes);
+    until("the run goes on to its end", || status(&home, 2) == "completed");
+    assert_eq!(ask(&mut first, "tasks/get", of("run-2"))["status"], "completed");
+    // It is let go of where it is asked for, whoever drives it.
+    ask(&mut other, "tasks/cancel", of("run-1"));
+    until("the run has ended", || status(&home, 1) == "cancelled");
+    assert_eq!(ask(&mut first, "tasks/get", of("run-1"))["status"], "cancelled");
+    first.end(&home);
+    other.end(&home);
+}

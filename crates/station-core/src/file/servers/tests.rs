@@ -160,7 +160,7 @@ fn entries_say_how_a_server_is_reached() {
         "remote": {"url": "https://x.example/mcp", "headers": {"Authorization": "Bearer {{ .TOKEN }}"}, "type": "http"},
         "local": {"command": "x", "cwd": "/a", "station": {"isolation": "run", "cwd": "/b", "timeout_s": 9,
             "concurrency": 2, "output_bytes_max": 77, "allow_agents": ["triage*"],
-            "tools": {"allow": ["r*"], "deny": ["w*"], "read_only": "r*", "idempotent": []}}}}}"#;
+            "tools": {"allow": ["r*"], "deny": ["w*"], "read_only": "r*", "idempotent": [], "secret": "mint*"}}}}}"#;
     let (file, problems) = read(text, "", &nothing);
     assert_eq!(problems, []);
     let file = file.unwrap();
@@ -172,10 +172,9 @@ fn entries_say_how_a_server_is_reached() {
         (Some(9), Some(2), Some(77))
     );
     assert_eq!(settings.allow_agents.as_deref(), Some(&["triage*".to_owned()][..]));
-    assert_eq!(
-        (&settings.tools.deny, &settings.tools.read_only),
-        (&vec!["w*".to_owned()], &vec!["r*".to_owned()])
-    );
+    let rules = &settings.tools;
+    let lists = [&rules.deny, &rules.read_only, &rules.idempotent, &rules.secret].map(|list| list.join(" "));
+    assert_eq!(lists, ["w*", "r*", "", "mint*"]);
     match resolved(text, "remote", &[("TOKEN", "a\"b")]) {
         Ok(Definition::Http { url, headers, .. }) => {
             assert_eq!(url, "https://x.example/mcp");
