@@ -55,7 +55,7 @@ async fn a_run_acts_for_whoever_started_it_until_its_time_is_over_the_local_user
     let config = Config { clock: Clock::Manual(Arc::clone(&clock)), ..home.config() };
     let open = home.open_with(config, Script::new(Vec::new())).await;
     let (station, local) = (&open.station, Caller::local());
-    let new = NewUser { name: "ann".to_owned(), role: Role::User, environments: Vec::new(), password: None };
+    let new = NewUser { name: "ann".to_owned(), role: Role::Admin, environments: Vec::new(), password: None };
     let ann = station.create_user(&local, new).await.expect("there is none of that name");
     for user in [Caller::LOCAL_USER, ann.id] {
         clock.store(1_000, Ordering::SeqCst);
