@@ -16,7 +16,8 @@ use station_core::file::prompt::{self, Prompt};
 use station_core::file::render::{self, Rendered};
 use station_core::file::{Problem, Severity};
 use station_core::run::{
-    Context, Entry, GrantedTool, Inputs, Machine, ModelChoice, Prepared, Target, reader, step_limit,
+    Context, Entry, GrantedTool, INTERRUPTIONS_MAX, Inputs, Machine, ModelChoice, Prepared, Target, reader,
+    step_limit,
 };
 use station_core::{
     Agent, AgentId, BlobHash, Error, Kind, Micros, Origin, Result, Scope, Secret, ToolSpec, Trace, tool,
@@ -173,6 +174,7 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
         deadline: deadline(station, prompt, &request),
         warnings,
         unknown: prompt.unknown,
+        interruptions_max: INTERRUPTIONS_MAX,
         depth: run.depth,
         context: kept_in_sight(station, rights),
         forked_from: None,

@@ -313,6 +313,7 @@ async fn bodies_of_old_runs_are_known_after_the_migration() {
             context: station_core::run::Context::default(),
             forked_from: None,
             unknown: Default::default(),
+            interruptions_max: station_core::run::INTERRUPTIONS_MAX,
         };
         let event = Event::RunStarted(Box::new(inputs));
         let entries = vec![Entry { seq: 1, at: NOW, event }];

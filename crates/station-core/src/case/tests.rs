@@ -112,6 +112,7 @@ fn check(taken: &[Taken], outcome: &Outcome, asked_beyond: Option<&str>, system:
         deadline: Micros(0),
         warnings: Vec::new(),
         unknown: crate::run::UnknownPolicy::Tell,
+        interruptions_max: crate::run::INTERRUPTIONS_MAX,
         depth: 0,
         context: crate::run::Context::default(),
         forked_from: None,

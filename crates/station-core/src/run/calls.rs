@@ -1,6 +1,6 @@
 //! Calls in the fold: started, waiting, answered, lost, and what becomes of them then.
 
-use super::slot::{Slot, State};
+use super::slot::{LostTerms, Slot, State};
 use super::turn::Turn;
 use super::{Effect, Event, Given, Machine, OwnTool, Status, Target, Todo, UnknownPolicy, Whole, Why};
 use crate::approval::Basis;
@@ -191,8 +191,9 @@ impl Machine {
     }
 
     fn unknown(&mut self, id: EffectId, why: Why, gone: bool) {
-        let policy = self.policy();
-        self.change(id, |slot| slot.state = slot.state.after_unknown(why, gone, policy));
+        let interruptions_max = self.inputs.as_ref().map_or(1, |inputs| inputs.interruptions_max);
+        let terms = LostTerms { policy: self.policy(), interruptions_max };
+        self.change(id, |slot| slot.state = slot.state.after_unknown(why, gone, terms));
     }
 
     fn policy(&self) -> UnknownPolicy {

@@ -40,6 +40,10 @@ pub struct Inputs {
     /// What becomes of a call whose outcome is unknown, that may not be repeated and that nothing can verify.
     #[serde(default)]
     pub unknown: UnknownPolicy,
+    /// How often what may be repeated, or only looks, is sent in all where Station itself went down each time. Kept with the run, because
+    /// the same journal must mean the same to every version: before it was kept it was three.
+    #[serde(default = "interruptions_unsaid")]
+    pub interruptions_max: u32,
     /// How deep in a tree of sub-agents this run is; 0 for one that a person started.
     #[serde(default)]
     pub depth: u32,
@@ -55,6 +59,14 @@ pub struct Inputs {
     /// The runs above it, up to the root.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub above: Vec<Ancestor>,
+}
+
+/// What a new run keeps as [`Inputs::interruptions_max`]: Station going down says little against one call, since a hundred others were out as
+/// well; yet a call that takes Station down each time must not do so for ever.
+pub const INTERRUPTIONS_MAX: u32 = 10;
+
+fn interruptions_unsaid() -> u32 {
+    3
 }
 
 /// How much of a run's conversation a model is sent.

@@ -31,7 +31,8 @@ pub use compaction::{Compaction, CompactionReason, Cut, window};
 pub use effect::{AskFailure, Effect, UnknownPolicy, Why};
 pub use event::{DriverProcess, Entry, Event, limit_reached};
 pub use inputs::{
-    Context, Effort, GrantedTool, Inputs, ModelChoice, OwnTool, Prepared, Settings, StepLimit, Target,
+    Context, Effort, GrantedTool, INTERRUPTIONS_MAX, Inputs, ModelChoice, OwnTool, Prepared, Settings,
+    StepLimit, Target,
 };
 pub use limits::{DEPTH_MAX, STEPS_MAX, step_limit};
 pub use machine::Machine;

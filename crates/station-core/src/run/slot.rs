@@ -11,13 +11,11 @@ use serde_json::{Map, Value};
 /// Most calls of one turn that are made; the rest is answered as too many. Providers allow more, people mean fewer.
 const CALLS_MAX: usize = 32;
 
-/// Times a call that may be repeated is sent in all where its server goes away each time.
+/// Times a call that may be repeated is sent in all, where its server went away the last time.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// The same where Station went down each time, which says little against the call: a hundred others were out as well. Yet a call
-/// that takes Station down each time must not do so for ever. So many also where each time it was proved that the call did not
-/// take effect.
-const INTERRUPTED_MAX: u32 = 10;
+/// The same where each time it was proved that the call did not take effect.
+const PROVED_ATTEMPTS_MAX: u32 = 10;
 
 /// What the model is told of a call that it had not finished writing.
 const CUT_OFF: &str = "not called: your answer was cut off before this call was complete; call again";
@@ -98,6 +96,13 @@ impl Slot {
     }
 }
 
+/// What a run says of calls whose answer is lost.
+#[derive(Clone, Copy)]
+pub(super) struct LostTerms {
+    pub(super) policy: UnknownPolicy,
+    pub(super) interruptions_max: u32,
+}
+
 impl State {
     pub(super) fn done(text: impl Into<String>) -> Self {
         Self::Done { text: text.into(), is_error: false, whole: None, images: Vec::new() }
@@ -133,13 +138,15 @@ impl State {
     /// harmless and nobody asked the run to stop. A time-out is not repeated: waiting as long again is the model's
     /// decision. `gone`: every child that it could have been given to is known to be at work no more; a remote server
     /// is no child.
-    pub(super) fn after_unknown(&self, why: Why, gone: bool, policy: UnknownPolicy) -> Self {
+    pub(super) fn after_unknown(&self, why: Why, gone: bool, terms: LostTerms) -> Self {
+        let LostTerms { policy, interruptions_max } = terms;
+        let attempts_max = if why == Why::Interrupted { interruptions_max } else { ATTEMPTS_MAX };
         match self {
             Self::Out { id, repeatable, attempt, look, transport } => {
                 let gone = gone && transport.ends_with_us();
                 let lost = Lost { id: *id, attempt: *attempt, look: look.clone(), why, gone };
                 match why {
-                    Why::Interrupted | Why::ConnectionLost if *repeatable && lost.may_be_sent_again() => {
+                    Why::Interrupted | Why::ConnectionLost if *repeatable && lost.attempt < attempts_max => {
                         lost.again(false)
                     }
                     Why::Stopped => lost.told(""),
@@ -149,7 +156,7 @@ impl State {
             }
             Self::Looking { lost, looks, .. } => match why {
                 Why::Stopped => lost.told(""),
-                _ if looks + 1 < attempts_max(why) => Self::Doubtful { lost: lost.clone(), looks: looks + 1 },
+                _ if looks + 1 < attempts_max => Self::Doubtful { lost: lost.clone(), looks: looks + 1 },
                 _ => lost.left_to(policy, " What became of it could not be looked up."),
             },
             _ => self.clone(),
@@ -176,7 +183,7 @@ impl State {
                 "this call took effect, but its own answer was lost; `{}` says: {}",
                 look.tool, answer.text
             )),
-            Found::NotDone if lost.gone && lost.attempt < INTERRUPTED_MAX => lost.again(true),
+            Found::NotDone if lost.gone && lost.attempt < PROVED_ATTEMPTS_MAX => lost.again(true),
             Found::NotDone => lost.left_to(
                 policy,
                 &format!(" `{}` did not find its effect, but it may still be at work.", look.tool),
@@ -206,23 +213,14 @@ impl State {
                 "this call took effect, but its answer was lost; so says a person ({by}){note}"
             ));
         }
-        if lost.attempt < INTERRUPTED_MAX {
+        if lost.attempt < PROVED_ATTEMPTS_MAX {
             return lost.again(true);
         }
         Self::error(format!("this call did not take effect, so says a person ({by}){note}"))
     }
 }
 
-/// How often what changes nothing, or may be repeated, is tried where it is lost each time, for the reason `why`.
-fn attempts_max(why: Why) -> u32 {
-    if why == Why::Interrupted { INTERRUPTED_MAX } else { ATTEMPTS_MAX }
-}
-
 impl Lost {
-    fn may_be_sent_again(&self) -> bool {
-        self.attempt < attempts_max(self.why)
-    }
-
     fn again(&self, absent: bool) -> State {
         State::Planned { again: Some(Again { id: self.id, attempt: self.attempt + 1, absent }) }
     }

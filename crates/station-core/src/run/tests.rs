@@ -108,6 +108,7 @@ impl Run {
             deadline: Micros(1_000_000),
             warnings: Vec::new(),
             unknown,
+            interruptions_max: INTERRUPTIONS_MAX,
             depth: 0,
             context: Context { result_bytes_max: Some(1_000), ..Context::default() },
             forked_from: None,
@@ -259,13 +260,21 @@ fn after_a_kill_only_harmless_calls_are_sent_again() {
 #[test]
 fn an_idempotent_call_survives_kills_that_have_nothing_to_do_with_it_and_not_for_ever() {
     let lost = |id, why| Event::OutcomeUnknown { id, why, sentence: String::new(), ms: 1 };
-    for (why, times) in [(Why::Interrupted, 10), (Why::ConnectionLost, 3)] {
+    // A journal means what it meant to the version that began it: the number was not kept then.
+    for (why, is_old, times) in
+        [(Why::Interrupted, false, 10), (Why::Interrupted, true, 3), (Why::ConnectionLost, false, 3)]
+    {
         let mut run = Run::new(5, None);
+        if is_old {
+            let mut started = serde_json::to_value(&run.journal[1]).unwrap();
+            assert_eq!(started.as_object_mut().unwrap().remove("interruptions_max"), Some(json!(10)));
+            run.add(serde_json::from_value(started).unwrap());
+        }
         run.answers(answer("", &[("read", json!({}))]));
         for n in 1..=times {
             let next = run.machine.next();
             let is_sent = matches!(&next, Next::Do(todos) if matches!(todos[..], [Todo::Call { .. }]));
-            assert!(is_sent, "{why:?}, attempt {n}: {next:?}");
+            assert!(is_sent, "{why:?} {is_old}, attempt {n}: {next:?}");
             let out = run.start();
             if why == Why::Interrupted {
                 run.adopt();
@@ -273,7 +282,7 @@ fn an_idempotent_call_survives_kills_that_have_nothing_to_do_with_it_and_not_for
                 run.add(lost(out[0], why));
             }
         }
-        assert!(run.last_text().contains("outcome is unknown"), "{why:?}: {}", run.last_text());
+        assert!(run.last_text().contains("outcome is unknown"), "{why:?} {is_old}: {}", run.last_text());
     }
 }
 
