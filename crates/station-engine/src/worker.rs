@@ -195,11 +195,13 @@ async fn drive_to_rest(
     left
 }
 
-/// Gives a run back that could not be driven on. Where the store was away, or this driver too slow, the next who claims it
-/// tries again; anything else would only happen again, and waits for a person.
-async fn let_go(station: &Station, run: RunId, lease: &Lease, error: &Error) {
+/// Gives a run back that could not be driven on. Where the store was away, this driver too slow, or what it wanted to commit out of date
+/// (a standing yes was revoked in the last moment), the next who claims it tries again; anything else would only happen again, and waits
+/// for a person.
+pub(crate) async fn let_go(station: &Station, run: RunId, lease: &Lease, error: &Error) {
     let is_late = lease.check().is_err();
-    let on = (!is_late && !is_hiccup(error)).then(|| WaitsOn::new(WaitKind::Fault, error));
+    let is_passing = is_late || is_hiccup(error) || error.kind() == Kind::Conflict;
+    let on = (!is_passing).then(|| WaitsOn::new(WaitKind::Fault, error));
     let gone = station.store().let_go(run, lease.fence(), on.as_ref(), station.now()).await;
     if let Err(error) = gone {
         tracing::debug!(%run, %error, "its lease was not given back; it lapses");

@@ -7,7 +7,7 @@ use crate::Serve;
 use crate::lease::{LEASE, millis};
 use crate::worker::{self, Limits, Ours};
 use station_core::run::Status;
-use station_core::{Caller, Micros, RunId};
+use station_core::{Caller, Error, Kind, Micros, RunId};
 use station_store::{Append, Claim, Ledger, NewRun, Owner, RunUpdate, Wait};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -103,6 +103,29 @@ fn a_run_that_waited_in_the_queue_is_not_told_to_have_taken_that_time() {
         let claimed = worker::claim(&station, run, Limits::Hold).await.expect("the store works");
         let Ours::Claimed(claimed) = claimed else { panic!("nobody has it") };
         assert_eq!(claimed.0.started_at, Some(scene.now()));
+        station.close().await;
+    });
+}
+
+/// Revoked between the gate and the commit, it refused the commit, and the run was parked as a fault, for a person to look at.
+#[test]
+fn a_run_whose_standing_yes_was_revoked_in_the_last_moment_goes_on_and_asks() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.expect("a runtime can be made").block_on(async {
+        let scene = Scene::new(Stakes::High).await;
+        let station = scene.station(&Shared::new(1), "worker");
+        for (error, expected) in [
+            (Error::conflict("standing approval 3 was revoked"), Status::Queued),
+            (Error::new(Kind::Upstream, "the database is away"), Status::Queued),
+            (Error::internal("reading a row of the database", "it is none"), Status::Waiting),
+        ] {
+            let run = queued(&scene).await;
+            let claimed = worker::claim(&station, run, Limits::Hold).await.expect("the store works");
+            let Ours::Claimed(claimed) = claimed else { panic!("nobody has it") };
+            worker::let_go(&station, run, &claimed.1, &error).await;
+            let status = scene.store.run(run).await.expect("the store works").expect("it is there").status;
+            assert_eq!(status, expected, "{error}");
+        }
         station.close().await;
     });
 }
