@@ -2,12 +2,10 @@
 
 use super::frame::{Id, Written, notification};
 use super::{About, Asked, Change, Fault, Host, Wanted};
-use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::StreamExt as _;
 use serde_json::{Map, Value, json};
 use station_core::Era;
-use std::collections::BTreeSet;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Resources that one subscription may follow.
@@ -60,11 +58,11 @@ pub(crate) async fn listen(
         filter.insert("resourceSubscriptions".to_owned(), Value::from(wanted.uris.clone()));
     }
     // Before the acknowledgment, so that nothing falls in between.
-    let mut changes = host.changes(asked, wanted).await;
+    let changes = host.changes(asked, wanted).await;
     let meta = json!({ SUBSCRIPTION_KEY: id.to_json() });
     let params = json!({ "_meta": meta, "notifications": filter });
     if outlet.send(notification("notifications/subscriptions/acknowledged", &params).into()).await.is_ok() {
-        tell(&mut changes, Some(&meta), outlet, &asked.gone).await;
+        tell(changes, Some(&meta), outlet, &asked.gone).await;
     }
 }
 
@@ -76,37 +74,11 @@ pub(crate) async fn follow(
     outlet: &mpsc::Sender<Written>,
     gone: &CancellationToken,
 ) {
-    tell(&mut host.changes(asked, wanted).await, None, outlet, gone).await;
-}
-
-/// Tells the stream of a legacy client's session what changes until `gone`: every list, and the resources that it follows at each moment.
-pub(crate) async fn stream(
-    host: &dyn Host,
-    asked: &Asked,
-    mut followed: watch::Receiver<BTreeSet<String>>,
-    outlet: &mpsc::Sender<Written>,
-    gone: &CancellationToken,
-) {
-    let mut before: Option<BoxStream<'static, Change>> = None;
-    loop {
-        let uris = followed.borrow_and_update().iter().cloned().collect();
-        let wanted = Wanted { uris, ..unasked(&host.about()) };
-        let mut changes = host.changes(asked, wanted).await;
-        // Those before are let go of only now, so that nothing falls in between. Rather twice than not at all.
-        while let Some(change) = before.as_mut().and_then(|before| before.next().now_or_never().flatten()) {
-            if outlet.send(told(&change, None).into()).await.is_err() {
-                return;
-            }
-        }
-        tokio::select! {
-            () = tell(&mut changes, None, outlet, gone) => return,
-            Ok(()) = followed.changed() => before = Some(changes),
-        }
-    }
+    tell(host.changes(asked, wanted).await, None, outlet, gone).await;
 }
 
 async fn tell(
-    changes: &mut BoxStream<'static, Change>,
+    mut changes: futures::stream::BoxStream<'static, Change>,
     meta: Option<&Value>,
     outlet: &mpsc::Sender<Written>,
     gone: &CancellationToken,
@@ -126,7 +98,7 @@ async fn tell(
     }
 }
 
-fn told(change: &Change, meta: Option<&Value>) -> Value {
+pub(super) fn told(change: &Change, meta: Option<&Value>) -> Value {
     let mut params = Map::new();
     if let Some(meta) = meta {
         params.insert("_meta".to_owned(), meta.clone());

@@ -6,6 +6,7 @@
 //! it can be asked something: it gets a session, whose id names this instance; elsewhere it is not known, and the client
 //! initialises anew, as the specification has it.
 
+mod following;
 mod headers;
 mod sessions;
 
@@ -119,9 +120,9 @@ impl Endpoint {
         let (outlet, incoming) = mpsc::channel(OUTGOING_MAX);
         let gone = self.leaving.child_token();
         let (host, stop, by) = (Arc::clone(&self.host), gone.clone(), by.clone());
-        let followed = held.followed();
+        let open = held.following().open();
         self.at_work.spawn(async move {
-            listen::stream(&*host, &Asked::unasked(by), followed, &outlet, &stop).await;
+            open.tell(&*host, &Asked::unasked(by), &outlet, &stop).await;
         });
         Sent::Events(events(incoming, gone.drop_guard()))
     }
@@ -231,7 +232,11 @@ impl Endpoint {
 
     /// Answers a request: as one message, or as events where something is said before the end.
     async fn work(&self, by: Caller, headers: &Headers, held: Option<&Held>, request: Request) -> Sent {
-        if let Some(result) = held.and_then(|held| held.settle(&request, &self.host.about())) {
+        let settled = match held {
+            Some(held) => held.settle(&request, &self.host.about()).await,
+            None => None,
+        };
+        if let Some(result) = settled {
             return Sent::message(200, reply(Some(&request.id), result, Era::Legacy));
         }
         if let Some(error) = self.lacking(&by, &request) {

@@ -5,12 +5,12 @@ use super::super::dialog::Dialog;
 use super::super::frame::{self, Id, Request};
 use super::super::version::Session;
 use super::super::{About, Fault};
+use super::following::Following;
 use serde_json::{Map, Value, json};
 use station_core::UserId;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -19,9 +19,6 @@ const SESSIONS_MAX: usize = 1_000;
 
 /// A session that was silent for so long is over.
 const SILENT_MAX: Duration = Duration::from_secs(60 * 60);
-
-/// Resources that one session may follow.
-const FOLLOWED_MAX: usize = 1_000;
 
 pub(super) struct Sessions {
     instance: Uuid,
@@ -38,8 +35,7 @@ struct Kept {
 struct State {
     session: Session,
     dialog: Arc<Dialog>,
-    /// Resources that it follows; its streams hear when it is others.
-    followed: watch::Sender<BTreeSet<String>>,
+    following: Arc<Following>,
     /// What is being answered, and how that is stopped.
     at_work: Mutex<HashMap<Id, Arc<CancellationToken>>>,
 }
@@ -107,7 +103,7 @@ impl State {
         Arc::new(Self {
             session,
             dialog: Arc::new(Dialog::new()),
-            followed: watch::Sender::default(),
+            following: Arc::default(),
             at_work: Mutex::default(),
         })
     }
@@ -149,29 +145,22 @@ impl Held {
         &self.state.dialog
     }
 
-    /// Resources that it follows, and will follow.
-    pub(super) fn followed(&self) -> watch::Receiver<BTreeSet<String>> {
-        self.state.followed.subscribe()
+    /// Resources that it follows, and its streams.
+    pub(super) fn following(&self) -> &Arc<Following> {
+        &self.state.following
     }
 
     /// Answers what is about the session itself. What it follows is told on the streams that it has open.
-    pub(super) fn settle(&self, request: &Request, about: &About) -> Option<Result<Value, Fault>> {
+    pub(super) async fn settle(&self, request: &Request, about: &About) -> Option<Result<Value, Fault>> {
         let uri = || text(&request.params, "uri");
         match request.method.as_str() {
             "logging/setLevel" if self.lasts && about.logs => Some(self.dialog().set_level(&request.params)),
-            "resources/subscribe" if self.lasts => Some(uri().and_then(|uri| {
-                let mut fits = true;
-                self.state.followed.send_if_modified(|followed| {
-                    fits = followed.len() < FOLLOWED_MAX || followed.contains(&uri);
-                    fits && followed.insert(uri)
-                });
-                match fits {
-                    true => Ok(json!({})),
-                    false => Err(Fault::Params(format!("more than {FOLLOWED_MAX} resources are followed"))),
-                }
-            })),
+            "resources/subscribe" if self.lasts => Some(match uri() {
+                Ok(uri) => self.following().add(uri).await.map(|()| json!({})),
+                Err(fault) => Err(fault),
+            }),
             "resources/unsubscribe" if self.lasts => Some(uri().map(|uri| {
-                self.state.followed.send_if_modified(|followed| followed.remove(&uri));
+                self.following().remove(&uri);
                 json!({})
             })),
             _ => None,
