@@ -76,8 +76,14 @@ impl Permit {
 
     /// Server and tool, where the server may ask for a model while it is at work, and what it is lent.
     pub(crate) fn lends(&self) -> Option<(&str, &str, &Sampling)> {
-        let sampling = self.reach.settings.answers.sampling.as_ref()?;
+        // What it would ask a model may be what it answers.
+        let sampling = self.reach.settings.answers.sampling.as_ref().filter(|_| !self.is_secret)?;
         Some((&self.reach.name, &self.tool, sampling))
+    }
+
+    /// Whether what it is answered is for no model.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.is_secret
     }
 
     /// It has its turn.
@@ -344,7 +350,8 @@ pub(crate) async fn pass_for_person(
     carried: Carried,
 ) -> Passed {
     let Permit { run, reach, tool, arguments, is_secret, turn, trace, .. } = permit;
-    let reach = Reach { asks: carried.asks, ..reach };
+    let asks = Asks { sampling: carried.asks.sampling && !is_secret, ..carried.asks };
+    let reach = Reach { asks, ..reach };
     let wanted = Wanted::call(&tool, arguments, carried.more);
     let along = Along { trace, ..carried.along };
     let outgoing = Outgoing { run, wanted, effect: id, is_secret, turn, may_send: &|| Ok(None), along };

@@ -88,6 +88,10 @@ impl Rights {
                 unpinned.push(judge.said(&tool));
             }
             let look = match verdict.verify.clone() {
+                Some(rule) if verdict.secret => Some(Err(format!(
+                    "what it answers is secret, and what `{}` says of it is not",
+                    rule.tool
+                ))),
                 Some(rule) => {
                     let siblings = match offered.entry(tool.server) {
                         Entry::Occupied(known) => known.into_mut(),

@@ -35,6 +35,8 @@ pub struct CalledTool {
     pub images: Vec<Image>,
     /// Bytes of the result that were left out.
     pub cut_bytes: u64,
+    /// Whether no model is told what it answered (`tools.secret`): whoever shows it keeps no copy.
+    pub is_secret: bool,
     /// How long it took.
     pub ms: u64,
 }
@@ -121,11 +123,12 @@ impl Station {
                 return Ok(ToolCallEnd::Asks(basis));
             }
         };
-        let started = Instant::now();
+        let (started, is_secret) = (Instant::now(), permit.is_secret());
         match call::send_for_person(self, *permit, effect).await {
             CallEnd::Returned { text, structured, is_error, cut_bytes, images } => {
                 let ms = crate::lease::millis(started.elapsed());
-                let called = CalledTool { effect, text, structured, is_error, images, cut_bytes, ms };
+                let called =
+                    CalledTool { effect, text, structured, is_error, images, cut_bytes, is_secret, ms };
                 Ok(ToolCallEnd::Called(called))
             }
             CallEnd::NotSent { sentence } => {

@@ -1,12 +1,12 @@
 //! Results that are secret: what a tool answers of which `tools.secret` says so.
 //!
 //! Whoever calls such a tool is told that it answered, and not what: neither a run's model nor the client of a gateway, which is a model's
-//! as well. So the answer is in no journal, event, log or request to a provider. A person who calls it by hand sees it. What the tool
-//! said of a failure is withheld too, since it may hold what it failed with. What a server says while it is at work (progress, log
-//! lines) is no answer.
+//! as well. So the answer is in no journal, event, log or request to a provider, and the tool is lent no model to ask. A person who calls
+//! it by hand sees it. What was said of a failure is withheld too, since it may hold what it failed with; so are the last words of a
+//! server that went away within the call. What a server says while it is at work (progress, log lines, forms) is no answer.
 
 use serde_json::{Value, json};
-use station_mcp::{CallEnd, Passed};
+use station_mcp::{CallEnd, Passed, says_that_it_failed};
 
 /// What a run is told of how a call of `tool` ended.
 pub(crate) fn from_run(end: CallEnd, tool: &str) -> CallEnd {
@@ -18,7 +18,9 @@ pub(crate) fn from_run(end: CallEnd, tool: &str) -> CallEnd {
             cut_bytes: 0,
             images: Vec::new(),
         },
-        unanswered @ (CallEnd::NotSent { .. } | CallEnd::Unknown { .. }) => unanswered,
+        CallEnd::Unknown { why, .. } => CallEnd::Unknown { why, sentence: lost(tool) },
+        // The tool had no part in it.
+        CallEnd::NotSent { sentence } => CallEnd::NotSent { sentence },
     }
 }
 
@@ -28,12 +30,13 @@ pub(crate) fn from_client(passed: Passed, tool: &str) -> Passed {
         // It asks something first, and has not answered.
         Passed::Answered(result) if result["resultType"] == "input_required" => Passed::Answered(result),
         Passed::Answered(result) => {
-            let is_error = result["isError"] == true;
+            // A task is no answer, and nobody fetches one from behind a gateway.
+            let is_error = says_that_it_failed(&result) || result["resultType"] == "task";
             let content = json!([{ "type": "text", "text": told(tool, is_error) }]);
             let mut told = json!({ "content": content, "isError": is_error });
             // The newer revision of the protocol says of each result what it is.
-            if let Some(kind) = result.get("resultType") {
-                told["resultType"] = kind.clone();
+            if result.get("resultType").is_some() {
+                told["resultType"] = "complete".into();
             }
             Passed::Answered(told)
         }
@@ -41,13 +44,18 @@ pub(crate) fn from_client(passed: Passed, tool: &str) -> Passed {
             let code = error.get("code").cloned().unwrap_or(Value::Null);
             Passed::Refused(json!({ "code": code, "message": told(tool, true) }))
         }
-        unanswered @ (Passed::NotSent { .. } | Passed::Unknown { .. }) => unanswered,
+        Passed::Unknown { why, .. } => Passed::Unknown { why, sentence: lost(tool) },
+        Passed::NotSent { sentence } => Passed::NotSent { sentence },
     }
 }
 
 fn told(tool: &str, is_error: bool) -> String {
     let ended = if is_error { "failed" } else { "is done" };
     format!("The call {ended}. What `{tool}` answers is secret (`tools.secret`) and was not kept")
+}
+
+fn lost(tool: &str) -> String {
+    format!("no answer of `{tool}` came; what its server said at the end is secret (`tools.secret`)")
 }
 
 #[cfg(test)]
@@ -87,11 +95,32 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_is_told_as_one_however_it_is_written() {
+        for answered in [json!({ "isError": "true" }), json!({ "resultType": "task", "taskId": "7" })] {
+            let Passed::Answered(told) = from_client(Passed::Answered(answered), "mint") else {
+                panic!("an answer stays one")
+            };
+            assert_eq!(told["isError"], true, "{told}");
+            assert!(told.get("taskId").is_none() && told["resultType"] != "task", "{told}");
+        }
+    }
+
+    #[test]
     fn what_is_no_answer_is_told_as_it_is() {
         let asks = Passed::Answered(json!({ "resultType": "input_required", "inputRequests": {} }));
         assert_eq!(from_client(asks.clone(), "mint"), asks);
-        let sentence = "it went away".to_owned();
-        let lost = CallEnd::Unknown { why: Why::ConnectionLost, sentence };
-        assert_eq!(from_run(lost.clone(), "mint"), lost);
+        let sent = CallEnd::NotSent { sentence: "it cannot be started".to_owned() };
+        assert_eq!(from_run(sent.clone(), "mint"), sent);
+    }
+
+    #[test]
+    fn the_last_words_of_a_server_are_withheld() {
+        let (why, sentence) = (Why::ConnectionLost, format!("it went away; it said last: {CANARY}"));
+        let lost = from_run(CallEnd::Unknown { why, sentence: sentence.clone() }, "mint");
+        assert!(
+            matches!(&lost, CallEnd::Unknown { why: Why::ConnectionLost, sentence } if !sentence.contains(CANARY))
+        );
+        let lost = from_client(Passed::Unknown { why, sentence }, "mint");
+        assert!(matches!(&lost, Passed::Unknown { sentence, .. } if !sentence.contains(CANARY)));
     }
 }

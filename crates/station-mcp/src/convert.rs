@@ -30,8 +30,9 @@ pub(crate) fn is_whole(result: &Value) -> bool {
     is_put_off || is_result(result) || has("contents") || has("messages") || has("completion")
 }
 
-/// Whether it says that the tool failed.
-pub(crate) fn says_that_it_failed(result: &Value) -> bool {
+/// Whether the result of a tool says that the tool failed: by `isError`, which some write as a word.
+#[must_use]
+pub fn says_that_it_failed(result: &Value) -> bool {
     is_yes(&result["isError"])
 }
 

@@ -24,6 +24,7 @@ pub use client::{
     Along, Asks, Bearer, CallEnd, ConnectError, Connection, Hearer, Hears, Launch, Passed, Question, Shim,
     Told, connect,
 };
+pub use convert::says_that_it_failed;
 pub use editor::edit;
 pub use process::{Process, is_kept, servers};
 pub use shim::HANDED_FD;

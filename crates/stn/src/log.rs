@@ -40,9 +40,6 @@ impl Faults {
     }
 }
 
-/// Fields in which rmcp tells messages.
-const MESSAGES: [&str; 4] = ["evt", "request", "result", "notification"];
-
 /// The log that was set up.
 pub(crate) struct Log {
     levels: reload::Handle<EnvFilter, Registry>,
@@ -118,10 +115,9 @@ fn is_always_told(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("station_") && metadata.name() != "store.query"
 }
 
-/// Not what was said, at whatever level: neither by us nor by the library that speaks MCP, which tells whole messages.
+/// Not what was said, at whatever level: neither by us nor by the library that speaks MCP, whose lines hold whole messages.
 fn is_for_logs(metadata: &Metadata<'_>) -> bool {
-    let has_message = || metadata.fields().iter().any(|field| MESSAGES.contains(&field.name()));
-    metadata.target() != CONTENT && !(metadata.target().starts_with("rmcp") && has_message())
+    metadata.target() != CONTENT && !metadata.target().starts_with("rmcp")
 }
 
 /// The levels that are wanted, and where that is said.

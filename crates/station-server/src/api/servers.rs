@@ -317,7 +317,10 @@ async fn call_tool(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Rep
     let none = BTreeMap::new();
     let called = desk.station.call_tool(by, &server, name, given.clone(), (Consent::Unasked, &none)).await?;
     match called {
-        ToolCallEnd::Called(called) => Ok(Reply::of(&wire::CalledTool::from(&called))),
+        ToolCallEnd::Called(called) => {
+            let told = serde_json::to_value(wire::CalledTool::from(&called)).expect("wire structs serialize");
+            Ok(if called.is_secret { Reply::Once(told) } else { Reply::Body(told) })
+        }
         ToolCallEnd::Asks(basis) => {
             let tool = desk.station.show_tool(by, &server, name).await?;
             let rule = basis.rule.to_string();
