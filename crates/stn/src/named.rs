@@ -6,7 +6,7 @@
 
 use crate::error::Result;
 use crate::session::Session;
-use station_core::{EnvironmentName, Error};
+use station_core::{EnvironmentName, Error, near};
 use station_engine::{AgentRef, EnvironmentRef, ServerRef, Station};
 
 /// Reads the id or name of an environment, for the command line: its rules are in the message.
@@ -21,6 +21,15 @@ pub(crate) fn new_environment(text: &str) -> Result<EnvironmentName, String> {
 
 fn with_rules(error: &Error) -> String {
     format!("{error}: {}", error.hints().join(", "))
+}
+
+/// Why `word` is none of `words`: which there are, and before that the one that was most likely meant.
+pub(crate) fn none_of(word: &str, words: Vec<&str>) -> String {
+    let known = format!("it is one of {}", words.join(", "));
+    match near::hint(word, words) {
+        Some(meant) => format!("{meant} {known}"),
+        None => known,
+    }
 }
 
 impl Session<'_> {

@@ -52,6 +52,12 @@ fn runs_are_selected_and_exported() {
         For more information, try '--help'.
         --- exit 2
     "#]]);
+    let said = home.stn(&["approvals", "list", "--status", "aproved"]);
+    assert!(
+        said.exits(2).stderr.contains("did you mean `approved`? it is one of pending, approved"),
+        "{}",
+        said.shown()
+    );
     let lines = home.stn(&["runs", "export", "--agent", "a"]).done().stdout.clone();
     let lines: Vec<serde_json::Value> =
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

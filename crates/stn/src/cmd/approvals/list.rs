@@ -2,7 +2,7 @@
 
 use crate::at::{At, named};
 use crate::error::{Code, Result};
-use crate::named::environment_ref;
+use crate::named::{environment_ref, none_of};
 use crate::narrate::{cut, moment};
 use crate::session::Session;
 use serde_json::{Value, json};
@@ -103,8 +103,7 @@ impl Args {
 }
 
 fn status(word: &str) -> Result<Status, String> {
-    let words = || Status::ALL.map(Status::as_str).join(", ");
-    Status::from_word(word).ok_or_else(|| format!("it is one of {}", words()))
+    Status::from_word(word).ok_or_else(|| none_of(word, Status::ALL.map(Status::as_str).into()))
 }
 
 fn row(approval: &wire::Approval) -> [String; 8] {

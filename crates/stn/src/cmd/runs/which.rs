@@ -2,12 +2,12 @@
 
 use crate::at::{At, named};
 use crate::error::Result;
-use crate::named::environment_ref;
+use crate::named::{environment_ref, none_of};
 use crate::session::Session;
 use crate::when::{When, when};
 use serde_json::{Value, json};
 use station_core::run::Status;
-use station_core::{AgentId, Micros, RunId, near};
+use station_core::{AgentId, Micros, RunId};
 use station_engine::{Clock, EnvironmentRef, Run, RunFilter, Station};
 use station_server::wire;
 
@@ -151,13 +151,6 @@ fn status(word: &str) -> Result<Wanted, String> {
     if word == "interrupted" {
         return Ok(Wanted::Interrupted);
     }
-    Status::from_word(word).map(Wanted::Recorded).ok_or_else(|| {
-        let words: Vec<&str> =
-            Status::ALL.iter().map(|status| status.as_str()).chain(["interrupted"]).collect();
-        let known = format!("it is one of {}", words.join(", "));
-        match near::hint(word, words) {
-            Some(meant) => format!("{meant} {known}"),
-            None => known,
-        }
-    })
+    let words = || Status::ALL.iter().map(|status| status.as_str()).chain(["interrupted"]).collect();
+    Status::from_word(word).map(Wanted::Recorded).ok_or_else(|| none_of(word, words()))
 }
