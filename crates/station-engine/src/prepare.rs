@@ -134,14 +134,7 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
     warnings.extend(station.unasked(run, &brought.given).await?);
     let mut tools = offer(rights, &sub_agents, &choices.usable);
     if tools.is_empty() && !rights.tools.is_empty() {
-        let reasons = rights.broken();
-        if !reasons.is_empty() {
-            return Err(Error::invalid(format!(
-                "no tool of agent `{}` can be used: {}",
-                agent.name,
-                reasons.join("; ")
-            )));
-        }
+        refuse_broken(agent, rights)?;
     }
 
     let (rendered, said) = rendered(prompt, &run.task, &brought.given)
@@ -182,6 +175,18 @@ pub(crate) async fn prepare(station: &Station, run: &Run, brought: &Brought) -> 
         above: request.above,
     };
     Ok(Start { prepared, inputs, blobs: kept.into_blobs() })
+}
+
+/// Refuses an agent none of whose tools can be used, where that is because of servers that cannot be reached as they are configured.
+fn refuse_broken(agent: &Agent, rights: &Rights) -> Result<()> {
+    match rights.broken() {
+        reasons if reasons.is_empty() => Ok(()),
+        reasons => Err(Error::invalid(format!(
+            "no tool of agent `{}` can be used: {}",
+            agent.name,
+            reasons.join("; ")
+        ))),
+    }
 }
 
 /// The prompt filled for one run, and what there is to say about it.
