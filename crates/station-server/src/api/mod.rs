@@ -18,6 +18,7 @@ mod older;
 mod openapi;
 mod operation;
 mod page;
+mod plans;
 mod request;
 mod retention;
 mod runs;
@@ -45,6 +46,7 @@ pub(crate) fn operations() -> impl Iterator<Item = &'static Operation> {
         environments::ROWS,
         variables::ROWS,
         agents::ROWS,
+        plans::ROWS,
         servers::ROWS,
         locks::ROWS,
         models::ROWS,

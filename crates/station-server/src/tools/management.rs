@@ -38,9 +38,9 @@ pub struct Management {
 pub(crate) struct Desk {
     pub(crate) station: Station,
     /// Runs that go on after their call was answered.
-    pub(super) driving: TaskTracker,
+    pub(crate) driving: TaskTracker,
     /// Cancelled when this process is about to end.
-    pub(super) leave: CancellationToken,
+    pub(crate) leave: CancellationToken,
 }
 
 impl Desk {

@@ -3,8 +3,8 @@
 use super::{Problem, Word};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use station_core::Environment;
+use serde_json::{Map, Value};
+use station_core::{Environment, RunId};
 
 /// An agent as a list shows it.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -88,6 +88,50 @@ pub struct CreatedAgent {
     pub details: AgentDetails,
     /// Its tools, and why it has each.
     pub reasons: Vec<ReasonedTool>,
+}
+
+/// What came of having an agent planned.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct PlannedAgent {
+    /// The plan; `null` where there is none.
+    pub plan: Option<AgentPlan>,
+    /// Why there is none.
+    pub because: Option<String>,
+}
+
+/// An agent as it would be made, or the change that would be made to one.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct AgentPlan {
+    /// The architect's run, which waits with it.
+    pub run_id: i64,
+    /// The approval that carries it out.
+    pub approval_id: i64,
+    /// `create_agent` or `update_agent`, of the management tools.
+    pub verb: String,
+    /// What that would be called with.
+    pub arguments: Map<String, Value>,
+    /// The lines of the agent's file that would change, with `-` and `+` before them; `null` for a new agent.
+    pub difference: Option<String>,
+    /// The model that planned.
+    pub model: String,
+}
+
+impl AgentPlan {
+    pub(crate) fn new(plan: station_engine::AgentPlan, difference: Option<String>, model: String) -> Self {
+        let station_engine::AgentPlan { run, approval, verb, arguments } = plan;
+        Self { run_id: run.0, approval_id: approval, verb, arguments, difference, model }
+    }
+
+    /// As the engine has it.
+    #[must_use]
+    pub fn read(&self) -> station_engine::AgentPlan {
+        station_engine::AgentPlan {
+            run: RunId(self.run_id),
+            approval: self.approval_id,
+            verb: self.verb.clone(),
+            arguments: self.arguments.clone(),
+        }
+    }
 }
 
 /// A tool chosen for a new agent, and why.

@@ -33,8 +33,8 @@ mod tool;
 mod user;
 
 pub use agent::{
-    Agent, AgentDefinition, AgentDetails, CreatedAgent, ExportedAgent, Grant, ImportedAgent, Missing,
-    ReasonedTool, Schedule,
+    Agent, AgentDefinition, AgentDetails, AgentPlan, CreatedAgent, ExportedAgent, Grant, ImportedAgent,
+    Missing, PlannedAgent, ReasonedTool, Schedule,
 };
 pub use approval::{Approval, AuditEntry, StandingApproval};
 pub use budget::{Budget, Measured, Price, Spent};

@@ -41,6 +41,26 @@ pub(crate) async fn attend(
     report_stopped(session, at, id, stopped).await
 }
 
+/// Hears a run to its end, or to what it waits for, without a report. Ctrl-C cancels it.
+///
+/// # Errors
+/// As [`attend`].
+pub(crate) async fn to_its_end(
+    session: &Session<'_>,
+    server: &Server,
+    id: RunId,
+    begun: Begun,
+) -> Result<wire::RunDetails> {
+    let at = At::There(server);
+    let run = at.show_run(&session.by, id).await?.run;
+    let stop = CancellationToken::new();
+    let work = listen(server, &run, begun.after, Some(&stop));
+    let followed = told(session, &run, "carried out", begun, Tell::Events, work);
+    let (done, _) = heeding_signals(session, &stop, followed).await?;
+    done.map_err(|error| with_way_on(error, server, id))?;
+    at.show_run(&session.by, id).await
+}
+
 /// Follows a run from its first entry to its end. Ctrl-C ends the following, and not the run.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ mod only_here;
 mod server;
 
 pub(crate) use address::Address;
-pub(crate) use follow::{Begun, attend, follow, handed};
+pub(crate) use follow::{Begun, attend, follow, handed, to_its_end};
 pub(crate) use logins::{Login, Logins};
 pub(crate) use only_here::{OnlyHere, only_option};
 pub(crate) use server::{Server, Target};

@@ -1,7 +1,9 @@
 //! Agents made and changed in words: `stn agent create`, `stn agent update`, and `suggest_agent_config`, as the architect plans
 //! them through Station's own server.
 
+use crate::at_server::{ask, url};
 use crate::home::Home;
+use crate::http::Served;
 use crate::rpc::Client;
 use expect_test::expect;
 use serde_json::{Value, json};
@@ -340,4 +342,76 @@ fn a_client_of_mcp_is_given_a_plan_first() {
     client.end(&home).0.done();
     assert_eq!(home.json(&["agent", "list"])["count"], 0, "nothing was made");
     assert_eq!(home.json(&["runs", "list"])["runs"][0]["status"], "cancelled");
+}
+
+#[test]
+fn an_agent_is_planned_and_changed_in_words_at_a_server() {
+    let model = OpenAi::from_fn(planner);
+    let home = home(&model);
+    let key = home.key_of("olga", &["--admin"]);
+    let served = Served::start(&home);
+    let ask = |args: &[&str]| ask(&home, &url(&served), &key, args);
+    ask(&["agent", "create", "parrot", "Repeats what it is told"]).is(&expect![[r#"
+        Plan:
+          name  parrot
+          description  Repeats what it is told
+          max_steps  4
+          output_schema  {"type":"object","properties":{"said":{"type":"string"}}}
+          tools  fake__echo (it says back what it is given)
+          prompt
+            You repeat.
+            Say nothing else.
+        --- stderr
+        The architect planned it with openai/stand-in-1, in run 1.
+        hint: nothing was changed: carry it out with `stn approvals approve 1`, then `stn runs resume 1`, or say yes from the start with `--yes`
+        hint: drop it with `stn runs cancel 1`
+        --- exit 5
+    "#]]);
+    assert_eq!(home.json(&["agent", "list"])["count"], 0, "nothing was made yet");
+    ask(&["agent", "create", "second", "Repeats what it is told", "--yes"]).is(&expect![[r#"
+        Created agent 2 `second` in environment `default`.
+          file  $HOME/.config/station/environments/default/agents/second.prompt
+          tools  fake__echo (it says back what it is given)
+        --- stderr
+        The architect planned it with openai/stand-in-1, in run 2.
+        Plan:
+          name  second
+          description  Repeats what it is told
+          max_steps  4
+          output_schema  {"type":"object","properties":{"said":{"type":"string"}}}
+          tools  fake__echo (it says back what it is given)
+          prompt
+            You repeat.
+            Say nothing else.
+          create_agent was approved by olga
+          -> station/create_agent {"name":"second","description":"Repeats what it is told","environment_id":1,"prompt":"You repeat.\nSay nothing else.","…
+          <- create_agent: 843 bytes in [span]
+          turn 3: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+        hint: run it with `stn agent run 2 "your task"`
+    "#]]);
+    ask(&["agent", "update", "second", "let it add, too", "--yes"]).is(&expect![[r#"
+        Changed agent 2 `second` of environment `default`.
+        --- stderr
+        The architect planned it with openai/stand-in-1, in run 3.
+        Plan:
+          @@ -3,7 +3,8 @@
+             name: "second"
+             description: "Repeats what it is told"
+          -max_steps: 4
+          +max_steps: 9
+           tools:
+             - "fake__echo"
+          +  - "fake__add"
+           output:
+             schema: {"type":"object","properties":{"said":{"type":"string"}}}
+          tools  fake__echo (as before)
+                         fake__add (sums are asked for)
+          update_agent was approved by olga
+          -> station/update_agent {"agent_id":2,"tool_names":["fake__echo","fake__add"],"max_steps":9,"tool_reasons":{"fake__echo":"as before","fake__add…
+          <- update_agent: 607 bytes in [span]
+          turn 3: answer (stand-in-1, [span], 100 tokens in (64 cached), 20 out)
+    "#]]);
+    // Without a yes nothing is left of it but the run.
+    ask(&["runs", "cancel", "1"]).done();
+    served.stop();
 }

@@ -254,12 +254,12 @@ fn agents_are_made_changed_and_deleted_at_a_server() {
         here.shown()
     );
     world.ask("user", &["agent", "create", "ccc", "It reads files"]).is(&expect![[r#"
-        Created agent 5 `ccc` in environment `default`.
+        Created agent 6 `ccc` in environment `default`.
           file  $HOME/.config/station/environments/default/agents/ccc.prompt
           tools  __read (of server `fake`: matches reads)
         --- stderr
-        Tools are chosen by ranking: a plan is not made over HTTP.
-        hint: run it with `stn agent run 5 "your task"`
+        Tools are chosen by ranking: done.
+        hint: run it with `stn agent run 6 "your task"`
     "#]]);
     world
         .ask(
@@ -303,8 +303,8 @@ fn agents_are_made_changed_and_deleted_at_a_server() {
     "#]]);
     world.ask("user", &["agent", "update", "ddd", "make it shorter"]).is(&expect![[r#"
         --- stderr
-        error: a change in words is planned by a Station with its own hands, and not over HTTP
-        hint: change it by options: `stn agent update --help`
+        error: there is no plan: done
+        hint: nothing was changed; options change it without a model: `stn agent update --help`
         --- exit 1
     "#]]);
     world.ask("user", &["agent", "delete", "ddd"]).is(&expect![[r#"

@@ -1,6 +1,6 @@
 //! `stn agent create`
 
-use super::plan::{Planned, plan};
+use super::plan::{Planned, plan, plan_there};
 use crate::at::{At, named};
 use crate::error::{Code, Result};
 use crate::follow::{Tell, follow};
@@ -11,9 +11,7 @@ use crate::remote::Server;
 use crate::session::Session;
 use serde_json::json;
 use station_core::{AgentName, EnvironmentName};
-use station_engine::{
-    AgentDetails, AgentPlan, AgentRef, EnvironmentRef, NewAgent, Planning, ReasonedTool, Station,
-};
+use station_engine::{AgentPlan, AgentRef, EnvironmentRef, NewAgent, Planning, ReasonedTool, Station};
 use station_server::wire;
 
 /// Make an agent
@@ -79,11 +77,8 @@ impl Args {
     }
 
     async fn create_there(self, session: &Session<'_>, server: &Server) -> Result {
-        let ranked = self.tools.is_empty();
-        if ranked && !self.ranked {
-            session.out.note(Tone::Plain, "Tools are chosen by ranking: a plan is not made over HTTP.");
-        }
-        let given = json!({
+        let chosen = self.tools.is_empty();
+        let mut given = json!({
             "name": self.name,
             "description": self.description,
             "environment": named(self.env.as_ref()),
@@ -91,12 +86,27 @@ impl Args {
             "domain": self.domain,
             "model": self.model,
             "max_steps": self.max_steps,
-            "tools": (!ranked).then_some(self.tools),
             "agents": (!self.agents.is_empty()).then_some(self.agents),
             "schedule": self.schedule,
         });
+        if chosen && !self.ranked {
+            match plan_there(session, server, given.clone(), self.yes).await? {
+                Planned::Done(agent, plan) => {
+                    let details: wire::AgentDetails =
+                        server.ask("show_agent", json!({ "agent": agent.0 })).await?;
+                    let offered =
+                        |name: &str| details.tools.iter().any(|it| it.written == name && it.tool.is_some());
+                    let reasons: Vec<_> =
+                        reasons_of(&plan, offered).iter().map(wire::ReasonedTool::from).collect();
+                    return tell(session, &details, &reasons, true);
+                }
+                Planned::Waits => return Ok(Code::Waiting),
+                Planned::None(why) => tell_ranked(session, &why),
+            }
+        }
+        given["tools"] = json!((!chosen).then_some(self.tools));
         let wire::CreatedAgent { details, reasons } = server.ask("create_agent", given).await?;
-        tell(session, &details, &reasons, ranked)
+        tell(session, &details, &reasons, chosen)
     }
 
     fn new_agent(self, name: AgentName, environment: EnvironmentName) -> NewAgent {
@@ -141,7 +151,7 @@ async fn create(session: &Session<'_>, station: &Station, new: NewAgent, ranked:
     let (details, reasons) = match planned {
         Some(Planned::Done(agent, plan)) => {
             let details = station.show_agent(&session.by, &AgentRef::Id(agent)).await?;
-            let reasons = reasons_of(&plan, &details);
+            let reasons = reasons_of(&plan, |name| details.has_tool(name));
             (details, reasons)
         }
         Some(Planned::Waits) => return Ok(Code::Waiting),
@@ -165,18 +175,22 @@ async fn planned(session: &Session<'_>, station: &Station, new: &NewAgent, yes: 
         Err(why) => Planned::None(why),
     };
     if let Planned::None(why) = &planned {
-        session.out.note(Tone::Plain, &format!("Tools are chosen by ranking: {why}."));
+        tell_ranked(session, why);
     }
     Ok(planned)
 }
 
+fn tell_ranked(session: &Session<'_>, why: &str) {
+    session.out.note(Tone::Plain, &format!("Tools are chosen by ranking: {why}."));
+}
+
 /// The tools of a plan that was carried out, and what stands behind each.
-fn reasons_of(plan: &AgentPlan, details: &AgentDetails) -> Vec<ReasonedTool> {
+fn reasons_of(plan: &AgentPlan, offered: impl Fn(&str) -> bool) -> Vec<ReasonedTool> {
     let planned = plan.tools().unwrap_or_default();
     planned
         .into_iter()
         .map(|it| ReasonedTool {
-            offered: details.has_tool(&it.name),
+            offered: offered(&it.name),
             reason: it.reason.unwrap_or_else(|| "planned".to_owned()),
             tool: it.name,
         })

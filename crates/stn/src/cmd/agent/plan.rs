@@ -4,14 +4,17 @@
 
 use crate::attend::{Drive, heeding_signals, told};
 use crate::error::{Failure, Result};
-use crate::follow::{Source, Tell, follow, follow_on};
+use crate::follow::{Source, Tell, alive, follow, follow_on};
 use crate::out::Tone;
 use crate::question::{Yes, confirm};
+use crate::remote::{Begun, Server, to_its_end};
 use crate::session::Session;
 use serde_json::{Value, json};
 use station_core::budget::Amounts;
+use station_core::run::Event;
 use station_core::{AgentId, Error};
 use station_engine::{AgentPlan, Planning, Station};
+use station_server::wire;
 use std::io::IsTerminal as _;
 use tokio_util::sync::CancellationToken;
 
@@ -101,6 +104,53 @@ pub(super) async fn plan(
         Err(why) => Err(Error::invalid(why)
             .with_hint(format!("see what happened with `stn runs inspect {}`", plan.run))
             .into()),
+    }
+}
+
+/// As [`plan`], at a server: `given` says what is to be planned.
+///
+/// # Errors
+/// As [`plan`], and the server's.
+pub(super) async fn plan_there(
+    session: &Session<'_>,
+    server: &Server,
+    given: Value,
+    yes: Yes,
+) -> Result<Planned> {
+    let work = server.ask::<wire::PlannedAgent>("plan_agent", given);
+    let planned = alive(session.out, "the architect is planning", work).await?;
+    let Some(told) = planned.plan else {
+        return Ok(Planned::None(
+            planned.because.unwrap_or_else(|| "the server does not say why".to_owned()),
+        ));
+    };
+    let (model, difference, plan) = (&told.model, told.difference.as_deref(), told.read());
+    session.out.note(Tone::Quiet, &format!("The architect planned it with {model}, in run {}.", plan.run));
+    let lines = lines(&plan, difference);
+    if !yes.yes && (session.out.is_json() || !std::io::stdin().is_terminal()) {
+        tell(session, &plan, difference, lines)?;
+        return Ok(Planned::Waits);
+    }
+    let question = if difference.is_some() { "Change the agent so?" } else { "Make the agent so?" };
+    if let Err(refused) = confirm(session, &lines, question, yes).await {
+        server.ask::<Value>("cancel_run", json!({ "run": plan.run.0 })).await?;
+        return Err(refused);
+    }
+    let begun = Begun::now(session, server, plan.run).await?;
+    server.ask::<Value>("approve", json!({ "approval": plan.approval })).await?;
+    let details = to_its_end(session, server, plan.run, begun).await?;
+    let made = details.entries().into_iter().rev().find_map(|entry| match entry.event {
+        Event::Returned { structured: Some(result), is_error: false, .. } => result["agent"]["id"].as_i64(),
+        _ => None,
+    });
+    match made {
+        Some(agent) => Ok(Planned::Done(AgentId(agent), Box::new(plan))),
+        None => {
+            let said = details.run.answer.unwrap_or_default();
+            Err(Error::invalid(format!("run {} made nothing: {said}", plan.run))
+                .with_hint(format!("see what happened with `stn runs inspect {}`", plan.run))
+                .into())
+        }
     }
 }
 

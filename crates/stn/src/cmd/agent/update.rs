@@ -1,12 +1,13 @@
 //! `stn agent update`
 
-use super::plan::{Planned, plan};
+use super::plan::{Planned, plan, plan_there};
 use crate::at::{At, named};
 use crate::error::{Code, Result};
 use crate::named::environment_ref;
 use crate::out::Tone;
 use crate::problems;
 use crate::question::Yes;
+use crate::remote::Server;
 use crate::session::Session;
 use serde_json::{Value, json};
 use station_core::file::Problem;
@@ -92,12 +93,12 @@ impl Args {
             }
             return session
                 .at(async |at| {
-                    let At::Here(station) = at else {
-                        let sentence =
-                            "a change in words is planned by a Station with its own hands, and not over HTTP";
-                        return Err(Error::invalid(sentence)
-                            .with_hint("change it by options: `stn agent update --help`")
-                            .into());
+                    let station = match at {
+                        At::Here(station) => station,
+                        At::There(server) => {
+                            let given = json!({ "agent": agent, "environment": named(env.as_ref()), "change": words });
+                            return in_words_there(session, server, given, yes).await;
+                        }
                     };
                     let (agent, environment) = session.agent(station, &agent, env.as_ref()).await?;
                     let problems = station.apply_changed_files(&environment).await?;
@@ -221,10 +222,25 @@ async fn in_words(
             tell_here(session, &station.show_agent(&session.by, &AgentRef::Id(agent)).await?)
         }
         Planned::Waits => Ok(Code::Waiting),
-        Planned::None(why) => Err(Error::invalid(format!("there is no plan: {why}"))
-            .with_hint("nothing was changed; options change it without a model: `stn agent update --help`")
-            .into()),
+        Planned::None(why) => Err(without_plan(&why).into()),
     }
+}
+
+/// As [`in_words`], at a server.
+async fn in_words_there(session: &Session<'_>, server: &Server, given: Value, yes: Yes) -> Result {
+    match plan_there(session, server, given, yes).await? {
+        Planned::Done(agent, _) => {
+            let shown: wire::AgentDetails = server.ask("show_agent", json!({ "agent": agent.0 })).await?;
+            tell(session, &shown.agent, shown.path.as_deref())
+        }
+        Planned::Waits => Ok(Code::Waiting),
+        Planned::None(why) => Err(without_plan(&why).into()),
+    }
+}
+
+fn without_plan(why: &str) -> Error {
+    Error::invalid(format!("there is no plan: {why}"))
+        .with_hint("nothing was changed; options change it without a model: `stn agent update --help`")
 }
 
 fn tell_here(session: &Session<'_>, details: &AgentDetails) -> Result {
