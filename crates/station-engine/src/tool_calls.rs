@@ -210,7 +210,7 @@ impl Station {
         let Some(said) = self.store().call_approval(&question, self.now()).await? else {
             return Ok(Said::Nothing);
         };
-        if said.status == Status::Pending || !self.store().use_call_approval(said.id, self.now()).await? {
+        if said.is_pending() || !self.store().use_call_approval(said.id, self.now()).await? {
             return Ok(Said::Nothing);
         }
         if said.status != Status::Denied {

@@ -93,6 +93,12 @@ impl Approval {
             .with_hint("`stn approvals list` shows those that wait")
     }
 
+    /// Whether nobody has decided yet.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.status == Status::Pending
+    }
+
     /// The run that waits, where one does.
     #[must_use]
     pub fn run(&self) -> Option<RunId> {

@@ -16,7 +16,6 @@ pub use plan::{AgentPlan, PlannedTool};
 use crate::agents::{AgentRef, NewAgent};
 use crate::{Driver, NewRun, Station};
 use serde_json::{Map, Value, json};
-use station_core::approval;
 use station_core::file::edit::{difference, edit_agent};
 use station_core::run::{Event, Status};
 use station_core::{Action, AgentId, Caller, EnvironmentName, Error, Result, RunId};
@@ -105,7 +104,7 @@ impl Station {
         let details = self.show_run(by, id).await?;
         let is_ours = details.run.environment_name == EnvironmentName::built_in().as_str();
         let waits = is_ours && details.run.status == Status::Waiting;
-        let pending = details.approvals.iter().rfind(|it| waits && it.status == approval::Status::Pending);
+        let pending = details.approvals.iter().rfind(|it| waits && it.is_pending());
         pending.map(AgentPlan::read).transpose()
     }
 

@@ -6,7 +6,6 @@ use super::questions;
 use super::schema::{any, list, number, object, text, text_or_null, truth};
 use crate::wire;
 use serde_json::{Map, Value, json};
-use station_core::approval;
 use station_core::run::{Effect, Entry, Event, Status};
 use station_core::{EffectId, ToolCall, schema};
 use station_engine::{RunDetails, Station};
@@ -87,12 +86,8 @@ pub(super) fn answer(details: &RunDetails, message: Option<&str>) -> Value {
 
 fn execution(details: &RunDetails, detail: Detail) -> Value {
     let run = wire::Run::new(&details.run, details.interrupted);
-    let approvals: Vec<wire::Approval> = details
-        .approvals
-        .iter()
-        .filter(|it| it.status == approval::Status::Pending)
-        .map(wire::Approval::from)
-        .collect();
+    let approvals: Vec<wire::Approval> =
+        details.approvals.iter().filter(|it| it.is_pending()).map(wire::Approval::from).collect();
     let mut shown = json!({
         "agent_id": run.agent_id,
         "agent": run.agent,

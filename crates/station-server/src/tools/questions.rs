@@ -8,7 +8,6 @@ use super::lacking;
 use super::management::Desk;
 use super::row::Reply;
 use serde_json::{Map, Value, json};
-use station_core::approval;
 use station_core::run::Status;
 use station_core::{Action, BlobHash, Era, Kind, Result, RunId};
 use station_engine::{Approval, Asker, RunDetails, Yes};
@@ -48,7 +47,7 @@ pub(crate) fn not_taken(why: &str) -> Fault {
 /// Approvals that a run waits for.
 pub(super) fn pending(details: &RunDetails) -> impl Iterator<Item = &Approval> {
     let waits = details.run.status == Status::Waiting;
-    details.approvals.iter().filter(move |it| waits && it.status == approval::Status::Pending)
+    details.approvals.iter().filter(move |it| waits && it.is_pending())
 }
 
 /// The question whether the calls that a run waits for may be sent; nothing where there is none, or nobody to ask.

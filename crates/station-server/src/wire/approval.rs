@@ -68,8 +68,7 @@ impl From<&station_engine::Approval> for Approval {
             Asker::Run { agent, .. } => (Some(agent), None),
             Asker::Caller(name) => (None, Some(name)),
         };
-        let is_open = approval.status == Status::Pending;
-        let may_decide = Action::Approve.roles().filter(|_| is_open).map(Role::as_str);
+        let may_decide = Action::Approve.roles().filter(|_| approval.is_pending()).map(Role::as_str);
         Self {
             id: approval.id,
             run_id: approval.run().map(|run| run.0),
