@@ -79,8 +79,17 @@ pub(crate) enum Reply {
 impl Reply {
     /// A shape of [`wire`](crate::wire).
     pub(super) fn of<T: Serialize>(shape: &T) -> Self {
-        Self::Body(serde_json::to_value(shape).expect("wire structs serialize"))
+        Self::Body(body(shape))
     }
+
+    /// As [`Reply::of`], of what is told once.
+    pub(super) fn once<T: Serialize>(shape: &T) -> Self {
+        Self::Once(body(shape))
+    }
+}
+
+fn body<T: Serialize>(shape: &T) -> Value {
+    serde_json::to_value(shape).expect("wire structs serialize")
 }
 
 /// The number that `text` is of `what`.

@@ -318,8 +318,8 @@ async fn call_tool(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Rep
     let called = desk.station.call_tool(by, &server, name, given.clone(), (Consent::Unasked, &none)).await?;
     match called {
         ToolCallEnd::Called(called) => {
-            let told = serde_json::to_value(wire::CalledTool::from(&called)).expect("wire structs serialize");
-            Ok(if called.is_secret { Reply::Once(told) } else { Reply::Body(told) })
+            let told = wire::CalledTool::from(&called);
+            Ok(if called.is_secret { Reply::once(&told) } else { Reply::of(&told) })
         }
         ToolCallEnd::Asks(basis) => {
             let tool = desk.station.show_tool(by, &server, name).await?;

@@ -322,8 +322,7 @@ async fn invite_user(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<R
     let hours = arguments.whole("hours").and_then(|hours| u64::try_from(hours).ok());
     let valid_for = hours.map_or(INVITATION_VALID_FOR, |hours| Duration::from_secs(hours * 3600));
     let made = desk.station.invite_user(by, &named(&arguments), valid_for).await?;
-    let made = wire::Invitation::from(&made);
-    Ok(Reply::Once(serde_json::to_value(made).expect("wire structs serialize")))
+    Ok(Reply::once(&wire::Invitation::from(&made)))
 }
 
 async fn accept_invitation(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
@@ -386,8 +385,7 @@ async fn create_api_key(desk: &Desk, by: &Caller, arguments: Arguments) -> Resul
     };
     let (key, secret) = desk.station.create_api_key(by, &named(&arguments), wish).await?;
     let secret = secret.expose().to_owned();
-    let made = wire::NewApiKey { api_key: wire::ApiKey::from(&key), secret };
-    Ok(Reply::Once(serde_json::to_value(made).expect("wire structs serialize")))
+    Ok(Reply::once(&wire::NewApiKey { api_key: wire::ApiKey::from(&key), secret }))
 }
 
 async fn list_api_keys(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {

@@ -119,11 +119,7 @@ impl Shown {
 
     /// A tool as a list shows it, with what its server says of it besides.
     fn listed(&self, (name, it): (&str, &CallableTool)) -> Value {
-        let mut entry = listed((name, &it.tool));
-        if it.is_secret {
-            // Its answers are withheld, and so fit no schema.
-            entry.as_object_mut().map(|entry| entry.remove("outputSchema"));
-        }
+        let mut entry = listed((name, it));
         if let (Some(more), Value::Object(entry)) = (self.more.get(&it.tool.id), &mut entry) {
             entry.extend(more.clone());
         }
@@ -132,13 +128,15 @@ impl Shown {
 }
 
 /// A tool as a list shows it.
-fn listed((name, tool): (&str, &Tool)) -> Value {
+fn listed((name, it): (&str, &CallableTool)) -> Value {
+    let tool = &it.tool;
     let mut entry =
         json!({ "name": name, "description": tool.description, "inputSchema": tool.input_schema });
     if !tool.title.is_empty() {
         entry["title"] = tool.title.as_str().into();
     }
-    if let Some(schema) = &tool.output_schema {
+    // Answers that are withheld fit no schema.
+    if let Some(schema) = tool.output_schema.as_ref().filter(|_| !it.is_secret) {
         entry["outputSchema"] = schema.clone();
     }
     let hints = [
