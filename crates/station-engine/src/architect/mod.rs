@@ -17,7 +17,7 @@ use crate::agents::{AgentRef, NewAgent};
 use crate::{Driver, NewRun, Station};
 use serde_json::{Map, Value, json};
 use station_core::file::edit::{difference, edit_agent};
-use station_core::run::{Event, Status};
+use station_core::run::Status;
 use station_core::{Action, AgentId, Caller, EnvironmentName, Error, Result, RunId};
 use station_store::{Run, Say};
 use std::time::Duration;
@@ -114,14 +114,7 @@ impl Station {
     /// `NotFound`; the store's.
     pub async fn planned_agent(&self, by: &Caller, id: RunId) -> Result<Option<AgentId>> {
         by.may(Action::ReadAgents)?;
-        let journal = self.show_run(by, id).await?.journal;
-        let made = journal.iter().rev().find_map(|entry| match &entry.event {
-            Event::Returned { structured: Some(result), is_error: false, .. } => {
-                result["agent"]["id"].as_i64()
-            }
-            _ => None,
-        });
-        Ok(made.map(AgentId))
+        Ok(AgentPlan::made(&self.show_run(by, id).await?.journal))
     }
 
     /// Drives the architect's run `id` to its plan, or to its end; why there is no plan, where there is none. One for
@@ -153,12 +146,29 @@ impl Station {
         Ok(Err(why))
     }
 
-    /// The lines of `agent`'s file that a plan for it would change, with `-` and `+` before them; none where it changes only what
-    /// stands beside them ([`AgentPlan::beside_the_lines`]).
+    /// The lines of an agent's file that a plan for it would change, with `-` and `+` before them: `None` for a new agent, no lines where
+    /// it changes only what stands beside them ([`AgentPlan::beside_the_lines`]). What cannot be shown cannot be said yes to: then the
+    /// plan is dropped, so that its run does not wait for that.
     ///
     /// # Errors
     /// `Invalid` where the plan changes nothing that could be changed; `NotFound` where the agent is gone.
-    pub async fn plan_difference(&self, by: &Caller, agent: &AgentRef, plan: &AgentPlan) -> Result<String> {
+    pub async fn plan_difference(
+        &self,
+        by: &Caller,
+        planning: &Planning,
+        plan: &AgentPlan,
+    ) -> Result<Option<String>> {
+        let Planning::Change { agent, .. } = planning else { return Ok(None) };
+        match self.difference(by, agent, plan).await {
+            Ok(difference) => Ok(Some(difference)),
+            Err(error) => {
+                self.drop_plan(by, plan).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn difference(&self, by: &Caller, agent: &AgentRef, plan: &AgentPlan) -> Result<String> {
         by.may(Action::ReadAgents)?;
         let agent = self.find_agent(by, agent).await?;
         let before = self.store().agent_source(agent.id).await?;

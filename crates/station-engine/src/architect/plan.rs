@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 use station_core::file::edit::{AgentEdit, Names};
-use station_core::{Error, Result, RunId};
+use station_core::run::{Entry, Event};
+use station_core::{AgentId, Error, Result, RunId};
 use station_store::Approval;
 
 /// An agent as it would be made, or the change that would be made to one.
@@ -33,6 +34,18 @@ impl AgentPlan {
             .map_err(|cause| Error::internal("reading a plan", cause))?;
         let run = approval.run().ok_or_else(|| Error::internal("reading a plan", "no run made it"))?;
         Ok(Self { run, approval: approval.id, verb: approval.tool.clone(), arguments })
+    }
+
+    /// The agent that the architect's run made or changed, by its journal; `None` where it did neither.
+    #[must_use]
+    pub fn made(journal: &[Entry]) -> Option<AgentId> {
+        let made = journal.iter().rev().find_map(|entry| match &entry.event {
+            Event::Returned { structured: Some(result), is_error: false, .. } => {
+                result["agent"]["id"].as_i64()
+            }
+            _ => None,
+        });
+        made.map(AgentId)
     }
 
     /// A field's text, where the plan says one that is not empty.

@@ -6,7 +6,7 @@ use crate::tools::{Arguments, Desk, Kind, Parameter, new_agent};
 use crate::wire;
 use futures::FutureExt as _;
 use station_core::{Action, Caller, Error, Result};
-use station_engine::{AgentPlan, Planning};
+use station_engine::Planning;
 
 pub(super) const ROWS: &[Operation] = &[Operation {
     id: "plan_agent",
@@ -51,16 +51,14 @@ pub(super) const ROWS: &[Operation] = &[Operation {
 async fn plan_agent(desk: &Desk, by: &Caller, arguments: Arguments) -> Result<Reply> {
     let (planning, model) = planning(desk, by, &arguments).await?;
     let planned = match desk.station.planner(model) {
-        Ok(model) => match plan(desk, by, &planning, &model).await? {
-            Ok(plan) => wire::PlannedAgent {
-                plan: Some(told(desk, by, &planning, plan, model).await?),
-                because: None,
-            },
-            Err(because) => wire::PlannedAgent { plan: None, because: Some(because) },
-        },
-        Err(because) => wire::PlannedAgent { plan: None, because: Some(because) },
+        Ok(model) => plan(desk, by, &planning, model).await?,
+        Err(because) => Err(because),
     };
-    Ok(Reply::of(&planned))
+    let (plan, because) = match planned {
+        Ok(plan) => (Some(plan), None),
+        Err(because) => (None, Some(because)),
+    };
+    Ok(Reply::of(&wire::PlannedAgent { plan, because }))
 }
 
 /// What is to be planned, and the model that was named for it.
@@ -97,35 +95,21 @@ async fn plan(
     desk: &Desk,
     by: &Caller,
     planning: &Planning,
-    model: &str,
-) -> Result<Result<AgentPlan, String>> {
-    let run = desk.station.start_planning(by, planning, model).await?.id;
+    model: String,
+) -> Result<Result<wire::AgentPlan, String>> {
+    let run = desk.station.start_planning(by, planning, &model).await?.id;
     let stop = desk.leave.child_token();
     let ended = stop.clone().drop_guard();
-    let (station, by, planning) = (desk.station.clone(), by.clone(), planning.clone());
-    let planned = desk.driving.spawn(async move { station.plan_agent(&by, run, &planning, stop).await });
-    let planned = planned.await.map_err(|cause| Error::internal("planning an agent", cause))?;
-    ended.disarm();
-    planned
-}
-
-async fn told(
-    desk: &Desk,
-    by: &Caller,
-    planning: &Planning,
-    plan: AgentPlan,
-    model: String,
-) -> Result<wire::AgentPlan> {
-    let difference = match planning {
-        Planning::Change { agent, .. } => match desk.station.plan_difference(by, agent, &plan).await {
-            Ok(difference) => Some(difference),
-            // What cannot be shown cannot be said yes to: its run must not wait for that.
-            Err(error) => {
-                desk.station.drop_plan(by, &plan).await?;
-                return Err(error);
-            }
-        },
-        Planning::New(_) | Planning::Wish { .. } => None,
+    let work = {
+        let (station, by, planning) = (desk.station.clone(), by.clone(), planning.clone());
+        async move { station.plan_agent(&by, run, &planning, stop).await }
     };
-    Ok(wire::AgentPlan::new(plan, difference, model))
+    let planned = desk.driving.spawn(work).await;
+    ended.disarm();
+    let plan = match planned.map_err(|cause| Error::internal("planning an agent", cause))?? {
+        Ok(plan) => plan,
+        Err(because) => return Ok(Err(because)),
+    };
+    let difference = desk.station.plan_difference(by, planning, &plan).await?;
+    Ok(Ok(wire::AgentPlan::new(plan, difference, model)))
 }

@@ -3,7 +3,9 @@
 use super::Server;
 use super::events::{Events, Told};
 use crate::at::At;
-use crate::attend::{heeding_signals, narrators, report, report_stopped, tell_left, until_interrupted};
+use crate::attend::{
+    Stopped, heeding_signals, narrators, report, report_stopped, tell_left, until_interrupted,
+};
 use crate::cmd::agent::Handed;
 use crate::error::Result;
 use crate::follow::{Source, Tell, follow_on};
@@ -32,33 +34,39 @@ pub(crate) async fn attend(
     begun: Begun,
     tell: Tell,
 ) -> Result {
-    let (id, at) = (RunId(run.id), At::There(server));
-    let stop = CancellationToken::new();
-    let work = listen(server, run, begun.after, Some(&stop));
-    let followed = told(session, run, "working", begun, tell, work);
-    let (done, stopped) = heeding_signals(session, &stop, followed).await?;
-    done.map_err(|error| with_way_on(error, server, id))?;
-    report_stopped(session, at, id, stopped).await
+    let stopped = heard(session, server, run, ("working", tell), begun).await?;
+    report_stopped(session, At::There(server), RunId(run.id), stopped).await
 }
 
-/// Hears a run to its end, or to what it waits for, without a report. Ctrl-C cancels it.
+/// Hears on in a run that is known to have waited as `waiting`, to its end or to what it waits for then, without a report. Ctrl-C cancels
+/// it.
 ///
 /// # Errors
 /// As [`attend`].
 pub(crate) async fn to_its_end(
     session: &Session<'_>,
     server: &Server,
-    id: RunId,
-    begun: Begun,
+    waiting: &wire::RunDetails,
 ) -> Result<wire::RunDetails> {
-    let at = At::There(server);
-    let run = at.show_run(&session.by, id).await?.run;
+    let run = &waiting.run;
+    heard(session, server, run, ("carried out", Tell::Events), Begun::of(waiting)).await?;
+    At::There(server).show_run(&session.by, RunId(run.id)).await
+}
+
+/// Hears a run until it ends or waits, and tells it. Ctrl-C cancels it.
+async fn heard(
+    session: &Session<'_>,
+    server: &Server,
+    run: &wire::Run,
+    (doing, tell): (&str, Tell),
+    begun: Begun,
+) -> Result<Stopped> {
     let stop = CancellationToken::new();
-    let work = listen(server, &run, begun.after, Some(&stop));
-    let followed = told(session, &run, "carried out", begun, Tell::Events, work);
-    let (done, _) = heeding_signals(session, &stop, followed).await?;
-    done.map_err(|error| with_way_on(error, server, id))?;
-    at.show_run(&session.by, id).await
+    let work = listen(server, run, begun.after, Some(&stop));
+    let followed = told(session, run, doing, begun, tell, work);
+    let (done, stopped) = heeding_signals(session, &stop, followed).await?;
+    done.map_err(|error| with_way_on(error, server, RunId(run.id)))?;
+    Ok(stopped)
 }
 
 /// Follows a run from its first entry to its end. Ctrl-C ends the following, and not the run.
@@ -106,9 +114,13 @@ impl Begun {
     /// # Errors
     /// `NotFound`; the server's.
     pub(crate) async fn now(session: &Session<'_>, server: &Server, id: RunId) -> Result<Self> {
-        let details = At::There(server).show_run(&session.by, id).await?;
+        Ok(Self::of(&At::There(server).show_run(&session.by, id).await?))
+    }
+
+    /// From what `details` know on.
+    fn of(details: &wire::RunDetails) -> Self {
         let after = details.journal.last().map_or(0, |entry| entry.seq);
-        Ok(Self { after, told: narrators(id, &details.entries(), |_| {}) })
+        Self { after, told: narrators(RunId(details.run.id), &details.entries(), |_| {}) }
     }
 }
 

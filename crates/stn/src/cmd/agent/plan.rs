@@ -2,16 +2,16 @@
 //!
 //! Where nobody can be asked, the plan stays as what it is: a call that waits for an approval, in a run that goes on with one.
 
+use crate::at::At;
 use crate::attend::{Drive, heeding_signals, told};
 use crate::error::{Failure, Result};
 use crate::follow::{Source, Tell, alive, follow, follow_on};
 use crate::out::Tone;
 use crate::question::{Yes, confirm};
-use crate::remote::{Begun, Server, to_its_end};
+use crate::remote::{Server, to_its_end};
 use crate::session::Session;
 use serde_json::{Value, json};
 use station_core::budget::Amounts;
-use station_core::run::Event;
 use station_core::{AgentId, Error};
 use station_engine::{AgentPlan, Planning, Station};
 use station_server::wire;
@@ -66,26 +66,14 @@ pub(super) async fn plan(
         Ok(plan) => plan,
         Err(why) => return Ok(Planned::None(why)),
     };
-    let difference = match planning {
-        Planning::Change { agent, .. } => match station.plan_difference(&session.by, agent, &plan).await {
-            Ok(difference) => Some(difference),
-            // What cannot be shown cannot be said yes to: its run must not wait for that.
-            Err(error) => {
-                station.drop_plan(&session.by, &plan).await?;
-                return Err(error.into());
-            }
-        },
-        Planning::New(_) | Planning::Wish { .. } => None,
-    };
-    let lines = lines(&plan, difference.as_deref());
-    if !yes.yes && (session.out.is_json() || !std::io::stdin().is_terminal()) {
-        tell(session, &plan, difference.as_deref(), lines)?;
-        return Ok(Planned::Waits);
-    }
-    let question = if difference.is_some() { "Change the agent so?" } else { "Make the agent so?" };
-    if let Err(refused) = confirm(session, &lines, question, yes).await {
-        station.drop_plan(&session.by, &plan).await?;
-        return Err(refused);
+    let difference = station.plan_difference(&session.by, planning, &plan).await?;
+    match put(session, &plan, difference.as_deref(), yes).await? {
+        Said::Yes => {}
+        Said::Nothing => return Ok(Planned::Waits),
+        Said::No(refused) => {
+            station.drop_plan(&session.by, &plan).await?;
+            return Err(refused);
+        }
     }
     let stop = CancellationToken::new();
     let work = station.carry_out_plan(&session.by, &plan, stop.clone());
@@ -101,9 +89,7 @@ pub(super) async fn plan(
     let (done, _) = heeding_signals(session, &stop, followed).await?;
     match done? {
         Ok(agent) => Ok(Planned::Done(agent, Box::new(plan))),
-        Err(why) => Err(Error::invalid(why)
-            .with_hint(format!("see what happened with `stn runs inspect {}`", plan.run))
-            .into()),
+        Err(why) => Err(made_nothing(&plan, why)),
     }
 }
 
@@ -126,32 +112,50 @@ pub(super) async fn plan_there(
     };
     let (model, difference, plan) = (&told.model, told.difference.as_deref(), told.read());
     session.out.note(Tone::Quiet, &format!("The architect planned it with {model}, in run {}.", plan.run));
-    let lines = lines(&plan, difference);
-    if !yes.yes && (session.out.is_json() || !std::io::stdin().is_terminal()) {
-        tell(session, &plan, difference, lines)?;
-        return Ok(Planned::Waits);
-    }
-    let question = if difference.is_some() { "Change the agent so?" } else { "Make the agent so?" };
-    if let Err(refused) = confirm(session, &lines, question, yes).await {
-        server.ask::<Value>("cancel_run", json!({ "run": plan.run.0 })).await?;
-        return Err(refused);
-    }
-    let begun = Begun::now(session, server, plan.run).await?;
-    server.ask::<Value>("approve", json!({ "approval": plan.approval })).await?;
-    let details = to_its_end(session, server, plan.run, begun).await?;
-    let made = details.entries().into_iter().rev().find_map(|entry| match entry.event {
-        Event::Returned { structured: Some(result), is_error: false, .. } => result["agent"]["id"].as_i64(),
-        _ => None,
-    });
-    match made {
-        Some(agent) => Ok(Planned::Done(AgentId(agent), Box::new(plan))),
-        None => {
-            let said = details.run.answer.unwrap_or_default();
-            Err(Error::invalid(format!("run {} made nothing: {said}", plan.run))
-                .with_hint(format!("see what happened with `stn runs inspect {}`", plan.run))
-                .into())
+    match put(session, &plan, difference, yes).await? {
+        Said::Yes => {}
+        Said::Nothing => return Ok(Planned::Waits),
+        Said::No(refused) => {
+            server.ask::<Value>("cancel_run", json!({ "run": plan.run.0 })).await?;
+            return Err(refused);
         }
     }
+    let waiting = At::There(server).show_run(&session.by, plan.run).await?;
+    server.ask::<Value>("approve", json!({ "approval": plan.approval })).await?;
+    let ended = to_its_end(session, server, &waiting).await?;
+    match AgentPlan::made(&ended.entries()) {
+        Some(agent) => Ok(Planned::Done(agent, Box::new(plan))),
+        None => {
+            let said = ended.run.answer.unwrap_or_default();
+            Err(made_nothing(&plan, format!("run {} made nothing: {said}", plan.run)))
+        }
+    }
+}
+
+/// What was said to a plan.
+enum Said {
+    Yes,
+    No(Failure),
+    /// Nobody can be asked; the plan was printed.
+    Nothing,
+}
+
+/// Shows a plan, and asks whether it is to be carried out.
+async fn put(session: &Session<'_>, plan: &AgentPlan, difference: Option<&str>, yes: Yes) -> Result<Said> {
+    let lines = lines(plan, difference);
+    if !yes.yes && (session.out.is_json() || !std::io::stdin().is_terminal()) {
+        tell(session, plan, difference, lines)?;
+        return Ok(Said::Nothing);
+    }
+    let question = if difference.is_some() { "Change the agent so?" } else { "Make the agent so?" };
+    Ok(match confirm(session, &lines, question, yes).await {
+        Ok(()) => Said::Yes,
+        Err(refused) => Said::No(refused),
+    })
+}
+
+fn made_nothing(plan: &AgentPlan, why: String) -> Failure {
+    Error::invalid(why).with_hint(format!("see what happened with `stn runs inspect {}`", plan.run)).into()
 }
 
 /// Prints a plan that nobody can be asked about.
