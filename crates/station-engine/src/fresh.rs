@@ -40,8 +40,8 @@ pub(crate) struct Freshness(Mutex<HashMap<EnvironmentName, Known>>);
 
 /// What is known of one.
 struct Known {
-    /// The number of definitions when it was brought up to date.
-    generation: i64,
+    /// The number of definitions when it was brought up to date; `None` once there was news.
+    generation: Option<i64>,
     at: Instant,
     folder: Folder,
 }
@@ -91,7 +91,7 @@ impl Station {
     }
 
     async fn refresh(&self, name: &EnvironmentName, generation: i64) -> Result<Vec<Problem>> {
-        let folder = Folder::begin(self.config().workspace.environment_folder(name));
+        let folder = self.freshness().begin(name, self.config().workspace.environment_folder(name));
         let problems = self.apply_changed_files(name).await?;
         self.refresh_catalog(name).await?;
         self.refresh_changed(name).await?;
@@ -99,7 +99,7 @@ impl Station {
         if let Some(folder) = folder
             && self.store().generation().await? == generation
         {
-            self.freshness().keep(name, Known { generation, at: Instant::now(), folder });
+            self.freshness().keep(name, Known { generation: Some(generation), at: Instant::now(), folder });
         }
         Ok(problems)
     }
@@ -118,13 +118,32 @@ impl Freshness {
     /// Whether nothing is known to have happened since an environment was brought up to date under this number.
     fn is_quiet(&self, name: &EnvironmentName, generation: i64) -> bool {
         let mut all = self.lock();
-        let is_quiet = all.get(name).is_some_and(|known| {
-            known.generation == generation && known.at.elapsed() < LOOK_EVERY && known.folder.is_quiet()
-        });
+        let Some(known) = all.get_mut(name) else { return false };
+        let is_quiet = known.generation == Some(generation)
+            && known.at.elapsed() < LOOK_EVERY
+            && known.folder.is_quiet();
         if !is_quiet {
-            all.remove(name);
+            // What the kernel had to say was read and will not be said again.
+            known.generation = None;
         }
         is_quiet
+    }
+
+    /// Watches an environment's folder from now on; `None` where the kernel does not. What was known of it is known no more.
+    fn begin(&self, name: &EnvironmentName, path: PathBuf) -> Option<Folder> {
+        let before = self.lock().remove(name).map(|known| known.folder);
+        if !path.is_dir() {
+            return Some(Folder::Absent(path));
+        }
+        let watched = match before {
+            // A kernel takes many milliseconds to let go of a watch, so it is used again.
+            Some(Folder::Watched(watched)) => again(watched, &path),
+            _ => watch(&path),
+        };
+        let watched = watched.inspect_err(|error| {
+            tracing::debug!(%error, "the kernel does not say when files change: they are looked at each time");
+        });
+        watched.ok().map(Folder::Watched)
     }
 
     fn keep(&self, name: &EnvironmentName, known: Known) {
@@ -143,20 +162,6 @@ impl Freshness {
 }
 
 impl Folder {
-    /// Watches a folder from now on; `None` where the kernel does not.
-    fn begin(path: PathBuf) -> Option<Self> {
-        if !path.is_dir() {
-            return Some(Self::Absent(path));
-        }
-        match watch(&path) {
-            Ok(watched) => Some(Self::Watched(watched)),
-            Err(error) => {
-                tracing::debug!(%error, "the kernel does not say when files change: they are looked at each time");
-                None
-            }
-        }
-    }
-
     fn is_quiet(&self) -> bool {
         match self {
             // Nothing to be read is the one answer that says that nothing happened.
@@ -168,6 +173,24 @@ impl Folder {
 
 fn watch(path: &Path) -> nix::Result<Inotify> {
     let watched = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+    add(&watched, path)?;
+    Ok(watched)
+}
+
+/// The same watch without what it had to say; folders that came meanwhile are watched too.
+fn again(watched: Inotify, path: &Path) -> nix::Result<Inotify> {
+    loop {
+        match watched.read_events() {
+            Ok(_) => {}
+            Err(nix::Error::EAGAIN) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    add(&watched, path)?;
+    Ok(watched)
+}
+
+fn add(watched: &Inotify, path: &Path) -> nix::Result<()> {
     for folder in FOLDERS {
         match watched.add_watch(&path.join(folder), NEWS | AddWatchFlags::IN_ONLYDIR) {
             // One that comes later is news of the folder above it.
@@ -175,7 +198,7 @@ fn watch(path: &Path) -> nix::Result<Inotify> {
             Err(error) => return Err(error),
         }
     }
-    Ok(watched)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -202,11 +225,14 @@ mod tests {
             ("a folder comes back", &|| fs::create_dir(&root).unwrap()),
         ];
         fs::create_dir_all(at("agents")).unwrap();
+        let (freshness, name) = (Freshness::default(), EnvironmentName::parse("default").unwrap());
         for (what, happen) in happens {
-            let watched = Folder::begin(root.clone()).unwrap();
-            assert!(watched.is_quiet(), "before {what}");
+            let folder = freshness.begin(&name, root.clone()).unwrap();
+            freshness.keep(&name, Known { generation: Some(1), at: Instant::now(), folder });
+            assert!(freshness.is_quiet(&name, 1), "before {what}");
             happen();
-            assert!(!watched.is_quiet(), "{what}");
+            assert!(!freshness.is_quiet(&name, 1), "{what}");
+            assert!(!freshness.is_quiet(&name, 1), "{what}: until it is brought up to date");
         }
     }
 }

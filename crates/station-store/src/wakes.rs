@@ -272,18 +272,17 @@ async fn hear(bell: &Bell, options: &sqlx::postgres::PgConnectOptions) {
 async fn look(bell: &Bell, target: &Target, database: &Path) {
     let mut conn = None;
     let mut seen = None;
-    let mut written = match Written::watch(database) {
-        Ok(written) => Some(written),
-        Err(cause) => {
-            tracing::debug!(%cause, "the kernel does not say when the database is written");
-            None
-        }
-    };
+    let mut written = None;
     loop {
         bell.awaited().await;
         tokio::select! {
             () = bell.closed() => break,
             () = may_have_changed(&mut written, seen) => {}
+        }
+        if seen.is_none() {
+            // Only now, by those who stay: a kernel takes many milliseconds to let go of a watch, also at the end of a process.
+            // Before the look, so that nothing falls in between.
+            written = watch(database);
         }
         match data_version(&mut conn, target).await {
             Ok(version) if seen == Some(version) => {}
@@ -302,6 +301,13 @@ async fn look(bell: &Bell, target: &Target, database: &Path) {
     if let Some(conn) = conn {
         conn.close().await;
     }
+}
+
+fn watch(database: &Path) -> Option<Written> {
+    let watched = Written::watch(database).inspect_err(|cause| {
+        tracing::debug!(%cause, "the kernel does not say when the database is written");
+    });
+    watched.ok()
 }
 
 /// Waits until there is reason to look: the file was written, or nobody would say so.
