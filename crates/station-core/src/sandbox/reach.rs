@@ -5,6 +5,7 @@
 //! none of them can be listed; what appears there later is out of reach until the server is started anew.
 
 use super::{Paths, Sandbox};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
@@ -194,11 +195,18 @@ fn around(
         .map(|entry| entry.name)
         .collect();
     // The way to what is kept goes on also through a folder that cannot be listed.
-    names.extend(within.iter().filter_map(|kept| next(at, kept)));
+    let onward: BTreeSet<OsString> = within.iter().filter_map(|kept| next(at, kept)).collect();
+    names.extend(onward.iter().cloned());
     names.sort();
     names.dedup();
     for name in names {
-        around(&at.join(name), kept, list, found);
+        let path = at.join(&name);
+        if onward.contains(&name) {
+            around(&path, kept, list, found);
+        } else {
+            // Thousands of siblings are usual, in a temporary folder: each is off the way by its name alone.
+            found.push(path);
+        }
     }
 }
 
