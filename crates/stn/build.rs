@@ -1,0 +1,10 @@
+//! Links `stn` for a fixed address on Linux (docs/decisions/0022).
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let is = |key: &str, value: &str| std::env::var(key).is_ok_and(|it| it == value);
+    if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") {
+        // Behind rustc's own `-pie`: of the two the last one counts.
+        println!("cargo::rustc-link-arg-bin=stn=-no-pie");
+    }
+}
