@@ -227,9 +227,7 @@ fn both_eras_are_served_over_http() {
         .collect();
     assert!(events.len() > 1 && events[0]["method"] == "notifications/progress", "{}", told.body);
     assert_eq!(events.last().unwrap()["result"]["structuredContent"]["execution"]["status"], "completed");
-    // An older client that has nothing to be asked gets no session: any instance can answer it.
-    let begun = served.send("POST", &[], &initialize(&json!({})));
-    assert!(!begun.head.contains("mcp-session-id"), "{}", begun.head);
+    // An older client may say nothing of a session.
     let list = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
     let listed = served.send("POST", &[("mcp-protocol-version", "2025-11-25")], list);
     assert_eq!(listed.json()["result"]["tools"].as_array().map(Vec::len), Some(13));
@@ -239,22 +237,54 @@ fn both_eras_are_served_over_http() {
     );
     // One that can be asked has one, until it ends it.
     let begun = served.send("POST", &[], &initialize(&json!({ "elicitation": {} })));
-    let session =
-        begun.head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap().to_owned();
-    let of_it = [("mcp-session-id", &*session), ("mcp-protocol-version", "2025-11-25")];
+    let of_it = [("mcp-session-id", session(&begun)), ("mcp-protocol-version", "2025-11-25")];
     assert_eq!(served.send("POST", &of_it, list).status, 200);
     assert_eq!(served.send("DELETE", &of_it, "").status, 204);
     assert_eq!(served.send("POST", &of_it, list).status, 404);
     served.stop();
 }
 
+/// The session that an answer to `initialize` names.
+fn session(begun: &Answer) -> &str {
+    begun.head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).expect("it names a session")
+}
+
+#[test]
+fn an_older_client_that_can_be_asked_nothing_has_a_session_once_it_follows_something() {
+    let home = Home::with_fake();
+    let [one, other] = [(); 2].map(|()| Served::start(&home));
+    let list = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
+    let follow =
+        r#"{"jsonrpc":"2.0","id":3,"method":"resources/subscribe","params":{"uri":"station://agents"}}"#;
+    let begun = one.send("POST", &[], &initialize(&json!({})));
+    let of_it = [("mcp-session-id", session(&begun)), ("mcp-protocol-version", "2025-11-25")];
+    let rows = [
+        (&other, "POST", list, 200, "nothing is kept of it: any instance answers"),
+        (&other, "POST", follow, 404, "what is to be kept is kept where the id says"),
+        (&one, "POST", follow, 200, "there it is"),
+        (&one, "POST", list, 200, "and the session goes on"),
+        (&one, "DELETE", "", 204, "until the client ends it"),
+        (&one, "POST", list, 404, "from then on it is over"),
+        (&one, "POST", follow, 404, "and does not begin anew"),
+    ];
+    for (at, method, body, status, why) in rows {
+        assert_eq!(at.send(method, &of_it, body).status, status, "{why}");
+    }
+    for unknown in ["later", "later.x.y", "later.0.0"] {
+        let of_it = [("mcp-session-id", unknown), ("mcp-protocol-version", "2025-11-25")];
+        assert_eq!(one.send("POST", &of_it, list).status, 404, "{unknown}");
+    }
+    one.stop();
+    other.stop();
+}
+
 #[test]
 fn an_older_client_with_a_session_hears_of_a_resource_that_it_follows() {
     let home = Home::with_fake();
     let served = Served::start(&home);
-    let begun = served.send("POST", &[], &initialize(&json!({ "roots": {} })));
+    let begun = served.send("POST", &[], &initialize(&json!({})));
     assert_eq!(begun.json()["result"]["capabilities"]["resources"]["subscribe"], true, "{}", begun.body);
-    let session = begun.head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap();
+    let session = session(&begun);
     let of_it = [("mcp-session-id", session), ("mcp-protocol-version", "2025-11-25")];
     let mut stream = served.connect();
     let head = format!(

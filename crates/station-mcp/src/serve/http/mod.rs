@@ -3,8 +3,8 @@
 //!
 //! The modern era needs nothing between two requests: any instance answers any of them, and closing the answer is
 //! cancelling the request. The legacy era is answered the same way, except for a client that says at `initialize` that
-//! it can be asked something: it gets a session, whose id names this instance; elsewhere it is not known, and the client
-//! initialises anew, as the specification has it.
+//! it can be asked something, or follows something later: it has a session, whose id names this instance; elsewhere it is not
+//! known, and the client initialises anew, as the specification has it.
 
 mod following;
 mod headers;
@@ -18,7 +18,7 @@ use super::version::{MODERN, SPOKEN, Session, VERSION_KEY, WITH_BATCHES, terms};
 use super::{Fault, Host, listen};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sessions::{Held, Sessions};
 use station_core::{Caller, Era, Error};
 use std::sync::Arc;
@@ -30,6 +30,9 @@ pub use headers::Headers;
 
 /// Messages of one answer that wait to be sent.
 const OUTGOING_MAX: usize = 64;
+
+/// Requests of the legacy era after which something is there that was not there before.
+const KEPT: [&str; 3] = ["logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
 /// An MCP endpoint: one host, and what is under way for its clients.
 pub struct Endpoint {
@@ -101,7 +104,7 @@ impl Endpoint {
             Frame::Notification { .. } if headers.session.is_none() => Sent::Bare(202),
             Frame::Request(request) if is_modern(&request.params) => self.modern(by, headers, request).await,
             Frame::Request(request) if request.method == "initialize" => self.initialize(&by, &request),
-            legacy => match self.session(&by, headers) {
+            legacy => match self.session(&by, headers, is_kept(&legacy)) {
                 Ok(held) => self.legacy(by, headers, held, legacy).await,
                 Err(sent) => sent,
             },
@@ -113,7 +116,7 @@ impl Endpoint {
         if !headers.accepts_events || headers.version.as_deref() == Some(MODERN) {
             return Sent::Bare(405);
         }
-        let held = match self.session(by, headers) {
+        let held = match self.session(by, headers, true) {
             Ok(held) => held,
             Err(sent) => return sent,
         };
@@ -130,7 +133,7 @@ impl Endpoint {
     /// A DELETE of a legacy client: its session is over.
     pub fn delete(&self, by: &Caller, headers: &Headers) -> Sent {
         match &headers.session {
-            Some(id) if self.sessions.end(by.user, id) => Sent::Bare(204),
+            Some(id) if self.sessions.end(by.user, id) || self.sessions.is_promised(id) => Sent::Bare(204),
             Some(_) => Sent::Bare(404),
             None => Sent::Bare(405),
         }
@@ -141,30 +144,34 @@ impl Endpoint {
             Ok(session) => session,
             Err(fault) => return Sent::fault(400, Some(&request.id), fault),
         };
-        let mut result = initialized(&self.host.about(), &session);
+        let result = initialized(&self.host.about(), &session);
         let can = |what: &str| session.capabilities.get(what).is_some_and(Value::is_object);
-        let session = if ["sampling", "elicitation", "roots"].into_iter().any(can) {
-            Some(self.sessions.begin(by.user, session))
-        } else {
-            // Nothing is kept of it here, so nothing can be followed for it.
-            result["capabilities"]["resources"]["subscribe"] = false.into();
-            result["capabilities"].as_object_mut().and_then(|it| it.remove("logging"));
-            None
+        let session = match ["sampling", "elicitation", "roots"].into_iter().any(can) {
+            true => self.sessions.begin(by.user, session),
+            false => self.sessions.promise(),
         };
         let body = reply(Some(&request.id), Ok(result), Era::Legacy);
-        Sent::Message { status: 200, body: body.into(), session }
+        Sent::Message { status: 200, body: body.into(), session: Some(session) }
     }
 
-    /// What is known of the client of a legacy request.
-    fn session(&self, by: &Caller, headers: &Headers) -> Result<Held, Sent> {
-        if let Some(id) = &headers.session {
-            return self.sessions.find(by.user, id).ok_or(Sent::Bare(404));
+    /// What is known of the client of a legacy request; a session that was promised begins with the first that `keeps` anything.
+    fn session(&self, by: &Caller, headers: &Headers, keeps: bool) -> Result<Held, Sent> {
+        let id = headers.session.as_deref();
+        if let Some(held) = id.and_then(|id| self.sessions.find(by.user, id)) {
+            return Ok(held);
+        }
+        if id.is_some_and(|id| !self.sessions.is_promised(id)) {
+            return Err(Sent::Bare(404));
         }
         // Before 2025-06-18 nobody said it here.
         let said = headers.version.as_deref().unwrap_or(WITH_BATCHES);
-        match SPOKEN[1..].iter().copied().find(|spoken| *spoken == said) {
-            Some(version) => Ok(Held::fleeting(version)),
-            None => Err(Sent::fault(400, None, Fault::Version(said.to_owned()))),
+        let Some(version) = SPOKEN[1..].iter().copied().find(|spoken| *spoken == said) else {
+            return Err(Sent::fault(400, None, Fault::Version(said.to_owned())));
+        };
+        let session = Session { version, capabilities: json!({}) };
+        match id {
+            Some(id) if keeps => self.sessions.begin_promised(by.user, id, session).ok_or(Sent::Bare(404)),
+            _ => Ok(Held::fleeting(session)),
         }
     }
 
@@ -281,6 +288,15 @@ impl Endpoint {
         });
         drop(outlet);
         said(incoming, ended, gone.drop_guard()).await
+    }
+}
+
+/// Whether a legacy message wants something kept until the next one.
+fn is_kept(frame: &Frame) -> bool {
+    match frame {
+        Frame::Request(request) => KEPT.contains(&request.method.as_str()),
+        Frame::Batch(frames) => frames.iter().any(is_kept),
+        Frame::Notification { .. } | Frame::Answer { .. } | Frame::Broken { .. } => false,
     }
 }
 

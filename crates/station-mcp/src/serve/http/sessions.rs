@@ -1,4 +1,8 @@
 //! Sessions of legacy clients: few, bounded, and of this instance alone.
+//!
+//! Whether a client will follow anything is not known when it says `initialize`, and later there is no way to give it an id. So a client
+//! that can be asked nothing gets an id of which nothing is kept: any instance answers it, until it wants something kept (a resource
+//! followed, a stream, a level). Then its session begins, at the instance that its id names; any other one does not know it.
 
 use super::super::answer::text;
 use super::super::dialog::Dialog;
@@ -20,6 +24,9 @@ const SESSIONS_MAX: usize = 1_000;
 /// A session that was silent for so long is over.
 const SILENT_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// What the id of a client begins with of which nothing is kept yet.
+const PROMISED: &str = "later.";
+
 pub(super) struct Sessions {
     instance: Uuid,
     held: Mutex<HashMap<String, Kept>>,
@@ -28,7 +35,8 @@ pub(super) struct Sessions {
 struct Kept {
     /// Whose it is: an id alone, seen by another, opens nothing.
     user: UserId,
-    state: Arc<State>,
+    /// `None` once the client ended it: a promised one would be taken for a new one.
+    state: Option<Arc<State>>,
     heard_at: Instant,
 }
 
@@ -71,30 +79,60 @@ impl Sessions {
 
     /// Begins a session. Its id names this instance; who may ask is decided at each request all the same.
     pub(super) fn begin(&self, user: UserId, session: Session) -> String {
-        let id = format!("{}.{}", self.instance.simple(), Uuid::now_v7().simple());
+        let id = self.new_id();
+        self.keep(user, &id, session);
+        id
+    }
+
+    /// An id by which a session may begin later.
+    pub(super) fn promise(&self) -> String {
+        format!("{PROMISED}{}", self.new_id())
+    }
+
+    fn new_id(&self) -> String {
+        format!("{}.{}", self.instance.simple(), Uuid::now_v7().simple())
+    }
+
+    /// Whether an id was promised, by whichever instance, and nothing was ever kept of it here.
+    pub(super) fn is_promised(&self, id: &str) -> bool {
+        read(id).is_some() && !lock(&self.held).contains_key(id)
+    }
+
+    /// Begins the session that was promised by `id`; `None` where another instance did so, somebody else has it, or it was so long ago
+    /// that it may have begun and ended.
+    pub(super) fn begin_promised(&self, user: UserId, id: &str, session: Session) -> Option<Held> {
+        let (instance, promised_at) = read(id)?;
+        let silent = now()?.checked_sub(promised_at)?;
+        if instance != self.instance || silent >= SILENT_MAX || !self.is_promised(id) {
+            return None;
+        }
+        self.keep(user, id, session);
+        self.find(user, id)
+    }
+
+    fn keep(&self, user: UserId, id: &str, session: Session) {
         let mut held = lock(&self.held);
         held.retain(|_, kept| kept.heard_at.elapsed() < SILENT_MAX);
         if held.len() >= SESSIONS_MAX {
             let silent = held.iter().min_by_key(|(_, kept)| kept.heard_at).map(|(id, _)| id.clone());
             silent.and_then(|id| held.remove(&id));
         }
-        let state = State::new(session);
-        held.insert(id.clone(), Kept { user, state, heard_at: Instant::now() });
-        id
+        held.insert(id.to_owned(), Kept { user, state: Some(State::new(session)), heard_at: Instant::now() });
     }
 
     pub(super) fn find(&self, user: UserId, id: &str) -> Option<Held> {
         let mut held = lock(&self.held);
         let kept =
             held.get_mut(id).filter(|kept| kept.user == user && kept.heard_at.elapsed() < SILENT_MAX)?;
+        let state = Arc::clone(kept.state.as_ref()?);
         kept.heard_at = Instant::now();
-        Some(Held { state: Arc::clone(&kept.state), lasts: true })
+        Some(Held { state, lasts: true })
     }
 
     /// Whether the user had such a session.
     pub(super) fn end(&self, user: UserId, id: &str) -> bool {
         let mut held = lock(&self.held);
-        held.get(id).is_some_and(|kept| kept.user == user) && held.remove(id).is_some()
+        held.get_mut(id).filter(|kept| kept.user == user).is_some_and(|kept| kept.state.take().is_some())
     }
 }
 
@@ -110,9 +148,8 @@ impl State {
 }
 
 impl Held {
-    /// A client of which only its version is known, and that of this request alone.
-    pub(super) fn fleeting(version: &'static str) -> Self {
-        let session = Session { version, capabilities: json!({}) };
+    /// A client of which nothing is kept: `session` is what this request says.
+    pub(super) fn fleeting(session: Session) -> Self {
         Self { state: State::new(session), lasts: false }
     }
 
@@ -166,6 +203,22 @@ impl Held {
             _ => None,
         }
     }
+}
+
+/// The instance that promised an id, and when: a UUID of version 7 has the time in it (RFC 9562, 5.7).
+fn read(id: &str) -> Option<(Uuid, Duration)> {
+    let (instance, own) = id.strip_prefix(PROMISED)?.split_once('.')?;
+    Some((Uuid::try_parse(instance).ok()?, age(Uuid::try_parse(own).ok()?)?))
+}
+
+fn now() -> Option<Duration> {
+    age(Uuid::now_v7())
+}
+
+/// Since 1970.
+fn age(id: Uuid) -> Option<Duration> {
+    let (seconds, nanos) = id.get_timestamp()?.to_unix();
+    Some(Duration::new(seconds, nanos))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
