@@ -163,7 +163,7 @@ async fn dispatch() {
         let mut begun = None;
         loop {
             let Some(Ok(live)) = watch.next().await else { break };
-            let Seen::Journal(entry) = live.seen else { continue };
+            let Seen::Journal(entry) = &live.seen else { continue };
             begun.get_or_insert_with(|| started.elapsed());
             if matches!(entry.event, Event::RunEnded { .. }) {
                 break;

@@ -2,7 +2,7 @@
 
 use station_core::RunId;
 use station_core::run::Entry;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::broadcast;
 
@@ -56,13 +56,14 @@ pub enum Seen {
     },
 }
 
-/// Receives live events; those missed because the watcher was too slow are counted.
+/// Receives live events; those missed because the watcher was too slow are counted. All watchers share each event: a thousand who
+/// watch one run each hear of all runs.
 #[derive(Debug)]
-pub struct Watch(broadcast::Receiver<Live>);
+pub struct Watch(broadcast::Receiver<Arc<Live>>);
 
 impl Watch {
     /// The next event, or how many were missed; `None` when Station is closed.
-    pub async fn next(&mut self) -> Option<Result<Live, u64>> {
+    pub async fn next(&mut self) -> Option<Result<Arc<Live>, u64>> {
         match self.0.recv().await {
             Ok(live) => Some(Ok(live)),
             Err(broadcast::error::RecvError::Lagged(missed)) => Some(Err(missed)),
@@ -71,7 +72,7 @@ impl Watch {
     }
 
     /// The next event if one is there already.
-    pub fn try_next(&mut self) -> Option<Live> {
+    pub fn try_next(&mut self) -> Option<Arc<Live>> {
         loop {
             match self.0.try_recv() {
                 Ok(live) => return Some(live),
@@ -84,9 +85,9 @@ impl Watch {
     }
 }
 
-/// Its backlog takes half a megabyte: it is made when somebody watches, and most commands watch nothing.
+/// Its backlog takes 160 KB: it is made when somebody watches, and most commands watch nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Bus(OnceLock<broadcast::Sender<Live>>);
+pub(crate) struct Bus(OnceLock<broadcast::Sender<Arc<Live>>>);
 
 impl Bus {
     pub(crate) fn watch(&self) -> Watch {
@@ -96,7 +97,7 @@ impl Bus {
     /// Tells whoever watches; nobody watching is the normal case.
     pub(crate) fn tell(&self, live: Live) {
         if let Some(sender) = self.0.get().filter(|sender| sender.receiver_count() > 0) {
-            drop(sender.send(live));
+            drop(sender.send(Arc::new(live)));
         }
     }
 }

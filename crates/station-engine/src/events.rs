@@ -5,7 +5,7 @@
 //! What this is not: `follow`, which tells of sub-agents too and says who is gone.
 
 use crate::follow::is_parked;
-use crate::{Live, Run, Seen, Station, Watch};
+use crate::{Run, Seen, Station, Watch};
 use futures::stream::{BoxStream, StreamExt as _, unfold};
 use station_core::run::{Entry, Event, Status};
 use station_core::{Action, Caller, Result, RunId};
@@ -140,13 +140,13 @@ impl Events {
             tokio::select! {
                 () = &mut look => return,
                 told = self.watch.next() => match told {
-                    Some(Ok(Live { run, seen, .. })) if run == self.run => match seen {
+                    Some(Ok(live)) if live.run == self.run => match &live.seen {
                         // Told already.
                         Seen::Journal(entry) if entry.seq <= self.after => {}
                         Seen::Journal(_) => return,
                         Seen::Text(text) => {
                             self.is_news = false;
-                            self.ready.push_back(RunEvent::Text(text));
+                            self.ready.push_back(RunEvent::Text(text.clone()));
                             return;
                         }
                         _ => {}

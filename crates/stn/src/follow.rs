@@ -7,6 +7,7 @@ use station_core::RunId;
 use station_core::run::Event;
 use station_engine::{Live, Seen, Station, Watch};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -34,18 +35,18 @@ pub(crate) enum Source {
 
 impl Source {
     /// The next event, or how many were missed; `None` where none comes any more.
-    async fn next(&mut self) -> Option<Result<Live, u64>> {
+    async fn next(&mut self) -> Option<Result<Arc<Live>, u64>> {
         match self {
             Self::Station(watch) => watch.next().await,
-            Self::Server(told) => told.recv().await.map(Ok),
+            Self::Server(told) => told.recv().await.map(|live| Ok(Arc::new(live))),
         }
     }
 
     /// The next event if one is there already.
-    fn try_next(&mut self) -> Option<Live> {
+    fn try_next(&mut self) -> Option<Arc<Live>> {
         match self {
             Self::Station(watch) => watch.try_next(),
-            Self::Server(told) => told.try_recv().ok(),
+            Self::Server(told) => told.try_recv().ok().map(Arc::new),
         }
     }
 }

@@ -79,7 +79,7 @@ async fn serve_until_ended(open: &Open<'_>, n: usize) {
         let mut ended = 0;
         while ended < n {
             let live = watch.next().await.expect("it is open").expect("nothing was missed");
-            let Seen::Journal(entry) = live.seen else { continue };
+            let Seen::Journal(entry) = &live.seen else { continue };
             ended += usize::from(live.depth == 0 && matches!(entry.event, Event::RunEnded { .. }));
         }
         stop.cancel();

@@ -98,7 +98,7 @@ async fn a_run_that_is_resumed_late_has_the_time_it_had_left() {
     let serve = Serve { workers: 1, drain_for: Duration::ZERO };
     let (served, ()) = tokio::join!(open.station.serve(&serve, stop.clone()), async {
         while let Some(Ok(live)) = watch.next().await {
-            if let Seen::Journal(entry) = live.seen
+            if let Seen::Journal(entry) = &live.seen
                 && matches!(entry.event, Event::EffectStarted { .. })
             {
                 return stop.cancel();

@@ -34,8 +34,8 @@ async fn paced(open: &Open<'_>) -> String {
     loop {
         match watch.next().await {
             Some(Ok(live)) => {
-                if let Seen::Paced { on, .. } = live.seen {
-                    return on;
+                if let Seen::Paced { on, .. } = &live.seen {
+                    return on.clone();
                 }
             }
             other => panic!("{other:?}"),

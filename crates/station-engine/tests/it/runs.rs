@@ -154,7 +154,7 @@ async fn a_cancelled_run_keeps_what_happened() {
     let mut watch = open.station.watch();
     let (ended, ()) = tokio::join!(open.station.work_off(run.id, stop.clone()), async {
         while let Some(Ok(live)) = watch.next().await {
-            let station_engine::Seen::Journal(entry) = live.seen else { continue };
+            let station_engine::Seen::Journal(entry) = &live.seen else { continue };
             if format!("{:?}", entry.event).contains("hang")
                 && matches!(entry.event, Event::EffectStarted { .. })
             {

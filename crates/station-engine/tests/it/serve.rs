@@ -340,8 +340,8 @@ async fn what_people_drive_keeps_to_the_limits_too_and_says_what_it_waits_for() 
         one_after_the_other(&[ended.0, ended.1, ended.2]);
         let mut told = Vec::new();
         while let Some(live) = watch.try_next() {
-            if let Seen::Hands(words) = live.seen {
-                told.push(words);
+            if let Seen::Hands(words) = &live.seen {
+                told.push(words.clone());
             }
         }
         assert!(told.len() >= 2 && told.iter().all(|told| told.contains(waits)), "{told:?}");

@@ -88,7 +88,7 @@ async fn run_with_a_change<const N: usize>(
     let mut watch = open.station.watch();
     let (worked, ()) = tokio::join!(open.station.work_off(run.id, CancellationToken::new()), async {
         while let Some(Ok(live)) = watch.next().await {
-            if let Seen::Journal(entry) = live.seen
+            if let Seen::Journal(entry) = &live.seen
                 && matches!(entry.event, Event::EffectStarted { effect: Effect::Call { .. }, .. })
             {
                 break;

@@ -97,7 +97,7 @@ async fn cancelling_a_coordinator_cancels_its_agents() {
     let mut watch = open.station.watch();
     let (ended, ()) = tokio::join!(open.station.work_off(run.id, stop.clone()), async {
         while let Some(Ok(live)) = watch.next().await {
-            let station_engine::Seen::Journal(entry) = live.seen else { continue };
+            let station_engine::Seen::Journal(entry) = &live.seen else { continue };
             if format!("{:?}", entry.event).contains("\"hang\"") {
                 return stop.cancel();
             }

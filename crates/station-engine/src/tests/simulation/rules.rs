@@ -64,13 +64,13 @@ impl Rules {
 
     pub(super) fn told(&mut self, watch: &mut Watch) {
         while let Some(live) = watch.try_next() {
-            if let Seen::Journal(entry) = live.seen {
+            if let Seen::Journal(entry) = &live.seen {
                 if let Event::Adopted { fence, .. } = entry.event {
                     self.world.owned(live.run, fence);
                 }
-                let before = self.told.insert((live.run, entry.seq), (*entry).clone());
+                let before = self.told.insert((live.run, entry.seq), (**entry).clone());
                 assert!(
-                    before.is_none_or(|before| before == *entry),
+                    before.is_none_or(|before| before == **entry),
                     "run {}: told twice, differently",
                     live.run
                 );
