@@ -296,8 +296,12 @@ pub(crate) fn log_stream() -> impl Write {
 }
 
 fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
-    let rows: Vec<[String; N]> =
-        rows.into_iter().map(|row| row.map(|cell| shown(&cell).replace(['\n', '\t'], " "))).collect();
+    // Most cells are shown as they are, and there may be thousands.
+    let in_one_line = |cell: String| match cell.contains(char::is_control) {
+        true => shown(&cell).replace(['\n', '\t'], " "),
+        false => cell,
+    };
+    let rows: Vec<[String; N]> = rows.into_iter().map(|row| row.map(in_one_line)).collect();
     lay_out(header, &rows, width()).into_iter().map(|line| line + "\n").collect()
 }
 

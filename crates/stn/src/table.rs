@@ -96,8 +96,9 @@ fn stacked<const N: usize>(
         out.push(line(&cells, widths));
         for (label, cell) in labels.iter().zip(row).skip(kept).filter(|(_, cell)| !cell.trim().is_empty()) {
             for (at, text) in wrap(cell, width.saturating_sub(inset)).iter().enumerate() {
-                let label = if at == 0 { label.as_str() } else { "" };
-                out.push(format!("{}{}{text}", " ".repeat(INSET), padded(label, label_width + GAP)));
+                let mut line = " ".repeat(INSET);
+                pad(&mut line, if at == 0 { label.as_str() } else { "" }, label_width + GAP);
+                out.push(line + text);
             }
         }
     }
@@ -105,12 +106,18 @@ fn stacked<const N: usize>(
 }
 
 fn line(cells: &[&str], widths: &[usize]) -> String {
-    let cells: String = cells.iter().zip(widths).map(|(cell, width)| padded(cell, width + GAP)).collect();
-    cells.trim_end().to_owned()
+    let mut line = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        pad(&mut line, cell, width + GAP);
+    }
+    line.truncate(line.trim_end().len());
+    line
 }
 
-fn padded(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+/// Adds `text` and blanks to `line`, `width` columns in all.
+fn pad(line: &mut String, text: &str, width: usize) {
+    line.push_str(text);
+    line.extend(std::iter::repeat_n(' ', width.saturating_sub(text.width())));
 }
 
 /// The lines of `text`, broken at blanks; one at least.
