@@ -9,8 +9,11 @@ const FLEETING: [&str; 2] = ["tmpfs", "ramfs"];
 #[must_use]
 pub fn lines(folder: &Path) -> Vec<String> {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let profile =
-        if cfg!(debug_assertions) { "debug: FIGURES OF THIS BUILD MEAN NOTHING" } else { "release" };
+    let profile = if cfg!(debug_assertions) {
+        "debug: FIGURES OF THIS BUILD MEAN NOTHING"
+    } else {
+        "release, stn as published"
+    };
     let kind = file_system(folder);
     let fleeting =
         if FLEETING.contains(&kind.as_str()) { " (KEEPS NOTHING: set TMPDIR to a real disk)" } else { "" };
