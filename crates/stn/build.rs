@@ -1,5 +1,7 @@
 //! Links `stn` for a fixed address on Linux (docs/decisions/0022).
 
+#![expect(clippy::disallowed_methods, reason = "cargo says by the environment alone for what is built")]
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let is = |key: &str, value: &str| std::env::var(key).is_ok_and(|it| it == value);
