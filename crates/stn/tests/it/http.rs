@@ -261,6 +261,8 @@ fn an_older_client_that_can_be_asked_nothing_has_a_session_once_it_follows_somet
     let rows = [
         (&other, "POST", list, 200, "nothing is kept of it: any instance answers"),
         (&other, "POST", follow, 404, "what is to be kept is kept where the id says"),
+        (&other, "GET", "", 404, "a stream as well"),
+        (&other, "DELETE", "", 404, "nor is it ended elsewhere"),
         (&one, "POST", follow, 200, "there it is"),
         (&one, "POST", list, 200, "and the session goes on"),
         (&one, "DELETE", "", 204, "until the client ends it"),

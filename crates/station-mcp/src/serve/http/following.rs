@@ -11,8 +11,8 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,6 +35,8 @@ pub(super) struct Following {
     uris: watch::Sender<Uris>,
     /// The number that each open stream has taken up.
     streams: watch::Sender<BTreeMap<Uuid, u64>>,
+    /// When a stream was closed the last time.
+    closed_at: Mutex<Option<Instant>>,
 }
 
 /// An open stream, until it is dropped.
@@ -78,6 +80,16 @@ impl Following {
         });
     }
 
+    /// Whether a stream is open.
+    pub(super) fn is_open(&self) -> bool {
+        !self.streams.borrow().is_empty()
+    }
+
+    /// When a stream was closed the last time.
+    pub(super) fn closed_at(&self) -> Option<Instant> {
+        *self.closed_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// For a stream that opens.
     pub(super) fn open(self: &Arc<Self>) -> Open {
         let id = Uuid::now_v7();
@@ -92,6 +104,8 @@ impl Following {
 
 impl Drop for Open {
     fn drop(&mut self) {
+        let mut closed_at = self.following.closed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *closed_at = Some(Instant::now());
         self.following.streams.send_modify(|streams| {
             streams.remove(&self.id);
         });

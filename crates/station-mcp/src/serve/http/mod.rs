@@ -19,9 +19,10 @@ use super::{Fault, Host, listen};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value, json};
-use sessions::{Held, Sessions};
+use sessions::{Found, Held, Sessions, Wants};
 use station_core::{Caller, Era, Error};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -30,9 +31,6 @@ pub use headers::Headers;
 
 /// Messages of one answer that wait to be sent.
 const OUTGOING_MAX: usize = 64;
-
-/// Requests of the legacy era after which something is there that was not there before.
-const KEPT: [&str; 3] = ["logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
 /// An MCP endpoint: one host, and what is under way for its clients.
 pub struct Endpoint {
@@ -104,7 +102,7 @@ impl Endpoint {
             Frame::Notification { .. } if headers.session.is_none() => Sent::Bare(202),
             Frame::Request(request) if is_modern(&request.params) => self.modern(by, headers, request).await,
             Frame::Request(request) if request.method == "initialize" => self.initialize(&by, &request),
-            legacy => match self.session(&by, headers, is_kept(&legacy)) {
+            legacy => match self.session(&by, headers, self.wants(headers, &legacy)) {
                 Ok(held) => self.legacy(by, headers, held, legacy).await,
                 Err(sent) => sent,
             },
@@ -116,7 +114,7 @@ impl Endpoint {
         if !headers.accepts_events || headers.version.as_deref() == Some(MODERN) {
             return Sent::Bare(405);
         }
-        let held = match self.session(by, headers, true) {
+        let held = match self.session(by, headers, Wants::Keeping) {
             Ok(held) => held,
             Err(sent) => return sent,
         };
@@ -133,7 +131,7 @@ impl Endpoint {
     /// A DELETE of a legacy client: its session is over.
     pub fn delete(&self, by: &Caller, headers: &Headers) -> Sent {
         match &headers.session {
-            Some(id) if self.sessions.end(by.user, id) || self.sessions.is_promised(id) => Sent::Bare(204),
+            Some(id) if self.sessions.end(by.user, id, Instant::now()) => Sent::Bare(204),
             Some(_) => Sent::Bare(404),
             None => Sent::Bare(405),
         }
@@ -147,32 +145,50 @@ impl Endpoint {
         let result = initialized(&self.host.about(), &session);
         let can = |what: &str| session.capabilities.get(what).is_some_and(Value::is_object);
         let session = match ["sampling", "elicitation", "roots"].into_iter().any(can) {
-            true => self.sessions.begin(by.user, session),
-            false => self.sessions.promise(),
+            true => self.sessions.begin(by.user, session, Instant::now()),
+            false => self.sessions.promise(Instant::now()),
         };
         let body = reply(Some(&request.id), Ok(result), Era::Legacy);
         Sent::Message { status: 200, body: body.into(), session: Some(session) }
     }
 
-    /// What is known of the client of a legacy request; a session that was promised begins with the first that `keeps` anything.
-    fn session(&self, by: &Caller, headers: &Headers, keeps: bool) -> Result<Held, Sent> {
-        let id = headers.session.as_deref();
-        if let Some(held) = id.and_then(|id| self.sessions.find(by.user, id)) {
-            return Ok(held);
-        }
-        if id.is_some_and(|id| !self.sessions.is_promised(id)) {
-            return Err(Sent::Bare(404));
-        }
+    /// What is known of the client of a legacy request.
+    fn session(&self, by: &Caller, headers: &Headers, wants: Wants) -> Result<Held, Sent> {
         // Before 2025-06-18 nobody said it here.
         let said = headers.version.as_deref().unwrap_or(WITH_BATCHES);
-        let Some(version) = SPOKEN[1..].iter().copied().find(|spoken| *spoken == said) else {
-            return Err(Sent::fault(400, None, Fault::Version(said.to_owned())));
-        };
-        let session = Session { version, capabilities: json!({}) };
-        match id {
-            Some(id) if keeps => self.sessions.begin_promised(by.user, id, session).ok_or(Sent::Bare(404)),
-            _ => Ok(Held::fleeting(session)),
+        let version = SPOKEN[1..].iter().copied().find(|spoken| *spoken == said);
+        let found = headers
+            .session
+            .as_deref()
+            .map_or(Found::Promised, |id| self.sessions.find(by.user, id, (wants, version), Instant::now()));
+        match (found, version) {
+            (Found::Held(held), _) => Ok(held),
+            (Found::Unknown, _) => Err(Sent::Bare(404)),
+            (Found::Promised, Some(version)) => {
+                Ok(Held::fleeting(Session { version, capabilities: json!({}) }))
+            }
+            (Found::Promised, None) => Err(Sent::fault(400, None, Fault::Version(said.to_owned()))),
         }
+    }
+
+    /// Whether a legacy message that is not refused anyway wants something kept until the next one.
+    fn wants(&self, headers: &Headers, frame: &Frame) -> Wants {
+        let is_kept = |frame: &Frame| match frame {
+            Frame::Request(request) => match request.method.as_str() {
+                "resources/subscribe" => true,
+                "logging/setLevel" => self.host.about().logs,
+                _ => false,
+            },
+            _ => false,
+        };
+        let wants = match frame {
+            Frame::Batch(frames) => {
+                headers.version.as_deref().is_none_or(|said| said == WITH_BATCHES)
+                    && frames.iter().any(is_kept)
+            }
+            one => is_kept(one),
+        };
+        if wants { Wants::Keeping } else { Wants::Nothing }
     }
 
     async fn modern(&self, by: Caller, headers: &Headers, request: Request) -> Sent {
@@ -288,15 +304,6 @@ impl Endpoint {
         });
         drop(outlet);
         said(incoming, ended, gone.drop_guard()).await
-    }
-}
-
-/// Whether a legacy message wants something kept until the next one.
-fn is_kept(frame: &Frame) -> bool {
-    match frame {
-        Frame::Request(request) => KEPT.contains(&request.method.as_str()),
-        Frame::Batch(frames) => frames.iter().any(is_kept),
-        Frame::Notification { .. } | Frame::Answer { .. } | Frame::Broken { .. } => false,
     }
 }
 

@@ -1,8 +1,9 @@
 //! Sessions of legacy clients: few, bounded, and of this instance alone.
 //!
 //! Whether a client will follow anything is not known when it says `initialize`, and later there is no way to give it an id. So a client
-//! that can be asked nothing gets an id of which nothing is kept: any instance answers it, until it wants something kept (a resource
-//! followed, a stream, a level). Then its session begins, at the instance that its id names; any other one does not know it.
+//! that can be asked nothing gets an id of which nothing is kept, a promise: any instance answers it, until it wants something kept (a
+//! resource followed, a stream, a level). Then its session begins, at the instance that its id names. What is lost of a session is never
+//! passed over in silence: an id of which a wish was kept, or that its client ended, is not known any more.
 
 use super::super::answer::text;
 use super::super::dialog::Dialog;
@@ -12,38 +13,67 @@ use super::super::{About, Fault};
 use super::following::Following;
 use serde_json::{Map, Value, json};
 use station_core::UserId;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Sessions held at a time; beyond it the one that was silent longest is let go of, and its client begins anew.
+/// Sessions held at a time; beyond it one is let go of, and its client begins anew: first of those for which nothing is kept but an id,
+/// then that which was silent longest.
 const SESSIONS_MAX: usize = 1_000;
 
-/// A session that was silent for so long is over.
+/// A session that was silent for so long is over, and one that was promised does not begin any more.
 const SILENT_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Ids remembered as over; a megabyte.
+const OVER_MAX: usize = 10_000;
 
 /// What the id of a client begins with of which nothing is kept yet.
 const PROMISED: &str = "later.";
 
 pub(super) struct Sessions {
     instance: Uuid,
-    held: Mutex<HashMap<String, Kept>>,
+    began_at: Instant,
+    all: Mutex<All>,
+}
+
+#[derive(Default)]
+struct All {
+    held: HashMap<String, Kept>,
+    /// Promised ids that are not promises any more, oldest first.
+    over: VecDeque<(UserId, String)>,
 }
 
 struct Kept {
     /// Whose it is: an id alone, seen by another, opens nothing.
     user: UserId,
-    /// `None` once the client ended it: a promised one would be taken for a new one.
-    state: Option<Arc<State>>,
+    state: Arc<State>,
     heard_at: Instant,
+}
+
+/// Whether a request wants something kept until the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    Nothing,
+    Keeping,
+}
+
+/// The client behind an id.
+pub(super) enum Found {
+    Held(Held),
+    /// Nothing is kept of it.
+    Promised,
+    Unknown,
 }
 
 struct State {
     session: Session,
     dialog: Arc<Dialog>,
     following: Arc<Following>,
+    /// Whether anything is kept that its client would miss: it declared what it can be asked, or wished something.
+    is_missed: AtomicBool,
     /// What is being answered, and how that is stopped.
     at_work: Mutex<HashMap<Id, Arc<CancellationToken>>>,
 }
@@ -74,65 +104,133 @@ pub(super) struct Held {
 
 impl Sessions {
     pub(super) fn new() -> Self {
-        Self { instance: Uuid::now_v7(), held: Mutex::default() }
+        Self { instance: Uuid::now_v7(), began_at: Instant::now(), all: Mutex::default() }
     }
 
     /// Begins a session. Its id names this instance; who may ask is decided at each request all the same.
-    pub(super) fn begin(&self, user: UserId, session: Session) -> String {
-        let id = self.new_id();
-        self.keep(user, &id, session);
+    pub(super) fn begin(&self, user: UserId, session: Session, now: Instant) -> String {
+        let id = format!("{}.{}", self.instance.simple(), Uuid::now_v7().simple());
+        let state = State::new(session);
+        state.is_missed.store(true, Ordering::Relaxed);
+        lock(&self.all).keep(id.clone(), Kept { user, state, heard_at: now }, now);
         id
     }
 
     /// An id by which a session may begin later.
-    pub(super) fn promise(&self) -> String {
-        format!("{PROMISED}{}", self.new_id())
+    pub(super) fn promise(&self, now: Instant) -> String {
+        self.promised(now.duration_since(self.began_at).as_secs(), Uuid::now_v7())
     }
 
-    fn new_id(&self) -> String {
-        format!("{}.{}", self.instance.simple(), Uuid::now_v7().simple())
+    fn promised(&self, second: u64, own: Uuid) -> String {
+        format!("{PROMISED}{}.{second}.{}", self.instance.simple(), own.simple())
     }
 
-    /// Whether an id was promised, by whichever instance, and nothing was ever kept of it here.
-    pub(super) fn is_promised(&self, id: &str) -> bool {
-        read(id).is_some() && !lock(&self.held).contains_key(id)
-    }
-
-    /// Begins the session that was promised by `id`; `None` where another instance did so, somebody else has it, or it was so long ago
-    /// that it may have begun and ended.
-    pub(super) fn begin_promised(&self, user: UserId, id: &str, session: Session) -> Option<Held> {
-        let (instance, promised_at) = read(id)?;
-        let silent = now()?.checked_sub(promised_at)?;
-        if instance != self.instance || silent >= SILENT_MAX || !self.is_promised(id) {
-            return None;
+    /// The client behind `id`. One that was promised begins where a request `wants` something kept and says a `version` that we speak,
+    /// if it was promised here and not long ago.
+    pub(super) fn find(
+        &self,
+        user: UserId,
+        id: &str,
+        (wants, version): (Wants, Option<&'static str>),
+        now: Instant,
+    ) -> Found {
+        let mut all = lock(&self.all);
+        if let Some(kept) = all.held.get_mut(id) {
+            if kept.user != user {
+                return Found::Unknown;
+            }
+            if !kept.is_over(now) {
+                kept.heard_at = now;
+                return Found::Held(Held { state: Arc::clone(&kept.state), lasts: true });
+            }
+            all.let_go(id);
         }
-        self.keep(user, id, session);
-        self.find(user, id)
-    }
-
-    fn keep(&self, user: UserId, id: &str, session: Session) {
-        let mut held = lock(&self.held);
-        held.retain(|_, kept| kept.heard_at.elapsed() < SILENT_MAX);
-        if held.len() >= SESSIONS_MAX {
-            let silent = held.iter().min_by_key(|(_, kept)| kept.heard_at).map(|(id, _)| id.clone());
-            silent.and_then(|id| held.remove(&id));
+        if all.is_over(user, id) {
+            return Found::Unknown;
         }
-        held.insert(id.to_owned(), Kept { user, state: Some(State::new(session)), heard_at: Instant::now() });
+        match (self.age(id, now), wants, version) {
+            (None, ..) => Found::Unknown,
+            (Some(_), Wants::Nothing, _) | (Some(_), _, None) => Found::Promised,
+            (Some(Some(age)), Wants::Keeping, Some(version)) if age < SILENT_MAX => {
+                let state = State::new(Session { version, capabilities: json!({}) });
+                all.keep(id.to_owned(), Kept { user, state: Arc::clone(&state), heard_at: now }, now);
+                Found::Held(Held { state, lasts: true })
+            }
+            (Some(_), Wants::Keeping, Some(_)) => Found::Unknown,
+        }
     }
 
-    pub(super) fn find(&self, user: UserId, id: &str) -> Option<Held> {
-        let mut held = lock(&self.held);
-        let kept =
-            held.get_mut(id).filter(|kept| kept.user == user && kept.heard_at.elapsed() < SILENT_MAX)?;
-        let state = Arc::clone(kept.state.as_ref()?);
-        kept.heard_at = Instant::now();
-        Some(Held { state, lasts: true })
+    /// How long ago an id was promised: `None` where it is no promise, and within that, where it is another instance's.
+    fn age(&self, id: &str, now: Instant) -> Option<Option<Duration>> {
+        let mut parts = id.strip_prefix(PROMISED)?.split('.');
+        let (instance, second, own) = (parts.next()?, parts.next()?, parts.next()?);
+        let (instance, own) = (Uuid::try_parse(instance).ok()?, Uuid::try_parse(own).ok()?);
+        let second: u64 = second.parse().ok()?;
+        if instance != self.instance {
+            return Some(None);
+        }
+        // One id has one spelling.
+        let age = now.duration_since(self.began_at).checked_sub(Duration::from_secs(second))?;
+        (self.promised(second, own) == id).then_some(Some(age))
     }
 
-    /// Whether the user had such a session.
-    pub(super) fn end(&self, user: UserId, id: &str) -> bool {
-        let mut held = lock(&self.held);
-        held.get_mut(id).filter(|kept| kept.user == user).is_some_and(|kept| kept.state.take().is_some())
+    /// Whether the user had such a session here, or a promise of one.
+    pub(super) fn end(&self, user: UserId, id: &str, now: Instant) -> bool {
+        let mut all = lock(&self.all);
+        if all.held.get(id).is_some_and(|kept| kept.user != user) {
+            return false;
+        }
+        let was_held = all.held.remove(id).is_some();
+        let is_promised_here = matches!(self.age(id, now), Some(Some(_))) && !all.is_over(user, id);
+        if is_promised_here {
+            all.note_over(user, id.to_owned());
+        }
+        was_held || is_promised_here
+    }
+}
+
+impl All {
+    fn keep(&mut self, id: String, kept: Kept, now: Instant) {
+        let silent = self.held.iter().filter(|(_, kept)| kept.is_over(now));
+        let silent: Vec<String> = silent.map(|(id, _)| id.clone()).collect();
+        silent.iter().for_each(|id| self.let_go(id));
+        if self.held.len() >= SESSIONS_MAX {
+            let least = self.held.iter().min_by_key(|(_, kept)| (kept.is_of_use(), kept.heard_at));
+            let least = least.map(|(id, _)| id.clone());
+            least.into_iter().for_each(|id| self.let_go(&id));
+        }
+        self.held.insert(id, kept);
+    }
+
+    /// Forgets a session: one that its client would miss is over, and others are a promise again.
+    fn let_go(&mut self, id: &str) {
+        if let Some(kept) = self.held.remove(id).filter(|kept| kept.is_of_use() && id.starts_with(PROMISED)) {
+            self.note_over(kept.user, id.to_owned());
+        }
+    }
+
+    fn note_over(&mut self, user: UserId, id: String) {
+        if self.over.len() >= OVER_MAX {
+            self.over.pop_front();
+        }
+        self.over.push_back((user, id));
+    }
+
+    fn is_over(&self, user: UserId, id: &str) -> bool {
+        self.over.iter().any(|(whose, over)| *whose == user && over == id)
+    }
+}
+
+impl Kept {
+    /// Whether it was silent too long. A client that listens to a stream is there.
+    fn is_over(&self, now: Instant) -> bool {
+        let following = &self.state.following;
+        let heard_at = following.closed_at().map_or(self.heard_at, |closed_at| closed_at.max(self.heard_at));
+        !following.is_open() && now.duration_since(heard_at) >= SILENT_MAX
+    }
+
+    fn is_of_use(&self) -> bool {
+        self.state.is_missed.load(Ordering::Relaxed) || self.state.following.is_open()
     }
 }
 
@@ -142,6 +240,7 @@ impl State {
             session,
             dialog: Arc::new(Dialog::new()),
             following: Arc::default(),
+            is_missed: AtomicBool::new(false),
             at_work: Mutex::default(),
         })
     }
@@ -187,16 +286,25 @@ impl Held {
         &self.state.following
     }
 
+    async fn follow(&self, uri: String) -> Result<(), Fault> {
+        self.state.is_missed.store(true, Ordering::Relaxed);
+        self.following().add(uri).await
+    }
+
     /// Answers what is about the session itself. What it follows is told on the streams that it has open.
     pub(super) async fn settle(&self, request: &Request, about: &About) -> Option<Result<Value, Fault>> {
         let uri = || text(&request.params, "uri");
         match request.method.as_str() {
-            "logging/setLevel" if self.lasts && about.logs => Some(self.dialog().set_level(&request.params)),
+            "logging/setLevel" if self.lasts && about.logs => {
+                self.state.is_missed.store(true, Ordering::Relaxed);
+                Some(self.dialog().set_level(&request.params))
+            }
             "resources/subscribe" if self.lasts => Some(match uri() {
-                Ok(uri) => self.following().add(uri).await.map(|()| json!({})),
+                Ok(uri) => self.follow(uri).await.map(|()| json!({})),
                 Err(fault) => Err(fault),
             }),
-            "resources/unsubscribe" if self.lasts => Some(uri().map(|uri| {
+            // Of whom nothing is kept, nothing is followed.
+            "resources/unsubscribe" => Some(uri().map(|uri| {
                 self.following().remove(&uri);
                 json!({})
             })),
@@ -205,22 +313,133 @@ impl Held {
     }
 }
 
-/// The instance that promised an id, and when: a UUID of version 7 has the time in it (RFC 9562, 5.7).
-fn read(id: &str) -> Option<(Uuid, Duration)> {
-    let (instance, own) = id.strip_prefix(PROMISED)?.split_once('.')?;
-    Some((Uuid::try_parse(instance).ok()?, age(Uuid::try_parse(own).ok()?)?))
-}
-
-fn now() -> Option<Duration> {
-    age(Uuid::now_v7())
-}
-
-/// Since 1970.
-fn age(id: Uuid) -> Option<Duration> {
-    let (seconds, nanos) = id.get_timestamp()?.to_unix();
-    Some(Duration::new(seconds, nanos))
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+
+    const ANN: UserId = UserId(1);
+    const BOB: UserId = UserId(2);
+    const KEEPING: (Wants, Option<&str>) = (Wants::Keeping, Some("2025-11-25"));
+    const NOTHING: (Wants, Option<&str>) = (Wants::Nothing, Some("2025-11-25"));
+
+    fn session() -> Session {
+        Session { version: "2025-11-25", capabilities: json!({ "roots": {} }) }
+    }
+
+    fn word(found: &Found) -> &'static str {
+        match found {
+            Found::Held(_) => "held",
+            Found::Promised => "promised",
+            Found::Unknown => "unknown",
+        }
+    }
+
+    fn held(found: Found) -> Held {
+        match found {
+            Found::Held(held) => held,
+            other => panic!("it is {}", word(&other)),
+        }
+    }
+
+    #[test]
+    fn many_requests_at_once_begin_one_session() {
+        let sessions = Sessions::new();
+        for _ in 0..50 {
+            let id = sessions.promise(Instant::now());
+            let barrier = Barrier::new(4);
+            let states = std::thread::scope(|scope| {
+                let ask = || {
+                    barrier.wait();
+                    held(sessions.find(ANN, &id, KEEPING, Instant::now())).state
+                };
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+            });
+            assert!(states.iter().all(|state| Arc::ptr_eq(state, &states[0])));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_is_never_lost_without_a_word() {
+        let (sessions, now) = (Sessions::new(), Instant::now());
+        let [followed, bare, streaming, ended, promised, late] = [(); 6].map(|()| sessions.promise(now));
+        let find = |id: &str, wants, at| word(&sessions.find(ANN, id, wants, at));
+        assert_eq!(find(&followed, NOTHING, now), "promised");
+        held(sessions.find(ANN, &followed, KEEPING, now)).follow("x://y".to_owned()).await.unwrap();
+        let open = held(sessions.find(ANN, &streaming, KEEPING, now)).following().open();
+        for id in [&bare, &ended] {
+            held(sessions.find(ANN, id, KEEPING, now));
+        }
+        assert!(sessions.end(ANN, &ended, now) && sessions.end(ANN, &promised, now));
+        assert!(!sessions.end(ANN, &ended, now), "it is over already");
+        let later = now + SILENT_MAX;
+        // Others come and go meanwhile.
+        sessions.begin(BOB, session(), later);
+        let rows = [
+            (&followed, NOTHING, "unknown", "its client would not hear of what it follows"),
+            (&followed, KEEPING, "unknown", "and would not know that it must follow anew"),
+            (&bare, NOTHING, "promised", "nothing of it is missed"),
+            (&streaming, NOTHING, "held", "whoever listens is there"),
+            (&ended, NOTHING, "unknown", "its client ended it"),
+            (&ended, KEEPING, "unknown", "its client ended it"),
+            (&promised, NOTHING, "unknown", "its client ended it before it began"),
+            (&late, NOTHING, "promised", "any instance answers it at any time"),
+            (&late, KEEPING, "unknown", "it may have begun and ended"),
+        ];
+        for (id, wants, expected, why) in rows {
+            assert_eq!(find(id, wants, later), expected, "{why}");
+        }
+        drop(open);
+        // It was closed just now, and not an hour ago.
+        assert_eq!(find(&streaming, NOTHING, now + SILENT_MAX / 2), "held");
+    }
+
+    #[tokio::test]
+    async fn who_begins_and_ends_many_pushes_nobody_out_who_is_missed() {
+        let (sessions, now) = (Sessions::new(), Instant::now());
+        let asked = sessions.begin(ANN, session(), now);
+        let followed = sessions.promise(now);
+        held(sessions.find(ANN, &followed, KEEPING, now)).follow("x://y".to_owned()).await.unwrap();
+        for _ in 0..SESSIONS_MAX + 10 {
+            let id = sessions.begin(BOB, session(), now);
+            assert!(sessions.end(BOB, &id, now));
+            held(sessions.find(BOB, &sessions.promise(now), KEEPING, now));
+        }
+        for id in [&asked, &followed] {
+            assert_eq!(word(&sessions.find(ANN, id, NOTHING, now)), "held");
+        }
+        assert_eq!(lock(&sessions.all).held.len(), SESSIONS_MAX);
+    }
+
+    #[test]
+    fn an_id_opens_nothing_to_another_user_nor_at_another_instance() {
+        let (sessions, elsewhere, now) = (Sessions::new(), Sessions::new(), Instant::now());
+        let (promised, begun) = (sessions.promise(now), sessions.begin(ANN, session(), now));
+        held(sessions.find(ANN, &promised, KEEPING, now));
+        let (own, foreign) = (Uuid::now_v7().simple(), elsewhere.promise(now));
+        let rows = [
+            (BOB, promised.clone(), NOTHING, "unknown"),
+            (BOB, promised.clone(), KEEPING, "unknown"),
+            (BOB, begun.clone(), NOTHING, "unknown"),
+            (ANN, promised.to_uppercase().replace("LATER", "later"), NOTHING, "unknown"),
+            (ANN, foreign.clone(), NOTHING, "promised"),
+            (ANN, foreign.clone(), KEEPING, "unknown"),
+            (ANN, format!("later.{}.99999999.{own}", sessions.instance.simple()), KEEPING, "unknown"),
+            (ANN, format!("later.{}.-1.{own}", sessions.instance.simple()), NOTHING, "unknown"),
+            (ANN, "later.".to_owned(), NOTHING, "unknown"),
+            (ANN, "later.x.0.y".to_owned(), NOTHING, "unknown"),
+            (ANN, "mine".to_owned(), NOTHING, "unknown"),
+        ];
+        for (user, id, wants, expected) in rows {
+            assert_eq!(word(&sessions.find(user, &id, wants, now)), expected, "{id}");
+        }
+        for (user, id) in [(BOB, &promised), (BOB, &begun), (ANN, &foreign), (ANN, &"mine".to_owned())] {
+            assert!(!sessions.end(user, id, now), "{id}");
+        }
+    }
 }
