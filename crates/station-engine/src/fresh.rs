@@ -22,6 +22,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Environments that are watched: a kernel gives each user 128 of these by default, for all programs.
 const WATCHED_MAX: usize = 16;
 
+/// How old a watch gets: it goes on to watch what was moved away, and each folder in its place adds to it.
+const ANEW_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// How often is read what a watch has to say before it is used again; what comes after that is news.
+const DRAINED_MAX: usize = 64;
+
 /// What of an environment's folder decides what it is.
 const FOLDERS: [&str; 3] = ["", "agents", "mcp-servers"];
 
@@ -34,9 +40,9 @@ const NEWS: AddWatchFlags = AddWatchFlags::IN_MODIFY
     .union(AddWatchFlags::IN_DELETE_SELF)
     .union(AddWatchFlags::IN_MOVE_SELF);
 
-/// Environments that were brought up to date.
+/// Environments that were brought up to date; `None` while one is looked at.
 #[derive(Default)]
-pub(crate) struct Freshness(Mutex<HashMap<EnvironmentName, Known>>);
+pub(crate) struct Freshness(Mutex<HashMap<EnvironmentName, Option<Known>>>);
 
 /// What is known of one.
 struct Known {
@@ -48,9 +54,31 @@ struct Known {
 
 /// Its folder since then.
 enum Folder {
-    Watched(Inotify),
+    Watched {
+        kernel: Inotify,
+        since: Instant,
+    },
     /// It had none.
     Absent(PathBuf),
+}
+
+/// An environment's folder while the environment is brought up to date. However that ends, it is put back: a kernel takes many
+/// milliseconds to let go of a watch.
+struct Look<'a> {
+    freshness: &'a Freshness,
+    name: &'a EnvironmentName,
+    /// As of [`Known`].
+    generation: Option<i64>,
+    folder: Option<Folder>,
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        if let Some(folder) = self.folder.take() {
+            let known = Known { generation: self.generation, at: Instant::now(), folder };
+            self.freshness.put_back(self.name, known);
+        }
+    }
 }
 
 impl Station {
@@ -91,15 +119,15 @@ impl Station {
     }
 
     async fn refresh(&self, name: &EnvironmentName, generation: i64) -> Result<Vec<Problem>> {
-        let folder = self.freshness().begin(name, self.config().workspace.environment_folder(name));
+        let look = self.freshness().begin(name, self.config().workspace.environment_folder(name));
         let problems = self.apply_changed_files(name).await?;
         self.refresh_catalog(name).await?;
         self.refresh_changed(name).await?;
         // Where anything moved meanwhile, the next one looks again.
-        if let Some(folder) = folder
+        if let Some(mut look) = look
             && self.store().generation().await? == generation
         {
-            self.freshness().keep(name, Known { generation: Some(generation), at: Instant::now(), folder });
+            look.generation = Some(generation);
         }
         Ok(problems)
     }
@@ -118,7 +146,7 @@ impl Freshness {
     /// Whether nothing is known to have happened since an environment was brought up to date under this number.
     fn is_quiet(&self, name: &EnvironmentName, generation: i64) -> bool {
         let mut all = self.lock();
-        let Some(known) = all.get_mut(name) else { return false };
+        let Some(Some(known)) = all.get_mut(name) else { return false };
         let is_quiet = known.generation == Some(generation)
             && known.at.elapsed() < LOOK_EVERY
             && known.folder.is_quiet();
@@ -129,34 +157,49 @@ impl Freshness {
         is_quiet
     }
 
-    /// Watches an environment's folder from now on; `None` where the kernel does not. What was known of it is known no more.
-    fn begin(&self, name: &EnvironmentName, path: PathBuf) -> Option<Folder> {
-        let before = self.lock().remove(name).map(|known| known.folder);
-        if !path.is_dir() {
-            return Some(Folder::Absent(path));
-        }
-        let watched = match before {
-            // A kernel takes many milliseconds to let go of a watch, so it is used again.
-            Some(Folder::Watched(watched)) => again(watched, &path),
-            _ => watch(&path),
+    /// Watches an environment's folder from now on; `None` where the kernel does not, or where somebody else is looking. What was known
+    /// of it is known no more.
+    fn begin<'a>(&'a self, name: &'a EnvironmentName, path: PathBuf) -> Option<Look<'a>> {
+        let before = match self.lock().insert(name.clone(), None) {
+            Some(None) => return None,
+            before => before.flatten(),
         };
-        let watched = watched.inspect_err(|error| {
-            tracing::debug!(%error, "the kernel does not say when files change: they are looked at each time");
-        });
-        watched.ok().map(Folder::Watched)
+        let folder = match before {
+            _ if !path.is_dir() => Ok(Folder::Absent(path)),
+            Some(Known { folder: Folder::Watched { kernel, since }, .. }) if since.elapsed() < ANEW_EVERY => {
+                again(kernel, &path).map(|kernel| Folder::Watched { kernel, since })
+            }
+            _ => watch(&path).map(|kernel| Folder::Watched { kernel, since: Instant::now() }),
+        };
+        match folder {
+            Ok(folder) => Some(Look { freshness: self, name, generation: None, folder: Some(folder) }),
+            Err(error) => {
+                tracing::debug!(%error, "the kernel does not say when files change: they are looked at each time");
+                self.lock().remove(name);
+                None
+            }
+        }
     }
 
-    fn keep(&self, name: &EnvironmentName, known: Known) {
+    fn put_back(&self, name: &EnvironmentName, known: Known) {
+        // What is let go of is let go of without the lock.
+        let mut over = Vec::new();
         let mut all = self.lock();
-        if all.len() >= WATCHED_MAX {
-            all.retain(|_, it| it.at.elapsed() < LOOK_EVERY);
+        if all.len() > WATCHED_MAX {
+            let is_old = |known: &Known| known.at.elapsed() >= LOOK_EVERY;
+            over.extend(all.extract_if(|_, known| known.as_ref().is_some_and(is_old)));
         }
-        if all.len() < WATCHED_MAX {
-            all.insert(name.clone(), known);
+        if all.len() > WATCHED_MAX {
+            all.remove(name);
+            over.push((name.clone(), Some(known)));
+        } else {
+            all.insert(name.clone(), Some(known));
         }
+        drop(all);
+        drop(over);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<EnvironmentName, Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<EnvironmentName, Option<Known>>> {
         self.0.lock().expect("no holder of this lock can panic")
     }
 }
@@ -165,7 +208,7 @@ impl Folder {
     fn is_quiet(&self) -> bool {
         match self {
             // Nothing to be read is the one answer that says that nothing happened.
-            Self::Watched(watched) => matches!(watched.read_events(), Err(nix::Error::EAGAIN)),
+            Self::Watched { kernel, .. } => matches!(kernel.read_events(), Err(nix::Error::EAGAIN)),
             Self::Absent(path) => !path.is_dir(),
         }
     }
@@ -179,7 +222,7 @@ fn watch(path: &Path) -> nix::Result<Inotify> {
 
 /// The same watch without what it had to say; folders that came meanwhile are watched too.
 fn again(watched: Inotify, path: &Path) -> nix::Result<Inotify> {
-    loop {
+    for _ in 0..DRAINED_MAX {
         match watched.read_events() {
             Ok(_) => {}
             Err(nix::Error::EAGAIN) => break,
@@ -205,6 +248,7 @@ fn add(watched: &Inotify, path: &Path) -> nix::Result<()> {
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::fd::{AsFd as _, AsRawFd as _};
 
     #[test]
     fn whatever_happens_in_an_environments_folders_is_news_at_once() {
@@ -227,12 +271,33 @@ mod tests {
         fs::create_dir_all(at("agents")).unwrap();
         let (freshness, name) = (Freshness::default(), EnvironmentName::parse("default").unwrap());
         for (what, happen) in happens {
-            let folder = freshness.begin(&name, root.clone()).unwrap();
-            freshness.keep(&name, Known { generation: Some(1), at: Instant::now(), folder });
+            freshness.begin(&name, root.clone()).unwrap().generation = Some(1);
             assert!(freshness.is_quiet(&name, 1), "before {what}");
             happen();
             assert!(!freshness.is_quiet(&name, 1), "{what}");
             assert!(!freshness.is_quiet(&name, 1), "{what}: until it is brought up to date");
         }
+    }
+
+    #[test]
+    fn a_watch_is_used_again_however_a_look_ends_and_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (freshness, name) = (Freshness::default(), EnvironmentName::parse("default").unwrap());
+        let begin = || freshness.begin(&name, folder.path().to_owned());
+        let number = |look: &Look<'_>| match &look.folder {
+            Some(Folder::Watched { kernel, .. }) => kernel.as_fd().as_raw_fd(),
+            _ => panic!("it is watched"),
+        };
+        let mut first = begin().unwrap();
+        first.generation = Some(1);
+        let watched = number(&first);
+        assert!(begin().is_none(), "somebody is looking");
+        assert!(!freshness.is_quiet(&name, 1));
+        drop(first);
+        assert!(freshness.is_quiet(&name, 1));
+        // A look that failed, or after which the definitions were others.
+        drop(begin().unwrap());
+        assert!(!freshness.is_quiet(&name, 1));
+        assert_eq!(number(&begin().unwrap()), watched);
     }
 }

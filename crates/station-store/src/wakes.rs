@@ -279,7 +279,7 @@ async fn look(bell: &Bell, target: &Target, database: &Path) {
             () = bell.closed() => break,
             () = may_have_changed(&mut written, seen) => {}
         }
-        if seen.is_none() {
+        if seen.is_none() && written.is_none() {
             // Only now, by those who stay: a kernel takes many milliseconds to let go of a watch, also at the end of a process.
             // Before the look, so that nothing falls in between.
             written = watch(database);
