@@ -12,7 +12,7 @@ pub fn lines(folder: &Path) -> Vec<String> {
     let profile = if cfg!(debug_assertions) {
         "debug: FIGURES OF THIS BUILD MEAN NOTHING"
     } else {
-        "release, stn as published"
+        "release, stn in the profile `dist`"
     };
     let kind = file_system(folder);
     let fleeting =

@@ -20,7 +20,8 @@ const FEATURE: &str = "vendored";
 /// Shells, and where each looks for completions by what name.
 const COMPLETIONS: [(&str, &str); 3] = [("bash", "stn.bash"), ("zsh", "_stn"), ("fish", "stn.fish")];
 
-/// Builds and packs it. `Ok(false)` where it is heavier than it may be, or needs a library that a user may not have.
+/// Builds and packs it. `Ok(false)` where it is heavier than it may be, needs a library that a user may not have, or is not linked for a
+/// fixed address.
 ///
 /// # Errors
 /// Where cargo, git, tar or sha256sum cannot be run or fail, and where a file cannot be written.
@@ -66,11 +67,15 @@ pub(crate) fn run() -> Result<bool> {
     let bytes = fs::metadata(&program)?.len();
     let needs = needed(&program)?;
     let (is_light, is_whole) = (bytes <= BYTES_MAX, !needs.iter().any(|library| library.contains("crypto")));
+    let is_fixed = answer(Command::new("readelf").arg("--file-header").arg(&program))?.contains("EXEC");
     println!("{}", archive.display());
     println!("the program: {:.1} MB (aim: at most {:.0} MB)", mb(bytes), mb(BYTES_MAX));
     println!("the archive: {:.1} MB", mb(fs::metadata(&archive)?.len()));
     println!("libraries of the system that it needs: {}", needs.join(", "));
-    Ok(is_light && is_whole)
+    if !is_fixed {
+        println!("it is not linked for a fixed address (docs/decisions/0022)");
+    }
+    Ok(is_light && is_whole && is_fixed)
 }
 
 /// The archive of `folder`, which lies in `out`.

@@ -25,11 +25,14 @@ const CORE: &[&str] = &["crates/station-core/"];
 const ALL: &[&str] = &["crates/", "xtask/", "benches/"];
 const CRATES: &[&str] = &["crates/"];
 
+/// Of no program: cargo tells it by the environment what is built, and hears on stdout what it wants.
+const BUILD: &str = "crates/stn/build.rs";
+
 const ROWS: &[Row] = &[
     Row {
         words: &["println!", "eprintln!", "print!", "eprint!", "dbg!"],
         scope: CRATES,
-        homes: &["crates/stn/src/out.rs", "crates/stn/src/out/"],
+        homes: &["crates/stn/src/out.rs", "crates/stn/src/out/", BUILD],
         binds_tests: false,
         why: "printing lives in crates/stn/src/out.rs, which survives a closed pipe",
         example: "println!(\"hello\");",
@@ -45,7 +48,7 @@ const ROWS: &[Row] = &[
     Row {
         words: &["env::var(", "env::vars(", "env::var_os(", "env::vars_os("],
         scope: CRATES,
-        homes: &["crates/stn/src/config.rs", "crates/stn/src/config/"],
+        homes: &["crates/stn/src/config.rs", "crates/stn/src/config/", BUILD],
         binds_tests: false,
         why: "the environment is read once, in crates/stn/src/config.rs; take the value as a parameter",
         example: "let home = std::env::var(\"HOME\");",
