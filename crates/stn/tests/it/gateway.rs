@@ -97,7 +97,7 @@ fn what_a_secret_tool_answers_is_seen_by_a_person_and_by_no_client() {
 fn a_remote_server_behind_a_gateway_is_held_to_its_lock_its_limits_and_its_rules() {
     let home = Home::with_init();
     let says = home.work("says");
-    let options = ["--echo-says".to_owned(), says.display().to_string()];
+    let options = ["--echo-says".to_owned(), says.display().to_string(), "--reach".to_owned()];
     let far = Remote::start(home.path(), &options);
     let rules = json!({ "output_bytes_max": 1_000, "tools": { "deny": ["write"] } });
     let entry = json!({ "mcpServers": { "far": { "url": far.url("/mcp"), "station": rules } } });
@@ -105,6 +105,9 @@ fn a_remote_server_behind_a_gateway_is_held_to_its_lock_its_limits_and_its_rules
     home.stn(&["sync", "--quiet"]).done();
     home.stn(&["mcp", "lock", "--yes", "--quiet"]).done();
     let mut client = Client::start(&home, &["stdio", "--env", "default"]);
+    let listed = client.request("tools/list", json!({}))["tools"].as_array().cloned().unwrap();
+    let reach = listed.iter().find(|tool| tool["name"] == "reach").expect("it is offered");
+    assert_eq!(reach["title"], "What is within reach", "as the server calls it");
     assert_eq!(text_of(&client.call("echo", &json!({ "text": "hi" }))), "hi");
     let denied = client.refused("write", &json!({ "text": "b" }));
     expect!["`write` of `far` may not be called: it is denied there (`tools.deny`)"].assert_eq(&denied);

@@ -12,6 +12,7 @@ pub(crate) fn list() -> Value {
     let word = json!({ "type": "string" });
     json!({
         "name": "reach",
+        "title": "What is within reach",
         "description": "Tries to reach something: read, list, make, fill, open, tcp, udp, unix, hear, abstract, signal, start or hold.",
         "inputSchema": {
             "type": "object", "properties": { "what": word, "target": word }, "required": ["what", "target"],
