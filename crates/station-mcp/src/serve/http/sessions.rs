@@ -27,7 +27,7 @@ const SESSIONS_MAX: usize = 1_000;
 /// A session that was silent for so long is over, and one that was promised does not begin any more.
 const SILENT_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// Ids remembered as over; a megabyte.
+/// Ids remembered as over; two megabytes.
 const OVER_MAX: usize = 10_000;
 
 /// What the id of a client begins with of which nothing is kept yet.
@@ -42,8 +42,10 @@ pub(super) struct Sessions {
 #[derive(Default)]
 struct All {
     held: HashMap<String, Kept>,
-    /// Promised ids that are not promises any more, oldest first.
-    over: VecDeque<(UserId, String)>,
+    /// Promised ids that are not promises any more, and whose they were.
+    over: HashMap<String, UserId>,
+    /// The same, oldest first.
+    over_in_order: VecDeque<String>,
 }
 
 struct Kept {
@@ -210,14 +212,20 @@ impl All {
     }
 
     fn note_over(&mut self, user: UserId, id: String) {
-        if self.over.len() >= OVER_MAX {
-            self.over.pop_front();
+        if self.over.contains_key(&id) {
+            return;
         }
-        self.over.push_back((user, id));
+        if self.over.len() >= OVER_MAX
+            && let Some(oldest) = self.over_in_order.pop_front()
+        {
+            self.over.remove(&oldest);
+        }
+        self.over_in_order.push_back(id.clone());
+        self.over.insert(id, user);
     }
 
     fn is_over(&self, user: UserId, id: &str) -> bool {
-        self.over.iter().any(|(whose, over)| *whose == user && over == id)
+        self.over.get(id) == Some(&user)
     }
 }
 
