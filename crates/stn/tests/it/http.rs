@@ -265,6 +265,7 @@ fn an_older_client_that_can_be_asked_nothing_has_a_session_once_it_follows_somet
         (&other, "DELETE", "", 404, "nor is it ended elsewhere"),
         (&one, "POST", follow, 200, "there it is"),
         (&one, "POST", list, 200, "and the session goes on"),
+        (&other, "POST", list, 200, "what needs nothing kept is answered elsewhere all the same"),
         (&one, "DELETE", "", 204, "until the client ends it"),
         (&one, "POST", list, 404, "from then on it is over"),
         (&one, "POST", follow, 404, "and does not begin anew"),

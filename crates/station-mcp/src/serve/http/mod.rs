@@ -4,7 +4,7 @@
 //! The modern era needs nothing between two requests: any instance answers any of them, and closing the answer is
 //! cancelling the request. The legacy era is answered the same way, except for a client that says at `initialize` that
 //! it can be asked something, or follows something later: it has a session, whose id names this instance; elsewhere it is not
-//! known, and the client initialises anew, as the specification has it.
+//! known, and the client initialises anew, as the specification has it (of one that follows something later, `sessions` says how far).
 
 mod following;
 mod headers;
@@ -121,9 +121,9 @@ impl Endpoint {
         let (outlet, incoming) = mpsc::channel(OUTGOING_MAX);
         let gone = self.leaving.child_token();
         let (host, stop, by) = (Arc::clone(&self.host), gone.clone(), by.clone());
-        let open = held.following().open();
+        let (open, over) = (held.following().open(), held.over().clone());
         self.at_work.spawn(async move {
-            open.tell(&*host, &Asked::unasked(by), &outlet, &stop).await;
+            over.run_until_cancelled(open.tell(&*host, &Asked::unasked(by), &outlet, &stop)).await;
         });
         Sent::Events(events(incoming, gone.drop_guard()))
     }
@@ -175,7 +175,7 @@ impl Endpoint {
     fn wants(&self, headers: &Headers, frame: &Frame) -> Wants {
         let is_kept = |frame: &Frame| match frame {
             Frame::Request(request) => match request.method.as_str() {
-                "resources/subscribe" => true,
+                "resources/subscribe" => self.host.about().resources_change,
                 "logging/setLevel" => self.host.about().logs,
                 _ => false,
             },

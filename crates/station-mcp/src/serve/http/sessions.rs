@@ -2,8 +2,10 @@
 //!
 //! Whether a client will follow anything is not known when it says `initialize`, and later there is no way to give it an id. So a client
 //! that can be asked nothing gets an id of which nothing is kept, a promise: any instance answers it, until it wants something kept (a
-//! resource followed, a stream, a level). Then its session begins, at the instance that its id names. What is lost of a session is never
-//! passed over in silence: an id of which a wish was kept, or that its client ended, is not known any more.
+//! resource followed, a stream, a level). Then its session begins, at the instance that its id names. As long as that instance runs, what
+//! is lost of a session is not passed over in silence: an id of which a wish was kept, or that its client ended, is not known any more.
+//! **What it cannot do:** any other instance, and this one after a restart, takes the id for a promise of another one. It answers what needs
+//! nothing kept, and the rest with 404.
 
 use super::super::answer::text;
 use super::super::dialog::Dialog;
@@ -27,7 +29,7 @@ const SESSIONS_MAX: usize = 1_000;
 /// A session that was silent for so long is over, and one that was promised does not begin any more.
 const SILENT_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// Ids remembered as over; two megabytes.
+/// Ids remembered as over, of each kind; two megabytes.
 const OVER_MAX: usize = 10_000;
 
 /// What the id of a client begins with of which nothing is kept yet.
@@ -42,10 +44,17 @@ pub(super) struct Sessions {
 #[derive(Default)]
 struct All {
     held: HashMap<String, Kept>,
-    /// Promised ids that are not promises any more, and whose they were.
-    over: HashMap<String, UserId>,
-    /// The same, oldest first.
-    over_in_order: VecDeque<String>,
+    /// Promised ids whose clients ended them.
+    ended: Over,
+    /// Promised ids that were let go of though their clients would miss something. Apart from those that ended, who may be many.
+    lost: Over,
+}
+
+/// Ids that are promises no more, and whose they were; the oldest is forgotten first.
+#[derive(Default)]
+struct Over {
+    users: HashMap<String, UserId>,
+    in_order: VecDeque<String>,
 }
 
 struct Kept {
@@ -76,6 +85,8 @@ struct State {
     following: Arc<Following>,
     /// Whether anything is kept that its client would miss: it declared what it can be asked, or wished something.
     is_missed: AtomicBool,
+    /// Cancelled with the session: its streams end.
+    over: CancellationToken,
     /// What is being answered, and how that is stopped.
     at_work: Mutex<HashMap<Id, Arc<CancellationToken>>>,
 }
@@ -182,12 +193,12 @@ impl Sessions {
         if all.held.get(id).is_some_and(|kept| kept.user != user) {
             return false;
         }
-        let was_held = all.held.remove(id).is_some();
+        let held = all.held.remove(id);
         let is_promised_here = matches!(self.age(id, now), Some(Some(_))) && !all.is_over(user, id);
         if is_promised_here {
-            all.note_over(user, id.to_owned());
+            all.ended.note(user, id.to_owned());
         }
-        was_held || is_promised_here
+        held.as_ref().inspect(|kept| kept.state.over.cancel()).is_some() || is_promised_here
     }
 }
 
@@ -197,7 +208,10 @@ impl All {
         let silent: Vec<String> = silent.map(|(id, _)| id.clone()).collect();
         silent.iter().for_each(|id| self.let_go(id));
         if self.held.len() >= SESSIONS_MAX {
-            let least = self.held.iter().min_by_key(|(_, kept)| (kept.is_of_use(), kept.heard_at));
+            let use_of = |kept: &Kept| {
+                (kept.is_asking(), kept.is_of_use(), kept.state.following.is_open(), kept.last_heard())
+            };
+            let least = self.held.iter().min_by_key(|(_, kept)| use_of(kept));
             let least = least.map(|(id, _)| id.clone());
             least.into_iter().for_each(|id| self.let_go(&id));
         }
@@ -206,39 +220,53 @@ impl All {
 
     /// Forgets a session: one that its client would miss is over, and others are a promise again.
     fn let_go(&mut self, id: &str) {
-        if let Some(kept) = self.held.remove(id).filter(|kept| kept.is_of_use() && id.starts_with(PROMISED)) {
-            self.note_over(kept.user, id.to_owned());
+        let Some(kept) = self.held.remove(id) else { return };
+        if kept.is_of_use() && id.starts_with(PROMISED) {
+            self.lost.note(kept.user, id.to_owned());
         }
-    }
-
-    fn note_over(&mut self, user: UserId, id: String) {
-        if self.over.contains_key(&id) {
-            return;
-        }
-        if self.over.len() >= OVER_MAX
-            && let Some(oldest) = self.over_in_order.pop_front()
-        {
-            self.over.remove(&oldest);
-        }
-        self.over_in_order.push_back(id.clone());
-        self.over.insert(id, user);
+        kept.state.over.cancel();
     }
 
     fn is_over(&self, user: UserId, id: &str) -> bool {
-        self.over.get(id) == Some(&user)
+        [&self.ended, &self.lost].iter().any(|over| over.users.get(id) == Some(&user))
+    }
+}
+
+impl Over {
+    fn note(&mut self, user: UserId, id: String) {
+        if self.users.contains_key(&id) {
+            return;
+        }
+        if self.users.len() >= OVER_MAX
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.users.remove(&oldest);
+        }
+        self.in_order.push_back(id.clone());
+        self.users.insert(id, user);
     }
 }
 
 impl Kept {
-    /// Whether it was silent too long. A client that listens to a stream is there.
+    /// Whether it was silent too long. A client that listens to a stream is there, and one that waits for an answer.
     fn is_over(&self, now: Instant) -> bool {
-        let following = &self.state.following;
-        let heard_at = following.closed_at().map_or(self.heard_at, |closed_at| closed_at.max(self.heard_at));
-        !following.is_open() && now.duration_since(heard_at) >= SILENT_MAX
+        // A stream that is closed meanwhile has said so before.
+        !self.state.following.is_open()
+            && !self.is_asking()
+            && now.duration_since(self.last_heard()) >= SILENT_MAX
+    }
+
+    fn last_heard(&self) -> Instant {
+        self.state.following.closed_at().map_or(self.heard_at, |closed_at| closed_at.max(self.heard_at))
     }
 
     fn is_of_use(&self) -> bool {
-        self.state.is_missed.load(Ordering::Relaxed) || self.state.following.is_open()
+        self.state.is_missed.load(Ordering::Relaxed) || self.state.following.is_open() || self.is_asking()
+    }
+
+    /// Whether a request of it is being answered, which may just be about to keep something: it has the state, too.
+    fn is_asking(&self) -> bool {
+        Arc::strong_count(&self.state) > 1
     }
 }
 
@@ -249,6 +277,7 @@ impl State {
             dialog: Arc::new(Dialog::new()),
             following: Arc::default(),
             is_missed: AtomicBool::new(false),
+            over: CancellationToken::new(),
             at_work: Mutex::default(),
         })
     }
@@ -294,6 +323,11 @@ impl Held {
         &self.state.following
     }
 
+    /// Cancelled when the session is over.
+    pub(super) fn over(&self) -> &CancellationToken {
+        &self.state.over
+    }
+
     async fn follow(&self, uri: String) -> Result<(), Fault> {
         self.state.is_missed.store(true, Ordering::Relaxed);
         self.following().add(uri).await
@@ -307,12 +341,12 @@ impl Held {
                 self.state.is_missed.store(true, Ordering::Relaxed);
                 Some(self.dialog().set_level(&request.params))
             }
-            "resources/subscribe" if self.lasts => Some(match uri() {
+            "resources/subscribe" if self.lasts && about.resources_change => Some(match uri() {
                 Ok(uri) => self.follow(uri).await.map(|()| json!({})),
                 Err(fault) => Err(fault),
             }),
             // Of whom nothing is kept, nothing is followed.
-            "resources/unsubscribe" => Some(uri().map(|uri| {
+            "resources/unsubscribe" if about.resources_change => Some(uri().map(|uri| {
                 self.following().remove(&uri);
                 json!({})
             })),
@@ -375,11 +409,13 @@ mod tests {
     #[tokio::test]
     async fn what_was_kept_is_never_lost_without_a_word() {
         let (sessions, now) = (Sessions::new(), Instant::now());
-        let [followed, bare, streaming, ended, promised, late] = [(); 6].map(|()| sessions.promise(now));
+        let [followed, bare, streaming, closed, ended, promised, late] =
+            [(); 7].map(|()| sessions.promise(now));
         let find = |id: &str, wants, at| word(&sessions.find(ANN, id, wants, at));
         assert_eq!(find(&followed, NOTHING, now), "promised");
         held(sessions.find(ANN, &followed, KEEPING, now)).follow("x://y".to_owned()).await.unwrap();
         let open = held(sessions.find(ANN, &streaming, KEEPING, now)).following().open();
+        drop(held(sessions.find(ANN, &closed, KEEPING, now)).following().open());
         for id in [&bare, &ended] {
             held(sessions.find(ANN, id, KEEPING, now));
         }
@@ -393,6 +429,7 @@ mod tests {
             (&followed, KEEPING, "unknown", "and would not know that it must follow anew"),
             (&bare, NOTHING, "promised", "nothing of it is missed"),
             (&streaming, NOTHING, "held", "whoever listens is there"),
+            (&closed, NOTHING, "held", "it was closed after the last request"),
             (&ended, NOTHING, "unknown", "its client ended it"),
             (&ended, KEEPING, "unknown", "its client ended it"),
             (&promised, NOTHING, "unknown", "its client ended it before it began"),
@@ -403,8 +440,20 @@ mod tests {
             assert_eq!(find(id, wants, later), expected, "{why}");
         }
         drop(open);
-        // It was closed just now, and not an hour ago.
-        assert_eq!(find(&streaming, NOTHING, now + SILENT_MAX / 2), "held");
+    }
+
+    #[test]
+    fn a_session_that_is_being_asked_is_not_let_go_of() {
+        let (sessions, now) = (Sessions::new(), Instant::now());
+        let id = sessions.promise(now);
+        let asking = held(sessions.find(ANN, &id, KEEPING, now));
+        let later = now + SILENT_MAX;
+        for _ in 0..SESSIONS_MAX + 10 {
+            sessions.begin(BOB, session(), later);
+        }
+        assert!(Arc::ptr_eq(&asking.state, &held(sessions.find(ANN, &id, NOTHING, later)).state));
+        assert!(!asking.over().is_cancelled() && sessions.end(ANN, &id, later));
+        assert!(asking.over().is_cancelled(), "its streams end with it");
     }
 
     #[tokio::test]
@@ -412,11 +461,12 @@ mod tests {
         let (sessions, now) = (Sessions::new(), Instant::now());
         let asked = sessions.begin(ANN, session(), now);
         let followed = sessions.promise(now);
+        let after = now + Duration::from_secs(1);
         held(sessions.find(ANN, &followed, KEEPING, now)).follow("x://y".to_owned()).await.unwrap();
         for _ in 0..SESSIONS_MAX + 10 {
-            let id = sessions.begin(BOB, session(), now);
-            assert!(sessions.end(BOB, &id, now));
-            held(sessions.find(BOB, &sessions.promise(now), KEEPING, now));
+            let id = sessions.begin(BOB, session(), after);
+            assert!(sessions.end(BOB, &id, after));
+            held(sessions.find(BOB, &sessions.promise(now), KEEPING, after));
         }
         for id in [&asked, &followed] {
             assert_eq!(word(&sessions.find(ANN, id, NOTHING, now)), "held");
