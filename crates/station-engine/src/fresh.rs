@@ -22,6 +22,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Environments that are watched: a kernel gives each user 128 of these by default, for all programs.
 const WATCHED_MAX: usize = 16;
 
+/// An environment whose files were not looked at for so long gives its watch to another.
+const IDLE_AFTER: Duration = Duration::from_secs(10);
+
 /// How old a watch gets: it goes on to watch what was moved away, and each folder in its place adds to it.
 const ANEW_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -76,7 +79,7 @@ impl Drop for Look<'_> {
     fn drop(&mut self) {
         if let Some(folder) = self.folder.take() {
             let known = Known { generation: self.generation, at: Instant::now(), folder };
-            self.freshness.put_back(self.name, known);
+            self.freshness.lock().insert(self.name.clone(), Some(known));
         }
     }
 }
@@ -157,13 +160,20 @@ impl Freshness {
         is_quiet
     }
 
-    /// Watches an environment's folder from now on; `None` where the kernel does not, or where somebody else is looking. What was known
-    /// of it is known no more.
+    /// Watches an environment's folder from now on; `None` where the kernel does not, where somebody else is looking, or where as many as
+    /// may be are watched and all of them in use. What was known of it is known no more.
     fn begin<'a>(&'a self, name: &'a EnvironmentName, path: PathBuf) -> Option<Look<'a>> {
-        let before = match self.lock().insert(name.clone(), None) {
-            Some(None) => return None,
-            before => before.flatten(),
+        let (before, idle) = {
+            let mut all = self.lock();
+            let idle = match all.get(name) {
+                Some(None) => return None,
+                // What is let go of is let go of without the lock.
+                None if all.len() >= WATCHED_MAX => Some(idle(&mut all)?),
+                _ => None,
+            };
+            (all.insert(name.clone(), None).flatten(), idle)
         };
+        drop(idle);
         let folder = match before {
             _ if !path.is_dir() => Ok(Folder::Absent(path)),
             Some(Known { folder: Folder::Watched { kernel, since }, .. }) if since.elapsed() < ANEW_EVERY => {
@@ -181,24 +191,6 @@ impl Freshness {
         }
     }
 
-    fn put_back(&self, name: &EnvironmentName, known: Known) {
-        // What is let go of is let go of without the lock.
-        let mut over = Vec::new();
-        let mut all = self.lock();
-        if all.len() > WATCHED_MAX {
-            let is_old = |known: &Known| known.at.elapsed() >= LOOK_EVERY;
-            over.extend(all.extract_if(|_, known| known.as_ref().is_some_and(is_old)));
-        }
-        if all.len() > WATCHED_MAX {
-            all.remove(name);
-            over.push((name.clone(), Some(known)));
-        } else {
-            all.insert(name.clone(), Some(known));
-        }
-        drop(all);
-        drop(over);
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<EnvironmentName, Option<Known>>> {
         self.0.lock().expect("no holder of this lock can panic")
     }
@@ -212,6 +204,14 @@ impl Folder {
             Self::Absent(path) => !path.is_dir(),
         }
     }
+}
+
+/// Takes the environment out that was not asked for longest, if that is long enough.
+fn idle(all: &mut HashMap<EnvironmentName, Option<Known>>) -> Option<Known> {
+    let known = all.iter().filter_map(|(name, known)| Some((name, known.as_ref()?.at)));
+    let (name, at) = known.min_by_key(|(_, at)| *at)?;
+    let name = name.clone();
+    if at.elapsed() < IDLE_AFTER { None } else { all.remove(&name).flatten() }
 }
 
 fn watch(path: &Path) -> nix::Result<Inotify> {
@@ -248,7 +248,6 @@ fn add(watched: &Inotify, path: &Path) -> nix::Result<()> {
 mod tests {
     use super::*;
     use std::fs;
-    use std::os::fd::{AsFd as _, AsRawFd as _};
 
     #[test]
     fn whatever_happens_in_an_environments_folders_is_news_at_once() {
@@ -284,13 +283,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (freshness, name) = (Freshness::default(), EnvironmentName::parse("default").unwrap());
         let begin = || freshness.begin(&name, folder.path().to_owned());
-        let number = |look: &Look<'_>| match &look.folder {
-            Some(Folder::Watched { kernel, .. }) => kernel.as_fd().as_raw_fd(),
+        let since = |look: &Look<'_>| match &look.folder {
+            Some(Folder::Watched { since, .. }) => *since,
             _ => panic!("it is watched"),
         };
         let mut first = begin().unwrap();
         first.generation = Some(1);
-        let watched = number(&first);
+        let watched = since(&first);
         assert!(begin().is_none(), "somebody is looking");
         assert!(!freshness.is_quiet(&name, 1));
         drop(first);
@@ -298,6 +297,10 @@ mod tests {
         // A look that failed, or after which the definitions were others.
         drop(begin().unwrap());
         assert!(!freshness.is_quiet(&name, 1));
-        assert_eq!(number(&begin().unwrap()), watched);
+        assert_eq!(since(&begin().unwrap()), watched);
+        let names = (1..=WATCHED_MAX).map(|n| EnvironmentName::parse(&format!("env{n}")).unwrap());
+        let names: Vec<EnvironmentName> = names.collect();
+        let watched = names.iter().filter(|name| freshness.begin(name, folder.path().to_owned()).is_some());
+        assert_eq!(watched.count(), WATCHED_MAX - 1, "one was there, and all are in use");
     }
 }
