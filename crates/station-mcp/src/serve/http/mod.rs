@@ -8,6 +8,7 @@
 
 mod following;
 mod headers;
+mod over;
 mod sessions;
 
 use super::answer::{answer, initialized};

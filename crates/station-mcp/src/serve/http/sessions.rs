@@ -13,9 +13,10 @@ use super::super::frame::{self, Id, Request};
 use super::super::version::Session;
 use super::super::{About, Fault};
 use super::following::Following;
+use super::over::Over;
 use serde_json::{Map, Value, json};
 use station_core::UserId;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,9 +29,6 @@ const SESSIONS_MAX: usize = 1_000;
 
 /// A session that was silent for so long is over, and one that was promised does not begin any more.
 const SILENT_MAX: Duration = Duration::from_secs(60 * 60);
-
-/// Ids remembered as over, of each kind; two megabytes.
-const OVER_MAX: usize = 10_000;
 
 /// What the id of a client begins with of which nothing is kept yet.
 const PROMISED: &str = "later.";
@@ -48,13 +46,6 @@ struct All {
     ended: Over,
     /// Promised ids that were let go of though their clients would miss something. Apart from those that ended, who may be many.
     lost: Over,
-}
-
-/// Ids that are promises no more, and whose they were; the oldest is forgotten first.
-#[derive(Default)]
-struct Over {
-    users: HashMap<String, UserId>,
-    in_order: VecDeque<String>,
 }
 
 struct Kept {
@@ -228,22 +219,7 @@ impl All {
     }
 
     fn is_over(&self, user: UserId, id: &str) -> bool {
-        [&self.ended, &self.lost].iter().any(|over| over.users.get(id) == Some(&user))
-    }
-}
-
-impl Over {
-    fn note(&mut self, user: UserId, id: String) {
-        if self.users.contains_key(&id) {
-            return;
-        }
-        if self.users.len() >= OVER_MAX
-            && let Some(oldest) = self.in_order.pop_front()
-        {
-            self.users.remove(&oldest);
-        }
-        self.in_order.push_back(id.clone());
-        self.users.insert(id, user);
+        [&self.ended, &self.lost].iter().any(|over| over.has(user, id))
     }
 }
 
