@@ -9,6 +9,7 @@
 mod following;
 mod headers;
 mod over;
+mod promise;
 mod sessions;
 
 use super::answer::{answer, initialized};
@@ -174,22 +175,16 @@ impl Endpoint {
 
     /// Whether a legacy message that is not refused anyway wants something kept until the next one.
     fn wants(&self, headers: &Headers, frame: &Frame) -> Wants {
-        let is_kept = |frame: &Frame| match frame {
-            Frame::Request(request) => match request.method.as_str() {
-                "resources/subscribe" => self.host.about().resources_change,
-                "logging/setLevel" => self.host.about().logs,
-                _ => false,
-            },
-            _ => false,
+        let of = |frame: &Frame| match frame {
+            Frame::Request(request) => Wants::of(request, &*self.host),
+            _ => Wants::Nothing,
         };
-        let wants = match frame {
-            Frame::Batch(frames) => {
-                headers.version.as_deref().is_none_or(|said| said == WITH_BATCHES)
-                    && frames.iter().any(is_kept)
+        match frame {
+            Frame::Batch(frames) if headers.version.as_deref().is_none_or(|said| said == WITH_BATCHES) => {
+                frames.iter().map(of).max().unwrap_or(Wants::Nothing)
             }
-            one => is_kept(one),
-        };
-        if wants { Wants::Keeping } else { Wants::Nothing }
+            one => of(one),
+        }
     }
 
     async fn modern(&self, by: Caller, headers: &Headers, request: Request) -> Sent {
@@ -257,7 +252,7 @@ impl Endpoint {
     /// Answers a request: as one message, or as events where something is said before the end.
     async fn work(&self, by: Caller, headers: &Headers, held: Option<&Held>, request: Request) -> Sent {
         let settled = match held {
-            Some(held) => held.settle(&request, &self.host.about()).await,
+            Some(held) => held.settle(&request, &*self.host).await,
             None => None,
         };
         if let Some(result) = settled {

@@ -11,17 +11,17 @@ use super::super::answer::text;
 use super::super::dialog::Dialog;
 use super::super::frame::{self, Id, Request};
 use super::super::version::Session;
-use super::super::{About, Fault};
+use super::super::{Fault, Host};
 use super::following::Following;
 use super::over::Over;
+use super::promise::{self, Promise, Promises};
 use serde_json::{Map, Value, json};
 use station_core::UserId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Sessions held at a time; beyond it one is let go of, and its client begins anew: first of those for which nothing is kept but an id,
 /// then that which was silent longest.
@@ -30,12 +30,8 @@ const SESSIONS_MAX: usize = 1_000;
 /// A session that was silent for so long is over, and one that was promised does not begin any more.
 const SILENT_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// What the id of a client begins with of which nothing is kept yet.
-const PROMISED: &str = "later.";
-
 pub(super) struct Sessions {
-    instance: Uuid,
-    began_at: Instant,
+    promises: Promises,
     all: Mutex<All>,
 }
 
@@ -53,10 +49,12 @@ struct Kept {
     user: UserId,
     state: Arc<State>,
     heard_at: Instant,
+    /// The streams of a session end with it.
+    _over: DropGuard,
 }
 
 /// Whether a request wants something kept until the next one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Wants {
     Nothing,
     Keeping,
@@ -76,7 +74,7 @@ struct State {
     following: Arc<Following>,
     /// Whether anything is kept that its client would miss: it declared what it can be asked, or wished something.
     is_missed: AtomicBool,
-    /// Cancelled with the session: its streams end.
+    /// Cancelled when the session is kept no more.
     over: CancellationToken,
     /// What is being answered, and how that is stopped.
     at_work: Mutex<HashMap<Id, Arc<CancellationToken>>>,
@@ -108,25 +106,21 @@ pub(super) struct Held {
 
 impl Sessions {
     pub(super) fn new() -> Self {
-        Self { instance: Uuid::now_v7(), began_at: Instant::now(), all: Mutex::default() }
+        Self { promises: Promises::new(), all: Mutex::default() }
     }
 
     /// Begins a session. Its id names this instance; who may ask is decided at each request all the same.
     pub(super) fn begin(&self, user: UserId, session: Session, now: Instant) -> String {
-        let id = format!("{}.{}", self.instance.simple(), Uuid::now_v7().simple());
+        let id = self.promises.kept_id();
         let state = State::new(session);
         state.is_missed.store(true, Ordering::Relaxed);
-        lock(&self.all).keep(id.clone(), Kept { user, state, heard_at: now }, now);
+        lock(&self.all).keep(id.clone(), Kept::new(user, state, now));
         id
     }
 
     /// An id by which a session may begin later.
     pub(super) fn promise(&self, now: Instant) -> String {
-        self.promised(now.duration_since(self.began_at).as_secs(), Uuid::now_v7())
-    }
-
-    fn promised(&self, second: u64, own: Uuid) -> String {
-        format!("{PROMISED}{}.{second}.{}", self.instance.simple(), own.simple())
+        self.promises.give(now)
     }
 
     /// The client behind `id`. One that was promised begins where a request `wants` something kept and says a `version` that we speak,
@@ -152,30 +146,16 @@ impl Sessions {
         if all.is_over(user, id) {
             return Found::Unknown;
         }
-        match (self.age(id, now), wants, version) {
-            (None, ..) => Found::Unknown,
-            (Some(_), Wants::Nothing, _) | (Some(_), _, None) => Found::Promised,
-            (Some(Some(age)), Wants::Keeping, Some(version)) if age < SILENT_MAX => {
+        let Some(promise) = self.promises.read(id, now) else { return Found::Unknown };
+        match (promise, wants, version) {
+            (_, Wants::Nothing, _) | (_, _, None) => Found::Promised,
+            (Promise::Here(age), Wants::Keeping, Some(version)) if age < SILENT_MAX => {
                 let state = State::new(Session { version, capabilities: json!({}) });
-                all.keep(id.to_owned(), Kept { user, state: Arc::clone(&state), heard_at: now }, now);
+                all.keep(id.to_owned(), Kept::new(user, Arc::clone(&state), now));
                 Found::Held(Held { state, lasts: true })
             }
-            (Some(_), Wants::Keeping, Some(_)) => Found::Unknown,
+            (_, Wants::Keeping, Some(_)) => Found::Unknown,
         }
-    }
-
-    /// How long ago an id was promised: `None` where it is no promise, and within that, where it is another instance's.
-    fn age(&self, id: &str, now: Instant) -> Option<Option<Duration>> {
-        let mut parts = id.strip_prefix(PROMISED)?.split('.');
-        let (instance, second, own) = (parts.next()?, parts.next()?, parts.next()?);
-        let (instance, own) = (Uuid::try_parse(instance).ok()?, Uuid::try_parse(own).ok()?);
-        let second: u64 = second.parse().ok()?;
-        if instance != self.instance {
-            return Some(None);
-        }
-        // One id has one spelling.
-        let age = now.duration_since(self.began_at).checked_sub(Duration::from_secs(second))?;
-        (self.promised(second, own) == id).then_some(Some(age))
     }
 
     /// Whether the user had such a session here, or a promise of one.
@@ -184,17 +164,19 @@ impl Sessions {
         if all.held.get(id).is_some_and(|kept| kept.user != user) {
             return false;
         }
-        let held = all.held.remove(id);
-        let is_promised_here = matches!(self.age(id, now), Some(Some(_))) && !all.is_over(user, id);
-        if is_promised_here {
+        let was_held = all.held.remove(id).is_some();
+        let is_promise =
+            matches!(self.promises.read(id, now), Some(Promise::Here(_))) && !all.is_over(user, id);
+        if is_promise {
             all.ended.note(user, id.to_owned());
         }
-        held.as_ref().inspect(|kept| kept.state.over.cancel()).is_some() || is_promised_here
+        was_held || is_promise
     }
 }
 
 impl All {
-    fn keep(&mut self, id: String, kept: Kept, now: Instant) {
+    fn keep(&mut self, id: String, kept: Kept) {
+        let now = kept.heard_at;
         let silent = self.held.iter().filter(|(_, kept)| kept.is_over(now));
         let silent: Vec<String> = silent.map(|(id, _)| id.clone()).collect();
         silent.iter().for_each(|id| self.let_go(id));
@@ -212,10 +194,9 @@ impl All {
     /// Forgets a session: one that its client would miss is over, and others are a promise again.
     fn let_go(&mut self, id: &str) {
         let Some(kept) = self.held.remove(id) else { return };
-        if kept.is_of_use() && id.starts_with(PROMISED) {
+        if kept.is_of_use() && promise::is_one(id) {
             self.lost.note(kept.user, id.to_owned());
         }
-        kept.state.over.cancel();
     }
 
     fn is_over(&self, user: UserId, id: &str) -> bool {
@@ -224,6 +205,11 @@ impl All {
 }
 
 impl Kept {
+    fn new(user: UserId, state: Arc<State>, heard_at: Instant) -> Self {
+        let over = state.over.clone().drop_guard();
+        Self { user, state, heard_at, _over: over }
+    }
+
     /// Whether it was silent too long. A client that listens to a stream is there, and one that waits for an answer.
     fn is_over(&self, now: Instant) -> bool {
         // A stream that is closed meanwhile has said so before.
@@ -243,6 +229,18 @@ impl Kept {
     /// Whether a request of it is being answered, which may just be about to keep something: it has the state, too.
     fn is_asking(&self) -> bool {
         Arc::strong_count(&self.state) > 1
+    }
+}
+
+impl Wants {
+    /// What a legacy request wants of `host`; what that does not have is not kept for it either.
+    pub(super) fn of(request: &Request, host: &dyn Host) -> Self {
+        let is_kept = match request.method.as_str() {
+            "logging/setLevel" => host.about().logs,
+            "resources/subscribe" => host.about().resources_change,
+            _ => false,
+        };
+        if is_kept { Self::Keeping } else { Self::Nothing }
     }
 }
 
@@ -310,19 +308,20 @@ impl Held {
     }
 
     /// Answers what is about the session itself. What it follows is told on the streams that it has open.
-    pub(super) async fn settle(&self, request: &Request, about: &About) -> Option<Result<Value, Fault>> {
+    pub(super) async fn settle(&self, request: &Request, host: &dyn Host) -> Option<Result<Value, Fault>> {
         let uri = || text(&request.params, "uri");
+        let is_kept = || self.lasts && Wants::of(request, host) == Wants::Keeping;
         match request.method.as_str() {
-            "logging/setLevel" if self.lasts && about.logs => {
+            "logging/setLevel" if is_kept() => {
                 self.state.is_missed.store(true, Ordering::Relaxed);
                 Some(self.dialog().set_level(&request.params))
             }
-            "resources/subscribe" if self.lasts && about.resources_change => Some(match uri() {
+            "resources/subscribe" if is_kept() => Some(match uri() {
                 Ok(uri) => self.follow(uri).await.map(|()| json!({})),
                 Err(fault) => Err(fault),
             }),
             // Of whom nothing is kept, nothing is followed.
-            "resources/unsubscribe" if about.resources_change => Some(uri().map(|uri| {
+            "resources/unsubscribe" if host.about().resources_change => Some(uri().map(|uri| {
                 self.following().remove(&uri);
                 json!({})
             })),
@@ -455,7 +454,8 @@ mod tests {
         let (sessions, elsewhere, now) = (Sessions::new(), Sessions::new(), Instant::now());
         let (promised, begun) = (sessions.promise(now), sessions.begin(ANN, session(), now));
         held(sessions.find(ANN, &promised, KEEPING, now));
-        let (own, foreign) = (Uuid::now_v7().simple(), elsewhere.promise(now));
+        let (own, foreign) = (uuid::Uuid::now_v7().simple(), elsewhere.promise(now));
+        let instance = promised.split('.').nth(1).unwrap();
         let rows = [
             (BOB, promised.clone(), NOTHING, "unknown"),
             (BOB, promised.clone(), KEEPING, "unknown"),
@@ -463,8 +463,8 @@ mod tests {
             (ANN, promised.to_uppercase().replace("LATER", "later"), NOTHING, "unknown"),
             (ANN, foreign.clone(), NOTHING, "promised"),
             (ANN, foreign.clone(), KEEPING, "unknown"),
-            (ANN, format!("later.{}.99999999.{own}", sessions.instance.simple()), KEEPING, "unknown"),
-            (ANN, format!("later.{}.-1.{own}", sessions.instance.simple()), NOTHING, "unknown"),
+            (ANN, format!("later.{instance}.99999999.{own}"), KEEPING, "unknown"),
+            (ANN, format!("later.{instance}.-1.{own}"), NOTHING, "unknown"),
             (ANN, "later.".to_owned(), NOTHING, "unknown"),
             (ANN, "later.x.0.y".to_owned(), NOTHING, "unknown"),
             (ANN, "mine".to_owned(), NOTHING, "unknown"),
