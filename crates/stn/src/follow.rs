@@ -30,7 +30,7 @@ pub(crate) enum Tell {
 pub(crate) enum Source {
     Station(Watch),
     /// From a server; none is missed.
-    Server(mpsc::Receiver<Live>),
+    Server(mpsc::Receiver<Arc<Live>>),
 }
 
 impl Source {
@@ -38,7 +38,7 @@ impl Source {
     async fn next(&mut self) -> Option<Result<Arc<Live>, u64>> {
         match self {
             Self::Station(watch) => watch.next().await,
-            Self::Server(told) => told.recv().await.map(|live| Ok(Arc::new(live))),
+            Self::Server(told) => told.recv().await.map(Ok),
         }
     }
 
@@ -46,7 +46,7 @@ impl Source {
     fn try_next(&mut self) -> Option<Arc<Live>> {
         match self {
             Self::Station(watch) => watch.try_next(),
-            Self::Server(told) => told.try_recv().ok().map(Arc::new),
+            Self::Server(told) => told.try_recv().ok(),
         }
     }
 }

@@ -17,6 +17,7 @@ use station_core::{Error, Kind, RunId};
 use station_engine::{Live, Seen};
 use station_server::wire;
 use std::collections::HashMap;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -126,7 +127,7 @@ impl Begun {
 
 /// What is heard, on its way to whoever tells it, and the work of hearing it.
 struct Heard<W> {
-    live: mpsc::Receiver<Live>,
+    live: mpsc::Receiver<Arc<Live>>,
     work: W,
 }
 
@@ -184,7 +185,7 @@ fn listen(
             };
             let live = Live { run: id, depth: 0, agent: run.agent.clone(), seen };
             // Nobody hears it only where nobody waits for this any more.
-            drop(outlet.send(live).await);
+            drop(outlet.send(Arc::new(live)).await);
         }
     };
     Heard { live, work }
