@@ -12,7 +12,7 @@ pub fn lines(folder: &Path) -> Vec<String> {
     let profile = if cfg!(debug_assertions) {
         "debug: FIGURES OF THIS BUILD MEAN NOTHING"
     } else {
-        "release, stn in the profile `dist`"
+        "release, and stn in the profile `dist` where no other program was named"
     };
     let kind = file_system(folder);
     let fleeting =
