@@ -1,12 +1,16 @@
 //! The shim: our own program, re-executed as the parent of one tool server.
 //!
 //! `npx` starts `node`, servers start browsers, some of them daemonise; when Station goes away, by whatever death, all
-//! of it must go too. The shim is a child subreaper, so that no descendant can leave its tree, and it holds the read
-//! end of a pipe whose only write end is in Station: when that end closes, it kills every descendant and ends.
+//! of it must go too. The shim is a child subreaper, so that no descendant can leave its tree, and it holds one end of a
+//! socket whose only other end is in Station: when that end closes, it kills every descendant and ends.
 //!
-//! Why a pipe and not `PR_SET_PDEATHSIG`: that signal fires when the *thread* that spawned ends, never reaches
+//! Why a socket and not `PR_SET_PDEATHSIG`: that signal fires when the *thread* that spawned ends, never reaches
 //! grandchildren, is lost when the parent dies before the call, and would need `unsafe` between fork and exec. The
-//! pipe has none of these faults, survives `kill -9` of Station, and lets any thread spawn.
+//! socket has none of these faults, survives `kill -9` of Station, and lets any thread spawn.
+//!
+//! The socket is the shim's stdin, and what the program gets in its place comes over it (`SCM_RIGHTS`, unix(7)). Descriptors
+//! that are put in their places between fork and exec make the system copy all of Station's memory map for each start
+//! (posix_spawn(3) does not).
 //!
 //! The program it starts is kept from what it must not reach ([`crate::sandbox`]); the shim itself is not. It also counts
 //! the processes below it where there is a limit: the kernel's own limit counts all that the user has.
@@ -17,27 +21,26 @@
 
 use crate::census::Census;
 use crate::sandbox::{NONE, Order, Refusal};
+use command_fds::{CommandFdExt as _, FdMapping};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
+use std::io::{self, IoSlice, IoSliceMut, PipeReader, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode};
 
 /// The first argument that makes our program a shim.
 pub const ARGUMENT: &str = "__shim";
 
-/// Where the shim finds the read end of its pipe to Station.
-pub(crate) const CONTROL_FD: i32 = 3;
-
-/// Where Station's own server finds what it was handed ([`crate::Launch::handed`]). The shim leaves it alone: its child
-/// inherits it.
+/// Where Station's own server finds what it was handed ([`crate::Launch::handed`]).
 pub const HANDED_FD: i32 = 4;
 
 /// What the shim's own lines on stderr begin with, so that the client can tell them from the server's.
@@ -81,7 +84,7 @@ fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
     if separator != "--" {
         return refuse(NOT_A_COMMAND);
     }
-    let Ok(control) = take_pipe(CONTROL_FD) else { return refuse(NOT_A_COMMAND) };
+    let Ok((control, stdin, handed)) = take_given() else { return refuse(NOT_A_COMMAND) };
     // Its own session: a Ctrl-C in the terminal is for Station, which stops its servers politely. It fails only for
     // a process that leads a group already, and then the terminal does not reach us either.
     let _session = nix::unistd::setsid();
@@ -89,7 +92,11 @@ fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
         return refuse(&format!("cannot watch over the server's children: {error}"));
     }
     let mut command = Command::new(&program);
-    command.args(args);
+    command.args(args).stdin(stdin);
+    if let Some(handed) = handed {
+        let mapping = FdMapping { parent_fd: handed.into(), child_fd: HANDED_FD };
+        command.fd_mappings(vec![mapping]).expect("one mapping collides with no other");
+    }
     let started = match &order {
         Some(order) => order.spawn(command),
         None => command.spawn().map_err(Refusal::NotStarted),
@@ -116,7 +123,41 @@ fn read_order(word: &OsStr) -> Result<Option<Order>, ()> {
     word.to_str().and_then(Order::from_word).map(Some).ok_or(())
 }
 
-/// The read end of the pipe that was inherited as `number`, close-on-exec, so that no child inherits it from us.
+/// Gives a shim that will have the other end of `socket` as its stdin what its program reads: its stdin, and what it is
+/// handed where it is Station's own server. To be called before the shim is started, which does not wait for it.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn give(socket: &UnixStream, stdin: &PipeReader, handed: Option<&PipeReader>) -> io::Result<()> {
+    let pipes: Vec<RawFd> =
+        [Some(stdin), handed].into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
+    // A message of descriptors alone would not be one (unix(7)): a byte goes with them.
+    let word = [IoSlice::new(b".")];
+    sendmsg::<()>(socket.as_raw_fd(), &word, &[ControlMessage::ScmRights(&pipes)], MsgFlags::empty(), None)?;
+    Ok(())
+}
+
+/// What [`give`] sent: the socket itself, the program's stdin, and what it is handed.
+fn take_given() -> io::Result<(OwnedFd, File, Option<File>)> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    let mut byte = [0];
+    let mut word = [IoSliceMut::new(&mut byte)];
+    let mut space = nix::cmsg_space!([RawFd; 2]);
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut word, Some(&mut space), flags)?;
+    let mut pipes = Vec::new();
+    for part in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = part {
+            pipes.extend(numbers);
+        }
+    }
+    let mut pipes = pipes.into_iter().map(take_pipe);
+    let stdin = pipes.next().ok_or(io::ErrorKind::InvalidInput)??;
+    let handed = pipes.next().transpose()?;
+    Ok((socket, stdin, handed))
+}
+
+/// The read end of the pipe that this process has as `number`, close-on-exec, so that no child inherits it from us.
 ///
 /// # Errors
 /// The system's, and `InvalidInput` where it is no pipe.
@@ -130,9 +171,9 @@ pub fn take_pipe(number: i32) -> io::Result<File> {
     Ok(pipe)
 }
 
-/// Waits until the program ends, Station closes the pipe, somebody asks the shim to end, or there are more processes than
+/// Waits until the program ends, Station closes the socket, somebody asks the shim to end, or there are more processes than
 /// there may be; the exit code to end with.
-fn watch(child: Pid, control: &File, mut census: Option<Census>) -> io::Result<u8> {
+fn watch(child: Pid, control: &OwnedFd, mut census: Option<Census>) -> io::Result<u8> {
     let mut mask = SigSet::empty();
     for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         mask.add(signal);
@@ -158,7 +199,7 @@ fn watch(child: Pid, control: &File, mut census: Option<Census>) -> io::Result<u
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
-        // Station never writes: whatever happens on the pipe is its end.
+        // Station writes nothing more: whatever happens on the socket is its end.
         if waits[0].any() == Some(true) {
             return Ok(signalled(Signal::SIGKILL));
         }

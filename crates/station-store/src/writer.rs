@@ -66,7 +66,7 @@ struct End {
 }
 
 impl Writer {
-    /// A writer that connects when the first write comes.
+    /// A writer that connects when the first write comes, or is expected.
     pub(crate) fn new(target: Target, bell: Arc<Bell>, place: Place) -> Self {
         let commits = Arc::new(AtomicU64::new(0));
         Self { state: Mutex::new(State::Resting(target)), commits, bell, place }
@@ -124,6 +124,12 @@ impl Writer {
         }
     }
 
+    /// Connects beside whatever the caller does next, for those who will write soon. What stands in the way of it is told to
+    /// the first write.
+    pub(crate) fn expect_writes(&self) -> Result<()> {
+        self.queue().map(drop)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,6 +160,7 @@ fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>, place: Place) -> 
     let (end, ended) = oneshot::channel();
     let is_sqlite = matches!(writing.target, Target::Sqlite { .. });
     let writing = async move {
+        let writing = if place == Place::OwnThread { writing.connected().await } else { writing };
         writing.run(jobs).await;
         answer_to(end, ());
     };
@@ -246,6 +253,12 @@ struct Writing {
 }
 
 impl Writing {
+    /// Connects before there is anything to write. Where that fails, the first write tries it, and is told.
+    async fn connected(mut self) -> Self {
+        self.conn = self.target.connect(Blocking::Here).await.ok();
+        self
+    }
+
     async fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
         while let Some(first) = jobs.recv().await {
             let mut group = vec![first];

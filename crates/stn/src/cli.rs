@@ -76,7 +76,9 @@ enum Color {
     Never,
 }
 
+/// Only the one that is typed is made: all of them, with every option, would be a third of what a short command costs.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Command {
     Init(init::Args),
     Doctor(doctor::Args),
@@ -128,7 +130,8 @@ enum Command {
 pub(crate) fn run() -> Code {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error),
+        // Help and complaints tell of commands that were not typed.
+        Err(error) => return refuse(&whole().try_get_matches().err().unwrap_or(error)),
     };
     match cli.global.color {
         Color::Auto => {}
@@ -143,7 +146,7 @@ impl Command {
     fn run(self, out: &Out, global: &Global) -> Result {
         let config = global.config.as_deref();
         if let Self::Reference { of } = self {
-            out.answer(&of.text(Cli::command()))?;
+            out.answer(&of.text(whole()))?;
             return Ok(Code::Done);
         }
         if let Self::Completions(args) = self {
@@ -252,7 +255,7 @@ impl Command {
 
 /// The command that was typed, as `stn agent run`.
 fn typed() -> String {
-    let matches = Cli::command().get_matches();
+    let matches = command().get_matches();
     let mut words = vec!["stn"];
     let mut below = matches.subcommand();
     while let Some((word, matches)) = below {
@@ -277,9 +280,16 @@ fn in_runtime(work: Pin<Box<dyn Future<Output = Result> + '_>>) -> Result {
     done
 }
 
-/// The whole command line.
+/// The command line, of which each command is made when it is needed.
 pub(crate) fn command() -> clap::Command {
     Cli::command()
+}
+
+/// The command line with all that is in it.
+fn whole() -> clap::Command {
+    let mut whole = command();
+    whole.build();
+    whole
 }
 
 /// Help and version end well; anything else clap says is a usage error.
@@ -298,6 +308,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -1,16 +1,17 @@
 //! A tool server as a child process, under the shim.
 //!
 //! What is here is about the process: its environment, its streams, its last words and its end. What is said over
-//! the streams is [`super::wire`]'s business. **Invariant:** the write end of the control pipe is in [`Child`] and
+//! the streams is [`super::wire`]'s business. **Invariant:** Station's end of the shim's socket is in [`Child`] and
 //! nowhere else, so dropping it is the end of the whole tree of processes.
 
 use super::stderr::Stderr;
 use super::{ConnectError, Launch};
 use crate::{Process, sandbox, shim};
-use command_fds::{CommandFdExt as _, FdMapping};
 use station_core::{Definition, Secret};
 use std::collections::BTreeMap;
 use std::io::{PipeWriter, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -40,7 +41,7 @@ const KILLED: i32 = 137;
 #[derive(Debug)]
 pub(super) struct Child {
     process: Option<Process>,
-    control: Mutex<Option<PipeWriter>>,
+    control: Mutex<Option<UnixStream>>,
     stderr: Arc<Stderr>,
     /// How the shim ended; filled when stderr has been read to its end, too.
     ended: watch::Receiver<Option<ExitStatus>>,
@@ -81,7 +82,8 @@ pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
     };
     let order = sandbox::order(launch, &folder)
         .map_err(|why| ConnectError::plain(format!("server `{}` {why}", launch.server)))?;
-    let (read, control) = std::io::pipe().map_err(|error| refused("no pipe could be made", &error))?;
+    let Given { control, theirs, stdin } =
+        Given::of(launch).map_err(|error| refused("no pipe could be made", &error))?;
     let mut shim = std::process::Command::new(&launch.shim.program);
     shim.args(&launch.shim.args)
         .arg(ours.to_string())
@@ -92,23 +94,13 @@ pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
         .env_clear()
         .envs(environment(&launch.inherited, &launch.child_env, env))
         .current_dir(&folder)
-        .stdin(Stdio::piped())
+        .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut mappings = vec![FdMapping { parent_fd: read.into(), child_fd: shim::CONTROL_FD }];
-    if let Some(text) = launch.handed.clone() {
-        let (read, write) = std::io::pipe().map_err(|error| refused("no pipe could be made", &error))?;
-        mappings.push(FdMapping { parent_fd: read.into(), child_fd: shim::HANDED_FD });
-        hand(write, text);
-    }
-    shim.fd_mappings(mappings).expect("no mapping collides with another");
     let mut child = tokio::process::Command::from(shim)
         .spawn()
         .map_err(|error| refused("Station's own program could not be started for it", &error))?;
-    let streams = Streams {
-        stdin: child.stdin.take().expect("stdin is piped"),
-        stdout: child.stdout.take().expect("stdout is piped"),
-    };
+    let streams = Streams { stdin, stdout: child.stdout.take().expect("stdout is piped") };
     let stderr = Arc::new(Stderr::new(launch.definition.redaction()));
     let (tell, ended) = watch::channel(None);
     let process = child.id().and_then(Process::of);
@@ -117,6 +109,34 @@ pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
     let control = Mutex::new(Some(control));
     let child = Child { process, control, stderr, ended, _attendant: AbortOnDropHandle::new(attendant) };
     Ok((child, streams))
+}
+
+/// What a shim is given, before it is started.
+struct Given {
+    /// Station's end of the socket, for as long as the server may live.
+    control: UnixStream,
+    /// The shim's end of it, with what is in it for the program.
+    theirs: UnixStream,
+    /// The program's stdin.
+    stdin: ChildStdin,
+}
+
+impl Given {
+    fn of(launch: &Launch) -> std::io::Result<Self> {
+        let (control, theirs) = UnixStream::pair()?;
+        let (read, stdin) = std::io::pipe()?;
+        let handed = match &launch.handed {
+            Some(text) => {
+                let (read, write) = std::io::pipe()?;
+                hand(write, text.clone());
+                Some(read)
+            }
+            None => None,
+        };
+        shim::give(&control, &read, handed.as_ref())?;
+        let stdin = ChildStdin::from_std(OwnedFd::from(stdin).into())?;
+        Ok(Self { control, theirs, stdin })
+    }
 }
 
 /// Writes `text` beside whatever else happens: it may be longer than the pipe holds, and the child may end unread.
@@ -187,9 +207,9 @@ impl Child {
         }
     }
 
-    /// Closes the control pipe, so that the shim kills everything, and waits for that.
+    /// Closes the socket, so that the shim kills everything, and waits for that.
     pub(super) async fn kill_now(&self) {
-        drop(self.control.lock().expect("nobody panics while holding the pipe").take());
+        drop(self.control.lock().expect("nobody panics while holding the socket").take());
         if !self.ended_within(KILL_WAIT).await {
             tracing::warn!(pid = self.process.map(|process| process.pid), "a server could not be killed");
         }
