@@ -129,8 +129,7 @@ fn read_order(word: &OsStr) -> Result<Option<Order>, ()> {
 /// # Errors
 /// The system's.
 pub(crate) fn give(socket: &UnixStream, stdin: &PipeReader, handed: Option<&PipeReader>) -> io::Result<()> {
-    let pipes: Vec<RawFd> =
-        [Some(stdin), handed].into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
+    let pipes: Vec<RawFd> = [Some(stdin), handed].into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
     // A message of descriptors alone would not be one (unix(7)): a byte goes with them.
     let word = [IoSlice::new(b".")];
     sendmsg::<()>(socket.as_raw_fd(), &word, &[ControlMessage::ScmRights(&pipes)], MsgFlags::empty(), None)?;

@@ -25,6 +25,11 @@ const QUEUE_MAX: usize = 1_024;
 /// Writes of one commit: enough to be cheap, few enough that the first does not wait long for the last.
 const GROUP_MAX: usize = 128;
 
+/// What a short command's writes need, in pieces that the C library takes from a thread's heap and not from the system
+/// (`M_MMAP_THRESHOLD`, mallopt(3)).
+const ROOM_PIECES: usize = 4;
+const ROOM_PIECE_BYTES: usize = 120 * 1024;
+
 /// How often a write is tried that the database asked to give way.
 const ATTEMPTS_MAX: u32 = 5;
 
@@ -167,9 +172,10 @@ fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>, place: Place) -> 
     let thread = match place {
         Place::OwnThread if is_sqlite => {
             let runtime = tokio::runtime::Handle::current();
-            let started = std::thread::Builder::new()
-                .name("station-writer".to_owned())
-                .spawn(move || runtime.block_on(writing));
+            let started = std::thread::Builder::new().name("station-writer".to_owned()).spawn(move || {
+                make_room();
+                runtime.block_on(writing);
+            });
             Some(started.map_err(|cause| Error::internal("starting the writer of the database", cause))?)
         }
         Place::OwnThread => {
@@ -184,6 +190,14 @@ fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>, place: Place) -> 
         }
     };
     Ok(End { ended, thread })
+}
+
+/// Has the C library make room for this thread at once. It grows the heap of every thread but the first by a page at a time, and
+/// each of these `mprotect` calls stops whatever else in the process touches memory for the first time: 90 of them in one
+/// `agent run`. What was grown once stays so when it is given back (glibc, malloc/arena.c).
+fn make_room() {
+    let room: Vec<Vec<u8>> = (0..ROOM_PIECES).map(|_| Vec::with_capacity(ROOM_PIECE_BYTES)).collect();
+    drop(std::hint::black_box(room));
 }
 
 fn closed() -> Error {

@@ -11,6 +11,7 @@ use crate::out::{self, Form, Out};
 use crate::reference;
 use crate::remote::{OnlyHere, Target};
 use crate::session::Session;
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use station_core::Error;
 use std::path::PathBuf;
@@ -130,6 +131,7 @@ enum Command {
 pub(crate) fn run() -> Code {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => return refuse(&error),
         // Help and complaints tell of commands that were not typed.
         Err(error) => return refuse(&whole().try_get_matches().err().unwrap_or(error)),
     };
