@@ -89,6 +89,11 @@ impl Pipe {
         let gone = self.gone.clone();
         let done = loop {
             tokio::select! {
+                // Whoever was answered may use its id again before the write has returned to us: what ended comes before what
+                // is asked.
+                biased;
+                () = gone.cancelled() => break Ok(()),
+                Some(ended) = self.at_work.join_next() => self.note(ended),
                 line = lines.next(), if self.at_work.len() < 2 * OPEN_MAX => match line {
                     Ok(Some(Line::Whole(line))) if line.trim_ascii().is_empty() => {}
                     Ok(Some(Line::Whole(line))) => self.hear(frame::read(&line)),
@@ -100,8 +105,6 @@ impl Pipe {
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error),
                 },
-                Some(ended) = self.at_work.join_next() => self.note(ended),
-                () = gone.cancelled() => break Ok(()),
             }
         };
         self.finish().await;

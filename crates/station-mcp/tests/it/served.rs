@@ -9,9 +9,15 @@ use station_mcp::serve::{
     About, Answer, Asked, Change, Completing, Endpoint, Fault, Headers, Host, Listing, Outcome, Sent, Task,
     Wanted, serve_stdio,
 };
-use std::sync::Arc;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, DuplexStream, ReadBuf,
+    ReadHalf, WriteHalf,
+};
 use tokio::sync::broadcast;
 
 /// Long enough for a loaded machine.
@@ -296,6 +302,67 @@ async fn a_cancelled_request_is_not_answered_and_its_id_is_free_again() {
     }
     client.send(&modern(2, &json!({}), "tools/call", json!({ "name": "hang" }))).await;
     assert!(client.end().await.is_empty(), "what nobody waits for is not answered");
+}
+
+/// A client that asks again under the same id before the write of an answer has returned, as one on another processor does.
+#[derive(Clone)]
+struct Hasty(Arc<Mutex<Said>>);
+
+#[derive(Default)]
+struct Said {
+    /// What is still to be read, and the request that it is made of.
+    line: Vec<u8>,
+    request: Vec<u8>,
+    answers: Vec<u8>,
+    left: usize,
+    reader: Option<Waker>,
+}
+
+impl AsyncRead for Hasty {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut said = self.0.lock().unwrap();
+        if said.line.is_empty() && said.left > 0 {
+            said.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let n = said.line.len().min(buf.remaining());
+        buf.put_slice(&said.line.drain(..n).collect::<Vec<u8>>());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Hasty {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let said = &mut *self.0.lock().unwrap();
+        said.answers.extend(bytes);
+        said.left -= 1;
+        if said.left > 0 {
+            said.line.extend(&said.request);
+        }
+        said.reader.take().into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_again_at_once_under_the_same_id_is_not_told_that_it_is_under_way() {
+    let request = format!("{}\n", modern(1, &json!({}), "tools/list", json!({}))).into_bytes();
+    let said = Said { line: request.clone(), request, left: 200, ..Said::default() };
+    let pipe = Hasty(Arc::new(Mutex::new(said)));
+    let (changes, _) = broadcast::channel(1);
+    let served = serve_stdio(Arc::new(Offer { changes }), Caller::local(), pipe.clone(), pipe.clone());
+    tokio::time::timeout(PATIENCE, served).await.expect("it leaves").unwrap();
+    let answers = String::from_utf8(std::mem::take(&mut pipe.0.lock().unwrap().answers)).unwrap();
+    let refused = answers.lines().filter(|line| line.contains("\"error\"")).count();
+    assert_eq!((answers.lines().count(), refused), (200, 0), "{answers}");
 }
 
 #[tokio::test]
