@@ -106,13 +106,9 @@ impl Station {
 
     /// Closes every tool server and the store. To be called when nothing is driven any more.
     pub async fn close(&self) {
-        let Inner { pool, deeds, store, .. } = &*self.inner;
-        pool.settle().await;
-        // Servers take their time to end, and the database its flushes.
-        tokio::join!(pool.close(), async {
-            deeds.close().await;
-            store.close().await;
-        });
+        self.inner.pool.close().await;
+        self.inner.deeds.close().await;
+        self.inner.store.close().await;
     }
 
     /// Closes the store alone, for whoever does not wait: tool servers end with the process, and what is out is as after a kill.

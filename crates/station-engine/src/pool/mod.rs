@@ -274,16 +274,10 @@ impl Pool {
         self.close_where(|key, _| key.server == server).await;
     }
 
-    /// Ends what the pool does by itself: nothing of it needs the store afterwards.
-    pub(crate) async fn settle(&self) {
+    pub(crate) async fn close(&self) {
         self.shared.closing.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
-    }
-
-    /// Closes every connection, once it has settled.
-    pub(crate) async fn close(&self) {
-        self.settle().await;
         self.close_where(|_, _| true).await;
     }
 
