@@ -11,7 +11,6 @@ use crate::out::{self, Form, Out};
 use crate::reference;
 use crate::remote::{OnlyHere, Target};
 use crate::session::Session;
-use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use station_core::Error;
 use std::path::PathBuf;
@@ -77,9 +76,7 @@ enum Color {
     Never,
 }
 
-/// Only the one that is typed is made: all of them, with every option, would be a third of what a short command costs.
 #[derive(Debug, Subcommand)]
-#[command(defer = true)]
 enum Command {
     Init(init::Args),
     Doctor(doctor::Args),
@@ -131,9 +128,7 @@ enum Command {
 pub(crate) fn run() -> Code {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.kind() == ErrorKind::DisplayVersion => return refuse(&error),
-        // Help and complaints tell of commands that were not typed.
-        Err(error) => return refuse(&whole().try_get_matches().err().unwrap_or(error)),
+        Err(error) => return refuse(&error),
     };
     match cli.global.color {
         Color::Auto => {}
@@ -148,7 +143,7 @@ impl Command {
     fn run(self, out: &Out, global: &Global) -> Result {
         let config = global.config.as_deref();
         if let Self::Reference { of } = self {
-            out.answer(&of.text(whole()))?;
+            out.answer(&of.text(Cli::command()))?;
             return Ok(Code::Done);
         }
         if let Self::Completions(args) = self {
@@ -257,7 +252,7 @@ impl Command {
 
 /// The command that was typed, as `stn agent run`.
 fn typed() -> String {
-    let matches = command().get_matches();
+    let matches = Cli::command().get_matches();
     let mut words = vec!["stn"];
     let mut below = matches.subcommand();
     while let Some((word, matches)) = below {
@@ -282,16 +277,9 @@ fn in_runtime(work: Pin<Box<dyn Future<Output = Result> + '_>>) -> Result {
     done
 }
 
-/// The command line, of which each command is made when it is needed.
+/// The whole command line.
 pub(crate) fn command() -> clap::Command {
     Cli::command()
-}
-
-/// The command line with all that is in it.
-fn whole() -> clap::Command {
-    let mut whole = command();
-    whole.build();
-    whole
 }
 
 /// Help and version end well; anything else clap says is a usage error.
@@ -310,6 +298,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        command().debug_assert();
+        Cli::command().debug_assert();
     }
 }
