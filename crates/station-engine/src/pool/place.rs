@@ -14,6 +14,7 @@ const REMOTES_MAX: usize = 256;
 /// Room for connections of one transport.
 pub(super) struct Bound {
     places: Arc<Semaphore>,
+    most: usize,
     /// What is said where there is none.
     full: String,
 }
@@ -21,12 +22,17 @@ pub(super) struct Bound {
 impl Bound {
     pub(super) fn of_processes(places: usize) -> Self {
         let full = format!("all {places} connections (`pool.processes_max`) are in use");
-        Self { places: Arc::new(Semaphore::new(places)), full }
+        Self { places: Arc::new(Semaphore::new(places)), most: places, full }
     }
 
     pub(super) fn of_remotes() -> Self {
         let full = format!("all {REMOTES_MAX} connections to remote servers are in use");
-        Self { places: Arc::new(Semaphore::new(REMOTES_MAX)), full }
+        Self { places: Arc::new(Semaphore::new(REMOTES_MAX)), most: REMOTES_MAX, full }
+    }
+
+    /// Places that something has: what is open, and what is being opened or closed.
+    fn taken(&self) -> usize {
+        self.most.saturating_sub(self.places.available_permits())
     }
 }
 
@@ -39,10 +45,7 @@ impl Pool {
         run: Option<RunId>,
     ) -> Result<OwnedSemaphorePermit, String> {
         let transport = reach.definition.transport();
-        let bound = match transport {
-            Transport::Stdio => &self.shared.processes,
-            Transport::Http => &self.shared.remotes,
-        };
+        let bound = self.bound(transport);
         let found = tokio::time::timeout(self.connect_timeout(reach), async {
             loop {
                 let released = self.shared.released.notified();
@@ -73,10 +76,17 @@ impl Pool {
         })
     }
 
+    fn bound(&self, transport: Transport) -> &Bound {
+        match transport {
+            Transport::Stdio => &self.shared.processes,
+            Transport::Http => &self.shared.remotes,
+        }
+    }
+
     /// The open connection that nobody uses and that was idle longest. What belongs to a run is used until that ends, with
     /// one exception: where no connection at all is in use, nothing but the end of a run would make room, and `run` would
-    /// wait for its own. Then it gives one of its own up.
-    fn idlest(&self, transport: Transport, run: Option<RunId>) -> Option<Key> {
+    /// wait for its own. Then it gives one of its own up. What is being opened or closed makes room, or is idle, in a moment.
+    pub(super) fn idlest(&self, transport: Transport, run: Option<RunId>) -> Option<Key> {
         let slots = self.slots();
         let open: Vec<(&Key, &Arc<Slot>)> =
             slots.iter().filter(|(key, slot)| key.transport == transport && slot.is_open()).collect();
@@ -88,7 +98,8 @@ impl Pool {
         let left = open
             .iter()
             .find(|(key, slot)| is_idle(slot) && key.run.is_some_and(|run| self.shared.lingering.has(run)));
-        let own = run.filter(|_| open.iter().all(|(_, slot)| is_idle(slot)));
+        let is_all = open.len() == self.bound(transport).taken();
+        let own = run.filter(|_| is_all && open.iter().all(|(_, slot)| is_idle(slot)));
         longest(None)
             .or_else(|| left.map(|(key, _)| (*key).clone()))
             .or_else(|| own.and_then(|run| longest(Some(run))))

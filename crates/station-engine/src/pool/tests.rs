@@ -1,8 +1,10 @@
 //! What no run can show from outside: when the pool asks whether it may still send.
 
-use super::{Outgoing, Pool, Reach, Wanted};
+use super::{MaySend, Outgoing, Pool, Reach, Wanted};
 use crate::{Config, Key, Location, Workspace};
-use station_core::{Definition, EffectId, EnvironmentId, ServerId, ServerSettings};
+use station_core::{
+    Definition, EffectId, EnvironmentId, Isolation, RunId, ServerId, ServerSettings, Transport,
+};
 use station_mcp::{CallEnd, Shim};
 use station_testkit::fake_server;
 use std::collections::BTreeMap;
@@ -50,6 +52,19 @@ fn effect() -> EffectId {
     uuid::Uuid::now_v7().to_string().parse().unwrap()
 }
 
+/// A call of `pid`.
+fn outgoing<'a>(run: Option<RunId>, may_send: &'a MaySend<'a>) -> Outgoing<'a> {
+    Outgoing {
+        run,
+        wanted: Wanted::call("pid", serde_json::Map::new(), serde_json::Map::new()),
+        effect: effect(),
+        is_secret: false,
+        turn: None,
+        may_send,
+        along: station_mcp::Along::default(),
+    }
+}
+
 #[tokio::test]
 async fn a_lease_that_lapsed_while_the_server_started_is_not_used() {
     let folder = tempfile::tempdir().unwrap();
@@ -60,17 +75,26 @@ async fn a_lease_that_lapsed_while_the_server_started_is_not_used() {
         false => Ok(None),
     };
     let reach = reach(folder.path());
-    let outgoing = Outgoing {
-        run: None,
-        wanted: Wanted::call("pid", serde_json::Map::new(), serde_json::Map::new()),
-        effect: effect(),
-        is_secret: false,
-        turn: None,
-        may_send: &may_send,
-        along: station_mcp::Along::default(),
-    };
-    let end = pool.send_call(&reach, outgoing).await;
+    let end = pool.send_call(&reach, outgoing(None, &may_send)).await;
     assert_eq!(end, CallEnd::NotSent { sentence: "the lease has lapsed".to_owned() });
     assert!(!folder.path().join("log").exists(), "no call arrived");
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn a_run_keeps_a_server_of_its_own_while_another_is_still_closing() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { processes_max: 2, ..config(folder.path()) };
+    let pool = Pool::new(&config).unwrap();
+    let mut reach = reach(folder.path());
+    reach.settings.isolation = Isolation::Run;
+    let run = Some(RunId(7));
+    pool.send_call(&reach, outgoing(run, &|| Ok(None))).await;
+    let own = pool.key(&reach, run);
+    // A server that is closing is no more among those that are open, and has its place until it has ended.
+    let closing = pool.place(&reach, run).await.unwrap();
+    assert!(pool.idlest(Transport::Stdio, run).is_none(), "it waits for that");
+    drop(closing);
+    assert!(pool.idlest(Transport::Stdio, run) == Some(own), "nothing else will make room");
     pool.close().await;
 }
