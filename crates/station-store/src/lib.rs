@@ -231,7 +231,8 @@ impl Store {
         Ok(Self { inner: Arc::new(Inner { readers, writer, context, target, bell }) })
     }
 
-    /// Connects what writes, beside whatever the caller does next: for those who only read at first, and write soon.
+    /// Connects what writes, beside whatever the caller does next: for those who only read at first, and write soon. On PostgreSQL it
+    /// does nothing.
     ///
     /// # Errors
     /// `Conflict` where the store is closed; `Internal` where no thread can be started.

@@ -25,8 +25,8 @@ const QUEUE_MAX: usize = 1_024;
 /// Writes of one commit: enough to be cheap, few enough that the first does not wait long for the last.
 const GROUP_MAX: usize = 128;
 
-/// What a short command's writes need, in pieces that the C library takes from a thread's heap and not from the system
-/// (`M_MMAP_THRESHOLD`, mallopt(3)).
+/// What the writes of an `agent run` were seen to need (350 KB), and some more, in pieces that the C library takes from a
+/// thread's heap and not from the system (`M_MMAP_THRESHOLD`, mallopt(3)).
 const ROOM_PIECES: usize = 4;
 const ROOM_PIECE_BYTES: usize = 120 * 1024;
 
@@ -50,6 +50,13 @@ pub(crate) enum Place {
     OwnThread,
     /// By a task of the caller's runtime, which has one thread: for simulations.
     ThisThread,
+}
+
+/// When what writes connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connect {
+    WithFirst,
+    AtOnce,
 }
 
 enum State {
@@ -129,10 +136,15 @@ impl Writer {
         }
     }
 
-    /// Connects beside whatever the caller does next, for those who will write soon. What stands in the way of it is told to
-    /// the first write.
+    /// Connects beside whatever the caller does next, for those who will write soon. Only where it costs no server a connection,
+    /// and nobody who closes the store a wait for one: on SQLite.
     pub(crate) fn expect_writes(&self) -> Result<()> {
-        self.queue().map(drop)
+        let mut state = self.lock();
+        match &*state {
+            State::Resting(Target::Sqlite { .. }) => self.begin(&mut state, Connect::AtOnce).map(drop),
+            State::Resting(Target::Postgres { .. }) | State::Writing { .. } => Ok(()),
+            State::Closed => Err(closed()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -144,28 +156,36 @@ impl Writer {
         match &*state {
             State::Closed => Err(closed()),
             State::Writing { queue, .. } => Ok(queue.clone()),
-            State::Resting(target) => {
-                let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-                let writing = Writing {
-                    target: target.clone(),
-                    conn: None,
-                    commits: Arc::clone(&self.commits),
-                    bell: Arc::clone(&self.bell),
-                };
-                let end = start(writing, jobs, self.place)?;
-                *state = State::Writing { queue: queue.clone(), end };
-                Ok(queue)
-            }
+            State::Resting(_) => self.begin(&mut state, Connect::WithFirst),
         }
+    }
+
+    fn begin(&self, state: &mut State, connect: Connect) -> Result<mpsc::Sender<Box<dyn Job>>> {
+        let State::Resting(target) = state else { return Err(closed()) };
+        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let writing = Writing {
+            target: target.clone(),
+            conn: None,
+            commits: Arc::clone(&self.commits),
+            bell: Arc::clone(&self.bell),
+        };
+        let end = start(writing, jobs, self.place, connect)?;
+        *state = State::Writing { queue: queue.clone(), end };
+        Ok(queue)
     }
 }
 
 /// Starts what writes: SQLite's on the thread that it was given, PostgreSQL's as a task.
-fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>, place: Place) -> Result<End> {
+fn start(
+    writing: Writing,
+    jobs: mpsc::Receiver<Box<dyn Job>>,
+    place: Place,
+    connect: Connect,
+) -> Result<End> {
     let (end, ended) = oneshot::channel();
     let is_sqlite = matches!(writing.target, Target::Sqlite { .. });
     let writing = async move {
-        let writing = if place == Place::OwnThread { writing.connected().await } else { writing };
+        let writing = if connect == Connect::AtOnce { writing.connected().await } else { writing };
         writing.run(jobs).await;
         answer_to(end, ());
     };
@@ -193,8 +213,8 @@ fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>, place: Place) -> 
 }
 
 /// Has the C library make room for this thread at once. It grows the heap of every thread but the first by a page at a time, and
-/// each of these `mprotect` calls stops whatever else in the process touches memory for the first time: 90 of them in one
-/// `agent run`. What was grown once stays so when it is given back (glibc, malloc/arena.c).
+/// each of these `mprotect` calls stops whatever else in the process touches memory for the first time. What was grown once stays
+/// so when it is given back, but where the system promises no more memory than it has (glibc, `check_may_shrink_heap`).
 fn make_room() {
     let room: Vec<Vec<u8>> = (0..ROOM_PIECES).map(|_| Vec::with_capacity(ROOM_PIECE_BYTES)).collect();
     drop(std::hint::black_box(room));
@@ -267,9 +287,18 @@ struct Writing {
 }
 
 impl Writing {
-    /// Connects before there is anything to write. Where that fails, the first write tries it, and is told.
+    /// Connects before there is anything to write. Where that fails, the first write tries it again, and is told.
     async fn connected(mut self) -> Self {
-        self.conn = self.target.connect(Blocking::Here).await.ok();
+        let target = &self.target;
+        // As before each write: another database may have taken the place of the one that was opened.
+        let connected = match target.check() {
+            Ok(()) => target.connect(Blocking::Here).await,
+            Err(error) => Err(error),
+        };
+        match connected {
+            Ok(conn) => self.conn = Some(conn),
+            Err(error) => tracing::debug!(%error, "what writes is not connected yet"),
+        }
         self
     }
 
