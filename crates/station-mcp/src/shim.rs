@@ -15,7 +15,7 @@
 //! The program it starts is kept from what it must not reach ([`crate::sandbox`]); the shim itself is not. It also counts
 //! the processes below it where there is a limit: the kernel's own limit counts all that the user has.
 //!
-//! What it is not: it copies nothing (the server inherits stdin, stdout and stderr). One weakness remains where the kernel
+//! What it is not: it copies nothing (the server has the pipes themselves). One weakness remains where the kernel
 //! knows no scopes, or a file says `sandbox: off`: whoever kills the shim itself with SIGKILL sets its descendants free;
 //! they then only see their stdin close.
 
@@ -35,7 +35,7 @@ use std::io::{self, IoSlice, IoSliceMut, PipeReader, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode};
 
 /// The first argument that makes our program a shim.
 pub const ARGUMENT: &str = "__shim";
@@ -84,7 +84,14 @@ fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
     if separator != "--" {
         return refuse(NOT_A_COMMAND);
     }
-    let Ok((control, stdin, handed)) = take_given() else { return refuse(NOT_A_COMMAND) };
+    let (control, stdin, handed) = match take_given() {
+        Ok(given) => given,
+        // Nothing of the sort is there.
+        Err(Errno::ENOTSOCK | Errno::EAGAIN | Errno::EBADF | Errno::EINVAL) => return refuse(NOT_A_COMMAND),
+        Err(error) => return refuse(&format!("cannot take what Station gives the server: {error}")),
+    };
+    // Station's own mask is none of the program's.
+    SigSet::empty().thread_set_mask().unwrap_or_default();
     // Its own session: a Ctrl-C in the terminal is for Station, which stops its servers politely. It fails only for
     // a process that leads a group already, and then the terminal does not reach us either.
     let _session = nix::unistd::setsid();
@@ -99,7 +106,7 @@ fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
     }
     let started = match &order {
         Some(order) => order.spawn(command),
-        None => command.spawn().map_err(Refusal::NotStarted),
+        None => spawn(command).map_err(Refusal::NotStarted),
     };
     let child = match started {
         Ok(child) => Pid::from_raw(i32::try_from(child.id()).expect("a pid fits in 31 bits")),
@@ -113,6 +120,12 @@ fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
     });
     kill_descendants();
     code
+}
+
+/// Starts the program and keeps nothing of what it was given: the command has its stdin, and a server that closes that, or
+/// ends, must be seen to have done so.
+fn spawn(mut command: Command) -> io::Result<Child> {
+    command.spawn()
 }
 
 /// How the program is kept: not at all, or by an order. `Err` where the word is neither.
@@ -137,21 +150,26 @@ pub(crate) fn give(socket: &UnixStream, stdin: &PipeReader, handed: Option<&Pipe
 }
 
 /// What [`give`] sent: the socket itself, the program's stdin, and what it is handed.
-fn take_given() -> io::Result<(OwnedFd, File, Option<File>)> {
-    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+fn take_given() -> nix::Result<(OwnedFd, File, Option<File>)> {
+    let errno = |error: io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EINVAL as i32));
+    let socket = io::stdin().as_fd().try_clone_to_owned().map_err(errno)?;
     let mut byte = [0];
     let mut word = [IoSliceMut::new(&mut byte)];
     let mut space = nix::cmsg_space!([RawFd; 2]);
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut word, Some(&mut space), flags)?;
+    // Descriptors for which there is no room are left out of it (recvmsg(2)).
+    if message.flags.contains(MsgFlags::MSG_CTRUNC) {
+        return Err(Errno::EMFILE);
+    }
     let mut pipes = Vec::new();
     for part in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(numbers) = part {
             pipes.extend(numbers);
         }
     }
-    let mut pipes = pipes.into_iter().map(take_pipe);
-    let stdin = pipes.next().ok_or(io::ErrorKind::InvalidInput)??;
+    let mut pipes = pipes.into_iter().map(|number| take_pipe(number).map_err(errno));
+    let stdin = pipes.next().ok_or(Errno::EINVAL)??;
     let handed = pipes.next().transpose()?;
     Ok((socket, stdin, handed))
 }

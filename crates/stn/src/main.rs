@@ -42,8 +42,8 @@ fn main() -> ExitCode {
     // A tool server runs as the same user: it must not be able to read our memory or environment, where keys are.
     // A kernel without this switch is no reason not to work.
     nix::sys::prctl::set_dumpable(false).unwrap_or_default();
-    // A limit on file sizes is a full disk to us, with a sentence, and no sudden end. Blocked and not ignored: children
-    // begin with an empty mask, so nothing of it is theirs.
+    // A limit on file sizes is a full disk to us, with a sentence, and no sudden end. Blocked and not ignored: the shim gives
+    // tool servers an empty mask, so nothing of it is theirs.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGXFSZ);
     signals.thread_block().unwrap_or_default();

@@ -83,7 +83,7 @@ pub(super) fn spawn(launch: &Launch) -> Result<(Child, Streams), ConnectError> {
     let order = sandbox::order(launch, &folder)
         .map_err(|why| ConnectError::plain(format!("server `{}` {why}", launch.server)))?;
     let Given { control, theirs, stdin } =
-        Given::of(launch).map_err(|error| refused("no pipe could be made", &error))?;
+        Given::of(launch).map_err(|error| refused("its pipes could not be made", &error))?;
     let mut shim = std::process::Command::new(&launch.shim.program);
     shim.args(&launch.shim.args)
         .arg(ours.to_string())

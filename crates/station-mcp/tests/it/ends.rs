@@ -1,11 +1,14 @@
 //! How servers end: nothing that Station started outlives it.
 
-use crate::{PATIENCE, Scene, call, effect, lives, nothing, object, pids, text, until};
+use crate::{PATIENCE, Scene, call, confine, effect, lives, nothing, object, pids, text, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
+use station_core::Secret;
 use station_core::run::Why;
+use station_core::sandbox::Sandbox;
 use station_mcp::CallEnd;
+use station_mcp::sandbox::Confine;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -62,6 +65,29 @@ async fn a_call_in_flight_when_the_connection_is_closed_is_unknown() {
     };
     let (end, ()) = tokio::join!(hanging, closing);
     assert!(matches!(end, CallEnd::Unknown { why: Why::ConnectionLost, .. }), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_shim_holds_none_of_the_pipes_of_its_server() {
+    // A server that closes its stdin and goes on could not be told from one that reads slowly.
+    for confine in [confine(Sandbox::default()), Confine::Station] {
+        let mut scene = Scene::new(&[]);
+        scene.launch.confine = confine;
+        scene.launch.handed = Some(Secret::new("not read"));
+        let connection = scene.connect().await;
+        let server = pids(&scene.file("pids"), 1).await[0];
+        let theirs: Vec<_> = (0..3).map(|fd| descriptor(server, fd).expect("it has its streams")).collect();
+        let shim = connection.process().expect("the shim runs").pid;
+        let held =
+            || (0..16).filter_map(|fd| descriptor(shim, fd)).filter(|it| theirs[..2].contains(it)).count();
+        until("the shim to let go of what it passed on", || (held() == 0).then_some(())).await;
+        connection.close().await;
+    }
+}
+
+/// What a process has under a number.
+fn descriptor(pid: u32, fd: u32) -> Option<std::path::PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()
 }
 
 #[tokio::test]
