@@ -413,5 +413,18 @@ fn an_agent_is_planned_and_changed_in_words_at_a_server() {
     "#]]);
     // Without a yes nothing is left of it but the run.
     ask(&["runs", "cancel", "1"]).done();
+    // Who may plan and not approve learns who may, and that the plan is there.
+    let scopes = ["read", "run", "edit"].map(|scope| ["--scope", scope]).concat();
+    let lesser = home.json(&[&["user", "key", "create", "olga"], scopes.as_slice()].concat());
+    let lesser = lesser["secret"].as_str().unwrap();
+    let args = ["agent", "create", "third", "Repeats what it is told", "--yes", "--quiet"];
+    crate::at_server::ask(&home, &url(&served), lesser, &args).is(&expect![[r#"
+        --- stderr
+        error: the API key of `olga` may not decide about calls that wait for a person: it lacks the scope `approve`
+        hint: use a key with the scope `approve`
+        hint: the plan waits as approval 4: whoever may approve it does so, then `stn runs resume 4`
+        hint: drop it with `stn runs cancel 4`
+        --- exit 1
+    "#]]);
     served.stop();
 }

@@ -121,7 +121,8 @@ pub(super) async fn plan_there(
         }
     }
     let waiting = At::There(server).show_run(&session.by, plan.run).await?;
-    server.ask::<Value>("approve", json!({ "approval": plan.approval })).await?;
+    let approved = server.ask::<Value>("approve", json!({ "approval": plan.approval })).await;
+    approved.map_err(|refused| still_waiting(&plan, refused))?;
     let ended = to_its_end(session, server, &waiting).await?;
     match AgentPlan::made(&ended.entries()) {
         Some(agent) => Ok(Planned::Done(agent, Box::new(plan))),
@@ -130,6 +131,16 @@ pub(super) async fn plan_there(
             Err(made_nothing(&plan, format!("run {} made nothing: {said}", plan.run)))
         }
     }
+}
+
+/// A yes was not taken: the plan is there as before.
+fn still_waiting(plan: &AgentPlan, refused: Error) -> Error {
+    let (approval, run) = (plan.approval, plan.run);
+    refused
+        .with_hint(format!(
+            "the plan waits as approval {approval}: whoever may approve it does so, then `stn runs resume {run}`"
+        ))
+        .with_hint(format!("drop it with `stn runs cancel {run}`"))
 }
 
 /// What was said to a plan.
