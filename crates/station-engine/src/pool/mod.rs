@@ -21,7 +21,7 @@ use crate::{Clock, Config, OwnServer};
 use hmac::{KeyInit as _, Mac as _};
 use lingering::Lingering;
 use open::said;
-use place::Bound;
+use place::{Bound, Leaving};
 use slot::{Opened, Slot};
 use station_core::discovery::Discovery;
 use station_core::sandbox::Private;
@@ -99,6 +99,7 @@ struct Shared {
     lingering: Lingering,
     /// Told whenever a slot is let go of.
     released: Notify,
+    leaving: Leaving,
     /// Counts how often any list of any server changed.
     news: watch::Sender<u64>,
     launch: LaunchBase,
@@ -172,6 +173,7 @@ impl Pool {
             remotes: Bound::of_remotes(),
             lingering: Lingering::default(),
             released: Notify::new(),
+            leaving: Leaving::default(),
             news: watch::Sender::new(0),
             launch: LaunchBase {
                 shim: config.shim.clone(),
@@ -361,13 +363,21 @@ impl Pool {
 }
 
 impl Shared {
+    /// Closes connections, which makes room for whoever waits.
     async fn close_where(&self, pick: impl Fn(&Key, &Arc<Slot>) -> bool) {
-        let picked: Vec<Arc<Slot>> = {
+        let (picked, leaving) = {
             let mut slots = self.slots.lock().expect("no holder of this lock can panic");
             let keys: Vec<Key> =
                 slots.iter().filter(|(key, slot)| pick(key, slot)).map(|(key, _)| key.clone()).collect();
-            keys.iter().filter_map(|key| slots.remove(key)).collect()
+            let picked: Vec<Arc<Slot>> = keys.iter().filter_map(|key| slots.remove(key)).collect();
+            // Before they are missed among what is open.
+            let leaving = picked.iter().any(|slot| slot.is_open()).then(|| self.leaving.one());
+            (picked, leaving)
         };
+        self.close_all(picked, leaving).await;
+    }
+
+    async fn close_all(&self, picked: Vec<Arc<Slot>>, leaving: Option<place::Left<'_>>) {
         let closing = picked.iter().map(|slot| async {
             if let Some(opened) = slot.open.lock().await.connection.take() {
                 opened.connection.close().await;
@@ -375,7 +385,7 @@ impl Shared {
         });
         futures::future::join_all(closing).await;
         // Whoever waits for a place finds theirs.
-        drop(picked);
+        drop((picked, leaving));
         self.released.notify_waiters();
     }
 }

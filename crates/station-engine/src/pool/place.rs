@@ -5,6 +5,7 @@ use super::slot::Slot;
 use super::{Key, Pool, Reach};
 use station_core::{RunId, Transport};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections to remote servers at a time. Each is a socket or a few; half of what a process may open by default, so that
@@ -14,7 +15,6 @@ const REMOTES_MAX: usize = 256;
 /// Room for connections of one transport.
 pub(super) struct Bound {
     places: Arc<Semaphore>,
-    most: usize,
     /// What is said where there is none.
     full: String,
 }
@@ -22,17 +22,36 @@ pub(super) struct Bound {
 impl Bound {
     pub(super) fn of_processes(places: usize) -> Self {
         let full = format!("all {places} connections (`pool.processes_max`) are in use");
-        Self { places: Arc::new(Semaphore::new(places)), most: places, full }
+        Self { places: Arc::new(Semaphore::new(places)), full }
     }
 
     pub(super) fn of_remotes() -> Self {
         let full = format!("all {REMOTES_MAX} connections to remote servers are in use");
-        Self { places: Arc::new(Semaphore::new(REMOTES_MAX)), most: REMOTES_MAX, full }
+        Self { places: Arc::new(Semaphore::new(REMOTES_MAX)), full }
+    }
+}
+
+/// How much is being closed that makes room for whoever waits.
+#[derive(Default)]
+pub(super) struct Leaving(AtomicUsize);
+
+/// Something that is being closed, until it is.
+pub(super) struct Left<'a>(&'a Leaving);
+
+impl Leaving {
+    pub(super) fn one(&self) -> Left<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Left(self)
     }
 
-    /// Places that something has: what is open, and what is being opened or closed.
-    fn taken(&self) -> usize {
-        self.most.saturating_sub(self.places.available_permits())
+    fn is_any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -45,7 +64,10 @@ impl Pool {
         run: Option<RunId>,
     ) -> Result<OwnedSemaphorePermit, String> {
         let transport = reach.definition.transport();
-        let bound = self.bound(transport);
+        let bound = match transport {
+            Transport::Stdio => &self.shared.processes,
+            Transport::Http => &self.shared.remotes,
+        };
         let found = tokio::time::timeout(self.connect_timeout(reach), async {
             loop {
                 let released = self.shared.released.notified();
@@ -61,7 +83,9 @@ impl Pool {
                                 "a server of a run's own is closed before the run has ended, because another one of the run needs its place (`pool.processes_max`)"
                             );
                         }
-                        self.close_where(|key, _| *key == idlest).await;
+                        // Its place is for this run, and makes no room for others.
+                        let picked = self.slots().remove(&idlest);
+                        self.shared.close_all(picked.into_iter().collect(), None).await;
                     }
                     None => released.await,
                 }
@@ -76,16 +100,10 @@ impl Pool {
         })
     }
 
-    fn bound(&self, transport: Transport) -> &Bound {
-        match transport {
-            Transport::Stdio => &self.shared.processes,
-            Transport::Http => &self.shared.remotes,
-        }
-    }
-
     /// The open connection that nobody uses and that was idle longest. What belongs to a run is used until that ends, with
     /// one exception: where no connection at all is in use, nothing but the end of a run would make room, and `run` would
-    /// wait for its own. Then it gives one of its own up. What is being opened or closed makes room, or is idle, in a moment.
+    /// wait for its own. Then it gives one of its own up, unless something
+    /// is being closed just now, which makes room in a moment.
     pub(super) fn idlest(&self, transport: Transport, run: Option<RunId>) -> Option<Key> {
         let slots = self.slots();
         let open: Vec<(&Key, &Arc<Slot>)> =
@@ -98,8 +116,7 @@ impl Pool {
         let left = open
             .iter()
             .find(|(key, slot)| is_idle(slot) && key.run.is_some_and(|run| self.shared.lingering.has(run)));
-        let is_all = open.len() == self.bound(transport).taken();
-        let own = run.filter(|_| is_all && open.iter().all(|(_, slot)| is_idle(slot)));
+        let own = run.filter(|_| !self.shared.leaving.is_any() && open.iter().all(|(_, slot)| is_idle(slot)));
         longest(None)
             .or_else(|| left.map(|(key, _)| (*key).clone()))
             .or_else(|| own.and_then(|run| longest(Some(run))))

@@ -84,17 +84,16 @@ async fn a_lease_that_lapsed_while_the_server_started_is_not_used() {
 #[tokio::test]
 async fn a_run_keeps_a_server_of_its_own_while_another_is_still_closing() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config { processes_max: 2, ..config(folder.path()) };
-    let pool = Pool::new(&config).unwrap();
+    let pool = Pool::new(&config(folder.path())).unwrap();
     let mut reach = reach(folder.path());
     reach.settings.isolation = Isolation::Run;
     let run = Some(RunId(7));
     pool.send_call(&reach, outgoing(run, &|| Ok(None))).await;
     let own = pool.key(&reach, run);
     // A server that is closing is no more among those that are open, and has its place until it has ended.
-    let closing = pool.place(&reach, run).await.unwrap();
+    let leaving = pool.shared.leaving.one();
     assert!(pool.idlest(Transport::Stdio, run).is_none(), "it waits for that");
-    drop(closing);
+    drop(leaving);
     assert!(pool.idlest(Transport::Stdio, run) == Some(own), "nothing else will make room");
     pool.close().await;
 }
