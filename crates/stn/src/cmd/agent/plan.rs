@@ -12,7 +12,7 @@ use crate::remote::{Server, to_its_end};
 use crate::session::Session;
 use serde_json::{Value, json};
 use station_core::budget::Amounts;
-use station_core::{AgentId, Error};
+use station_core::{AgentId, Error, Kind};
 use station_engine::{AgentPlan, Planning, Station};
 use station_server::wire;
 use std::io::IsTerminal as _;
@@ -133,9 +133,12 @@ pub(super) async fn plan_there(
     }
 }
 
-/// A yes was not taken: the plan is there as before.
+/// Where a yes was refused for want of a right, the plan is there as before. Whatever else went wrong, that is not known.
 fn still_waiting(plan: &AgentPlan, refused: Error) -> Error {
     let (approval, run) = (plan.approval, plan.run);
+    if refused.kind() != Kind::Forbidden {
+        return refused.with_hint(format!("see where it stands with `stn runs inspect {run}`"));
+    }
     refused
         .with_hint(format!(
             "the plan waits as approval {approval}: whoever may approve it does so, then `stn runs resume {run}`"
