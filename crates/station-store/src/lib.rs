@@ -236,6 +236,9 @@ impl Store {
     ///
     /// # Errors
     /// `Conflict` where the store is closed; `Internal` where no thread can be started.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     pub fn expect_writes(&self) -> Result<()> {
         self.inner.writer.expect_writes()
     }

@@ -136,8 +136,8 @@ impl Writer {
         }
     }
 
-    /// Connects beside whatever the caller does next, for those who will write soon. Only where it costs no server a connection,
-    /// and nobody who closes the store a wait for one: on SQLite.
+    /// Connects beside whatever the caller does next, for those who will write soon. Only where it costs no server a connection:
+    /// on SQLite. To be called in a runtime.
     pub(crate) fn expect_writes(&self) -> Result<()> {
         let mut state = self.lock();
         match &*state {

@@ -7,8 +7,8 @@ use serde_json::json;
 use station_core::Secret;
 use station_core::run::Why;
 use station_core::sandbox::Sandbox;
-use station_mcp::CallEnd;
 use station_mcp::sandbox::Confine;
+use station_mcp::{CallEnd, HANDED_FD};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -76,10 +76,10 @@ async fn a_shim_holds_none_of_the_pipes_of_its_server() {
         scene.launch.handed = Some(Secret::new("not read"));
         let connection = scene.connect().await;
         let server = pids(&scene.file("pids"), 1).await[0];
-        let theirs: Vec<_> = (0..3).map(|fd| descriptor(server, fd).expect("it has its streams")).collect();
+        let given = |fd| descriptor(server, fd).expect("it has what it was given");
+        let theirs = [0, 1, HANDED_FD.unsigned_abs()].map(given);
         let shim = connection.process().expect("the shim runs").pid;
-        let held =
-            || (0..16).filter_map(|fd| descriptor(shim, fd)).filter(|it| theirs[..2].contains(it)).count();
+        let held = || (0..16).filter_map(|fd| descriptor(shim, fd)).filter(|it| theirs.contains(it)).count();
         until("the shim to let go of what it passed on", || (held() == 0).then_some(())).await;
         connection.close().await;
     }
