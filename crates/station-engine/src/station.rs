@@ -128,14 +128,6 @@ impl Station {
         self.inner.store.commits()
     }
 
-    /// Says that something will be written soon: what writes is connected beside whatever the caller does next.
-    ///
-    /// # Errors
-    /// `Conflict` where this Station is closed; `Internal` where no thread can be started.
-    pub fn expect_writes(&self) -> Result<()> {
-        self.inner.store.expect_writes()
-    }
-
     /// A number that every change of a definition raises, whoever made it: of environments, agents, servers, tools,
     /// variables and rules.
     ///

@@ -231,18 +231,6 @@ impl Store {
         Ok(Self { inner: Arc::new(Inner { readers, writer, context, target, bell }) })
     }
 
-    /// Connects what writes, beside whatever the caller does next: for those who only read at first, and write soon. On PostgreSQL it
-    /// does nothing.
-    ///
-    /// # Errors
-    /// `Conflict` where the store is closed; `Internal` where no thread can be started.
-    ///
-    /// # Panics
-    /// Outside of a runtime.
-    pub fn expect_writes(&self) -> Result<()> {
-        self.inner.writer.expect_writes()
-    }
-
     /// Waits for writes that were begun and closes every connection. Later calls fail with `Conflict`.
     pub async fn close(&self) {
         self.inner.bell.close_and_wait().await;

@@ -25,11 +25,6 @@ const QUEUE_MAX: usize = 1_024;
 /// Writes of one commit: enough to be cheap, few enough that the first does not wait long for the last.
 const GROUP_MAX: usize = 128;
 
-/// What the writes of an `agent run` were seen to need (350 KB), and some more, in pieces that the C library takes from a
-/// thread's heap and not from the system (`M_MMAP_THRESHOLD`, mallopt(3)).
-const ROOM_PIECES: usize = 4;
-const ROOM_PIECE_BYTES: usize = 120 * 1024;
-
 /// How often a write is tried that the database asked to give way.
 const ATTEMPTS_MAX: u32 = 5;
 
@@ -52,13 +47,6 @@ pub(crate) enum Place {
     ThisThread,
 }
 
-/// When what writes connects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Connect {
-    WithFirst,
-    AtOnce,
-}
-
 enum State {
     /// Nothing was written yet: whoever only reads needs no second connection.
     Resting(Target),
@@ -78,7 +66,7 @@ struct End {
 }
 
 impl Writer {
-    /// A writer that connects when the first write comes, or is expected.
+    /// A writer that connects when the first write comes.
     pub(crate) fn new(target: Target, bell: Arc<Bell>, place: Place) -> Self {
         let commits = Arc::new(AtomicU64::new(0));
         Self { state: Mutex::new(State::Resting(target)), commits, bell, place }
@@ -136,17 +124,6 @@ impl Writer {
         }
     }
 
-    /// Connects beside whatever the caller does next, for those who will write soon. Only where it costs no server a connection:
-    /// on SQLite. To be called in a runtime.
-    pub(crate) fn expect_writes(&self) -> Result<()> {
-        let mut state = self.lock();
-        match &*state {
-            State::Resting(Target::Sqlite { .. }) => self.begin(&mut state, Connect::AtOnce).map(drop),
-            State::Resting(Target::Postgres { .. }) | State::Writing { .. } => Ok(()),
-            State::Closed => Err(closed()),
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,46 +133,36 @@ impl Writer {
         match &*state {
             State::Closed => Err(closed()),
             State::Writing { queue, .. } => Ok(queue.clone()),
-            State::Resting(_) => self.begin(&mut state, Connect::WithFirst),
+            State::Resting(target) => {
+                let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+                let writing = Writing {
+                    target: target.clone(),
+                    conn: None,
+                    commits: Arc::clone(&self.commits),
+                    bell: Arc::clone(&self.bell),
+                };
+                let end = start(writing, jobs, self.place)?;
+                *state = State::Writing { queue: queue.clone(), end };
+                Ok(queue)
+            }
         }
-    }
-
-    fn begin(&self, state: &mut State, connect: Connect) -> Result<mpsc::Sender<Box<dyn Job>>> {
-        let State::Resting(target) = state else { return Err(closed()) };
-        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        let writing = Writing {
-            target: target.clone(),
-            conn: None,
-            commits: Arc::clone(&self.commits),
-            bell: Arc::clone(&self.bell),
-        };
-        let end = start(writing, jobs, self.place, connect)?;
-        *state = State::Writing { queue: queue.clone(), end };
-        Ok(queue)
     }
 }
 
 /// Starts what writes: SQLite's on the thread that it was given, PostgreSQL's as a task.
-fn start(
-    writing: Writing,
-    jobs: mpsc::Receiver<Box<dyn Job>>,
-    place: Place,
-    connect: Connect,
-) -> Result<End> {
+fn start(writing: Writing, jobs: mpsc::Receiver<Box<dyn Job>>, place: Place) -> Result<End> {
     let (end, ended) = oneshot::channel();
     let is_sqlite = matches!(writing.target, Target::Sqlite { .. });
     let writing = async move {
-        let writing = if connect == Connect::AtOnce { writing.connected().await } else { writing };
         writing.run(jobs).await;
         answer_to(end, ());
     };
     let thread = match place {
         Place::OwnThread if is_sqlite => {
             let runtime = tokio::runtime::Handle::current();
-            let started = std::thread::Builder::new().name("station-writer".to_owned()).spawn(move || {
-                make_room();
-                runtime.block_on(writing);
-            });
+            let started = std::thread::Builder::new()
+                .name("station-writer".to_owned())
+                .spawn(move || runtime.block_on(writing));
             Some(started.map_err(|cause| Error::internal("starting the writer of the database", cause))?)
         }
         Place::OwnThread => {
@@ -210,14 +177,6 @@ fn start(
         }
     };
     Ok(End { ended, thread })
-}
-
-/// Has the C library make room for this thread at once. It grows the heap of every thread but the first by a page at a time, and
-/// each of these `mprotect` calls stops whatever else in the process touches memory for the first time. What was grown once stays
-/// so when it is given back, but where the system promises no more memory than it has (glibc, `check_may_shrink_heap`).
-fn make_room() {
-    let room: Vec<Vec<u8>> = (0..ROOM_PIECES).map(|_| Vec::with_capacity(ROOM_PIECE_BYTES)).collect();
-    drop(std::hint::black_box(room));
 }
 
 fn closed() -> Error {
@@ -287,21 +246,6 @@ struct Writing {
 }
 
 impl Writing {
-    /// Connects before there is anything to write. Where that fails, the first write tries it again, and is told.
-    async fn connected(mut self) -> Self {
-        let target = &self.target;
-        // As before each write: another database may have taken the place of the one that was opened.
-        let connected = match target.check() {
-            Ok(()) => target.connect(Blocking::Here).await,
-            Err(error) => Err(error),
-        };
-        match connected {
-            Ok(conn) => self.conn = Some(conn),
-            Err(error) => tracing::debug!(%error, "what writes is not connected yet"),
-        }
-        self
-    }
-
     async fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
         while let Some(first) = jobs.recv().await {
             let mut group = vec![first];

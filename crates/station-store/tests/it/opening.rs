@@ -230,25 +230,6 @@ async fn a_store_is_made_once_however_many_make_it() {
 }
 
 #[tokio::test]
-async fn writes_that_are_expected_may_come_or_not() {
-    on_both(async |_, store| {
-        store.expect_writes().unwrap();
-        store.expect_writes().unwrap();
-        assert_eq!(store.commits(), 0, "nothing was written yet");
-        seed(&store).await;
-        assert_eq!(store.commits(), 1);
-        store.close().await;
-        assert_eq!(store.expect_writes().unwrap_err().sentence(), "the store is closed");
-    })
-    .await;
-    on_both(async |_, store| {
-        store.expect_writes().unwrap();
-        store.close().await;
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_closed_store_says_so() {
     on_both(async |_, store| {
         seed(&store).await;

@@ -70,7 +70,6 @@ impl Args {
                     At::Here(station) => station,
                     At::There(server) => return self.create_there(session, server).await,
                 };
-                station.expect_writes()?;
                 let environment = session.environment(station, self.env.as_ref()).await?;
                 create(session, station, self.new_agent(name, environment), ranked, yes).await
             })

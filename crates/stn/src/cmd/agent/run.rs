@@ -77,7 +77,6 @@ impl Args {
     }
 
     async fn run_here(self, session: &Session<'_>, station: &Station) -> Result {
-        station.expect_writes()?;
         let tell = if self.tail { Tell::Text } else { Tell::Events };
         let (agent, environment) = session.agent(station, &self.agent, self.env.as_ref()).await?;
         let new = NewRun {
