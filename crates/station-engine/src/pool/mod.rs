@@ -21,7 +21,7 @@ use crate::{Clock, Config, OwnServer};
 use hmac::{KeyInit as _, Mac as _};
 use lingering::Lingering;
 use open::said;
-use place::{Bound, Leaving};
+use place::Bound;
 use slot::{Opened, Slot};
 use station_core::discovery::Discovery;
 use station_core::sandbox::Private;
@@ -39,6 +39,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub(crate) use logins::Logins;
 pub use look::Look;
@@ -99,7 +100,8 @@ struct Shared {
     lingering: Lingering,
     /// Told whenever a slot is let go of.
     released: Notify,
-    leaving: Leaving,
+    /// What is being closed that makes room for whoever waits.
+    leaving: TaskTracker,
     /// Counts how often any list of any server changed.
     news: watch::Sender<u64>,
     launch: LaunchBase,
@@ -173,7 +175,7 @@ impl Pool {
             remotes: Bound::of_remotes(),
             lingering: Lingering::default(),
             released: Notify::new(),
-            leaving: Leaving::default(),
+            leaving: TaskTracker::new(),
             news: watch::Sender::new(0),
             launch: LaunchBase {
                 shim: config.shim.clone(),
@@ -371,13 +373,13 @@ impl Shared {
                 slots.iter().filter(|(key, slot)| pick(key, slot)).map(|(key, _)| key.clone()).collect();
             let picked: Vec<Arc<Slot>> = keys.iter().filter_map(|key| slots.remove(key)).collect();
             // Before they are missed among what is open.
-            let leaving = picked.iter().any(|slot| slot.is_open()).then(|| self.leaving.one());
+            let leaving = picked.iter().any(|slot| slot.is_open()).then(|| self.leaving.token());
             (picked, leaving)
         };
         self.close_all(picked, leaving).await;
     }
 
-    async fn close_all(&self, picked: Vec<Arc<Slot>>, leaving: Option<place::Left<'_>>) {
+    async fn close_all(&self, picked: Vec<Arc<Slot>>, leaving: Option<TaskTrackerToken>) {
         let closing = picked.iter().map(|slot| async {
             if let Some(opened) = slot.open.lock().await.connection.take() {
                 opened.connection.close().await;

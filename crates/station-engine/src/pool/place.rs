@@ -5,7 +5,6 @@ use super::slot::Slot;
 use super::{Key, Pool, Reach};
 use station_core::{RunId, Transport};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections to remote servers at a time. Each is a socket or a few; half of what a process may open by default, so that
@@ -28,30 +27,6 @@ impl Bound {
     pub(super) fn of_remotes() -> Self {
         let full = format!("all {REMOTES_MAX} connections to remote servers are in use");
         Self { places: Arc::new(Semaphore::new(REMOTES_MAX)), full }
-    }
-}
-
-/// How much is being closed that makes room for whoever waits.
-#[derive(Default)]
-pub(super) struct Leaving(AtomicUsize);
-
-/// Something that is being closed, until it is.
-pub(super) struct Left<'a>(&'a Leaving);
-
-impl Leaving {
-    pub(super) fn one(&self) -> Left<'_> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Left(self)
-    }
-
-    fn is_any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
-    }
-}
-
-impl Drop for Left<'_> {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -102,8 +77,8 @@ impl Pool {
 
     /// The open connection that nobody uses and that was idle longest. What belongs to a run is used until that ends, with
     /// one exception: where no connection at all is in use, nothing but the end of a run would make room, and `run` would
-    /// wait for its own. Then it gives one of its own up, unless something
-    /// is being closed just now, which makes room in a moment.
+    /// wait for its own. Then it gives one of its own up, unless something is being closed just now, which makes room in a
+    /// moment.
     pub(super) fn idlest(&self, transport: Transport, run: Option<RunId>) -> Option<Key> {
         let slots = self.slots();
         let open: Vec<(&Key, &Arc<Slot>)> =
@@ -116,7 +91,8 @@ impl Pool {
         let left = open
             .iter()
             .find(|(key, slot)| is_idle(slot) && key.run.is_some_and(|run| self.shared.lingering.has(run)));
-        let own = run.filter(|_| !self.shared.leaving.is_any() && open.iter().all(|(_, slot)| is_idle(slot)));
+        let own =
+            run.filter(|_| self.shared.leaving.is_empty() && open.iter().all(|(_, slot)| is_idle(slot)));
         longest(None)
             .or_else(|| left.map(|(key, _)| (*key).clone()))
             .or_else(|| own.and_then(|run| longest(Some(run))))

@@ -91,7 +91,7 @@ async fn a_run_keeps_a_server_of_its_own_while_another_is_still_closing() {
     pool.send_call(&reach, outgoing(run, &|| Ok(None))).await;
     let own = pool.key(&reach, run);
     // A server that is closing is no more among those that are open, and has its place until it has ended.
-    let leaving = pool.shared.leaving.one();
+    let leaving = pool.shared.leaving.token();
     assert!(pool.idlest(Transport::Stdio, run).is_none(), "it waits for that");
     drop(leaving);
     assert!(pool.idlest(Transport::Stdio, run) == Some(own), "nothing else will make room");
