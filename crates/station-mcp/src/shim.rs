@@ -151,7 +151,7 @@ pub(crate) fn give(socket: &UnixStream, stdin: &PipeReader, handed: Option<&Pipe
 
 /// What [`give`] sent: the socket itself, the program's stdin, and what it is handed.
 fn take_given() -> nix::Result<(OwnedFd, File, Option<File>)> {
-    let errno = |error: io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EINVAL as i32));
+    let errno = |error: io::Error| Errno::try_from(error).unwrap_or(Errno::EINVAL);
     let socket = io::stdin().as_fd().try_clone_to_owned().map_err(errno)?;
     let mut byte = [0];
     let mut word = [IoSliceMut::new(&mut byte)];

@@ -143,7 +143,11 @@ fn still_waiting(plan: &AgentPlan, refused: Error) -> Error {
         .with_hint(format!(
             "the plan waits as approval {approval}: whoever may approve it does so, then `stn runs resume {run}`"
         ))
-        .with_hint(format!("drop it with `stn runs cancel {run}`"))
+        .with_hint(way_to_drop(plan))
+}
+
+fn way_to_drop(plan: &AgentPlan) -> String {
+    format!("drop it with `stn runs cancel {}`", plan.run)
 }
 
 /// What was said to a plan.
@@ -185,7 +189,7 @@ fn tell(session: &Session<'_>, plan: &AgentPlan, difference: Option<&str>, lines
         "nothing was changed: carry it out with `stn approvals approve {}`, then `stn runs resume {}`, or say yes from the start with `--yes`",
         plan.approval, plan.run
     ));
-    session.out.hint(&format!("drop it with `stn runs cancel {}`", plan.run));
+    session.out.hint(&way_to_drop(plan));
     Ok(())
 }
 
